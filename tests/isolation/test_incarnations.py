@@ -14,15 +14,15 @@ import pytest
 import structlog
 from tenantry_local.platform import Platform
 
-from tests.support.incarnations import (
+from tests.support.backends.qdrant import count_points
+from tests.support.programs.gateway import foreign_hits
+from tests.support.tenants.sequences import (
     INCARNATIONS,
     SLOTS,
     Incarnation,
     IncarnationHarness,
     open_incarnation_harness,
 )
-from tests.support.programs.gateway import foreign_hits
-from tests.support.programs.qdrant import count_points
 
 SEEDS = 200
 DAILY = 8
@@ -83,7 +83,7 @@ async def run_incarnations(harness: IncarnationHarness, seed: int) -> list[Incar
 
 
 @pytest.mark.timeout(SECONDS)
-async def test_nothing_of_an_earlier_incarnation_is_found(harness: IncarnationHarness) -> None:
+async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: IncarnationHarness) -> None:
     chosen = chosen_seeds()
     seeds, before = iter(chosen), foreign_hits()
     incarnations: list[Incarnation] = []

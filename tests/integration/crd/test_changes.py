@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.support.programs.apiserver import Refused, Tenants
+from tests.support.backends.api_server import Refused, Tenants
 
 CONDITION = {
     "type": "Ready",
@@ -35,7 +35,7 @@ def test_a_removed_tier_is_a_change(tenants: Tenants, stored: Callable[..., str]
         tenants.patch(name, {"spec": {"tier": None}})
 
 
-def test_everything_else_may_change(tenants: Tenants, stored: Callable[..., str]) -> None:
+def test_all_other_fields_are_mutable(tenants: Tenants, stored: Callable[..., str]) -> None:
     name = stored({"displayName": "Before", "personas": [{"id": "finance"}]})
     changed = {
         "displayName": "After",
@@ -62,7 +62,7 @@ def test_everything_else_may_change(tenants: Tenants, stored: Callable[..., str]
     assert after["metadata"]["generation"] == 2
 
 
-def test_status_is_written_apart_from_the_spec(tenants: Tenants, stored: Callable[..., str]) -> None:
+def test_status_and_spec_are_written_separately(tenants: Tenants, stored: Callable[..., str]) -> None:
     name = stored()
     after = tenants.patch_status(name, {"spec": {"suspended": True}, "status": {"personas": 0}})
     assert after["spec"]["suspended"] is False
@@ -83,7 +83,7 @@ def test_whole_status_is_kept(tenants: Tenants, stored: Callable[..., str]) -> N
             "filter": {"must": [{"key": "tenantId", "match": {"value": "tenant-x"}}]},
         },
         "identity": {"realm": "tenantry", "groupId": "1f", "groupPath": "/tenants/tenant-x"},
-        "quota": {"namespace": ""},
+        "namespace": {"name": ""},
     }
     assert tenants.patch_status(stored(), {"status": status})["status"] == status
 

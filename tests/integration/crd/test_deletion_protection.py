@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 from kubernetes import client
 
-from tests.support.programs.apiserver import Refused, Tenants
+from tests.support.backends.api_server import Refused, Tenants
 
 PROTECT = "tenantry.io/protect"
 
 
-def test_protected_tenant_is_not_deleted_until_the_annotation_is_lifted(
+def test_protected_tenant_is_not_deleted_until_the_annotation_is_removed(
     tenants: Tenants, stored: Callable[..., str]
 ) -> None:
     name = stored(annotations={PROTECT: "true"})
@@ -29,7 +29,7 @@ def test_protected_tenant_is_not_deleted_until_the_annotation_is_lifted(
 
 
 @pytest.mark.parametrize("value", ["yes", "True", "", "tru"])
-def test_a_slip_in_the_annotation_still_protects(
+def test_an_invalid_annotation_value_keeps_the_protection(
     tenants: Tenants, stored: Callable[..., str], value: str
 ) -> None:
     name = stored(annotations={PROTECT: value})
@@ -42,7 +42,7 @@ def test_a_slip_in_the_annotation_still_protects(
     [None, {}, {"example.com/note": "true"}, {PROTECT: "false"}],
     ids=["none", "empty", "other", "false"],
 )
-def test_tenant_that_is_not_protected_is_deleted(
+def test_unprotected_tenant_is_deleted(
     tenants: Tenants, stored: Callable[..., str], annotations: dict[str, str] | None
 ) -> None:
     name = stored(annotations=annotations)
@@ -50,9 +50,7 @@ def test_tenant_that_is_not_protected_is_deleted(
     assert tenants.is_going(name)
 
 
-def test_a_deletion_of_all_tenants_spares_the_protected_ones(
-    tenants: Tenants, stored: Callable[..., str]
-) -> None:
+def test_a_deletion_of_all_tenants_keeps_protected_ones(tenants: Tenants, stored: Callable[..., str]) -> None:
     labels = {"test": uuid.uuid4().hex}
     protected = stored(labels=labels, annotations={PROTECT: "true"})
     others = [stored(labels=labels) for _ in range(3)]
@@ -65,7 +63,7 @@ def test_a_deletion_of_all_tenants_spares_the_protected_ones(
     assert all(tenants.is_going(name) for name in (protected, *others))
 
 
-def test_definition_of_tenants_is_protected_as_they_would_all_go_with_it(api: client.ApiClient) -> None:
+def test_the_definition_of_tenants_is_protected_from_deletion(api: client.ApiClient) -> None:
     definitions = client.ApiextensionsV1Api(api)
     with pytest.raises(client.exceptions.ApiException, match="protected from deletion") as refusal:
         definitions.delete_custom_resource_definition("tenants.tenantry.io", dry_run="All")

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from tests.support.backends.api_server import Refused, Tenants
 from tests.support.charts.crd import load_schema
 from tests.support.charts.crd_cases import BAD, GOOD
-from tests.support.programs.apiserver import Refused, Tenants
 
 GROUP = f"mutants-{uuid.uuid4().hex[:8]}.tenantry.test"
 COMPLETE = "v1"
@@ -136,7 +136,7 @@ def _gets_through(tenants: Tenants) -> list[str]:
     return []
 
 
-def test_nothing_bad_gets_through_the_whole_resource(api: client.ApiClient, mutants: None) -> None:
+def test_the_complete_schema_refuses_every_invalid_tenant(api: client.ApiClient, mutants: None) -> None:
     tenants = Tenants(api, GROUP, COMPLETE)
     assert _gets_through(tenants) == []
     for case in GOOD:
@@ -144,5 +144,7 @@ def test_nothing_bad_gets_through_the_whole_resource(api: client.ApiClient, muta
 
 
 @pytest.mark.parametrize("version", MUTANTS, ids=lambda version: _words(MUTANTS[version]))
-def test_something_bad_gets_through_a_broken(api: client.ApiClient, mutants: None, version: str) -> None:
+def test_without_a_rule_an_invalid_tenant_is_accepted(
+    api: client.ApiClient, mutants: None, version: str
+) -> None:
     assert _gets_through(Tenants(api, GROUP, version))

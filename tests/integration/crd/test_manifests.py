@@ -10,14 +10,14 @@ import pytest
 import yaml
 from tenancy.model import TenantSpec
 
+from tests.support.backends.api_server import Refused, Tenants
 from tests.support.charts.crd_cases import BAD, GOOD, Bad, Good
-from tests.support.programs.apiserver import Refused, Tenants
 
 REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.why)
-def test_good_tenant_is_accepted_and_filled_in(tenants: Tenants, case: Good) -> None:
+def test_valid_tenant_is_accepted_with_defaults(tenants: Tenants, case: Good) -> None:
     accepted = tenants.check(tenants.manifest(case.name, case.spec))
     as_python_fills_it_in = TenantSpec.model_validate(case.spec).model_dump(
         mode="json", by_alias=True, exclude_none=True
@@ -26,7 +26,7 @@ def test_good_tenant_is_accepted_and_filled_in(tenants: Tenants, case: Good) -> 
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.why)
-def test_bad_tenant_is_refused_by_field_and_sentence(tenants: Tenants, case: Bad) -> None:
+def test_invalid_tenant_is_refused_with_field_and_message(tenants: Tenants, case: Bad) -> None:
     with pytest.raises(Refused) as refusal:
         tenants.check(tenants.manifest(case.name, case.spec))
     assert refusal.value.status == 422
@@ -58,7 +58,7 @@ def test_several_errors_are_reported_together(tenants: Tenants) -> None:
     ],
     ids=["in the spec", "in identity", "in a persona", "in compute"],
 )
-def test_misspelt_field_is_refused_as_kubectl_asks_for_it(
+def test_unknown_field_is_refused_under_strict_validation(
     tenants: Tenants, spec: dict[str, Any], path: str
 ) -> None:
     with pytest.raises(Refused, match="unknown field") as refusal:
@@ -74,7 +74,7 @@ def test_tenant_without_a_spec_is_refused(tenants: Tenants) -> None:
         tenants.check(manifest)
 
 
-def test_generated_name_is_held_to_the_same_rule(tenants: Tenants) -> None:
+def test_generated_name_has_the_same_maximum_length(tenants: Tenants) -> None:
     manifest = tenants.manifest("")
     manifest["metadata"] = {"generateName": "a-tenant-with-a-very-long-name-indeed-"}
     with pytest.raises(Refused, match="at most 40 characters"):
@@ -87,7 +87,7 @@ def test_generated_name_is_held_to_the_same_rule(tenants: Tenants) -> None:
     + sorted(REPOSITORY.glob("local/tenantry_local/demo/*/tenant.yaml")),
     ids=lambda path: str(path.relative_to(REPOSITORY)),
 )
-def test_manifests_that_we_hand_out_are_accepted(tenants: Tenants, path: Path) -> None:
+def test_published_manifests_are_accepted(tenants: Tenants, path: Path) -> None:
     for manifest in yaml.safe_load_all(path.read_text()):
         manifest["metadata"]["name"] += "-copy"  # the original may be there
         tenants.check(manifest)

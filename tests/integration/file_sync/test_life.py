@@ -13,9 +13,7 @@ from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 
 
-async def test_a_file_becomes_a_document_that_is_found(
-    harness: FileSyncHarness, anna: str, word: str
-) -> None:
+async def test_a_file_becomes_a_searchable_document(harness: FileSyncHarness, anna: str, word: str) -> None:
     file_id = harness.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
     await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "plan.txt")]

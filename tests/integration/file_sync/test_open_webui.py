@@ -71,7 +71,7 @@ def test_the_fakes_tables_are_those_of_open_webui(with_open_webui: Platform, owu
     assert {name: theirs.get(name) for name in ours} == ours
 
 
-async def test_actions_of_people_in_open_webui_are_seen_as_links(
+async def test_actions_in_open_webui_are_read_as_links(
     http: httpx.Client, database: OpenWebUIDatabase
 ) -> None:
     knowledge_id = post(http, "/api/v1/knowledge/create", name="A: Finance", description="x")["id"]

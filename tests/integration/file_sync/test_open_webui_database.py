@@ -16,7 +16,7 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
 from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ async def test_the_guards_note_overrides_an_uploaders_text(
 async def test_one_replica_leads_and_another_takes_over(
     owui: OpenWebUIWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("file_sync.adapters.leader.CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("file_sync.adapters.leader.CHECK_INTERVAL_SECONDS", 0.2)
     leading: list[str] = []
     hints: list[str] = []
 

@@ -12,10 +12,10 @@ from gateway.vectors import Vectors
 from servicekit.errors import RemoteUnavailable
 from tenancy.names import document_id_for
 
-from tests.support.programs.people import open_people
-from tests.support.programs.qdrant import count_points
-from tests.support.tenants import PLENTY, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import count_points
+from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 from .conftest import IntegrationHarness
 
@@ -58,7 +58,7 @@ async def book(harness: IntegrationHarness) -> AsyncIterator[Book]:
         yield Book(replace(harness, token=token), tenant_id)
 
 
-async def test_readers_see_one_edition_whole_while_another_takes_its_place(book: Book) -> None:
+async def test_readers_see_one_complete_version_during_a_replacement(book: Book) -> None:
     chunks = (await book.publish(0)).json()["chunks"]
     assert chunks >= CHUNKS
     done = asyncio.Event()
@@ -86,7 +86,7 @@ async def test_readers_see_one_edition_whole_while_another_takes_its_place(book:
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new edition"])
 @pytest.mark.parametrize("cut", [1, 2, 3], ids=lambda cut: f"after {cut} writes")
-async def test_an_ingest_that_is_cut_off_shows_nothing_new_and_is_completed_by_the_next(
+async def test_an_interrupted_ingest_is_invisible_and_completed_by_the_next_one(
     book: Book, monkeypatch: pytest.MonkeyPatch, cut: int, replaced: bool
 ) -> None:
     if replaced:
@@ -112,7 +112,7 @@ async def test_an_ingest_that_is_cut_off_shows_nothing_new_and_is_completed_by_t
     assert await book.points() == before + (0 if replaced else chunks), "nothing is left"
 
 
-async def test_a_deleted_document_is_not_found_even_while_its_chunks_are_still_there(
+async def test_an_interrupted_deletion_hides_the_document_and_can_be_repeated(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await book.publish(300)

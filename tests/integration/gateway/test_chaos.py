@@ -1,7 +1,7 @@
 """Tests of outages: each backend ends or hangs under load, and comes back.
 
-They check the problems that users see, the duration of requests, the probes, the recovery, that no accepted
-document is lost, and that no tenant sees another tenant's data.
+They check the problems that users see, the duration of requests, the probes and the recovery. No accepted
+document may be lost, and no tenant may see another tenant's data.
 
 A process that hangs (SIGSTOP) is the worse case: the kernel still accepts connections for it, so each call
 costs its whole timeout.
@@ -19,12 +19,12 @@ import pytest
 from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
-from tests.support.load import Colleague, Load
+from tests.support.backends.keycloak_users import open_people
+from tests.support.faults.hanging import hanging
+from tests.support.faults.load import Colleague, Load
 from tests.support.programs.gateway import foreign_hits, running_gateway
-from tests.support.programs.hanging import hanging
-from tests.support.programs.people import open_people
-from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, UNCACHED, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 from .conftest import IntegrationHarness
 

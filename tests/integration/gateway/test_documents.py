@@ -11,8 +11,8 @@ from tenancy.names import COLLECTION, document_id_for, object_key
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
+from tests.support.backends.qdrant import count_points
 from tests.support.documents.files import docx_file, encrypted_pdf, pdf_file
-from tests.support.programs.qdrant import count_points
 
 from .conftest import TENANT, IntegrationHarness
 
@@ -122,7 +122,7 @@ async def test_a_ticket_indexes_a_stored_object(harness: IntegrationHarness) -> 
     assert found["filename"] == "Bericht ü.txt"
 
 
-async def test_a_ticket_for_an_object_that_is_not_there_is_404(harness: IntegrationHarness) -> None:
+async def test_a_ticket_for_a_missing_object_is_404(harness: IntegrationHarness) -> None:
     response = await harness.redeem(Ticket(TENANT, harness.tenant.uid, "finance", "gone", "gone.txt"))
     assert response.status_code == 404
     assert response.json()["type"].endswith("/document-missing")

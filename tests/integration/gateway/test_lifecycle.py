@@ -16,17 +16,17 @@ from tenantry_local.parts.services import gateway_env
 
 from tests.support.programs.gateway import environment, foreign_hits, gateway_settings, running_gateway
 from tests.support.programs.ports import free_port
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
-from .conftest import IntegrationHarness, Process, start
+from .conftest import GatewayProcess, IntegrationHarness, start
 
 
 @pytest.fixture
-async def process(harness: IntegrationHarness) -> AsyncIterator[Process]:
+async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
     port = free_port()
     started = await start(harness, port)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-        process = Process(started, http)
+        process = GatewayProcess(started, http)
         await until(process.is_ready, seconds=60)
         yield process
     if started.returncode is None:
@@ -35,7 +35,7 @@ async def process(harness: IntegrationHarness) -> AsyncIterator[Process]:
 
 
 async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
-    harness: IntegrationHarness, process: Process
+    harness: IntegrationHarness, process: GatewayProcess
 ) -> None:
     secret = "A sentence that stands in no log."
     headers = {"Authorization": f"Bearer {harness.token}"}
@@ -62,7 +62,7 @@ async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
 
 
 async def test_a_running_request_completes_before_the_shutdown(
-    harness: IntegrationHarness, process: Process
+    harness: IntegrationHarness, process: GatewayProcess
 ) -> None:
     async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         fault = {"operation": "InvokeModel", "fault": "delay", "delay": 1.0}
@@ -77,7 +77,7 @@ async def test_a_running_request_completes_before_the_shutdown(
 
 
 async def test_a_running_stream_completes_before_the_shutdown(
-    harness: IntegrationHarness, process: Process
+    harness: IntegrationHarness, process: GatewayProcess
 ) -> None:
     text = b"# Ferries\n\nThe ferry to Bornholm leaves at 06:30 from quay 4, every day but Sunday."
     assert (await harness.upload("ferries.md", text)).status_code == 201
@@ -104,7 +104,9 @@ async def test_an_invalid_setting_stops_the_start_and_is_named(harness: Integrat
     assert b"GATEWAY_OIDC_ISSUER: " in log
 
 
-async def test_another_dimension_than_the_collections_refuses_to_start(harness: IntegrationHarness) -> None:
+async def test_a_gateway_with_another_dimension_than_the_collection_does_not_start(
+    harness: IntegrationHarness,
+) -> None:
     assert await harness.qdrant.collection_exists(COLLECTION)
     settings = gateway_settings(harness.platform, embedding_dimension=512)
     with (
@@ -136,7 +138,7 @@ async def test_a_gateway_without_a_backend_starts_and_is_not_ready(
         assert (await gateway.http.get("/healthz")).status_code == 200
 
 
-async def test_metrics_count_what_was_served(harness: IntegrationHarness) -> None:
+async def test_metrics_count_served_requests(harness: IntegrationHarness) -> None:
     await harness.search("anything")
     text = generate_latest().decode()
     assert 'tenantry_gateway_request_seconds_count{method="POST",route="/v1/search",status="2xx"}' in text

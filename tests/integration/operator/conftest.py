@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 from tenancy.model import Tenant
+from tenancy.names import answers_key, collection_name, tenant_prefix
 from tenant_operator.context import OperatorContext
 from tenant_operator.part import Part
 from tenant_operator.reconcile import Outcome
 from tenant_operator.settings import OperatorSettings
+from tenantry_local.parts.aws import BUCKET
 from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants, admin_client
-from tests.support.programs.observed import Observed
-from tests.support.tenants import tenant_manifest
+from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.observed import Observed
+from tests.support.tenants.manifests import tenant_manifest
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +81,7 @@ async def driver(platform: Platform, tenants: Tenants) -> AsyncIterator[Driver]:
         yield opened
 
 
-class Harness:
+class OperatorHarness:
     """Tenants of one test, deleted at its end with all their data."""
 
     def __init__(self, tenants: Tenants, driver: Driver) -> None:
@@ -102,8 +104,8 @@ class Harness:
 
 
 @pytest.fixture
-async def harness(tenants: Tenants, driver: Driver) -> AsyncIterator[Harness]:
-    opened = Harness(tenants, driver)
+async def harness(tenants: Tenants, driver: Driver) -> AsyncIterator[OperatorHarness]:
+    opened = OperatorHarness(tenants, driver)
     yield opened
     await opened.delete_all()
 
@@ -124,7 +126,7 @@ class OpenedPart:
 
 
 async def open_part(
-    name: str, driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    name: str, driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> OpenedPart:
     """Create a Tenant that needs every part, and return one of them."""
     observed.add_person("boss@contract.example")
@@ -137,4 +139,14 @@ async def open_part(
     (part,) = [each for each in driver.context.parts if each.name == name]
     before = await part.observe(Tenant.from_object(applied))
     await driver.reconcile_until_ready("contract")
-    return OpenedPart(part, Tenant.from_object(tenants.get("contract")), before)
+    tenant = Tenant.from_object(tenants.get("contract"))
+    _put_data(tenant, observed)
+    return OpenedPart(part, tenant, before)
+
+
+def _put_data(tenant: Tenant, observed: Observed) -> None:
+    """Store an object, two points and a key of a tenant, which its services would write."""
+    observed.s3.put_object(Bucket=BUCKET, Key=f"{tenant_prefix(tenant.id)}documents/a.txt", Body=b"a")
+    for _ in range(2):
+        observed.put_point(collection_name(tenant.id, dedicated=True), {"tenantId": tenant.key})
+    observed.redis.set(answers_key(tenant.id, tenant.uid), "a", ex=600)

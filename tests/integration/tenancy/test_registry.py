@@ -14,10 +14,10 @@ from tenancy.registry import TenantRegistry
 from tenantry_local.parts.kubernetes import kubeconfig
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.proxy import Proxy
-from tests.support.tenants import applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.backends.api_server import Tenants
+from tests.support.faults.proxy import Proxy
+from tests.support.tenants.manifests import applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 CHANGE = {"spec": {"displayName": "Another name"}}
 
@@ -32,7 +32,7 @@ def tenants(platform: Platform) -> Iterator[Tenants]:
 @pytest.fixture(autouse=True)
 def _use_short_backoff(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(platform.context, "gateway")))
-    monkeypatch.setattr(registry, "BACKOFF_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(registry, "BACKOFF_DELAY_SECONDS", (0.05, 0.1))
 
 
 @asynccontextmanager
@@ -136,7 +136,7 @@ async def test_an_expired_resource_version_leads_to_a_new_list(
 async def test_a_closed_watch_resumes_at_its_resource_version(
     tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "WATCH_SECONDS", 1)
+    monkeypatch.setattr(registry, "WATCH_TIMEOUT_SECONDS", 1)
     lists = 0
     list_as_before = TenantRegistry._list
 

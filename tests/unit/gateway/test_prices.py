@@ -20,7 +20,9 @@ TABLE = {
         pytest.param("amazon.nova-pro-v1:0", 0, 0, "0", id="nothing"),
     ],
 )
-def test_cost(model: str, input_tokens: int, output_tokens: int, dollars: str) -> None:
+def test_cost_is_the_sum_of_tokens_times_prices(
+    model: str, input_tokens: int, output_tokens: int, dollars: str
+) -> None:
     assert calculate_cost(TABLE, model, input_tokens=input_tokens, output_tokens=output_tokens) == Decimal(
         dollars
     )

@@ -32,7 +32,7 @@ def test_the_environment_suffices_and_the_rest_has_defaults(environment: pytest.
     assert settings.chunk_overlap / settings.chunk_tokens == pytest.approx(0.15)
 
 
-def test_the_key_does_not_show(environment: pytest.MonkeyPatch) -> None:
+def test_the_key_is_not_shown(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_QDRANT_API_KEY", "the-key")
     assert "the-key" not in repr(GatewaySettings())
     assert "the-password" not in repr(GatewaySettings())

@@ -11,9 +11,7 @@ from botocore.exceptions import (
 from servicekit.aws import classify, client_config, error_code, is_dead_session
 from servicekit.remote import Fault
 
-
-def client_error(code: str, status: int) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")  # type: ignore[typeddict-item]
+from tests.support.fakes.aws_errors import client_error
 
 
 def stream_error(code: str) -> EventStreamError:

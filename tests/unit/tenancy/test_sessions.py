@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import stamina
-from botocore.exceptions import ClientError
 from servicekit.aws import client_config
-from servicekit.breaker import FAILURES
+from servicekit.breaker import MAX_FAILURES
 from servicekit.errors import RemoteRefused, RemoteUnavailable
-from tenancy.sessions import CONCURRENCY, READ_SECONDS, TenantSessions
+from tenancy.sessions import CONCURRENCY, READ_TIMEOUT_SECONDS, TenantSessions
 
-from tests.support.tenants import make_tenant
+from tests.support.fakes.aws_errors import client_error
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     import boto3
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 TENANT = make_tenant("tenanta")
 
 
-def failure(status: int, code: str = "") -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")  # type: ignore[typeddict-item]
-
-
-class FakeAws:
+class FakeStsSession:
     """Fake boto3 session that records its clients; credentials contain the tenant."""
 
     def __init__(self) -> None:
@@ -35,13 +31,13 @@ class FakeAws:
     def open(self) -> "boto3.Session":
         return cast("boto3.Session", self)
 
-    def client(self, service: str, **arguments: Any) -> "FakeAws":
+    def client(self, service: str, **arguments: Any) -> "FakeStsSession":
         self.clients.append((service, arguments))
         return self
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:
         if self.sts_fails:
-            raise failure(503)
+            raise client_error("", 503)
         name = arguments["RoleSessionName"]
         credentials = {"AccessKeyId": f"key {name}", "SecretAccessKey": f"secret {name}"}
         return {
@@ -57,12 +53,12 @@ class FakeAws:
 
 
 @pytest.fixture
-def aws() -> FakeAws:
-    return FakeAws()
+def aws() -> FakeStsSession:
+    return FakeStsSession()
 
 
 @pytest.fixture
-def sessions(aws: FakeAws) -> Iterator[TenantSessions]:
+def sessions(aws: FakeStsSession) -> Iterator[TenantSessions]:
     with stamina.set_testing(True, attempts=1, cap=True):
         opened = TenantSessions(aws.open, bucket="documents", role_arn="arn:role", service="gateway")
         yield opened
@@ -73,7 +69,9 @@ def read(client: "S3Client", key: str, *, version: str = "") -> str:
     return f"{key} {version}"
 
 
-async def test_a_tenants_client_uses_the_tenants_session(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_a_tenants_client_uses_the_tenants_session(
+    sessions: TenantSessions, aws: FakeStsSession
+) -> None:
     for tenant_id in ("tenanta", "tenantb"):
         await sessions.client(make_tenant(tenant_id))
     clients = [(service, {**arguments, "config": None}) for service, arguments in aws.clients]
@@ -94,9 +92,9 @@ async def test_a_tenants_client_uses_the_tenants_session(sessions: TenantSession
     ]
 
 
-async def test_every_client_has_timeouts(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_every_client_has_timeouts(sessions: TenantSessions, aws: FakeStsSession) -> None:
     await sessions.client(TENANT)
-    bounded = vars(client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY))
+    bounded = vars(client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY))
     for service, arguments in aws.clients:
         config = vars(arguments["config"])
         for name in ("read_timeout", "connect_timeout", "max_pool_connections", "retries"):
@@ -108,7 +106,7 @@ async def test_arguments_are_passed_to_the_call(sessions: TenantSessions) -> Non
 
 
 async def test_arguments_are_passed_again_after_a_session_was_replaced(sessions: TenantSessions) -> None:
-    dead = [failure(403, "ExpiredToken")]
+    dead = [client_error("ExpiredToken", 403)]
 
     def read_late(client: "S3Client", key: str, *, version: str = "") -> str:
         if dead:
@@ -118,9 +116,11 @@ async def test_arguments_are_passed_again_after_a_session_was_replaced(sessions:
     assert await sessions.call(TENANT, "read", read_late, "a.md", version="1") == "a.md 1"
 
 
-async def test_a_failure_names_its_system_and_operation(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_a_failure_names_its_system_and_operation(
+    sessions: TenantSessions, aws: FakeStsSession
+) -> None:
     def refuse(client: "S3Client") -> None:
-        raise failure(403, "AccessDenied")
+        raise client_error("AccessDenied", 403)
 
     with pytest.raises(RemoteRefused) as refused:
         await sessions.call(TENANT, "read", refuse)
@@ -131,10 +131,12 @@ async def test_a_failure_names_its_system_and_operation(sessions: TenantSessions
     assert (unavailable.value.system, unavailable.value.operation) == ("s3", "assume-role")
 
 
-async def test_an_existing_session_is_used_while_sts_fails(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_an_existing_session_is_used_while_sts_fails(
+    sessions: TenantSessions, aws: FakeStsSession
+) -> None:
     await sessions.client(TENANT)
     aws.sts_fails = True
-    for _ in range(FAILURES + 1):
+    for _ in range(MAX_FAILURES + 1):
         with pytest.raises(RemoteUnavailable):
             await sessions.client(make_tenant("tenantb"))
     assert await sessions.call(TENANT, "read", read, "a.md") == "a.md "

@@ -7,7 +7,7 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.conditions import ConditionResult, Failure, build_status, to_failure
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 PARTS = ("storage", "identity", "workspace")
 NOW, LATER = "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"
@@ -147,7 +147,7 @@ def test_every_condition_has_the_observed_generation() -> None:
         (RemoteRefused("redis", "write", "no auth"),
          Failure("RedisRefused", "redis failed at write: no auth", permanent=True)),
         (RemoteUnavailable("open-webui", "get-group", "unavailable"),
-         Failure("OpenWebuiUnavailable", "open-webui failed at get-group: unavailable", permanent=False)),
+         Failure("OpenWebUIUnavailable", "open-webui failed at get-group: unavailable", permanent=False)),
         (KeyError("secret"),
          Failure("InternalError", "KeyError: see the operator's log", permanent=False)),
     ],

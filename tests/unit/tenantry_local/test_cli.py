@@ -85,7 +85,7 @@ def state_of(tenantry: Program, name: str) -> str:
     "arguments", [["status"], ["status", "--json"], ["logs", "gateway"], ["env"], ["demo"],
                   ["ask", "--as", DIANA, "Why?"]],
 )  # fmt: skip
-def test_without_a_platform_a_command_says_how_to_create_one(
+def test_without_a_platform_a_command_prints_how_to_create_one(
     tenantry: Program, folder: Path, arguments: list[str]
 ) -> None:
     assert tenantry.run(*arguments) == 1
@@ -104,14 +104,14 @@ def test_without_a_platform_there_is_nothing_to_stop_or_delete(
     assert not folder.exists()
 
 
-def test_down_of_a_stopped_platform_says_that_nothing_was_running(
+def test_down_of_a_stopped_platform_prints_that_nothing_was_running(
     tenantry: Program, context: Context
 ) -> None:
     assert tenantry.run("down") == 0
     assert "Nothing was running." in tenantry.out
 
 
-def test_env_gives_a_shell_our_kubectl_and_the_cluster(tenantry: Program, context: Context) -> None:
+def test_env_sets_path_and_kubeconfig_of_a_shell(tenantry: Program, context: Context) -> None:
     assert tenantry.run("env") == 0
     path, config = tenantry.out.splitlines()
     folder = path.removeprefix("export PATH=").removesuffix(':"$PATH"')
@@ -331,7 +331,7 @@ cli.main()
 """
 
 
-def test_ctrl_c_ends_up_immediately_and_says_how_to_go_on(context: Context) -> None:
+def test_ctrl_c_stops_up_and_prints_how_to_continue(context: Context) -> None:
     with interruptible(sys.executable, "-c", NEVER_HEALTHY) as program:
         try:
             assert program.stdout is not None
@@ -445,13 +445,13 @@ def test_a_response_without_json_is_an_error_with_its_status(tenantry: Program, 
     assert "status 502" in tenantry.err
 
 
-def test_ask_without_a_gateway_says_how_to_start_it(tenantry: Program, gateway: respx.Route) -> None:
+def test_ask_without_a_gateway_prints_how_to_start_it(tenantry: Program, gateway: respx.Route) -> None:
     gateway.mock(side_effect=httpx.ConnectError)
     assert tenantry.run("ask", "--as", DIANA, "Why?") == 1
     assert "make up" in tenantry.err
 
 
-def test_demo_of_a_stopped_platform_says_how_to_start_it(tenantry: Program, context: Context) -> None:
+def test_demo_of_a_stopped_platform_prints_how_to_start_it(tenantry: Program, context: Context) -> None:
     assert tenantry.run("demo") == 1
     assert "The platform is not up: kubernetes is stopped" in tenantry.err
     assert "`make up`" in tenantry.err

@@ -44,12 +44,12 @@ def test_the_error_for_an_unknown_user_lists_the_demo_users(context: Context) ->
 
 
 @respx.mock
-def test_an_error_page_of_a_proxy_becomes_a_sentence(context: Context) -> None:
+def test_an_error_page_of_a_proxy_is_reported_in_a_sentence(context: Context) -> None:
     respx.post(token_url(context)).respond(502, text="<html>")
     with pytest.raises(LocalError, match="status 502"):
         get_access_token(context, "diana.tenantb@gmail.com")
 
 
-def test_the_error_for_an_unreachable_keycloak_says_what_to_do(context: Context) -> None:
+def test_the_error_for_an_unreachable_keycloak_has_a_remedy(context: Context) -> None:
     with pytest.raises(LocalError, match="make up"):
         get_access_token(context, "diana.tenantb@gmail.com")

@@ -37,7 +37,7 @@ def test_every_persona_has_documents_and_every_document_a_persona() -> None:
         assert {sample.persona_id for sample in list_samples(tenant)} == {p.id for p in tenant.spec.personas}
 
 
-def test_the_documents_are_of_every_format_that_the_gateway_reads() -> None:
+def test_the_samples_include_every_format_of_the_gateway() -> None:
     assert {sample.path.suffix for sample in every_sample()} == {".md", ".txt", ".html", ".pdf", ".docx"}
 
 

@@ -43,7 +43,7 @@ def test_a_valid_message_passes(subject: str) -> None:
         ("Add a check\nin pre-commit", "not empty"),
     ],
 )
-def test_a_bad_message_is_refused_with_its_fault(message: str, says: str) -> None:
+def test_an_invalid_message_is_refused_with_the_reason(message: str, says: str) -> None:
     (error,) = find_errors(message)
     assert says in error
 

@@ -36,7 +36,7 @@ def test_the_index_lists_number_title_status_and_date_by_number(tmp_path: Path) 
     )
 
 
-def test_the_index_page_is_no_decision(tmp_path: Path) -> None:
+def test_the_index_page_is_not_a_decision(tmp_path: Path) -> None:
     write(tmp_path, "0001-queue.md")
     (tmp_path / "index.md").write_text(render(tmp_path))
     assert [decision.number for decision in read_decisions(tmp_path)] == [1]
@@ -87,12 +87,12 @@ def test_a_missing_date_is_refused(tmp_path: Path) -> None:
         parse_decision(path)
 
 
-def test_an_unknown_front_line_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_key_in_the_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown front line"):
         parse_decision(write(tmp_path, "0001-queue.md", front="- **Author:** me\n"))
 
 
-def test_a_link_whose_number_is_not_its_targets_is_refused(tmp_path: Path) -> None:
+def test_a_link_with_another_number_than_its_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"link \[3\] refers to another number"):
         parse_decision(write(tmp_path, "0001-queue.md", status="Superseded by [3](0002-redis.md)"))
 
@@ -106,9 +106,7 @@ def test_a_link_whose_number_is_not_its_targets_is_refused(tmp_path: Path) -> No
         ("Accepted; superseded in part by [2](0002-redis.md)", "- **Supersedes:** [1](0001-queue.md)\n"),
     ],
 )
-def test_only_one_of_two_decisions_that_links_the_other_is_refused(
-    tmp_path: Path, status: str, front: str
-) -> None:
+def test_a_link_without_a_link_back_is_refused(tmp_path: Path, status: str, front: str) -> None:
     write(tmp_path, "0001-queue.md", status=status)
     write(tmp_path, "0002-redis.md", front=front)
     with pytest.raises(ValueError, match="decisions 1 and 2 must both state that 2 supersedes 1"):

@@ -11,7 +11,8 @@ from tools.version import REPOSITORY
 
 PROGRAMS = ("ruff", "python", "mypy", "lint-imports", "mkdocs")
 INSTALLED = (
-    "pyproject.toml", "requirements/uv.txt", "requirements/dev.txt", ".venv/uv/bin/uv", ".venv/.ready",
+    "pyproject.toml", "requirements/uv.txt", "requirements/dev.txt", "tools/mermaid.py", ".venv/uv/bin/uv",
+    ".venv/.ready",
 )  # fmt: skip
 """Files by which make sees that the packages are installed, from the oldest to the newest."""
 

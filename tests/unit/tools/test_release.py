@@ -1,12 +1,12 @@
 """Tests of the release: its files, its notes and its checks."""
 
 import hashlib
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from tests.support.programs.git import run_git
 from tools.release import SOURCES, export_sources, get_checksums, get_notes, pack_context
 from tools.release_checks import ReleaseError, check_images, parse_dockerfile
 from tools.version import REPOSITORY
@@ -38,16 +38,11 @@ def tree(folder: Path) -> Path:
     return folder
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@t.example", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def test_of_a_clone_only_what_is_committed_is_released(tmp_path: Path) -> None:
+def test_a_release_of_a_clone_contains_only_committed_files(tmp_path: Path) -> None:
     clone = tree(tmp_path / "clone")
-    git(clone, "init", "--quiet")
-    git(clone, "add", ".")
-    git(clone, "commit", "-m", "Add a tree")
+    run_git(clone, "init", "--quiet")
+    run_git(clone, "add", ".")
+    run_git(clone, "commit", "-m", "Add a tree")
     (clone / "services" / "a.py").write_text("2")
     (clone / "services" / "secret.env").write_text("x")
     source = export_sources(clone, tmp_path / "source")
@@ -55,13 +50,13 @@ def test_of_a_clone_only_what_is_committed_is_released(tmp_path: Path) -> None:
     assert not (source / "services" / "secret.env").exists()
 
 
-def test_an_archive_without_git_is_released_as_it_is(tmp_path: Path) -> None:
+def test_an_archive_without_git_is_released_unchanged(tmp_path: Path) -> None:
     source = export_sources(tree(tmp_path / "archive"), tmp_path / "source")
     assert {file.name for file in source.iterdir()} == set(SOURCES)
     assert [file.name for file in (source / "services").iterdir()] == ["a.py"]
 
 
-def test_the_context_is_what_docker_would_be_sent(tmp_path: Path) -> None:
+def test_the_context_contains_what_docker_would_send(tmp_path: Path) -> None:
     archive = tmp_path / "context.tar.gz"
     pack_context(tree(tmp_path / "source"), archive)
     with tarfile.open(archive) as tar:
@@ -70,7 +65,7 @@ def test_the_context_is_what_docker_would_be_sent(tmp_path: Path) -> None:
     assert {(member.uid, member.uname) for member in members} == {(0, "root")}
 
 
-def test_what_the_dockerfile_installs_is_known_for_each_image() -> None:
+def test_the_lock_and_wheels_of_each_image_are_read_from_the_dockerfile() -> None:
     found = {image.name: image for image in parse_dockerfile((REPOSITORY / "Dockerfile").read_text())}
     assert set(found) == {"operator", "gateway", "file-sync", "jobs"}
     assert found["gateway"].lock == "requirements/gateway.txt"
@@ -81,13 +76,13 @@ def test_what_the_dockerfile_installs_is_known_for_each_image() -> None:
     )
 
 
-def test_a_context_that_lacks_what_the_dockerfile_copies_is_refused(tmp_path: Path) -> None:
+def test_a_context_without_a_copied_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY operator operator\n")
     with pytest.raises(ReleaseError, match="copies operator"):
         check_images(tmp_path, tmp_path, tmp_path, "1.2.3")
 
 
-def test_the_notes_of_a_version_are_its_section_alone() -> None:
+def test_the_notes_of_a_version_are_its_section() -> None:
     assert get_notes(CHANGELOG, "0.2.0") == "### Added\n\n- A thing.\n"
     assert get_notes(CHANGELOG, "0.1.0") == "First.\n"
 
@@ -98,7 +93,7 @@ def test_a_version_without_a_section_is_refused(version: str) -> None:
         get_notes(CHANGELOG, version)
 
 
-def test_checksums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
+def test_checksums_have_the_format_of_sha256sum(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("2")
     (tmp_path / "a").write_text("1")
     (tmp_path / "SHA256SUMS").write_text("old")

@@ -1,27 +1,22 @@
 """Tests of the version, which comes from the git tag."""
 
-import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.support.programs.git import run_git
 from tools.version import PLACEHOLDER, REPOSITORY, get_version, list_versioned_files, stamp
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@t.example", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
 def commit(folder: Path) -> None:
-    git(folder, "commit", "--allow-empty", "-m", "Change a thing")
+    run_git(folder, "commit", "--allow-empty", "-m", "Change a thing")
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    git(tmp_path, "init", "--quiet")
+    run_git(tmp_path, "init", "--quiet")
     commit(tmp_path)
     return tmp_path
 
@@ -36,22 +31,22 @@ def test_a_clone_without_tags_counts_its_commits(checkout: Path) -> None:
 
 
 def test_a_tagged_commit_has_the_tags_version(checkout: Path) -> None:
-    git(checkout, "tag", "v1.2.3")
+    run_git(checkout, "tag", "v1.2.3")
     assert get_version(checkout) == "1.2.3"
 
 
 def test_a_later_commit_is_a_development_version_of_the_next_patch(checkout: Path) -> None:
-    git(checkout, "tag", "-a", "v1.2.3", "-m", "Release 1.2.3")
+    run_git(checkout, "tag", "-a", "v1.2.3", "-m", "Release 1.2.3")
     commit(checkout)
     commit(checkout)
     assert get_version(checkout) == "1.2.4-dev.2"
 
 
 def test_other_tags_are_ignored(checkout: Path) -> None:
-    git(checkout, "tag", "v1.2.3")
+    run_git(checkout, "tag", "v1.2.3")
     commit(checkout)
-    git(checkout, "tag", "nightly")
-    git(checkout, "tag", "v1.3.0-rc.1")
+    run_git(checkout, "tag", "nightly")
+    run_git(checkout, "tag", "v1.3.0-rc.1")
     assert get_version(checkout) == "1.2.4-dev.1"
 
 

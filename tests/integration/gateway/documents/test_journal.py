@@ -18,9 +18,9 @@ from tenancy.names import failures_key, ingests_key
 from tenantry_local.platform import Platform
 
 from tests.support.fakes.backends import STORED_AT
-from tests.support.programs.proxy import Proxy
-from tests.support.tenants import make_tenant
-from tests.support.waiting import until
+from tests.support.faults.proxy import Proxy
+from tests.support.tenants.manifests import make_tenant
+from tests.support.timing.waiting import until
 
 INGEST = Intent(IntentKind.INGEST)
 FAILURE = IngestFailure("e1", "https://tenantry.io/problems/document-empty", "No text", "It holds no text.")
@@ -76,9 +76,7 @@ async def test_one_writer_holds_a_document_and_other_documents_are_free(
         pass
 
 
-async def test_waiting_writers_get_the_document_one_after_the_other(
-    redis: TenantRedis, tenant: Tenant
-) -> None:
+async def test_waiting_writers_get_the_lease_one_after_the_other(redis: TenantRedis, tenant: Tenant) -> None:
     holders, most = 0, 0
 
     async def work() -> None:
@@ -113,9 +111,7 @@ async def test_the_lease_of_a_dead_holder_expires(redis: TenantRedis, tenant: Te
         assert lease.intent == INGEST, "the next writer gets the intent"
 
 
-async def test_a_holder_whose_lease_another_one_has_changes_nothing(
-    redis: TenantRedis, tenant: Tenant
-) -> None:
+async def test_a_holder_that_lost_its_lease_changes_nothing(redis: TenantRedis, tenant: Tenant) -> None:
     async with abandoned_lease(redis, tenant, INGEST) as late, Journal(redis).acquire(tenant, "d1") as lease:
         await lease.begin(Intent(IntentKind.DELETE))
         with pytest.raises(WritesUnavailable):

@@ -15,9 +15,10 @@ import pytest
 from gateway.documents.intents import Intent, IntentKind
 from gateway.problems import DocumentBusy, DocumentMissing, DocumentRefused, WritesUnavailable
 from gateway.timings import RequestTimings
-from servicekit.remote import Remote
 from tenancy.names import ingests_key, object_key
 from tenancy.tickets import Ticket
+
+from tests.support.faults.crashes import crash_after
 
 from .conftest import NAME, Replica, Replicas
 
@@ -32,39 +33,22 @@ def versions_in(texts: list[str]) -> set[str]:
     return {" ".join(text.split()[:2]) for text in texts}
 
 
-IS_KILLED_LATER: ContextVar[bool] = ContextVar("is_killed_later", default=False)
-"""True in the tasks of the write that is killed."""
+IN_CRASHING_WRITE: ContextVar[bool] = ContextVar("in_crashing_write", default=False)
+"""True in the tasks of the write that crashes."""
 
 
-class Killed(BaseException):
-    """Death of the process."""
-
-
-async def killed_after(last: int, work: Callable[[], Awaitable[Any]]) -> bool:
-    """Run a write that dies after ``last`` calls; return False if it needed no further call."""
-    made, dead = 0, False
-    call_as_before = Remote.call
-
-    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]], **more: Any) -> Any:
-        nonlocal made, dead
-        if operation == "assume-role" or not IS_KILLED_LATER.get():
-            return await call_as_before(self, operation, function, **more)
-        dead = dead or made >= last
-        if dead:
-            raise Killed
-        made += 1
-        return await call_as_before(self, operation, function, **more)
-
-    token = IS_KILLED_LATER.set(True)
+async def crash_write_after(last: int, write: Callable[[], Awaitable[Any]]) -> bool:
+    """Write, and crash after ``last`` calls; return False if the write made no further call."""
+    token = IN_CRASHING_WRITE.set(True)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Remote, "call", call)
-            await work()
-    except (Killed, WritesUnavailable):
-        return True
+        return await crash_after(
+            last,
+            write,
+            affects=lambda _, operation: operation != "assume-role" and IN_CRASHING_WRITE.get(),
+            consequences=(WritesUnavailable,),
+        )
     finally:
-        IS_KILLED_LATER.reset(token)
-    return False
+        IN_CRASHING_WRITE.reset(token)
 
 
 async def repaired(replica: Replica, raw: Any) -> None:
@@ -79,7 +63,7 @@ async def repaired(replica: Replica, raw: Any) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new version"])
-async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
+async def test_an_upload_killed_after_any_call_is_completed_or_undone(
     replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
@@ -91,7 +75,7 @@ async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
         if replaced:
             await survivor.upload(version_text(1))
         dying = replicas.make()
-        if not await killed_after(last, lambda dying=dying: dying.upload(version_text(2))):  # type: ignore[misc]
+        if not await crash_write_after(last, lambda dying=dying: dying.upload(version_text(2))):  # type: ignore[misc]
             break
         await repaired(survivor, raw)
         stored = await survivor.stored()
@@ -111,7 +95,7 @@ async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
     assert completed >= 3, "what was stored was completed"
 
 
-async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
+async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
     replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
@@ -123,7 +107,7 @@ async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
             tenant, ticket.object_key, version_text(3).encode(), media_type="text/plain", owner=""
         )
         dying = replicas.make()
-        if not await killed_after(
+        if not await crash_write_after(
             last,
             lambda dying=dying: dying.service.index_stored(tenant, ticket, RequestTimings()),  # type: ignore[misc]
         ):
@@ -137,7 +121,7 @@ async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
     assert with_intent >= 5
 
 
-async def test_a_delete_that_is_killed_after_any_call_is_completed_or_never_began(
+async def test_a_deletion_killed_after_any_call_is_completed_or_never_began(
     replicas: Replicas, raw: Any
 ) -> None:
     survivor = replicas.make()
@@ -145,7 +129,7 @@ async def test_a_delete_that_is_killed_after_any_call_is_completed_or_never_bega
     for last in count():
         await survivor.upload(version_text(1))
         dying = replicas.make()
-        if not await killed_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
+        if not await crash_write_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
             break
         begun = "delete" in str(await raw.hgetall(ingests_key(replicas.tenant.id, replicas.tenant.uid)))
         await repaired(survivor, raw)
@@ -196,7 +180,7 @@ async def test_a_writer_that_does_not_get_the_lease_changes_nothing(replicas: Re
     assert versions_in(await one.found()) == {"Version 1"}
 
 
-async def test_a_document_that_is_no_good_shows_its_reason_until_there_is_another_content(
+async def test_a_failed_document_has_a_reason_until_its_content_changes(
     replicas: Replicas,
 ) -> None:
     replica, tenant = replicas.make(), replicas.tenant
@@ -220,9 +204,7 @@ async def test_a_document_that_is_no_good_shows_its_reason_until_there_is_anothe
     assert await replica.state() == "received", "the failure is deleted"
 
 
-async def test_a_repair_that_comes_too_late_for_a_deleted_document_does_not_bring_it_back(
-    replicas: Replicas, raw: Any
-) -> None:
+async def test_a_late_repair_does_not_restore_a_deleted_document(replicas: Replicas, raw: Any) -> None:
     replica, tenant = replicas.make(), replicas.tenant
     await replica.upload(version_text(1))
     with suppress(RuntimeError):

@@ -3,18 +3,15 @@
 All tests share one operator, because Open WebUI limits an account to 15 sign-ins in three minutes.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from servicekit.remote import Remote
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 
 from ..conftest import Driver, open_driver
 
@@ -46,19 +43,3 @@ def person(observed: Observed, webui: ObservedOpenWebUI, email: str) -> str:
     webui.drop_user(email)
     webui.add_user(email, subject)
     return subject
-
-
-@contextmanager
-def recorded(system: str = "open-webui") -> Iterator[list[str]]:
-    """Keep the operations of all calls to a system that are made meanwhile."""
-    made: list[str] = []
-    call_as_before = Remote.call
-
-    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]]) -> Any:
-        if self.system == system:
-            made.append(operation)
-        return await call_as_before(self, operation, function)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Remote, "call", call)
-        yield made

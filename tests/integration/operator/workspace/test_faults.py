@@ -3,19 +3,23 @@
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.faults.proxy import Proxy
 from tests.support.open_webui.observed import USER_PASSWORD, ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.proxy import Proxy
 
-from ..conftest import Driver, Harness, conditions, open_driver
+from ..conftest import Driver, OperatorHarness, conditions, open_driver
 
 pytestmark = pytest.mark.programs
 
-OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
+OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "NamespaceReady"}
 
 
 async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
-    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    platform: Platform,
+    settings: dict[str, str],
+    harness: OperatorHarness,
+    tenants: Tenants,
+    webui: ObservedOpenWebUI,
 ) -> None:
     harness.apply("patient")
     async with Proxy(int(webui.url.rpartition(":")[2])) as proxy:
@@ -24,7 +28,7 @@ async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "retrying"
             seen = conditions(tenants.get("patient"))
-            assert seen["Ready"] == seen["WorkspaceReady"] == ("False", "OpenWebuiUnavailable")
+            assert seen["Ready"] == seen["WorkspaceReady"] == ("False", "OpenWebUIUnavailable")
             assert seen["Reconciling"] == ("True", "Retrying")
             assert {seen[part] for part in OTHERS} == {("True", "AsDeclared")}
             proxy.restore()
@@ -35,7 +39,7 @@ async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
 async def test_unavailable_open_webui_delays_the_deletion_of_a_tenant(
     platform: Platform,
     settings: dict[str, str],
-    harness: Harness,
+    harness: OperatorHarness,
     driver: Driver,
     tenants: Tenants,
     webui: ObservedOpenWebUI,
@@ -46,26 +50,30 @@ async def test_unavailable_open_webui_delays_the_deletion_of_a_tenant(
     through = settings | {"open_webui_url": "http://127.0.0.1:9"}
     async with open_driver(platform, tenants, **through) as cut_off:
         assert (await cut_off.reconcile("held")).name == "retrying"
-    assert conditions(tenants.get("held"))["WorkspaceReady"] == ("False", "OpenWebuiUnavailable")
+    assert conditions(tenants.get("held"))["WorkspaceReady"] == ("False", "OpenWebUIUnavailable")
     await driver.reconcile_until_ready("held")
     assert tenants.get("held") is None
     assert not any(webui.get_state("held").values())
 
 
 async def test_a_wrong_password_stalls_with_the_account_and_without_the_password(
-    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants
+    platform: Platform, settings: dict[str, str], harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("shut-out")
     async with open_driver(platform, tenants, **settings | {"open_webui_password": "wr0ng-s3cr3t"}) as driver:
         assert (await driver.reconcile("shut-out")).name == "stalled"
     written = tenants.get("shut-out")
-    assert conditions(written)["WorkspaceReady"] == ("False", "OpenWebuiRefused")
+    assert conditions(written)["WorkspaceReady"] == ("False", "OpenWebUIRefused")
     assert settings["open_webui_email"] in str(written)
     assert "wr0ng-s3cr3t" not in str(written)
 
 
 async def test_an_account_without_administrator_rights_stalls(
-    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    platform: Platform,
+    settings: dict[str, str],
+    harness: OperatorHarness,
+    tenants: Tenants,
+    webui: ObservedOpenWebUI,
 ) -> None:
     webui.drop_user("member@tenantry.example")
     webui.add_user("member@tenantry.example")

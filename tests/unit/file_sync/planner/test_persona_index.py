@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from file_sync.models import Link, LinkKind, PersonaRef
-from file_sync.planner.persona_index import CACHE_SECONDS, PersonaIndex, PersonaIndexCache
+from file_sync.planner.persona_index import CACHE_TTL_SECONDS, PersonaIndex, PersonaIndexCache
 from tenancy.model import Tenant
 
-from tests.support.open_webui.files import chat_link, knowledge_link, tenant_with_workspace
-from tests.support.tenants import make_tenant
+from tests.support.file_sync.files import chat_link, knowledge_link, tenant_with_workspace
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
@@ -116,7 +116,7 @@ class TestCache:
         self, cache: PersonaIndexCache, registry: CountingRegistry, clock: list[float]
     ) -> None:
         first = cache.current
-        clock[0] += CACHE_SECONDS - 0.1
+        clock[0] += CACHE_TTL_SECONDS - 0.1
         assert cache.current is first
         assert registry.lists == 1
         registry.tenants = [A, B]

@@ -13,8 +13,7 @@ from file_sync.planner.models import ActionType, FileState
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
 
-from tests.support.comparison import CONFIG, OWNERS, compare
-from tests.support.open_webui.files import (
+from tests.support.file_sync.files import (
     BUCKET,
     chat_link,
     knowledge_link,
@@ -22,6 +21,7 @@ from tests.support.open_webui.files import (
     make_file,
     tenant_with_workspace,
 )
+from tests.support.file_sync.plans import CONFIG, OWNERS, compare
 
 TRANSIENT = ("https://tenantry.io/problems/indexing-failed", "Given up.")
 PERMANENT = ("https://tenantry.io/problems/document-unreadable", "The PDF is encrypted.")
@@ -315,7 +315,7 @@ def test_a_document_with_two_copies_is_deleted_once() -> None:
     assert [action.type for action in compared.actions] == [ActionType.DELETE]
 
 
-def test_a_plan_needs_a_recheck_while_a_service_is_busy_or_down() -> None:
+def test_a_plan_needs_a_recheck_for_indexing_documents_and_unknown_owners() -> None:
     assert compare([make_file()], [make_document(state="indexing")]).needs_recheck
     assert compare([make_file(subject="unknown")], []).needs_recheck
     assert not compare([make_file()], [make_document()]).needs_recheck
@@ -328,7 +328,8 @@ class TestQuota:
         stored = [action.document_id for action in compared.actions]
         assert stored == ["owui-f3", "owui-f2"]
         assert compared.statuses["f0"].reason == (
-            "The tenant may store 3 and has stored 3 documents. Delete documents, or ask for more."
+            "The tenant has reached its limit of documents: 3 are stored, 3 are allowed. "
+            "Delete documents, or ask your administrator for a higher limit."
         )
 
     def test_bytes_count_for_the_quota(self) -> None:
@@ -340,8 +341,8 @@ class TestQuota:
         compared = compare(files, [], quota={"storage": "100"})
         assert [action.document_id for action in compared.actions] == ["owui-f1", "owui-f3"]
         assert compared.statuses["f2"].reason == (
-            "The tenant may store 100 and has stored 60 bytes; this document has 60. "
-            "Delete documents, or ask for more."
+            "This document of 60 bytes does not fit: the tenant uses 60 bytes of its limit of 100 bytes. "
+            "Delete documents, or ask your administrator for a higher limit."
         )
 
     def test_a_full_tenant_may_move_its_documents(self) -> None:

@@ -6,13 +6,13 @@ import pytest
 from file_sync.planner.messages import NAME_OF_COLLEAGUE
 from file_sync.planner.models import ActionType, FileState
 
-from tests.support.comparison import BENS, actions_of, compare, removed_file, states_of
-from tests.support.open_webui.files import (
+from tests.support.file_sync.files import (
     chat_link,
     knowledge_link,
     make_document,
     make_file,
 )
+from tests.support.file_sync.plans import BENS, actions_of, compare, removed_file, states_of
 
 STORE, CHECK, INDEX, DELETE = ActionType
 
@@ -40,7 +40,7 @@ def test_the_name_of_a_kept_document_is_taken() -> None:
     assert states_of(compared) == {"f1": FileState.KEPT, "bens": FileState.REFUSED}
 
 
-def test_a_file_that_is_renamed_to_a_colleagues_name_stays_where_it_is() -> None:
+def test_a_file_renamed_to_a_colleagues_name_keeps_its_document() -> None:
     documents = [make_document("annas"), make_document("bens", filename="bens.pdf")]
     compared = compare([make_file("annas"), make_file("bens", created_at=2, **BENS)], documents)
     assert not compared.actions
@@ -68,6 +68,6 @@ def test_a_file_of_another_tenant_takes_no_name() -> None:
     assert actions_of(compared) == [(STORE, "owui-annas")]
 
 
-def test_a_name_is_free_when_its_document_is_gone() -> None:
+def test_a_name_is_free_after_its_document_is_deleted() -> None:
     compared = compare([make_file("bens", **BENS)], [])
     assert actions_of(compared) == [(STORE, "owui-bens")]

@@ -17,8 +17,8 @@ from file_sync.sync.tenant_sync import SyncResult, TenantSync
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.clock import simulate
-from tests.support.open_webui.files import knowledge_link, tenant_with_workspace
+from tests.support.file_sync.files import knowledge_link, tenant_with_workspace
+from tests.support.timing.clock import simulate
 
 if TYPE_CHECKING:
     from file_sync.adapters.open_webui_database import OpenWebUIDatabase
@@ -75,8 +75,8 @@ class LoopHarness:
     def loops(self, **settings: Any) -> SyncLoops:
         registry = cast("TenantRegistry", self)
         values = {
-            "poll_seconds": 10.0,
-            "resync_seconds": 900.0,
+            "poll_interval_seconds": 10.0,
+            "resync_interval_seconds": 900.0,
             "document_bytes": 100,
             "files_bucket": "files",
             **settings,
@@ -123,14 +123,14 @@ def test_all_tenants_are_compared_first_and_then_a_changed_one_at_the_next_poll(
     assert set(harness.configs.values()) == {PlanConfig(100, "files")}
 
 
-def test_new_files_of_a_tenant_do_not_wait_until_all_its_old_ones_are_indexed(harness: LoopHarness) -> None:
+def test_new_files_of_a_tenant_do_not_wait_for_all_old_ones(harness: LoopHarness) -> None:
     harness.indexing = {"a"}
     change = {knowledge_link(tenant_id="a"): "1"}
     harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
     assert harness.times("a") == [0, 20]
 
 
-def test_while_files_keep_coming_some_are_indexed_in_each_run(harness: LoopHarness) -> None:
+def test_some_files_are_indexed_in_each_run_while_others_arrive(harness: LoopHarness) -> None:
     harness.indexing = {"a"}
 
     def add_file(loops: SyncLoops) -> None:

@@ -34,7 +34,7 @@ def test_numbers_are_sums_over_all_tenants(stats: SyncStats) -> None:
     assert read(BLOCKED_DELETIONS) == 5
 
 
-def test_a_later_result_of_a_tenant_replaces_the_former_one(stats: SyncStats) -> None:
+def test_a_later_result_of_a_tenant_replaces_the_earlier_one(stats: SyncStats) -> None:
     stats.record("a", make_result(FileState.WAITING, owners={"u1"}, blocked=2))
     stats.record("a", make_result(FileState.READY))
     assert read(FILES.labels(FileState.WAITING)) == 0

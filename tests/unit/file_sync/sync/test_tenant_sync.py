@@ -14,16 +14,16 @@ from file_sync.models import Document, File, Owner
 from file_sync.planner.models import FileState, Plan
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.problems import ContentNotAvailable, DeletionBlocked, FileRefused, IngestRefused
-from file_sync.sync.in_flight_calls import WAIT_SECONDS
+from file_sync.sync.in_flight_calls import WAIT_TIMEOUT_SECONDS
 from file_sync.sync.tenant_sync import SyncResult, TenantSync
 from servicekit.errors import RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from structlog.testing import capture_logs
 from tenancy.model import Tenant
 
-from tests.support.clock import simulate
-from tests.support.comparison import CONFIG, OWNERS
-from tests.support.open_webui.files import knowledge_link, make_document, make_file, tenant_with_workspace
+from tests.support.file_sync.files import knowledge_link, make_document, make_file, tenant_with_workspace
+from tests.support.file_sync.plans import CONFIG, OWNERS
+from tests.support.timing.clock import simulate
 
 TENANTS = [tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb")]
 
@@ -354,7 +354,7 @@ def test_without_time_to_continue_files_are_stored_and_not_indexed(adapters: Fak
 def test_a_document_with_a_call_in_flight_is_not_sent_again(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     adapters.documents = [make_document("f1", state="received", sha256=None)]
-    adapters.ingest_seconds = 2 * WAIT_SECONDS
+    adapters.ingest_seconds = 2 * WAIT_TIMEOUT_SECONDS
     adapters.run(runs=2)
     assert adapters.calls_of("ingest") == ["owui-f1"]
 
@@ -427,7 +427,7 @@ def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(adapters: Fa
     assert result.plan.unowned == set()
 
 
-def test_the_lags_of_new_files_are_observed_and_not_those_of_moved_ones(adapters: FakeAdapters) -> None:
+def test_lags_are_observed_for_new_files_and_not_for_moved_ones(adapters: FakeAdapters) -> None:
     new = make_file("f1", created_at=int(time.time()))
     moved = make_file("f2", knowledge_link("hr"), filename="2.pdf")
     adapters.files = [new, moved]

@@ -532,7 +532,7 @@ def test_no_preceding_character_hides_an_active_construct(before: str, answer_fo
         "a@b.example",
     ],
 )
-def test_in_format_text_it_is_unchanged(said: str) -> None:
+def test_a_construct_is_unchanged_in_format_text(said: str) -> None:
     assert sanitize(said, TEXT) == said
 
 

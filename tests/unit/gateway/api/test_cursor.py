@@ -5,7 +5,7 @@ from gateway.api.cursor import from_cursor, to_cursor
 from gateway.problems import CursorRefused
 from tenancy.names import tenant_prefix
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 A, B = make_tenant("tenanta"), make_tenant("tenantb")
 POSITION = "finance/documents/d1/a.md"
@@ -28,7 +28,7 @@ def test_a_key_of_any_cursor_is_in_the_callers_prefix(key: str) -> None:
     assert from_cursor(A, to_cursor(B, key)).startswith(tenant_prefix(A.id))
 
 
-def test_no_key_is_no_cursor_and_no_cursor_is_no_key() -> None:
+def test_an_absent_key_is_an_absent_cursor() -> None:
     assert to_cursor(A, "") is None
     assert from_cursor(A, None) == ""
 

@@ -21,8 +21,8 @@ from structlog.testing import LogCapture
 from tenancy.call_limiter import CallLimiter
 from tenancy.tickets import Ticket, TicketAction
 
-from tests.support.logs import configure_plain_logs
-from tests.support.tenants import uid_of
+from tests.support.pytest_setup.logs import configure_plain_logs
+from tests.support.tenants.manifests import uid_of
 
 from .conftest import GatewayHarness
 
@@ -279,7 +279,7 @@ async def test_unauthenticated_callers_are_refused_before_the_body_is_read(
     assert response.headers["connection"] == "close"
 
 
-async def test_one_tenant_cannot_take_all_slots(harness: GatewayHarness) -> None:
+async def test_one_tenant_cannot_use_all_slots(harness: GatewayHarness) -> None:
     settings = harness.app.state.context.settings.model_copy(
         update={"request_concurrency": 2, "request_queue": 0}
     )

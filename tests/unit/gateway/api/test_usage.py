@@ -26,7 +26,7 @@ async def read(harness: GatewayHarness, as_: str = "Bearer admin-tenanta", **spa
     return document
 
 
-async def test_rows_totals_and_cost(harness: GatewayHarness) -> None:
+async def test_the_usage_has_rows_totals_and_cost(harness: GatewayHarness) -> None:
     harness.usage.rows = ROWS
     harness.budget.settled = [1200]
     assert await read(harness) == {

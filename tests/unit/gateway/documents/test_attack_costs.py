@@ -61,14 +61,16 @@ async def peak_mebibytes(reader: DocumentReader) -> int:
         pytest.param("a.xlsx", xlsx_with_rows(b"", b"A1:XFD1048576"), id="declared-size-of-a-sheet"),
     ],
 )
-async def test_a_bomb_costs_little_memory(reader: DocumentReader, filename: str, content: bytes) -> None:
+async def test_a_decompression_bomb_uses_little_memory(
+    reader: DocumentReader, filename: str, content: bytes
+) -> None:
     with contextlib.suppress(DocumentRefused):
         await reader.read("tenant-a", filename, content)
     assert await peak_mebibytes(reader) < 400
     assert (await reader.read("tenant-a", "a.txt", b"Text.")).chunks == [Chunk("Text.")]
 
 
-async def test_a_thousand_pages_cost_little_memory(reader: DocumentReader) -> None:
+async def test_a_thousand_pages_use_little_memory(reader: DocumentReader) -> None:
     pages = [" ".join(f"Sentence {n} of page {page}." for n in range(100)) for page in range(1000)]
     document = await reader.read("tenant-a", "a.pdf", pdf_file(*pages))
     assert document.pages == 1000

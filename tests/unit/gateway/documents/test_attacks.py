@@ -94,7 +94,7 @@ def test_a_crafted_file_is_refused_with_the_reason(
 
 
 @pytest.mark.timeout(60)
-def test_a_pdf_that_draws_a_billion_times_is_read_in_part() -> None:
+def test_a_pdf_with_a_billion_drawings_is_read_partly() -> None:
     _, (page,) = extract("a.pdf", pdf_of_forms(9, 10))
     assert 1000 < len(page.text) < 1_000_000
 

@@ -18,6 +18,8 @@ from botocore.exceptions import (
 from servicekit.remote import Fault
 from tenant_operator.clients.aws import AwsClients
 
+from tests.support.fakes.aws_errors import client_error
+
 
 @pytest.fixture
 def sessions(monkeypatch: pytest.MonkeyPatch) -> list[boto3.Session]:
@@ -39,7 +41,7 @@ def key_of(client: Any) -> str:
     return str(client._get_credentials().access_key)
 
 
-def test_threads_that_come_together_share_one_session_and_one_client(sessions: list[boto3.Session]) -> None:
+def test_concurrent_threads_share_one_session_and_one_client(sessions: list[boto3.Session]) -> None:
     clients = AwsClients()
     with ThreadPoolExecutor(8) as pool:
         made = [pool.submit(lambda: clients.s3) for _ in range(8)]
@@ -48,7 +50,7 @@ def test_threads_that_come_together_share_one_session_and_one_client(sessions: l
     assert len(sessions) == 1
 
 
-def test_a_role_has_its_own_key_and_costs_no_session(sessions: list[boto3.Session]) -> None:
+def test_a_role_has_a_separate_key_and_needs_no_session(sessions: list[boto3.Session]) -> None:
     clients = AwsClients()
     role: Any = {"AccessKeyId": "role", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": None}
     assert key_of(clients.create_s3_client(role)) == "role"
@@ -56,19 +58,15 @@ def test_a_role_has_its_own_key_and_costs_no_session(sessions: list[boto3.Sessio
     assert len(sessions) == 1
 
 
-def test_a_session_that_aws_no_longer_knows_is_opened_again(sessions: list[boto3.Session]) -> None:
+def test_an_expired_session_is_opened_again(sessions: list[boto3.Session]) -> None:
     clients = AwsClients()
     first = clients.s3
     refused = ClientError({"Error": {"Code": "ExpiredToken"}}, "PutObject")
     assert clients.classify(refused) is Fault.BUSY
     assert clients.s3 is not first
     assert len(sessions) == 2
-    assert clients.classify(error_of("AccessDenied", 403)) is Fault.PERMANENT
+    assert clients.classify(client_error("AccessDenied", 403)) is Fault.PERMANENT
     assert len(sessions) == 2
-
-
-def error_of(code: str, status: int) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")  # type: ignore[typeddict-item]
 
 
 @pytest.mark.parametrize(
@@ -80,19 +78,19 @@ def error_of(code: str, status: int) -> ClientError:
         ParamValidationError(report="bucket"),
         CredentialRetrievalError(provider="web-identity", error_msg="unavailable"),
         EndpointConnectionError(endpoint_url="http://x"),
-        error_of("TooManyRequestsException", 400),
-        error_of("Unknown", 408),
-        error_of("ModelErrorException", 424),
-        error_of("SlowDown", 503),
-        error_of("InternalError", 200),
-        error_of("ServiceUnavailable", 200),
-        error_of("AccessDenied", 403),
+        client_error("TooManyRequestsException", 400),
+        client_error("Unknown", 408),
+        client_error("ModelErrorException", 424),
+        client_error("SlowDown", 503),
+        client_error("InternalError", 200),
+        client_error("ServiceUnavailable", 200),
+        client_error("AccessDenied", 403),
         ClientError({}, "PutObject"),
         KeyError("x"),
     ],
     ids=str,
 )
-def test_the_operator_classifies_an_error_as_every_service_does(exc: Exception) -> None:
+def test_errors_are_classified_as_in_all_services(exc: Exception) -> None:
     assert AwsClients().classify(exc) is servicekit.aws.classify(exc)
 
 

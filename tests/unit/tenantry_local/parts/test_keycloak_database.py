@@ -12,7 +12,7 @@ from tenantry_local.processes import LocalError, Processes
 from typing_extensions import override
 
 
-class FakePart(PlatformPart):
+class SleepingPart(PlatformPart):
     """A program that sleeps."""
 
     summary = "a program"
@@ -30,7 +30,7 @@ class FakePart(PlatformPart):
         return True
 
 
-class FakeServer(FakePart):
+class FakeServer(SleepingPart):
     name = "keycloak"
 
 
@@ -38,7 +38,7 @@ class FailingServer(FakeServer):
     fails = True
 
 
-class FakePostgres(FakePart):
+class FakePostgres(SleepingPart):
     """Postgres that records the SQL it gets, and has one table."""
 
     name = "postgres"
@@ -74,7 +74,7 @@ def test_a_template_is_built_once_and_only_its_owner_reads_it(tmp_path: Path) ->
     build_template(tmp_path, FailingServer)
 
 
-def test_a_build_leaves_no_program_and_no_folder(tmp_path: Path) -> None:
+def test_a_build_deletes_its_temporary_folder(tmp_path: Path) -> None:
     build_template(tmp_path, FakeServer)
     assert not (tmp_path / "database.new").exists()
 

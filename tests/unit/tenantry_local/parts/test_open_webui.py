@@ -58,12 +58,12 @@ def test_users_cannot_share_with_other_users(env: dict[str, str], permission: st
     assert env[f"USER_PERMISSIONS_{permission}"] == "false"
 
 
-def test_it_sends_nothing_to_other_servers(env: dict[str, str]) -> None:
+def test_open_webui_sends_nothing_to_other_servers(env: dict[str, str]) -> None:
     assert env["RAG_OPENAI_API_BASE_URL"] == "http://127.0.0.1:9"
     assert env["OFFLINE_MODE"] == "true"
 
 
-def test_it_has_a_separate_key_role_and_redis_database(env: dict[str, str], context: Context) -> None:
+def test_open_webui_has_a_separate_key_role_and_redis_database(env: dict[str, str], context: Context) -> None:
     assert env["S3_ACCESS_KEY_ID"] == "open-webui-key"
     assert env["S3_BUCKET_NAME"] == "open-webui-files-dev"
     assert env["DATABASE_URL"].startswith("postgresql://openwebui:")
@@ -72,12 +72,12 @@ def test_it_has_a_separate_key_role_and_redis_database(env: dict[str, str], cont
     assert not env["REDIS_URL"].endswith(("/0", "/2"))
 
 
-def test_it_writes_only_into_the_state_folder(env: dict[str, str], context: Context) -> None:
+def test_open_webui_writes_only_into_the_state_folder(env: dict[str, str], context: Context) -> None:
     for name in ("DATA_DIR", "STATIC_DIR"):
         assert Path(env[name]).is_relative_to(context.state), name
 
 
-def test_it_accepts_the_same_files_as_the_gateway() -> None:
+def test_open_webui_accepts_the_same_files_as_the_gateway() -> None:
     assert {f".{extension}" for extension in FILE_EXTENSIONS.split(",")} == set(_FORMATS_BY_SUFFIX)
     assert GatewaySettings.model_fields["document_bytes"].default == LARGEST_FILE_MIB * 1024 * 1024
 

@@ -44,7 +44,7 @@ def test_an_unusable_node_on_the_path_is_replaced_by_the_package(
     assert Path(find_node().npm).exists()
 
 
-def test_without_any_node_the_error_says_how_to_install_it(
+def test_without_any_node_the_error_explains_the_installation(
     path_node: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)

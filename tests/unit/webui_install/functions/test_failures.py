@@ -16,7 +16,7 @@ from webui_install.functions.tenantry import ALIASES, MESSAGES
 
 from tests.support.open_webui.pipe import (
     ANSWER,
-    FakeBackends,
+    FakePipeBackends,
     Stream,
     ask,
     event,
@@ -135,8 +135,8 @@ UNAVAILABLE = [
 ]
 
 
-def make_backends(path: str, reply: Any) -> FakeBackends:
-    return FakeBackends({path: reply})
+def make_backends(path: str, reply: Any) -> FakePipeBackends:
+    return FakePipeBackends({path: reply})
 
 
 @WAYS
@@ -182,7 +182,7 @@ def test_each_problem_of_a_question_has_a_message() -> None:
 
 @pytest.mark.parametrize("token", [None, {}, {"access_token": ""}, {"id_token": "an-id-token"}])
 async def test_without_keycloaks_token_no_service_is_called(token: dict[str, str] | None) -> None:
-    backends = FakeBackends()
+    backends = FakePipeBackends()
     output = await ask(make_pipe(backends), __oauth_token__=token, __files__=[{"type": "file", "id": "f1"}])
     assert output.text == (
         "You are not signed in with your company's account, or that sign-in has ended. "
@@ -196,7 +196,7 @@ async def test_without_keycloaks_token_no_service_is_called(token: dict[str, str
     "model", ["tenantry", "tenant-b", "tenant-b.", "other.finance", "x.tenant-b.finance", ""]
 )
 async def test_model_without_a_persona_calls_no_service(model: str) -> None:
-    backends = FakeBackends()
+    backends = FakePipeBackends()
     output = await ask(make_pipe(backends), model=model)
     assert output.text == "This model belongs to no persona. Choose one of your tenant's models above."
     assert not backends.requests
@@ -204,11 +204,11 @@ async def test_model_without_a_persona_calls_no_service(model: str) -> None:
 
 @pytest.mark.parametrize("question", ["", "   \n"])
 async def test_empty_question_calls_no_service(question: str) -> None:
-    assert (await ask(make_pipe(FakeBackends()), question)).text == "Please write a question."
+    assert (await ask(make_pipe(FakePipeBackends()), question)).text == "Please write a question."
 
 
 async def test_question_that_is_too_long_calls_no_service() -> None:
-    output = await ask(make_pipe(FakeBackends()), "a" * 4001)
+    output = await ask(make_pipe(FakePipeBackends()), "a" * 4001)
     assert output.text == (
         "Your question is too long: it has 4001 characters, and at most 4000 can be answered. "
         "Shorten it, or upload long texts as a file."
@@ -236,8 +236,8 @@ async def test_longest_question_is_sent() -> None:
     ],
 )
 class TestN8nUnavailable:
-    async def test_the_gateway_answers_in_its_place(self, reply: Any) -> None:
-        backends = FakeBackends({N8N: reply, GATEWAY: make_stream(ANSWER["answer"])})
+    async def test_the_gateway_answers_instead(self, reply: Any) -> None:
+        backends = FakePipeBackends({N8N: reply, GATEWAY: make_stream(ANSWER["answer"])})
         output = await ask(make_pipe(backends))
         assert output.text.startswith("It is $5,000,000 [1].")
         assert output.is_done
@@ -256,8 +256,8 @@ class TestN8nUnavailable:
 class TestN8nDoesNotRespond:
     """A worker that hangs leaves n8n's webhooks without an answer, and without an error."""
 
-    async def test_the_gateway_answers_in_its_place_and_the_next_question_goes_there(self) -> None:
-        backends = FakeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
+    async def test_the_gateway_answers_this_question_and_the_next(self) -> None:
+        backends = FakePipeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
         pipe = make_pipe(backends, workflow_seconds=0.2)
         for paths in ([N8N, GATEWAY], [GATEWAY]):
             backends.requests.clear()
@@ -266,8 +266,8 @@ class TestN8nDoesNotRespond:
             assert output.is_done
             assert backends.paths == paths
 
-    async def test_one_question_at_a_time_tries_n8n_again(self) -> None:
-        backends = FakeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
+    async def test_only_one_concurrent_question_retries_n8n(self) -> None:
+        backends = FakePipeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
         pipe = make_pipe(backends, workflow_seconds=0.2)
         await ask(pipe)
         await asyncio.sleep(0.3)
@@ -282,7 +282,7 @@ class TestN8nDoesNotRespond:
             assert (await ask(pipe)).text.startswith("It is $5,000,000")
         assert backends.paths == [N8N, N8N]
 
-    async def test_without_the_valve_it_is_waited_for_to_the_end(self) -> None:
+    async def test_without_fallback_n8n_has_the_whole_timeout(self) -> None:
         pipe = make_pipe(
             make_backends(N8N, hangs), workflow_seconds=0.05, timeout_seconds=0.2, fallback_to_direct=False
         )
@@ -297,21 +297,21 @@ class TestN8nDoesNotRespond:
         pytest.param(httpx.Response(503, text="no endpoints"), id="no-endpoints"),
     ],
 )
-async def test_unavailable_gateway(reply: Any) -> None:
+async def test_an_unavailable_gateway_is_reported(reply: Any) -> None:
     output = await ask(make_pipe(make_backends(GATEWAY, reply), orchestrator="direct"))
     assert output.text == "The assistant cannot be reached right now. Try again in a few minutes."
     assert output.is_done
 
 
-async def test_n8n_and_gateway_unavailable() -> None:
-    backends = FakeBackends({N8N: httpx.ConnectError("refused"), GATEWAY: httpx.ConnectError("refused")})
+async def test_unavailable_n8n_and_gateway_are_reported() -> None:
+    backends = FakePipeBackends({N8N: httpx.ConnectError("refused"), GATEWAY: httpx.ConnectError("refused")})
     output = await ask(make_pipe(backends))
     assert output.text == "The assistant cannot be reached right now. Try again in a few minutes."
 
 
 @pytest.mark.parametrize("valve", ["gateway_url", "n8n_url"])
-async def test_an_address_that_is_none(valve: str) -> None:
-    backends = FakeBackends()
+async def test_an_empty_address_is_reported_as_unavailable(valve: str) -> None:
+    backends = FakePipeBackends()
     pipe = make_pipe(
         backends,
         **{valve: ""},
@@ -328,7 +328,9 @@ async def hangs(_: httpx.Request) -> httpx.Response:
 
 @WAYS
 @pytest.mark.parametrize("reply", [hangs, httpx.ReadTimeout("slow")], ids=["hangs", "says-nothing"])
-async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str, reply: Any) -> None:
+async def test_a_service_that_does_not_respond_is_reported_after_the_timeout(
+    orchestrator: str, path: str, reply: Any
+) -> None:
     pipe = make_pipe(
         make_backends(path, reply), orchestrator=orchestrator, timeout_seconds=0.05, fallback_to_direct=False
     )
@@ -347,7 +349,7 @@ async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str
         pytest.param({"type": "https://tenantry.io/problems/backend-unavailable"}, id="gateway-says-so"),
     ],
 )
-async def test_an_answer_that_breaks_off_says_so(end: Any) -> None:
+async def test_an_interrupted_answer_is_marked_as_incomplete(end: Any) -> None:
     output = await ask(
         make_pipe(make_backends(GATEWAY, make_stream("The budget is [1", end=end)), orchestrator="direct")
     )
@@ -357,7 +359,7 @@ async def test_an_answer_that_breaks_off_says_so(end: Any) -> None:
     assert not output.sources
 
 
-async def test_an_answer_that_stands_still_is_not_waited_for() -> None:
+async def test_a_stalled_answer_ends_after_the_timeout() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield event("words", {"text": "The budget"})
         await asyncio.Event().wait()
@@ -377,7 +379,7 @@ async def test_an_answer_that_stands_still_is_not_waited_for() -> None:
         pytest.param(httpx.Response(200, text='event: answer\ndata: {"no": "text"}\n\n'), id="odd-answer"),
     ],
 )
-async def test_anything_else_names_the_request(reply: Any) -> None:
+async def test_an_unexpected_failure_names_the_request(reply: Any) -> None:
     backends = make_backends(GATEWAY, reply)
     output = await ask(make_pipe(backends, orchestrator="direct"))
     number = backends.requests[0].headers["X-Request-ID"]

@@ -6,14 +6,14 @@ import httpx
 import pytest
 from webui_install.functions import tenantry
 
-from tests.support.open_webui.pipe import ANSWER, FakeBackends, PipeOutput, ask, make_pipe, make_problem
+from tests.support.open_webui.pipe import ANSWER, FakePipeBackends, PipeOutput, ask, make_pipe, make_problem
 
 N8N, FILES = "/webhook/tenantry/chat", "/v1/files"
 ANSWERED = "It is $5,000,000 [1]. Approved in May [2] [1]."
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenantry, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 0.05)
 
@@ -30,7 +30,7 @@ def own(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
     }
 
 
-def make_backends(*replies: list[dict[str, Any]]) -> FakeBackends:
+def make_backends(*replies: list[dict[str, Any]]) -> FakePipeBackends:
     """Return services whose file-sync sends the replies in turn and repeats the last one."""
     output = iter(replies)
     latest: list[dict[str, Any]] = []
@@ -39,10 +39,10 @@ def make_backends(*replies: list[dict[str, Any]]) -> FakeBackends:
         latest[:] = next(output, latest)
         return httpx.Response(200, json={"files": latest})
 
-    return FakeBackends({FILES: files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
+    return FakePipeBackends({FILES: files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
 
 
-async def ask_with(backends: FakeBackends, *file_ids: str, **valves: Any) -> PipeOutput:
+async def ask_with(backends: FakePipeBackends, *file_ids: str, **valves: Any) -> PipeOutput:
     files = [{"type": "file", "id": file_id, "name": "given.pdf"} for file_id in file_ids]
     return await ask(make_pipe(backends, **{"file_wait_seconds": 0.2, **valves}), __files__=files)
 
@@ -53,7 +53,8 @@ async def test_without_attachments_file_sync_is_not_called() -> None:
     assert FILES not in backends.paths
 
 
-async def test_a_file_that_is_being_indexed_is_waited_for() -> None:
+async def test_a_file_that_is_being_indexed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 10)  # the machine may be slow
     backends = make_backends(
         [own("not-synced")], [own("waiting")], [own("received")], [own("indexing")], [own("ready")]
     )
@@ -65,7 +66,7 @@ async def test_a_file_that_is_being_indexed_is_waited_for() -> None:
     assert backends.requests[0].headers["Authorization"] == "Bearer the-token"
 
 
-async def test_a_file_that_takes_too_long_is_named_and_the_answer_comes_without_it() -> None:
+async def test_a_file_that_takes_too_long_is_named_and_left_out() -> None:
     output = await ask_with(make_backends([own("indexing")]), "f1")
     assert output.text == f"{ANSWERED}\n\n> `f1.pdf` is being indexed. Ask again in a moment to include it."
 
@@ -100,7 +101,7 @@ async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> Non
     assert "foreign" not in str(output.events) + backends.requests[-1].content.decode()
 
 
-async def test_own_and_foreign_files_together() -> None:
+async def test_only_own_files_are_named_next_to_foreign_ones() -> None:
     backends = make_backends([own("failed", "mine")])
     output = await ask_with(backends, "foreign", "mine")
     assert output.text == f"{ANSWERED}\n\n> `mine.pdf` could not be indexed. It was not used."
@@ -131,14 +132,14 @@ async def test_other_attachments_are_ignored(given: Any) -> None:
         make_problem(503, "busy"),
     ],
 )
-async def test_without_file_sync_the_answer_comes_and_says_so(reply: Any) -> None:
-    backends = FakeBackends({FILES: reply, N8N: httpx.Response(200, json=ANSWER)})
+async def test_without_file_sync_the_answer_has_a_note_about_attached_files(reply: Any) -> None:
+    backends = FakePipeBackends({FILES: reply, N8N: httpx.Response(200, json=ANSWER)})
     output = await ask_with(backends, "f1")
     assert output.text == f"{ANSWERED}\n\n> I could not check whether the attached files can be searched yet."
 
 
 async def test_refusal_of_file_sync_has_its_message() -> None:
-    output = await ask_with(FakeBackends({FILES: make_problem(403, "tenant-suspended")}), "f1")
+    output = await ask_with(FakePipeBackends({FILES: make_problem(403, "tenant-suspended")}), "f1")
     assert output.text.startswith("Your tenant is suspended")
     assert output.is_done
 
@@ -161,19 +162,19 @@ async def test_the_command_lists_the_persons_files(command: str) -> None:
     assert output.is_done
 
 
-async def test_the_command_names_so_many_files_and_counts_the_rest() -> None:
+async def test_the_command_lists_a_limited_number_of_files_and_counts_the_rest() -> None:
     output = await ask(make_pipe(make_backends([own("ready", f"f{at}") for at in range(60)])), "/files")
     assert output.text.count("`") == 100
     assert output.text.endswith("- and 10 more")
 
 
-async def test_the_command_without_files() -> None:
+async def test_the_command_reports_that_there_are_no_files() -> None:
     output = await ask(make_pipe(make_backends([])), "/files")
     assert output.text.startswith("You have no files here.")
 
 
-async def test_the_command_without_file_sync() -> None:
-    output = await ask(make_pipe(FakeBackends({FILES: httpx.ConnectError("refused")})), "/files")
+async def test_the_command_reports_unavailable_file_sync() -> None:
+    output = await ask(make_pipe(FakePipeBackends({FILES: httpx.ConnectError("refused")})), "/files")
     assert output.text == "I cannot list your files right now. Try again in a few minutes."
     assert output.is_done
 

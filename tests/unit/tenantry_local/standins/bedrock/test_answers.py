@@ -82,7 +82,7 @@ def test_a_budget_is_not_found_in_documents_without_one() -> None:
     assert ask("What is the marketing budget for 2026?", LEAVE, OFFICES) == NO_ANSWER
 
 
-def test_a_question_from_another_company_gets_nothing() -> None:
+def test_a_question_about_another_company_is_not_answered() -> None:
     assert ask("What is the budget?", LEAVE, OFFICES) == NO_ANSWER
 
 
@@ -91,7 +91,7 @@ def test_of_two_sentences_with_the_same_words_the_more_similar_answers() -> None
     assert ask("Where is the office?", offices) == "The office is in Berlin, Lindenstra\u00dfe 5. [cite:1]"
 
 
-def test_keywords_around_a_sentence_count() -> None:
+def test_keywords_next_to_a_sentence_affect_its_rank() -> None:
     falcon = "Falcon is new. It is a product. Hospitals use it. It ships to Norway in June."
     asked = "When does the hospital product Falcon ship to Norway?"
     assert ask(asked, falcon) == "It ships to Norway in June. [cite:1]"
@@ -107,7 +107,7 @@ def test_a_passage_cannot_close_its_fence() -> None:
     assert ask("What is the budget?", BUDGET, forged).endswith("$5,000,000. [cite:1]")
 
 
-def test_without_passages_it_says_so() -> None:
+def test_without_passages_the_answer_is_that_nothing_was_found() -> None:
     assert extract_answer("What is the budget?") == NO_PASSAGES
 
 

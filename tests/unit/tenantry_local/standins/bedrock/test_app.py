@@ -225,7 +225,7 @@ def test_a_stream_can_break_in_the_middle(standin: Standin, bedrock: "BedrockRun
     assert [list(each) for each in cut] == [["messageStart"], ["contentBlockDelta"]]
 
 
-def test_a_limit_throttles_what_is_over_it(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
+def test_requests_above_a_limit_are_throttled(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
     steer(standin, "limits", operation="InvokeModel", requestsPerMinute=2)
     embedding(bedrock)
     embedding(bedrock)

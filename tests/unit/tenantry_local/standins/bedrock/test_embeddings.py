@@ -41,7 +41,7 @@ def test_vectors_that_were_cut_at_different_places_do_not_match() -> None:
         assert np.abs(np.sum(blocks[0] * blocks[1], axis=1)).max() < 0.4
 
 
-def test_the_last_quarter_is_empty() -> None:
+def test_the_last_quarter_of_an_embedding_is_zero() -> None:
     assert not project(embed(TEXTS), 1024)[:, 768:].any()
 
 
@@ -50,7 +50,7 @@ def test_similar_texts_have_similar_embeddings() -> None:
     assert question @ advertising > question @ cats + 0.1
 
 
-def test_the_end_of_a_long_text_counts() -> None:
+def test_the_end_of_a_long_text_affects_its_embedding() -> None:
     start = "The office is in Berlin. " * 400
     plain, with_end = embed([start, start + "Cats sleep most of the day. " * 400])
     assert plain @ with_end < 0.95

@@ -27,7 +27,7 @@ OWN_PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-prof
         OWN_PROFILE,
     ],
 )
-def test_current_models_chat(model: str) -> None:
+def test_current_models_accept_chats(model: str) -> None:
     require_chat(model)
 
 

@@ -58,7 +58,7 @@ async def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
     assert [each.id for each in found.points] == [3]
 
 
-async def test_a_kill_in_the_middle_of_writing_leaves_a_folder_that_opens(tmp_path: Path) -> None:
+async def test_a_folder_can_be_opened_after_a_kill_during_a_write(tmp_path: Path) -> None:
     def written() -> int:
         return sum(file.stat().st_size for file in (tmp_path / "collection" / "k").glob("*.sqlite*"))
 

@@ -12,7 +12,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from tests.support.programs.standins import QDRANT_KEY, Standin
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def test_a_collection_reports_its_settings(client: AsyncQdrantClient, name
     assert info.points_count == 2
 
 
-async def test_an_index_that_is_deleted_is_gone(client: AsyncQdrantClient, name: str) -> None:
+async def test_a_deleted_index_no_longer_exists(client: AsyncQdrantClient, name: str) -> None:
     await client.delete_payload_index(name, "tenantId")
     assert (await client.get_collection(name)).payload_schema == {}
     assert (await client.count(name, count_filter=only("a"))).count == 0

@@ -1,19 +1,19 @@
 """Parts of the operator as the wiring builds them, and checks of their contract on a real platform."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 from dataclasses import fields
 from typing import Any
 from unittest.mock import Mock
 
-import pytest
 from servicekit.errors import RemoteUnavailable
-from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenant_operator.context import Clients, build_parts
 from tenant_operator.disabled_part import DisabledPart
 from tenant_operator.part import Part
+
+from tests.support.backends.observed import Observed
+from tests.support.programs.remote_calls import record_calls
 
 __all__ = [
     "build_all_parts",
@@ -21,7 +21,6 @@ __all__ = [
     "check_removal",
     "check_second_run",
     "list_enabled",
-    "recorded_calls",
 ]
 
 AnyPart = Part[Any]
@@ -40,26 +39,10 @@ def list_enabled(*, open_webui: bool) -> list[str]:
     return [part.name for part in parts if not isinstance(part, DisabledPart)]
 
 
-@contextmanager
-def recorded_calls(*systems: str) -> Iterator[list[str]]:
-    """Record the operations of all calls to some systems, or to every system."""
-    made: list[str] = []
-    original = Remote.call
-
-    async def call(self: Remote, operation: str, function: Any, **arguments: Any) -> Any:
-        if not systems or self.system in systems:
-            made.append(operation)
-        return await original(self, operation, function, **arguments)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Remote, "call", call)
-        yield made
-
-
 async def check_second_run(part: AnyPart, tenant: Tenant) -> None:
     """Check that ``ensure`` makes no call for a Tenant that is as declared, and returns its section."""
     observed = await part.observe(tenant)
-    with recorded_calls() as calls:
+    with record_calls() as calls:
         result = await part.ensure(tenant, observed)
     assert result.changes == [], f"a second run changes {result.changes}"
     assert calls == [], f"ensure makes calls in a second run: {calls}"
@@ -72,12 +55,20 @@ async def check_second_run(part: AnyPart, tenant: Tenant) -> None:
     assert stored == result.status, "the API server drops a field"
 
 
-async def check_removal(part: AnyPart, tenant: Tenant, before: Any) -> None:
-    """Check that ``remove`` leaves nothing, twice, and that the state is the one before the first run."""
+async def check_removal(part: AnyPart, tenant: Tenant, before: Any, observed: Observed) -> None:
+    """Check that ``remove`` leaves nothing, twice, and that the state is the one before the first run.
+
+    ``count`` finds at least as many objects as ``remove`` deletes. Otherwise it leaves out a kind.
+    """
+    counted = sum((await part.count(tenant)).values())
+    assert counted, "count finds nothing of a Tenant that is as declared"
+    found = _count_data(observed, tenant)
     for _ in range(2):
         await _retry(part, tenant)
         remaining = {kind: count for kind, count in (await part.count(tenant)).items() if count}
         assert remaining == {}, f"remove leaves {remaining}"
+    removed = found - _count_data(observed, tenant)
+    assert counted >= removed.total(), f"count finds {counted} objects, but remove deletes {dict(removed)}"
     blank = tenant.model_copy(update={"status": type(tenant.status)()})
     after = await part.observe(blank)
     assert after == before, f"remove leaves {after} instead of {before}"
@@ -92,6 +83,20 @@ async def check_release(part: AnyPart, tenant: Tenant) -> None:
     await part.release(tenant)
     second = await part.count(tenant)
     assert second == first, f"a second release changes {first} to {second}"
+
+
+def _count_data(observed: Observed, tenant: Tenant) -> Counter[str]:
+    """Return the number of the tenant's objects by system, without the operator's code."""
+    sizes: Counter[str] = Counter()
+    for system, found in observed.find_data(tenant.id).items():
+        match found:
+            case int():
+                sizes[system] = found
+            case list():
+                sizes[system] = len(found)
+            case _:
+                sizes[system] = 1
+    return sizes
 
 
 async def _retry(part: AnyPart, tenant: Tenant) -> None:

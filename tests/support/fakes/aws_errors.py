@@ -1,0 +1,13 @@
+"""Errors of AWS' SDK, as a service's response causes them."""
+
+from botocore.exceptions import ClientError
+
+__all__ = ["client_error"]
+
+
+def client_error(code: str, status: int, operation: str = "Call") -> ClientError:
+    """Return the SDK's error for a response with this code and HTTP status."""
+    return ClientError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        operation,
+    )
