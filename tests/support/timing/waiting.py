@@ -1,11 +1,16 @@
 """Waits for a condition, never for a time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 __all__ = ["until"]
 
 POLL_SECONDS = 0.02
+
+COST_FACTOR, MAX_COST_SECONDS = 4, 0.25
+"""A pause is this many times as long as the last check, so that costly checks leave the processor to the
+observed program. A check counts as this long at most."""
 
 BOUND_SECONDS = 60.0
 """The longest wait by default. It only ends tests that hang: a busy machine takes many times as long."""
@@ -26,7 +31,7 @@ async def until(
     seconds
         Seconds after which the wait fails. Bounds below the default count as the default.
     every
-        Seconds between two checks; more if a check costs the observed program work.
+        Minimum seconds between two checks; a check that takes long is repeated later.
 
     Raises
     ------
@@ -35,7 +40,9 @@ async def until(
     """
     async with asyncio.timeout(max(seconds, BOUND_SECONDS)):
         while True:
+            began = time.perf_counter()
             held = condition()
             if held if isinstance(held, bool) else await held:
                 return
-            await asyncio.sleep(every)
+            cost = min(time.perf_counter() - began, MAX_COST_SECONDS)
+            await asyncio.sleep(max(every, COST_FACTOR * cost))

@@ -13,7 +13,7 @@ from tests.support.tenants.manifests import make_tenant
 TENANT = make_tenant("tenanta")
 
 
-def has_ended(redis: FakeRedis) -> bool:
+def ended(redis: FakeRedis) -> bool:
     return any("ZREM" in str(sent) for sent in redis.sent)
 
 
@@ -41,25 +41,25 @@ async def test_a_failed_write_is_not_marked_as_finished() -> None:
     with pytest.raises(RemoteRefused):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
             raise RemoteRefused("qdrant", "upsert", "refused")
-    assert not has_ended(redis)
+    assert not ended(redis)
 
 
 async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
     redis = FakeRedis(None)
     async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
         redis.answer = RemoteUnavailable("redis", "end-index-write", "gone")
-    assert has_ended(redis), "it was tried"
+    assert ended(redis), "it was tried"
 
 
 async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise its mark would expire during the write."""
-    monkeypatch.setattr(index_fence, "WRITE_SECONDS", 0)
+    monkeypatch.setattr(index_fence, "WRITE_TIMEOUT_SECONDS", 0)
     redis = FakeRedis(None)
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
-    assert not has_ended(redis)
-    assert index_fence.EXPIRY_SECONDS > 600
+    assert not ended(redis)
+    assert index_fence.FENCE_TTL_SECONDS > 600
 
 
 async def test_a_timeout_inside_the_block_is_not_a_timeout_of_the_write() -> None:

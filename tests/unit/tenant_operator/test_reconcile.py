@@ -22,7 +22,8 @@ class ReconcileHarness:
 
     def __init__(self, **fails: Exception) -> None:
         self.log: list[str] = []
-        self.parts = [FakePart(name, self.log, fails.get(name)) for name in ("storage", "identity", "quota")]
+        names = ("storage", "identity", "namespace")
+        self.parts = [FakePart(name, self.log, fails.get(name)) for name in names]
         self.writer = FakeWriter(self.log)
         self.conflict: str | None = None
         erasure = Erasure(self.parts, [], FakeReceipts(self.log), None, lambda: NOW)
@@ -42,7 +43,7 @@ class ReconcileHarness:
         outcome = await self.reconciler.reconcile(tenant)
         return outcome.name
 
-    def apply_writes(self, tenant: Tenant) -> Tenant:
+    def after(self, tenant: Tenant) -> Tenant:
         """Return the Tenant after the recorded writes, as from the watch."""
         return add_finalizer(tenant).model_copy(
             update={"status": TenantStatus.model_validate(self.writer.status)}
@@ -72,7 +73,7 @@ async def test_a_second_run_writes_nothing() -> None:
     harness = ReconcileHarness()
     tenant = make_tenant("acme")
     await harness.run(tenant)
-    await harness.run(harness.apply_writes(tenant))
+    await harness.run(harness.after(tenant))
     assert "write status" not in harness.log
     assert "add finalizer" not in harness.log
     assert harness.writer.events == [(False, "Ready", "Everything is as declared")]
@@ -85,7 +86,7 @@ async def test_a_failed_part_does_not_stop_the_others() -> None:
     assert harness.parts[2].made
     assert harness.conditions == {
         "Ready": "False", "Reconciling": "True", "Stalled": "False",
-        "StorageReady": "False", "IdentityReady": "True", "QuotaReady": "True",
+        "StorageReady": "False", "IdentityReady": "True", "NamespaceReady": "True",
     }  # fmt: skip
     assert harness.writer.events == [(True, "S3Unavailable", str(UNAVAILABLE))]
 
@@ -119,7 +120,7 @@ async def test_a_recovered_part_is_ready_after_the_next_run_with_an_event() -> N
     tenant = make_tenant("acme")
     await harness.run(tenant)
     harness.parts[0].fails = None
-    assert await harness.run(harness.apply_writes(tenant)) == "ready"
+    assert await harness.run(harness.after(tenant)) == "ready"
     assert harness.writer.events[-1][1] == "Ready"
 
 
@@ -150,47 +151,47 @@ async def test_a_failed_event_does_not_fail_the_reconcile() -> None:
     assert await harness.run(make_tenant("acme")) == "ready"
 
 
-def make_deleted_tenant(policy: str, **changes: Any) -> Tenant:
+def leaving(policy: str, **changes: Any) -> Tenant:
     return make_tenant("acme", deleting=True, prepared=False, deletionPolicy=policy, **changes)
 
 
 async def test_retain_releases_every_part() -> None:
     harness = ReconcileHarness()
-    await harness.run(add_finalizer(make_deleted_tenant("Retain")))
-    assert sorted(harness.log[1:4]) == ["release identity", "release quota", "release storage"]
+    await harness.run(add_finalizer(leaving("Retain")))
+    assert sorted(harness.log[1:4]) == ["release identity", "release namespace", "release storage"]
     assert harness.log[4:] == ["mark finalized", "remove finalizer"]
 
 
 async def test_delete_removes_every_part_before_the_finalizer() -> None:
     harness = ReconcileHarness()
-    await harness.run(add_finalizer(make_deleted_tenant("Delete")))
+    await harness.run(add_finalizer(leaving("Delete")))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
-    assert sorted(done[1:4]) == ["remove identity", "remove quota", "remove storage"]
+    assert sorted(done[1:4]) == ["remove identity", "remove namespace", "remove storage"]
     assert done[4:] == ["mark finalized", "remove finalizer"]
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_part_that_cannot_be_cleaned_up_keeps_the_tenant(policy: str) -> None:
     harness = ReconcileHarness(storage=UNAVAILABLE)
-    assert await harness.run(add_finalizer(make_deleted_tenant(policy))) == "retrying"
+    assert await harness.run(add_finalizer(leaving(policy))) == "retrying"
     assert not {"mark finalized", "remove finalizer"} & set(harness.log)
     assert harness.conditions["StorageReady"] == "False"
     reason = next(c["reason"] for c in harness.writer.status["conditions"] if c["type"] == "Reconciling")
     assert reason == "Deleting"
 
 
-MADE = TenantStatus.model_validate({"quota": {"namespace": ""}})
+MADE = TenantStatus.model_validate({"namespace": {"name": ""}})
 
 
 @pytest.mark.parametrize(("policy", "verb"), [("Retain", "release"), ("Delete", "remove")])
 async def test_a_tenant_in_deletion_without_its_finalizer_is_cleaned_up(policy: str, verb: str) -> None:
     """The finalizer of another controller, or a foreground deletion, still holds it."""
     harness = ReconcileHarness()
-    await harness.run(make_deleted_tenant(policy).model_copy(update={"status": MADE}))
+    await harness.run(leaving(policy).model_copy(update={"status": MADE}))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
-    assert sorted(done[1:4]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
+    assert sorted(done[1:4]) == [f"{verb} identity", f"{verb} namespace", f"{verb} storage"]
 
 
 @pytest.mark.parametrize(("policy", "verb"), [("Retain", "release"), ("Delete", "remove")])
@@ -202,7 +203,7 @@ async def test_an_orphan_is_cleaned_up_by_its_policy(policy: str, verb: str) -> 
     assert outcome.name == "ready"
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
-    assert sorted(done[1:]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
+    assert sorted(done[1:]) == [f"{verb} identity", f"{verb} namespace", f"{verb} storage"]
 
 
 async def test_a_failed_clean_up_of_an_orphan_is_retried() -> None:
@@ -227,7 +228,7 @@ async def test_an_orphan_with_a_successor_is_reported_and_not_removed() -> None:
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_deleted_tenant_without_data_needs_no_clean_up(policy: str) -> None:
     harness = ReconcileHarness()
-    await harness.run(make_deleted_tenant(policy))
+    await harness.run(leaving(policy))
     assert harness.log == []
 
 
