@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
-from tests.support.file_sync.program import list_own_files, running_file_sync
+from tests.support.file_sync.program import list_own_files, run_file_sync
 from tests.support.timing.waiting import until
 
 ANNA = f"anna@{A}.example"
@@ -14,7 +14,7 @@ ANNA = f"anna@{A}.example"
 
 @pytest.fixture(scope="module")
 async def program(open_harness: FileSyncHarness) -> AsyncIterator[httpx.AsyncClient]:
-    async with running_file_sync(open_harness.program_env, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
+    async with run_file_sync(open_harness.program_env, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as (_, http):
         yield http
 
 
@@ -24,20 +24,20 @@ async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
     """The token is valid for hours, but the Tenant decides; the person's documents stay."""
     given = harness.give(anna, "plan.txt", "Tide.", A)
 
-    async def ready() -> bool:
+    async def is_ready() -> bool:
         files = await list_own_files(program, harness.tokens[ANNA])
         return files.get("plan.txt", {}).get("state") == "ready"
 
-    await until(ready, seconds=30)
+    await until(is_ready, seconds=30)
     await harness.patch(A, {"identity": {"emails": [f"others@{A}.example"]}})
     try:
         headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
 
-        async def refused() -> bool:
+        async def is_refused() -> bool:
             response = await program.get("/v1/files", headers=headers)
             return response.status_code == 403 and response.json()["type"].endswith("/no-tenant")
 
-        await until(refused, seconds=5)
+        await until(is_refused, seconds=5)
         assert harness.keys(A) == [harness.key(given, "plan.txt")]
     finally:
         await harness.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
@@ -48,11 +48,11 @@ async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(
 ) -> None:
     old = harness.give(anna, "old.txt", "Tide.", A)
 
-    async def ready() -> bool:
+    async def is_ready() -> bool:
         files = await list_own_files(program, harness.tokens[ANNA])
         return files.get("old.txt", {}).get("state") == "ready"
 
-    await until(ready, seconds=30)
+    await until(is_ready, seconds=30)
     await harness.people._admin("DELETE", f"users/{harness.subjects[ANNA]}/groups/none", ok=(404,))
     path = f"users/{harness.subjects[ANNA]}"
     user = await harness.people._admin("GET", path)

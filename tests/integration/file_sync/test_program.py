@@ -7,27 +7,27 @@ import sys
 import httpx
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
-from tests.support.file_sync.program import list_own_files, running_file_sync
+from tests.support.file_sync.program import list_own_files, run_file_sync
 from tests.support.timing.waiting import until
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 FILES = 20
 
 
-async def metric(http: httpx.AsyncClient, name: str) -> float:
+async def get_metric(http: httpx.AsyncClient, name: str) -> float:
     metrics_url = http.base_url.copy_with(port=(http.base_url.port or 0) + 1).join("/metrics")
     lines = (await http.get(metrics_url)).text.splitlines()
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
 
 
-async def _leads(http: httpx.AsyncClient) -> bool:
-    return await metric(http, "tenantry_file_sync_leader") == 1
+async def _is_leader(http: httpx.AsyncClient) -> bool:
+    return await get_metric(http, "tenantry_file_sync_leader") == 1
 
 
 async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, anna: str, bob: str) -> None:
     hint = {"X-Tenantry-Hint": harness.platform.context.secrets["file-sync-hints"]}
-    async with running_file_sync(harness.program_env, FILE_SYNC_POLL_SECONDS="60") as (_, http):
-        await until(lambda: _leads(http), seconds=20)
+    async with run_file_sync(harness.program_env, FILE_SYNC_POLL_INTERVAL_SECONDS="60") as (_, http):
+        await until(lambda: _is_leader(http), seconds=20)
         good = harness.give(anna, "good.txt", "Tide.", A)
         bad = harness.owui.upload(anna, "bad.pdf", b"MZ\x90\x00")
         harness.owui.add_to_knowledge(bad, harness.knowledge(A, "hr"))
@@ -37,11 +37,11 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
         harness.give(bob, "bobs.txt", "Tide.", B)
         assert (await http.post("/v1/hints", headers=hint)).status_code == 204
 
-        async def done() -> bool:
+        async def is_done() -> bool:
             files = await list_own_files(http, harness.tokens[ANNA])
             return (files["good.txt"]["state"], files["bad.pdf"]["state"]) == ("ready", "failed")
 
-        await until(done, seconds=30)
+        await until(is_done, seconds=30)
         files = await list_own_files(http, harness.tokens[ANNA])
         assert {name: (each["state"], each["personaId"]) for name, each in files.items()} == {
             "good.txt": ("ready", "finance"),
@@ -67,11 +67,11 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
         await harness.patch(A, {"quota": {"documents": 2, "queriesPerMinute": 100_000}})
         harness.give(anna, "one-too-many.txt", "Tide.", A)
 
-        async def refused() -> bool:
+        async def is_refused() -> bool:
             files = await list_own_files(http, harness.tokens[ANNA])
             return bool(files["one-too-many.txt"]["state"] == "refused")
 
-        await until(refused, seconds=30)  # the list of the tenant's documents is cached for 15 seconds
+        await until(is_refused, seconds=30)  # the list of the tenant's documents is cached for 15 seconds
         files = await list_own_files(http, harness.tokens[ANNA])
         assert files["one-too-many.txt"]["reason"].startswith(
             "The tenant has reached its limit of documents: 2 are stored, 2 are allowed."
@@ -80,25 +80,25 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
 
         await harness.patch(A, {"suspended": True})
 
-        async def suspended() -> bool:
+        async def is_suspended() -> bool:
             response = await http.get(
                 "/v1/files", headers={"Authorization": f"Bearer {harness.tokens[ANNA]}"}
             )
             return str(response.json().get("type", "")).endswith("/tenant-suspended")
 
-        await until(suspended)
+        await until(is_suspended)
 
 
 async def test_after_a_kill_another_replica_completes_all_uploads_once(
     harness: FileSyncHarness, anna: str, bob: str, word: str
 ) -> None:
-    poll = {"FILE_SYNC_POLL_SECONDS": "0.3"}
+    poll = {"FILE_SYNC_POLL_INTERVAL_SECONDS": "0.3"}
     async with (
-        running_file_sync(harness.program_env, **poll) as (leader, first),
-        running_file_sync(harness.program_env, **poll) as (_, second),
+        run_file_sync(harness.program_env, **poll) as (leader, first),
+        run_file_sync(harness.program_env, **poll) as (_, second),
     ):
-        await until(lambda: _leads(first), seconds=20)
-        assert not await _leads(second)
+        await until(lambda: _is_leader(first), seconds=20)
+        assert not await _is_leader(second)
         names = {A: set[str](), B: set[str]()}
         for number in range(FILES):
             for owner, tenant_id in ((anna, A), (bob, B)):
@@ -109,11 +109,11 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
         await until(lambda: harness.n8n.calls > 3, seconds=30)
         leader.kill()
 
-        async def all_ready() -> bool:
+        async def are_all_ready() -> bool:
             states = [await harness.states(each) for each in (A, B)]
             return all(len(each) == FILES and set(each.values()) == {"ready"} for each in states)
 
-        await until(all_ready, seconds=90)
+        await until(are_all_ready, seconds=90)
     for tenant_id, person in ((A, ANNA), (B, BOB)):
         assert set(await harness.states(tenant_id)) == names[tenant_id]
         assert len(harness.keys(tenant_id)) == FILES

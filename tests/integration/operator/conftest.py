@@ -17,7 +17,7 @@ from tenantry_local.parts.aws import BUCKET
 from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, open_admin_client
 from tests.support.backends.observed import Observed
 from tests.support.faults.crashes import crash_after
 from tests.support.programs.operator_program import run_operator
@@ -33,7 +33,7 @@ def observed(platform: Platform) -> Iterator[Observed]:
 
 @pytest.fixture(scope="session")
 def tenants(platform: Platform) -> Iterator[Tenants]:
-    with admin_client(platform) as api:
+    with open_admin_client(platform) as api:
         yield Tenants(api)
 
 
@@ -139,7 +139,7 @@ async def crash_reconcile_after(last: int, driver: Driver, name: str, *, system:
     )
 
 
-def conditions(tenant: dict[str, Any] | None) -> dict[str, tuple[str, str]]:
+def get_conditions(tenant: dict[str, Any] | None) -> dict[str, tuple[str, str]]:
     """Return status and reason of each condition."""
     assert tenant
     return {c["type"]: (c["status"], c["reason"]) for c in tenant["status"]["conditions"]}

@@ -7,13 +7,13 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 from tests.support.faults.proxy import Proxy
 
-from .conftest import Driver, OperatorHarness, conditions, open_driver
+from .conftest import Driver, OperatorHarness, get_conditions, open_driver
 
 BACKENDS = {
     "qdrant": ("VectorsReady", "QdrantUnavailable", "qdrant_url", "http://127.0.0.1:{port}"),
     "keycloak": ("IdentityReady", "KeycloakUnavailable", "keycloak_url", "http://127.0.0.1:{port}"),
 }
-PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
+PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "NamespaceReady"}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -27,14 +27,14 @@ async def test_an_unavailable_backend_fails_only_its_part_until_it_recovers(
         async with open_driver(platform, tenants, **{setting: address}) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "retrying"
-            seen = conditions(tenants.get("patient"))
+            seen = get_conditions(tenants.get("patient"))
             assert seen["Ready"] == ("False", reason)
             assert seen["Reconciling"] == ("True", "Retrying")
             assert seen["Stalled"][0] == "False"
             assert {part: seen[part][0] for part in PARTS} == {p: str(p != type_) for p in PARTS}
             proxy.restore()
             assert (await driver.reconcile("patient")).name == "ready"
-    assert conditions(tenants.get("patient"))["Ready"] == ("True", "AsDeclared")
+    assert get_conditions(tenants.get("patient"))["Ready"] == ("True", "AsDeclared")
 
 
 async def test_a_tenant_is_ready_without_redis(
@@ -49,7 +49,7 @@ async def test_a_tenant_is_ready_without_redis(
         async with open_driver(platform, tenants, redis_url=url) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "ready"
-    assert conditions(tenants.get("patient"))["QuotaReady"] == ("True", "AsDeclared")
+    assert get_conditions(tenants.get("patient"))["NamespaceReady"] == ("True", "AsDeclared")
 
 
 async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
@@ -60,7 +60,7 @@ async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
     platform.stop("aws")
     try:
         assert (await driver.reconcile("patient")).name == "retrying"
-        seen = conditions(tenants.get("patient"))
+        seen = get_conditions(tenants.get("patient"))
     finally:
         platform.start("aws")
     assert seen["StorageReady"] == ("False", "S3Unavailable")
@@ -75,7 +75,7 @@ async def test_a_collection_of_another_size_stalls_with_a_remedy(
     harness.apply("small", tier="dedicated")
     assert (await driver.reconcile("small")).name == "stalled"
     seen = tenants.get("small")
-    assert conditions(seen)["Stalled"] == ("True", "QdrantRefused")
+    assert get_conditions(seen)["Stalled"] == ("True", "QdrantRefused")
     assert seen
     message = next(c["message"] for c in seen["status"]["conditions"] if c["type"] == "Stalled")
     assert "4 numbers" in message
@@ -91,7 +91,7 @@ async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
     try:
         harness.apply("squat", quota={"compute": {"pods": "1"}})
         assert (await driver.reconcile("squat")).name == "stalled"
-        assert conditions(tenants.get("squat"))["QuotaReady"] == ("False", "KubernetesRefused")
+        assert get_conditions(tenants.get("squat"))["NamespaceReady"] == ("False", "KubernetesRefused")
         tenants.delete("squat")
         await driver.reconcile("squat")
         assert tenants.get("squat") is None
@@ -111,7 +111,7 @@ async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(
         async with open_driver(platform, tenants, keycloak_url=url) as cut_off:
             proxy.cut()
             assert (await cut_off.reconcile("held")).name == "retrying"
-            seen = conditions(tenants.get("held"))
+            seen = get_conditions(tenants.get("held"))
             assert seen["Reconciling"] == ("True", "Deleting")
             assert seen["IdentityReady"] == ("False", "KeycloakUnavailable")
             proxy.restore()

@@ -13,7 +13,7 @@ from tests.support.backends.observed import Observed
 from tests.support.programs.operator_program import run_operator
 from tests.support.timing.waiting import until
 
-from .conftest import OperatorHarness, conditions
+from .conftest import OperatorHarness, get_conditions
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ async def ports(platform: Platform) -> AsyncIterator[ProgramPorts]:
 async def test_the_program_creates_changes_and_deletes_a_tenant(
     ports: ProgramPorts, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
-    await until(lambda: _answers(f"http://127.0.0.1:{ports.probes}/readyz"), seconds=20)
+    await until(lambda: _is_healthy(f"http://127.0.0.1:{ports.probes}/readyz"), seconds=20)
     applied = harness.apply("watched", identity={"emails": ["*@watched.example"]})
-    await until(lambda: _ready(tenants, "watched"))
+    await until(lambda: _is_ready(tenants, "watched"))
     about = f"involvedObject.uid={applied['metadata']['uid']}"
 
     def list_events() -> list[str]:
@@ -50,9 +50,11 @@ async def test_the_program_creates_changes_and_deletes_a_tenant(
     tenants.delete("watched")
     await until(lambda: tenants.get("watched") is None)
     assert observed.find_data("watched") == {}
-    assert _answers(f"http://127.0.0.1:{ports.probes}/healthz")
-    assert 'tenantry_reconciles_total{outcome="ready"}' in _get(f"http://127.0.0.1:{ports.metrics}/metrics")
-    assert not _answers(f"http://127.0.0.1:{ports.probes}/metrics")
+    assert _is_healthy(f"http://127.0.0.1:{ports.probes}/healthz")
+    assert 'tenantry_operator_reconciles_total{outcome="ready"}' in _get(
+        f"http://127.0.0.1:{ports.metrics}/metrics"
+    )
+    assert not _is_healthy(f"http://127.0.0.1:{ports.probes}/metrics")
 
 
 @pytest.mark.usefixtures("ports")
@@ -60,28 +62,28 @@ async def test_a_younger_tenant_recovers_when_the_older_one_is_deleted(
     harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("elder", identity={"emails": ["*@heir.example"]})
-    await until(lambda: _ready(tenants, "elder"), seconds=20)
+    await until(lambda: _is_ready(tenants, "elder"), seconds=20)
     await asyncio.sleep(1)
     harness.apply("heir", identity={"emails": ["*@heir.example"]})
-    await until(lambda: _condition(tenants, "heir", "Stalled") == ("True", "EmailConflict"))
+    await until(lambda: _get_condition(tenants, "heir", "Stalled") == ("True", "EmailConflict"))
     tenants.delete("elder")
-    await until(lambda: _ready(tenants, "heir"))
+    await until(lambda: _is_ready(tenants, "heir"))
 
 
-def _ready(tenants: Tenants, name: str) -> bool:
-    return _condition(tenants, name, "Ready") == ("True", "AsDeclared")
+def _is_ready(tenants: Tenants, name: str) -> bool:
+    return _get_condition(tenants, name, "Ready") == ("True", "AsDeclared")
 
 
-def _condition(tenants: Tenants, name: str, type_: str) -> tuple[str, str] | None:
+def _get_condition(tenants: Tenants, name: str, type_: str) -> tuple[str, str] | None:
     tenant = tenants.get(name)
-    return conditions(tenant).get(type_) if tenant and "status" in tenant else None
+    return get_conditions(tenant).get(type_) if tenant and "status" in tenant else None
 
 
 def _get(url: str) -> str:
     return httpx.get(url).text
 
 
-def _answers(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     try:
         return httpx.get(url).is_success
     except httpx.TransportError:

@@ -10,7 +10,7 @@ from tests.support.backends.observed import Observed
 from tests.support.tenants.manifests import tenant_manifest
 from tests.support.timing.waiting import until
 
-from .conftest import OperatorHarness, conditions
+from .conftest import OperatorHarness, get_conditions
 
 NAME = "reborn"
 
@@ -21,7 +21,7 @@ def is_ready(tenants: Tenants, uid: str) -> bool:
         tenant is not None
         and tenant["metadata"]["uid"] == uid
         and "status" in tenant
-        and conditions(tenant).get("Ready") == ("True", "AsDeclared")
+        and get_conditions(tenant).get("Ready") == ("True", "AsDeclared")
     )
 
 

@@ -18,7 +18,7 @@ from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
 from tenantry_local.tenant_data import find_tenant_data
 
-from tests.support.backends.api_server import admin_client
+from tests.support.backends.api_server import open_admin_client
 
 __all__ = ["Observed"]
 
@@ -43,7 +43,7 @@ class Observed:
         self._token, self._token_expiry = "", 0.0
         self.s3 = Aws(platform.context).s3
         self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
-        self._api = admin_client(platform)  # a start of kubectl takes 60 ms of CPU
+        self._api = open_admin_client(platform)  # a start of kubectl takes 60 ms of CPU
 
     def close(self) -> None:
         """Close connections."""

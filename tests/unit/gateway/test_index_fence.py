@@ -7,7 +7,7 @@ from gateway import index_fence
 from gateway.index_fence import IndexWriteFence
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 
-from tests.support.fakes.limits import FakeRedis, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
@@ -31,7 +31,7 @@ async def test_a_write_is_announced_before_and_after() -> None:
 
 async def test_a_write_that_cannot_be_announced_does_not_happen() -> None:
     with pytest.raises(RemoteUnavailable):
-        async with IndexWriteFence(unavailable_redis().as_adapter()).guard(TENANT):
+        async with IndexWriteFence(make_unavailable_redis().as_adapter()).guard(TENANT):
             pytest.fail("it happened")
 
 
@@ -53,13 +53,13 @@ async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
 
 async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise its mark would expire during the write."""
-    monkeypatch.setattr(index_fence, "WRITE_SECONDS", 0)
+    monkeypatch.setattr(index_fence, "WRITE_TIMEOUT_SECONDS", 0)
     redis = FakeRedis(None)
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
     assert not ended(redis)
-    assert index_fence.EXPIRY_SECONDS > 600
+    assert index_fence.FENCE_TTL_SECONDS > 600
 
 
 async def test_a_timeout_inside_the_block_is_not_a_timeout_of_the_write() -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import stamina
 from servicekit.aws import client_config
-from servicekit.breaker import FAILURES
+from servicekit.breaker import MAX_FAILURES
 from servicekit.errors import RemoteRefused, RemoteUnavailable
-from tenancy.sessions import CONCURRENCY, READ_SECONDS, TenantSessions
+from tenancy.sessions import CONCURRENCY, READ_TIMEOUT_SECONDS, TenantSessions
 
-from tests.support.fakes.aws_errors import client_error
+from tests.support.fakes.aws_errors import make_client_error
 from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class FakeStsSession:
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:
         if self.sts_fails:
-            raise client_error("", 503)
+            raise make_client_error("", 503)
         name = arguments["RoleSessionName"]
         credentials = {"AccessKeyId": f"key {name}", "SecretAccessKey": f"secret {name}"}
         return {
@@ -94,7 +94,7 @@ async def test_a_tenants_client_uses_the_tenants_session(
 
 async def test_every_client_has_timeouts(sessions: TenantSessions, aws: FakeStsSession) -> None:
     await sessions.client(TENANT)
-    bounded = vars(client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY))
+    bounded = vars(client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY))
     for service, arguments in aws.clients:
         config = vars(arguments["config"])
         for name in ("read_timeout", "connect_timeout", "max_pool_connections", "retries"):
@@ -106,7 +106,7 @@ async def test_arguments_are_passed_to_the_call(sessions: TenantSessions) -> Non
 
 
 async def test_arguments_are_passed_again_after_a_session_was_replaced(sessions: TenantSessions) -> None:
-    dead = [client_error("ExpiredToken", 403)]
+    dead = [make_client_error("ExpiredToken", 403)]
 
     def read_late(client: "S3Client", key: str, *, version: str = "") -> str:
         if dead:
@@ -120,7 +120,7 @@ async def test_a_failure_names_its_system_and_operation(
     sessions: TenantSessions, aws: FakeStsSession
 ) -> None:
     def refuse(client: "S3Client") -> None:
-        raise client_error("AccessDenied", 403)
+        raise make_client_error("AccessDenied", 403)
 
     with pytest.raises(RemoteRefused) as refused:
         await sessions.call(TENANT, "read", refuse)
@@ -136,7 +136,7 @@ async def test_an_existing_session_is_used_while_sts_fails(
 ) -> None:
     await sessions.client(TENANT)
     aws.sts_fails = True
-    for _ in range(FAILURES + 1):
+    for _ in range(MAX_FAILURES + 1):
         with pytest.raises(RemoteUnavailable):
             await sessions.client(make_tenant("tenantb"))
     assert await sessions.call(TENANT, "read", read, "a.md") == "a.md "

@@ -16,7 +16,7 @@ from tests.support.open_webui.observed import ObservedOpenWebUI
 from tests.support.programs.operator_program import run_killed_operators
 
 from ..conftest import Driver, OperatorHarness, crash_reconcile_after
-from .conftest import person
+from .conftest import create_person
 
 pytestmark = pytest.mark.programs
 
@@ -27,7 +27,7 @@ SPEC: dict[str, Any] = {"identity": {"emails": ["*@ghost.example"]}}
 async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it(
     driver: Driver, harness: OperatorHarness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    ann = person(observed, webui, "ann@ghost.example")
+    ann = create_person(observed, webui, "ann@ghost.example")
     harness.apply("ghost", **SPEC)
     await driver.reconcile("ghost")
     undisturbed = webui.get_state("ghost")
