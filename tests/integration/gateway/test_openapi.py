@@ -36,10 +36,13 @@ SELDOM = {"DELETE /v1/documents/{documentId}": 5, "POST /v1/documents/{documentI
 """Minimum successes of operations that need an existing or removed document, which random calls rarely
 name."""
 
-# Dictionaries hold what no schema can say: which personas and documents there are. Other values are made up
-# as well. Nor can a schema say that a cursor is one that was given out, that a file is of a format that is
-# read, that the last message of a chat is the user's, that the first day comes before the last, and that an
-# idempotency key is new.
+# A schema cannot say which personas and documents exist, so dictionaries hold them. Other values are made up
+# as well. A schema cannot state these rules either:
+# - A cursor is one that a response contained.
+# - A file has a supported format.
+# - The last message of a chat is the user's.
+# - The first day comes before the last.
+# - An idempotency key is new.
 CONFIG = """
 generation.deterministic = true
 generation.database = "none"
