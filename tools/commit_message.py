@@ -1,8 +1,7 @@
 """Check of a commit message's subject: ``python -m tools.commit_message FILE``. pre-commit runs it.
 
-The subject is imperative ("Add", not "Adds" or "Added"), behind an area and a colon if it has one, at most 72
-characters long, without a full stop, and has more than one word and no avoided word
-(:mod:`tools.word_check`).
+The subject is imperative: "Add", not "Adds" or "Added". An area and a colon may precede it. It has two words
+or more, at most 72 characters, no full stop and no avoided word (:mod:`tools.word_check`).
 """
 
 import re
@@ -11,7 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from .word_check import check_text, read_rules
+from .word_check import check_text, read_avoided_words
 
 __all__ = ["MAX_LENGTH", "find_errors", "main"]
 
@@ -33,7 +32,7 @@ def find_errors(message: str) -> list[str]:
         found.append("The subject is empty.")
     elif len(text.split()) == 1:
         found.append("The subject has one word only.")
-    found.extend(check_text("subject", subject, read_rules()))
+    found.extend(check_text("subject", subject, read_avoided_words()))
     if len(subject) > MAX_LENGTH:
         found.append(f"The subject has {len(subject)} characters; at most {MAX_LENGTH} are shown.")
     if text.endswith("."):

@@ -74,8 +74,8 @@ def prepare_mermaid() -> Path:
 def list_outside_fetches(site: Path) -> list[str]:
     """Return each address on another host that a browser fetches to show a page, as ``file: address``.
 
-    The theme's script loads Mermaid from a CDN if a page has a diagram and does not load Mermaid itself, so
-    such a page counts as well.
+    A page with a diagram that does not load Mermaid itself counts as well: the theme's script then loads it
+    from a CDN.
     """
     found = []
     for file in sorted([*site.rglob("*.html"), *site.rglob("*.css"), *site.rglob("*.svg")]):

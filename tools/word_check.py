@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .version import REPOSITORY
 
-__all__ = ["check_text", "main", "read_rules"]
+__all__ = ["check_text", "main", "read_avoided_words"]
 
 QUESTION_WORDS = ("What", "Who", "Whose", "Where", "Whether", "How", "Why")
 
@@ -28,10 +28,10 @@ NOT_PROSE = (
     "tests/bench/samples/",  # documents that users could upload
 )
 
-Rules = list[tuple[re.Pattern[str], str]]
+AvoidedWords = list[tuple[re.Pattern[str], str]]
 
 
-def read_rules() -> Rules:
+def read_avoided_words() -> AvoidedWords:
     """Return each avoided word as a pattern, with its replacement.
 
     A match has no letter next to it.
@@ -44,13 +44,13 @@ def read_rules() -> Rules:
     ]
 
 
-def check_text(name: str, text: str, rules: Rules) -> Iterator[str]:
+def check_text(name: str, text: str, avoided: AvoidedWords) -> Iterator[str]:
     """Yield one line for each finding in a file: its place, the word and the replacement."""
     # A word that continues on the next line of a comment or paragraph is found as well.
     joined = re.sub(r"[ \t]*\n[ \t]*(?:[#>*][ \t]+)?", "\n", text)
     # Identifiers become words, so that a phrase is found in snake_case and in CamelCase.
     joined = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", joined)
-    for pattern, instead in rules:
+    for pattern, instead in avoided:
         for match in pattern.finditer(joined):
             line = joined.count("\n", 0, match.start()) + 1
             yield f"{name}:{line}: {' '.join(match[0].split())!r}; write: {instead}"
@@ -76,7 +76,7 @@ def main(paths: list[str]) -> int:
         capture_output=True,
         text=True,
     )
-    rules, findings = read_rules(), 0
+    avoided, findings = read_avoided_words(), 0
     for name in filter(None, listed.stdout.split("\0")):
         if name.startswith(NOT_PROSE):
             continue
@@ -84,7 +84,7 @@ def main(paths: list[str]) -> int:
             text = (REPOSITORY / name).read_text()
         except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
             continue  # an image, a file whose removal is not committed yet, or a link to a folder
-        for finding in check_text(name, text, rules):
+        for finding in check_text(name, text, avoided):
             findings += 1
             sys.stdout.write(f"{finding}\n")
     if findings:

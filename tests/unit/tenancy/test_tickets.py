@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from tenancy.errors import TicketRefused
-from tenancy.tickets import ISSUER, LIFETIME_SECONDS, Ticket, TicketAction, TicketIssuer, TicketVerifier
+from tenancy.tickets import ISSUER, TICKET_TTL_SECONDS, Ticket, TicketAction, TicketIssuer, TicketVerifier
 
 from tests.support.forgery import alg_none, claims_of, signed_with_other_key, signed_with_public_key, tampered
 
@@ -56,7 +56,7 @@ def test_a_ticket_contains_its_purpose(ticket: Ticket, verifier: TicketVerifier)
 def test_a_ticket_expires_after_minutes() -> None:
     claims = claims_of(issue())
     assert claims["iss"] == ISSUER
-    assert claims["exp"] - claims["iat"] == LIFETIME_SECONDS <= 600
+    assert claims["exp"] - claims["iat"] == TICKET_TTL_SECONDS <= 600
 
 
 WRONG = {

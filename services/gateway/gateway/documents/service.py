@@ -3,7 +3,7 @@
 The order of the steps matters. First come all steps that can refuse the file: reading it, the quota,
 embedding it. Its chunks are written meanwhile, unpublished, so no search finds them. Then the object is
 stored in S3, the source of truth. Then the chunks are published in one step. A crash in between leaves at
-most unpublished chunks or an object that is not indexed, and an intent in the journal by which a repair
+most unpublished chunks or an object that is not indexed. The journal then has an intent, by which a repair
 completes or deletes them.
 """
 
@@ -37,9 +37,9 @@ from ..problems import (
 from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import digest
-from .filenames import clean_filename
+from .filenames import validate_filename
 from .intents import IngestFailure, Intent, IntentKind
-from .journal import RETRY_SECONDS, Journal, WriteLease
+from .journal import RETRY_AFTER_SECONDS, Journal, WriteLease
 from .reader import DocumentReader, ExtractedDocument
 
 __all__ = ["DocumentService", "Ingested"]
@@ -122,7 +122,7 @@ class DocumentService:
             A backend failed: nothing was stored, or a repair completes the write.
         """
         require_persona(tenant, persona_id)
-        filename = clean_filename(filename)
+        filename = validate_filename(filename)
         if len(content) > self._max_bytes:
             raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
         document_id = document_id_for(tenant.id, persona_id, filename)
@@ -235,7 +235,7 @@ class DocumentService:
             if lease.intent and lease.intent.kind is IntentKind.DELETE:
                 raise DocumentBusy(
                     "A delete of the document was interrupted and is being completed. Try again after that.",
-                    retry_after=RETRY_SECONDS,
+                    retry_after=RETRY_AFTER_SECONDS,
                 )
             yield lease
 

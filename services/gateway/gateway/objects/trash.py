@@ -1,7 +1,7 @@
 """Trash in S3: a record and the embeddings of each removed document.
 
 The content of a removed document is a noncurrent version of its object. A delete marker of S3 has no
-metadata, so a record under the tenant's prefix stores the version, the time, and the person who removed it.
+metadata. So a record under the tenant's prefix stores the version, the time, and the person who removed it.
 """
 
 import json

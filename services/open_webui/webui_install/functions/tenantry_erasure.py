@@ -6,8 +6,8 @@ license: Apache-2.0
 required_open_webui_version: 0.12.4
 description: Counts and deletes the data of one tenant's users in Open WebUI, for an administrator.
 
-Administrators of Open WebUI cannot list or delete another user's chats and files (ENABLE_ADMIN_CHAT_ACCESS and
-BYPASS_ADMIN_ACCESS_CONTROL stay off), and deleting an account keeps its files and feedback. So the operator calls this
+Administrators of Open WebUI cannot list or delete another user's chats and files, because ENABLE_ADMIN_CHAT_ACCESS and
+BYPASS_ADMIN_ACCESS_CONTROL stay off. Deleting an account keeps its files and feedback. So the operator calls this
 action when a Tenant is deleted with all its data: POST /api/chat/actions/tenantry_erasure. No model offers the action,
 and only an administrator may call an action that no model offers.
 
@@ -17,9 +17,9 @@ These belong to a tenant:
 - a file in one of the tenant's knowledge bases, or that its owner sent in such a chat;
 - a file sent since then that nothing refers to and whose owner has no account any more: Open WebUI does not delete it;
 - feedback about one of the tenant's models;
-- an account of a user of this tenant only: a member of its group, or an owner of such a chat or file, who is in no
-  other tenant's group and owns nothing in another tenant's models or knowledge bases. Everything that the account owns
-  is deleted with it;
+- an account of a user of this tenant only, with everything that it owns: its user is a member of the tenant's group,
+  or owns such a chat or file. The user is in no other tenant's group, and owns nothing in another tenant's models or
+  knowledge bases;
 - the chats and files of a member who keeps the account, since the membership began.
 
 Users can write any model's name into their chats. So only chats that were last changed before the membership began can
@@ -27,8 +27,8 @@ belong to another tenant: Open WebUI writes both times itself.
 
 A file that another tenant's knowledge base or chat contains as well belongs to that tenant and stays.
 
-No user may add data during the deletion. So the accounts are closed first: they get a role that Open WebUI refuses,
-and keep their data, so that the next call continues after a crash. The knowledge bases lose all grants. Chats and
+No user may add data during the deletion. So the accounts are closed first: they get a role that Open WebUI refuses.
+They keep their data, so that the next call continues after a crash. The knowledge bases lose all grants. Chats and
 feedback that others create after the start of the deletion contain no answer of the tenant's models, and do not count.
 """
 
@@ -92,7 +92,7 @@ class Action:
     class Valves(BaseModel):
         """Settings of the action."""
 
-        seconds: float = Field(
+        timeout_seconds: float = Field(
             8.0, gt=0, le=60, description="Longest time of one call; the next call continues."
         )
 
@@ -114,7 +114,7 @@ class Action:
             return {"writers": await _close(erasure)}
         if erasure.step == "delete":
             await _close(erasure)
-            await _delete(erasure, time.monotonic() + self.valves.seconds)
+            await _delete(erasure, time.monotonic() + self.valves.timeout_seconds)
         return await _count(erasure)
 
 

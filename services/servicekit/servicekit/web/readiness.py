@@ -34,7 +34,8 @@ class Readiness:
         an ever older state of the Tenants, for example. More may be added while the service starts.
     checks
         Run for each probe. A system that all replicas share and can do without, Redis for example, has no
-        check: it would take all replicas out of service, and with them what works without that system.
+        check. Such a check would take all replicas out of service, and with them what works without the
+        system.
     """
 
     def __init__(self, tasks: Sequence[Task[None]], checks: Sequence[Check]) -> None:

@@ -104,7 +104,7 @@ def me(tenant: str, **members: Any) -> httpx.Response:
 
 async def log_in(reply: Any, **event: Any) -> FakeBackends:
     backends = FakeBackends({ME: reply})
-    await function(backends, login_seconds=0.1).event({**LOGIN, **event}, "auth.login")
+    await function(backends, login_timeout_seconds=0.1).event({**LOGIN, **event}, "auth.login")
     return backends
 
 
@@ -253,7 +253,7 @@ async def test_hints_during_a_request_are_coalesced() -> None:
 @pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), httpx.Response(401), hangs])
 async def test_failed_hint_is_dropped_and_the_next_is_sent(reply: Any) -> None:
     backends = FakeBackends({HINTS: reply})
-    handler = function(backends, hint_seconds=0.05)
+    handler = function(backends, hint_timeout_seconds=0.05)
     await handler.event({}, "file.uploaded")
     backends.replies[HINTS] = httpx.Response(202)
     await handler.event({}, "file.uploaded")

@@ -258,7 +258,7 @@ class TestN8nDoesNotRespond:
 
     async def test_the_gateway_answers_in_its_place_and_the_next_question_goes_there(self) -> None:
         backends = FakeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
-        pipe = make_pipe(backends, workflow_seconds=0.2)
+        pipe = make_pipe(backends, workflow_timeout_seconds=0.2)
         for paths in ([N8N, GATEWAY], [GATEWAY]):
             backends.requests.clear()
             output = await ask(pipe)
@@ -268,7 +268,7 @@ class TestN8nDoesNotRespond:
 
     async def test_one_question_at_a_time_tries_n8n_again(self) -> None:
         backends = FakeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
-        pipe = make_pipe(backends, workflow_seconds=0.2)
+        pipe = make_pipe(backends, workflow_timeout_seconds=0.2)
         await ask(pipe)
         await asyncio.sleep(0.3)
         backends.requests.clear()
@@ -284,7 +284,10 @@ class TestN8nDoesNotRespond:
 
     async def test_without_the_valve_it_is_waited_for_to_the_end(self) -> None:
         pipe = make_pipe(
-            make_backends(N8N, hangs), workflow_seconds=0.05, timeout_seconds=0.2, fallback_to_direct=False
+            make_backends(N8N, hangs),
+            workflow_timeout_seconds=0.05,
+            answer_timeout_seconds=0.2,
+            fallback_to_direct=False,
         )
         assert "took too long" in (await ask(pipe)).text
 
@@ -330,7 +333,10 @@ async def hangs(_: httpx.Request) -> httpx.Response:
 @pytest.mark.parametrize("reply", [hangs, httpx.ReadTimeout("slow")], ids=["hangs", "says-nothing"])
 async def test_who_takes_too_long_is_not_waited_for(orchestrator: str, path: str, reply: Any) -> None:
     pipe = make_pipe(
-        make_backends(path, reply), orchestrator=orchestrator, timeout_seconds=0.05, fallback_to_direct=False
+        make_backends(path, reply),
+        orchestrator=orchestrator,
+        answer_timeout_seconds=0.05,
+        fallback_to_direct=False,
     )
     output = await ask(pipe)
     assert output.text == (
@@ -363,7 +369,7 @@ async def test_an_answer_that_stands_still_is_not_waited_for() -> None:
         await asyncio.Event().wait()
 
     backends = make_backends(GATEWAY, httpx.Response(200, stream=Stream(pieces())))
-    output = await ask(make_pipe(backends, orchestrator="direct", timeout_seconds=0.1))
+    output = await ask(make_pipe(backends, orchestrator="direct", answer_timeout_seconds=0.1))
     assert output.text.startswith("The budget\n\n*The answer took too long")
 
 

@@ -1,7 +1,7 @@
 """Removal of text that Word does not show from DOCX, so that it is not indexed.
 
-White text is hidden only if nothing dark can be behind it: no shading or highlight of its run, paragraph,
-cell or table or of their styles, no text box, no picture behind the text, no colour of the page.
+White text is hidden only if nothing dark can be behind it. A text box, a picture behind the text, or a colour
+of the page can. So can shading or a highlight of its run, paragraph, cell or table, or of their styles.
 """
 
 from dataclasses import dataclass
