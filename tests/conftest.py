@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
-from tests.support.logs import configure_plain_logs
-from tests.support.order import sort_longest_first
 from tests.support.programs.platform import add_open_webui, running_platform, running_whole_platform
+from tests.support.pytest_setup.logs import configure_plain_logs
+from tests.support.pytest_setup.order import sort_longest_first
 
 # The duration of one example depends on the machine more than on the code.
 settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])

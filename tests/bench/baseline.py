@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import WebUI
 from tests.support.programs.gateway import serving
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .adapter import EMBEDDINGS, MODEL, make_adapter
 from .baseline_open_webui import run_open_webui

@@ -15,7 +15,7 @@ from tenantry_local.programs import open_webui
 
 from tests.support.open_webui.clients import WebUI, open_webui_administrator
 from tests.support.programs.ports import free_port
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 __all__ = ["run_open_webui"]
 

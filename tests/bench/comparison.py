@@ -9,7 +9,7 @@ from tenancy.names import document_id_for_file
 from tenantry_local.platform import Platform
 
 from tests.support.documents.uploads import SampleFile, upload
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .baseline import Baseline, BaselineTenant, start_baseline
 from .chat import MODEL_SECONDS, USERS

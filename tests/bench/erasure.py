@@ -14,12 +14,12 @@ from tenancy.names import COLLECTION, DENSE_VECTOR
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.observed import Observed
+from tests.support.backends.qdrant import open_qdrant
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants, admin_client
-from tests.support.programs.observed import Observed
-from tests.support.programs.qdrant import open_qdrant
-from tests.support.tenants import tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import tenant_manifest
+from tests.support.timing.waiting import until
 
 from .report import Figure
 

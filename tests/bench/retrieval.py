@@ -20,9 +20,9 @@ from tenancy.names import COLLECTION, LEXICAL_VECTOR
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.programs.people import open_people
-from tests.support.programs.qdrant import open_qdrant
-from tests.support.tenants import PLENTY, make_tenant, tenant_manifest
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import open_qdrant
+from tests.support.tenants.manifests import PLENTY, make_tenant, tenant_manifest
 
 from .question_sets import XQUAD, BenchQuestion, QuestionSet, read_samples, read_xquad
 from .report import Figure

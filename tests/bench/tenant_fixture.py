@@ -15,11 +15,11 @@ from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
+from tests.support.backends.keycloak_users import PASSWORD, open_people
 from tests.support.open_webui.clients import WebUI, open_webui_administrator
-from tests.support.programs.people import PASSWORD, open_people
 from tests.support.programs.standins import injected_faults
-from tests.support.tenants import UNCACHED, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import UNCACHED, tenant_manifest
+from tests.support.timing.waiting import until
 
 from .chat_client import ChatClient, open_chat_client
 

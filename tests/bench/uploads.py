@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.documents.files import pdf_file
 from tests.support.documents.uploads import SampleFile, upload
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .report import Figure, percentile
 from .tenant_fixture import TenantFixture, create_tenant

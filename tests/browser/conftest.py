@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: the whole platform, companies and a browser."""
+"""Fixtures of the browser tests: the whole platform, tenants and a browser."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from playwright.async_api import Browser
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
-from tests.support.companies import Companies
+from tests.support.backends.keycloak_users import PASSWORD, open_people
 from tests.support.open_webui.browser import Visitor, chromium, running_browser
 from tests.support.open_webui.clients import open_webui_administrator
-from tests.support.programs.people import PASSWORD, open_people
 from tests.support.programs.standins import injected_faults
+from tests.support.tenants.temporary import TemporaryTenants
 
 
 @dataclass
-class BrowserHarness(Companies):
-    """The platform with a browser for users of several companies."""
+class BrowserHarness(TemporaryTenants):
+    """The platform with a browser for users of several tenants."""
 
     browser: Browser
 

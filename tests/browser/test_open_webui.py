@@ -1,4 +1,4 @@
-"""Browser tests of Open WebUI: login, upload, answers with sources, and isolation between companies."""
+"""Browser tests of Open WebUI: login, upload, answers with sources, and isolation between tenants."""
 
 import json
 import time
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tenancy.names import model_id
 
-from tests.support.companies import Company
 from tests.support.open_webui.browser import Visitor
-from tests.support.waiting import until
+from tests.support.tenants.temporary import TemporaryTenant
+from tests.support.timing.waiting import until
 
 from .conftest import BrowserHarness
 
@@ -31,24 +31,24 @@ async def wait_until_ready(visitor: Visitor, name: str) -> None:
     await until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
 
 
-async def upload_plan(visitor: Visitor, company: Company, plan: Path) -> None:
+async def upload_plan(visitor: Visitor, tenant: TemporaryTenant, plan: Path) -> None:
     """Upload the plan into the finance knowledge base, open a chat and wait until the plan is ready."""
-    await visitor.open_knowledge(f"{company.tenant.spec.display_name}: Finance")
+    await visitor.open_knowledge(f"{tenant.resource.spec.display_name}: Finance")
     await visitor.upload(plan)
     await visitor.picture("knowledge")
-    await visitor.begin_chat(model_id(company.id, "finance"))
+    await visitor.begin_chat(model_id(tenant.id, "finance"))
     await wait_until_ready(visitor, plan.name)
 
 
 async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
     harness: BrowserHarness, plan: Path
 ) -> None:
-    async with harness.company("riverside") as company:
-        diana = await harness.log_in_visitor(company.address("diana"))
+    async with harness.create_tenant("riverside") as tenant:
+        diana = await harness.log_in_visitor(tenant.address("diana"))
         await diana.picture("first-page")
         assert await diana.models() == {"Riverside: Finance"}
         started = time.monotonic()
-        await upload_plan(diana, company, plan)
+        await upload_plan(diana, tenant, plan)
         assert time.monotonic() - started < READY_TIMEOUT_SECONDS + 10
         await diana.picture("files")
         answer = await diana.ask(QUESTION)
@@ -64,7 +64,7 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
         await diana.picture("unknown")
         await diana.open_knowledge("Riverside: Finance")
         await diana.delete_file(plan.name)
-        await diana.begin_chat(model_id(company.id, "finance"))
+        await diana.begin_chat(model_id(tenant.id, "finance"))
 
         async def is_forgotten() -> bool:
             return EXPECTED_ANSWER not in await diana.ask(QUESTION)
@@ -76,9 +76,9 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
 
 @pytest.mark.usefixtures("slow_direct_answers")
 async def test_a_direct_answer_is_shown_while_it_streams(harness: BrowserHarness, plan: Path) -> None:
-    async with harness.company("riverside") as company:
-        diana = await harness.log_in_visitor(company.address("diana"))
-        await upload_plan(diana, company, plan)
+    async with harness.create_tenant("riverside") as tenant:
+        diana = await harness.log_in_visitor(tenant.address("diana"))
+        await upload_plan(diana, tenant, plan)
         seen = await diana.watch(QUESTION)
         await diana.leave()
     assert EXPECTED_ANSWER in seen[-1]
@@ -86,18 +86,18 @@ async def test_a_direct_answer_is_shown_while_it_streams(harness: BrowserHarness
     assert beginnings, seen
 
 
-async def test_a_user_of_another_company_sees_nothing(harness: BrowserHarness, plan: Path) -> None:
-    async with harness.company("riverside") as company, harness.company("hillside") as other:
-        diana = await harness.log_in_visitor(company.address("diana"))
+async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, plan: Path) -> None:
+    async with harness.create_tenant("riverside") as tenant, harness.create_tenant("hillside") as other:
+        diana = await harness.log_in_visitor(tenant.address("diana"))
         alice = await harness.log_in_visitor(other.address("alice"))
-        await upload_plan(diana, company, plan)
+        await upload_plan(diana, tenant, plan)
         assert EXPECTED_ANSWER in await diana.ask(QUESTION)
         files = await diana.fetch("/api/v1/files/")
         assert files
         (file_id,) = [each["id"] for each in json.loads(files)["items"]]
-        knowledge = company.tenant.status.workspace
+        knowledge = tenant.resource.status.workspace
         assert knowledge
-        theirs = model_id(company.id, "finance")
+        theirs = model_id(tenant.id, "finance")
         assert await alice.models() == {"Hillside: Finance"}
         for path in (
             f"/api/v1/files/{file_id}",
@@ -117,17 +117,17 @@ async def test_a_user_of_another_company_sees_nothing(harness: BrowserHarness, p
         assert EXPECTED_ANSWER not in str(await alice.fetch("/api/chat/completions", named))
         await alice.begin_chat(model_id(other.id, "finance"))
         assert EXPECTED_ANSWER not in await alice.ask(QUESTION)
-        await alice.picture("another-company")
+        await alice.picture("another-tenant")
         await diana.leave()
         await alice.leave()
 
 
-async def test_a_user_of_a_suspended_company_sees_the_reason(harness: BrowserHarness, plan: Path) -> None:
-    async with harness.company("riverside") as company:
-        diana = await harness.log_in_visitor(company.address("diana"))
-        await upload_plan(diana, company, plan)
+async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarness, plan: Path) -> None:
+    async with harness.create_tenant("riverside") as tenant:
+        diana = await harness.log_in_visitor(tenant.address("diana"))
+        await upload_plan(diana, tenant, plan)
         assert EXPECTED_ANSWER in await diana.ask(QUESTION)
-        company.change(suspended=True)
+        tenant.change(suspended=True)
 
         async def is_reported() -> bool:
             answer = await diana.ask(QUESTION)
@@ -136,15 +136,15 @@ async def test_a_user_of_a_suspended_company_sees_the_reason(harness: BrowserHar
 
         await until(is_reported, seconds=60)
         await diana.picture("suspended")
-        company.change(suspended=False)
+        tenant.change(suspended=False)
         await diana.leave()
 
 
 async def test_only_a_verified_address_admits_a_new_user(harness: BrowserHarness) -> None:
-    async with harness.company("riverside") as company:
-        newcomer = await harness.log_in_visitor(company.address("nora"))
+    async with harness.create_tenant("riverside") as tenant:
+        newcomer = await harness.log_in_visitor(tenant.address("nora"))
         assert await newcomer.models() == {"Riverside: Finance"}
-        impostor = await harness.log_in_visitor(company.address("mallory"), verified=False)
+        impostor = await harness.log_in_visitor(tenant.address("mallory"), verified=False)
         assert await impostor.models() == set()
         await newcomer.leave()
         await impostor.leave()

@@ -7,9 +7,9 @@ import pytest
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import new_namespace
 from tests.support.charts.rendering import PROFILES, Release, lint, render
 from tests.support.charts.third_party import third_party_resources
-from tests.support.programs.apiserver import new_namespace
 
 PROFILE = "values-eks-prod.yaml"
 

@@ -12,14 +12,14 @@ from tenancy.names import tenant_key
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import new_namespace
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.charts.pods import ChartPods
+from tests.support.file_sync.replica import fake_n8n
 from tests.support.open_webui.database import fake_open_webui
-from tests.support.programs.apiserver import new_namespace
-from tests.support.programs.file_sync import fake_n8n
-from tests.support.programs.people import open_people
-from tests.support.programs.qdrant import make_collection, open_qdrant
-from tests.support.tenants import applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 
 @pytest.fixture

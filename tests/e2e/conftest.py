@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs.cluster import Cluster
+from tests.support.backends.cluster import Cluster
 
 from .demo import load_demo_data
 from .installation import Installation

@@ -19,8 +19,8 @@ from tenantry_local.context import Context
 from tenantry_local.demo_users import get_access_token
 from tenantry_local.parts.aws import ACCOUNT, REGION, ROLE_SERVICES, Aws
 
-from tests.support.programs.cluster import Cluster, until_it_holds
-from tests.support.programs.people import LONG_LIVED_CLIENT, People
+from tests.support.backends.cluster import Cluster, until_it_holds
+from tests.support.backends.keycloak_users import LONG_LIVED_CLIENT, People
 from tools import dev_secrets
 from tools.chart_schema import CHART
 

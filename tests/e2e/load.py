@@ -9,11 +9,11 @@ from .demo import DIANA, EXPECTED_ANSWER
 from .installation import Installation, get_client_pod_name
 from .pod_scripts import LOAD
 
-__all__ = ["LoadResult", "generate_load"]
+__all__ = ["PodLoad", "generate_load"]
 
 
 @dataclass
-class LoadResult:
+class PodLoad:
     """Results of the questions after the load: the number of correct answers, and failures."""
 
     ok: int = 0
@@ -22,11 +22,11 @@ class LoadResult:
 
 
 @contextmanager
-def generate_load(installation: Installation, *, users: int, pause: float) -> Iterator[LoadResult]:
+def generate_load(installation: Installation, *, users: int, pause: float) -> Iterator[PodLoad]:
     """Ask questions inside the block, ``pause`` seconds between an answer and the next question."""
     url = f"http://{installation.name('gateway')}:8080/v1/answers"
     arguments = (url, installation.token(DIANA), EXPECTED_ANSWER, str(users), str(pause))
-    load = LoadResult()
+    load = PodLoad()
     process = installation.cluster.started(get_client_pod_name("n8n-worker"), LOAD, *arguments)
     try:
         yield load

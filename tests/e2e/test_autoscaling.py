@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.programs.cluster import Failed, until_it_holds
+from tests.support.backends.cluster import Failed, until_it_holds
 
 from .installation import Installation
 from .load import generate_load

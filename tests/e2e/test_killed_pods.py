@@ -1,6 +1,6 @@
 """Tests that killed pods are replaced and no data is lost."""
 
-from tests.support.programs.cluster import until_it_holds
+from tests.support.backends.cluster import until_it_holds
 
 from .demo import ALICE, DIANA, EXPECTED_ANSWER, ask_question
 from .installation import Installation

@@ -1,6 +1,6 @@
 """Tests that an uninstall removes everything but the tenants and their data."""
 
-from tests.support.programs.cluster import until_it_holds
+from tests.support.backends.cluster import until_it_holds
 
 from .installation import Installation
 

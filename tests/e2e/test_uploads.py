@@ -6,7 +6,7 @@ from tenancy.names import model_id
 
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import Person
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .demo import ALICE, DIANA
 from .forwarded_clients import log_in_users

@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: the whole platform, with companies whose members upload files."""
+"""Fixtures of the fault tests: the whole platform, with tenants whose members upload files."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,29 +12,31 @@ from tenancy.names import model_id
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
-from tests.support.companies import Companies, Company
+from tests.support.backends.keycloak_users import PASSWORD, open_people
 from tests.support.documents.ground_truth import GroundTruth
 from tests.support.open_webui.clients import Person, WebUI, open_webui_administrator
-from tests.support.programs.people import PASSWORD, open_people
-from tests.support.waiting import until
+from tests.support.tenants.temporary import TemporaryTenant, TemporaryTenants
+from tests.support.timing.waiting import until
 
 
 @dataclass
-class FaultHarness(Companies):
+class FaultHarness(TemporaryTenants):
     """The platform with clients of Open WebUI and of the stores."""
 
     webui: WebUI
     truth: GroundTruth
 
     @asynccontextmanager
-    async def companies(self, *names: str) -> AsyncIterator[list[Company]]:
+    async def create_tenants(self, *names: str) -> AsyncIterator[list[TemporaryTenant]]:
         """Create several Tenants concurrently; delete them at the end."""
         async with AsyncExitStack() as stack:
-            yield await asyncio.gather(*(stack.enter_async_context(self.company(name)) for name in names))
+            yield await asyncio.gather(
+                *(stack.enter_async_context(self.create_tenant(name)) for name in names)
+            )
 
-    async def log_in_member(self, company: Company, name: str = "diana") -> tuple[Person, str]:
-        """Log a new member of a company in; return the member and an access token."""
-        email, model = company.address(name), model_id(company.id, "finance")
+    async def log_in_member(self, tenant: TemporaryTenant, name: str = "diana") -> tuple[Person, str]:
+        """Log a new member of a tenant in; return the member and an access token."""
+        email, model = tenant.address(name), model_id(tenant.id, "finance")
         await self.people.add(email)
         person = await self.webui.log_in(email, PASSWORD)
 

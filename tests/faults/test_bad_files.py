@@ -10,12 +10,12 @@ import psutil
 import pytest
 from tenancy.names import model_id
 
-from tests.support.companies import Company
 from tests.support.documents.files import encrypted_pdf, pdf_file, zip_bomb_docx
 from tests.support.documents.uploads import SampleFile
 from tests.support.documents.uploads import upload as upload_file
 from tests.support.open_webui.clients import Person
-from tests.support.waiting import until
+from tests.support.tenants.temporary import TemporaryTenant
+from tests.support.timing.waiting import until
 
 from .conftest import FaultHarness
 
@@ -67,16 +67,16 @@ UNUSUAL_NAMES = {
 
 @dataclass
 class Uploads:
-    """Uploads of a company's member."""
+    """Uploads of a tenant's member."""
 
     harness: FaultHarness
-    company: Company
+    tenant: TemporaryTenant
     diana: Person
     token: str
 
     async def upload(self, paper: SampleFile) -> str:
         """Upload a file that Open WebUI accepts and return its id."""
-        response = await upload_file(self.diana, self.company.knowledge, paper)
+        response = await upload_file(self.diana, self.tenant.knowledge, paper)
         assert response.is_success, response.text
         return str(response.json()["id"])
 
@@ -102,8 +102,8 @@ class Uploads:
 
 @pytest.fixture(scope="module")
 async def uploads(harness: FaultHarness) -> AsyncIterator[Uploads]:
-    async with harness.company("riverside") as company:
-        yield Uploads(harness, company, *await harness.log_in_member(company))
+    async with harness.create_tenant("riverside") as tenant:
+        yield Uploads(harness, tenant, *await harness.log_in_member(tenant))
 
 
 @pytest.mark.parametrize("what", FAILING)
@@ -121,10 +121,10 @@ async def test_a_file_with_an_unusual_name_becomes_ready(uploads: Uploads, what:
     file_id = await uploads.upload(SampleFile(UNUSUAL_NAMES[what], f"Good content of {what}.".encode()))
     assert await uploads.wait_for_result(file_id) == ("ready", None)
     (key,) = [
-        key for key in uploads.harness.truth.get_stored([uploads.company.id], []).objects if file_id in key
+        key for key in uploads.harness.truth.get_stored([uploads.tenant.id], []).objects if file_id in key
     ]
     print(f"{what}: {key.rpartition('/')[2]!r}")
-    assert key.startswith(f"tenant-{uploads.company.id}/finance/documents/owui-{file_id}/")
+    assert key.startswith(f"tenant-{uploads.tenant.id}/finance/documents/owui-{file_id}/")
     assert len(key.encode()) < 500
 
 
@@ -141,7 +141,7 @@ async def test_a_file_with_an_unusual_name_becomes_ready(uploads: Uploads, what:
 async def test_a_file_that_open_webui_refuses_is_not_stored(
     uploads: Uploads, paper: SampleFile, status: int, sentence: str
 ) -> None:
-    response = await upload_file(uploads.diana, uploads.company.knowledge, paper)
+    response = await upload_file(uploads.diana, uploads.tenant.knowledge, paper)
     assert (response.status_code, response.json()["detail"][: len(sentence)]) == (status, sentence)
     assert paper.name not in {each["filename"] for each in await uploads.harness.list_files(uploads.token)}
 
@@ -176,7 +176,7 @@ async def test_a_name_of_5000_characters_is_shortened_and_the_file_stays_ready(
     await uploads.diana.post(f"/api/v1/files/{file_id}/rename", {"filename": letter * 4996 + ".txt"})
 
     def names() -> list[str]:
-        objects = uploads.harness.truth.get_stored([uploads.company.id], []).objects
+        objects = uploads.harness.truth.get_stored([uploads.tenant.id], []).objects
         return [key.rpartition("/")[2] for key in objects if file_id in key]
 
     short = letter * (196 // len(letter.encode())) + ".txt"
@@ -185,7 +185,7 @@ async def test_a_name_of_5000_characters_is_shortened_and_the_file_stays_ready(
 
 
 async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: Uploads) -> None:
-    model = model_id(uploads.company.id, "finance")
+    model = model_id(uploads.tenant.id, "finance")
     first = await uploads.upload(SampleFile("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
     assert await uploads.wait_for_result(first) == ("ready", None)
     await asyncio.sleep(1)  # Open WebUI's times are in seconds, and file-sync orders versions by them
@@ -196,7 +196,7 @@ async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: U
         return (await uploads.wait_for_result(first))[0] == "replaced"
 
     await until(is_replaced, seconds=RESULT_TIMEOUT_SECONDS)
-    seen = uploads.harness.truth.get_stored([uploads.company.id], [])
+    seen = uploads.harness.truth.get_stored([uploads.tenant.id], [])
     keys = {key.split("/")[3] for key in seen.objects if key.endswith("/canteen.txt")}
     assert keys == {f"owui-{second}"}
     for _ in range(3):
@@ -211,7 +211,7 @@ async def test_a_good_file_among_bad_ones_is_found_and_the_chat_lists_the_errors
     bad = [paper for paper, _ in FAILING.values()]
     *_, good = [await uploads.upload(paper) for paper in (*bad, GOOD)]
     assert await uploads.wait_for_result(good) == ("ready", None)
-    model = model_id(uploads.company.id, "finance")
+    model = model_id(uploads.tenant.id, "finance")
     assert "$5,000,000" in (await uploads.diana.chat(model, QUESTION)).content
     listed = (await uploads.diana.chat(model, "/files")).content
     assert "`plan.md` is ready" in listed

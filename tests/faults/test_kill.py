@@ -7,21 +7,21 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from tests.support.companies import Company
 from tests.support.documents.ground_truth import find_errors
 from tests.support.documents.uploads import Uploader, sample_files
-from tests.support.programs.part_restarter import run_part_restarter
-from tests.support.waiting import until
+from tests.support.faults.part_restarter import run_part_restarter
+from tests.support.tenants.temporary import TemporaryTenant
+from tests.support.timing.waiting import until
 
 from .conftest import FaultHarness
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(900)]
 
-COMPANIES = ("riverside", "hillside", "lakeside", "seaside")
+TENANTS = ("riverside", "hillside", "lakeside", "seaside")
 FILES_PER_TENANT = 50
 """Number of files of each tenant."""
 
-KILL_AFTER = len(COMPANIES) * FILES_PER_TENANT // 3
+KILL_AFTER = len(TENANTS) * FILES_PER_TENANT // 3
 """Number of acknowledged uploads at which the part is killed."""
 
 UPLOADS_DURING_OUTAGE = 20
@@ -40,8 +40,8 @@ async def test_every_upload_is_indexed_exactly_once_although_a_part_is_killed(
     harness: FaultHarness, part: str
 ) -> None:
     async with AsyncExitStack() as stack:
-        companies = await stack.enter_async_context(harness.companies(*COMPANIES))
-        uploaders = await asyncio.gather(*(create_uploader(harness, company) for company in companies))
+        tenants = await stack.enter_async_context(harness.create_tenants(*TENANTS))
+        uploaders = await asyncio.gather(*(create_uploader(harness, tenant) for tenant in tenants))
         restarter = await stack.enter_async_context(run_part_restarter(harness.platform))
         began = time.monotonic()
         uploading = asyncio.gather(*(each.upload_all() for each in uploaders))
@@ -67,10 +67,10 @@ async def test_every_upload_is_indexed_exactly_once_although_a_part_is_killed(
     )
 
 
-async def create_uploader(harness: FaultHarness, company: Company) -> Uploader:
-    """Log a member of a company in and return an uploader for their files."""
-    person, token = await harness.log_in_member(company)
-    return Uploader(company.id, person, token, company.knowledge, sample_files(company.id, FILES_PER_TENANT))
+async def create_uploader(harness: FaultHarness, tenant: TemporaryTenant) -> Uploader:
+    """Log a member of a tenant in and return an uploader for their files."""
+    person, token = await harness.log_in_member(tenant)
+    return Uploader(tenant.id, person, token, tenant.knowledge, sample_files(tenant.id, FILES_PER_TENANT))
 
 
 def count_acknowledged(uploaders: Sequence[Uploader]) -> int:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import pytest
 from tenancy.names import model_id
 
-from tests.support.companies import Company
 from tests.support.documents.uploads import SampleFile, sample_files, upload
+from tests.support.faults.hanging import hanging
+from tests.support.faults.part_restarter import run_part_restarter
 from tests.support.open_webui.clients import Person
-from tests.support.programs.hanging import hanging
-from tests.support.programs.part_restarter import run_part_restarter
-from tests.support.waiting import until
+from tests.support.tenants.temporary import TemporaryTenant
+from tests.support.timing.waiting import until
 
 from .conftest import FaultHarness
 
@@ -41,10 +41,13 @@ EXPECTED_ANSWER = "$5,000,000"
 async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
     harness: FaultHarness,
 ) -> None:
-    async with harness.company("riverside") as company, run_part_restarter(harness.platform) as restarter:
-        diana, token = await harness.log_in_member(company)
-        model = model_id(company.id, "finance")
-        await upload_files(diana, company, [PLAN])
+    async with (
+        harness.create_tenant("riverside") as tenant,
+        run_part_restarter(harness.platform) as restarter,
+    ):
+        diana, token = await harness.log_in_member(tenant)
+        model = model_id(tenant.id, "finance")
+        await upload_files(diana, tenant, [PLAN])
         await until(
             lambda: have_states(harness, token, {PLAN.name: "ready"}),
             seconds=READY_TIMEOUT_SECONDS,
@@ -52,11 +55,11 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
         )
         with restarter.keep_down(*N8N):
             back = time.monotonic() + OUTAGE_SECONDS
-            more = sample_files(company.id, 10)
-            await upload_files(diana, company, more)
+            more = sample_files(tenant.id, 10)
+            await upload_files(diana, tenant, more)
             safe = {file.name: "received" for file in more}
             await until(lambda: have_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5)
-            assert len(harness.truth.get_stored([company.id], []).objects) == 1 + len(more)
+            assert len(harness.truth.get_stored([tenant.id], []).objects) == 1 + len(more)
             async with harness.webui.valves(fallback_to_direct=True):
                 answer, seconds = await ask(diana, model)
                 assert EXPECTED_ANSWER in answer
@@ -79,10 +82,10 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
 
 
 async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: FaultHarness) -> None:
-    async with harness.company("lakeside") as company:
-        diana, token = await harness.log_in_member(company)
-        model = model_id(company.id, "finance")
-        await upload_files(diana, company, [PLAN])
+    async with harness.create_tenant("lakeside") as tenant:
+        diana, token = await harness.log_in_member(tenant)
+        model = model_id(tenant.id, "finance")
+        await upload_files(diana, tenant, [PLAN])
         await until(
             lambda: have_states(harness, token, {PLAN.name: "ready"}),
             seconds=READY_TIMEOUT_SECONDS,
@@ -96,10 +99,10 @@ async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: Fau
                     print(f"the gateway answered after {seconds:.1f} s")
 
 
-async def upload_files(person: Person, company: Company, files: Sequence[SampleFile]) -> None:
+async def upload_files(person: Person, tenant: TemporaryTenant, files: Sequence[SampleFile]) -> None:
     """Upload files as a user."""
     for file in files:
-        response = await upload(person, company.knowledge, file)
+        response = await upload(person, tenant.knowledge, file)
         assert response.is_success, response.text
 
 

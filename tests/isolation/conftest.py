@@ -17,12 +17,18 @@ from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
-from tests.support.forgery import alg_none, claims_of, signed_with_other_key, signed_with_public_key, tampered
+from tests.support.backends.keycloak_users import People, open_people
+from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.programs.people import People, open_people
-from tests.support.programs.qdrant import make_collection, open_qdrant
-from tests.support.tenants import PLENTY, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.security.forgery import (
+    alg_none,
+    claims_of,
+    signed_with_other_key,
+    signed_with_public_key,
+    tampered,
+)
+from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 A, B, DEDICATED, SUSPENDED = "iso-a", "iso-b", "iso-dedicated", "iso-suspended"
 MARKERS = {A: "ALPHA-7Q41", B: "BRAVO-9X52", DEDICATED: "DELTA-3K63"}
@@ -37,7 +43,7 @@ def secret_of(tenant_id: str) -> bytes:
 
 
 @dataclass
-class Harness:
+class IsolationHarness:
     """The gateway with its backends, and an ``Authorization`` header for each kind of caller."""
 
     platform: Platform
@@ -91,7 +97,7 @@ def _manifests() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-async def harness(platform: Platform) -> AsyncIterator[Harness]:
+async def harness(platform: Platform) -> AsyncIterator[IsolationHarness]:
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         await make_collection(qdrant, dedicated_to=DEDICATED)
@@ -99,7 +105,7 @@ async def harness(platform: Platform) -> AsyncIterator[Harness]:
             async with running_gateway(platform) as gateway:
                 await until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, SUSPENDED)))
                 tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
-                harness = Harness(platform, gateway, people, qdrant, tickets)
+                harness = IsolationHarness(platform, gateway, people, qdrant, tickets)
                 await _add_people(harness)
                 await _forge_tokens(harness)
                 await _forge_tickets(harness)
@@ -108,7 +114,7 @@ async def harness(platform: Platform) -> AsyncIterator[Harness]:
                 yield harness
 
 
-async def _add_people(harness: Harness) -> None:
+async def _add_people(harness: IsolationHarness) -> None:
     """Create callers of every kind and log them in."""
     people = harness.people
     registry = harness.gateway.context.registry
@@ -153,7 +159,7 @@ async def _add_people(harness: Harness) -> None:
         harness.headers[caller] = f"Bearer {await people.token(email)}"
 
 
-async def _forge_tokens(harness: Harness) -> None:
+async def _forge_tokens(harness: IsolationHarness) -> None:
     """Create forged tokens for B from a valid token of A."""
     people, headers = harness.people, harness.headers
     login = await people.login(f"anna@{A}.example")
@@ -208,7 +214,7 @@ async def _unverified(people: People) -> str:
     return token
 
 
-async def _forge_tickets(harness: Harness) -> None:
+async def _forge_tickets(harness: IsolationHarness) -> None:
     """Create tickets for A's document, and forged ones for B's."""
     uid, suspended = harness.uid(A), harness.uid(SUSPENDED)
     mine = Ticket(A, uid, "finance", "doc-1", FILENAME)
@@ -262,6 +268,6 @@ def sign_invalid_ticket(issuer: TicketIssuer, ticket: Ticket, **claims: Any) -> 
 
 
 @pytest.fixture(scope="session")
-async def expired(harness: Harness) -> None:
+async def expired(harness: IsolationHarness) -> None:
     """Wait until the short-lived token has expired, including the leeway for clocks."""
     await asyncio.sleep(max(0.0, harness.expired_at - time.time() + 0.5))

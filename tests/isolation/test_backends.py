@@ -15,7 +15,7 @@ from tenancy.model import Tenant
 from tenancy.names import COLLECTION, collection_name, document_id_for, object_key
 from tenantry_local.parts.aws import BUCKET
 
-from .conftest import DEDICATED, FILENAME, MARKERS, A, B, Harness
+from .conftest import DEDICATED, FILENAME, MARKERS, A, B, IsolationHarness
 
 if TYPE_CHECKING:
     from gateway.vectors import Vectors
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OWN = collection_name(DEDICATED, dedicated=True)
 
 
-def tenant(harness: Harness, tenant_id: str) -> Tenant:
+def tenant(harness: IsolationHarness, tenant_id: str) -> Tenant:
     found = harness.gateway.context.registry.get(tenant_id)
     assert found
     return found
@@ -34,26 +34,26 @@ def key_of(tenant_id: str, filename: str = FILENAME) -> str:
 
 
 @pytest.fixture
-def objects(harness: Harness) -> TenantObjects:
+def objects(harness: IsolationHarness) -> TenantObjects:
     return harness.gateway.context.documents._objects
 
 
 @pytest.fixture
-async def s3_of_a(harness: Harness, objects: TenantObjects) -> Any:
+async def s3_of_a(harness: IsolationHarness, objects: TenantObjects) -> Any:
     """Return the S3 client that the gateway uses for A's requests, after a successful read."""
     await objects.get(tenant(harness, A), key_of(A), max_bytes=1000)
     return await objects.sessions.client(tenant(harness, A))
 
 
 async def test_a_tenants_session_reads_and_writes_its_prefix(
-    harness: Harness, objects: TenantObjects
+    harness: IsolationHarness, objects: TenantObjects
 ) -> None:
     stored = await objects.get(tenant(harness, A), key_of(A), max_bytes=1000)
     assert MARKERS[A].encode() in stored.content
     await objects.put(tenant(harness, A), key_of(A, "b.md"), b"x", media_type="text/plain", owner="o")
 
 
-async def test_a_key_of_another_tenant_is_refused(harness: Harness, objects: TenantObjects) -> None:
+async def test_a_key_of_another_tenant_is_refused(harness: IsolationHarness, objects: TenantObjects) -> None:
     with pytest.raises(RemoteRefused):
         await objects.get(tenant(harness, A), key_of(B), max_bytes=1000)
     with pytest.raises(RemoteRefused):
@@ -90,7 +90,9 @@ async def test_a_tenants_session_is_refused_outside_its_prefix(s3_of_a: Any, cal
     assert caught.value.response["Error"]["Code"] in {"AccessDenied", "403"}
 
 
-async def test_the_gateway_itself_may_read_no_document(harness: Harness, objects: TenantObjects) -> None:
+async def test_the_gateway_itself_may_read_no_document(
+    harness: IsolationHarness, objects: TenantObjects
+) -> None:
     own = objects.sessions._open_session().client("s3")
     with pytest.raises(ClientError) as caught:
         own.get_object(Bucket=BUCKET, Key=key_of(A))
@@ -99,7 +101,7 @@ async def test_the_gateway_itself_may_read_no_document(harness: Harness, objects
 
 
 @pytest.fixture
-async def as_dedicated(harness: Harness) -> AsyncIterator[httpx.AsyncClient]:
+async def as_dedicated(harness: IsolationHarness) -> AsyncIterator[httpx.AsyncClient]:
     """Client of Qdrant with the token of a dedicated tenant's search."""
     vectors: Vectors = harness.gateway.context.retrieval._vectors
     sent: list[str] = []
@@ -117,7 +119,7 @@ async def as_dedicated(harness: Harness) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_the_points_of_a_dedicated_tenant_are_in_its_collection(harness: Harness) -> None:
+async def test_the_points_of_a_dedicated_tenant_are_in_its_collection(harness: IsolationHarness) -> None:
     for collection, expected in ((OWN, {MARKERS[DEDICATED]}), (COLLECTION, {MARKERS[A], MARKERS[B]})):
         points, _ = await harness.qdrant.scroll(collection, limit=10_000)
         texts = " ".join(str((point.payload or {}).get("text")) for point in points)

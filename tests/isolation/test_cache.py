@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from tenancy.names import answers_key
 from tenantry_local.parts.redis import Redis as RedisPart
 
-from .conftest import DEDICATED, MARKERS, QUESTION, A, B, Harness
+from .conftest import DEDICATED, MARKERS, QUESTION, A, B, IsolationHarness
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "/v1/answers": {"question": QUESTION, "personaId": "finance"},
@@ -14,7 +14,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-async def ask(harness: Harness, tenant_id: str, path: str, *, stream: bool = False) -> str:
+async def ask(harness: IsolationHarness, tenant_id: str, path: str, *, stream: bool = False) -> str:
     """Ask as a person of the tenant; return the ``Cache-Status``."""
     response = await harness.post(path, f"person of {tenant_id}", json={**REQUESTS[path], "stream": stream})
     assert response.status_code == 200, response.text
@@ -23,7 +23,7 @@ async def ask(harness: Harness, tenant_id: str, path: str, *, stream: bool = Fal
     return str(response.headers["cache-status"])
 
 
-async def test_the_same_question_is_answered_from_each_tenants_documents(harness: Harness) -> None:
+async def test_the_same_question_is_answered_from_each_tenants_documents(harness: IsolationHarness) -> None:
     for tenant_id in (A, B, DEDICATED):
         await harness.plant(tenant_id)
     # Each operation has a separate answer format, so its first request is a miss.
@@ -36,14 +36,14 @@ async def test_the_same_question_is_answered_from_each_tenants_documents(harness
                 assert await ask(harness, tenant_id, path, stream=stream) == "tenantry-answers; hit"
 
 
-async def test_a_write_of_one_tenant_keeps_the_cached_answers_of_another(harness: Harness) -> None:
+async def test_a_write_of_one_tenant_keeps_the_cached_answers_of_another(harness: IsolationHarness) -> None:
     await ask(harness, B, "/v1/answers")
     await harness.plant(A)
     assert await ask(harness, B, "/v1/answers") == "tenantry-answers; hit"
     assert await ask(harness, A, "/v1/answers") == "tenantry-answers; fwd=miss"
 
 
-async def test_cached_answers_are_under_their_tenants_key(harness: Harness) -> None:
+async def test_cached_answers_are_under_their_tenants_key(harness: IsolationHarness) -> None:
     for tenant_id in (A, B):
         await ask(harness, tenant_id, "/v1/answers")
     url = RedisPart(harness.platform.context).url_with_password

@@ -14,15 +14,15 @@ import pytest
 import structlog
 from tenantry_local.platform import Platform
 
-from tests.support.incarnations import (
+from tests.support.backends.qdrant import count_points
+from tests.support.programs.gateway import foreign_hits
+from tests.support.tenants.sequences import (
     INCARNATIONS,
     SLOTS,
     Incarnation,
     IncarnationHarness,
     open_incarnation_harness,
 )
-from tests.support.programs.gateway import foreign_hits
-from tests.support.programs.qdrant import count_points
 
 SEEDS = 200
 DAILY = 8

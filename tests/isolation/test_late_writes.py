@@ -13,8 +13,8 @@ from tenancy.errors import TenantSuspended
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
-from tests.support.incarnations import Incarnation, IncarnationHarness, open_incarnation_harness
-from tests.support.programs.qdrant import count_points
+from tests.support.backends.qdrant import count_points
+from tests.support.tenants.sequences import Incarnation, IncarnationHarness, open_incarnation_harness
 
 ROUNDS, TENANTS = 2, 5
 """The Tenants of a round run concurrently, because a deletion may wait half a minute for a write."""

@@ -14,13 +14,13 @@ import httpx
 import pytest
 from tenancy.names import TENANT_UID_ATTRIBUTE, TENANT_UIDS_CLAIM
 
-from tests.support.forgery import claims_of
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.people import People
-from tests.support.tenants import PLENTY, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.keycloak_users import People
+from tests.support.security.forgery import claims_of
+from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
-from .conftest import Harness
+from .conftest import IsolationHarness
 from .test_operations import OPERATIONS
 
 REVOCATION_SECONDS = 5
@@ -28,11 +28,11 @@ REVOCATION_SECONDS = 5
 
 
 @dataclass
-class CompanyAccounts:
+class TenantAccounts:
     """A Tenant of one test, with a member and an administrator."""
 
     id: str
-    harness: Harness
+    harness: IsolationHarness
     tenants: Tenants
 
     @property
@@ -88,10 +88,10 @@ def _created(body: dict[str, Any]) -> datetime:
 
 
 @pytest.fixture
-async def company(harness: Harness) -> AsyncIterator[CompanyAccounts]:
+async def accounts(harness: IsolationHarness) -> AsyncIterator[TenantAccounts]:
     tenant_id = f"iso-{uuid.uuid4().hex[:8]}"
     with applied(harness.platform, manifest(tenant_id)) as tenants:
-        made = CompanyAccounts(tenant_id, harness, tenants)
+        made = TenantAccounts(tenant_id, harness, tenants)
         await made.wait_until_known()
         group = f"/tenants/tenant-{tenant_id}"
         await harness.people.add(made.member, groups=[group])
@@ -99,61 +99,61 @@ async def company(harness: Harness) -> AsyncIterator[CompanyAccounts]:
         yield made
 
 
-async def test_a_token_has_the_uid_of_the_tenant_of_its_group(company: CompanyAccounts) -> None:
-    body = company.tenants.get(company.id)
+async def test_a_token_has_the_uid_of_the_tenant_of_its_group(accounts: TenantAccounts) -> None:
+    body = accounts.tenants.get(accounts.id)
     assert body
-    for email in (company.member, company.admin):
-        claims = claims_of(await company.people.token(email))
+    for email in (accounts.member, accounts.admin):
+        claims = claims_of(await accounts.people.token(email))
         assert claims[TENANT_UIDS_CLAIM] == [body["metadata"]["uid"]]
     assert TENANT_UIDS_CLAIM not in claims_of(
-        company.harness.headers["in no group, address of no tenant"][7:]
+        accounts.harness.headers["in no group, address of no tenant"][7:]
     )
 
 
-async def test_a_token_of_an_earlier_tenant_does_not_open_a_recreated_one(company: CompanyAccounts) -> None:
+async def test_a_token_of_an_earlier_tenant_does_not_open_a_recreated_one(accounts: TenantAccounts) -> None:
     """Neither by its group nor by its address; after a new login the person has access again."""
-    await company.people.add(f"max@{company.id}.example")
-    emails = (company.member, company.admin, f"max@{company.id}.example")
-    old = [await company.people.token(email) for email in emails]
+    await accounts.people.add(f"max@{accounts.id}.example")
+    emails = (accounts.member, accounts.admin, f"max@{accounts.id}.example")
+    old = [await accounts.people.token(email) for email in emails]
     for token in old:
-        assert (await company.status("GET /v1/me", token)).status_code == 200
-    await company.recreate()
+        assert (await accounts.status("GET /v1/me", token)).status_code == 200
+    await accounts.recreate()
     for token in old:
         for operation in OPERATIONS:
-            refused = await company.status(operation, token)
+            refused = await accounts.status(operation, token)
             assert refused.status_code == 401, (operation, refused.text)
             assert "Log in again" in refused.text
-    await company.wait_until_known()
+    await accounts.wait_until_known()
     for email in emails:
-        assert (await company.status("GET /v1/me", await company.people.token(email))).status_code == 200
+        assert (await accounts.status("GET /v1/me", await accounts.people.token(email))).status_code == 200
 
 
-async def test_a_removed_member_is_refused_within_five_seconds(company: CompanyAccounts) -> None:
+async def test_a_removed_member_is_refused_within_five_seconds(accounts: TenantAccounts) -> None:
     """The token is valid for hours and names the group, but the Tenant decides."""
-    member, admin = await company.people.token(company.member), await company.people.token(company.admin)
-    assert (await company.status("GET /v1/me", member)).status_code == 200
-    assert (await company.status("GET /v1/usage", admin)).status_code == 200
-    company.tenants.patch(company.id, {"spec": {"identity": {"emails": [company.admin], "admins": []}}})
-    await until(lambda: _is_refused(company, "GET /v1/me", member, "no-tenant"), seconds=REVOCATION_SECONDS)
+    member, admin = await accounts.people.token(accounts.member), await accounts.people.token(accounts.admin)
+    assert (await accounts.status("GET /v1/me", member)).status_code == 200
+    assert (await accounts.status("GET /v1/usage", admin)).status_code == 200
+    accounts.tenants.patch(accounts.id, {"spec": {"identity": {"emails": [accounts.admin], "admins": []}}})
+    await until(lambda: _is_refused(accounts, "GET /v1/me", member, "no-tenant"), seconds=REVOCATION_SECONDS)
     for operation in OPERATIONS:
-        assert (await company.status(operation, member)).status_code == 403, operation
-    assert (await company.status("GET /v1/usage", admin)).status_code == 403, "no longer an administrator"
-    assert (await company.status("GET /v1/me", admin)).json()["admin"] is False
+        assert (await accounts.status(operation, member)).status_code == 403, operation
+    assert (await accounts.status("GET /v1/usage", admin)).status_code == 403, "no longer an administrator"
+    assert (await accounts.status("GET /v1/me", admin)).json()["admin"] is False
 
 
-async def test_a_person_cannot_set_a_tenants_uid_on_their_account(company: CompanyAccounts) -> None:
+async def test_a_person_cannot_set_a_tenants_uid_on_their_account(accounts: TenantAccounts) -> None:
     """An account's attribute would be in tokens like a group's; the realm does not let people set it."""
-    body = company.tenants.get(company.id)
+    body = accounts.tenants.get(accounts.id)
     assert body
     email = "own-attribute@iso-elsewhere.example"
-    await company.people.add(email)
-    await company.people.add_lookalike(email, f"tenants/tenant-{company.id}")
-    refused = await company.people.set_own_attribute(email, TENANT_UID_ATTRIBUTE, body["metadata"]["uid"])
-    claims = claims_of(await company.people.token(email))
+    await accounts.people.add(email)
+    await accounts.people.add_lookalike(email, f"tenants/tenant-{accounts.id}")
+    refused = await accounts.people.set_own_attribute(email, TENANT_UID_ATTRIBUTE, body["metadata"]["uid"])
+    claims = claims_of(await accounts.people.token(email))
     assert TENANT_UIDS_CLAIM not in claims, refused.text
-    assert f"/tenants/tenant-{company.id}" in claims["groups"]
+    assert f"/tenants/tenant-{accounts.id}" in claims["groups"]
 
 
-async def _is_refused(company: CompanyAccounts, operation: str, token: str, slug: str) -> bool:
-    response = await company.status(operation, token)
+async def _is_refused(accounts: TenantAccounts, operation: str, token: str, slug: str) -> bool:
+    response = await accounts.status(operation, token)
     return response.status_code == 403 and response.json()["type"].endswith(f"/{slug}")

@@ -17,7 +17,7 @@ from tenancy.tickets import Ticket
 
 from tests.support.programs.gateway import foreign_hits
 
-from .conftest import FILENAME, MARKERS, QUESTION, A, B, Harness, secret_of
+from .conftest import FILENAME, MARKERS, QUESTION, A, B, IsolationHarness, secret_of
 
 THEIRS = document_id_for(B, "finance", FILENAME)
 """Id of a document of B."""
@@ -145,7 +145,7 @@ def leaks(text: str, own: str = "") -> set[str]:
     return {marker for tenant_id, marker in MARKERS.items() if tenant_id != own and marker in text}
 
 
-async def call(harness: Harness, operation: str, caller: str, attack: Attack | None = None) -> Any:
+async def call(harness: IsolationHarness, operation: str, caller: str, attack: Attack | None = None) -> Any:
     """Call an operation with valid arguments, or with an attack."""
     method, path = operation.split()
     path = path.format(documentId=THEIRS)
@@ -164,7 +164,7 @@ async def call(harness: Harness, operation: str, caller: str, attack: Attack | N
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(("caller", "status"), CALLERS.items())
 async def test_a_caller_without_proof_of_one_tenant_is_refused(
-    harness: Harness, caller: str, status: int, operation: str
+    harness: IsolationHarness, caller: str, status: int, operation: str
 ) -> None:
     response = await call(harness, operation, caller)
     assert response.status_code == status, response.text
@@ -174,7 +174,7 @@ async def test_a_caller_without_proof_of_one_tenant_is_refused(
 
 
 @pytest.mark.parametrize(("caller", "status"), TICKETS.items())
-async def test_a_ticket_opens_only_its_document(harness: Harness, caller: str, status: int) -> None:
+async def test_a_ticket_opens_only_its_document(harness: IsolationHarness, caller: str, status: int) -> None:
     response = await harness.post("/v1/documents", caller)
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
@@ -182,7 +182,9 @@ async def test_a_ticket_opens_only_its_document(harness: Harness, caller: str, s
 
 @pytest.mark.parametrize("caller", ["ticket", *TICKETS])
 @pytest.mark.parametrize("operation", [each for each in OPERATIONS if each != "POST /v1/documents"])
-async def test_an_ingest_ticket_opens_only_the_ingest(harness: Harness, caller: str, operation: str) -> None:
+async def test_an_ingest_ticket_opens_only_the_ingest(
+    harness: IsolationHarness, caller: str, operation: str
+) -> None:
     response = await call(harness, operation, caller)
     assert response.status_code == 401
     assert not leaks(response.text)
@@ -194,7 +196,7 @@ async def test_an_ingest_ticket_opens_only_the_ingest(harness: Harness, caller: 
 )
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_a_ticket_opens_only_its_action(
-    harness: Harness, caller: str, own: str, operation: str
+    harness: IsolationHarness, caller: str, own: str, operation: str
 ) -> None:
     response = await call(harness, operation, caller)
     # The ticket to delete is for another document than the requested one.
@@ -203,7 +205,7 @@ async def test_a_ticket_opens_only_its_action(
     assert THEIRS not in response.text
 
 
-async def test_no_ticket_deletes_a_document_of_another_tenant(harness: Harness) -> None:
+async def test_no_ticket_deletes_a_document_of_another_tenant(harness: IsolationHarness) -> None:
     response = await call(
         harness, "DELETE /v1/documents/{documentId}", "ticket to delete a document that A does not have"
     )
@@ -211,7 +213,7 @@ async def test_no_ticket_deletes_a_document_of_another_tenant(harness: Harness) 
     assert MARKERS[B] in await harness.secrets_seen_by(B)
 
 
-async def test_nothing_of_a_suspended_tenant_is_listed_for_a_ticket(harness: Harness) -> None:
+async def test_nothing_of_a_suspended_tenant_is_listed_for_a_ticket(harness: IsolationHarness) -> None:
     assert (
         await call(harness, "GET /v1/documents", "ticket of a suspended tenant to list")
     ).status_code == 403
@@ -227,7 +229,7 @@ TRIED = [
 
 @pytest.mark.parametrize(("attack", "operation"), TRIED)
 async def test_a_request_that_names_another_tenant_has_no_effect(
-    harness: Harness, attack: Attack, operation: str
+    harness: IsolationHarness, attack: Attack, operation: str
 ) -> None:
     response = await call(harness, operation, f"person of {A}", attack)
     not_read = operation in OPENAI and attack.body  # OpenAI clients send many unknown fields
@@ -238,7 +240,9 @@ async def test_a_request_that_names_another_tenant_has_no_effect(
 
 
 @pytest.mark.parametrize("model", ["only-in-b", f"../tenant-{B}/finance", "*", f"tenant-{B}"])
-async def test_models_of_another_tenant_are_neither_listed_nor_usable(harness: Harness, model: str) -> None:
+async def test_models_of_another_tenant_are_neither_listed_nor_usable(
+    harness: IsolationHarness, model: str
+) -> None:
     listed = await harness.request("GET", "/v1/models", f"person of {A}")
     assert "only-in-b" not in listed.text
     body = {"model": model, "messages": [{"role": "user", "content": QUESTION}]}
@@ -247,7 +251,7 @@ async def test_models_of_another_tenant_are_neither_listed_nor_usable(harness: H
     assert not leaks(response.text, own=A)
 
 
-async def test_a_list_has_only_the_tenants_documents(harness: Harness) -> None:
+async def test_a_list_has_only_the_tenants_documents(harness: IsolationHarness) -> None:
     theirs = {entry["documentId"] for entry in await listed(harness, B)}
     mine = {entry["documentId"] for entry in await listed(harness, A)}
     assert document_id_for(B, "finance", FILENAME) in theirs
@@ -255,7 +259,7 @@ async def test_a_list_has_only_the_tenants_documents(harness: Harness) -> None:
     assert not (mine & theirs) - {"shared-id"}
 
 
-async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harness: Harness) -> None:
+async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harness: IsolationHarness) -> None:
     """The content of a cursor is a position relative to the caller's prefix, even if it names a prefix."""
     positions = {
         object_key(A, each["personaId"], each["documentId"], each["filename"]).removeprefix(
@@ -273,7 +277,9 @@ async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harne
         assert found == {document_id for position, document_id in positions.items() if position > inside}
 
 
-async def test_removed_documents_of_another_tenant_are_neither_listed_nor_restored(harness: Harness) -> None:
+async def test_removed_documents_of_another_tenant_are_neither_listed_nor_restored(
+    harness: IsolationHarness,
+) -> None:
     name = f"removed-{uuid.uuid4().hex}.md"
     arguments: dict[str, Any] = {"files": {"file": (name, b"Removed.")}, "data": {"personaId": "finance"}}
     theirs = (await harness.post("/v1/documents", f"person of {B}", **arguments)).json()["documentId"]
@@ -297,7 +303,7 @@ async def test_removed_documents_of_another_tenant_are_neither_listed_nor_restor
     await harness.request("DELETE", f"/v1/documents/{theirs}", f"person of {B}")
 
 
-async def test_the_trash_is_never_listed_as_documents(harness: Harness) -> None:
+async def test_the_trash_is_never_listed_as_documents(harness: IsolationHarness) -> None:
     """Records and embeddings are under the tenant's prefix; no cursor or id returns them as documents."""
     name = f"removed-{uuid.uuid4().hex}.md"
     arguments: dict[str, Any] = {"files": {"file": (name, b"Removed.")}, "data": {"personaId": "finance"}}
@@ -310,7 +316,7 @@ async def test_the_trash_is_never_listed_as_documents(harness: Harness) -> None:
         assert ".trash" not in response.text
 
 
-async def listed(harness: Harness, tenant_id: str) -> list[dict[str, Any]]:
+async def listed(harness: IsolationHarness, tenant_id: str) -> list[dict[str, Any]]:
     response = await harness.request("GET", "/v1/documents?limit=200", f"person of {tenant_id}")
     assert response.status_code == 200, response.text
     documents: list[dict[str, Any]] = response.json()["documents"]
@@ -318,14 +324,14 @@ async def listed(harness: Harness, tenant_id: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("caller", [f"person of {A}", "in A's group"])
-async def test_a_person_finds_the_secret_of_their_tenant(harness: Harness, caller: str) -> None:
+async def test_a_person_finds_the_secret_of_their_tenant(harness: IsolationHarness, caller: str) -> None:
     response = await harness.post("/v1/answers", caller, json={"question": QUESTION})
     assert MARKERS[A] in response.json()["answer"]
     assert not leaks(response.text, own=A)
 
 
 @pytest.mark.parametrize("tenant_id", MARKERS)
-async def test_a_search_never_finds_another_tenants_secret(harness: Harness, tenant_id: str) -> None:
+async def test_a_search_never_finds_another_tenants_secret(harness: IsolationHarness, tenant_id: str) -> None:
     dropped = foreign_hits()
     assert await harness.secrets_seen_by(tenant_id) == {MARKERS[tenant_id]}
     # The gateway drops points of other tenants, but the filter alone must exclude them.
@@ -343,7 +349,7 @@ async def test_a_search_never_finds_another_tenants_secret(harness: Harness, ten
         '{"should": [{"key": "tenantId", "match": {"any": ["tenant-iso-b"]}}]}',
     ],
 )
-async def test_no_question_reaches_another_tenant(harness: Harness, question: str) -> None:
+async def test_no_question_reaches_another_tenant(harness: IsolationHarness, question: str) -> None:
     for endpoint, name in (("/v1/search", "query"), ("/v1/answers", "question")):
         response = await harness.post(endpoint, f"person of {A}", json={name: question})
         assert response.status_code == 200
@@ -362,7 +368,9 @@ async def test_no_question_reaches_another_tenant(harness: Harness, question: st
         (f'x"; tenantId="tenant-{B}.md', 201),
     ],
 )
-async def test_a_file_name_cannot_change_the_key(harness: Harness, filename: str, status: int) -> None:
+async def test_a_file_name_cannot_change_the_key(
+    harness: IsolationHarness, filename: str, status: int
+) -> None:
     arguments: dict[str, Any] = {"files": {"file": (filename, b"Nothing.")}, "data": {"personaId": "finance"}}
     response = await harness.post("/v1/documents", f"person of {A}", **arguments)
     assert response.status_code == status, response.text
@@ -372,7 +380,7 @@ async def test_a_file_name_cannot_change_the_key(harness: Harness, filename: str
         assert harness.platform.parts["aws"].s3.head_object(Bucket="digital-twin-docs-dev", Key=key)  # type: ignore[attr-defined]
 
 
-async def test_usage_reports_exclude_other_tenants(harness: Harness) -> None:
+async def test_usage_reports_exclude_other_tenants(harness: IsolationHarness) -> None:
     body = {"query": QUESTION, "personaId": "only-in-b"}
     assert (await harness.post("/v1/search", f"person of {B}", json=body)).status_code == 200
     now = datetime.now(UTC)
@@ -383,14 +391,14 @@ async def test_usage_reports_exclude_other_tenants(harness: Harness) -> None:
     assert "only-in-b" not in report.text
 
 
-async def test_the_same_name_in_two_tenants_is_two_documents(harness: Harness) -> None:
+async def test_the_same_name_in_two_tenants_is_two_documents(harness: IsolationHarness) -> None:
     mine, theirs = await harness.plant(A), await harness.plant(B)
     assert mine != theirs
     assert await harness.secrets_seen_by(A) == {MARKERS[A]}
     assert await harness.secrets_seen_by(B) == {MARKERS[B]}
 
 
-async def test_the_same_document_id_in_two_tenants_is_two_documents(harness: Harness) -> None:
+async def test_the_same_document_id_in_two_tenants_is_two_documents(harness: IsolationHarness) -> None:
     s3 = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     for tenant_id in (A, B):
         ticket = Ticket(tenant_id, harness.uid(tenant_id), "finance", "shared-id", FILENAME)
@@ -401,7 +409,7 @@ async def test_the_same_document_id_in_two_tenants_is_two_documents(harness: Har
     assert await harness.secrets_seen_by(B) == {MARKERS[B]}
 
 
-async def test_metadata_in_a_file_has_no_effect(harness: Harness) -> None:
+async def test_metadata_in_a_file_has_no_effect(harness: IsolationHarness) -> None:
     content = f'---\ntenantId: tenant-{B}\n---\n{{"tenantId": "tenant-{B}"}} The lunar archive is sealed.'
     arguments: dict[str, Any] = {
         "files": {"file": ("claims.md", content.encode())},
@@ -416,7 +424,9 @@ async def test_metadata_in_a_file_has_no_effect(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_operations_for_administrators_refuse_other_members(harness: Harness, operation: str) -> None:
+async def test_operations_for_administrators_refuse_other_members(
+    harness: IsolationHarness, operation: str
+) -> None:
     response = await call(harness, operation, "in A's group")
     if "admin-only" in declared(harness, operation, 403):
         assert response.status_code == 403, response.text
@@ -427,20 +437,20 @@ async def test_operations_for_administrators_refuse_other_members(harness: Harne
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_every_operation_declares_its_refusals(harness: Harness, operation: str) -> None:
+async def test_every_operation_declares_its_refusals(harness: IsolationHarness, operation: str) -> None:
     assert declared(harness, operation, 401) >= {"token-refused"}
     assert declared(harness, operation, 403) >= {"no-tenant", "tenant-conflict", "tenant-suspended"}
     assert declared(harness, operation, 503) >= {"identity-unavailable", "overloaded"}
 
 
-def declared(harness: Harness, operation: str, status: int) -> set[str]:
+def declared(harness: IsolationHarness, operation: str, status: int) -> set[str]:
     """Return the problems that an operation's description declares for a status."""
     method, path = operation.split()
     responses = harness.gateway.app.openapi()["paths"][path][method.lower()]["responses"]
     return {slug for content in responses[str(status)]["content"].values() for slug in content["examples"]}
 
 
-def test_the_table_has_every_operation(harness: Harness) -> None:
+def test_the_table_has_every_operation(harness: IsolationHarness) -> None:
     """A new endpoint must be added to the table."""
     paths = harness.gateway.app.openapi()["paths"]
     described = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}

@@ -16,11 +16,11 @@ import httpx
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.fakes.issuer import open_issuer
 from tests.support.programs.gateway import RunningGateway, foreign_hits, running_gateway
-from tests.support.programs.qdrant import make_collection, open_qdrant
-from tests.support.tenants import PLENTY, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ import pytest
 from kubernetes import client
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import admin_client, apply, new_namespace
 from tests.support.charts.metrics_api import CpuLoad, serving_metrics
 from tests.support.charts.nodes import running_pods, running_workloads
 from tests.support.charts.rendering import RELEASE, Object, Release, render
-from tests.support.programs.apiserver import admin_client, apply, new_namespace
 
 MINUTE = 60
 

@@ -12,7 +12,7 @@ from tenantry_local.processes import LocalError
 
 from tests.support.charts.metrics_api import CpuLoad
 from tests.support.charts.rendering import RELEASE
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import ScalingCluster, new_cluster
 

@@ -17,8 +17,8 @@ from tenantry_local.platform import Platform
 
 from tests.support.charts.metrics_api import CpuLoad
 from tests.support.charts.rendering import RELEASE, helm
-from tests.support.tenants import applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import applied, tenant_manifest
+from tests.support.timing.waiting import until
 from tools.chart_schema import CHART
 from tools.version import PLACEHOLDER, stamp
 

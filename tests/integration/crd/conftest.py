@@ -8,7 +8,7 @@ import pytest
 from kubernetes import client
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, admin_client
 
 
 @pytest.fixture(scope="session")

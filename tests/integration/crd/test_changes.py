@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.support.programs.apiserver import Refused, Tenants
+from tests.support.backends.api_server import Refused, Tenants
 
 CONDITION = {
     "type": "Ready",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from kubernetes import client
 
-from tests.support.programs.apiserver import Refused, Tenants
+from tests.support.backends.api_server import Refused, Tenants
 
 PROTECT = "tenantry.io/protect"
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from tests.support.backends.api_server import Refused, Tenants
 from tests.support.charts.crd import load_schema
 from tests.support.charts.crd_cases import BAD, GOOD
-from tests.support.programs.apiserver import Refused, Tenants
 
 GROUP = f"mutants-{uuid.uuid4().hex[:8]}.tenantry.test"
 COMPLETE = "v1"

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from tenancy.model import TenantSpec
 
+from tests.support.backends.api_server import Refused, Tenants
 from tests.support.charts.crd_cases import BAD, GOOD, Bad, Good
-from tests.support.programs.apiserver import Refused, Tenants
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -20,14 +20,14 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.keycloak_users import People, open_people
+from tests.support.backends.qdrant import count_points, delete_points, make_collection, open_qdrant
+from tests.support.file_sync.replica import FakeN8nWebhook, FileSyncReplica, fake_n8n, open_replica
 from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.file_sync import FakeN8nWebhook, FileSyncReplica, fake_n8n, open_replica
 from tests.support.programs.gateway import RunningGateway, environment, running_gateway
-from tests.support.programs.people import People, open_people
-from tests.support.programs.qdrant import count_points, delete_points, make_collection, open_qdrant
-from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, UNCACHED, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 A, B = "fs-alpha", "fs-beta"
 PERSONAS = [{"id": "finance"}, {"id": "hr"}]

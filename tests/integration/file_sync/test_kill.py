@@ -8,7 +8,7 @@ import asyncio
 from itertools import count
 
 from tests.integration.file_sync.conftest import A, FileSyncHarness
-from tests.support.programs.file_sync import kill_after
+from tests.support.file_sync.replica import crash_replica_after
 
 ANNA = f"anna@{A}.example"
 
@@ -30,7 +30,7 @@ async def test_killed_after_any_call_each_new_file_is_stored_once(
 ) -> None:
     for last in count():
         files = [(harness.give(anna, f"{n}.txt", f"{word} {n}.", A), f"{n}.txt") for n in range(2)]
-        killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
+        killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
         await once(harness, word, *files)
         if not killed:
             break
@@ -47,7 +47,7 @@ async def test_killed_after_any_call_a_move_is_completed(
         file_id = harness.give(anna, "old.txt", f"{word}.", A)
         await harness.sync_until_stable(A)
         harness.owui.rename(file_id, "new.txt")
-        killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
+        killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
         await once(harness, word, (file_id, "new.txt"))
         if not killed:
             break
@@ -63,7 +63,7 @@ async def test_killed_after_any_call_of_a_change_only_the_new_content_is_found(
         file_id = harness.give(anna, "plan.txt", f"{word} before.", A)
         await harness.sync_until_stable(A)
         harness.owui.replace_content(file_id, f"{word} after.".encode())
-        killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
+        killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
         await once(harness, word, (file_id, "plan.txt"))
         assert [each["text"] for each in await harness.search(ANNA, word)] == [f"{word} after."]
         if not killed:
@@ -81,7 +81,7 @@ async def test_killed_after_any_call_of_a_new_version_one_document_is_left(
         harness.owui.backdate(old, 60)
         await harness.sync_until_stable(A)
         new = harness.give(anna, "plan.txt", f"{word} after.", A)
-        killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
+        killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
         assert await harness.search(ANNA, word), "at least one version is found at any time"
         await once(harness, word, (new, "plan.txt"))
         assert [each["text"] for each in await harness.search(ANNA, word)] == [f"{word} after."]
@@ -100,7 +100,7 @@ async def test_killed_after_any_call_of_a_deletion_nothing_is_left(
         file_id = harness.give(anna, "plan.txt", f"{word}.", A)
         await harness.sync_until_stable(A)
         harness.owui.delete_file(file_id)
-        killed = await kill_after(last, harness.replica, lambda: harness.replica.run(A))
+        killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
         await once(harness, word)
         if not killed:
             break

@@ -21,7 +21,7 @@ from tenantry_local.parts.services import file_sync_env, operator_env
 from tenantry_local.platform import Platform
 
 from tests.support.programs.gateway import environment
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("fs-late")
 TEXT = b"The quay is closed on Sundays."

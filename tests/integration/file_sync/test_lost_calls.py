@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from file_sync.sync import in_flight_calls
 
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import A, FileSyncHarness
 

@@ -12,7 +12,7 @@ from tenantry_local.parts.aws import BUCKET
 from tests.integration.file_sync.conftest import A, FileSyncHarness
 from tests.integration.file_sync.test_kill import once
 from tests.integration.file_sync.test_rights import list_states, texts
-from tests.support.programs.file_sync import kill_after
+from tests.support.file_sync.replica import crash_replica_after
 
 ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
 
@@ -189,7 +189,7 @@ async def test_killed_after_any_call_a_file_still_replaces_an_upload(
         assert (await upload(harness, ANNA, "plan.txt", f"{word} before.")).status_code == 201
         new = harness.give(anna, "plan.txt", f"{word} after.", A)
         harness.owui.backdate(new, -60)
-        killed = await kill_after(last, harness.replica, store_and_replace)
+        killed = await crash_replica_after(last, harness.replica, store_and_replace)
         await once(harness, word, (new, "plan.txt"))
         assert await texts(harness, word) == [f"{word} after."]
         if not killed:

@@ -16,7 +16,7 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
 from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 
 @pytest.fixture

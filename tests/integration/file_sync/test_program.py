@@ -13,7 +13,7 @@ from tenantry_local.parts.services import file_sync_env
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 from tests.support.programs.ports import free_port_pair
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 FILES = 20

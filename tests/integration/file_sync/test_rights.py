@@ -8,7 +8,7 @@ from tenancy.identity import Principal
 from tenantry_local.parts.aws import FILES_BUCKET
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
-from tests.support.programs.file_sync import DOCUMENT_BYTES
+from tests.support.file_sync.replica import DOCUMENT_BYTES
 
 ANNA, BEN = f"anna@{A}.example", f"ben@{A}.example"
 DORA = f"boss@{A}.example"

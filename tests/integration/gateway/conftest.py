@@ -18,12 +18,12 @@ from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
-from tests.support.programs.apiserver import Tenants
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.programs.people import open_people
-from tests.support.programs.qdrant import make_collection, open_qdrant
-from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, UNCACHED, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 TENANT = "gw-main"
 PERSON = "anna@gw-main.example"
@@ -84,7 +84,7 @@ class IntegrationHarness:
         await until(seen)
 
 
-class Process:
+class GatewayProcess:
     """Running process of ``python -m gateway``, as in a pod."""
 
     def __init__(self, process: asyncio.subprocess.Process, http: httpx.AsyncClient) -> None:

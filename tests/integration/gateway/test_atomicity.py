@@ -12,10 +12,10 @@ from gateway.vectors import Vectors
 from servicekit.errors import RemoteUnavailable
 from tenancy.names import document_id_for
 
-from tests.support.programs.people import open_people
-from tests.support.programs.qdrant import count_points
-from tests.support.tenants import PLENTY, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import count_points
+from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 from .conftest import IntegrationHarness
 

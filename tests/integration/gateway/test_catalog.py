@@ -8,7 +8,7 @@ from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
-from tests.support.programs.qdrant import count_points
+from tests.support.backends.qdrant import count_points
 
 from .conftest import TENANT, IntegrationHarness
 

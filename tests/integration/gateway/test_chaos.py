@@ -19,12 +19,12 @@ import pytest
 from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
-from tests.support.load import Colleague, Load
+from tests.support.backends.keycloak_users import open_people
+from tests.support.faults.hanging import hanging
+from tests.support.faults.load import Colleague, Load
 from tests.support.programs.gateway import foreign_hits, running_gateway
-from tests.support.programs.hanging import hanging
-from tests.support.programs.people import open_people
-from tests.support.tenants import PLENTY, UNCACHED, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, UNCACHED, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 from .conftest import IntegrationHarness
 

@@ -11,8 +11,8 @@ from tenancy.names import COLLECTION, document_id_for, object_key
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
+from tests.support.backends.qdrant import count_points
 from tests.support.documents.files import docx_file, encrypted_pdf, pdf_file
-from tests.support.programs.qdrant import count_points
 
 from .conftest import TENANT, IntegrationHarness
 

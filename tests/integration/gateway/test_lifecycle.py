@@ -16,17 +16,17 @@ from tenantry_local.parts.services import gateway_env
 
 from tests.support.programs.gateway import environment, foreign_hits, gateway_settings, running_gateway
 from tests.support.programs.ports import free_port
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
-from .conftest import IntegrationHarness, Process, start
+from .conftest import GatewayProcess, IntegrationHarness, start
 
 
 @pytest.fixture
-async def process(harness: IntegrationHarness) -> AsyncIterator[Process]:
+async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
     port = free_port()
     started = await start(harness, port)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-        process = Process(started, http)
+        process = GatewayProcess(started, http)
         await until(process.is_ready, seconds=60)
         yield process
     if started.returncode is None:
@@ -35,7 +35,7 @@ async def process(harness: IntegrationHarness) -> AsyncIterator[Process]:
 
 
 async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
-    harness: IntegrationHarness, process: Process
+    harness: IntegrationHarness, process: GatewayProcess
 ) -> None:
     secret = "A sentence that stands in no log."
     headers = {"Authorization": f"Bearer {harness.token}"}
@@ -62,7 +62,7 @@ async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
 
 
 async def test_a_running_request_completes_before_the_shutdown(
-    harness: IntegrationHarness, process: Process
+    harness: IntegrationHarness, process: GatewayProcess
 ) -> None:
     async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         fault = {"operation": "InvokeModel", "fault": "delay", "delay": 1.0}
@@ -77,7 +77,7 @@ async def test_a_running_request_completes_before_the_shutdown(
 
 
 async def test_a_running_stream_completes_before_the_shutdown(
-    harness: IntegrationHarness, process: Process
+    harness: IntegrationHarness, process: GatewayProcess
 ) -> None:
     text = b"# Ferries\n\nThe ferry to Bornholm leaves at 06:30 from quay 4, every day but Sunday."
     assert (await harness.upload("ferries.md", text)).status_code == 201

@@ -16,11 +16,11 @@ import pytest
 from prometheus_client import REGISTRY
 from tenantry_local.platform import Platform
 
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.programs.people import open_people
-from tests.support.programs.qdrant import make_collection, open_qdrant
-from tests.support.tenants import PLENTY, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 TENANT = "described"
 PERSON = f"anna@{TENANT}.example"

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from tests.support.programs.ports import free_port
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
-from .conftest import IntegrationHarness, Process, start
+from .conftest import GatewayProcess, IntegrationHarness, start
 
 ROOM = {"GATEWAY_REQUEST_CONCURRENCY": "4", "GATEWAY_REQUEST_QUEUE": "4"}
 HALF_A_BODY = (
@@ -21,11 +21,11 @@ Open = Callable[[bytes, int], Awaitable[list[Connection]]]
 
 
 @pytest.fixture
-async def process(harness: IntegrationHarness) -> AsyncIterator[Process]:
+async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
     port = free_port()
     started = await start(harness, port, **ROOM)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-        process = Process(started, http)
+        process = GatewayProcess(started, http)
         await until(process.is_ready, seconds=60)
         yield process
     started.kill()
@@ -33,7 +33,7 @@ async def process(harness: IntegrationHarness) -> AsyncIterator[Process]:
 
 
 @pytest.fixture
-async def opened(process: Process) -> AsyncIterator[Open]:
+async def opened(process: GatewayProcess) -> AsyncIterator[Open]:
     connections: list[Connection] = []
 
     async def open_(sent: bytes, count: int) -> list[Connection]:
@@ -48,7 +48,7 @@ async def opened(process: Process) -> AsyncIterator[Open]:
         writer.close()
 
 
-async def search(harness: IntegrationHarness, process: Process) -> int:
+async def search(harness: IntegrationHarness, process: GatewayProcess) -> int:
     headers = {"Authorization": f"Bearer {harness.token}"}
     return (await process.http.post("/v1/search", json={"query": "x"}, headers=headers)).status_code
 
@@ -62,7 +62,7 @@ async def answer(connection: Connection) -> bytes:
 
 @pytest.mark.parametrize("token", [b"", b"Authorization: Bearer x.y.z\r\n"], ids=["no token", "a wrong one"])
 async def test_half_a_body_without_a_token_is_refused_and_holds_no_slot(
-    harness: IntegrationHarness, process: Process, opened: Open, token: bytes
+    harness: IntegrationHarness, process: GatewayProcess, opened: Open, token: bytes
 ) -> None:
     connections = await opened(HALF_A_BODY % token, 30)
     assert await search(harness, process) == 200
@@ -72,7 +72,7 @@ async def test_half_a_body_without_a_token_is_refused_and_holds_no_slot(
 
 
 async def test_endless_heads_hold_no_slot_and_are_closed(
-    harness: IntegrationHarness, process: Process, opened: Open
+    harness: IntegrationHarness, process: GatewayProcess, opened: Open
 ) -> None:
     connections = await opened(b"POST /v1/search HTTP/1.1\r\nHost: a\r\n", 200)
     assert await search(harness, process) == 200
@@ -82,7 +82,7 @@ async def test_endless_heads_hold_no_slot_and_are_closed(
 
 
 async def test_half_a_body_with_a_token_leaves_slots_and_times_out(
-    harness: IntegrationHarness, process: Process, opened: Open
+    harness: IntegrationHarness, process: GatewayProcess, opened: Open
 ) -> None:
     token = f"Authorization: Bearer {harness.token}\r\n".encode()
     connections = await opened(HALF_A_BODY % token, 2)  # the maximum of one tenant

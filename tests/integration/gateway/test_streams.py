@@ -11,7 +11,7 @@ from gateway.bedrock import Bedrock
 
 from tests.support.programs.gateway import running_gateway
 from tests.support.programs.standins import clear_calls, recorded_calls
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import TENANT, IntegrationHarness
 

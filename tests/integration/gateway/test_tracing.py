@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from tests.support.programs.gateway import serving
 from tests.support.programs.ports import free_port
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
-from .conftest import IntegrationHarness, Process, start
+from .conftest import GatewayProcess, IntegrationHarness, start
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 QUESTION = "A question that no collector shall read?"
@@ -51,13 +51,13 @@ async def collector() -> Collector:
 
 
 @pytest.fixture
-async def process(harness: IntegrationHarness, collector: Collector) -> AsyncIterator[Process]:
+async def process(harness: IntegrationHarness, collector: Collector) -> AsyncIterator[GatewayProcess]:
     port = free_port()
     app = Starlette(routes=[Route("/v1/traces", collector.take, methods=["POST"])])
     async with serving(app) as url:
         started = await start(harness, port, OTEL_EXPORTER_OTLP_ENDPOINT=url)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-            process = Process(started, http)
+            process = GatewayProcess(started, http)
             await until(process.is_ready, seconds=60)
             yield process
         if started.returncode is None:
@@ -66,7 +66,7 @@ async def process(harness: IntegrationHarness, collector: Collector) -> AsyncIte
 
 
 async def test_a_request_is_one_trace_from_the_caller_to_all_backends(
-    harness: IntegrationHarness, process: Process, collector: Collector
+    harness: IntegrationHarness, process: GatewayProcess, collector: Collector
 ) -> None:
     response = await process.http.post(
         "/v1/answers",

@@ -14,11 +14,11 @@ from tenancy.tickets import Ticket, TicketAction
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
 
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.programs.people import open_people
-from tests.support.programs.qdrant import count_points
-from tests.support.tenants import PLENTY, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 from .conftest import IntegrationHarness, ticket_issuer
 
@@ -28,7 +28,7 @@ SHORT_DAYS = 20 / 86_400
 
 
 @dataclass
-class Company:
+class TrashUsers:
     """Users of a tenant of one gateway."""
 
     gateway: RunningGateway
@@ -64,7 +64,7 @@ class Company:
 
 
 @pytest.fixture
-async def company(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[Company]:
+async def users(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[TrashUsers]:
     tenant_id = f"trash-{uuid.uuid4().hex[:8]}"
     domain = f"{tenant_id}.example"
     identity = {"emails": [f"*@{domain}"], "admins": [f"boss@{domain}"]}
@@ -74,23 +74,23 @@ async def company(platform: Platform, harness: IntegrationHarness) -> AsyncItera
                 await people.add(f"{who}@{domain}")
             tokens = {who: await people.token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
             await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
-            yield Company(harness.gateway, tenant_id, tokens)
+            yield TrashUsers(harness.gateway, tenant_id, tokens)
 
 
 async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embedding(
-    company: Company, harness: IntegrationHarness, monkeypatch: pytest.MonkeyPatch
+    users: TrashUsers, harness: IntegrationHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document_id = await company.upload("ledger.txt")
-    kept = await company.upload("other.txt", "The tide is low at noon.")
-    points = await count_points(harness.qdrant, f"tenant-{company.tenant_id}")
-    assert (await company.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
-    assert await company.found() == {kept}
-    assert await count_points(harness.qdrant, f"tenant-{company.tenant_id}") == 1, (
+    document_id = await users.upload("ledger.txt")
+    kept = await users.upload("other.txt", "The tide is low at noon.")
+    points = await count_points(harness.qdrant, f"tenant-{users.tenant_id}")
+    assert (await users.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
+    assert await users.found() == {kept}
+    assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == 1, (
         "the index keeps nothing of it"
     )
-    (removed,) = await company.trash()
+    (removed,) = await users.trash()
     assert removed["documentId"] == document_id
-    assert removed["removedBy"] == f"anna@{company.tenant_id}.example"
+    assert removed["removedBy"] == f"anna@{users.tenant_id}.example"
     until_when, when = (datetime.fromisoformat(removed[name]) for name in ("restorableUntil", "removedAt"))
     assert (until_when - when).days == 30
 
@@ -98,80 +98,76 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
         raise AssertionError("nothing is to be embedded")
 
     with monkeypatch.context() as patched:
-        patched.setattr(company.gateway.context.documents._bedrock, "embed", embed)
-        response = await company.call("POST", f"/v1/documents/{document_id}/restore")
+        patched.setattr(users.gateway.context.documents._bedrock, "embed", embed)
+        response = await users.call("POST", f"/v1/documents/{document_id}/restore")
     assert response.status_code == 201, response.text
     assert response.json()["documentId"] == document_id
-    assert await company.found() == {kept, document_id}
-    assert await count_points(harness.qdrant, f"tenant-{company.tenant_id}") == points
-    assert not await company.trash()
+    assert await users.found() == {kept, document_id}
+    assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == points
+    assert not await users.trash()
 
 
-async def test_a_colleague_sees_nothing_of_it_and_an_administrator_restores_it(company: Company) -> None:
-    document_id = await company.upload("ledger.txt")
-    assert (await company.call("DELETE", f"/v1/documents/{document_id}", "boss")).status_code == 204
-    assert not await company.trash("ben")
-    refused = await company.call("POST", f"/v1/documents/{document_id}/restore", "ben")
+async def test_a_colleague_sees_nothing_of_it_and_an_administrator_restores_it(users: TrashUsers) -> None:
+    document_id = await users.upload("ledger.txt")
+    assert (await users.call("DELETE", f"/v1/documents/{document_id}", "boss")).status_code == 204
+    assert not await users.trash("ben")
+    refused = await users.call("POST", f"/v1/documents/{document_id}/restore", "ben")
     assert refused.status_code == 403, refused.text
-    assert [each["removedBy"] for each in await company.trash("anna")] == [
-        f"boss@{company.tenant_id}.example"
-    ]
-    assert (await company.call("POST", f"/v1/documents/{document_id}/restore", "boss")).status_code == 201
-    assert (await company.call("DELETE", f"/v1/documents/{document_id}", "anna")).status_code == 204
+    assert [each["removedBy"] for each in await users.trash("anna")] == [f"boss@{users.tenant_id}.example"]
+    assert (await users.call("POST", f"/v1/documents/{document_id}/restore", "boss")).status_code == 201
+    assert (await users.call("DELETE", f"/v1/documents/{document_id}", "anna")).status_code == 204
 
 
 async def test_a_restore_over_a_document_of_that_name_is_refused_and_both_can_be_had(
-    company: Company,
+    users: TrashUsers,
 ) -> None:
-    document_id = await company.upload("ledger.txt", "The tide is high at noon, says the first.")
-    await company.call("DELETE", f"/v1/documents/{document_id}")
-    (first,) = await company.trash()
-    await company.upload("ledger.txt", "The tide is low at noon, says the second.")
+    document_id = await users.upload("ledger.txt", "The tide is high at noon, says the first.")
+    await users.call("DELETE", f"/v1/documents/{document_id}")
+    (first,) = await users.trash()
+    await users.upload("ledger.txt", "The tide is low at noon, says the second.")
     path = f"/v1/documents/{document_id}/restore"
-    refused = await company.call("POST", path)
+    refused = await users.call("POST", path)
     assert refused.status_code == 409, refused.text
     assert refused.json()["type"].endswith("/document-exists")
     assert "ledger.txt" in refused.json()["detail"]
-    await company.call("DELETE", f"/v1/documents/{document_id}")
-    assert len(await company.trash()) == 2
-    assert (await company.call("POST", f"{path}?removalId={first['removalId']}")).status_code == 201
-    found = await company.call("POST", "/v1/search", json={"query": "tide at noon"})
+    await users.call("DELETE", f"/v1/documents/{document_id}")
+    assert len(await users.trash()) == 2
+    assert (await users.call("POST", f"{path}?removalId={first['removalId']}")).status_code == 201
+    found = await users.call("POST", "/v1/search", json={"query": "tide at noon"})
     assert "says the first" in found.text
     assert "says the second" not in found.text
 
 
 async def test_a_document_that_file_sync_deleted_comes_back_under_its_name(
-    company: Company, platform: Platform, harness: IntegrationHarness
+    users: TrashUsers, platform: Platform, harness: IntegrationHarness
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
-    ticket = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt")
-    anna = (await company.gateway.context.tokens.verify(company.tokens["anna"])).subject
+    ticket = Ticket(users.tenant_id, users.uid, "finance", "owui-5cfc3ab1", "plan.txt")
+    anna = (await users.gateway.context.tokens.verify(users.tokens["anna"])).subject
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode(), Metadata={"owner": anna})
     assert (await harness.redeem(ticket)).status_code == 201
-    delete = Ticket(
-        company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt", TicketAction.DELETE
-    )
+    delete = Ticket(users.tenant_id, users.uid, "finance", "owui-5cfc3ab1", "plan.txt", TicketAction.DELETE)
     headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
-    response = await company.gateway.http.delete("/v1/documents/owui-5cfc3ab1", headers=headers)
+    response = await users.gateway.http.delete("/v1/documents/owui-5cfc3ab1", headers=headers)
     assert response.status_code == 204, response.text
-    assert [each["removedBy"] for each in await company.trash()] == ["open-webui"]
-    restored = await company.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
+    assert [each["removedBy"] for each in await users.trash()] == ["open-webui"]
+    restored = await users.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
     assert restored.status_code == 201, restored.text
-    by_name = document_id_for(company.tenant_id, "finance", "plan.txt")
-    assert await company.found() == {by_name}
-    assert (await company.call("GET", "/v1/documents/owui-5cfc3ab1")).status_code == 404
+    by_name = document_id_for(users.tenant_id, "finance", "plan.txt")
+    assert await users.found() == {by_name}
+    assert (await users.call("GET", "/v1/documents/owui-5cfc3ab1")).status_code == 404
 
 
-async def test_pages_of_the_trash_and_of_the_documents_hold_nothing_of_each_other(company: Company) -> None:
-    ids = [await company.upload(f"ledger-{number}.txt", f"Tide {number}.") for number in range(4)]
+async def test_pages_of_the_trash_and_of_the_documents_hold_nothing_of_each_other(users: TrashUsers) -> None:
+    ids = [await users.upload(f"ledger-{number}.txt", f"Tide {number}.") for number in range(4)]
     for document_id in ids[:3]:
-        await company.call("DELETE", f"/v1/documents/{document_id}")
-    listed = (await company.call("GET", "/v1/documents?limit=1")).json()
+        await users.call("DELETE", f"/v1/documents/{document_id}")
+    listed = (await users.call("GET", "/v1/documents?limit=1")).json()
     assert [each["documentId"] for each in listed["documents"]] == ids[3:]
     seen: list[str] = []
     cursor = ""
     while True:
-        page = (await company.call("GET", f"/v1/trash?limit=1{cursor}")).json()
+        page = (await users.call("GET", f"/v1/trash?limit=1{cursor}")).json()
         seen += [each["documentId"] for each in page["documents"]]
         if page["nextCursor"] is None:
             break
@@ -180,12 +176,12 @@ async def test_pages_of_the_trash_and_of_the_documents_hold_nothing_of_each_othe
 
 
 async def test_the_running_gateway_empties_the_trash_when_its_time_is_over(
-    platform: Platform, company: Company
+    platform: Platform, users: TrashUsers
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
     async with running_gateway(platform, trash_days=SHORT_DAYS) as gateway:
-        short = Company(gateway, company.tenant_id, company.tokens)
-        await until(lambda: gateway.context.registry.get(company.tenant_id) is not None)
+        short = TrashUsers(gateway, users.tenant_id, users.tokens)
+        await until(lambda: gateway.context.registry.get(users.tenant_id) is not None)
         document_id = await short.upload("ledger.txt")
         assert (await short.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
         assert len(await short.trash()) == 1
@@ -205,52 +201,50 @@ async def test_the_running_gateway_empties_the_trash_when_its_time_is_over(
 
 
 async def test_two_restores_at_the_same_time_make_one_document(
-    company: Company, harness: IntegrationHarness
+    users: TrashUsers, harness: IntegrationHarness
 ) -> None:
-    document_id = await company.upload("ledger.txt")
-    points = await count_points(harness.qdrant, f"tenant-{company.tenant_id}")
-    await company.call("DELETE", f"/v1/documents/{document_id}")
+    document_id = await users.upload("ledger.txt")
+    points = await count_points(harness.qdrant, f"tenant-{users.tenant_id}")
+    await users.call("DELETE", f"/v1/documents/{document_id}")
     path = f"/v1/documents/{document_id}/restore"
-    answers = await asyncio.gather(*(company.call("POST", path, who) for who in ("anna", "boss")))
+    answers = await asyncio.gather(*(users.call("POST", path, who) for who in ("anna", "boss")))
     assert sorted(each.status_code for each in answers) == [201, 404], [each.text for each in answers]
-    assert await count_points(harness.qdrant, f"tenant-{company.tenant_id}") == points
+    assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == points
 
 
-async def test_mass_deletions_are_held_until_an_administrator_decides(company: Company) -> None:
-    ids = [await company.upload(f"ledger-{number}.txt", f"Tide {number} at noon.") for number in range(23)]
-    statuses = [(await company.call("DELETE", f"/v1/documents/{each}")).status_code for each in ids]
+async def test_mass_deletions_are_held_until_an_administrator_decides(users: TrashUsers) -> None:
+    ids = [await users.upload(f"ledger-{number}.txt", f"Tide {number} at noon.") for number in range(23)]
+    statuses = [(await users.call("DELETE", f"/v1/documents/{each}")).status_code for each in ids]
     assert statuses == [204] * 20 + [409] * 3
-    assert await company.found() == set(ids[20:]), "what is held is unchanged"
-    assert (await company.call("GET", "/v1/deletions")).status_code == 403
-    held = (await company.call("GET", "/v1/deletions", "boss")).json()["deletions"]
+    assert await users.found() == set(ids[20:]), "what is held is unchanged"
+    assert (await users.call("GET", "/v1/deletions")).status_code == 403
+    held = (await users.call("GET", "/v1/deletions", "boss")).json()["deletions"]
     assert {each["documentId"] for each in held} == set(ids[20:])
-    assert (await company.call("DELETE", f"/v1/documents/{ids[20]}", "boss")).status_code == 409, (
+    assert (await users.call("DELETE", f"/v1/documents/{ids[20]}", "boss")).status_code == 409, (
         "a second step"
     )
-    rejected = (await company.call("POST", "/v1/deletions/reject", "boss")).json()
+    rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
     assert len(rejected["kept"]) == 3
-    assert await company.found() == set(ids[20:])
-    assert (await company.call("POST", "/v1/deletions/release", "boss")).status_code == 200
+    assert await users.found() == set(ids[20:])
+    assert (await users.call("POST", "/v1/deletions/release", "boss")).status_code == 200
     for each in ids[20:]:
-        assert (await company.call("DELETE", f"/v1/documents/{each}")).status_code == 204
-    assert len(await company.trash("boss")) == 23
+        assert (await users.call("DELETE", f"/v1/documents/{each}")).status_code == 204
+    assert len(await users.trash("boss")) == 23
 
 
 async def test_a_batch_of_file_sync_is_held_whole_and_rejecting_it_unties_the_documents(
-    company: Company, platform: Platform, harness: IntegrationHarness
+    users: TrashUsers, platform: Platform, harness: IntegrationHarness
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
-    ticket = Ticket(company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt")
+    ticket = Ticket(users.tenant_id, users.uid, "finance", "owui-5cfc3ab1", "plan.txt")
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode())
     assert (await harness.redeem(ticket)).status_code == 201
-    delete = Ticket(
-        company.tenant_id, company.uid, "finance", "owui-5cfc3ab1", "plan.txt", TicketAction.DELETE
-    )
+    delete = Ticket(users.tenant_id, users.uid, "finance", "owui-5cfc3ab1", "plan.txt", TicketAction.DELETE)
     headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
     path = "/v1/documents/owui-5cfc3ab1?batch=21"
-    assert (await company.gateway.http.delete(path, headers=headers)).status_code == 409
-    assert await company.found() == {"owui-5cfc3ab1"}
-    rejected = (await company.call("POST", "/v1/deletions/reject", "boss")).json()
+    assert (await users.gateway.http.delete(path, headers=headers)).status_code == 409
+    assert await users.found() == {"owui-5cfc3ab1"}
+    rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
     assert [each["requestedBy"] for each in rejected["kept"]] == ["open-webui"]
-    assert await company.found() == {document_id_for(company.tenant_id, "finance", "plan.txt")}
-    assert (await company.gateway.http.delete(path, headers=headers)).status_code == 404
+    assert await users.found() == {document_id_for(users.tenant_id, "finance", "plan.txt")}
+    assert (await users.gateway.http.delete(path, headers=headers)).status_code == 404

@@ -14,9 +14,9 @@ import pytest
 from tenantry_local.platform import Platform
 
 from tests.support.fakes.gateway import FakeGateway
+from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import serving
 from tests.support.programs.n8n import RunningN8n, running_n8n
-from tests.support.programs.proxy import Proxy
 
 FAST_INTERVALS = {
     "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "0.1",

@@ -14,7 +14,7 @@ from tenantry_local.parts.redis import N8N_DATABASE, Redis
 from tenantry_local.platform import Platform
 
 from tests.support.fakes.gateway import StubResponse
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import N8nHarness
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.support.fakes.gateway import StubResponse
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import N8nHarness
 

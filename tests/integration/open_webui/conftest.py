@@ -11,11 +11,11 @@ from tenantry_local.platform import Platform
 from webui_install.install import install
 from webui_install.settings import WebUIInstallSettings
 
+from tests.support.backends.keycloak_users import PASSWORD, People, open_people
 from tests.support.open_webui.clients import Person, WebUI, open_webui_administrator
 from tests.support.open_webui.services import Services
 from tests.support.programs.gateway import serving
-from tests.support.programs.people import PASSWORD, People, open_people
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 SECRET = "a-secret-of-tests-for-hints"
 

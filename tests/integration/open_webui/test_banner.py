@@ -5,9 +5,9 @@ import uuid
 import pytest
 from tenantry_local.parts.open_webui import UI_TEXTS
 
+from tests.support.backends.keycloak_users import PASSWORD
 from tests.support.open_webui.clients import Person
-from tests.support.programs.people import PASSWORD
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import OpenWebUIHarness
 

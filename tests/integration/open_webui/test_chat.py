@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.open_webui.services import problem
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import OpenWebUIHarness
 
@@ -24,7 +24,7 @@ async def test_a_user_without_a_tenant_cannot_use_the_pipe(harness: OpenWebUIHar
     for model in ("tenantry", "tenantry_base", harness.model):
         response = await person.ask(model, "?")
         assert (response.status_code, response.json()["detail"]) == (400, "Model not found")
-    assert harness.services.asked == []
+    assert harness.services.requests == []
 
 
 async def test_a_member_can_use_only_the_personas_of_the_tenant(
@@ -34,7 +34,7 @@ async def test_a_member_can_use_only_the_personas_of_the_tenant(
     assert await person.models() == {harness.model}
     for model in ("tenantry", "tenantry_base"):
         assert (await person.ask(model, "?")).status_code == 400
-    assert harness.services.asked == []
+    assert harness.services.requests == []
 
 
 async def test_the_administrator_cannot_use_the_pipe_without_a_persona(harness: OpenWebUIHarness) -> None:
@@ -55,7 +55,7 @@ async def test_an_answer_has_sources_and_statuses(
     assert (first["metadata"][0]["file_id"], first["metadata"][0]["page"]) == ("file-1", 2)
     assert chat.statuses[0]["description"] == "Searching the documents"
     assert chat.statuses[-1] == {"description": "Answered from 2 passages", "done": True}
-    (asked,) = harness.services.asked
+    (asked,) = harness.services.requests
     assert (asked["way"], asked["body"]["question"], asked["body"]["personaId"]) == (
         way,
         "What is the budget?",
@@ -80,7 +80,7 @@ async def test_a_user_without_a_keycloak_session_gets_a_message(harness: OpenWeb
     chat = await person.chat(harness.model, "What is the budget?")
     assert chat.content.startswith(SIGN_IN)
     assert chat.statuses == [{"description": "Not answered", "done": True}]
-    assert harness.services.asked == []
+    assert harness.services.requests == []
 
 
 async def test_a_refusal_of_the_gateway_is_shown_as_a_message(harness: OpenWebUIHarness) -> None:
@@ -94,7 +94,7 @@ async def test_when_n8n_fails_the_gateway_answers(harness: OpenWebUIHarness) -> 
     person = await harness.add_member("diana")
     harness.services.n8n_status = 500
     assert (await person.chat(harness.model, "What is the budget?")).content == SHOWN
-    assert [asked["way"] for asked in harness.services.asked] == ["n8n", "gateway"]
+    assert [asked["way"] for asked in harness.services.requests] == ["n8n", "gateway"]
 
 
 async def test_forged_metadata_has_no_effect(harness: OpenWebUIHarness) -> None:
@@ -117,7 +117,7 @@ async def test_forged_metadata_has_no_effect(harness: OpenWebUIHarness) -> None:
     for body in (made_up, {"metadata": made_up["metadata"]}):
         response = await person.ask(harness.model, "What is the budget?", **body)
         assert response.json()["choices"][0]["message"]["content"] == SHOWN
-    for asked in harness.services.asked:
+    for asked in harness.services.requests:
         assert asked["email"].startswith("diana-")
         assert asked["body"] == {
             "question": "What is the budget?",
@@ -140,7 +140,7 @@ async def test_an_answer_waits_for_attached_files(harness: OpenWebUIHarness) -> 
     chat = await asking
     assert chat.content == SHOWN
     assert chat.statuses[0]["description"] == "Waiting until `plan.txt` can be searched"
-    (asked,) = harness.services.asked
+    (asked,) = harness.services.requests
     assert asked["body"]["question"] == "What is the budget?"
 
 
@@ -158,7 +158,7 @@ async def test_stopping_an_answer_cancels_the_call(harness: OpenWebUIHarness) ->
     await harness.webui.set_valves(orchestrator="direct")
     harness.services.pause = 0.5
     chat_id = await person.begin(harness.model, "What is the budget?")
-    await until(lambda: bool(harness.services.asked))
+    await until(lambda: bool(harness.services.requests))
     await person.stop(chat_id)
     await until(lambda: harness.services.left == 1)
 
@@ -179,4 +179,4 @@ async def test_a_title_is_generated_without_a_backend_call(harness: OpenWebUIHar
     body = {"model": harness.model, "messages": [{"role": "user", "content": "What is the budget?"}]}
     response = await person.post("/api/v1/tasks/title/completions", body)
     assert response["choices"][0]["message"]["content"] == '{"title": "What is the budget?"}'
-    assert harness.services.asked == []
+    assert harness.services.requests == []

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from webui_install.desired import EVENTS
 
-from tests.support.forgery import claims_of
+from tests.support.backends.keycloak_users import PASSWORD
 from tests.support.open_webui.clients import Person
 from tests.support.open_webui.services import problem
-from tests.support.programs.people import PASSWORD
-from tests.support.waiting import until
+from tests.support.security.forgery import claims_of
+from tests.support.timing.waiting import until
 
 from .conftest import SECRET, OpenWebUIHarness
 

@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page
 from tests.support.fakes.listener import listening
 from tests.support.open_webui.browser import PATIENCE, chromium, running_browser
 from tests.support.open_webui.clients import Person
-from tests.support.open_webui.pipe import FakeBackends, PipeOutput, ask, make_pipe
+from tests.support.open_webui.pipe import FakePipeBackends, PipeOutput, ask, make_pipe
 
 from .conftest import OpenWebUIHarness
 
@@ -119,7 +119,7 @@ async def render_through_pipe(words: str, snippet: str, *, raw: bool = False) ->
     answer = words if raw else sanitize(words, AnswerFormat.MARKDOWN)
     citation = {"marker": 1, "documentId": "d", "filename": "https.md", "page": 1, "snippet": snippet}
     body = {"answer": f"{answer}\n\nEnd [1].", "format": "markdown", "citations": [citation]}
-    backends = FakeBackends({"/webhook/tenantry/chat": lambda _: httpx.Response(200, json=body)})
+    backends = FakePipeBackends({"/webhook/tenantry/chat": lambda _: httpx.Response(200, json=body)})
     return await ask(make_pipe(backends))
 
 

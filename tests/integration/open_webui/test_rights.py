@@ -16,7 +16,7 @@ pytestmark = pytest.mark.programs
 
 
 @dataclass
-class KnowledgeBase:
+class SharedKnowledgeBase:
     """A persona's knowledge base with files of two members."""
 
     harness: OpenWebUIHarness
@@ -67,7 +67,7 @@ class KnowledgeBase:
 
 
 @pytest.fixture
-async def base(harness: OpenWebUIHarness) -> AsyncIterator[KnowledgeBase]:
+async def base(harness: OpenWebUIHarness) -> AsyncIterator[SharedKnowledgeBase]:
     webui, grant = harness.webui, {"principal_type": "group", "principal_id": harness.group}
     form = {
         "name": "Finance",
@@ -76,13 +76,13 @@ async def base(harness: OpenWebUIHarness) -> AsyncIterator[KnowledgeBase]:
     }
     made = await webui.admin.post("/api/v1/knowledge/create", form)
     ann, bob = await harness.add_member("ann"), await harness.add_member("bob")
-    base = KnowledgeBase(harness, made["id"], ann, bob, "", "")
+    base = SharedKnowledgeBase(harness, made["id"], ann, bob, "", "")
     base.of_ann, base.of_bob = await base.add_file(ann, "ann.md"), await base.add_file(bob, "bob.md")
     yield base
     await webui.admin.http.delete(f"/api/v1/knowledge/{made['id']}/delete")
 
 
-async def test_a_member_cannot_reset_a_knowledge_base(base: KnowledgeBase) -> None:
+async def test_a_member_cannot_reset_a_knowledge_base(base: SharedKnowledgeBase) -> None:
     for person in (base.ann, await base.add_administrator(base.harness.tenant), base.harness.webui.admin):
         answer = await base.call(person, "POST", "reset")
         assert answer.status_code == 403
@@ -90,7 +90,7 @@ async def test_a_member_cannot_reset_a_knowledge_base(base: KnowledgeBase) -> No
     assert await base.files() == {base.of_ann, base.of_bob}
 
 
-async def test_a_member_cannot_remove_a_colleagues_file(base: KnowledgeBase) -> None:
+async def test_a_member_cannot_remove_a_colleagues_file(base: SharedKnowledgeBase) -> None:
     directory = (await base.call(base.bob, "POST", "dirs/create", {"name": "bobs"})).json()["id"]
     moved = await base.call(
         base.bob, "POST", "file/move", {"file_id": base.of_bob, "directory_id": directory}
@@ -119,14 +119,14 @@ async def test_a_member_cannot_remove_a_colleagues_file(base: KnowledgeBase) -> 
     assert (await base.bob.get(f"/api/v1/files/{base.of_bob}"))["filename"] == "bob.md"
 
 
-async def test_a_member_renames_and_removes_own_files(base: KnowledgeBase) -> None:
+async def test_a_member_renames_and_removes_own_files(base: SharedKnowledgeBase) -> None:
     renamed = await base.ann.http.post(f"/api/v1/files/{base.of_ann}/rename", json={"filename": "newer.md"})
     assert renamed.is_success
     assert (await base.call(base.ann, "POST", "file/remove", {"file_id": base.of_ann})).is_success
     assert await base.files() == {base.of_bob}
 
 
-async def test_a_move_or_rename_to_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
+async def test_a_move_or_rename_to_a_colleagues_file_name_is_refused(base: SharedKnowledgeBase) -> None:
     above = (await base.call(base.bob, "POST", "dirs/create", {"name": "above"})).json()["id"]
     form = {"name": "below", "parent_id": above}
     below = (await base.call(base.bob, "POST", "dirs/create", form)).json()["id"]
@@ -148,7 +148,7 @@ async def test_a_move_or_rename_to_a_colleagues_file_name_is_refused(base: Knowl
     assert moved.is_success
 
 
-async def test_an_administrator_of_the_tenant_removes_any_file(base: KnowledgeBase) -> None:
+async def test_an_administrator_of_the_tenant_removes_any_file(base: SharedKnowledgeBase) -> None:
     dora = await base.add_administrator(base.harness.tenant)
     assert (await base.call(dora, "POST", "file/remove", {"file_id": base.of_bob})).is_success
     assert await base.files() == {base.of_ann}
@@ -159,14 +159,14 @@ async def test_an_administrator_of_the_tenant_removes_any_file(base: KnowledgeBa
     assert (await base.bob.get(f"/api/v1/files/{base.of_bob}"))["meta"]["tenantry_removed_by"] == ""
 
 
-async def test_an_administrator_of_another_tenant_has_no_such_right(base: KnowledgeBase) -> None:
+async def test_an_administrator_of_another_tenant_has_no_such_right(base: SharedKnowledgeBase) -> None:
     eve = await base.add_administrator("tenant-of-eve")
     answer = await base.call(eve, "POST", "file/remove", {"file_id": base.of_bob})
     assert answer.status_code == 403
     assert await base.files() == {base.of_ann, base.of_bob}
 
 
-async def test_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
+async def test_a_colleagues_file_name_is_refused(base: SharedKnowledgeBase) -> None:
     answer = await base.ann.http.post(
         "/api/v1/files/",
         files={"file": ("bob.md", b"mine now")},
@@ -180,7 +180,7 @@ async def test_a_colleagues_file_name_is_refused(base: KnowledgeBase) -> None:
     assert await base.files() == {base.of_ann, base.of_bob}
 
 
-async def test_a_colleagues_file_cannot_be_added(base: KnowledgeBase) -> None:
+async def test_a_colleagues_file_cannot_be_added(base: SharedKnowledgeBase) -> None:
     for path, body in (
         ("file/add", {"file_id": base.of_bob}),
         ("files/batch/add", [{"file_id": base.of_bob}]),
@@ -188,7 +188,7 @@ async def test_a_colleagues_file_cannot_be_added(base: KnowledgeBase) -> None:
         assert (await base.call(base.ann, "POST", path, body)).status_code == 403
 
 
-async def test_chats_with_forged_times_cannot_be_imported(base: KnowledgeBase) -> None:
+async def test_chats_with_forged_times_cannot_be_imported(base: SharedKnowledgeBase) -> None:
     chat: dict[str, Any] = {"title": "Old", "history": {"messages": {}}, "updated_at": 1}
     imported = {"chats": [{"chat": chat, "created_at": 1, "updated_at": 1}]}
     answer = await base.ann.http.post("/api/v1/chats/import", json=imported)
@@ -199,7 +199,7 @@ async def test_chats_with_forged_times_cannot_be_imported(base: KnowledgeBase) -
     assert made.json()["updated_at"] > 1_700_000_000
 
 
-async def test_users_cannot_search_for_others(base: KnowledgeBase) -> None:
+async def test_users_cannot_search_for_others(base: SharedKnowledgeBase) -> None:
     ann, bob = base.ann, base.bob
     for path in (
         "users/search",

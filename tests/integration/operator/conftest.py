@@ -15,9 +15,9 @@ from tenant_operator.settings import OperatorSettings
 from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants, admin_client
-from tests.support.programs.observed import Observed
-from tests.support.tenants import tenant_manifest
+from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.observed import Observed
+from tests.support.tenants.manifests import tenant_manifest
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ async def driver(platform: Platform, tenants: Tenants) -> AsyncIterator[Driver]:
         yield opened
 
 
-class Harness:
+class OperatorHarness:
     """Tenants of one test, deleted at its end with all their data."""
 
     def __init__(self, tenants: Tenants, driver: Driver) -> None:
@@ -102,8 +102,8 @@ class Harness:
 
 
 @pytest.fixture
-async def harness(tenants: Tenants, driver: Driver) -> AsyncIterator[Harness]:
-    opened = Harness(tenants, driver)
+async def harness(tenants: Tenants, driver: Driver) -> AsyncIterator[OperatorHarness]:
+    opened = OperatorHarness(tenants, driver)
     yield opened
     await opened.delete_all()
 
@@ -124,7 +124,7 @@ class OpenedPart:
 
 
 async def open_part(
-    name: str, driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    name: str, driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> OpenedPart:
     """Create a Tenant that needs every part, and return one of them."""
     observed.add_person("boss@contract.example")

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 
-from .conftest import Driver, Harness, conditions
+from .conftest import Driver, OperatorHarness, conditions
 
 
 async def test_the_younger_is_stalled_until_the_older_changes(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     observed.add_person("ann@claim.example")
     harness.apply("elder", identity={"emails": ["*@claim.example"]})
@@ -32,7 +32,7 @@ async def test_the_younger_is_stalled_until_the_older_changes(
 
 
 async def test_a_ready_tenant_with_a_new_conflict_keeps_its_state(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("first", identity={"emails": ["*@first.example"]})
     await driver.reconcile("first")

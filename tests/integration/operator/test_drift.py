@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tenantry_local.parts.aws import BUCKET
 
-from tests.support.programs.observed import Observed
+from tests.support.backends.observed import Observed
 
-from .conftest import Driver, Harness
+from .conftest import Driver, OperatorHarness
 
 SPEC: dict[str, Any] = {"identity": {"emails": ["*@drift.example"], "admins": ["boss@drift.example"]}}
 COMPUTE = {"quota": {"compute": {"pods": "10"}}}
@@ -83,14 +83,14 @@ NAMESPACE_DRIFTS: dict[str, Callable[[Observed], object]] = {
 
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
 async def test_drift_is_repaired(
-    drift: Callable[[Observed], object], driver: Driver, harness: Harness, observed: Observed
+    drift: Callable[[Observed], object], driver: Driver, harness: OperatorHarness, observed: Observed
 ) -> None:
     await check(drift, SPEC, driver, harness, observed)
 
 
 @pytest.mark.parametrize("drift", NAMESPACE_DRIFTS.values(), ids=NAMESPACE_DRIFTS)
 async def test_drift_in_a_tenants_namespace_is_repaired(
-    drift: Callable[[Observed], object], driver: Driver, harness: Harness, observed: Observed
+    drift: Callable[[Observed], object], driver: Driver, harness: OperatorHarness, observed: Observed
 ) -> None:
     await check(drift, SPEC | COMPUTE, driver, harness, observed)
 
@@ -99,7 +99,7 @@ async def check(
     drift: Callable[[Observed], object],
     spec: dict[str, Any],
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     observed: Observed,
 ) -> None:
     """Create a Tenant, change its external state, and check that one reconcile restores it."""

@@ -4,12 +4,12 @@ import pytest
 from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
-from tests.support.programs.proxy import Proxy
-from tests.support.waiting import until
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
+from tests.support.faults.proxy import Proxy
+from tests.support.timing.waiting import until
 
-from .conftest import Driver, Harness, conditions, open_driver
+from .conftest import Driver, OperatorHarness, conditions, open_driver
 
 BACKENDS = {
     "qdrant": ("VectorsReady", "QdrantUnavailable", "qdrant_url", "http://127.0.0.1:{port}"),
@@ -20,7 +20,7 @@ PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "NamespaceReady"}
 
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_an_unavailable_backend_fails_only_its_part_until_it_recovers(
-    backend: str, platform: Platform, harness: Harness, tenants: Tenants, observed: Observed
+    backend: str, platform: Platform, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     type_, reason, setting, url = BACKENDS[backend]
     harness.apply("patient")
@@ -50,7 +50,7 @@ HUNG_SECONDS = 45.0
 
 @pytest.mark.parametrize("backend", HANGING)
 async def test_a_hanging_backend_blocks_no_worker_for_long(
-    backend: str, platform: Platform, harness: Harness, tenants: Tenants
+    backend: str, platform: Platform, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     """It blocks every worker for a moment; the Tenants in the queue are reconciled nevertheless."""
     type_, reason, setting, url = HANGING[backend]
@@ -85,7 +85,7 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
 
 
 async def test_a_tenant_is_ready_without_redis(
-    platform: Platform, harness: Harness, tenants: Tenants
+    platform: Platform, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     """Redis matters to a deletion: no part reads or writes it in a reconcile."""
     harness.apply("patient")
@@ -100,7 +100,7 @@ async def test_a_tenant_is_ready_without_redis(
 
 
 async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
-    platform: Platform, driver: Driver, harness: Harness, tenants: Tenants
+    platform: Platform, driver: Driver, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("patient")
     await driver.reconcile("patient")
@@ -116,7 +116,7 @@ async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
 
 
 async def test_a_collection_of_another_size_stalls_with_a_remedy(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     observed.make_collection("digital_twin_knowledge--tenant-small", 4)
     harness.apply("small", tier="dedicated")
@@ -132,7 +132,7 @@ async def test_a_collection_of_another_size_stalls_with_a_remedy(
 
 
 async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     observed.kubectl("create", "namespace", "tenant-squat")
     try:
@@ -148,7 +148,7 @@ async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
 
 
 async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(
-    platform: Platform, harness: Harness, driver: Driver, tenants: Tenants, observed: Observed
+    platform: Platform, harness: OperatorHarness, driver: Driver, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("held")
     await driver.reconcile("held")
@@ -168,7 +168,7 @@ async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(
 
 
 async def test_a_recreated_tenant_gets_no_finalizer_of_the_old_one(
-    driver: Driver, harness: Harness, tenants: Tenants
+    driver: Driver, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     old = harness.apply("phoenix")
     tenants.delete("phoenix")
@@ -182,7 +182,7 @@ async def test_a_recreated_tenant_gets_no_finalizer_of_the_old_one(
 
 
 async def test_a_recreated_tenant_gets_no_status_of_the_old_one(
-    driver: Driver, harness: Harness, tenants: Tenants
+    driver: Driver, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("phoenix")
     await driver.reconcile("phoenix")

@@ -9,13 +9,13 @@ import pytest
 from tenant_operator.clients.cluster import FINALIZER
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants import tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import tenant_manifest
+from tests.support.timing.waiting import until
 
-from .conftest import Harness, conditions
+from .conftest import OperatorHarness, conditions
 
 SPEC = {
     "deletionPolicy": "Delete",
@@ -52,7 +52,7 @@ async def running(platform: Platform) -> AsyncIterator[asyncio.subprocess.Proces
 
 @pytest.mark.usefixtures("running")
 async def test_a_removed_finalizer_is_added_again_before_the_deletion(
-    harness: Harness, tenants: Tenants, observed: Observed
+    harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("replaced", **SPEC)
     await until(lambda: is_ready(tenants, "replaced"), seconds=60)
@@ -67,7 +67,11 @@ async def test_a_removed_finalizer_is_added_again_before_the_deletion(
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])
 async def test_a_tenant_deleted_without_its_finalizer_leaves_nothing(
-    harness: Harness, tenants: Tenants, observed: Observed, running: asyncio.subprocess.Process, cascade: str
+    harness: OperatorHarness,
+    tenants: Tenants,
+    observed: Observed,
+    running: asyncio.subprocess.Process,
+    cascade: str,
 ) -> None:
     harness.apply("replaced", **SPEC)
     await until(lambda: is_ready(tenants, "replaced"), seconds=60)
@@ -84,7 +88,7 @@ async def test_a_tenant_deleted_without_its_finalizer_leaves_nothing(
 
 @pytest.mark.usefixtures("running")
 async def test_a_finalizer_removed_from_a_waiting_deletion_leaves_nothing(
-    platform: Platform, harness: Harness, tenants: Tenants, observed: Observed
+    platform: Platform, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("stuck", **SPEC)
     await until(lambda: is_ready(tenants, "stuck"), seconds=60)

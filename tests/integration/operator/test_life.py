@@ -4,10 +4,10 @@ import pytest
 from tenant_operator.parts.namespace.part import SCAN_COUNT
 from tenantry_local.parts.aws import BUCKET
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 
-from .conftest import Driver, Harness, conditions
+from .conftest import Driver, OperatorHarness, conditions
 
 FULL = {
     "identity": {"emails": ["*@life.example"], "admins": ["boss@life.example"]},
@@ -17,7 +17,7 @@ FULL = {
 
 
 async def test_a_new_tenant_gets_everything_that_it_declares(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     observed.add_person("ann@life.example")
     observed.add_person("boss@life.example")
@@ -83,7 +83,9 @@ async def test_a_new_tenant_gets_everything_that_it_declares(
     assert written["status"]["namespace"] == {"name": "tenant-life"}
 
 
-async def test_a_second_reconcile_writes_nothing(driver: Driver, harness: Harness, tenants: Tenants) -> None:
+async def test_a_second_reconcile_writes_nothing(
+    driver: Driver, harness: OperatorHarness, tenants: Tenants
+) -> None:
     harness.apply("twice", **{**FULL, "identity": {"emails": ["*@twice.example"]}})
     await driver.reconcile("twice")
     before = tenants.get("twice")
@@ -95,7 +97,7 @@ async def test_a_second_reconcile_writes_nothing(driver: Driver, harness: Harnes
 
 
 async def test_a_changed_spec_is_applied(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     observed.add_person("ann@change.example")
     observed.add_person("bob@other.example")
@@ -122,7 +124,7 @@ async def test_a_changed_spec_is_applied(
 
 
 async def test_a_suspended_tenant_stays_ready_with_a_reason(
-    driver: Driver, harness: Harness, tenants: Tenants
+    driver: Driver, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("paused", suspended=True)
     await driver.reconcile("paused")
@@ -130,7 +132,7 @@ async def test_a_suspended_tenant_stays_ready_with_a_reason(
 
 
 async def test_a_dedicated_tenants_collection_is_removed_with_it(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("own", tier="dedicated")
     await driver.reconcile("own")
@@ -168,7 +170,7 @@ def use(observed: Observed, tenant_id: str, uid: str) -> None:
 
 
 async def test_delete_leaves_nothing_and_changes_no_other_tenant(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     uids = {
         "gone": harness.apply("gone", **{**FULL, "identity": {"emails": ["*@gone.example"]}})["metadata"][
@@ -206,7 +208,7 @@ def versions(observed: Observed, prefix: str) -> list[tuple[str, bytes | None]]:
 
 
 async def test_a_recreated_tenant_finds_no_retained_document_and_none_is_lost(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     spec = {**FULL, "identity": {"emails": ["*@stay.example"]}, "deletionPolicy": "Retain"}
     uid = harness.apply("stay", **spec)["metadata"]["uid"]
@@ -234,7 +236,7 @@ async def test_a_recreated_tenant_finds_no_retained_document_and_none_is_lost(
 
 
 async def test_delete_keeps_retained_documents_of_an_earlier_tenant(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     uid = harness.apply("heir", deletionPolicy="Retain")["metadata"]["uid"]
     await driver.reconcile("heir")
@@ -258,7 +260,9 @@ async def test_delete_keeps_retained_documents_of_an_earlier_tenant(
     assert versions(observed, "retained/tenant-heir/") == [(aside, b"kept")]
 
 
-async def test_a_lost_marker_moves_no_document(driver: Driver, harness: Harness, observed: Observed) -> None:
+async def test_a_lost_marker_moves_no_document(
+    driver: Driver, harness: OperatorHarness, observed: Observed
+) -> None:
     harness.apply("markless")
     await driver.reconcile("markless")
     key = "tenant-markless/finance/documents/d1/report.txt"
@@ -270,7 +274,7 @@ async def test_a_lost_marker_moves_no_document(driver: Driver, harness: Harness,
 
 
 async def test_retain_keeps_counters_and_deletes_answers(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     uid = harness.apply("calm", deletionPolicy="Retain")["metadata"]["uid"]
     await driver.reconcile("calm")
@@ -294,7 +298,7 @@ def plant_points(observed: Observed, tenant_id: str, collection: str) -> None:
 @pytest.mark.parametrize("tier", ["pooled", "dedicated"])
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_no_point_outlives_its_tenant_in_any_collection(
-    policy: str, tier: str, driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    policy: str, tier: str, driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     """Earlier Tenants of the name may have had another tier."""
     own = "digital_twin_knowledge--tenant-both"
@@ -314,7 +318,7 @@ async def test_no_point_outlives_its_tenant_in_any_collection(
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_tenant_that_was_never_reconciled_is_deleted_immediately(
-    policy: str, harness: Harness, tenants: Tenants
+    policy: str, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("fleeting", deletionPolicy=policy)
     tenants.delete("fleeting")

@@ -6,18 +6,18 @@ import httpx
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.programs.operator_program import run_operator
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
-from .conftest import Driver, Harness, conditions
+from .conftest import Driver, OperatorHarness, conditions
 
 SPEC = {"identity": {"emails": ["*@mortal.example"], "admins": ["boss@mortal.example"]}}
 
 
 async def test_the_program_creates_changes_and_deletes_a_tenant(
-    platform: Platform, harness: Harness, tenants: Tenants, observed: Observed
+    platform: Platform, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     port, metrics = platform.context.ports["operator"], platform.context.ports["operator-metrics"]
     ports = {"OPERATOR_PROBES_PORT": str(port), "OPERATOR_METRICS_PORT": str(metrics)}
@@ -44,7 +44,7 @@ async def test_the_program_creates_changes_and_deletes_a_tenant(
 
 
 async def test_a_younger_tenant_recovers_when_the_older_one_is_deleted(
-    platform: Platform, harness: Harness, tenants: Tenants
+    platform: Platform, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     async with run_operator(platform, "tenant_operator"):
         harness.apply("elder", identity={"emails": ["*@heir.example"]})
@@ -63,7 +63,7 @@ SAMPLES = (1, 8, 13)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", SAMPLES)
 async def test_after_a_kill_during_a_creation_the_next_run_completes_it(
-    number: int, when: str, platform: Platform, driver: Driver, harness: Harness, observed: Observed
+    number: int, when: str, platform: Platform, driver: Driver, harness: OperatorHarness, observed: Observed
 ) -> None:
     observed.add_person("boss@mortal.example")
     harness.apply("mortal", **SPEC)
@@ -77,7 +77,7 @@ async def test_after_a_kill_during_a_creation_the_next_run_completes_it(
 
 
 async def test_after_a_kill_during_a_removal_the_next_run_completes_it(
-    platform: Platform, driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    platform: Platform, driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("mortal", **SPEC)
     await driver.reconcile("mortal")
@@ -90,7 +90,7 @@ async def test_after_a_kill_during_a_removal_the_next_run_completes_it(
 async def die_at(platform: Platform, number: int, when: str, **settings: str) -> None:
     """Run the operator until it kills itself."""
     async with run_operator(
-        platform, "tests.support.programs.killed_operator", str(number), when, **settings
+        platform, "tests.support.faults.killed_operator", str(number), when, **settings
     ) as process:
         async with asyncio.timeout(60):
             assert await process.wait() == -9, f"it exited before call {number}"

@@ -5,13 +5,13 @@ import signal
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants import tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import tenant_manifest
+from tests.support.timing.waiting import until
 
-from .conftest import Harness, conditions
+from .conftest import OperatorHarness, conditions
 
 NAME = "reborn"
 
@@ -28,7 +28,7 @@ def is_ready(tenants: Tenants, uid: str) -> bool:
 
 @pytest.mark.parametrize("changes", [0, 5])
 async def test_a_recreated_tenant_is_ready_with_pending_events_of_its_predecessor(
-    platform: Platform, harness: Harness, tenants: Tenants, observed: Observed, changes: int
+    platform: Platform, harness: OperatorHarness, tenants: Tenants, observed: Observed, changes: int
 ) -> None:
     async with run_operator(platform, "tenant_operator") as running:
         first = harness.apply(NAME)

@@ -9,8 +9,8 @@ from tenancy.jwks import RemoteKeys
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
-from tests.support.forgery import header_of
-from tests.support.programs.people import open_people
+from tests.support.backends.keycloak_users import open_people
+from tests.support.security.forgery import header_of
 
 PERSON = "rotated@keys.example"
 

@@ -15,9 +15,9 @@ from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
 from tenantry_local.standins.qdrant.app import make_app
 from tenantry_local.standins.qdrant.engine import Engine
 
-from tests.support.certificates import Certificates, certificates
 from tests.support.programs.gateway import serving
-from tests.support.tenants import make_tenant
+from tests.support.security.certificates import Certificates, certificates
+from tests.support.tenants.manifests import make_tenant
 
 ADDRESS = "127.0.0.1"
 KEY = "a key that may do everything"

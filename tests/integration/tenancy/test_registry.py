@@ -14,10 +14,10 @@ from tenancy.registry import TenantRegistry
 from tenantry_local.parts.kubernetes import kubeconfig
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.proxy import Proxy
-from tests.support.tenants import applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.backends.api_server import Tenants
+from tests.support.faults.proxy import Proxy
+from tests.support.tenants.manifests import applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 CHANGE = {"spec": {"displayName": "Another name"}}
 

@@ -17,7 +17,7 @@ from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
 from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT_ROLE = f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant"
 OWN, OTHER = "policy-own", "policy-other"

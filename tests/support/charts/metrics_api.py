@@ -21,7 +21,7 @@ from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
-from tests.support.programs.apiserver import admin_client, apply, listed
+from tests.support.backends.api_server import admin_client, apply, listed
 
 __all__ = ["CpuLoad", "serving_metrics"]
 
@@ -68,7 +68,7 @@ def serving_metrics(platform: Platform) -> Iterator[CpuLoad]:
 def _server(platform: Platform, load: CpuLoad, api: client.CoreV1Api) -> Iterator[int]:
     """Listen on 127.0.0.1 with the API server's certificate, which no client verifies."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class MetricsRequestHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answer = _answer(self.path, load, api)
             body = json.dumps(answer or {"kind": "Status", "apiVersion": "v1", "code": 404}).encode()
@@ -86,7 +86,7 @@ def _server(platform: Platform, load: CpuLoad, api: client.CoreV1Api) -> Iterato
     certificate = platform.context.state / "kube" / "certs" / "apiserver.crt"
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), MetricsRequestHandler) as server:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -13,7 +13,7 @@ from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 from typing_extensions import override
 
-from tests.support.programs.apiserver import admin_client
+from tests.support.backends.api_server import admin_client
 
 __all__ = ["SYNC_SECONDS", "running_pods", "running_workloads"]
 

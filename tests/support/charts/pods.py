@@ -27,10 +27,10 @@ from tenantry_local.platform import Platform
 from tenantry_local.redis_users import GATEWAY, OPERATOR
 from tenantry_local.tickets import ensure_key_set, ensure_private_key
 
+from tests.support.backends.api_server import apply
 from tests.support.charts.rendering import RELEASE, Release, render
-from tests.support.programs.apiserver import apply
 from tests.support.programs.ports import free_port
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 __all__ = ["ChartPods"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import apply, listed
+from tests.support.backends.api_server import apply, listed
 
 __all__ = ["third_party_resources"]
 

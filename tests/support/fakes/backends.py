@@ -39,7 +39,7 @@ class FakeBedrock:
         self.before_embedding: Callable[[str], Awaitable[None]] | None = None
         self.busy: set[str] = set()
         self.retired: dict[str, Exception] = {}
-        self.asked: list[Prompt] = []
+        self.prompts: list[Prompt] = []
         self.embedded: list[str] = []
 
     async def embed(
@@ -71,7 +71,7 @@ class FakeBedrock:
         yield ModelReply(self.says, prompt.model, input_tokens=7, output_tokens=3)
 
     def _note(self, prompt: Prompt) -> None:
-        self.asked.append(prompt)
+        self.prompts.append(prompt)
         if prompt.model in self.retired:
             raise self.retired[prompt.model]
         if prompt.model in self.busy:
@@ -89,7 +89,7 @@ class FakeVectors:
         self.documents: dict[tuple[str, str], tuple[Document, list[Chunk], list[Sequence[float]]]] = {}
         self.unpublished: dict[tuple[str, str], dict[int, Sequence[float]]] = {}
         self.fails: Exception | None = None
-        self.asked: list[dict[str, Any]] = []
+        self.searches: list[dict[str, Any]] = []
         self.deleted_stale: list[str] = []
 
     async def upsert_unpublished(
@@ -140,7 +140,7 @@ class FakeVectors:
         limit: int,
         threshold: float,
     ) -> list[Passage]:
-        self.asked.append(
+        self.searches.append(
             {
                 "tenant": tenant.key,
                 "sparse": sparse,

@@ -13,7 +13,7 @@ from tenancy.model import Tenant
 __all__ = ["FakeJournal"]
 
 
-class FakeLease:
+class FakeWriteLease:
     """Stores intents and failures in its journal."""
 
     def __init__(self, journal: "FakeJournal", key: tuple[str, str]) -> None:
@@ -45,7 +45,7 @@ class FakeJournal:
         self.intents: dict[tuple[str, str], Intent] = {}
         self.failures: dict[tuple[str, str], IngestFailure] = {}
         self.is_unavailable = False
-        self.asked: list[str] = []
+        self.listed_tenants: list[str] = []
         self._locks = KeyedLocks()
         self._held: set[tuple[str, str]] = set()
 
@@ -61,7 +61,7 @@ class FakeJournal:
         async with self._locks["/".join(key)]:
             self._held.add(key)
             try:
-                yield FakeLease(self, key).as_lease()
+                yield FakeWriteLease(self, key).as_lease()
             finally:
                 self._held.discard(key)
 
@@ -73,7 +73,7 @@ class FakeJournal:
         }
 
     async def list_due(self, tenants: Sequence[Tenant]) -> list[DueRepairs]:
-        self.asked += [tenant.id for tenant in tenants]
+        self.listed_tenants += [tenant.id for tenant in tenants]
         found = []
         for tenant in tenants:
             ids = [document_id for tenant_id, document_id in self.intents if tenant_id == tenant.id]

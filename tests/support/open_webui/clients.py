@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from tests.support.open_webui.services import uid_of
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 __all__ = ["Chat", "Person", "WebUI", "open_webui_administrator"]
 

@@ -13,7 +13,7 @@ from webui_install.functions.tenantry import Pipe
 __all__ = [
     "ANSWER",
     "MODEL",
-    "FakeBackends",
+    "FakePipeBackends",
     "PipeOutput",
     "Stream",
     "ask",
@@ -102,7 +102,7 @@ def make_problem(
 
 
 @dataclass
-class FakeBackends(httpx.AsyncBaseTransport):
+class FakePipeBackends(httpx.AsyncBaseTransport):
     """Transport that replaces all services behind the pipe: a reply per path, and the recorded requests."""
 
     replies: dict[str, Reply] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class PipeOutput:
         return done[-1:] == [True] and not any(done[:-1])
 
 
-def make_pipe(backends: FakeBackends, **valves: Any) -> Pipe:
+def make_pipe(backends: FakePipeBackends, **valves: Any) -> Pipe:
     """Return a pipe with fake backends."""
     pipe = Pipe(transport=backends)
     pipe.valves = Pipe.Valves(

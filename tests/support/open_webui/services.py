@@ -62,7 +62,7 @@ class Services:
     files: list[dict[str, Any]] = field(default_factory=list)
     pause: float = 0.0
     """Seconds between two events of a stream."""
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
     """Each question: its route, the person's e-mail address and its body."""
     hints: list[str] = field(default_factory=list)
     """Secrets of all hints."""
@@ -125,7 +125,7 @@ class Services:
 
     async def _note(self, way: str, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = await request.json()
-        self.asked.append({"way": way, "email": _address(request), "body": body})
+        self.requests.append({"way": way, "email": _address(request), "body": body})
         return body
 
     async def _words(self) -> AsyncIterator[bytes]:

@@ -23,7 +23,7 @@ from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
-from tests.support.certificates import Certificates
+from tests.support.security.certificates import Certificates
 
 __all__ = ["RunningGateway", "environment", "foreign_hits", "gateway_settings", "running_gateway", "serving"]
 

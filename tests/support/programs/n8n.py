@@ -15,7 +15,7 @@ from tenantry_local.parts.n8n import OWNER, N8n, N8nWebhook, N8nWorker, _N8nProc
 from tenantry_local.parts.postgres import find_postgres_programs
 from tenantry_local.platform import Platform
 
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 __all__ = ["NEEDED", "RunningN8n", "running_n8n", "with_variables"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e import local_node
 from tests.e2e.local_node import LocalNode
-from tests.support.programs.running import unrelated_program
+from tests.support.programs.other_programs import unrelated_program
 
 SCRIPTS = {
     "env.sh": "D=$PWD/node B=$PWD/bin K=$PWD/bin; export KUBECONFIG=$D/admin.kubeconfig PATH=$PWD/bin:$PATH",

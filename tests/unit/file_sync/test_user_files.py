@@ -16,15 +16,15 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.model import Tenant
 
-from tests.support.clock import simulate
-from tests.support.comparison import CONFIG
-from tests.support.open_webui.files import (
+from tests.support.file_sync.files import (
     chat_link,
     knowledge_link,
     make_document,
     make_file,
     tenant_with_workspace,
 )
+from tests.support.file_sync.plans import CONFIG
+from tests.support.timing.clock import simulate
 
 if TYPE_CHECKING:
     from file_sync.adapters.document_owners import DocumentOwnerResolver
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
 
 
-class FakeBackends:
+class UserFilesHarness:
     """Fake registry, database, gateway and document owners, which record their calls."""
 
     def __init__(self, *tenants: Tenant) -> None:
@@ -101,11 +101,11 @@ class FakeBackends:
 
 
 @pytest.fixture
-def backends() -> FakeBackends:
-    return FakeBackends()
+def backends() -> UserFilesHarness:
+    return UserFilesHarness()
 
 
-def test_files_are_listed_with_their_status_newest_first(backends: FakeBackends) -> None:
+def test_files_are_listed_with_their_status_newest_first(backends: UserFilesHarness) -> None:
     backends.files = [
         make_file("old", created_at=1, filename="old.pdf"),
         make_file("new", created_at=2, filename="new.pdf"),
@@ -118,7 +118,7 @@ def test_files_are_listed_with_their_status_newest_first(backends: FakeBackends)
     assert set(backends.requested) == {("token-tenanta", "owui-old"), ("token-tenanta", "owui-new")}
 
 
-def test_only_the_persons_newest_files_are_selected(backends: FakeBackends) -> None:
+def test_only_the_persons_newest_files_are_selected(backends: UserFilesHarness) -> None:
     backends.files = [make_file("bens", subject="ben")]
     assert backends.statuses() == {}
     assert backends.selections == [("anna", None, user_files.MAX_FILES)]
@@ -126,7 +126,7 @@ def test_only_the_persons_newest_files_are_selected(backends: FakeBackends) -> N
 
 @pytest.mark.parametrize("link", [knowledge_link(tenant_id="tenantb"), chat_link(tenant_id="tenantb")])
 def test_a_file_of_another_tenant_is_left_out_and_its_document_is_not_requested(
-    backends: FakeBackends, link: Any
+    backends: UserFilesHarness, link: Any
 ) -> None:
     backends.files = [make_file("f1", link)]
     backends.documents["tenanta"] = [make_document("f1")]
@@ -134,18 +134,18 @@ def test_a_file_of_another_tenant_is_left_out_and_its_document_is_not_requested(
     assert backends.requested == []
 
 
-def test_a_file_that_was_given_to_another_tenant_first_is_left_out(backends: FakeBackends) -> None:
+def test_a_file_that_was_given_to_another_tenant_first_is_left_out(backends: UserFilesHarness) -> None:
     backends.files = [make_file("f1", knowledge_link(since=1), knowledge_link(tenant_id="tenantb", since=2))]
     assert backends.statuses("tenantb") == {}
 
 
-def test_a_file_without_a_persona_is_not_synced(backends: FakeBackends) -> None:
+def test_a_file_without_a_persona_is_not_synced(backends: UserFilesHarness) -> None:
     backends.files = [replace(make_file("f1"), links=())]
     assert backends.statuses() == {"f1": (FileState.NOT_SYNCED, NOT_SYNCED)}
     assert backends.requested == []
 
 
-def test_a_removed_file_with_a_document_is_kept(backends: FakeBackends) -> None:
+def test_a_removed_file_with_a_document_is_kept(backends: UserFilesHarness) -> None:
     backends.files = [replace(make_file("f1"), links=(), knowledge="kb-tenanta-finance")]
     assert backends.statuses()["f1"][0] is FileState.NOT_SYNCED
     backends.documents["tenanta"] = [make_document("f1")]
@@ -153,7 +153,7 @@ def test_a_removed_file_with_a_document_is_kept(backends: FakeBackends) -> None:
 
 
 def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> None:
-    backends = FakeBackends(tenant_with_workspace("tenanta", quota={"documents": 1}))
+    backends = UserFilesHarness(tenant_with_workspace("tenanta", quota={"documents": 1}))
     backends.files = [make_file("f1")]
     backends.documents["tenanta"] = [make_document("bens", filename="bens.pdf")]
     state, reason = backends.statuses()["f1"]
@@ -167,26 +167,28 @@ def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> 
     [make_document("bens"), Document("by-name", "finance", "plan.pdf", 10, "ready")],
     ids=["from Open WebUI", "uploaded at the gateway"],
 )
-def test_a_waiting_file_with_a_colleagues_name_is_refused(backends: FakeBackends, document: Document) -> None:
+def test_a_waiting_file_with_a_colleagues_name_is_refused(
+    backends: UserFilesHarness, document: Document
+) -> None:
     backends.files = [make_file("f1"), make_file("bens", owner="owui-ben", subject="ben")]
     backends.documents["tenanta"] = [document]
     assert backends.statuses() == {"f1": (FileState.REFUSED, NAME_OF_COLLEAGUE)}
 
 
-def test_without_a_waiting_file_the_tenants_documents_are_not_listed(backends: FakeBackends) -> None:
+def test_without_a_waiting_file_the_tenants_documents_are_not_listed(backends: UserFilesHarness) -> None:
     backends.files = [make_file("f1")]
     backends.documents["tenanta"] = [make_document("f1")]
     backends.statuses()
     assert backends.listed == []
 
 
-def test_a_file_waits_while_the_tenants_documents_cannot_be_listed(backends: FakeBackends) -> None:
+def test_a_file_waits_while_the_tenants_documents_cannot_be_listed(backends: UserFilesHarness) -> None:
     backends.files, backends.is_down = [make_file("f1")], True
     assert backends.statuses() == {"f1": (FileState.WAITING, None)}
 
 
 def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
-    backends = FakeBackends(
+    backends = UserFilesHarness(
         tenant_with_workspace("tenanta", quota={"documents": 1}),
         tenant_with_workspace("tenantb", quota={"documents": 1}),
     )
@@ -204,7 +206,9 @@ def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
     assert backends.listed == ["tenanta", "tenantb"]
 
 
-def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(backends: FakeBackends) -> None:
+def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(
+    backends: UserFilesHarness,
+) -> None:
     backends.files = [make_file("f1")]
 
     async def scenario() -> list[int]:
@@ -221,7 +225,7 @@ def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(backe
 def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_files, "MAX_CACHED_TENANTS", 2)
     names = ["tenanta", "tenantb", "tenantc"]
-    backends = FakeBackends(*map(tenant_with_workspace, names))
+    backends = UserFilesHarness(*map(tenant_with_workspace, names))
     backends.files = [make_file(name, knowledge_link(tenant_id=name)) for name in names]
 
     async def scenario() -> None:
@@ -233,7 +237,7 @@ def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyP
     assert backends.listed == [*names, "tenanta"]
 
 
-def test_requests_to_the_gateway_are_concurrent_and_bounded(backends: FakeBackends) -> None:
+def test_requests_to_the_gateway_are_concurrent_and_bounded(backends: UserFilesHarness) -> None:
     backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(20)]
     backends.statuses()
     assert backends.most_in_progress == user_files.CONCURRENCY

@@ -47,7 +47,7 @@ def converse_stubber(bedrock: Bedrock) -> Iterator[Stubber]:
     def add_stream(parsed: dict[str, Any], **_: Any) -> None:
         # A hook, because the stubber does not support event streams.
         if "Error" not in parsed:
-            parsed["stream"] = Stream([{"messageStart": {"role": "assistant"}}, *words, cost])
+            parsed["stream"] = FakeEventStream([{"messageStart": {"role": "assistant"}}, *words, cost])
 
     bedrock._converse_client.meta.events.register("after-call.bedrock-runtime.ConverseStream", add_stream)
     with Stubber(bedrock._converse_client) as stubber:
@@ -60,7 +60,7 @@ def embedding_response() -> dict[str, Any]:
     return {"body": StreamingBody(io.BytesIO(content), len(content)), "contentType": "application/json"}
 
 
-class Stream(list[Any]):
+class FakeEventStream(list[Any]):
     """Fake of botocore's event stream."""
 
     def close(self) -> None:

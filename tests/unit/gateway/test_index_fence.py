@@ -8,7 +8,7 @@ from gateway.index_fence import IndexWriteFence
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 
 from tests.support.fakes.limits import FakeRedis, unavailable_redis
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
 

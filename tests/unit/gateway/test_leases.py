@@ -8,12 +8,12 @@ from gateway.leases import LeaseLost, hold_lease
 from servicekit.errors import RemoteUnavailable
 from tenancy.errors import TenantSuspended
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 SECONDS = 30.0
 
 
-class FakeLease:
+class FakeRenewableLease:
     """Lease of 30 s whose renewals fail in ``silent`` spans; another holder has it from ``taken_at`` on."""
 
     def __init__(self, *silent: tuple[float, float], taken_at: float = float("inf")) -> None:
@@ -33,7 +33,7 @@ class FakeLease:
         return True
 
 
-def run_work(lease: FakeLease, seconds: float) -> float:
+def run_work(lease: FakeRenewableLease, seconds: float) -> float:
     """Return the end of work of that duration; it must never continue after the lease."""
 
     async def scenario() -> float:
@@ -49,23 +49,23 @@ def run_work(lease: FakeLease, seconds: float) -> float:
 
 
 def test_work_may_take_much_longer_than_a_lease() -> None:
-    assert run_work(FakeLease(), 3600.0) == 3600.0
+    assert run_work(FakeRenewableLease(), 3600.0) == 3600.0
 
 
 def test_a_short_outage_of_renewals_does_not_end_the_work() -> None:
-    assert run_work(FakeLease((8.0, 20.0), (60.0, 70.0)), 600.0) == 600.0
+    assert run_work(FakeRenewableLease((8.0, 20.0), (60.0, 70.0)), 600.0) == 600.0
 
 
 @pytest.mark.parametrize("start", [0.0, 7.0, 100.0])
 def test_work_ends_before_a_lease_that_cannot_be_renewed(start: float) -> None:
     with pytest.raises(LeaseLost):
-        run_work(FakeLease((start, 10_000.0)), 3600.0)
+        run_work(FakeRenewableLease((start, 10_000.0)), 3600.0)
 
 
 def test_work_ends_when_another_holder_has_the_lease() -> None:
     async def scenario() -> float:
         with pytest.raises(LeaseLost):
-            async with hold_lease(FakeLease(taken_at=11.0).renew, seconds=SECONDS):
+            async with hold_lease(FakeRenewableLease(taken_at=11.0).renew, seconds=SECONDS):
                 await asyncio.sleep(3600)
         return asyncio.get_running_loop().time()
 
@@ -74,7 +74,7 @@ def test_work_ends_when_another_holder_has_the_lease() -> None:
 
 def test_a_timeout_of_the_work_is_not_a_lost_lease() -> None:
     async def scenario() -> None:
-        async with hold_lease(FakeLease().renew, seconds=SECONDS), asyncio.timeout(1):
+        async with hold_lease(FakeRenewableLease().renew, seconds=SECONDS), asyncio.timeout(1):
             await asyncio.sleep(2)
 
     with pytest.raises(TimeoutError):

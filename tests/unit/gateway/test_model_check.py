@@ -12,7 +12,7 @@ from servicekit.errors import RemoteUnavailable
 from structlog.testing import LogCapture
 
 from tests.support.fakes.backends import FakeBedrock
-from tests.support.logs import configure_plain_logs
+from tests.support.pytest_setup.logs import configure_plain_logs
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def served(model: str) -> float | None:
 
 async def test_one_token_is_requested_from_each_model(bedrock: FakeBedrock, logs: LogCapture) -> None:
     await ModelCheck(bedrock.as_adapter(), ["first", "second"]).run()
-    assert [(prompt.model, prompt.max_tokens) for prompt in bedrock.asked] == [("first", 1), ("second", 1)]
+    assert [(prompt.model, prompt.max_tokens) for prompt in bedrock.prompts] == [("first", 1), ("second", 1)]
     assert [served(model) for model in ("first", "second", bedrock.embedding_model)] == [1, 1, 1]
     assert not logs.entries
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("a")
 

@@ -12,16 +12,14 @@ from n8n_install.plan import ChangeAction
 from n8n_install.workflows import load_workflows
 from typing_extensions import override
 
+from tests.support.faults.crashes import ProcessKilled
+
 WORKFLOWS = load_workflows("http://gateway.example")
 ACTIONS = [ChangeAction.CREATE, ChangeAction.PUBLISH] * 3
 
 
-class Killed(Exception):
-    """The job is killed at this point."""
-
-
 class FakeN8n(N8n):
-    """In-memory n8n that raises ``Killed`` after ``writes_left`` writes."""
+    """In-memory n8n that raises ``ProcessKilled`` after ``writes_left`` writes."""
 
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, Any]] = {}
@@ -64,7 +62,7 @@ class FakeN8n(N8n):
 
     def _count_write(self) -> None:
         if not self.writes_left:
-            raise Killed
+            raise ProcessKilled
         self.writes_left -= 1
 
 
@@ -85,7 +83,7 @@ async def test_first_run_creates_and_publishes_all_and_second_run_changes_nothin
 @pytest.mark.parametrize("writes", range(6))
 async def test_next_run_completes_an_interrupted_run(n8n: FakeN8n, writes: int) -> None:
     n8n.writes_left = writes
-    with pytest.raises(Killed):
+    with pytest.raises(ProcessKilled):
         await install_actions(n8n)
     n8n.writes_left = 1_000
     assert len(await install_actions(n8n)) == 6 - writes

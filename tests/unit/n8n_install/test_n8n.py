@@ -8,7 +8,7 @@ from n8n_install.n8n import N8n
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 
 
-class Server:
+class FakeN8nServer:
     """Fake of n8n's login and REST API."""
 
     def __init__(self) -> None:
@@ -27,24 +27,24 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Server:
-    return Server()
+def server() -> FakeN8nServer:
+    return FakeN8nServer()
 
 
 @pytest.fixture
-async def n8n(server: Server) -> AsyncIterator[N8n]:
+async def n8n(server: FakeN8nServer) -> AsyncIterator[N8n]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as http:
         yield N8n("http://n8n/", "owner@tenantry.example", "password", http)
 
 
-async def test_session_cookie_is_reused_without_https(n8n: N8n, server: Server) -> None:
+async def test_session_cookie_is_reused_without_https(n8n: N8n, server: FakeN8nServer) -> None:
     await n8n.get_workflow("w")
     assert await n8n.get_workflow("w") == {"id": "w"}
     assert server.logins == 1
     assert [request.headers["cookie"] for request in server.requests] == ["n8n-auth=session-1"] * 2
 
 
-async def test_expired_session_is_renewed_and_the_call_retried(n8n: N8n, server: Server) -> None:
+async def test_expired_session_is_renewed_and_the_call_retried(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [httpx.Response(401, json={"message": "Unauthorized"})]
     assert await n8n.get_workflow("w") == {"id": "w"}
     assert [request.headers["cookie"] for request in server.requests] == [
@@ -53,19 +53,19 @@ async def test_expired_session_is_renewed_and_the_call_retried(n8n: N8n, server:
     ]
 
 
-async def test_wrong_password_is_not_retried(n8n: N8n, server: Server) -> None:
+async def test_wrong_password_is_not_retried(n8n: N8n, server: FakeN8nServer) -> None:
     server.login_status = 401
     with pytest.raises(RemoteRefused, match="e-mail address or password is wrong"):
         await n8n.get_workflow("w")
     assert server.logins == 1
 
 
-async def test_missing_workflow_is_none(n8n: N8n, server: Server) -> None:
+async def test_missing_workflow_is_none(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [httpx.Response(404, json={"message": "Could not load the workflow"})]
     assert await n8n.get_workflow("w") is None
 
 
-async def test_workflow_created_by_an_earlier_attempt_is_accepted(n8n: N8n, server: Server) -> None:
+async def test_workflow_created_by_an_earlier_attempt_is_accepted(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [
         httpx.Response(502),
         httpx.Response(400, json={"message": "Workflow with id w exists already."}),
@@ -74,7 +74,7 @@ async def test_workflow_created_by_an_earlier_attempt_is_accepted(n8n: N8n, serv
     assert len(server.requests) == 2
 
 
-async def test_other_refusals_quote_n8ns_message(n8n: N8n, server: Server) -> None:
+async def test_other_refusals_quote_n8ns_message(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [httpx.Response(400, json={"message": "Workflow name is required"})]
     with pytest.raises(RemoteRefused, match="400: Workflow name is required"):
         await n8n.create_workflow("w", {})
@@ -82,19 +82,19 @@ async def test_other_refusals_quote_n8ns_message(n8n: N8n, server: Server) -> No
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_transient_statuses_are_retried(n8n: N8n, server: Server, status: int) -> None:
+async def test_transient_statuses_are_retried(n8n: N8n, server: FakeN8nServer, status: int) -> None:
     server.answers = [httpx.Response(status, text="<html>")]
     await n8n.publish_workflow("w", "v")
     assert len(server.requests) == 2
 
 
-async def test_persistent_503_raises_remote_unavailable(n8n: N8n, server: Server) -> None:
+async def test_persistent_503_raises_remote_unavailable(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [httpx.Response(503) for _ in range(5)]
     with pytest.raises(RemoteUnavailable):
         await n8n.get_workflow("w")
 
 
-async def test_readiness_check_does_not_log_in(n8n: N8n, server: Server) -> None:
+async def test_readiness_check_does_not_log_in(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [httpx.Response(503), httpx.Response(200)]
     assert [await n8n.is_ready(), await n8n.is_ready()] == [False, True]
     assert not server.logins

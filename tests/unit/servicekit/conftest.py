@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.clock import ManualClock
+from tests.support.timing.clock import ManualClock
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 from servicekit.breaker import MAX_FAILURES, OPEN_DELAY_SECONDS, SLOW_FAILURE_SECONDS, Breaker
 
-from tests.support.clock import ManualClock
+from tests.support.timing.clock import ManualClock
 
 _numbers = itertools.count()
 

@@ -5,7 +5,7 @@ import contextlib
 
 from servicekit.fair_semaphore import FairSemaphore
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 A_SECOND = 1.0
 

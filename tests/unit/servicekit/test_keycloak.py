@@ -10,37 +10,19 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from servicekit.keycloak import PAGE, KeycloakAdmin, classify
 from servicekit.remote import Fault
 
+from tests.support.fakes.keycloak_server import FakeKeycloakServer
+
 REALM = "http://keycloak/realms/tenantry"
 ADMIN = "http://keycloak/admin/realms/tenantry"
 
 
-class Server:
-    """Fake Keycloak with 250 users and at most ten responses."""
-
-    def __init__(self) -> None:
-        self.logins: list[httpx.Request] = []
-        self.requests: list[httpx.Request] = []
-        self.statuses: list[int] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "POST" and str(request.url) == f"{REALM}/protocol/openid-connect/token":
-            self.logins.append(request)
-            return httpx.Response(200, json={"access_token": "t1", "expires_in": 60})
-        self.requests.append(request)
-        assert len(self.requests) <= 10
-        if self.statuses:
-            return httpx.Response(self.statuses.pop(0), json={"id": "1"})
-        first, most = int(request.url.params["first"]), int(request.url.params["max"])
-        return httpx.Response(200, json=[{"id": str(n)} for n in range(250)][first : first + most])
+@pytest.fixture
+def server() -> FakeKeycloakServer:
+    return FakeKeycloakServer([{"id": str(number)} for number in range(250)])
 
 
 @pytest.fixture
-def server() -> Server:
-    return Server()
-
-
-@pytest.fixture
-async def keycloak(server: Server) -> AsyncIterator[KeycloakAdmin]:
+async def keycloak(server: FakeKeycloakServer) -> AsyncIterator[KeycloakAdmin]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as http:
         yield KeycloakAdmin("http://keycloak/", "tenantry", "file-sync", "secret", http)
 
@@ -51,8 +33,10 @@ def no_pauses() -> Iterator[None]:
         yield
 
 
-async def test_the_client_logs_in_and_calls_its_realm(keycloak: KeycloakAdmin, server: Server) -> None:
-    server.statuses = [200]
+async def test_the_client_logs_in_and_calls_its_realm(
+    keycloak: KeycloakAdmin, server: FakeKeycloakServer
+) -> None:
+    server.responses = [httpx.Response(200, json={"id": "1"})]
     assert await keycloak.get("group", "/groups/1") == {"id": "1"}
     assert keycloak.realm == "tenantry"
     (login,), (request,) = server.logins, server.requests
@@ -61,11 +45,12 @@ async def test_the_client_logs_in_and_calls_its_realm(keycloak: KeycloakAdmin, s
         "client_id": ["file-sync"],
         "client_secret": ["secret"],
     }
+    assert str(login.url) == f"{REALM}/protocol/openid-connect/token"
     assert (request.method, str(request.url)) == ("GET", f"{ADMIN}/groups/1")
     assert request.headers["authorization"] == "Bearer t1"
 
 
-async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: Server) -> None:
+async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: FakeKeycloakServer) -> None:
     found = [each["id"] async for each in keycloak.list_all("users", "/users", {"q": "a"})]
     assert found == [str(number) for number in range(250)]
     assert {request.method for request in server.requests} == {"GET"}
@@ -74,34 +59,38 @@ async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: Server) 
     ]
 
 
-async def test_an_absent_object_is_none(keycloak: KeycloakAdmin, server: Server) -> None:
-    server.statuses = [404, 404, 409]
+async def test_an_absent_object_is_none(keycloak: KeycloakAdmin, server: FakeKeycloakServer) -> None:
+    server.responses = [httpx.Response(404), httpx.Response(404), httpx.Response(409)]
     assert await keycloak.get("group", "/groups/1") is None
     assert [each async for each in keycloak.list_all("members", "/groups/1/members", {})] == []
     assert await keycloak.send("create", "POST", "/groups", absent=409) is None
 
 
-async def test_a_call_sends_its_body(keycloak: KeycloakAdmin, server: Server) -> None:
-    server.statuses = [201]
+async def test_a_call_sends_its_body(keycloak: KeycloakAdmin, server: FakeKeycloakServer) -> None:
+    server.responses = [httpx.Response(201)]
     await keycloak.send("create", "POST", "/groups", json={"name": "a"})
     (request,) = server.requests
     assert (request.method, request.content) == ("POST", b'{"name":"a"}')
 
 
-async def test_a_refusal_is_permanent_and_names_the_call(keycloak: KeycloakAdmin, server: Server) -> None:
-    server.statuses = [403]
+async def test_a_refusal_is_permanent_and_names_the_call(
+    keycloak: KeycloakAdmin, server: FakeKeycloakServer
+) -> None:
+    server.responses = [httpx.Response(403)]
     with pytest.raises(RemoteRefused) as refused:
         await keycloak.get("group", "/groups/1")
     assert (refused.value.system, refused.value.operation) == ("keycloak", "group")
-    server.statuses = [403]
+    server.responses = [httpx.Response(403)]
     with pytest.raises(RemoteRefused) as refused:
         [each async for each in keycloak.list_all("users", "/users", {})]
     assert refused.value.operation == "users"
     assert len(server.requests) == 2
 
 
-async def test_an_outage_is_reported_after_retries(keycloak: KeycloakAdmin, server: Server) -> None:
-    server.statuses = [500, 503]
+async def test_an_outage_is_reported_after_retries(
+    keycloak: KeycloakAdmin, server: FakeKeycloakServer
+) -> None:
+    server.responses = [httpx.Response(500), httpx.Response(503)]
     with pytest.raises(RemoteUnavailable):
         await keycloak.get("group", "/groups/1")
     assert len(server.requests) == 2

@@ -6,7 +6,7 @@ from prometheus_client import REGISTRY
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import background_task
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 
 def lag(name: str, **labels: str) -> float:

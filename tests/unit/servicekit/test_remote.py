@@ -35,7 +35,7 @@ def classify(exc: Exception) -> Fault | None:
             return None
 
 
-class Backend:
+class FakeBackend:
     """Fake backend that returns or raises the given results in order and counts calls."""
 
     def __init__(self, *answers: object) -> None:
@@ -73,7 +73,7 @@ def attempts_counted(remote: Remote, outcome: str) -> float:
     return REGISTRY.get_sample_value("tenantry_remote_seconds_count", labels) or 0
 
 
-async def call_or_thread(remote: Remote, backend: Backend, way: str) -> object:
+async def call_or_thread(remote: Remote, backend: FakeBackend, way: str) -> object:
     if way == "awaited":
         return await remote.call("read", backend)
     return await remote.call_in_thread("read", backend.blocking)
@@ -84,7 +84,7 @@ ways = pytest.mark.parametrize("way", ["awaited", "in a thread"])
 
 @ways
 async def test_result_is_returned(remote: Remote, way: str) -> None:
-    backend = Backend("answer")
+    backend = FakeBackend("answer")
     assert await call_or_thread(remote, backend, way) == "answer"
     assert backend.calls == 1
     assert attempts_counted(remote, "ok") == 1
@@ -92,7 +92,7 @@ async def test_result_is_returned(remote: Remote, way: str) -> None:
 
 @ways
 async def test_transient_failure_is_retried(remote: Remote, no_pauses: None, way: str) -> None:
-    backend = Backend(Unavailable(), Unavailable(), "answer")
+    backend = FakeBackend(Unavailable(), Unavailable(), "answer")
     assert await call_or_thread(remote, backend, way) == "answer"
     assert attempts_counted(remote, "transient") == 2
     assert attempts_counted(remote, "ok") == 1
@@ -102,7 +102,7 @@ async def test_transient_failure_is_retried(remote: Remote, no_pauses: None, way
 async def test_persistent_transient_failure_is_remote_unavailable(
     remote: Remote, no_pauses: None, way: str
 ) -> None:
-    backend = Backend(Unavailable("first"), Unavailable("second"), Unavailable("third"), "too late")
+    backend = FakeBackend(Unavailable("first"), Unavailable("second"), Unavailable("third"), "too late")
     with pytest.raises(RemoteUnavailable) as unavailable:
         await call_or_thread(remote, backend, way)
     assert backend.calls == 3
@@ -113,7 +113,7 @@ async def test_persistent_transient_failure_is_remote_unavailable(
 
 @ways
 async def test_permanent_failure_is_not_retried(remote: Remote, no_pauses: None, way: str) -> None:
-    backend = Backend(Denied("no such key"), "never asked")
+    backend = FakeBackend(Denied("no such key"), "never asked")
     with pytest.raises(RemoteRefused, match="no such key") as refused:
         await call_or_thread(remote, backend, way)
     assert backend.calls == 1
@@ -122,7 +122,7 @@ async def test_permanent_failure_is_not_retried(remote: Remote, no_pauses: None,
 
 
 async def test_permanent_failure_ends_the_retries(remote: Remote, no_pauses: None) -> None:
-    backend = Backend(Unavailable(), Denied(), "never asked")
+    backend = FakeBackend(Unavailable(), Denied(), "never asked")
     with pytest.raises(RemoteRefused):
         await remote.call("read", backend)
     assert backend.calls == 2
@@ -130,7 +130,7 @@ async def test_permanent_failure_ends_the_retries(remote: Remote, no_pauses: Non
 
 @ways
 async def test_unclassified_error_is_raised_unchanged(remote: Remote, no_pauses: None, way: str) -> None:
-    backend = Backend(KeyError("a typo"), "never asked")
+    backend = FakeBackend(KeyError("a typo"), "never asked")
     with pytest.raises(KeyError, match="a typo"):
         await call_or_thread(remote, backend, way)
     assert backend.calls == 1
@@ -258,28 +258,28 @@ async def test_synchronous_sdk_runs_in_a_thread_with_its_arguments(remote: Remot
 )
 async def test_reason_is_shortened_to_one_line(remote: Remote, raised: Denied, reason: str) -> None:
     with pytest.raises(RemoteRefused) as refused:
-        await remote.call("read", Backend(raised))
+        await remote.call("read", FakeBackend(raised))
     assert refused.value.reason == reason
 
 
-class Busy(Exception):
+class SdkThrottled(Exception):
     """Throttling error of the fake SDK."""
 
 
-def classify_busy(exc: Exception) -> Fault | None:
-    return Fault.BUSY if isinstance(exc, Busy) else classify(exc)
+def classify_throttled(exc: Exception) -> Fault | None:
+    return Fault.BUSY if isinstance(exc, SdkThrottled) else classify(exc)
 
 
 @pytest.fixture
 def remote_with_breaker(no_pauses: None) -> Iterator[Remote]:
     """A system with three attempts and a circuit breaker."""
-    opened = Remote(f"system{next(_numbers)}", classify_busy, timeout=0.1, attempts=3)
+    opened = Remote(f"system{next(_numbers)}", classify_throttled, timeout=0.1, attempts=3)
     yield opened
     opened.close()
 
 
 async def open_circuit(remote: Remote, circuit: str = "") -> None:
-    backend = Backend(*(Unavailable() for _ in range(MAX_FAILURES)))
+    backend = FakeBackend(*(Unavailable() for _ in range(MAX_FAILURES)))
     while backend.calls < MAX_FAILURES:
         with pytest.raises(RemoteUnavailable):
             await remote.call("read", backend, circuit=circuit)
@@ -287,7 +287,7 @@ async def open_circuit(remote: Remote, circuit: str = "") -> None:
 
 async def test_repeated_failures_open_the_circuit(remote_with_breaker: Remote) -> None:
     await open_circuit(remote_with_breaker)
-    backend = Backend("answer")
+    backend = FakeBackend("answer")
     with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
         await remote_with_breaker.call("read", backend)
     assert backend.calls == 0
@@ -299,7 +299,7 @@ async def test_repeated_timeouts_open_the_circuit(remote_with_breaker: Remote) -
         await asyncio.gather(
             *(remote_with_breaker.call("read", lambda: asyncio.sleep(60)) for _ in range(MAX_FAILURES))
         )
-    backend = Backend("answer")
+    backend = FakeBackend("answer")
     with pytest.raises(RemoteUnavailable, match="keeps failing"):
         await remote_with_breaker.call("read", backend)
     assert backend.calls == 0
@@ -318,11 +318,11 @@ async def test_a_caller_can_check_the_circuit_before_waiting(remote_with_breaker
 
 async def test_circuits_of_one_system_are_independent(remote_with_breaker: Remote) -> None:
     await open_circuit(remote_with_breaker, "model-a")
-    assert await remote_with_breaker.call("read", Backend("answer"), circuit="model-b") == "answer"
+    assert await remote_with_breaker.call("read", FakeBackend("answer"), circuit="model-b") == "answer"
 
 
 async def test_throttling_is_retried_and_opens_no_circuit(remote_with_breaker: Remote) -> None:
-    backend = Backend(*(Busy() for _ in range(3 * MAX_FAILURES)), "answer")
+    backend = FakeBackend(*(SdkThrottled() for _ in range(3 * MAX_FAILURES)), "answer")
     for _ in range(MAX_FAILURES):
         with pytest.raises(RemoteUnavailable):
             await remote_with_breaker.call("read", backend)
@@ -331,7 +331,7 @@ async def test_throttling_is_retried_and_opens_no_circuit(remote_with_breaker: R
 
 
 async def test_refusals_close_the_circuit(remote_with_breaker: Remote) -> None:
-    backend = Backend(*(Denied() for _ in range(3 * MAX_FAILURES)), "answer")
+    backend = FakeBackend(*(Denied() for _ in range(3 * MAX_FAILURES)), "answer")
     for _ in range(3 * MAX_FAILURES):
         with pytest.raises(RemoteRefused):
             await remote_with_breaker.call("read", backend)
@@ -348,14 +348,14 @@ def of_one_attempt() -> Iterator[Remote]:
 async def fail(remote: Remote, times: int) -> None:
     for _ in range(times):
         with pytest.raises(RemoteUnavailable):
-            await remote.call("read", Backend(Unavailable()))
+            await remote.call("read", FakeBackend(Unavailable()))
 
 
 async def test_only_consecutive_failures_count(of_one_attempt: Remote) -> None:
     await fail(of_one_attempt, MAX_FAILURES - 1)
-    assert await of_one_attempt.call("read", Backend("answer")) == "answer"
+    assert await of_one_attempt.call("read", FakeBackend("answer")) == "answer"
     await fail(of_one_attempt, MAX_FAILURES - 1)
-    assert await of_one_attempt.call("read", Backend("answer")) == "answer"
+    assert await of_one_attempt.call("read", FakeBackend("answer")) == "answer"
 
 
 async def test_a_cancelled_call_does_not_reset_the_count(of_one_attempt: Remote) -> None:
@@ -367,14 +367,14 @@ async def test_a_cancelled_call_does_not_reset_the_count(of_one_attempt: Remote)
         await task
     await fail(of_one_attempt, 1)
     with pytest.raises(RemoteUnavailable, match="keeps failing"):
-        await of_one_attempt.call("read", Backend("answer"))
+        await of_one_attempt.call("read", FakeBackend("answer"))
 
 
 async def test_a_system_without_a_breaker_is_always_called() -> None:
     remote = Remote("steady", classify, attempts=1, circuit_breaker=False)
     await fail(remote, 3 * MAX_FAILURES)
     remote.require_closed_circuit("read")
-    assert await remote.call("read", Backend("answer")) == "answer"
+    assert await remote.call("read", FakeBackend("answer")) == "answer"
     remote.close()
 
 
@@ -382,7 +382,7 @@ async def test_cancelled_callers_do_not_count_as_failures(remote_with_breaker: R
     for _ in range(3 * MAX_FAILURES):
         with deadline.within(0.001), pytest.raises(DeadlineExceeded):
             await remote_with_breaker.call("read", lambda: asyncio.sleep(60))
-    assert await remote_with_breaker.call("read", Backend("answer")) == "answer"
+    assert await remote_with_breaker.call("read", FakeBackend("answer")) == "answer"
 
 
 async def test_a_call_ends_at_the_deadline_and_is_not_retried(remote_with_breaker: Remote) -> None:
@@ -403,7 +403,7 @@ async def test_waiting_for_a_slot_ends_at_the_deadline() -> None:
     first = asyncio.create_task(remote.call("read", lambda: asyncio.sleep(60)))
     await asyncio.sleep(0)
     with deadline.within(0.01), pytest.raises(DeadlineExceeded):
-        await remote.call("read", Backend("never asked"))
+        await remote.call("read", FakeBackend("never asked"))
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -419,7 +419,7 @@ async def test_pauses_between_attempts_have_jitter(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(asyncio, "sleep", skip)
     for _ in range(20):
         with pytest.raises(RemoteUnavailable):
-            await remote.call("read", Backend(*(Unavailable() for _ in range(3))))
+            await remote.call("read", FakeBackend(*(Unavailable() for _ in range(3))))
     first = pauses[::2]
     assert len(set(first)) == 20
     assert all(0.1 <= pause <= 0.6 for pause in first)

@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicekit.settings import read_settings
 
 
-class Settings(BaseSettings):
+class JobSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOME_JOB_")
 
     url: str
@@ -16,7 +16,7 @@ class Settings(BaseSettings):
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_JOB_URL", "http://a.example")
-    assert read_settings(Settings).url == "http://a.example"
+    assert read_settings(JobSettings).url == "http://a.example"
 
 
 def test_errors_name_each_variable_and_no_value(
@@ -25,7 +25,7 @@ def test_errors_name_each_variable_and_no_value(
     monkeypatch.setenv("SOME_JOB_SECONDS", "-1")
     monkeypatch.setenv("SOME_JOB_PASSWORD", "s3cret")
     with pytest.raises(SystemExit) as ended:
-        read_settings(Settings)
+        read_settings(JobSettings)
     assert ended.value.code == 2
     output = capsys.readouterr().err
     assert [line.partition(":")[0] for line in output.splitlines()] == [

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from servicekit.tasks import background_task, cancel_and_wait
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 
 class Lossy:

@@ -14,10 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicekit.settings import read_settings
 from servicekit.tls import AuthorityFile, ssl_context
 
-from tests.support.certificates import certificates
+from tests.support.security.certificates import certificates
 
 
-class Settings(BaseSettings):
+class CaSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOME_JOB_")
 
     ca_file: AuthorityFile | None = None
@@ -68,13 +68,13 @@ def test_a_file_without_a_ca_prevents_the_start_and_names_the_setting(
     file = make(tmp_path)
     monkeypatch.setenv("SOME_JOB_CA_FILE", str(file))
     with pytest.raises(SystemExit):
-        read_settings(Settings)
+        read_settings(CaSettings)
     assert capsys.readouterr().err == f"SOME_JOB_CA_FILE: {file} {reason}\n"
 
 
 def test_only_the_configured_ca_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_JOB_CA_FILE", str(certificates(tmp_path / "made", "127.0.0.1").authority))
-    context = ssl_context(read_settings(Settings).ca_file)
+    context = ssl_context(read_settings(CaSettings).ca_file)
     assert isinstance(context, ssl.SSLContext)
     (trusted,) = context.get_ca_certs()
     assert trusted["subject"] == ((("commonName", "An authority of ours"),),)
@@ -83,4 +83,4 @@ def test_only_the_configured_ca_is_trusted(tmp_path: Path, monkeypatch: pytest.M
 
 def test_without_a_ca_file_httpx_uses_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_JOB_CA_FILE", raising=False)
-    assert ssl_context(read_settings(Settings).ca_file) is True
+    assert ssl_context(read_settings(CaSettings).ca_file) is True

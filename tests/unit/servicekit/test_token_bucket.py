@@ -3,7 +3,7 @@
 import pytest
 from servicekit.token_bucket import BURST_SECONDS, MAX_DEBT_SECONDS, TokenBucket
 
-from tests.support.clock import ManualClock
+from tests.support.timing.clock import ManualClock
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from tenancy.directory import Directory
 from tenancy.errors import IdentityUnavailable, TokenRefused
 from tenancy.identity import Claims
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 CLAIMS = Claims(subject="diana", email="diana@tenantb.example", email_verified=True)
 
 
 @dataclass
-class FakeTokens:
+class SingleTokenVerifier:
     """Verifier that accepts one token."""
 
     async def verify(self, token: str) -> Claims:
@@ -26,7 +26,7 @@ class FakeTokens:
 
 
 @dataclass
-class FakeRegistry:
+class SingleTenantRegistry:
     """Registry with one Tenant."""
 
     synced: bool = True
@@ -34,7 +34,7 @@ class FakeRegistry:
 
 
 def registry(**given: Any) -> Any:
-    return FakeRegistry(**given)
+    return SingleTenantRegistry(**given)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_ticket_is_not_a_token() -> None:
 
 
 async def test_a_token_is_verified_after_the_tenants_are_loaded() -> None:
-    tokens = cast("Any", FakeTokens())
+    tokens = cast("Any", SingleTokenVerifier())
     assert await verify("good", tokens, registry()) is CLAIMS
     with pytest.raises(TokenRefused):
         await verify("forged", tokens, registry())

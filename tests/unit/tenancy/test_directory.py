@@ -7,7 +7,7 @@ from tenancy.directory import Directory
 from tenancy.emails import matches_any
 from tenancy.model import Tenant
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 ENDS = ["b.example", "x.b.example", "gmail.com", "B.Example", "co.uk"]
 locals_ = st.text("ab*.", min_size=1, max_size=4)

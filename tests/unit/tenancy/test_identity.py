@@ -15,8 +15,8 @@ from tenancy.identity import LEEWAY_SECONDS, MAX_TOKEN_CHARACTERS, Claims, Token
 from tenancy.jwks import RemoteKeys
 from tenancy.model import Metadata
 
-from tests.support.forgery import alg_none, signed_with_other_key, signed_with_public_key, tampered
-from tests.support.tenants import make_tenant, uid_of
+from tests.support.security.forgery import alg_none, signed_with_other_key, signed_with_public_key, tampered
+from tests.support.tenants.manifests import make_tenant, uid_of
 
 ISSUER = "https://login.test/realms/tenantry"
 AUDIENCE = "tenantry-gateway"

@@ -11,7 +11,7 @@ from joserfc.jwk import OKPKey
 from tenancy.errors import IdentityUnavailable
 from tenancy.jwks import MAX_AGE_SECONDS, MIN_FETCH_INTERVAL_SECONDS, REFRESH_AGE_SECONDS, RemoteKeys
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 URL = "http://keycloak.test/certs"
 
@@ -40,7 +40,7 @@ class Realm:
     """Fake realm that serves a key set and counts requests."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.fetches = 0
         self.status = 200
         self.seconds = 0.0
         self.keys = {"first": OKPKey.generate_key("Ed25519")}
@@ -54,7 +54,7 @@ class Realm:
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         assert str(request.url) == URL
-        self.asked += 1
+        self.fetches += 1
         await asyncio.sleep(self.seconds)
         keys = [
             key.as_dict(private=False, kid=key_id, use=self.uses[key_id]) for key_id, key in self.keys.items()
@@ -68,7 +68,7 @@ async def test_concurrent_callers_share_one_fetch(realm: Realm, keys: RemoteKeys
     found = await asyncio.gather(*(keys.get("first") for _ in range(50)))
     assert {key.kid for key in found if key} == {"first"}
     await keys.get("first")
-    assert realm.asked == 1
+    assert realm.fetches == 1
 
 
 @in_simulated_time
@@ -86,7 +86,7 @@ async def test_unknown_key_ids_do_not_cause_many_fetches(realm: Realm, keys: Rem
     for number in range(1000):
         assert await keys.get(f"made-up-{number}") is None
         await asyncio.sleep(0.01)
-    assert realm.asked <= 10 / MIN_FETCH_INTERVAL_SECONDS + 1
+    assert realm.fetches <= 10 / MIN_FETCH_INTERVAL_SECONDS + 1
 
 
 @in_simulated_time
@@ -114,7 +114,7 @@ async def test_old_keys_are_refreshed_in_the_background(realm: Realm, keys: Remo
     assert asyncio.get_running_loop().time() == began
     await asyncio.sleep(3)
     assert await keys.get("first") is None
-    assert realm.asked == 2
+    assert realm.fetches == 2
 
 
 @in_simulated_time
@@ -154,7 +154,7 @@ async def test_waiting_for_the_first_keys_causes_no_further_fetch(realm: Realm, 
     began = asyncio.get_running_loop().time()
     await keys.wait_fetched()
     assert asyncio.get_running_loop().time() == began
-    assert realm.asked == 1
+    assert realm.fetches == 1
 
 
 @in_simulated_time
@@ -174,7 +174,7 @@ def test_without_any_key_the_error_is_not_a_refused_token(status: int) -> None:
         realm.status = status
         with pytest.raises(IdentityUnavailable, match="Try again"):
             await keys.get("first")
-        assert realm.asked == (1 if status == 404 else 2), "only an outage is worth a second try"
+        assert realm.fetches == (1 if status == 404 else 2), "only an outage is worth a second try"
 
     scenario()
 
@@ -186,7 +186,7 @@ async def test_fresh_keys_are_not_fetched_again(realm: Realm, keys: RemoteKeys) 
     await asyncio.sleep(2 * MIN_FETCH_INTERVAL_SECONDS)
     await keys.get("first")
     await asyncio.sleep(1)
-    assert realm.asked == 1
+    assert realm.fetches == 1
 
 
 @in_simulated_time
@@ -196,4 +196,4 @@ async def test_a_cancelled_caller_does_not_cancel_the_shared_fetch(realm: Realm,
     await asyncio.sleep(0.5)
     first.cancel()
     assert await second
-    assert realm.asked == 1
+    assert realm.fetches == 1

@@ -14,8 +14,8 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy import registry
 from tenancy.registry import TenantRegistry
 
-from tests.support.tenants import make_tenant, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import make_tenant, tenant_manifest
+from tests.support.timing.waiting import until
 
 TENANT = make_tenant("tenanta", uid="u-1")
 
@@ -53,12 +53,12 @@ class FakeApi:
     lists: list[Any] = field(default_factory=list)
     watches: list[list[tuple[str, dict[str, Any]]]] = field(default_factory=list)
     one: Any = None
-    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    reads: list[tuple[Any, ...]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     watched_from: list[str] = field(default_factory=list)
 
     async def get_cluster_custom_object(self, *path: str, **_: Any) -> Any:
-        self.asked.append(path)
+        self.reads.append(path)
         if isinstance(self.one, Exception):
             raise self.one
         return self.one
@@ -113,7 +113,7 @@ class RunningRegistry:
 async def test_an_existing_tenant_is_current(known: TenantRegistry, api: FakeApi) -> None:
     api.one = manifest("tenanta", "u-1")
     assert await known.is_current(TENANT) is True
-    assert api.asked == [("tenantry.io", "v1alpha1", "tenants", "tenanta")]
+    assert api.reads == [("tenantry.io", "v1alpha1", "tenants", "tenanta")]
 
 
 @pytest.mark.parametrize(

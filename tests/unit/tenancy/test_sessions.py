@@ -12,7 +12,7 @@ from servicekit.breaker import MAX_FAILURES
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.sessions import CONCURRENCY, READ_TIMEOUT_SECONDS, TenantSessions
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     import boto3
@@ -25,7 +25,7 @@ def failure(status: int, code: str = "") -> ClientError:
     return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")  # type: ignore[typeddict-item]
 
 
-class FakeAws:
+class FakeStsSession:
     """Fake boto3 session that records its clients; credentials contain the tenant."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class FakeAws:
     def open(self) -> "boto3.Session":
         return cast("boto3.Session", self)
 
-    def client(self, service: str, **arguments: Any) -> "FakeAws":
+    def client(self, service: str, **arguments: Any) -> "FakeStsSession":
         self.clients.append((service, arguments))
         return self
 
@@ -57,12 +57,12 @@ class FakeAws:
 
 
 @pytest.fixture
-def aws() -> FakeAws:
-    return FakeAws()
+def aws() -> FakeStsSession:
+    return FakeStsSession()
 
 
 @pytest.fixture
-def sessions(aws: FakeAws) -> Iterator[TenantSessions]:
+def sessions(aws: FakeStsSession) -> Iterator[TenantSessions]:
     with stamina.set_testing(True, attempts=1, cap=True):
         opened = TenantSessions(aws.open, bucket="documents", role_arn="arn:role", service="gateway")
         yield opened
@@ -73,7 +73,9 @@ def read(client: "S3Client", key: str, *, version: str = "") -> str:
     return f"{key} {version}"
 
 
-async def test_a_tenants_client_uses_the_tenants_session(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_a_tenants_client_uses_the_tenants_session(
+    sessions: TenantSessions, aws: FakeStsSession
+) -> None:
     for tenant_id in ("tenanta", "tenantb"):
         await sessions.client(make_tenant(tenant_id))
     clients = [(service, {**arguments, "config": None}) for service, arguments in aws.clients]
@@ -94,7 +96,7 @@ async def test_a_tenants_client_uses_the_tenants_session(sessions: TenantSession
     ]
 
 
-async def test_every_client_has_timeouts(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_every_client_has_timeouts(sessions: TenantSessions, aws: FakeStsSession) -> None:
     await sessions.client(TENANT)
     bounded = vars(client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY))
     for service, arguments in aws.clients:
@@ -118,7 +120,9 @@ async def test_arguments_are_passed_again_after_a_session_was_replaced(sessions:
     assert await sessions.call(TENANT, "read", read_late, "a.md", version="1") == "a.md 1"
 
 
-async def test_a_failure_names_its_system_and_operation(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_a_failure_names_its_system_and_operation(
+    sessions: TenantSessions, aws: FakeStsSession
+) -> None:
     def refuse(client: "S3Client") -> None:
         raise failure(403, "AccessDenied")
 
@@ -131,7 +135,9 @@ async def test_a_failure_names_its_system_and_operation(sessions: TenantSessions
     assert (unavailable.value.system, unavailable.value.operation) == ("s3", "assume-role")
 
 
-async def test_an_existing_session_is_used_while_sts_fails(sessions: TenantSessions, aws: FakeAws) -> None:
+async def test_an_existing_session_is_used_while_sts_fails(
+    sessions: TenantSessions, aws: FakeStsSession
+) -> None:
     await sessions.client(TENANT)
     aws.sts_fails = True
     for _ in range(MAX_FAILURES + 1):

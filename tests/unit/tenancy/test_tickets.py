@@ -10,7 +10,13 @@ from joserfc.jwk import KeySet, OKPKey
 from tenancy.errors import TicketRefused
 from tenancy.tickets import ISSUER, TICKET_TTL_SECONDS, Ticket, TicketAction, TicketIssuer, TicketVerifier
 
-from tests.support.forgery import alg_none, claims_of, signed_with_other_key, signed_with_public_key, tampered
+from tests.support.security.forgery import (
+    alg_none,
+    claims_of,
+    signed_with_other_key,
+    signed_with_public_key,
+    tampered,
+)
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "today"})
 OLDER = OKPKey.generate_key("Ed25519", {"kid": "yesterday"})

@@ -7,7 +7,7 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.conditions import ConditionResult, Failure, build_status, to_failure
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 PARTS = ("storage", "identity", "workspace")
 NOW, LATER = "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"

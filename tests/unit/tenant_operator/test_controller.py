@@ -11,7 +11,7 @@ from tenant_operator.reconcile import Outcome, Reconciler
 from tenant_operator.tenant_store import TenantStore
 from tenant_operator.work_queue import BackoffPolicy
 
-from tests.support.tenants import tenant_manifest
+from tests.support.tenants.manifests import tenant_manifest
 
 FAILED = Outcome(Failure("S3Unavailable", "s3 is unavailable", permanent=False))
 
@@ -33,7 +33,7 @@ class FakeReconciler:
         return self.orphan_outcome
 
 
-class Harness:
+class ControllerHarness:
     """Controller with a fake reconciler, and a listener that records names."""
 
     def __init__(self) -> None:
@@ -51,8 +51,8 @@ class Harness:
 
 
 @pytest.fixture
-def harness() -> Harness:
-    return Harness()
+def harness() -> ControllerHarness:
+    return ControllerHarness()
 
 
 def body(name: str, uid: str = "", *, held: bool = True, **spec: Any) -> dict[str, Any]:
@@ -63,13 +63,13 @@ def body(name: str, uid: str = "", *, held: bool = True, **spec: Any) -> dict[st
     return manifest
 
 
-async def test_tenants_that_exist_at_start_are_enqueued_without_notice(harness: Harness) -> None:
+async def test_tenants_that_exist_at_start_are_enqueued_without_notice(harness: ControllerHarness) -> None:
     harness.controller.load([body("a"), body("b")])
     assert harness.enqueued == ["a", "b"]
     assert harness.notified == []
 
 
-async def test_only_the_changed_tenant_is_urgent(harness: Harness) -> None:
+async def test_only_the_changed_tenant_is_urgent(harness: ControllerHarness) -> None:
     same = {"emails": ["*@same.example"]}
     harness.controller.load([body("a", identity=same), body("other")])
     harness.controller.handle_event(body("b", held=False, identity=same))
@@ -78,18 +78,18 @@ async def test_only_the_changed_tenant_is_urgent(harness: Harness) -> None:
     assert harness.notified == ["b", "a"]
 
 
-async def test_an_event_without_effect_notifies_no_listener(harness: Harness) -> None:
+async def test_an_event_without_effect_notifies_no_listener(harness: ControllerHarness) -> None:
     harness.controller.load([body("a")])
     harness.controller.handle_event(body("a"))
     assert harness.notified == []
 
 
-async def test_an_absent_tenant_needs_no_reconcile(harness: Harness) -> None:
+async def test_an_absent_tenant_needs_no_reconcile(harness: ControllerHarness) -> None:
     assert await harness.controller.reconcile("absent") == Outcome()
     assert harness.reconciler.calls == []
 
 
-async def test_an_orphan_is_finalized_before_its_successor(harness: Harness) -> None:
+async def test_an_orphan_is_finalized_before_its_successor(harness: ControllerHarness) -> None:
     harness.controller.load([body("a", "first")])
     harness.controller.handle_event(body("a", "second"))
     assert await harness.controller.reconcile("a") == Outcome()
@@ -97,7 +97,7 @@ async def test_an_orphan_is_finalized_before_its_successor(harness: Harness) -> 
     assert harness.tenants.get_orphan("a") is None
 
 
-async def test_a_failed_clean_up_of_an_orphan_delays_the_successor(harness: Harness) -> None:
+async def test_a_failed_clean_up_of_an_orphan_delays_the_successor(harness: ControllerHarness) -> None:
     harness.controller.load([body("a", "first")])
     harness.controller.handle_event(body("a", "second"))
     harness.reconciler.orphan_outcome = FAILED
@@ -112,7 +112,7 @@ async def test_a_failed_clean_up_of_an_orphan_delays_the_successor(harness: Harn
     ids=["first-success", "later-success", "failure"],
 )
 async def test_the_time_until_ready_is_observed_once(
-    status: dict[str, Any], outcome: Outcome, observed: int, harness: Harness
+    status: dict[str, Any], outcome: Outcome, observed: int, harness: ControllerHarness
 ) -> None:
     manifest = body("a") | {"status": status}
     manifest["metadata"]["creationTimestamp"] = "2026-11-30T00:00:00Z"

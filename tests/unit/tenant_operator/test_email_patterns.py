@@ -6,7 +6,7 @@ from tenancy.emails import overlap
 from tenancy.model import Tenant
 from tenant_operator.email_patterns import EmailPatternIndex
 
-from tests.support.tenants import tenant_manifest
+from tests.support.tenants.manifests import tenant_manifest
 
 
 def aged(tenant_id: str, year: int, *emails: str, admins: tuple[str, ...] = ()) -> Tenant:

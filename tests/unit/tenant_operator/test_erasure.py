@@ -17,18 +17,15 @@ from tenant_operator.reconcile import Reconciler
 from typing_extensions import override
 
 from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, with_finalizer
-from tests.support.tenants import make_tenant
+from tests.support.faults.crashes import ProcessKilled
+from tests.support.tenants.manifests import make_tenant
 
 KEY = Ed25519PrivateKey.generate()
 RECEIPT = "receipts/erasure/tenant-acme/uid-acme.json"
 UNAVAILABLE = RemoteUnavailable("s3", "put-receipt", "unavailable")
 
 
-class Killed(Exception):
-    """Simulated crash of the process."""
-
-
-class Harness:
+class ErasureHarness:
     """Reconciler with parts that hold data, and a receipt store."""
 
     def __init__(self, key: Ed25519PrivateKey | None = KEY, **holds: int) -> None:
@@ -80,7 +77,7 @@ def leaving(policy: str) -> Tenant:
 
 
 async def test_data_is_counted_before_and_after_the_removal_and_signed() -> None:
-    harness = Harness(storage=7, vectors=40)
+    harness = ErasureHarness(storage=7, vectors=40)
     assert await harness.delete() == "ready"
     assert harness.log == [
         "count storage", "count vectors", f"write {RECEIPT}", "remove storage", "remove vectors",
@@ -99,7 +96,7 @@ async def test_data_is_counted_before_and_after_the_removal_and_signed() -> None
 
 
 async def test_the_receipt_lists_stores_that_were_not_scanned() -> None:
-    harness = Harness()
+    harness = ErasureHarness()
     await harness.delete()
     reasons = {each.store: each.reason for each in harness.receipt.not_scanned}
     assert reasons["workspace"] == "OPERATOR_OPEN_WEBUI_URL is not set"
@@ -108,7 +105,7 @@ async def test_the_receipt_lists_stores_that_were_not_scanned() -> None:
 
 
 async def test_remaining_data_keeps_the_tenant_and_is_named() -> None:
-    harness = Harness(storage=7, vectors=40)
+    harness = ErasureHarness(storage=7, vectors=40)
     harness.parts[1].keeps = 2
     assert await harness.delete() == "retrying"
     assert "remove finalizer" not in harness.log
@@ -125,12 +122,12 @@ async def test_remaining_data_keeps_the_tenant_and_is_named() -> None:
 
 @pytest.mark.parametrize("at", range(8))
 async def test_after_a_crash_at_any_step_the_receipt_has_the_first_counts(at: int) -> None:
-    harness = Harness(storage=7, vectors=40)
+    harness = ErasureHarness(storage=7, vectors=40)
     harness.receipts.log = harness.log = CrashingLog(at)
     harness.writer.log = harness.log
     for part in harness.parts:
         part.log = harness.log
-    with pytest.raises(Killed):
+    with pytest.raises(ProcessKilled):
         await harness.delete()
     harness.log.remaining = 1000
     assert await harness.delete() == "ready"
@@ -147,20 +144,20 @@ class CrashingLog(list[str]):
     @override
     def append(self, entry: str) -> None:
         if not self.remaining:
-            raise Killed
+            raise ProcessKilled
         self.remaining -= 1
         super().append(entry)
 
 
 async def test_nothing_is_removed_before_the_draft_is_written() -> None:
-    harness = Harness(storage=7)
+    harness = ErasureHarness(storage=7)
     harness.receipts.fails = UNAVAILABLE
     assert await harness.delete() == "retrying"
     assert not [entry for entry in harness.log if entry.startswith("remove")]
 
 
 async def test_nothing_is_removed_while_a_store_cannot_be_counted() -> None:
-    harness = Harness(storage=7)
+    harness = ErasureHarness(storage=7)
     harness.parts[1].fails = RemoteUnavailable("qdrant", "count-points", "unavailable")
     assert await harness.delete() == "retrying"
     assert not [entry for entry in harness.log if entry.startswith("remove")]
@@ -169,7 +166,7 @@ async def test_nothing_is_removed_while_a_store_cannot_be_counted() -> None:
 
 
 async def test_a_draft_with_an_invalid_signature_is_replaced() -> None:
-    harness = Harness(storage=7)
+    harness = ErasureHarness(storage=7)
     harness.receipts.fails_at = 2
     await harness.delete()
     draft = harness.written
@@ -181,7 +178,7 @@ async def test_a_draft_with_an_invalid_signature_is_replaced() -> None:
 
 
 async def test_without_a_key_everything_is_counted_and_nothing_is_written() -> None:
-    harness = Harness(key=None, storage=7)
+    harness = ErasureHarness(key=None, storage=7)
     harness.parts[0].keeps = 1
     assert await harness.delete() == "retrying"
     harness.parts[0].keeps = 0
@@ -190,7 +187,7 @@ async def test_without_a_key_everything_is_counted_and_nothing_is_written() -> N
 
 
 async def test_under_retain_nothing_is_counted_or_written() -> None:
-    harness = Harness(storage=7)
+    harness = ErasureHarness(storage=7)
     assert await harness.delete("Retain") == "ready"
     assert harness.receipts.objects == {}
     assert not [entry for entry in harness.log if entry.startswith("count")]
@@ -199,7 +196,7 @@ async def test_under_retain_nothing_is_counted_or_written() -> None:
 async def test_a_receipt_is_verified_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    harness = Harness(storage=7)
+    harness = ErasureHarness(storage=7)
     await harness.delete()
     capsys.readouterr()
     file, public = tmp_path / "receipt.json", tmp_path / "public.pem"

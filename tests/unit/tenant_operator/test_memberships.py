@@ -12,8 +12,8 @@ from tenant_operator import memberships
 from tenant_operator.memberships import MembershipChecker
 from tenant_operator.tenant_store import TenantStore
 
-from tests.support.tenants import tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import tenant_manifest
+from tests.support.timing.waiting import until
 
 if TYPE_CHECKING:
     from tenant_operator.clients.keycloak import Keycloak
@@ -34,7 +34,7 @@ def group(group_id: str, name: str, uid: str = "", parent: str | None = None) ->
     return {"id": group_id, "name": name, "data": data, "parent_group_id": parent}
 
 
-class FakeRealm:
+class FakeAccounts:
     """Keycloak client; ``late`` are accounts that the list does not contain yet."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class FakeRealm:
         self.late: dict[str, dict[str, Any]] = {}
         self.fails: Exception | None = None
         self.hangs = False
-        self.asked: list[str] = []
+        self.requested_users: list[str] = []
 
     def add(self, email: str, *, late: bool = False, **more: Any) -> None:
         known = {"id": f"s-{email}", "email": email, "emailVerified": True, "enabled": True, **more}
@@ -55,7 +55,7 @@ class FakeRealm:
             yield user
 
     async def get_user(self, user_id: str) -> dict[str, Any] | None:
-        self.asked.append(user_id)
+        self.requested_users.append(user_id)
         if self.fails:
             raise self.fails
         if self.hangs:
@@ -63,7 +63,7 @@ class FakeRealm:
         return self.late.get(user_id) or self.users.get(user_id)
 
 
-class FakeOpenWebUI:
+class FakeGroups:
     """Open WebUI client with groups, and accounts (``known``) that are members of some."""
 
     def __init__(self) -> None:
@@ -103,11 +103,11 @@ class FakeOpenWebUI:
         self.detached.append(group_id)
 
 
-class Harness:
+class MembershipHarness:
     """Two Tenants, ``acme`` and ``bolt``, and the check."""
 
     def __init__(self) -> None:
-        self.webui, self.realm, self.tenants = FakeOpenWebUI(), FakeRealm(), TenantStore()
+        self.webui, self.realm, self.tenants = FakeGroups(), FakeAccounts(), TenantStore()
         self.enqueued: list[str] = []
         for name in ("acme", "bolt"):
             self.tenants.update(tenant(name))
@@ -126,15 +126,15 @@ class Harness:
 
 
 @pytest.fixture
-def harness() -> Harness:
-    return Harness()
+def harness() -> MembershipHarness:
+    return MembershipHarness()
 
 
-async def test_a_valid_membership_stays_without_a_second_request(harness: Harness) -> None:
+async def test_a_valid_membership_stays_without_a_second_request(harness: MembershipHarness) -> None:
     harness.realm.add("ann@acme.example")
     harness.webui.add("ann@acme.example", "g-acme", "choir")
     assert await harness.check("ann@acme.example") == ["g-acme", "choir"]
-    assert harness.realm.asked == []
+    assert harness.realm.requested_users == []
     assert harness.enqueued == []
 
 
@@ -150,7 +150,7 @@ async def test_a_valid_membership_stays_without_a_second_request(harness: Harnes
     ids=["no tenant", "another tenant", "not verified", "disabled", "only begins alike"],
 )
 async def test_an_account_whose_address_the_tenant_does_not_name_is_removed(
-    email: str, more: dict[str, Any], harness: Harness
+    email: str, more: dict[str, Any], harness: MembershipHarness
 ) -> None:
     harness.realm.add(email, **more)
     harness.webui.add(email, "g-acme", "choir")
@@ -162,20 +162,22 @@ async def test_an_account_whose_address_the_tenant_does_not_name_is_removed(
 
 
 @pytest.mark.parametrize("subject", ["", "s-unknown"])
-async def test_an_account_unknown_to_keycloak_is_removed(subject: str, harness: Harness) -> None:
+async def test_an_account_unknown_to_keycloak_is_removed(subject: str, harness: MembershipHarness) -> None:
     """The address in Open WebUI is no proof."""
     harness.webui.add("ann@acme.example", "g-acme", subject=subject)
     assert await harness.check("ann@acme.example") == []
     assert harness.enqueued == []
 
 
-async def test_an_account_missing_in_the_list_is_requested_alone_and_stays(harness: Harness) -> None:
+async def test_an_account_missing_in_the_list_is_requested_alone_and_stays(
+    harness: MembershipHarness,
+) -> None:
     harness.realm.add("ann@acme.example", late=True)
     harness.webui.add("ann@acme.example", "g-acme")
     assert await harness.check("ann@acme.example") == ["g-acme"]
 
 
-async def test_an_account_removed_from_the_tenant_is_removed(harness: Harness) -> None:
+async def test_an_account_removed_from_the_tenant_is_removed(harness: MembershipHarness) -> None:
     harness.realm.add("ann@acme.example")
     harness.webui.add("ann@acme.example", "g-acme")
     harness.tenants.update(tenant("acme", "bea@acme.example"))
@@ -186,14 +188,14 @@ async def test_an_account_removed_from_the_tenant_is_removed(harness: Harness) -
 @pytest.mark.parametrize(
     "name", ["/tenants/tenant-gone", "/tenants/tenant-acme", "/tenants/x", "/retained/g"]
 )
-async def test_a_group_without_a_tenant_has_no_members(name: str, harness: Harness) -> None:
+async def test_a_group_without_a_tenant_has_no_members(name: str, harness: MembershipHarness) -> None:
     harness.webui.listed.append(group("other", name, "uid-of-an-earlier-one"))
     harness.realm.add("ann@acme.example")
     harness.webui.add("ann@acme.example", "g-acme", "other")
     assert await harness.check("ann@acme.example") == ["g-acme"]
 
 
-async def test_a_group_belongs_to_a_tenant_by_status_or_uid(harness: Harness) -> None:
+async def test_a_group_belongs_to_a_tenant_by_status_or_uid(harness: MembershipHarness) -> None:
     harness.webui.listed = [group("g-acme", "renamed"), group("new", "/tenants/tenant-acme", "uid-acme")]
     for email, group_id in (("ann@acme.example", "g-acme"), ("bea@acme.example", "new")):
         harness.realm.add(email)
@@ -203,7 +205,7 @@ async def test_a_group_belongs_to_a_tenant_by_status_or_uid(harness: Harness) ->
     assert await harness.check("nemo@nowhere.example") == []
 
 
-async def test_child_groups_of_a_tenants_group_are_detached(harness: Harness) -> None:
+async def test_child_groups_of_a_tenants_group_are_detached(harness: MembershipHarness) -> None:
     harness.webui.listed += [
         group("child", "choir", parent="g-acme"),
         group("grandchild", "x", parent="child"),
@@ -212,7 +214,7 @@ async def test_child_groups_of_a_tenants_group_are_detached(harness: Harness) ->
     assert harness.webui.detached == ["child"]
 
 
-async def test_a_missing_account_enqueues_the_tenant_and_is_not_added(harness: Harness) -> None:
+async def test_a_missing_account_enqueues_the_tenant_and_is_not_added(harness: MembershipHarness) -> None:
     for email in ("ann@acme.example", "bea@acme.example", "bob@bolt.example"):
         harness.realm.add(email)
         harness.webui.add(email, *(["g-bolt"] if "bolt" in email else []))
@@ -220,7 +222,7 @@ async def test_a_missing_account_enqueues_the_tenant_and_is_not_added(harness: H
     assert harness.enqueued == ["acme"]
 
 
-async def test_an_account_that_a_reconcile_would_not_add_enqueues_nothing(harness: Harness) -> None:
+async def test_an_account_that_a_reconcile_would_not_add_enqueues_nothing(harness: MembershipHarness) -> None:
     harness.tenants.update(tenant("ending", deletionTimestamp="2026-11-23T00:00:00Z"))
     harness.tenants.update(tenant("younger", "*@bolt.example", "x@younger.example"))
     for email in ("eve@ending.example", "x@younger.example"):
@@ -232,7 +234,7 @@ async def test_an_account_that_a_reconcile_would_not_add_enqueues_nothing(harnes
     assert harness.enqueued == []
 
 
-async def test_an_address_of_two_tenants_belongs_to_the_older_one(harness: Harness) -> None:
+async def test_an_address_of_two_tenants_belongs_to_the_older_one(harness: MembershipHarness) -> None:
     harness.tenants.update(tenant("younger", "*@bolt.example", creationTimestamp="2026-11-02T00:00:00Z"))
     harness.webui.listed.append(group("g-younger", "/tenants/tenant-younger"))
     harness.realm.add("bob@bolt.example")
@@ -240,7 +242,7 @@ async def test_an_address_of_two_tenants_belongs_to_the_older_one(harness: Harne
     assert await harness.check("bob@bolt.example") == ["g-bolt"]
 
 
-async def test_the_group_of_a_tenant_in_deletion_keeps_its_members(harness: Harness) -> None:
+async def test_the_group_of_a_tenant_in_deletion_keeps_its_members(harness: MembershipHarness) -> None:
     """The group identifies the people until their chats and files are deleted."""
     harness.tenants.update(tenant("acme", deletionTimestamp="2026-11-23T00:00:00Z"))
     for email in ("ann@acme.example", "nemo@nowhere.example"):
@@ -250,7 +252,9 @@ async def test_the_group_of_a_tenant_in_deletion_keeps_its_members(harness: Harn
     assert harness.webui.groups_of("nemo@nowhere.example") == []
 
 
-async def test_the_group_of_an_orphan_keeps_its_members_until_the_clean_up(harness: Harness) -> None:
+async def test_the_group_of_an_orphan_keeps_its_members_until_the_clean_up(
+    harness: MembershipHarness,
+) -> None:
     harness.tenants.update(tenant("acme"), deleted=True)
     assert [orphan.id for orphan in harness.tenants.list_orphans()] == ["acme"]
     harness.webui.add("ann@acme.example", "g-acme")
@@ -259,7 +263,7 @@ async def test_the_group_of_an_orphan_keeps_its_members_until_the_clean_up(harne
     assert await harness.check("ann@acme.example") == []
 
 
-async def test_a_group_that_cannot_be_written_does_not_stop_the_next(harness: Harness) -> None:
+async def test_a_group_that_cannot_be_written_does_not_stop_the_next(harness: MembershipHarness) -> None:
     harness.webui.fails_at = "g-acme"
     harness.realm.add("nemo@nowhere.example")
     harness.webui.add("nemo@nowhere.example", "g-acme", "g-bolt")
@@ -268,7 +272,7 @@ async def test_a_group_that_cannot_be_written_does_not_stop_the_next(harness: Ha
 
 @pytest.mark.parametrize("failure", [UNAVAILABLE, KeyError("a bug")])
 async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
-    failure: Exception, harness: Harness
+    failure: Exception, harness: MembershipHarness
 ) -> None:
     harness.realm.fails = failure
     harness.webui.add("nemo@nowhere.example", "g-acme")
@@ -283,7 +287,7 @@ async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
 
 @pytest.mark.parametrize("fault", ["none", "fails", "hangs"])
 async def test_an_account_that_a_changed_tenant_does_not_name_is_removed_without_keycloak(
-    fault: str, harness: Harness, monkeypatch: pytest.MonkeyPatch
+    fault: str, harness: MembershipHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Removed within 5 s."""
     monkeypatch.setattr(memberships, "VERIFY_TIMEOUT_SECONDS", 0.05)
@@ -299,7 +303,9 @@ async def test_an_account_that_a_changed_tenant_does_not_name_is_removed_without
     assert harness.webui.groups_of("stays@acme.example") == ["g-acme", "choir"]
 
 
-async def test_an_account_with_a_new_address_in_keycloak_stays_in_a_changed_tenant(harness: Harness) -> None:
+async def test_an_account_with_a_new_address_in_keycloak_stays_in_a_changed_tenant(
+    harness: MembershipHarness,
+) -> None:
     harness.realm.add("new@acme.example", id="moved")
     harness.webui.add("old@elsewhere.example", "g-acme", subject="moved")
     (acme,) = (each for each in harness.tenants.list_all() if each.id == "acme")
@@ -307,7 +313,7 @@ async def test_an_account_with_a_new_address_in_keycloak_stays_in_a_changed_tena
     assert harness.webui.groups_of("old@elsewhere.example") == ["g-acme"]
 
 
-async def test_a_failed_revocation_does_not_stop_the_next_ones(harness: Harness) -> None:
+async def test_a_failed_revocation_does_not_stop_the_next_ones(harness: MembershipHarness) -> None:
     harness.webui.add("nemo@nowhere.example", "g-acme", "g-bolt")
     harness.tenants.update(tenant("gone", deletionTimestamp="2026-11-23T00:00:00Z"))
     harness.webui.fails_at = "g-acme"

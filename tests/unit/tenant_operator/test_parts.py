@@ -13,7 +13,7 @@ from tenant_operator.conditions import condition_type
 from tenant_operator.part import Part
 
 from tests.support.charts.crd import build_table, load_schema
-from tests.support.parts import build_all_parts
+from tests.support.tenants.part_contract import build_all_parts
 
 REPOSITORY = Path(__file__).parents[3]
 PARTS = build_all_parts()

@@ -10,14 +10,14 @@ from tenant_operator.erasure import Erasure
 from tenant_operator.reconcile import Reconciler
 
 from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, with_finalizer
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 NOW = "2026-11-23T10:00:00Z"
 UNAVAILABLE = RemoteUnavailable("s3", "get-tags", "unavailable")
 DENIED = RemoteRefused("s3", "get-tags", "denied")
 
 
-class Harness:
+class ReconcileHarness:
     """Reconciler with fakes that all write to one log."""
 
     def __init__(self, **fails: Exception) -> None:
@@ -55,7 +55,7 @@ class Harness:
 
 
 async def test_the_finalizer_is_added_before_any_external_write() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     assert await harness.run(make_tenant("acme")) == "ready"
     assert harness.log[0] == "add finalizer"
     assert harness.log[-1] == "write status"
@@ -63,14 +63,14 @@ async def test_the_finalizer_is_added_before_any_external_write() -> None:
 
 
 async def test_nothing_is_created_for_a_deleted_tenant() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     harness.writer.gone = True
     await harness.run(make_tenant("acme"))
     assert harness.log == ["add finalizer"]
 
 
 async def test_a_second_run_writes_nothing() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     tenant = make_tenant("acme")
     await harness.run(tenant)
     await harness.run(harness.after(tenant))
@@ -80,7 +80,7 @@ async def test_a_second_run_writes_nothing() -> None:
 
 
 async def test_a_failed_part_does_not_stop_the_others() -> None:
-    harness = Harness(storage=UNAVAILABLE)
+    harness = ReconcileHarness(storage=UNAVAILABLE)
     assert await harness.run(make_tenant("acme")) == "retrying"
     assert harness.parts[1].made
     assert harness.parts[2].made
@@ -93,7 +93,7 @@ async def test_a_failed_part_does_not_stop_the_others() -> None:
 
 @pytest.mark.parametrize("fails", [None, UNAVAILABLE], ids=["succeeded", "failed"])
 async def test_a_part_runs_after_the_part_that_it_names(fails: Exception | None) -> None:
-    harness = Harness(**({"identity": fails} if fails else {}))
+    harness = ReconcileHarness(**({"identity": fails} if fails else {}))
     late = FakePart("workspace", harness.log, after="identity")
     harness.parts.append(late)
     await harness.run(make_tenant("acme"))
@@ -103,7 +103,7 @@ async def test_a_part_runs_after_the_part_that_it_names(fails: Exception | None)
 
 
 async def test_a_condition_of_a_part_does_not_affect_ready() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     harness.parts[1].condition = ConditionResult(status=False, reason="Partial", message="some are missing")
     assert await harness.run(make_tenant("acme")) == "ready"
     assert harness.conditions["Ready"] == "True"
@@ -116,7 +116,7 @@ async def test_a_condition_of_a_part_does_not_affect_ready() -> None:
 
 
 async def test_a_recovered_part_is_ready_after_the_next_run_with_an_event() -> None:
-    harness = Harness(storage=UNAVAILABLE)
+    harness = ReconcileHarness(storage=UNAVAILABLE)
     tenant = make_tenant("acme")
     await harness.run(tenant)
     harness.parts[0].fails = None
@@ -125,12 +125,12 @@ async def test_a_recovered_part_is_ready_after_the_next_run_with_an_event() -> N
 
 
 async def test_a_refusal_stalls_unless_another_part_has_a_transient_failure() -> None:
-    assert await Harness(storage=DENIED).run(make_tenant("acme")) == "stalled"
-    assert await Harness(storage=DENIED, identity=UNAVAILABLE).run(make_tenant("acme")) == "retrying"
+    assert await ReconcileHarness(storage=DENIED).run(make_tenant("acme")) == "stalled"
+    assert await ReconcileHarness(storage=DENIED, identity=UNAVAILABLE).run(make_tenant("acme")) == "retrying"
 
 
 async def test_a_bug_in_one_part_is_logged_and_retried() -> None:
-    harness = Harness(storage=ZeroDivisionError())
+    harness = ReconcileHarness(storage=ZeroDivisionError())
     assert await harness.run(make_tenant("acme")) == "retrying"
     assert harness.parts[1].made
     reason = next(c["reason"] for c in harness.writer.status["conditions"] if c["type"] == "StorageReady")
@@ -138,7 +138,7 @@ async def test_a_bug_in_one_part_is_logged_and_retried() -> None:
 
 
 async def test_nothing_is_created_for_a_tenant_with_an_older_ones_addresses() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     harness.conflict = "claimed by another Tenant"
     assert await harness.run(make_tenant("acme")) == "stalled"
     assert harness.log == ["write status"]
@@ -146,7 +146,7 @@ async def test_nothing_is_created_for_a_tenant_with_an_older_ones_addresses() ->
 
 
 async def test_a_failed_event_does_not_fail_the_reconcile() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     harness.writer.fails_events = RemoteUnavailable("kubernetes", "record-event", "unavailable")
     assert await harness.run(make_tenant("acme")) == "ready"
 
@@ -156,14 +156,14 @@ def leaving(policy: str, **changes: Any) -> Tenant:
 
 
 async def test_retain_releases_every_part() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     await harness.run(with_finalizer(leaving("Retain")))
     assert sorted(harness.log[1:4]) == ["release identity", "release namespace", "release storage"]
     assert harness.log[4:] == ["mark finalized", "remove finalizer"]
 
 
 async def test_delete_removes_every_part_before_the_finalizer() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     await harness.run(with_finalizer(leaving("Delete")))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
@@ -173,7 +173,7 @@ async def test_delete_removes_every_part_before_the_finalizer() -> None:
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_part_that_cannot_be_cleaned_up_keeps_the_tenant(policy: str) -> None:
-    harness = Harness(storage=UNAVAILABLE)
+    harness = ReconcileHarness(storage=UNAVAILABLE)
     assert await harness.run(with_finalizer(leaving(policy))) == "retrying"
     assert not {"mark finalized", "remove finalizer"} & set(harness.log)
     assert harness.conditions["StorageReady"] == "False"
@@ -187,7 +187,7 @@ MADE = TenantStatus.model_validate({"namespace": {"name": ""}})
 @pytest.mark.parametrize(("policy", "verb"), [("Retain", "release"), ("Delete", "remove")])
 async def test_a_tenant_in_deletion_without_its_finalizer_is_cleaned_up(policy: str, verb: str) -> None:
     """The finalizer of another controller, or a foreground deletion, still holds it."""
-    harness = Harness()
+    harness = ReconcileHarness()
     await harness.run(leaving(policy).model_copy(update={"status": MADE}))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
@@ -196,7 +196,7 @@ async def test_a_tenant_in_deletion_without_its_finalizer_is_cleaned_up(policy: 
 
 @pytest.mark.parametrize(("policy", "verb"), [("Retain", "release"), ("Delete", "remove")])
 async def test_an_orphan_is_cleaned_up_by_its_policy(policy: str, verb: str) -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     outcome = await harness.reconciler.finalize_orphan(
         make_tenant("acme", deletionPolicy=policy), successor=None
     )
@@ -207,7 +207,7 @@ async def test_an_orphan_is_cleaned_up_by_its_policy(policy: str, verb: str) -> 
 
 
 async def test_a_failed_clean_up_of_an_orphan_is_retried() -> None:
-    harness = Harness(storage=UNAVAILABLE)
+    harness = ReconcileHarness(storage=UNAVAILABLE)
     outcome = await harness.reconciler.finalize_orphan(
         make_tenant("acme", deletionPolicy="Delete"), successor=None
     )
@@ -216,7 +216,7 @@ async def test_a_failed_clean_up_of_an_orphan_is_retried() -> None:
 
 async def test_an_orphan_with_a_successor_is_reported_and_not_removed() -> None:
     """Data under the name may belong to the successor."""
-    harness = Harness()
+    harness = ReconcileHarness()
     gone = make_tenant("acme", deletionPolicy="Delete")
     assert (await harness.reconciler.finalize_orphan(gone, successor=make_tenant("acme"))).name == "ready"
     assert harness.log == []
@@ -227,14 +227,14 @@ async def test_an_orphan_with_a_successor_is_reported_and_not_removed() -> None:
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_deleted_tenant_without_data_needs_no_clean_up(policy: str) -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     await harness.run(leaving(policy))
     assert harness.log == []
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_nothing_is_removed_while_writes_are_running(policy: str) -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     tenant = with_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
     harness.writing = RemoteUnavailable("redis", "drain-writes", "uploads are running")
     assert await harness.run(tenant) == "retrying"
@@ -247,7 +247,7 @@ async def test_nothing_is_removed_while_writes_are_running(policy: str) -> None:
 
 
 async def test_nothing_of_an_orphan_is_removed_while_writes_are_running() -> None:
-    harness = Harness()
+    harness = ReconcileHarness()
     harness.writing = RemoteUnavailable("redis", "drain-writes", "uploads are running")
     outcome = await harness.reconciler.finalize_orphan(
         make_tenant("acme", deletionPolicy="Delete"), successor=None

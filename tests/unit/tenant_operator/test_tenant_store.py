@@ -7,7 +7,7 @@ import pytest
 from tenancy.model import Tenant
 from tenant_operator.tenant_store import Affected, TenantStore
 
-from tests.support.tenants import tenant_manifest
+from tests.support.tenants.manifests import tenant_manifest
 
 
 def body(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:

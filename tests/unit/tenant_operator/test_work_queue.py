@@ -9,8 +9,8 @@ from tenant_operator.conditions import Failure
 from tenant_operator.reconcile import Outcome
 from tenant_operator.work_queue import BackoffPolicy, WorkQueue
 
-from tests.support.clock import simulate
-from tests.support.waiting import until
+from tests.support.timing.clock import simulate
+from tests.support.timing.waiting import until
 
 TRANSIENT = Outcome(Failure("S3Unavailable", "s3 is unavailable", permanent=False))
 STALLED = Outcome(Failure("S3Refused", "denied", permanent=True))

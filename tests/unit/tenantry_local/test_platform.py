@@ -13,7 +13,7 @@ from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError, PortInUse
 from typing_extensions import override
 
-from tests.support.programs.running import web_server
+from tests.support.programs.other_programs import web_server
 
 
 class WebServer(PlatformPart):

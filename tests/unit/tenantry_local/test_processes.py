@@ -14,7 +14,7 @@ import pytest
 from tenantry_local import processes as module
 from tenantry_local.processes import LocalError, Process, Processes, find_port_owner
 
-from tests.support.programs.running import unrelated_program, web_server
+from tests.support.programs.other_programs import unrelated_program, web_server
 
 SLEEP = ["sleep", "600"]
 

@@ -1,4 +1,4 @@
-"""Class names of the product: one name, one meaning."""
+"""Tests of class names in the product and in tests: one name, one meaning."""
 
 import ast
 from collections import defaultdict
@@ -25,9 +25,12 @@ REQUIRED_BY_OPEN_WEBUI = frozenset({"Valves", "Action"})
 """Open WebUI finds these classes of a function by their names."""
 
 
+FOLDERS = ("services", "operator", "local", "tools", "charts", "tests")
+
+
 def test_two_classes_share_a_name_only_if_they_are_the_same_thing() -> None:
     places = defaultdict[str, list[str]](list)
-    for folder in ("services", "operator", "local", "tools", "charts"):
+    for folder in FOLDERS:
         for file in sorted((REPOSITORY / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text())):
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):

@@ -18,6 +18,8 @@ from webui_install import install as installing
 from webui_install.install import FunctionsNotInstalled, install
 from webui_install.settings import WebUIInstallSettings
 
+from tests.support.faults.crashes import ProcessKilled
+
 SETTINGS = WebUIInstallSettings(
     url="http://open-webui",
     admin_email="admin@tenantry.example",
@@ -32,7 +34,7 @@ FUNCTIONS, MODELS = "/api/v1/functions", "/api/v1/models"
 
 
 @dataclass
-class OpenWebUI(httpx.AsyncBaseTransport):
+class InMemoryOpenWebUI(httpx.AsyncBaseTransport):
     """In-memory Open WebUI.
 
     ``faults`` are responses by path that replace the next ones; with ``drops_writes`` writes have no effect.
@@ -43,12 +45,12 @@ class OpenWebUI(httpx.AsyncBaseTransport):
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, list[httpx.Response | Exception]] = field(default_factory=dict)
     drops_writes: bool = False
-    asked: Counter[str] = field(default_factory=Counter)
+    request_counts: Counter[str] = field(default_factory=Counter)
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
-        self.asked[path] += 1
+        self.request_counts[path] += 1
         if self.faults.get(path):
             fault = self.faults[path].pop(0)
             if isinstance(fault, Exception):
@@ -98,13 +100,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def test_everything_is_installed_and_a_second_run_writes_nothing() -> None:
-    webui = OpenWebUI()
+    webui = InMemoryOpenWebUI()
     assert await install(SETTINGS, webui) == 10
     assert all(function["is_active"] for function in webui.functions.values())
-    assert webui.asked["/api/models"] == 1
-    before = webui.asked.copy()
+    assert webui.request_counts["/api/models"] == 1
+    before = webui.request_counts.copy()
     assert await install(SETTINGS, webui) == 0
-    again = webui.asked - before
+    again = webui.request_counts - before
     assert set(again) == {
         "/api/v1/auths/signin",
         f"{FUNCTIONS}/export",
@@ -117,9 +119,9 @@ async def test_everything_is_installed_and_a_second_run_writes_nothing() -> None
 
 async def test_signs_in_once() -> None:
     """Open WebUI allows fifteen sign-ins in three minutes for each account."""
-    webui = OpenWebUI()
+    webui = InMemoryOpenWebUI()
     await install(SETTINGS, webui)
-    assert webui.asked["/api/v1/auths/signin"] == 1
+    assert webui.request_counts["/api/v1/auths/signin"] == 1
 
 
 @pytest.mark.parametrize(
@@ -132,34 +134,34 @@ async def test_signs_in_once() -> None:
     ],
 )
 async def test_waits_until_open_webui_is_up(fault: Any) -> None:
-    webui = OpenWebUI(faults={"/api/v1/auths/signin": [fault] * 5})
+    webui = InMemoryOpenWebUI(faults={"/api/v1/auths/signin": [fault] * 5})
     assert await install(SETTINGS, webui) == 10
-    assert webui.asked["/api/v1/auths/signin"] == 6
+    assert webui.request_counts["/api/v1/auths/signin"] == 6
 
 
 async def test_too_many_sign_ins_cause_a_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installing, "SIGN_IN_LIMIT_DELAY_SECONDS", 10.0)
-    webui = OpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(429)]})
+    webui = InMemoryOpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(429)]})
     with pytest.raises(FunctionsNotInstalled):
         await install(SETTINGS.model_copy(update={"timeout_seconds": 0.1}), webui)
-    assert webui.asked["/api/v1/auths/signin"] == 1
+    assert webui.request_counts["/api/v1/auths/signin"] == 1
 
 
 @pytest.mark.parametrize("fault", [httpx.ReadTimeout("slow"), httpx.Response(503)])
 async def test_toggle_without_a_response_is_repeated_only_if_needed(fault: Any) -> None:
     path = f"{FUNCTIONS}/id/tenantry/toggle"
-    webui = OpenWebUI(faults={path: [fault]})
+    webui = InMemoryOpenWebUI(faults={path: [fault]})
     await install(SETTINGS, webui)
     assert webui.functions["tenantry"]["is_active"]
-    assert webui.asked[path] == 2
+    assert webui.request_counts[path] == 2
 
 
 async def test_toggle_that_succeeded_without_a_response_is_not_repeated() -> None:
-    webui = OpenWebUI()
+    webui = InMemoryOpenWebUI()
     await install(SETTINGS, webui)
     webui.functions["tenantry"]["is_active"] = False
 
-    class Lost(OpenWebUI):
+    class ResponseLost(InMemoryOpenWebUI):
         @override
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             response = await webui.handle_async_request(request)
@@ -167,19 +169,16 @@ async def test_toggle_that_succeeded_without_a_response_is_not_repeated() -> Non
                 raise httpx.ReadTimeout("the answer is lost")
             return response
 
-    assert await install(SETTINGS, Lost()) == 0
+    assert await install(SETTINGS, ResponseLost()) == 0
     assert webui.functions["tenantry"]["is_active"]
-    assert webui.asked[f"{FUNCTIONS}/id/tenantry/toggle"] == 2  # of both runs
+    assert webui.request_counts[f"{FUNCTIONS}/id/tenantry/toggle"] == 2  # of both runs
 
 
 @pytest.mark.parametrize("at", range(10))
 async def test_next_run_completes_an_interrupted_run(at: int) -> None:
-    class Killed(Exception):
-        pass
+    webui = InMemoryOpenWebUI()
 
-    webui = OpenWebUI()
-
-    class Dying(httpx.AsyncBaseTransport):
+    class CrashingOpenWebUI(httpx.AsyncBaseTransport):
         writes = 0
 
         @override
@@ -187,20 +186,20 @@ async def test_next_run_completes_an_interrupted_run(at: int) -> None:
             if request.method == "POST" and not request.url.path.endswith("signin"):
                 self.writes += 1
                 if self.writes > at:
-                    raise Killed
+                    raise ProcessKilled
             return await webui.handle_async_request(request)
 
-    with pytest.raises(Killed):
-        await install(SETTINGS, Dying())
+    with pytest.raises(ProcessKilled):
+        await install(SETTINGS, CrashingOpenWebUI())
     assert await install(SETTINGS, webui) == 10 - at
     assert await install(SETTINGS, webui) == 0
 
 
 async def test_wrong_password_ends_the_installation() -> None:
-    webui = OpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(400)]})
+    webui = InMemoryOpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(400)]})
     with pytest.raises(RemoteRefused):
         await install(SETTINGS, webui)
-    assert webui.asked["/api/v1/auths/signin"] == 1
+    assert webui.request_counts["/api/v1/auths/signin"] == 1
 
 
 async def test_open_webui_that_never_starts_ends_the_installation() -> None:
@@ -218,12 +217,12 @@ async def test_open_webui_that_never_starts_ends_the_installation() -> None:
 
 async def test_reverted_changes_end_the_installation() -> None:
     with pytest.raises(FunctionsNotInstalled, match="are reverted"):
-        await install(SETTINGS, OpenWebUI(drops_writes=True))
+        await install(SETTINGS, InMemoryOpenWebUI(drops_writes=True))
 
 
 async def test_every_change_is_logged_without_secrets_and_texts() -> None:
     with capture_logs() as logs:
-        await install(SETTINGS, OpenWebUI())
+        await install(SETTINGS, InMemoryOpenWebUI())
     changes = [line["change"] for line in logs if "change" in line]
     assert changes[:3] == [
         "CreateFunction tenantry",

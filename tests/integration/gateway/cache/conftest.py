@@ -16,13 +16,13 @@ from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
-from tests.support.programs.apiserver import Tenants
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.keycloak_users import People, open_people
+from tests.support.backends.qdrant import make_collection, open_qdrant
+from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.programs.people import People, open_people
-from tests.support.programs.proxy import Proxy
-from tests.support.programs.qdrant import make_collection, open_qdrant
-from tests.support.tenants import PLENTY, applied, storage_status, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, applied, storage_status, tenant_manifest
+from tests.support.timing.waiting import until
 
 TENANT = "cached"
 PERSON = f"anna@{TENANT}.example"

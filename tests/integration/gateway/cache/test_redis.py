@@ -12,7 +12,7 @@ from gateway.redis import TenantRedis
 from tenancy.model import Tenant
 from tenancy.names import answers_key, changes_key
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 ANSWER = Answer("It hangs behind the piano [1].", "m")
 

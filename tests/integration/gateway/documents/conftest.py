@@ -23,8 +23,8 @@ from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import IntegrationHarness
-from tests.support.programs.qdrant import count_points
-from tests.support.tenants import make_tenant
+from tests.support.backends.qdrant import count_points
+from tests.support.tenants.manifests import make_tenant
 
 NAME = "tide-table.txt"
 

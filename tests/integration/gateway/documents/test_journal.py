@@ -18,9 +18,9 @@ from tenancy.names import failures_key, ingests_key
 from tenantry_local.platform import Platform
 
 from tests.support.fakes.backends import STORED_AT
-from tests.support.programs.proxy import Proxy
-from tests.support.tenants import make_tenant
-from tests.support.waiting import until
+from tests.support.faults.proxy import Proxy
+from tests.support.tenants.manifests import make_tenant
+from tests.support.timing.waiting import until
 
 INGEST = Intent(IntentKind.INGEST)
 FAILURE = IngestFailure("e1", "https://tenantry.io/problems/document-empty", "No text", "It holds no text.")

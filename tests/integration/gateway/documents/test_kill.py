@@ -16,11 +16,11 @@ from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import IntegrationHarness
-from tests.support.programs.people import open_people
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import count_points
 from tests.support.programs.ports import free_port
-from tests.support.programs.qdrant import count_points
-from tests.support.tenants import PLENTY, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 DOCUMENTS = 12
 HALF = DOCUMENTS // 2
@@ -36,7 +36,7 @@ def text(number: int, version: str) -> bytes:
 
 
 @dataclass
-class Person:
+class DocumentOwner:
     """A person with documents, and calls of any gateway as that person."""
 
     tenant_id: str
@@ -87,7 +87,7 @@ class Person:
 
 
 @pytest.fixture
-async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[Person]:
+async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[DocumentOwner]:
     tenant_id = f"killed-{uuid.uuid4().hex[:8]}"
     email = f"anna@{tenant_id}.example"
     with applied(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
@@ -96,7 +96,7 @@ async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterat
             await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             known = harness.gateway.context.registry.get(tenant_id)
             assert known
-            yield Person(tenant_id, known.uid, await people.token(email))
+            yield DocumentOwner(tenant_id, known.uid, await people.token(email))
 
 
 @asynccontextmanager
@@ -126,7 +126,7 @@ async def gateway_to_kill(
 
 
 async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_half_done(
-    platform: Platform, harness: IntegrationHarness, person: Person, raw: Any
+    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, raw: Any
 ) -> None:
     survivor = harness.gateway.http
     for number in range(HALF):
@@ -164,7 +164,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_uploads_leaves_nothing_
 
 @pytest.mark.parametrize("restore", [False, True], ids=["removals", "restores"])
 async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_the_trash_or_found(
-    platform: Platform, harness: IntegrationHarness, person: Person, raw: Any, restore: bool
+    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, raw: Any, restore: bool
 ) -> None:
     survivor = harness.gateway.http
     for number in range(DOCUMENTS):
@@ -205,5 +205,5 @@ async def test_a_gateway_that_is_killed_in_the_middle_leaves_each_document_in_th
     assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
 
 
-async def entries(raw: Any, person: Person) -> Any:
+async def entries(raw: Any, person: DocumentOwner) -> Any:
     return await raw.hgetall(ingests_key(person.tenant_id, person.tenant_uid))

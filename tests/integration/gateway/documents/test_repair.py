@@ -15,9 +15,10 @@ import pytest
 from gateway.documents.intents import Intent, IntentKind
 from gateway.problems import DocumentBusy, DocumentMissing, DocumentRefused, WritesUnavailable
 from gateway.timings import RequestTimings
-from servicekit.remote import Remote
 from tenancy.names import ingests_key, object_key
 from tenancy.tickets import Ticket
+
+from tests.support.faults.crashes import crash_after
 
 from .conftest import NAME, Replica, Replicas
 
@@ -32,39 +33,22 @@ def versions_in(texts: list[str]) -> set[str]:
     return {" ".join(text.split()[:2]) for text in texts}
 
 
-IS_KILLED_LATER: ContextVar[bool] = ContextVar("is_killed_later", default=False)
-"""True in the tasks of the write that is killed."""
+IN_CRASHING_WRITE: ContextVar[bool] = ContextVar("in_crashing_write", default=False)
+"""True in the tasks of the write that crashes."""
 
 
-class Killed(BaseException):
-    """Death of the process."""
-
-
-async def killed_after(last: int, work: Callable[[], Awaitable[Any]]) -> bool:
-    """Run a write that dies after ``last`` calls; return False if it needed no further call."""
-    made, dead = 0, False
-    call_as_before = Remote.call
-
-    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]], **more: Any) -> Any:
-        nonlocal made, dead
-        if operation == "assume-role" or not IS_KILLED_LATER.get():
-            return await call_as_before(self, operation, function, **more)
-        dead = dead or made >= last
-        if dead:
-            raise Killed
-        made += 1
-        return await call_as_before(self, operation, function, **more)
-
-    token = IS_KILLED_LATER.set(True)
+async def crash_write_after(last: int, write: Callable[[], Awaitable[Any]]) -> bool:
+    """Write, and crash after ``last`` calls; return False if the write made no further call."""
+    token = IN_CRASHING_WRITE.set(True)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Remote, "call", call)
-            await work()
-    except (Killed, WritesUnavailable):
-        return True
+        return await crash_after(
+            last,
+            write,
+            affects=lambda _, operation: operation != "assume-role" and IN_CRASHING_WRITE.get(),
+            consequences=(WritesUnavailable,),
+        )
     finally:
-        IS_KILLED_LATER.reset(token)
-    return False
+        IN_CRASHING_WRITE.reset(token)
 
 
 async def repaired(replica: Replica, raw: Any) -> None:
@@ -91,7 +75,7 @@ async def test_an_upload_that_is_killed_after_any_call_ends_whole_or_not_at_all(
         if replaced:
             await survivor.upload(version_text(1))
         dying = replicas.make()
-        if not await killed_after(last, lambda dying=dying: dying.upload(version_text(2))):  # type: ignore[misc]
+        if not await crash_write_after(last, lambda dying=dying: dying.upload(version_text(2))):  # type: ignore[misc]
             break
         await repaired(survivor, raw)
         stored = await survivor.stored()
@@ -123,7 +107,7 @@ async def test_an_ingest_by_ticket_that_is_killed_after_any_call_is_completed(
             tenant, ticket.object_key, version_text(3).encode(), media_type="text/plain", owner=""
         )
         dying = replicas.make()
-        if not await killed_after(
+        if not await crash_write_after(
             last,
             lambda dying=dying: dying.service.index_stored(tenant, ticket, RequestTimings()),  # type: ignore[misc]
         ):
@@ -145,7 +129,7 @@ async def test_a_delete_that_is_killed_after_any_call_is_completed_or_never_bega
     for last in count():
         await survivor.upload(version_text(1))
         dying = replicas.make()
-        if not await killed_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
+        if not await crash_write_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
             break
         begun = "delete" in str(await raw.hgetall(ingests_key(replicas.tenant.id, replicas.tenant.uid)))
         await repaired(survivor, raw)

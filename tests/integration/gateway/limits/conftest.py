@@ -16,14 +16,14 @@ from tenancy.model import Tenant
 from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.documents.index_writes import publish
-from tests.support.programs.apiserver import Tenants
+from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.programs.people import open_people
-from tests.support.programs.proxy import Proxy
-from tests.support.programs.qdrant import make_collection, open_qdrant
-from tests.support.tenants import UNCACHED, applied, make_tenant, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import UNCACHED, applied, make_tenant, tenant_manifest
+from tests.support.timing.waiting import until
 
 A, B = "limits-a", "limits-b"
 

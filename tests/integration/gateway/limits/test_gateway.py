@@ -16,8 +16,8 @@ from tenantry_local.platform import Platform
 
 from tests.support.fakes.limits import metric
 from tests.support.programs.gateway import running_gateway
-from tests.support.tenants import applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import applied, tenant_manifest
+from tests.support.timing.waiting import until
 
 from .conftest import A, B, LimitsHarness
 

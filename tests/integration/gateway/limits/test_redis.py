@@ -16,8 +16,8 @@ from tenancy.names import ingests_key, redis_prefix, tombstone_key
 from tenancy.tombstones import SET_TOMBSTONE, raise_if_deleting
 from tenantry_local.platform import Platform
 
-from tests.support.programs.proxy import Proxy
-from tests.support.tenants import make_tenant
+from tests.support.faults.proxy import Proxy
+from tests.support.tenants.manifests import make_tenant
 
 from .conftest import new_tenant
 

@@ -12,9 +12,9 @@ from servicekit.remote import Remote
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 
 from ..conftest import Driver, open_driver
 

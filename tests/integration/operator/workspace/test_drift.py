@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 
-from ..conftest import Driver, Harness, open_driver
+from ..conftest import Driver, OperatorHarness, open_driver
 from .conftest import person
 
 pytestmark = pytest.mark.programs
@@ -20,13 +20,13 @@ MODEL = "tenant-bent.finance"
 ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 
 
-def group(webui: ObservedOpenWebUI) -> str:
+def get_group_id(webui: ObservedOpenWebUI) -> str:
     return str(webui.groups("bent")[0]["id"])
 
 
 def change_group(webui: ObservedOpenWebUI, **changes: Any) -> None:
     form = {"name": "/tenants/tenant-bent", "description": "x"} | changes
-    webui.call("POST", f"/groups/id/{group(webui)}/update", json=form)
+    webui.call("POST", f"/groups/id/{get_group_id(webui)}/update", json=form)
 
 
 def put_under_another_group(webui: ObservedOpenWebUI) -> None:
@@ -37,7 +37,7 @@ def put_under_another_group(webui: ObservedOpenWebUI) -> None:
 def put_another_group_under(webui: ObservedOpenWebUI) -> None:
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example")
-    form = {"name": "another", "description": "", "parent_group_id": group(webui)}
+    form = {"name": "another", "description": "", "parent_group_id": get_group_id(webui)}
     beneath = webui.call("POST", "/groups/create", json=form)
     webui.call("POST", f"/groups/id/{beneath['id']}/users/add", json={"user_ids": [mallory]})
 
@@ -45,12 +45,12 @@ def put_another_group_under(webui: ObservedOpenWebUI) -> None:
 def add_stranger(webui: ObservedOpenWebUI) -> None:
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example", "unknown-subject")
-    webui.call("POST", f"/groups/id/{group(webui)}/users/add", json={"user_ids": [mallory]})
+    webui.call("POST", f"/groups/id/{get_group_id(webui)}/users/add", json={"user_ids": [mallory]})
 
 
 def remove_member(webui: ObservedOpenWebUI) -> None:
     (ann,) = webui.call("GET", "/users/", params={"query": "ann@bent.example"})["users"]
-    webui.call("POST", f"/groups/id/{group(webui)}/users/remove", json={"user_ids": [ann["id"]]})
+    webui.call("POST", f"/groups/id/{get_group_id(webui)}/users/remove", json={"user_ids": [ann["id"]]})
 
 
 def change_model(webui: ObservedOpenWebUI, **changes: Any) -> None:
@@ -70,12 +70,12 @@ def grant_base(webui: ObservedOpenWebUI, *grants: dict[str, str]) -> None:
     webui.call("POST", f"/knowledge/{live['id']}/access/update", json=form)
 
 
-def another_group(webui: ObservedOpenWebUI) -> dict[str, str]:
+def create_group_grant(webui: ObservedOpenWebUI) -> dict[str, str]:
     made = webui.call("POST", "/groups/create", json={"name": "another", "description": ""})
     return {"principal_type": "group", "principal_id": made["id"], "permission": "read"}
 
 
-def another_user(webui: ObservedOpenWebUI) -> dict[str, str]:
+def create_user_grant(webui: ObservedOpenWebUI) -> dict[str, str]:
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example")
     return {"principal_type": "user", "principal_id": mallory, "permission": "write"}
@@ -96,7 +96,7 @@ def unmark_base(webui: ObservedOpenWebUI) -> None:
 MARK_OF_ANOTHER = {"principal_type": "user", "principal_id": "tenantry:tenant-evil/u/x", "permission": "read"}
 
 DRIFTS: dict[str, Callable[[ObservedOpenWebUI], object]] = {
-    "group-deleted": lambda webui: webui.call("DELETE", f"/groups/id/{group(webui)}/delete"),
+    "group-deleted": lambda webui: webui.call("DELETE", f"/groups/id/{get_group_id(webui)}/delete"),
     "group-renamed": lambda webui: change_group(webui, name="/tenants/tenant-evil"),
     "group-described-otherwise": change_group,
     "group-under-another": put_under_another_group,
@@ -109,16 +109,16 @@ DRIFTS: dict[str, Callable[[ObservedOpenWebUI], object]] = {
     "model-of-another-base": lambda webui: change_model(webui, base_model_id="gpt"),
     "model-without-meta": lambda webui: change_model(webui, meta={"description": "x"}),
     "model-for-anybody": lambda webui: grant_model(webui, ANYBODY),
-    "model-for-another-group": lambda webui: grant_model(webui, another_group(webui)),
-    "model-for-a-user": lambda webui: grant_model(webui, another_user(webui)),
+    "model-for-another-group": lambda webui: grant_model(webui, create_group_grant(webui)),
+    "model-for-a-user": lambda webui: grant_model(webui, create_user_grant(webui)),
     "base-deleted": lambda webui: webui.call("DELETE", f"/knowledge/{webui.base('bent')['id']}/delete"),
     "base-renamed": lambda webui: change_base(webui, name="Evil"),
     "base-described-otherwise": lambda webui: change_base(webui, description="nothing"),
     "base-unmarked": unmark_base,
     "base-marked-as-anothers": lambda webui: grant_base(webui, MARK_OF_ANOTHER),
     "base-for-anybody": lambda webui: grant_base(webui, ANYBODY),
-    "base-for-another-group": lambda webui: grant_base(webui, another_group(webui)),
-    "base-for-a-user": lambda webui: grant_base(webui, another_user(webui)),
+    "base-for-another-group": lambda webui: grant_base(webui, create_group_grant(webui)),
+    "base-for-a-user": lambda webui: grant_base(webui, create_user_grant(webui)),
 }
 
 
@@ -126,7 +126,7 @@ DRIFTS: dict[str, Callable[[ObservedOpenWebUI], object]] = {
 async def test_drift_is_repaired(
     drift: Callable[[ObservedOpenWebUI], object],
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     observed: Observed,
     webui: ObservedOpenWebUI,
 ) -> None:
@@ -142,7 +142,7 @@ async def test_drift_is_repaired(
 
 
 async def test_a_changed_icon_of_a_model_stays(
-    driver: Driver, harness: Harness, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("bent", **SPEC)
     await driver.reconcile("bent")
@@ -155,7 +155,11 @@ async def test_a_changed_icon_of_a_model_stays(
 
 
 async def test_a_foreign_group_of_the_same_name_is_emptied_and_renamed(
-    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    platform: Platform,
+    settings: dict[str, str],
+    harness: OperatorHarness,
+    tenants: Tenants,
+    webui: ObservedOpenWebUI,
 ) -> None:
     """The tenant's people would otherwise get its access rights."""
     made = webui.call("POST", "/groups/create", json={"name": "/tenants/tenant-bent", "description": ""})
@@ -165,10 +169,10 @@ async def test_a_foreign_group_of_the_same_name_is_emptied_and_renamed(
     harness.apply("bent", **SPEC)
     async with open_driver(platform, tenants, **settings) as driver:  # without a cached list of groups
         await driver.reconcile("bent")
-    assert group(webui) != made["id"]
+    assert get_group_id(webui) != made["id"]
     found = webui.call("GET", f"/groups/id/{made['id']}/export")
     assert (found["name"], found["user_ids"]) == (f"/retained/tenant-bent/{made['id']}", [])
     status = tenants.get("bent")
     assert status
-    assert status["status"]["workspace"]["groupId"] == group(webui)
+    assert status["status"]["workspace"]["groupId"] == get_group_id(webui)
     webui.call("DELETE", f"/groups/id/{made['id']}/delete")

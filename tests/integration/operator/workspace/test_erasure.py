@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 
-from ..conftest import Driver, Harness
+from ..conftest import Driver, OperatorHarness
 
 pytestmark = pytest.mark.programs
 
@@ -35,13 +35,13 @@ class Accounts:
     webui: ObservedOpenWebUI
     people: dict[str, str] = field(default_factory=dict)
 
-    def log_in(self, email: str, subject: str = "") -> str:
+    def create_account(self, email: str, subject: str = "") -> str:
         """Create an account; return its access token."""
         self.webui.drop_user(email)
         self.people[email] = self.webui.add_user(email, subject)
         return self.webui.person_token(email)
 
-    def chat(self, token: str, model: str, text: str, *files: str, recorded: bool = True) -> str:
+    def create_chat(self, token: str, model: str, text: str, *files: str, recorded: bool = True) -> str:
         """Write a chat as the page of Open WebUI does; return its id."""
         question, answer = str(uuid.uuid4()), str(uuid.uuid4())
         sent = [{"type": "file", "id": each, "file": {"id": each}} for each in files]
@@ -69,7 +69,7 @@ class Accounts:
             self.webui.sql(f"delete from chat_message where chat_id = '{chat_id}'")
         return chat_id
 
-    def rewrite(self, token: str, chat_id: str, model: str) -> None:
+    def replace_model(self, token: str, chat_id: str, model: str) -> None:
         """Replace the model of every message of a chat, as its owner can."""
         chat = self.webui.as_person(token, "GET", f"/chats/{chat_id}")["chat"]
         for message in chat["history"]["messages"].values():
@@ -85,7 +85,7 @@ class Accounts:
         made = self.webui.as_person(token, "POST", "/files/", files=files, data=form, params=params)
         return str(made["id"])
 
-    def rate(self, token: str, model: str, text: str) -> str:
+    def create_feedback(self, token: str, model: str, text: str) -> str:
         """Write feedback about an answer; return its id."""
         form = {
             "type": "rating", "data": {"rating": 1, "model_id": model, "reason": text},
@@ -95,7 +95,7 @@ class Accounts:
 
 
 @pytest.fixture
-def office(webui: ObservedOpenWebUI) -> Iterator[Accounts]:
+def accounts(webui: ObservedOpenWebUI) -> Iterator[Accounts]:
     opened = Accounts(webui)
     yield opened
     for email, user_id in opened.people.items():
@@ -103,7 +103,9 @@ def office(webui: ObservedOpenWebUI) -> Iterator[Accounts]:
         webui.drop_user(email)
 
 
-async def begin(driver: Driver, harness: Harness, observed: Observed, **people: str) -> dict[str, str]:
+async def create_tenants(
+    driver: Driver, harness: OperatorHarness, observed: Observed, **people: str
+) -> dict[str, str]:
     """Apply both Tenants; return the people's ids in Keycloak by name."""
     subjects = {name: observed.add_person(email) for name, email in people.items()}
     harness.apply("gone", **GONE)
@@ -113,7 +115,7 @@ async def begin(driver: Driver, harness: Harness, observed: Observed, **people: 
     return subjects
 
 
-async def delete(driver: Driver, tenants: Tenants, name: str, seconds: float = 30) -> None:
+async def delete_tenant(driver: Driver, tenants: Tenants, name: str, seconds: float = 30) -> None:
     tenants.delete(name)
     await driver.reconcile_until_ready(name, seconds)
     assert tenants.get(name) is None
@@ -121,34 +123,36 @@ async def delete(driver: Driver, tenants: Tenants, name: str, seconds: float = 3
 
 async def test_chats_files_feedback_folders_and_accounts_are_deleted_with_the_tenant(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
-    subjects = await begin(driver, harness, observed, ann="ann@gone.example", bob="bob@stays.example")
-    ann = office.log_in("ann@gone.example", subjects["ann"])
-    bob = office.log_in("bob@stays.example", subjects["bob"])
+    subjects = await create_tenants(
+        driver, harness, observed, ann="ann@gone.example", bob="bob@stays.example"
+    )
+    ann = accounts.create_account("ann@gone.example", subjects["ann"])
+    bob = accounts.create_account("bob@stays.example", subjects["bob"])
     for name in ("gone", "stays"):
         await driver.reconcile(name)
     for token, tenant, text in ((ann, "gone", MARKER), (bob, "stays", OTHER)):
         model = f"tenant-{tenant}.finance"
-        sent = office.upload(token, f"{text} sent in a chat")
-        office.upload(token, f"{text} in no knowledge base")
-        known = office.upload(token, f"{text} of the knowledge base")
+        sent = accounts.upload(token, f"{text} sent in a chat")
+        accounts.upload(token, f"{text} in no knowledge base")
+        known = accounts.upload(token, f"{text} of the knowledge base")
         base = webui.base(tenant)["id"]
         webui.call("POST", f"/knowledge/{base}/file/add", json={"file_id": known})
-        chat = office.chat(token, model, text, sent)
-        office.chat(token, model, f"{text} unrecorded", recorded=False)
-        office.chat(token, "another-model", f"{text} of another model")
+        chat = accounts.create_chat(token, model, text, sent)
+        accounts.create_chat(token, model, f"{text} unrecorded", recorded=False)
+        accounts.create_chat(token, "another-model", f"{text} of another model")
         webui.as_person(token, "POST", f"/chats/{chat}/tags", json={"name": text})
         webui.as_person(token, "POST", "/folders/", json={"name": text})
-        office.rate(token, model, text)
+        accounts.create_feedback(token, model, text)
     assert webui.scan(MARKER)
     before = webui.scan(OTHER)
     assert before
-    await delete(driver, tenants, "gone")
+    await delete_tenant(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
     assert webui.scan("ann@gone.example") == {}
     assert webui.scan(OTHER) == before
@@ -156,36 +160,38 @@ async def test_chats_files_feedback_folders_and_accounts_are_deleted_with_the_te
 
 async def test_a_person_who_moved_keeps_the_account_and_the_other_tenants_content(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
-    subjects = await begin(driver, harness, observed, ann="ann@stays.example")
-    ann = office.log_in("ann@stays.example", subjects["ann"])
+    subjects = await create_tenants(driver, harness, observed, ann="ann@stays.example")
+    ann = accounts.create_account("ann@stays.example", subjects["ann"])
     await driver.reconcile("stays")
-    office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent then"))
-    office.chat(ann, "tenant-gone.finance", f"{MARKER} unrecorded", recorded=False)
-    office.rate(ann, "tenant-gone.finance", MARKER)
+    accounts.create_chat(ann, "tenant-gone.finance", MARKER, accounts.upload(ann, f"{MARKER} sent then"))
+    accounts.create_chat(ann, "tenant-gone.finance", f"{MARKER} unrecorded", recorded=False)
+    accounts.create_feedback(ann, "tenant-gone.finance", MARKER)
     base = webui.base("gone")["id"]
-    known = office.upload(ann, f"{MARKER} of the knowledge base")
+    known = accounts.upload(ann, f"{MARKER} of the knowledge base")
     webui.call("POST", f"/knowledge/{base}/file/add", json={"file_id": known})
-    office.upload(ann, f"{OTHER} that only names the knowledge base", about=base)
-    coming = office.upload(ann, f"{MARKER} on its way", about=base)
+    accounts.upload(ann, f"{OTHER} that only names the knowledge base", about=base)
+    coming = accounts.upload(ann, f"{MARKER} on its way", about=base)
     webui.sql(
         f"""update file set meta = jsonb_set(meta::jsonb, '{{data,knowledge_id}}', '"{base}"')::json """
         f"where id = '{coming}'"
     )
-    both = office.upload(ann, f"{OTHER} that both tenants hold")
+    both = accounts.upload(ann, f"{OTHER} that both tenants hold")
     for tenant in ("gone", "stays"):
         webui.call("POST", f"/knowledge/{webui.base(tenant)['id']}/file/add", json={"file_id": both})
-    office.chat(ann, "tenant-stays.finance", OTHER, office.upload(ann, f"{OTHER} sent now"))
-    office.chat(ann, "tenant-stays.finance", f'{OTHER} asks about "tenant-gone.finance"', recorded=False)
-    office.upload(ann, f"{OTHER} in no knowledge base")
-    office.rate(ann, "tenant-stays.finance", f'{OTHER} is better than "tenant-gone.finance"')
+    accounts.create_chat(ann, "tenant-stays.finance", OTHER, accounts.upload(ann, f"{OTHER} sent now"))
+    accounts.create_chat(
+        ann, "tenant-stays.finance", f'{OTHER} asks about "tenant-gone.finance"', recorded=False
+    )
+    accounts.upload(ann, f"{OTHER} in no knowledge base")
+    accounts.create_feedback(ann, "tenant-stays.finance", f'{OTHER} is better than "tenant-gone.finance"')
     before = webui.scan(OTHER)
-    await delete(driver, tenants, "gone")
+    await delete_tenant(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
     # The link to the deleted knowledge base contains no text.
     assert webui.scan(OTHER) == before
@@ -195,49 +201,49 @@ async def test_a_person_who_moved_keeps_the_account_and_the_other_tenants_conten
 @pytest.mark.parametrize("edit", ["rewritten", "added"])
 async def test_a_forged_model_name_protects_no_content(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     webui: ObservedOpenWebUI,
     edit: str,
 ) -> None:
     """A member wrote another tenant's model into a stored answer, and kept all content."""
-    subjects = await begin(driver, harness, observed, ann="ann@gone.example")
-    ann = office.log_in("ann@gone.example", subjects["ann"])
+    subjects = await create_tenants(driver, harness, observed, ann="ann@gone.example")
+    ann = accounts.create_account("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
-    chat_id = office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent"))
-    office.upload(ann, f"{MARKER} in no knowledge base")
+    chat_id = accounts.create_chat(ann, "tenant-gone.finance", MARKER, accounts.upload(ann, f"{MARKER} sent"))
+    accounts.upload(ann, f"{MARKER} in no knowledge base")
     webui.as_person(ann, "POST", "/folders/", json={"name": MARKER})
     if edit == "rewritten":
-        office.rewrite(ann, chat_id, "tenant-elsewhere.finance")
+        accounts.replace_model(ann, chat_id, "tenant-elsewhere.finance")
     else:
-        office.chat(ann, "tenant-stays.finance", MARKER)
-    await delete(driver, tenants, "gone")
+        accounts.create_chat(ann, "tenant-stays.finance", MARKER)
+    await delete_tenant(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
     assert webui.scan("ann@gone.example") == {}
 
 
 async def test_a_member_from_another_tenant_keeps_only_older_content(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     harness.apply("stays", **STAYS)
     await driver.reconcile("stays")
-    ann = office.log_in("ann@gone.example", observed.add_person("ann@gone.example"))
-    office.chat(ann, "tenant-stays.finance", OTHER, office.upload(ann, f"{OTHER} sent"))
+    ann = accounts.create_account("ann@gone.example", observed.add_person("ann@gone.example"))
+    accounts.create_chat(ann, "tenant-stays.finance", OTHER, accounts.upload(ann, f"{OTHER} sent"))
     before = webui.scan(OTHER)
     await asyncio.sleep(1.1)  # times are in seconds
     harness.apply("gone", **GONE)
     await driver.reconcile("gone")
-    chat_id = office.chat(ann, "tenant-gone.finance", MARKER, office.upload(ann, f"{MARKER} sent"))
-    office.upload(ann, f"{MARKER} in no knowledge base")
-    office.rewrite(ann, chat_id, "tenant-stays.finance")
-    await delete(driver, tenants, "gone")
+    chat_id = accounts.create_chat(ann, "tenant-gone.finance", MARKER, accounts.upload(ann, f"{MARKER} sent"))
+    accounts.upload(ann, f"{MARKER} in no knowledge base")
+    accounts.replace_model(ann, chat_id, "tenant-stays.finance")
+    await delete_tenant(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
     assert webui.scan(OTHER) == before
     assert webui.scan("ann@gone.example")
@@ -245,81 +251,81 @@ async def test_a_member_from_another_tenant_keeps_only_older_content(
 
 async def test_content_of_a_former_member_is_deleted(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
-    await begin(driver, harness, observed)
-    left = office.log_in("left@gone.example")
-    office.chat(left, "tenant-gone.finance", MARKER)
-    office.upload(left, f"{MARKER} in no knowledge base")
-    await delete(driver, tenants, "gone")
+    await create_tenants(driver, harness, observed)
+    left = accounts.create_account("left@gone.example")
+    accounts.create_chat(left, "tenant-gone.finance", MARKER)
+    accounts.upload(left, f"{MARKER} in no knowledge base")
+    await delete_tenant(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
     assert webui.scan("left@gone.example") == {}
 
 
 async def test_content_of_a_deleted_account_is_deleted(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
-    await begin(driver, harness, observed)
-    left = office.log_in("left@gone.example")
-    office.chat(left, "tenant-gone.finance", MARKER, office.upload(left, f"{MARKER} sent"))
+    await create_tenants(driver, harness, observed)
+    left = accounts.create_account("left@gone.example")
+    accounts.create_chat(left, "tenant-gone.finance", MARKER, accounts.upload(left, f"{MARKER} sent"))
     webui.drop_user("left@gone.example")
     assert webui.scan(MARKER)
-    await delete(driver, tenants, "gone")
+    await delete_tenant(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
 
 
 async def test_an_administrators_account_stays(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
-    await begin(driver, harness, observed)
-    root = office.log_in("root@gone.example")
-    user = webui.call("GET", f"/users/{office.people['root@gone.example']}")
+    await create_tenants(driver, harness, observed)
+    root = accounts.create_account("root@gone.example")
+    user = webui.call("GET", f"/users/{accounts.people['root@gone.example']}")
     form = {"role": "admin", "name": user["name"], "email": user["email"], "profile_image_url": ""}
     webui.call("POST", f"/users/{user['id']}/update", json=form)
-    office.chat(root, "tenant-gone.finance", MARKER)
-    await delete(driver, tenants, "gone")
+    accounts.create_chat(root, "tenant-gone.finance", MARKER)
+    await delete_tenant(driver, tenants, "gone")
     assert webui.scan(MARKER) == {}
     assert webui.scan("root@gone.example")
 
 
 async def test_retain_keeps_content_also_from_a_later_tenant_of_the_name(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     webui: ObservedOpenWebUI,
 ) -> None:
     subject = observed.add_person("ann@remained.example")
     spec = {"identity": {"emails": ["*@remained.example"]}, "personas": [{"id": "finance"}]}
     harness.apply("left", **spec | {"deletionPolicy": "Retain"})
     await driver.reconcile("left")
-    ann = office.log_in("ann@remained.example", subject)
+    ann = accounts.create_account("ann@remained.example", subject)
     await driver.reconcile("left")
-    office.chat(ann, "tenant-left.finance", KEPT, office.upload(ann, f"{KEPT} sent"))
-    office.rate(ann, "tenant-left.finance", KEPT)
+    accounts.create_chat(ann, "tenant-left.finance", KEPT, accounts.upload(ann, f"{KEPT} sent"))
+    accounts.create_feedback(ann, "tenant-left.finance", KEPT)
     before = webui.scan(KEPT)
     assert before.keys() >= {"chat", "file", "feedback"}
-    await delete(driver, tenants, "left")
+    await delete_tenant(driver, tenants, "left")
     assert webui.scan(KEPT) == before
     await asyncio.sleep(1.1)  # times are in seconds
     harness.apply("left", **spec | {"identity": {"emails": ["*@again.example"]}})
     await driver.reconcile("left")
-    await delete(driver, tenants, "left")
+    await delete_tenant(driver, tenants, "left")
     assert webui.scan(KEPT) == before
 
 
@@ -342,7 +348,7 @@ class Writers:
 
         return self._repeat(send)
 
-    def claim(self, token: str, model: str, text: str) -> Counter[int]:
+    def write_about_model(self, token: str, model: str, text: str) -> Counter[int]:
         """Write chats and feedback that name a model; return the statuses so far."""
         chat = {"title": text, "models": [model], "history": {"messages": {}, "currentId": None}}
         rating = {"type": "rating", "data": {"rating": 1, "model_id": model}, "meta": {}, "snapshot": {}}
@@ -385,12 +391,12 @@ async def writers(webui: ObservedOpenWebUI) -> AsyncIterator[Writers]:
 
 
 async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Accounts,
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, accounts: Accounts,
     webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
     """Three members uploaded, and their Tenant still existed after 150 seconds."""
     emails = [f"{name}@busy.example" for name in ("ann", "bea", "cay", "dan")]
-    tokens = [office.log_in(email, observed.add_person(email)) for email in emails]
+    tokens = [accounts.create_account(email, observed.add_person(email)) for email in emails]
     harness.apply("busy", identity={"emails": ["*@busy.example"]}, personas=[{"id": "finance"}])
     await driver.reconcile("busy")
     base = webui.base("busy")["id"]
@@ -398,11 +404,11 @@ async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
         writers.upload(tokens[0], MARKER, base),
         writers.upload(tokens[1], MARKER),
         writers.upload(tokens[2], MARKER, base),
-        writers.claim(tokens[3], "tenant-busy.finance", MARKER),
+        writers.write_about_model(tokens[3], "tenant-busy.finance", MARKER),
     ]
     await asyncio.sleep(3)
     assert all(statuses[200] for statuses in sent)
-    await delete(driver, tenants, "busy", seconds=90)
+    await delete_tenant(driver, tenants, "busy", seconds=90)
     accepted = [statuses[200] for statuses in sent]
     await asyncio.sleep(2)
     await writers.stop()
@@ -414,24 +420,26 @@ async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
 
 
 async def test_writers_of_another_tenant_are_not_affected(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, office: Accounts,
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, accounts: Accounts,
     webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
-    subjects = await begin(driver, harness, observed, ann="ann@stays.example", bob="bob@stays.example")
-    ann, bob = (office.log_in(f"{name}@stays.example", subjects[name]) for name in ("ann", "bob"))
+    subjects = await create_tenants(
+        driver, harness, observed, ann="ann@stays.example", bob="bob@stays.example"
+    )
+    ann, bob = (accounts.create_account(f"{name}@stays.example", subjects[name]) for name in ("ann", "bob"))
     for tenant in ("gone", "stays"):
         await driver.reconcile(tenant)
     (group,) = webui.groups("gone")
-    form = {"user_ids": [office.people["ann@stays.example"]]}
+    form = {"user_ids": [accounts.people["ann@stays.example"]]}
     webui.call("POST", f"/groups/id/{group['id']}/users/add", json=form)
     into_gone = writers.upload(ann, MARKER, webui.base("gone")["id"])
     own = writers.upload(ann, OTHER, webui.base("stays")["id"])
-    claimed = writers.claim(bob, "tenant-gone.finance", OTHER)
+    claimed = writers.write_about_model(bob, "tenant-gone.finance", OTHER)
     await asyncio.sleep(3)
     assert into_gone[200]
     assert own[200]
     assert claimed[200]
-    await delete(driver, tenants, "gone", seconds=90)
+    await delete_tenant(driver, tenants, "gone", seconds=90)
     accepted, worked = into_gone[200], own[200]
     await asyncio.sleep(2)
     await writers.stop()
@@ -444,12 +452,12 @@ async def test_writers_of_another_tenant_are_not_affected(
 
 
 async def test_a_closed_account_is_reopened_for_another_tenant_of_its_person(
-    driver: Driver, harness: Harness, observed: Observed, office: Accounts, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, observed: Observed, accounts: Accounts, webui: ObservedOpenWebUI
 ) -> None:
-    subjects = await begin(driver, harness, observed, ann="ann@gone.example")
-    ann = office.log_in("ann@gone.example", subjects["ann"])
+    subjects = await create_tenants(driver, harness, observed, ann="ann@gone.example")
+    ann = accounts.create_account("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
-    user_id = office.people["ann@gone.example"]
+    user_id = accounts.people["ann@gone.example"]
     erasure = {"groups": [webui.groups("gone")[0]["id"]], "step": "close"}
     assert webui.action("tenantry_erasure", _form(**erasure)).json() == {"writers": 1}
     assert webui.action("tenantry_erasure", _form(**erasure)).json() == {"writers": 0}
@@ -461,8 +469,10 @@ async def test_a_closed_account_is_reopened_for_another_tenant_of_its_person(
     assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 200
 
 
-async def test_only_an_administrator_can_call_the_action(office: Accounts, webui: ObservedOpenWebUI) -> None:
-    token = office.log_in("eve@stays.example")
+async def test_only_an_administrator_can_call_the_action(
+    accounts: Accounts, webui: ObservedOpenWebUI
+) -> None:
+    token = accounts.create_account("eve@stays.example")
     body = _form(step="delete")
     models: tuple[dict[str, Any], ...] = ({}, {"id": "tenantry_erasure", "direct": True})
     for model in models:

@@ -3,11 +3,11 @@
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.faults.proxy import Proxy
 from tests.support.open_webui.observed import USER_PASSWORD, ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.proxy import Proxy
 
-from ..conftest import Driver, Harness, conditions, open_driver
+from ..conftest import Driver, OperatorHarness, conditions, open_driver
 
 pytestmark = pytest.mark.programs
 
@@ -15,7 +15,11 @@ OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "NamespaceReady"}
 
 
 async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
-    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    platform: Platform,
+    settings: dict[str, str],
+    harness: OperatorHarness,
+    tenants: Tenants,
+    webui: ObservedOpenWebUI,
 ) -> None:
     harness.apply("patient")
     async with Proxy(int(webui.url.rpartition(":")[2])) as proxy:
@@ -35,7 +39,7 @@ async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
 async def test_unavailable_open_webui_delays_the_deletion_of_a_tenant(
     platform: Platform,
     settings: dict[str, str],
-    harness: Harness,
+    harness: OperatorHarness,
     driver: Driver,
     tenants: Tenants,
     webui: ObservedOpenWebUI,
@@ -53,7 +57,7 @@ async def test_unavailable_open_webui_delays_the_deletion_of_a_tenant(
 
 
 async def test_a_wrong_password_stalls_with_the_account_and_without_the_password(
-    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants
+    platform: Platform, settings: dict[str, str], harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("shut-out")
     async with open_driver(platform, tenants, **settings | {"open_webui_password": "wr0ng-s3cr3t"}) as driver:
@@ -65,7 +69,11 @@ async def test_a_wrong_password_stalls_with_the_account_and_without_the_password
 
 
 async def test_an_account_without_administrator_rights_stalls(
-    platform: Platform, settings: dict[str, str], harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    platform: Platform,
+    settings: dict[str, str],
+    harness: OperatorHarness,
+    tenants: Tenants,
+    webui: ObservedOpenWebUI,
 ) -> None:
     webui.drop_user("member@tenantry.example")
     webui.add_user("member@tenantry.example")

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
+from tests.support.faults.crashes import ProcessKilled
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 
-from ..conftest import Driver, Harness
-from ..test_kill import Killed, killed_after
+from ..conftest import Driver, OperatorHarness
+from ..test_kill import crash_reconcile_after
 from ..test_program import die_at
 from .conftest import person
 
@@ -25,7 +26,7 @@ SPEC: dict[str, Any] = {"identity": {"emails": ["*@ghost.example"]}}
 
 @pytest.mark.timeout(900)
 async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it(
-    driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     ann = person(observed, webui, "ann@ghost.example")
     harness.apply("ghost", **SPEC)
@@ -36,7 +37,7 @@ async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it
     for last in count():
         webui.add_user("ann@ghost.example", ann)  # the account was deleted with the Tenant
         harness.apply("ghost", **SPEC)
-        if not await killed_after(last, driver, "ghost", system="open-webui"):
+        if not await crash_reconcile_after(last, driver, "ghost", system="open-webui"):
             break
         assert (await driver.reconcile("ghost")).name == "ready", f"after {last} calls"
         assert webui.get_state("ghost") == undisturbed, f"after {last} calls"
@@ -47,14 +48,14 @@ async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it
 
 @pytest.mark.timeout(900)
 async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
-    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     for last in count():
         harness.apply("ghost", **SPEC)
         await driver.reconcile("ghost")
         file_id = webui.add_file(webui.base("ghost")["id"])
         tenants.delete("ghost")
-        if not await killed_after(last, driver, "ghost", system="open-webui"):
+        if not await crash_reconcile_after(last, driver, "ghost", system="open-webui"):
             break
         await harness.delete_all()
         assert not any(webui.get_state("ghost").values()), f"after {last} calls"
@@ -63,12 +64,12 @@ async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
 
 
 async def test_an_unrecorded_object_is_deleted_when_it_is_no_longer_declared(
-    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("ghost", personas=[{"id": "finance"}, {"id": "people"}])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driver.context.reconciler, "_write_result", _crash)
-        with pytest.raises(Killed):
+        with pytest.raises(ProcessKilled):
             await driver.reconcile("ghost")
     assert len(webui.models("ghost")) == len(webui.bases("ghost")) == 2
     tenants.patch("ghost", {"spec": {"personas": [{"id": "finance"}]}})
@@ -78,7 +79,7 @@ async def test_an_unrecorded_object_is_deleted_when_it_is_no_longer_declared(
 
 
 async def _crash(*_: object) -> None:
-    raise Killed
+    raise ProcessKilled
 
 
 @pytest.mark.parametrize("number", [22, 28])
@@ -87,7 +88,7 @@ async def test_a_kill_of_the_program_during_a_creation_leaves_no_copy(
     platform: Platform,
     settings: dict[str, str],
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     webui: ObservedOpenWebUI,
 ) -> None:
     harness.apply("ghost", **SPEC)

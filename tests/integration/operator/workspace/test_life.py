@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 
-from ..conftest import Driver, Harness, conditions
+from ..conftest import Driver, OperatorHarness, conditions
 from .conftest import person, recorded
 
 pytestmark = pytest.mark.programs
@@ -45,7 +45,7 @@ def base(name: str, files: int = 0) -> dict[str, Any]:
 
 
 async def test_a_new_tenant_gets_a_group_models_and_knowledge_bases(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     person(observed, webui, "ann@work.example")
     harness.apply("work", **SPEC)
@@ -78,7 +78,7 @@ async def test_a_new_tenant_gets_a_group_models_and_knowledge_bases(
 
 
 async def test_a_second_run_writes_nothing_and_does_not_search(
-    driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     observed.add_person("ann@work.example")
     harness.apply("work", **SPEC)
@@ -94,7 +94,7 @@ async def test_a_second_run_writes_nothing_and_does_not_search(
 
 
 async def test_members_are_exactly_the_accounts_of_the_tenants_people(
-    driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     people = {name: observed.add_person(f"{name}@work.example") for name in ("ann", "bob")}
     eve = observed.add_person("eve@work.example", verified=False)
@@ -114,7 +114,7 @@ async def test_members_are_exactly_the_accounts_of_the_tenants_people(
 
 
 async def test_a_former_employee_is_removed_from_the_group(
-    driver: Driver, harness: Harness, observed: Observed, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     ann = person(observed, webui, "ann@work.example")
     harness.apply("work", **SPEC)
@@ -128,7 +128,7 @@ async def test_a_former_employee_is_removed_from_the_group(
 
 
 async def test_descriptions_contain_no_marks_or_ids(
-    driver: Driver, harness: Harness, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, webui: ObservedOpenWebUI
 ) -> None:
     """An earlier version wrote its marker into descriptions."""
     harness.apply("work", **SPEC)
@@ -144,7 +144,7 @@ async def test_descriptions_contain_no_marks_or_ids(
 
 
 async def test_a_changed_tenant_is_applied(
-    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
@@ -162,7 +162,7 @@ async def test_a_changed_tenant_is_applied(
 
 
 async def test_the_knowledge_bases_of_a_suspended_tenant_are_closed(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     person(observed, webui, "ann@work.example")
     ann = webui.person_token("ann@work.example")
@@ -180,7 +180,7 @@ async def test_the_knowledge_bases_of_a_suspended_tenant_are_closed(
 
 
 async def test_a_former_personas_files_are_kept_and_reported(
-    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
@@ -210,7 +210,7 @@ async def test_a_former_personas_files_are_kept_and_reported(
 
 
 async def test_a_restored_persona_has_its_files(
-    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
@@ -231,7 +231,7 @@ def list_remaining(webui: ObservedOpenWebUI, tenant_id: str, *files: str) -> dic
 
 
 async def test_delete_leaves_nothing_and_changes_no_other_tenant(
-    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", **SPEC)
     harness.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
@@ -250,7 +250,7 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
 
 
 async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     person(observed, webui, "ann@work.example")
     harness.apply("work", **SPEC, deletionPolicy="Retain")
@@ -286,7 +286,7 @@ async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
 
 
 async def test_a_forged_mark_does_not_move_a_knowledge_base(
-    driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     """A member of one tenant adds another tenant's mark to a knowledge base with write access."""
     harness.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
@@ -318,7 +318,7 @@ def _holders(base: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_tenant_without_objects_is_deleted(
-    policy: str, driver: Driver, harness: Harness, tenants: Tenants, webui: ObservedOpenWebUI
+    policy: str, driver: Driver, harness: OperatorHarness, tenants: Tenants, webui: ObservedOpenWebUI
 ) -> None:
     harness.apply("work", personas=[], deletionPolicy=policy)
     await driver.reconcile("work")

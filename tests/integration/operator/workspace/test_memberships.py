@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.keycloak_users import PASSWORD, open_people
+from tests.support.backends.observed import Observed
 from tests.support.open_webui.clients import WebUI
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 from tests.support.programs.operator_program import run_operator
-from tests.support.programs.people import PASSWORD, open_people
-from tests.support.tenants import tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import tenant_manifest
+from tests.support.timing.waiting import until
 
 from .conftest import person
 
@@ -52,48 +52,48 @@ async def operator(
 
 
 @pytest.fixture(autouse=True)
-async def only_ann(operator: None, webui: ObservedOpenWebUI) -> None:
-    await becomes(webui, ANN)
+async def keep_only_ann(operator: None, webui: ObservedOpenWebUI) -> None:
+    await wait_for_members(webui, ANN)
 
 
-async def becomes(webui: ObservedOpenWebUI, *members: str) -> None:
+async def wait_for_members(webui: ObservedOpenWebUI, *members: str) -> None:
     """Wait until the Tenant's group has exactly these members, and no inherited ones."""
 
-    def is_so() -> bool:
+    def has_members() -> bool:
         (group,) = webui.groups("kept")
         return (group["members"], group["inherited"]) == (sorted(members), 0)
 
-    await until(is_so, seconds=SECONDS, every=0.2)
+    await until(has_members, seconds=SECONDS, every=0.2)
 
 
-def join(webui: ObservedOpenWebUI, account: str, group_id: str = "") -> None:
+def add_to_group(webui: ObservedOpenWebUI, account: str, group_id: str = "") -> None:
     """Add an account to a group as an administrator of Open WebUI can."""
     group_id = group_id or webui.groups("kept")[0]["id"]
     webui.call("POST", f"/groups/id/{group_id}/users/add", json={"user_ids": [account]})
 
 
-def account(observed: Observed, webui: ObservedOpenWebUI, email: str, *, verified: bool = True) -> str:
+def create_account(observed: Observed, webui: ObservedOpenWebUI, email: str, *, verified: bool = True) -> str:
     """Create an account in Keycloak that has signed in to Open WebUI; return its id in Open WebUI."""
     subject = observed.add_person(email, verified=verified)
     webui.drop_user(email)
     return webui.add_user(email, subject)
 
 
-def stranger(observed: Observed, webui: ObservedOpenWebUI) -> None:
-    join(webui, account(observed, webui, STRANGER))
+def add_stranger(observed: Observed, webui: ObservedOpenWebUI) -> None:
+    add_to_group(webui, create_account(observed, webui, STRANGER))
 
 
-def through_the_database(observed: Observed, webui: ObservedOpenWebUI) -> None:
-    known = account(observed, webui, STRANGER)
+def insert_member(observed: Observed, webui: ObservedOpenWebUI) -> None:
+    known = create_account(observed, webui, STRANGER)
     (group,) = webui.groups("kept")
     webui.sql(
         f"insert into group_member (id, group_id, user_id) values ('planted', '{group['id']}', '{known}')"
     )
 
 
-def in_a_group_of_the_same_name(observed: Observed, webui: ObservedOpenWebUI) -> None:
+def add_member_of_namesake_group(observed: Observed, webui: ObservedOpenWebUI) -> None:
     """Add a stranger also to a top-level group of Keycloak that is named like the tenant's path."""
-    known = account(observed, webui, STRANGER)
+    known = create_account(observed, webui, STRANGER)
     observed.keycloak("POST", "/groups", json={"name": "tenants/tenant-kept"}).raise_for_status()
     found = observed.keycloak(
         "GET", "/groups", params={"search": "tenants/tenant-kept", "exact": "true"}
@@ -101,31 +101,35 @@ def in_a_group_of_the_same_name(observed: Observed, webui: ObservedOpenWebUI) ->
     (group,) = [each for each in found if each["name"] == "tenants/tenant-kept"]
     (user,) = observed.keycloak("GET", "/users", params={"email": STRANGER}).json()
     observed.keycloak("PUT", f"/users/{user['id']}/groups/{group['id']}").raise_for_status()
-    join(webui, known)
+    add_to_group(webui, known)
 
 
-def unverified(observed: Observed, webui: ObservedOpenWebUI) -> None:
-    join(webui, account(observed, webui, "eve@kept.example", verified=False))
+def add_unverified_member(observed: Observed, webui: ObservedOpenWebUI) -> None:
+    add_to_group(webui, create_account(observed, webui, "eve@kept.example", verified=False))
 
 
-def with_a_password(observed: Observed, webui: ObservedOpenWebUI) -> None:
+def add_member_with_password(observed: Observed, webui: ObservedOpenWebUI) -> None:
     webui.drop_user("carl@kept.example")
-    join(webui, webui.add_user("carl@kept.example"))
+    add_to_group(webui, webui.add_user("carl@kept.example"))
 
 
-def through_a_child_group(observed: Observed, webui: ObservedOpenWebUI) -> None:
+def add_child_group_member(observed: Observed, webui: ObservedOpenWebUI) -> None:
     (above,) = webui.groups("kept")
     form = {"name": "beneath", "description": "", "parent_group_id": above["id"]}
-    join(webui, account(observed, webui, STRANGER), webui.call("POST", "/groups/create", json=form)["id"])
+    add_to_group(
+        webui,
+        create_account(observed, webui, STRANGER),
+        webui.call("POST", "/groups/create", json=form)["id"],
+    )
 
 
 PLANTED: dict[str, Callable[[Observed, ObservedOpenWebUI], None]] = {
-    "stranger": stranger,
-    "past-the-api": through_the_database,
-    "in-a-lookalike": in_a_group_of_the_same_name,
-    "unverified": unverified,
-    "with-a-password": with_a_password,
-    "through-a-group-beneath": through_a_child_group,
+    "stranger": add_stranger,
+    "past-the-api": insert_member,
+    "in-a-lookalike": add_member_of_namesake_group,
+    "unverified": add_unverified_member,
+    "with-a-password": add_member_with_password,
+    "through-a-group-beneath": add_child_group_member,
 }
 
 
@@ -134,23 +138,23 @@ async def test_a_membership_without_a_verified_address_is_removed(
     plant: Callable[[Observed, ObservedOpenWebUI], None], observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     plant(observed, webui)
-    await becomes(webui, ANN)
+    await wait_for_members(webui, ANN)
 
 
 async def test_a_group_without_a_tenant_has_no_members_and_stays(
     observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     """Groups of retained Tenants keep their access rights and have no members."""
-    known = account(observed, webui, "old@former.example")
+    known = create_account(observed, webui, "old@former.example")
     made = []
     for name in ("/tenants/tenant-former", "/retained/tenant-former/g"):
         made.append(webui.call("POST", "/groups/create", json={"name": name, "description": ""})["id"])
-        join(webui, known, made[-1])
+        add_to_group(webui, known, made[-1])
 
-    def members() -> list[Any]:
+    def list_members() -> list[Any]:
         return [webui.call("GET", f"/groups/id/{group_id}/export")["user_ids"] for group_id in made]
 
-    await until(lambda: members() == [[], []], seconds=SECONDS, every=0.2)
+    await until(lambda: list_members() == [[], []], seconds=SECONDS, every=0.2)
     for group_id in made:
         webui.call("DELETE", f"/groups/id/{group_id}/delete")
 
@@ -159,7 +163,7 @@ async def test_a_missing_member_is_added(observed: Observed, webui: ObservedOpen
     (group,) = webui.groups("kept")
     (ann,) = webui.call("GET", "/users/", params={"query": ANN})["users"]
     webui.call("POST", f"/groups/id/{group['id']}/users/remove", json={"user_ids": [ann["id"]]})
-    await becomes(webui, ANN)
+    await wait_for_members(webui, ANN)
 
 
 @pytest.mark.parametrize("change", [{"emailVerified": False}, {"enabled": False}])
@@ -169,7 +173,7 @@ async def test_a_change_of_an_account_in_keycloak_is_applied(
     (user,) = observed.keycloak("GET", "/users", params={"email": ANN}).json()
     for fields, members in ((change, ()), (dict.fromkeys(change, True), (ANN,))):
         observed.keycloak("PUT", f"/users/{user['id']}", json=fields).raise_for_status()
-        await becomes(webui, *members)
+        await wait_for_members(webui, *members)
 
 
 async def test_a_login_without_the_gateway_gets_the_tenants_models(
@@ -187,6 +191,6 @@ async def test_a_login_without_the_gateway_gets_the_tenants_models(
         return await late.models() == {"tenant-kept.finance"}
 
     await until(sees_models, seconds=SECONDS, every=0.5)
-    await becomes(webui, ANN, email)
+    await wait_for_members(webui, ANN, email)
     webui.drop_user(email)
     await browser.aclose()

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
+from tests.support.faults.proxy import Proxy
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
 from tests.support.programs.operator_program import run_operator
-from tests.support.programs.proxy import Proxy
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
-from ..conftest import Harness
+from ..conftest import OperatorHarness
 from .conftest import person
 
 pytestmark = pytest.mark.programs
@@ -35,7 +35,7 @@ def people(observed: Observed, webui: ObservedOpenWebUI) -> None:
 
 async def test_a_person_removed_from_the_tenant_is_removed_from_both_groups_in_five_seconds(
     platform: Platform,
-    harness: Harness,
+    harness: OperatorHarness,
     environment: dict[str, str],
     tenants: Tenants,
     observed: Observed,
@@ -56,7 +56,7 @@ async def test_a_person_removed_from_the_tenant_is_removed_from_both_groups_in_f
 
 async def test_a_person_is_removed_from_open_webui_in_five_seconds_while_keycloak_hangs(
     platform: Platform,
-    harness: Harness,
+    harness: OperatorHarness,
     environment: dict[str, str],
     tenants: Tenants,
     webui: ObservedOpenWebUI,

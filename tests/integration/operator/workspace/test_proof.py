@@ -12,16 +12,16 @@ from tenantry_local import receipts
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
 
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.observed import Observed
+from tests.support.backends.qdrant import open_qdrant
 from tests.support.documents.raw_scan import raw_scan
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.observed import Observed
-from tests.support.programs.qdrant import open_qdrant
 
-from ..conftest import Driver, Harness, conditions
-from .test_erasure import GONE, Accounts, begin, delete, office
+from ..conftest import Driver, OperatorHarness, conditions
+from .test_erasure import GONE, Accounts, accounts, create_tenants, delete_tenant
 
-__all__ = ["office"]
+__all__ = ["accounts"]
 
 pytestmark = pytest.mark.programs
 
@@ -59,11 +59,11 @@ def create_keys(observed: Observed) -> None:
         observed.redis.hset(f"{KEY}:journal:{number}", mapping={"text": f"{MARKER} {number}"})
 
 
-def create_in_open_webui(office: Accounts, token: str) -> None:
+def create_in_open_webui(accounts: Accounts, token: str) -> None:
     for number in range(CHATS):
-        file_id = office.upload(token, f"{MARKER} {number} sent")
-        office.chat(token, f"{KEY}.finance", f"{MARKER} {number}", file_id)
-        office.rate(token, f"{KEY}.finance", f"{MARKER} {number}")
+        file_id = accounts.upload(token, f"{MARKER} {number} sent")
+        accounts.create_chat(token, f"{KEY}.finance", f"{MARKER} {number}", file_id)
+        accounts.create_feedback(token, f"{KEY}.finance", f"{MARKER} {number}")
 
 
 def receipt_of(observed: Observed, uid: str) -> bytes:
@@ -74,28 +74,28 @@ def receipt_of(observed: Observed, uid: str) -> bytes:
 @pytest.mark.timeout(900)
 async def test_no_marker_remains_and_the_receipt_proves_it(
     driver: Driver,
-    harness: Harness,
+    harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    office: Accounts,
+    accounts: Accounts,
     platform: Platform,
     webui: ObservedOpenWebUI,
     tmp_path: Any,
 ) -> None:
-    subjects = await begin(driver, harness, observed, ann="ann@gone.example")
-    ann = office.log_in("ann@gone.example", subjects["ann"])
+    subjects = await create_tenants(driver, harness, observed, ann="ann@gone.example")
+    ann = accounts.create_account("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
     create_objects(observed)
     await create_points(platform)
     create_keys(observed)
-    create_in_open_webui(office, ann)
+    create_in_open_webui(accounts, ann)
     planted = raw_scan(platform, MARKER)
     assert sum(planted.values()) >= 1000
     assert planted.keys() >= {"aws", "qdrant", "redis", "openwebui.chat", "openwebui.file", "open-webui"}
     applied = tenants.get("gone")
     assert applied
     uid = applied["metadata"]["uid"]
-    await delete(driver, tenants, "gone")
+    await delete_tenant(driver, tenants, "gone")
     assert raw_scan(platform, MARKER) == {}
     written = receipt_of(observed, uid)
     file = tmp_path / "receipt.json"
@@ -113,7 +113,7 @@ async def test_no_marker_remains_and_the_receipt_proves_it(
 
 
 async def test_a_late_write_delays_the_deletion_until_it_is_removed(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     """Data written between the removal and the second count is reported, and removed by the next run."""
     harness.apply("gone", **GONE)
@@ -138,12 +138,12 @@ async def test_a_late_write_delays_the_deletion_until_it_is_removed(
 
 
 async def test_data_of_another_tenant_is_not_counted(
-    driver: Driver, harness: Harness, tenants: Tenants, observed: Observed
+    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("gone", **GONE)
     harness.apply("gone-not", **GONE | {"identity": {"emails": ["*@gone-not.example"]}})
     for name in ("gone", "gone-not"):
         await driver.reconcile(name)
     before = observed.get_state("gone-not")
-    await delete(driver, tenants, "gone")
+    await delete_tenant(driver, tenants, "gone")
     assert observed.get_state("gone-not") == before

@@ -11,7 +11,7 @@ from file_sync.models import Document
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     from file_sync.adapters.document_store import DocumentStore
@@ -25,11 +25,11 @@ class FakeDocumentStore:
 
     def __init__(self) -> None:
         self.owners: dict[tuple[str, str], str] = {("tenanta", "by-name"): "anna"}
-        self.asked = 0
+        self.reads = 0
         self.down = False
 
     async def read_owner(self, tenant: Tenant, document: Document) -> str | None:
-        self.asked += 1
+        self.reads += 1
         if self.down:
             raise RemoteUnavailable("s3", "head", "down")
         return self.owners.get((tenant.id, document.id))
@@ -57,7 +57,7 @@ async def test_an_owner_is_read_once_for_each_object(
 ) -> None:
     for _ in range(3):
         assert await owners.resolve(TENANT, [DOCUMENT]) == [replace(DOCUMENT, owner="anna")]
-    assert store.asked == 1
+    assert store.reads == 1
     store.owners["tenanta", "by-name"] = "ben"
     stored_again = replace(DOCUMENT, stored_at=6)
     assert await owners.resolve(TENANT, [stored_again]) == [replace(stored_again, owner="ben")]
@@ -99,6 +99,6 @@ async def test_the_least_recently_used_owner_is_evicted_first(
     first, second, third = (replace(DOCUMENT, stored_at=number) for number in (1, 2, 3))
     for each in (first, second, first, third, first):
         await owners.resolve(TENANT, [each])
-    assert store.asked == 3
+    assert store.reads == 3
     await owners.resolve(TENANT, [second])
-    assert store.asked == 4
+    assert store.reads == 4

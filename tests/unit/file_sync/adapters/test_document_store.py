@@ -16,8 +16,8 @@ from file_sync.problems import RetryLater
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.open_webui.files import make_file
-from tests.support.tenants import make_tenant
+from tests.support.file_sync.files import make_file
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
 FILE = make_file("f1", subject="anna/1")

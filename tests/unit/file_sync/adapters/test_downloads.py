@@ -11,7 +11,7 @@ from file_sync.adapters.downloads import FileDownloader
 from file_sync.problems import ContentNotAvailable, FileRefused
 from servicekit.errors import RemoteRefused
 
-from tests.support.open_webui.files import BUCKET, make_file
+from tests.support.file_sync.files import BUCKET, make_file
 
 KEY = "f1_plan.pdf"
 

@@ -14,7 +14,7 @@ from joserfc.jwk import OKPKey
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer, TicketVerifier
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
 KEY = OKPKey.generate_key("Ed25519", {"kid": "k1"})

@@ -9,7 +9,7 @@ import psycopg
 from file_sync.adapters.leader import CHANNEL, CHECK_INTERVAL_SECONDS, LOCK_ID, LeaderElector
 from file_sync.metrics import LEADER
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 
 class FakeDatabase:

@@ -13,7 +13,7 @@ from servicekit.keycloak import KeycloakAdmin
 from tenancy.directory import Directory
 from tenancy.model import Tenant
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANTS = Directory(
     [
@@ -32,7 +32,7 @@ class FakeKeycloak:
         self.groups: dict[str, list[str]] = {}
         self.uids = {GROUP_A: "uid-tenanta", GROUP_B: "uid-tenantb", f"{GROUP_B}/admins": "uid-tenantb"}
         self.down = False
-        self.asked: list[str] = []
+        self.requested_paths: list[str] = []
 
     def add(self, subject: str, *groups: str, **account: Any) -> None:
         usual = {"id": subject, "enabled": True, "email": f"{subject}@a.example", "emailVerified": True}
@@ -48,7 +48,7 @@ class FakeKeycloak:
         if request.url.path.endswith("/token"):
             return httpx.Response(200, json={"access_token": "t", "expires_in": 60})
         path = request.url.path.partition("/users/")[2]
-        self.asked.append(path)
+        self.requested_paths.append(path)
         subject, _, rest = path.partition("/")
         if subject not in self.people:
             return httpx.Response(404)
@@ -184,11 +184,11 @@ async def test_concurrent_lookups_share_one_request_until_it_expires(
     keycloak.add("anna")
     remembering = owners(http)
     await asyncio.gather(*(remembering.resolve(["anna"]) for _ in range(5)))
-    assert keycloak.asked == ["anna", "anna/groups"]
+    assert keycloak.requested_paths == ["anna", "anna/groups"]
     forgetting = owners(http, seconds=0)
     await forgetting.resolve(["anna"])
     await forgetting.resolve(["anna"])
-    assert len(keycloak.asked) == 6
+    assert len(keycloak.requested_paths) == 6
 
 
 async def test_a_hanging_keycloak_is_not_called_for_each_owner(

@@ -12,7 +12,7 @@ from file_sync.problems import IngestRefused
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.tickets import Ticket
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
 URL = "http://n8n.test/webhook/tenantry/upload"

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from tenancy.call_limiter import CallLimiter
 from tenancy.identity import Principal
 
-from tests.support.tenants import make_tenant
-from tests.unit.gateway.api.conftest import FakeReadiness, FakeRegistry, FakeTokens
+from tests.support.tenants.manifests import make_tenant
+from tests.unit.gateway.api.conftest import FakeReadiness, FakeRegistry, FakeTokenVerifier
 
 HINT_SECRET = "a-secret-of-sixteen"
 
@@ -73,7 +73,7 @@ def make_fake_app(calls_per_minute: int = 1_000_000) -> Any:
     app.state.context = SimpleNamespace(
         settings=settings,
         registry=FakeRegistry([make_tenant("tenanta"), make_tenant("tenantb")]),
-        tokens=FakeTokens(),
+        tokens=FakeTokenVerifier(),
         calls=CallLimiter(calls_per_minute),
         files=FakeUserFiles(),
         leader_elector=FakeElector(),

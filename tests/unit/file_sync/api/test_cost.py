@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from file_sync.user_files import MAX_FILES
 from servicekit.web import probes
 
-from tests.support.loop_steps import longest_step
 from tests.support.programs.gateway import serving
+from tests.support.timing.loop_steps import longest_step
 
 from .conftest import HINT_SECRET, make_fake_app
 

@@ -8,7 +8,7 @@ import pytest
 from file_sync.planner.models import FileState, FileStatus
 from file_sync.user_files import UserFile
 
-from tests.support.open_webui.files import make_file
+from tests.support.file_sync.files import make_file
 
 from .conftest import HINT_SECRET, make_fake_app
 

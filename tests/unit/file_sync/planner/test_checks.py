@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from file_sync.planner.checks import find_defect, may_differ, may_succeed_on_retry
 
-from tests.support.comparison import CONFIG
-from tests.support.open_webui.files import BUCKET, make_document, make_file
+from tests.support.file_sync.files import BUCKET, make_document, make_file
+from tests.support.file_sync.plans import CONFIG
 
 
 def test_a_file_of_any_allowed_size_has_no_defect() -> None:

@@ -8,8 +8,8 @@ from file_sync.models import Link, LinkKind, PersonaRef
 from file_sync.planner.persona_index import CACHE_TTL_SECONDS, PersonaIndex, PersonaIndexCache
 from tenancy.model import Tenant
 
-from tests.support.open_webui.files import chat_link, knowledge_link, tenant_with_workspace
-from tests.support.tenants import make_tenant
+from tests.support.file_sync.files import chat_link, knowledge_link, tenant_with_workspace
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry

@@ -13,8 +13,7 @@ from file_sync.planner.models import ActionType, FileState
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
 
-from tests.support.comparison import CONFIG, OWNERS, compare
-from tests.support.open_webui.files import (
+from tests.support.file_sync.files import (
     BUCKET,
     chat_link,
     knowledge_link,
@@ -22,6 +21,7 @@ from tests.support.open_webui.files import (
     make_file,
     tenant_with_workspace,
 )
+from tests.support.file_sync.plans import CONFIG, OWNERS, compare
 
 TRANSIENT = ("https://tenantry.io/problems/indexing-failed", "Given up.")
 PERMANENT = ("https://tenantry.io/problems/document-unreadable", "The PDF is encrypted.")

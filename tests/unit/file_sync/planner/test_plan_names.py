@@ -6,13 +6,13 @@ import pytest
 from file_sync.planner.messages import NAME_OF_COLLEAGUE
 from file_sync.planner.models import ActionType, FileState
 
-from tests.support.comparison import BENS, actions_of, compare, removed_file, states_of
-from tests.support.open_webui.files import (
+from tests.support.file_sync.files import (
     chat_link,
     knowledge_link,
     make_document,
     make_file,
 )
+from tests.support.file_sync.plans import BENS, actions_of, compare, removed_file, states_of
 
 STORE, CHECK, INDEX, DELETE = ActionType
 

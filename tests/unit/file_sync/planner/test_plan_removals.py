@@ -8,11 +8,11 @@ from file_sync.planner.models import ActionType, FileState
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
 
-from tests.support.comparison import CONFIG, actions_of, compare, removed_file, states_of
-from tests.support.open_webui.files import (
+from tests.support.file_sync.files import (
     make_document,
     tenant_with_workspace,
 )
+from tests.support.file_sync.plans import CONFIG, actions_of, compare, removed_file, states_of
 
 STORE, CHECK, INDEX, DELETE = ActionType
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from file_sync.models import Document
 from file_sync.planner.versions import TOP_DIRECTORY, LinkedFile, set_predecessors
 
-from tests.support.open_webui.files import make_document, make_file
+from tests.support.file_sync.files import make_document, make_file
 
 UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=2)
 

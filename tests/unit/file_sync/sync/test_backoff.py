@@ -8,7 +8,7 @@ import pytest
 from file_sync.sync.backoff import BackoffGate
 from servicekit.errors import RemoteUnavailable
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 REQUEST = httpx.Request("POST", "http://n8n/webhook/tenantry/upload")
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from file_sync.sync.in_flight_calls import LOST_CALL_AGE_SECONDS, WAIT_TIMEOUT_SECONDS, InFlightCalls
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 
 class TimedCall:

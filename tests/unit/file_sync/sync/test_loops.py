@@ -17,8 +17,8 @@ from file_sync.sync.tenant_sync import SyncResult, TenantSync
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.clock import simulate
-from tests.support.open_webui.files import knowledge_link, tenant_with_workspace
+from tests.support.file_sync.files import knowledge_link, tenant_with_workspace
+from tests.support.timing.clock import simulate
 
 if TYPE_CHECKING:
     from file_sync.adapters.open_webui_database import OpenWebUIDatabase

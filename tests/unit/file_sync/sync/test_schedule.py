@@ -5,7 +5,7 @@ import asyncio
 from file_sync.metrics import QUEUE
 from file_sync.sync.schedule import Schedule
 
-from tests.support.clock import simulate
+from tests.support.timing.clock import simulate
 
 
 def test_changed_tenants_come_before_those_of_a_full_sync_and_each_comes_once() -> None:

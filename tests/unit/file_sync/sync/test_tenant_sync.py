@@ -21,9 +21,9 @@ from servicekit.fair_semaphore import FairSemaphore
 from structlog.testing import capture_logs
 from tenancy.model import Tenant
 
-from tests.support.clock import simulate
-from tests.support.comparison import CONFIG, OWNERS
-from tests.support.open_webui.files import knowledge_link, make_document, make_file, tenant_with_workspace
+from tests.support.file_sync.files import knowledge_link, make_document, make_file, tenant_with_workspace
+from tests.support.file_sync.plans import CONFIG, OWNERS
+from tests.support.timing.clock import simulate
 
 TENANTS = [tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb")]
 

@@ -16,7 +16,7 @@ from gateway.index_fence import fence_keys
 from structlog.testing import capture_logs
 
 from tests.support.fakes.limits import FakeRedis, unavailable_redis
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
 SLOT = CacheSlot("d", "v1")

@@ -21,7 +21,7 @@ from tests.support.documents.index_writes import publish
 from tests.support.fakes.answer_cache import FakeAnswerCache
 from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
 from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter, metric
-from tests.support.tenants import tenant_manifest
+from tests.support.tenants.manifests import tenant_manifest
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."
 SAYS = "It is $5,000,000 [cite:1]."
@@ -34,7 +34,7 @@ def tenant(uid: str = "uid-1", tenant_id: str = "tenanta", **spec: Any) -> Tenan
     return Tenant.from_object(manifest)
 
 
-class Harness:
+class CachedAnswerHarness:
     """Cached answer service on fakes."""
 
     def __init__(self) -> None:
@@ -70,8 +70,8 @@ class Harness:
 
 
 @pytest.fixture
-async def harness() -> Harness:
-    harness = Harness()
+async def harness() -> CachedAnswerHarness:
+    harness = CachedAnswerHarness()
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
     for asking in (tenant(), tenant(tenant_id="tenantb")):
         await publish(
@@ -81,14 +81,16 @@ async def harness() -> Harness:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-async def test_a_repeated_question_is_answered_from_the_cache(harness: Harness, stream: bool) -> None:
+async def test_a_repeated_question_is_answered_from_the_cache(
+    harness: CachedAnswerHarness, stream: bool
+) -> None:
     if stream:
         first = (await harness.stream())[-1]
     else:
         _, first = await harness.ask()
     assert isinstance(first, Answer)
     searched, used, before = (
-        len(harness.vectors.asked),
+        len(harness.vectors.searches),
         len(harness.usage.recorded),
         metric("tenantry_gateway_answer_cache_total", outcome="hit"),
     )
@@ -96,8 +98,8 @@ async def test_a_repeated_question_is_answered_from_the_cache(harness: Harness, 
     assert outcome is CacheOutcome.HIT
     assert (again.text, again.citations, again.model) == (first.text, first.citations, first.model)
     assert await harness.stream() == [again.text, again]
-    assert len(harness.bedrock.asked) == 1
-    assert len(harness.vectors.asked) == searched
+    assert len(harness.bedrock.prompts) == 1
+    assert len(harness.vectors.searches) == searched
     assert harness.budget.reserved == harness.budget.reserved[:1], "a hit reserves nothing"
     hit = ("tenanta", "finance", "the-model", Counts(cached_answers=1))
     assert harness.usage.recorded[used:] == [hit, hit], "and embeds nothing"
@@ -108,12 +110,14 @@ async def test_a_repeated_question_is_answered_from_the_cache(harness: Harness, 
     "question",
     ["what is THE budget?", " What\tis \n the budget ?", "What is the budget", "What is the budget\uff1f"],
 )
-async def test_case_spacing_and_question_marks_do_not_change_the_key(harness: Harness, question: str) -> None:
+async def test_case_spacing_and_question_marks_do_not_change_the_key(
+    harness: CachedAnswerHarness, question: str
+) -> None:
     await harness.ask()
     assert (await harness.ask(Question(question, "finance")))[0] is CacheOutcome.HIT
 
 
-async def test_the_key_does_not_depend_on_unicode_composition(harness: Harness) -> None:
+async def test_the_key_does_not_depend_on_unicode_composition(harness: CachedAnswerHarness) -> None:
     await harness.ask(Question("Budget f\u00fcr 2026?", "finance"))
     assert (await harness.ask(Question("Budget fu\u0308r 2026?", "finance")))[0] is CacheOutcome.HIT
 
@@ -122,7 +126,9 @@ async def test_the_key_does_not_depend_on_unicode_composition(harness: Harness) 
     ("one", "other"),
     [("What is 5²?", "What is 52?"), ("Welche Maße?", "Welche Masse?"), ("Budget 2026?", "Budget 2025?")],
 )
-async def test_different_words_have_different_keys(harness: Harness, one: str, other: str) -> None:
+async def test_different_words_have_different_keys(
+    harness: CachedAnswerHarness, one: str, other: str
+) -> None:
     await harness.ask(Question(one, "finance"))
     assert (await harness.ask(Question(other, "finance")))[0] is CacheOutcome.MISS
 
@@ -142,7 +148,7 @@ OTHER_TENANTS = {
 
 @pytest.mark.parametrize("other", OTHER_TENANTS.values(), ids=OTHER_TENANTS)
 async def test_each_field_of_the_tenant_that_affects_answers_changes_the_key(
-    harness: Harness, other: Tenant
+    harness: CachedAnswerHarness, other: Tenant
 ) -> None:
     for each in (tenant(), *OTHER_TENANTS.values()):
         if each is not other:
@@ -156,25 +162,29 @@ async def test_each_field_of_the_tenant_that_affects_answers_changes_the_key(
     [{"models": ["another"]}, {"max_tokens": 99}, {"context_tokens": 999}],
     ids=["default-model", "answer-tokens", "context-tokens"],
 )
-async def test_settings_of_the_gateway_change_the_key(harness: Harness, settings: dict[str, Any]) -> None:
+async def test_settings_of_the_gateway_change_the_key(
+    harness: CachedAnswerHarness, settings: dict[str, Any]
+) -> None:
     await harness.ask()
     harness.answers = harness.with_settings(**settings)
     assert (await harness.ask())[0] is CacheOutcome.MISS
 
 
-async def test_the_embedding_model_changes_the_key(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_embedding_model_changes_the_key(
+    harness: CachedAnswerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await harness.ask()
     monkeypatch.setattr(FakeBedrock, "embedding_model", "another")
     assert (await harness.ask())[0] is CacheOutcome.MISS
 
 
-async def test_the_persona_changes_the_key(harness: Harness) -> None:
+async def test_the_persona_changes_the_key(harness: CachedAnswerHarness) -> None:
     await harness.ask()
     for persona_id in ("hr", None):
         assert (await harness.ask(Question(ASKED.text, persona_id)))[0] is CacheOutcome.MISS
 
 
-async def test_the_answer_format_changes_the_key(harness: Harness) -> None:
+async def test_the_answer_format_changes_the_key(harness: CachedAnswerHarness) -> None:
     """A text that is safe in one format may be unsafe in the other."""
     await harness.ask()
     for_chat = replace(ASKED, answer_format=AnswerFormat.MARKDOWN)
@@ -183,27 +193,27 @@ async def test_the_answer_format_changes_the_key(harness: Harness) -> None:
         assert (outcome, answer.answer_format) == (expected, AnswerFormat.MARKDOWN)
 
 
-async def test_a_removed_persona_is_refused_despite_a_cached_answer(harness: Harness) -> None:
+async def test_a_removed_persona_is_refused_despite_a_cached_answer(harness: CachedAnswerHarness) -> None:
     await harness.ask()
     with pytest.raises(PersonaMissing):
         await harness.ask(of=tenant(personas=[{"id": "hr"}]))
 
 
-async def test_a_question_with_a_history_bypasses_the_cache(harness: Harness) -> None:
+async def test_a_question_with_a_history_bypasses_the_cache(harness: CachedAnswerHarness) -> None:
     question = Question(ASKED.text, "finance", [Turn("user", "Hello."), Turn("assistant", "Hello.")])
     assert (await harness.ask(question))[0] is CacheOutcome.BYPASS
     assert not harness.cache.requested
     assert not harness.cache.stored
 
 
-async def test_a_tenant_can_disable_the_cache(harness: Harness) -> None:
+async def test_a_tenant_can_disable_the_cache(harness: CachedAnswerHarness) -> None:
     for _ in range(2):
         assert (await harness.ask(of=tenant(model={"cacheAnswers": False})))[0] is CacheOutcome.BYPASS
     assert not harness.cache.requested
     assert not harness.cache.stored
 
 
-async def test_no_cache_replaces_the_cached_answer(harness: Harness) -> None:
+async def test_no_cache_replaces_the_cached_answer(harness: CachedAnswerHarness) -> None:
     await harness.ask()
     harness.bedrock.says = "It is five million [cite:1]."
     outcome, refreshed = await harness.ask(policy=CachePolicy.REFRESH)
@@ -215,7 +225,7 @@ async def test_no_cache_replaces_the_cached_answer(harness: Harness) -> None:
     assert (await harness.ask())[1].text == refreshed.text
 
 
-async def test_no_store_leaves_the_cached_answer(harness: Harness) -> None:
+async def test_no_store_leaves_the_cached_answer(harness: CachedAnswerHarness) -> None:
     _, first = await harness.ask()
     harness.bedrock.says = "It is five million [cite:1]."
     outcome, refreshed = await harness.ask(policy=CachePolicy.NO_STORE)
@@ -223,7 +233,7 @@ async def test_no_store_leaves_the_cached_answer(harness: Harness) -> None:
     assert (await harness.ask())[1].text == first.text
 
 
-async def test_an_answer_without_citations_is_not_stored(harness: Harness) -> None:
+async def test_an_answer_without_citations_is_not_stored(harness: CachedAnswerHarness) -> None:
     """A repeated question gets another attempt."""
     harness.bedrock.says = "The passages do not say."
     await harness.ask()
@@ -231,26 +241,26 @@ async def test_an_answer_without_citations_is_not_stored(harness: Harness) -> No
     assert not harness.cache.stored
 
 
-async def test_an_answer_of_a_fallback_model_is_not_stored(harness: Harness) -> None:
+async def test_an_answer_of_a_fallback_model_is_not_stored(harness: CachedAnswerHarness) -> None:
     harness.bedrock.busy = {"the-model"}
     assert (await harness.ask())[1].model == "the-second"
     assert not harness.cache.stored
 
 
-async def test_an_answer_at_the_token_limit_is_not_stored(harness: Harness) -> None:
+async def test_an_answer_at_the_token_limit_is_not_stored(harness: CachedAnswerHarness) -> None:
     harness.answers = harness.with_settings(max_tokens=3)
     assert (await harness.ask())[1].output_tokens == 3
     assert not harness.cache.stored
 
 
-async def test_a_failed_stream_is_not_stored(harness: Harness) -> None:
+async def test_a_failed_stream_is_not_stored(harness: CachedAnswerHarness) -> None:
     harness.bedrock.breaks_before = "$5"
     with pytest.raises(RemoteUnavailable):
         await harness.stream()
     assert not harness.cache.stored
 
 
-async def test_a_stream_that_the_caller_closed_is_not_stored(harness: Harness) -> None:
+async def test_a_stream_that_the_caller_closed_is_not_stored(harness: CachedAnswerHarness) -> None:
     lookup = await harness.answers.lookup(tenant(), ASKED, CachePolicy.DEFAULT)
     stream = harness.answers.stream(tenant(), ASKED, lookup, RequestTimings())
     await anext(stream)
@@ -260,7 +270,9 @@ async def test_a_stream_that_the_caller_closed_is_not_stored(harness: Harness) -
 
 
 @pytest.mark.parametrize("policy", [CachePolicy.DEFAULT, CachePolicy.REFRESH])
-async def test_without_the_cache_questions_are_still_answered(harness: Harness, policy: CachePolicy) -> None:
+async def test_without_the_cache_questions_are_still_answered(
+    harness: CachedAnswerHarness, policy: CachePolicy
+) -> None:
     harness.cache.unavailable = True
     before = metric("tenantry_gateway_answer_cache_total", outcome="unavailable")
     assert (await harness.ask(policy=policy))[1].grounded

@@ -15,7 +15,7 @@ from tenancy.model import Guardrail
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
 from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."
 TENANT = make_tenant(
@@ -82,14 +82,14 @@ async def test_an_answer_without_a_valid_marker_is_not_grounded(
 async def test_without_passages_no_model_is_called(service: AnswerService, bedrock: FakeBedrock) -> None:
     answer = await service.answer(make_tenant("tenantb"), Question("What is the budget?"), RequestTimings())
     assert (answer.text, answer.grounded, answer.output_tokens) == (NOTHING_FOUND, False, 0)
-    assert not bedrock.asked
+    assert not bedrock.prompts
 
 
 async def test_a_persona_uses_its_documents_and_instructions(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     await service.answer(TENANT, Question("budget?", "finance"), RequestTimings())
-    assert bedrock.asked[0].system.startswith("Answer as the finance lead.")
+    assert bedrock.prompts[0].system.startswith("Answer as the finance lead.")
     answer = await service.answer(TENANT, Question("budget?", "legal"), RequestTimings())
     assert answer.text == NOTHING_FOUND
 
@@ -111,7 +111,7 @@ async def test_the_tenants_model_guardrail_and_key_are_used(bedrock: FakeBedrock
     )
     service = _service(bedrock, vectors, FakeBudget(), FakeUsage())
     await service.answer(tenant, Question("budget?"), RequestTimings())
-    (asked,) = bedrock.asked
+    (asked,) = bedrock.prompts
     assert (asked.model, asked.tenant_key) == ("its-own", "tenant-tenanta")
     assert asked.guardrail == Guardrail(id="g1", version="2")
 
@@ -120,7 +120,7 @@ async def test_an_answer_reserves_its_upper_bound_and_settles_its_tokens(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage
 ) -> None:
     await service.answer(TENANT, Question("What is the budget?", "finance"), RequestTimings())
-    (asked,) = bedrock.asked
+    (asked,) = bedrock.prompts
     (reserved,) = budget.reserved
     assert reserved >= (len(asked.system) + len(asked.text)) / 3 + 100
     assert (budget.settled, budget.released) == ([10], 0)
@@ -142,7 +142,7 @@ async def test_without_a_budget_no_model_is_called(
     budget.refuses = BudgetExhausted("No more.", retry_after=1)
     with pytest.raises(BudgetExhausted):
         await service.answer(TENANT, Question("What is the budget?"), RequestTimings())
-    assert not bedrock.asked
+    assert not bedrock.prompts
 
 
 async def test_without_passages_nothing_is_reserved(service: AnswerService, budget: FakeBudget) -> None:
@@ -195,7 +195,7 @@ async def test_a_stream_without_passages_calls_no_model(bedrock: FakeBedrock, se
     stream = service.stream(make_tenant("tenantb"), question, RequestTimings())
     nothing = Answer(NOTHING_FOUND, "the-default", answer_format=AnswerFormat.MARKDOWN)
     assert [piece async for piece in stream] == [NOTHING_FOUND, nothing]
-    assert not bedrock.asked
+    assert not bedrock.prompts
 
 
 async def test_a_closed_stream_is_settled_by_an_estimate(
@@ -206,7 +206,7 @@ async def test_a_closed_stream_is_settled_by_an_estimate(
     assert await anext(stream) == "One"
     await stream.aclose()
     (paid,) = budget.settled
-    (asked,) = bedrock.asked
+    (asked,) = bedrock.prompts
     assert paid >= (len(asked.system) + len(asked.text)) / 3
     assert budget.released == 0
 
@@ -226,7 +226,7 @@ async def test_the_history_is_in_the_prompt_and_in_the_retrieval_query(
     assert question.retrieval_query == "What is the marketing budget?\nAnd for travel?"
 
     await service.answer(TENANT, question, RequestTimings())
-    (asked,) = bedrock.asked
+    (asked,) = bedrock.prompts
     assert list(asked.history) == history
     assert "<question>And for travel?</question>" in asked.text
 
@@ -262,4 +262,4 @@ async def test_a_broken_stream_is_not_continued_by_another_model(
     bedrock.says, bedrock.breaks_before = "One two three.", "three"
     with pytest.raises(RemoteUnavailable):
         await streamed(service, Question("What is the budget?"))
-    assert [asked.model for asked in bedrock.asked] == ["the-default"]
+    assert [asked.model for asked in bedrock.prompts] == ["the-default"]

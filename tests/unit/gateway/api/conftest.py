@@ -43,7 +43,7 @@ from tests.support.fakes.limits import (
     make_token_meter,
 )
 from tests.support.fakes.trash import make_trash
-from tests.support.tenants import make_tenant, uid_of
+from tests.support.tenants.manifests import make_tenant, uid_of
 
 if TYPE_CHECKING:
     from servicekit.web.readiness import Readiness
@@ -53,7 +53,7 @@ DOCUMENT_BYTES = 100_000
 
 
 @dataclass
-class FakeTokens:
+class FakeTokenVerifier:
     """Fake verifier: ``person-x``, ``colleague-x`` and ``admin-x`` are tokens of members of tenant x."""
 
     async def verify(self, token: str) -> Claims:
@@ -215,7 +215,7 @@ async def harness(reader: DocumentReader) -> AsyncIterator[GatewayHarness]:
     app.state.context = GatewayContext(
         settings=settings,
         registry=cast("TenantRegistry", registry),
-        tokens=cast("TokenVerifier", FakeTokens()),
+        tokens=cast("TokenVerifier", FakeTokenVerifier()),
         tickets=TicketVerifier({"keys": [key.as_dict(private=False)]}),
         documents=documents,
         catalog=catalog,

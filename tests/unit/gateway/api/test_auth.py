@@ -3,7 +3,7 @@
 import pytest
 from tenancy.tickets import Ticket
 
-from tests.support.tenants import uid_of
+from tests.support.tenants.manifests import uid_of
 
 from .conftest import GatewayHarness
 

@@ -53,7 +53,7 @@ async def test_every_route_marks_a_hit(harness: GatewayHarness, route: str, stre
         response = await ask(harness, route, stream=again)
         assert status(response) == "tenantry-answers; hit"
         assert response.headers["cache-control"] == "no-store", "intermediate caches do not store it"
-    assert len(harness.bedrock.asked) == 1
+    assert len(harness.bedrock.prompts) == 1
 
 
 async def test_a_cached_answer_is_marked_and_has_no_tokens(harness: GatewayHarness) -> None:
@@ -88,7 +88,7 @@ async def test_no_cache_and_no_store_bypass_the_cache(
 ) -> None:
     await ask(harness, route)
     assert status(await ask(harness, route, cache_control=directives)) == "tenantry-answers; fwd=bypass"
-    assert len(harness.bedrock.asked) == 2
+    assert len(harness.bedrock.prompts) == 2
 
 
 @pytest.mark.parametrize("directives", ["", "max-age=60", "private, no-storehouse", "no-cache=x", ",,"])

@@ -19,8 +19,8 @@ from tenancy.call_limiter import CallLimiter
 from tenancy.model import Tenant
 from tenancy.names import document_id_for
 
-from tests.support.loop_steps import longest_step
 from tests.support.programs.gateway import serving
+from tests.support.timing.loop_steps import longest_step
 
 from .conftest import GatewayHarness
 

@@ -5,7 +5,7 @@ from gateway.api.cursor import from_cursor, to_cursor
 from gateway.problems import CursorRefused
 from tenancy.names import tenant_prefix
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 A, B = make_tenant("tenanta"), make_tenant("tenantb")
 POSITION = "finance/documents/d1/a.md"

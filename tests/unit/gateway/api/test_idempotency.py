@@ -10,7 +10,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
 
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 from .conftest import GatewayHarness
 

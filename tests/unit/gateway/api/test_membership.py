@@ -11,16 +11,16 @@ from gateway.api.sse import stream_answer
 from servicekit.errors import TenantryError
 from tenancy.errors import NoTenant, TenantSuspended
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
-from .conftest import FakeRegistry, FakeTokens, GatewayHarness
+from .conftest import FakeRegistry, FakeTokenVerifier, GatewayHarness
 
 if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
 
 
 async def membership(registry: FakeRegistry, tenant_id: str = "tenanta") -> Membership:
-    claims = await FakeTokens().verify(f"person-{tenant_id}")
+    claims = await FakeTokenVerifier().verify(f"person-{tenant_id}")
     return Membership(claims, tenant_id, cast("TenantRegistry", registry))
 
 

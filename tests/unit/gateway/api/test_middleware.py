@@ -21,8 +21,8 @@ from structlog.testing import LogCapture
 from tenancy.call_limiter import CallLimiter
 from tenancy.tickets import Ticket, TicketAction
 
-from tests.support.logs import configure_plain_logs
-from tests.support.tenants import uid_of
+from tests.support.pytest_setup.logs import configure_plain_logs
+from tests.support.tenants.manifests import uid_of
 
 from .conftest import GatewayHarness
 

@@ -2,7 +2,7 @@
 
 from tenancy.tickets import Ticket, TicketAction
 
-from tests.support.tenants import uid_of
+from tests.support.tenants.manifests import uid_of
 
 from .conftest import GatewayHarness
 

@@ -26,7 +26,7 @@ from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota
 from tests.support.fakes.trash import make_trash
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     from gateway.documents.service import DocumentService

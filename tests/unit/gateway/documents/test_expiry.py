@@ -9,8 +9,8 @@ from servicekit.errors import RemoteUnavailable
 from servicekit.tasks import background_task
 from tenancy.model import Tenant
 
-from tests.support.tenants import make_tenant
-from tests.support.waiting import until
+from tests.support.tenants.manifests import make_tenant
+from tests.support.timing.waiting import until
 
 if TYPE_CHECKING:
     from gateway.documents.trash import Trash
@@ -34,7 +34,7 @@ class FakeTrash:
         return 1
 
 
-class FakeRedis:
+class FakeExpiryKeys:
     """Fake Redis that sets a key only if it does not exist."""
 
     def __init__(self) -> None:
@@ -50,12 +50,12 @@ class FakeRedis:
         return [True]
 
 
-def make_expiry(trash: FakeTrash, redis: FakeRedis, *tenants: Tenant) -> TrashExpiry:
+def make_expiry(trash: FakeTrash, redis: FakeExpiryKeys, *tenants: Tenant) -> TrashExpiry:
     return TrashExpiry(lambda: tenants, cast("TenantRedis", redis), cast("Trash", trash))
 
 
 async def test_one_gateway_sweeps_a_tenant_in_each_interval() -> None:
-    trash, redis = FakeTrash(), FakeRedis()
+    trash, redis = FakeTrash(), FakeExpiryKeys()
     for _ in range(2):
         await make_expiry(trash, redis, A).sweep(A)
     assert trash.expired == ["tenanta"]
@@ -68,7 +68,7 @@ async def test_one_gateway_sweeps_a_tenant_in_each_interval() -> None:
 async def test_the_interval_is_a_hundredth_of_the_retention_within_bounds(
     retention: timedelta, milliseconds: int
 ) -> None:
-    trash, redis = FakeTrash(retention), FakeRedis()
+    trash, redis = FakeTrash(retention), FakeExpiryKeys()
     await make_expiry(trash, redis, A).sweep(A)
     assert redis.milliseconds == milliseconds
 
@@ -79,7 +79,7 @@ async def test_the_interval_is_a_hundredth_of_the_retention_within_bounds(
 async def test_one_tenants_failure_does_not_stop_the_expiry_of_others(failure: Exception) -> None:
     trash = FakeTrash()
     trash.fails = failure
-    expiry = make_expiry(trash, FakeRedis(), A, B)
+    expiry = make_expiry(trash, FakeExpiryKeys(), A, B)
     for tenant in (A, B):
         await expiry.sweep(tenant)
     assert trash.expired == ["tenanta", "tenantb"]
@@ -87,6 +87,6 @@ async def test_one_tenants_failure_does_not_stop_the_expiry_of_others(failure: E
 
 async def test_it_runs_in_a_loop_and_skips_a_tenant_that_is_being_deleted() -> None:
     trash = FakeTrash()
-    async with background_task(make_expiry(trash, FakeRedis(), A, LEAVING, B).run(), "trash-expiry"):
+    async with background_task(make_expiry(trash, FakeExpiryKeys(), A, LEAVING, B).run(), "trash-expiry"):
         await until(lambda: len(trash.expired) == 2)
     assert trash.expired == ["tenanta", "tenantb"]

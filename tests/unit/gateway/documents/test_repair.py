@@ -18,8 +18,8 @@ from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage, metric
 from tests.support.fakes.trash import FakeTrashObjects, make_trash
-from tests.support.tenants import make_tenant
-from tests.support.waiting import until
+from tests.support.tenants.manifests import make_tenant
+from tests.support.timing.waiting import until
 
 TENANT = make_tenant("tenanta")
 ENTRY = ("tenanta", "doc-1")
@@ -29,7 +29,7 @@ DOWN = RemoteUnavailable("qdrant", "upsert", "down")
 
 
 @dataclass
-class Harness:
+class RepairHarness:
     """A repair loop on fakes."""
 
     reader: DocumentReader
@@ -73,12 +73,12 @@ class Harness:
 
 
 @pytest.fixture
-def harness(reader: DocumentReader) -> Harness:
-    return Harness(reader)
+def harness(reader: DocumentReader) -> RepairHarness:
+    return RepairHarness(reader)
 
 
 async def test_a_stored_document_that_was_not_indexed_is_indexed_under_the_names_in_its_key(
-    harness: Harness,
+    harness: RepairHarness,
 ) -> None:
     harness.objects.contents[KEY] = b"The budget is $5."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
@@ -90,7 +90,7 @@ async def test_a_stored_document_that_was_not_indexed_is_indexed_under_the_names
 
 
 async def test_a_repair_of_an_indexed_document_only_deletes_stale_versions(
-    harness: Harness,
+    harness: RepairHarness,
 ) -> None:
     harness.objects.contents[KEY] = b"The budget is $5."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
@@ -102,7 +102,7 @@ async def test_a_repair_of_an_indexed_document_only_deletes_stale_versions(
     assert not harness.journal.intents
 
 
-async def test_a_repair_without_an_object_deletes_the_index(harness: Harness) -> None:
+async def test_a_repair_without_an_object_deletes_the_index(harness: RepairHarness) -> None:
     harness.objects.contents[KEY] = b"The budget is $5."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
@@ -113,7 +113,7 @@ async def test_a_repair_without_an_object_deletes_the_index(harness: Harness) ->
     assert not harness.journal.intents
 
 
-async def test_an_interrupted_delete_is_completed(harness: Harness) -> None:
+async def test_an_interrupted_delete_is_completed(harness: RepairHarness) -> None:
     harness.objects.contents[KEY] = b"The budget is $5."
     harness.journal.intents[ENTRY] = Intent(
         IntentKind.DELETE, to_delete=object_version_of(b"The budget is $5.")
@@ -127,7 +127,7 @@ async def test_an_interrupted_delete_is_completed(harness: Harness) -> None:
 
 @pytest.mark.parametrize("stored", ["another content", "the same content, stored again"])
 async def test_an_interrupted_delete_keeps_a_version_that_was_stored_since(
-    harness: Harness, stored: str
+    harness: RepairHarness, stored: str
 ) -> None:
     to_delete = object_version_of(b"Old.")
     if stored == "another content":
@@ -142,7 +142,7 @@ async def test_an_interrupted_delete_keeps_a_version_that_was_stored_since(
     assert not harness.journal.intents
 
 
-async def test_a_refused_document_becomes_failed_with_the_reason(harness: Harness) -> None:
+async def test_a_refused_document_becomes_failed_with_the_reason(harness: RepairHarness) -> None:
     harness.objects.contents[KEY] = b"\x00\x01 no text"
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
@@ -153,14 +153,16 @@ async def test_a_refused_document_becomes_failed_with_the_reason(harness: Harnes
     assert not harness.journal.intents
 
 
-async def test_a_document_of_a_deleted_persona_becomes_failed(harness: Harness) -> None:
+async def test_a_document_of_a_deleted_persona_becomes_failed(harness: RepairHarness) -> None:
     harness.objects.contents["tenant-tenanta/legal/documents/doc-1/budget.md"] = b"Text."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
     assert harness.journal.failures[ENTRY].type.endswith("/persona-missing")
 
 
-async def test_after_five_attempts_a_document_becomes_failed_with_the_last_error(harness: Harness) -> None:
+async def test_after_five_attempts_a_document_becomes_failed_with_the_last_error(
+    harness: RepairHarness,
+) -> None:
     harness.objects.contents[KEY] = b"Text."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     harness.vectors.fails = DOWN
@@ -179,7 +181,7 @@ async def test_after_five_attempts_a_document_becomes_failed_with_the_last_error
 
 
 async def test_a_document_that_ends_its_gateway_becomes_failed_without_another_attempt(
-    harness: Harness,
+    harness: RepairHarness,
 ) -> None:
     harness.objects.contents[KEY] = b"Text."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST, attempts=MAX_ATTEMPTS)
@@ -190,7 +192,7 @@ async def test_a_document_that_ends_its_gateway_becomes_failed_without_another_a
 
 
 async def test_a_document_that_cannot_be_read_from_s3_stays_due(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
+    harness: RepairHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object) -> None:
         raise RemoteUnavailable("s3", "find", "down")
@@ -208,16 +210,16 @@ async def test_a_document_that_cannot_be_read_from_s3_stays_due(
     [make_tenant("tenanta", suspended=True), make_tenant("tenanta", deleting=True)],
     ids=["suspended", "deleting"],
 )
-async def test_suspended_and_deleting_tenants_are_skipped(harness: Harness, tenant: Tenant) -> None:
+async def test_suspended_and_deleting_tenants_are_skipped(harness: RepairHarness, tenant: Tenant) -> None:
     harness.tenants = [tenant]
     harness.objects.contents[KEY] = b"Text."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
-    assert not harness.journal.asked
+    assert not harness.journal.listed_tenants
     assert not harness.found()
 
 
-async def test_an_entry_of_one_tenant_touches_no_other_tenants_document(harness: Harness) -> None:
+async def test_an_entry_of_one_tenant_touches_no_other_tenants_document(harness: RepairHarness) -> None:
     """Use an entry that has another tenant's key as its document id."""
     other = make_tenant("tenantb")
     harness.tenants = [TENANT, other]
@@ -234,7 +236,9 @@ async def test_an_entry_of_one_tenant_touches_no_other_tenants_document(harness:
     assert not harness.vectors.documents
 
 
-async def test_an_unexpected_error_of_one_document_does_not_stop_other_repairs(harness: Harness) -> None:
+async def test_an_unexpected_error_of_one_document_does_not_stop_other_repairs(
+    harness: RepairHarness,
+) -> None:
     harness.tenants = [TENANT, make_tenant("tenantb")]
     for tenant_id in ("tenanta", "tenantb"):
         harness.objects.contents[f"tenant-{tenant_id}/finance/documents/doc-1/a.md"] = b"Text."
@@ -255,7 +259,7 @@ async def test_an_unexpected_error_of_one_document_does_not_stop_other_repairs(h
 
 
 async def test_the_repair_loop_continues_after_any_error(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
+    harness: RepairHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
 
@@ -272,7 +276,7 @@ async def test_the_repair_loop_continues_after_any_error(
         await running
 
 
-async def test_a_hanging_repair_times_out_and_blocks_no_other(harness: Harness) -> None:
+async def test_a_hanging_repair_times_out_and_blocks_no_other(harness: RepairHarness) -> None:
     harness.tenants = [TENANT, make_tenant("tenantb")]
     for tenant_id in ("tenanta", "tenantb"):
         harness.objects.contents[f"tenant-{tenant_id}/finance/documents/doc-1/a.md"] = b"Text."
@@ -291,7 +295,7 @@ async def test_a_hanging_repair_times_out_and_blocks_no_other(harness: Harness) 
     assert harness.journal.intents[ENTRY].attempts == 1, "it counts as an attempt"
 
 
-async def test_many_tenants_need_few_calls(harness: Harness) -> None:
+async def test_many_tenants_need_few_calls(harness: RepairHarness) -> None:
     calls = []
     list_due = harness.journal.list_due
 

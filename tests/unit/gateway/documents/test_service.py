@@ -37,8 +37,8 @@ from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage
 from tests.support.fakes.trash import make_trash
-from tests.support.tenants import make_tenant
-from tests.support.waiting import until
+from tests.support.tenants.manifests import make_tenant
+from tests.support.timing.waiting import until
 
 TENANT = make_tenant("tenanta")
 MAX_BYTES = 10_000
@@ -46,7 +46,7 @@ STORED = "tenant-tenanta/finance/documents/doc-1/budget.md"
 
 
 @dataclass
-class Harness:
+class IngestHarness:
     """A document service on fakes."""
 
     reader: DocumentReader
@@ -80,11 +80,11 @@ class Harness:
 
 
 @pytest.fixture
-def harness(reader: DocumentReader) -> Harness:
-    return Harness(reader)
+def harness(reader: DocumentReader) -> IngestHarness:
+    return IngestHarness(reader)
 
 
-async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(harness: Harness) -> None:
+async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(harness: IngestHarness) -> None:
     ingested = await harness.upload(b"The budget is $5.")
     document_id = document_id_for("tenanta", "finance", "budget.md")
     digest = hashlib.sha256(b"The budget is $5.").hexdigest()
@@ -99,7 +99,7 @@ async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(harness: Ha
     assert abs(datetime.now(UTC) - created_at) < timedelta(minutes=1)
 
 
-async def test_a_chunk_is_embedded_with_its_headings_and_stored_without(harness: Harness) -> None:
+async def test_a_chunk_is_embedded_with_its_headings_and_stored_without(harness: IngestHarness) -> None:
     await harness.upload(f"# Travel\n{'word ' * 60}".encode())
     ((_, chunks, vectors),) = harness.vectors.documents.values()
     assert chunks[-1].heading == "Travel"
@@ -107,7 +107,7 @@ async def test_a_chunk_is_embedded_with_its_headings_and_stored_without(harness:
     assert vectors[-1:] == await harness.bedrock.embed([f"Travel\n\n{chunks[-1].text}"])
 
 
-async def test_the_same_name_is_the_same_document(harness: Harness) -> None:
+async def test_the_same_name_is_the_same_document(harness: IngestHarness) -> None:
     first = await harness.upload(b"Old.")
     second = await harness.upload(b"New.")
     assert first.document.document_id == second.document.document_id
@@ -117,7 +117,7 @@ async def test_the_same_name_is_the_same_document(harness: Harness) -> None:
 
 @pytest.mark.parametrize("known", [True, False], ids=["another-owner", "owner-unknown"])
 async def test_a_colleagues_document_is_not_replaced_and_keeps_its_owner(
-    harness: Harness, *, known: bool
+    harness: IngestHarness, *, known: bool
 ) -> None:
     await harness.upload(b"Ten crowns.", owner="anna")
     if not known:
@@ -143,7 +143,7 @@ FILE_KEY = "tenant-tenanta/finance/documents/owui-f1/budget.md"
     ],
 )
 async def test_a_name_that_came_through_open_webui_is_taken(
-    harness: Harness, owner: str, problem: type[Exception]
+    harness: IngestHarness, owner: str, problem: type[Exception]
 ) -> None:
     harness.objects.contents[FILE_KEY] = b"Ten crowns."
     harness.objects.owners[FILE_KEY] = owner
@@ -162,7 +162,7 @@ async def test_a_name_that_came_through_open_webui_is_taken(
         "tenant-tenantb/finance/documents/owui-f1/budget.md",
     ],
 )
-async def test_another_name_persona_or_tenant_takes_no_name(harness: Harness, key: str) -> None:
+async def test_another_name_persona_or_tenant_takes_no_name(harness: IngestHarness, key: str) -> None:
     harness.objects.contents[key] = b"Ten crowns."
     await harness.upload(b"Twenty crowns.")
     assert len(harness.objects.contents) == 2
@@ -170,7 +170,7 @@ async def test_another_name_persona_or_tenant_takes_no_name(harness: Harness, ke
 
 @pytest.mark.parametrize("owner", ["anna", "ben"])
 async def test_an_existing_document_accepts_new_versions_despite_files_of_its_name(
-    harness: Harness, owner: str
+    harness: IngestHarness, owner: str
 ) -> None:
     await harness.upload(b"Ten crowns.", owner="anna")
     harness.objects.contents[FILE_KEY] = b"A file."
@@ -191,7 +191,7 @@ async def test_an_existing_document_accepts_new_versions_despite_files_of_its_na
     ],
 )
 async def test_a_refused_document_stores_nothing(
-    harness: Harness, content: bytes, filename: str, persona: str, problem: type[Exception]
+    harness: IngestHarness, content: bytes, filename: str, persona: str, problem: type[Exception]
 ) -> None:
     with pytest.raises(problem):
         await harness.upload(content, filename, persona)
@@ -199,7 +199,7 @@ async def test_a_refused_document_stores_nothing(
     assert not harness.vectors.documents
 
 
-async def test_a_document_beyond_the_quota_embeds_and_stores_nothing(harness: Harness) -> None:
+async def test_a_document_beyond_the_quota_embeds_and_stores_nothing(harness: IngestHarness) -> None:
     harness.quota.refuses = QuotaExceeded("No room.", quota="documents")
     with pytest.raises(QuotaExceeded):
         await harness.upload(b"Text.")
@@ -207,14 +207,14 @@ async def test_a_document_beyond_the_quota_embeds_and_stores_nothing(harness: Ha
     assert not harness.usage.recorded, "nothing was embedded"
 
 
-async def test_tokens_of_embeddings_are_recorded(harness: Harness) -> None:
+async def test_tokens_of_embeddings_are_recorded(harness: IngestHarness) -> None:
     await harness.upload(b"The budget is $5.")
     ((tenant, persona, _, counts),) = harness.usage.recorded
     assert (tenant, persona, counts.requests) == ("tenanta", "finance", 1)
     assert counts.embedding_tokens > 0
 
 
-async def test_a_document_that_cannot_be_embedded_stores_nothing(harness: Harness) -> None:
+async def test_a_document_that_cannot_be_embedded_stores_nothing(harness: IngestHarness) -> None:
     harness.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
     with pytest.raises(RemoteUnavailable):
         await harness.upload(b"Text.")
@@ -222,7 +222,7 @@ async def test_a_document_that_cannot_be_embedded_stores_nothing(harness: Harnes
 
 
 async def test_a_failed_index_write_leaves_an_intent_and_a_repeated_call_completes_it(
-    harness: Harness,
+    harness: IngestHarness,
 ) -> None:
     harness.vectors.fails = RemoteUnavailable("qdrant", "upsert", "down")
     with pytest.raises(RemoteUnavailable):
@@ -235,14 +235,14 @@ async def test_a_failed_index_write_leaves_an_intent_and_a_repeated_call_complet
     assert not harness.journal.intents
 
 
-async def test_a_refusal_before_the_first_write_leaves_no_intent(harness: Harness) -> None:
+async def test_a_refusal_before_the_first_write_leaves_no_intent(harness: IngestHarness) -> None:
     with pytest.raises(DocumentRefused):
         await harness.upload(b"")
     assert not harness.journal.intents
     assert not harness.journal.failures
 
 
-async def test_a_failed_embedding_leaves_an_intent_to_delete_its_chunks(harness: Harness) -> None:
+async def test_a_failed_embedding_leaves_an_intent_to_delete_its_chunks(harness: IngestHarness) -> None:
     harness.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
     with pytest.raises(RemoteUnavailable):
         await harness.upload(b"Text.")
@@ -250,7 +250,7 @@ async def test_a_failed_embedding_leaves_an_intent_to_delete_its_chunks(harness:
 
 
 async def test_each_chunk_gets_its_vector_with_any_number_of_batches(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
+    harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     await harness.upload("\n\n".join(f"Matter {number}. " + "word " * 30 for number in range(9)).encode())
@@ -259,7 +259,7 @@ async def test_each_chunk_gets_its_vector_with_any_number_of_batches(
     assert vectors == await harness.bedrock.embed([chunk.embedded_text for chunk in chunks])
 
 
-async def test_without_a_journal_nothing_is_stored(harness: Harness) -> None:
+async def test_without_a_journal_nothing_is_stored(harness: IngestHarness) -> None:
     harness.journal.is_unavailable = True
     harness.objects.contents[STORED] = b"From S3."
     with pytest.raises(WritesUnavailable):
@@ -278,7 +278,7 @@ async def test_without_a_journal_nothing_is_stored(harness: Harness) -> None:
     ],
 )
 async def test_a_refused_stored_document_is_recorded_with_the_reason(
-    harness: Harness, content: bytes, slug: str
+    harness: IngestHarness, content: bytes, slug: str
 ) -> None:
     harness.objects.contents[STORED] = content
     with pytest.raises(DocumentRefused) as refused:
@@ -293,7 +293,7 @@ async def test_a_refused_stored_document_is_recorded_with_the_reason(
 
 
 async def test_a_document_is_not_written_before_its_interrupted_delete_is_completed(
-    harness: Harness,
+    harness: IngestHarness,
 ) -> None:
     harness.objects.contents[STORED] = b"From S3."
     for document_id in ("doc-1", document_id_for("tenanta", "finance", "budget.md")):
@@ -308,7 +308,7 @@ async def test_a_document_is_not_written_before_its_interrupted_delete_is_comple
     assert {intent.kind for intent in harness.journal.intents.values()} == {IntentKind.DELETE}
 
 
-async def test_a_ticket_indexes_the_stored_object(harness: Harness) -> None:
+async def test_a_ticket_indexes_the_stored_object(harness: IngestHarness) -> None:
     harness.objects.contents["tenant-tenanta/finance/documents/doc-1/budget.md"] = b"From S3."
     ingested = await harness.redeem()
     assert ingested.document.document_id == "doc-1"
@@ -316,7 +316,7 @@ async def test_a_ticket_indexes_the_stored_object(harness: Harness) -> None:
     assert [chunk.text for chunk in harness.vectors.documents["tenant-tenanta", "doc-1"][1]] == ["From S3."]
 
 
-async def test_a_ticket_for_a_missing_object_indexes_nothing(harness: Harness) -> None:
+async def test_a_ticket_for_a_missing_object_indexes_nothing(harness: IngestHarness) -> None:
     with pytest.raises(DocumentMissing):
         await harness.redeem()
     with pytest.raises(PersonaMissing):
@@ -338,7 +338,7 @@ class SlowAtFirst(FakeObjects):
 
 
 async def test_concurrent_uploads_of_one_document_end_as_one_of_them(reader: DocumentReader) -> None:
-    harness = Harness(reader, objects=SlowAtFirst())
+    harness = IngestHarness(reader, objects=SlowAtFirst())
     await asyncio.gather(harness.upload(b"One."), harness.upload(b"Two."))
     (stored,) = harness.vectors.documents.values()
     (content,) = harness.objects.contents.values()
@@ -346,7 +346,7 @@ async def test_concurrent_uploads_of_one_document_end_as_one_of_them(reader: Doc
 
 
 async def test_a_delete_during_an_ingest_leaves_no_index_without_an_object(reader: DocumentReader) -> None:
-    harness = Harness(reader, objects=SlowAtFirst())
+    harness = IngestHarness(reader, objects=SlowAtFirst())
     catalog = Catalog(
         harness.objects.as_adapter(),
         harness.vectors.as_adapter(),

@@ -31,7 +31,7 @@ from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage
 from tests.support.fakes.trash import FakeTrashObjects, make_trash
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta", personas=[{"id": "finance"}])
 OWNER = Principal(TENANT, "anna", "anna@a.example", admin=False)
@@ -47,7 +47,7 @@ DOWN = RemoteUnavailable("qdrant", "delete", "down")
 
 
 @dataclass
-class Harness:
+class TrashHarness:
     """A trash on fakes."""
 
     reader: DocumentReader
@@ -110,12 +110,12 @@ class Harness:
 
 
 @pytest.fixture
-def harness(reader: DocumentReader) -> Harness:
-    return Harness(reader)
+def harness(reader: DocumentReader) -> TrashHarness:
+    return TrashHarness(reader)
 
 
 async def test_a_removed_document_is_listed_with_who_removed_it_and_until_when_it_can_be_restored(
-    harness: Harness,
+    harness: TrashHarness,
 ) -> None:
     await harness.upload()
     before = datetime.now(UTC)
@@ -129,7 +129,7 @@ async def test_a_removed_document_is_listed_with_who_removed_it_and_until_when_i
     assert harness.trash.restorable_until(removal) == removal.removed_at + timedelta(days=30)
 
 
-async def test_a_restored_document_is_found_without_new_embeddings(harness: Harness) -> None:
+async def test_a_restored_document_is_found_without_new_embeddings(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     harness.bedrock.fails = AssertionError("nothing is to be embedded")
@@ -142,7 +142,7 @@ async def test_a_restored_document_is_found_without_new_embeddings(harness: Harn
     assert harness.quota.reserved[-1] == ("tenanta", ID, len(TEXT)), "it counts again"
 
 
-async def test_only_chunks_without_an_embedding_are_embedded(harness: Harness) -> None:
+async def test_only_chunks_without_an_embedding_are_embedded(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     harness.kept.embeddings.clear()
@@ -152,7 +152,7 @@ async def test_only_chunks_without_an_embedding_are_embedded(harness: Harness) -
     assert harness.found() == [TEXT.decode()]
 
 
-async def test_a_colleague_neither_lists_nor_restores_it(harness: Harness) -> None:
+async def test_a_colleague_neither_lists_nor_restores_it(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     assert not await harness.listed(COLLEAGUE)
@@ -163,7 +163,7 @@ async def test_a_colleague_neither_lists_nor_restores_it(harness: Harness) -> No
     assert harness.objects.owners.popitem()[1] == OWNER.subject, "it belongs to the same person as before"
 
 
-async def test_another_tenants_administrator_neither_lists_nor_restores_it(harness: Harness) -> None:
+async def test_another_tenants_administrator_neither_lists_nor_restores_it(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     assert not await harness.listed(STRANGER)
@@ -172,7 +172,7 @@ async def test_another_tenants_administrator_neither_lists_nor_restores_it(harne
 
 
 async def test_a_restore_does_not_replace_a_document_of_that_name(
-    harness: Harness,
+    harness: TrashHarness,
 ) -> None:
     await harness.upload()
     await harness.remove()
@@ -189,7 +189,7 @@ async def test_a_restore_does_not_replace_a_document_of_that_name(
     assert second.id != first.id
 
 
-async def test_a_colleagues_later_removal_does_not_hide_the_persons_own(harness: Harness) -> None:
+async def test_a_colleagues_later_removal_does_not_hide_the_persons_own(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     await harness.service.upload(TENANT, "finance", NAME, b"Mine.", COLLEAGUE.subject, RequestTimings())
@@ -198,7 +198,7 @@ async def test_a_colleagues_later_removal_does_not_hide_the_persons_own(harness:
     assert harness.found() == [TEXT.decode()]
 
 
-async def test_without_a_removal_id_the_latest_removal_is_restored(harness: Harness) -> None:
+async def test_without_a_removal_id_the_latest_removal_is_restored(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     await harness.upload(b"The marketing budget is $6.")
@@ -208,7 +208,7 @@ async def test_without_a_removal_id_the_latest_removal_is_restored(harness: Harn
 
 
 async def test_an_expired_removal_is_neither_listed_nor_restored_and_is_deleted(
-    harness: Harness,
+    harness: TrashHarness,
 ) -> None:
     await harness.upload()
     await harness.remove()
@@ -221,7 +221,7 @@ async def test_an_expired_removal_is_neither_listed_nor_restored_and_is_deleted(
     assert not harness.kept.embeddings
 
 
-async def test_a_restore_beyond_the_quota_stays_in_the_trash(harness: Harness) -> None:
+async def test_a_restore_beyond_the_quota_stays_in_the_trash(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     harness.quota.refuses = QuotaExceeded("No room.")
@@ -231,7 +231,7 @@ async def test_a_restore_beyond_the_quota_stays_in_the_trash(harness: Harness) -
     assert not harness.journal.intents
 
 
-async def test_a_document_of_a_deleted_persona_stays_in_the_trash(harness: Harness) -> None:
+async def test_a_document_of_a_deleted_persona_stays_in_the_trash(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     moved = replace(OWNER, tenant=make_tenant("tenanta", personas=[{"id": "legal"}]))
@@ -240,7 +240,7 @@ async def test_a_document_of_a_deleted_persona_stays_in_the_trash(harness: Harne
     assert len(await harness.listed()) == 1
 
 
-async def test_without_a_record_nothing_is_removed(harness: Harness) -> None:
+async def test_without_a_record_nothing_is_removed(harness: TrashHarness) -> None:
     await harness.upload()
     harness.kept.fails = DOWN
     with pytest.raises(RemoteUnavailable):
@@ -249,7 +249,7 @@ async def test_without_a_record_nothing_is_removed(harness: Harness) -> None:
     assert harness.objects.contents
 
 
-async def test_an_interrupted_removal_is_in_the_trash_only_after_its_repair(harness: Harness) -> None:
+async def test_an_interrupted_removal_is_in_the_trash_only_after_its_repair(harness: TrashHarness) -> None:
     await harness.upload()
     harness.vectors.fails = DOWN
     with pytest.raises(RemoteUnavailable):
@@ -265,7 +265,7 @@ async def test_an_interrupted_removal_is_in_the_trash_only_after_its_repair(harn
 
 
 async def test_a_repair_keeps_the_record_and_embeddings_of_the_interrupted_attempt(
-    harness: Harness,
+    harness: TrashHarness,
 ) -> None:
     await harness.upload()
     await harness.remove()
@@ -282,7 +282,7 @@ async def test_a_repair_keeps_the_record_and_embeddings_of_the_interrupted_attem
     assert harness.found() == [TEXT.decode()]
 
 
-async def test_an_interrupted_restore_is_completed_without_a_new_embedding(harness: Harness) -> None:
+async def test_an_interrupted_restore_is_completed_without_a_new_embedding(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     harness.vectors.fails = DOWN
@@ -299,7 +299,7 @@ async def test_an_interrupted_restore_is_completed_without_a_new_embedding(harne
 
 
 async def test_a_restore_interrupted_before_its_copy_leaves_the_document_in_the_trash(
-    harness: Harness,
+    harness: TrashHarness,
 ) -> None:
     await harness.upload()
     await harness.remove()
@@ -311,7 +311,7 @@ async def test_a_restore_interrupted_before_its_copy_leaves_the_document_in_the_
     await harness.restore()
 
 
-async def test_a_restored_document_of_open_webui_is_ignored_by_file_sync(harness: Harness) -> None:
+async def test_a_restored_document_of_open_webui_is_ignored_by_file_sync(harness: TrashHarness) -> None:
     await harness.upload_file()
     await harness.remove(None, FILE_ID)
     (removal,) = await harness.listed()
@@ -322,7 +322,7 @@ async def test_a_restored_document_of_open_webui_is_ignored_by_file_sync(harness
     assert not harness.found(FILE_ID)
 
 
-async def test_a_document_of_open_webui_whose_file_is_back_is_not_duplicated(harness: Harness) -> None:
+async def test_a_document_of_open_webui_whose_file_is_back_is_not_duplicated(harness: TrashHarness) -> None:
     await harness.upload_file()
     await harness.remove(None, FILE_ID)
     await harness.upload_file()
@@ -331,14 +331,16 @@ async def test_a_document_of_open_webui_whose_file_is_back_is_not_duplicated(har
     assert not harness.found(ID)
 
 
-async def test_in_a_bucket_without_versions_a_document_is_removed_and_not_listed(harness: Harness) -> None:
+async def test_in_a_bucket_without_versions_a_document_is_removed_and_not_listed(
+    harness: TrashHarness,
+) -> None:
     harness.kept.versioned = False
     await harness.upload()
     await harness.remove()
     assert not await harness.listed()
 
 
-async def test_a_document_that_was_deleted_meanwhile_is_missing(harness: Harness) -> None:
+async def test_a_document_that_was_deleted_meanwhile_is_missing(harness: TrashHarness) -> None:
     await harness.upload()
     stored = await harness.objects.find(TENANT, ID)
     assert stored
@@ -347,7 +349,7 @@ async def test_a_document_that_was_deleted_meanwhile_is_missing(harness: Harness
         await harness.trash.record(TENANT, stored, "anna")
 
 
-async def test_pages_list_each_removal_once(harness: Harness) -> None:
+async def test_pages_list_each_removal_once(harness: TrashHarness) -> None:
     for number in range(3):
         await harness.upload(f"Version {number}.".encode())
         await harness.remove()
@@ -360,7 +362,7 @@ async def test_pages_list_each_removal_once(harness: Harness) -> None:
     assert len(seen) == 3
 
 
-async def test_a_held_deletion_changes_nothing(harness: Harness) -> None:
+async def test_a_held_deletion_changes_nothing(harness: TrashHarness) -> None:
     await harness.upload()
     harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
@@ -372,7 +374,7 @@ async def test_a_held_deletion_changes_nothing(harness: Harness) -> None:
     assert (held.document_id, held.requested_by) == (ID, "anna@a.example")
 
 
-async def test_a_colleague_neither_deletes_nor_asks_for_a_deletion(harness: Harness) -> None:
+async def test_a_colleague_neither_deletes_nor_asks_for_a_deletion(harness: TrashHarness) -> None:
     await harness.upload()
     harness.limit.allowed = 0
     with pytest.raises(DocumentForeign):
@@ -380,7 +382,9 @@ async def test_a_colleague_neither_deletes_nor_asks_for_a_deletion(harness: Harn
     assert not harness.limit.entries
 
 
-async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_name(harness: Harness) -> None:
+async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_name(
+    harness: TrashHarness,
+) -> None:
     await harness.upload_file()
     harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
@@ -395,7 +399,7 @@ async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_na
     assert not await harness.listed(ADMIN)
 
 
-async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harness: Harness) -> None:
+async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harness: TrashHarness) -> None:
     await harness.upload()
     harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
@@ -407,7 +411,7 @@ async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harn
 
 
 async def test_a_rejected_deletion_whose_name_is_taken_ends_in_the_trash_and_says_so(
-    harness: Harness,
+    harness: TrashHarness,
 ) -> None:
     await harness.upload(b"The marketing budget is $6.")
     await harness.upload_file()
@@ -420,7 +424,7 @@ async def test_a_rejected_deletion_whose_name_is_taken_ends_in_the_trash_and_say
     assert harness.found() == ["The marketing budget is $6."]
 
 
-async def test_an_interrupted_rejection_continues(harness: Harness) -> None:
+async def test_an_interrupted_rejection_continues(harness: TrashHarness) -> None:
     await harness.upload_file()
     harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
@@ -433,7 +437,7 @@ async def test_an_interrupted_rejection_continues(harness: Harness) -> None:
     assert not harness.limit.entries
 
 
-async def test_one_request_rejects_a_limited_number_and_returns_the_rest(harness: Harness) -> None:
+async def test_one_request_rejects_a_limited_number_and_returns_the_rest(harness: TrashHarness) -> None:
     harness.limit.allowed = 0
     for number in range(MAX_REJECTED + 2):
         await harness.service.upload(
@@ -453,7 +457,7 @@ NEWER_KEY = f"tenant-tenanta/finance/documents/{NEWER_ID}/{NAME}"
 @pytest.mark.parametrize("owner", [OWNER, COLLEAGUE], ids=["its-owners", "a-colleagues"])
 @pytest.mark.parametrize("removed_id", [ID, FILE_ID], ids=["uploaded-here", "a-file"])
 async def test_a_restore_next_to_a_file_of_the_name_is_refused(
-    harness: Harness, removed_id: str, owner: Principal
+    harness: TrashHarness, removed_id: str, owner: Principal
 ) -> None:
     await (harness.upload() if removed_id == ID else harness.upload_file())
     await harness.remove(ADMIN, removed_id)
@@ -478,7 +482,7 @@ async def test_a_restore_next_to_a_file_of_the_name_is_refused(
     ],
     ids=["another-name", "another-persona", "another-tenant"],
 )
-async def test_a_restore_next_to_other_documents_succeeds(harness: Harness, key: str) -> None:
+async def test_a_restore_next_to_other_documents_succeeds(harness: TrashHarness, key: str) -> None:
     await harness.upload_file()
     await harness.remove(ADMIN, FILE_ID)
     harness.objects.contents[key] = TEXT
@@ -487,7 +491,7 @@ async def test_a_restore_next_to_other_documents_succeeds(harness: Harness, key:
 
 
 async def test_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash(
-    harness: Harness,
+    harness: TrashHarness,
 ) -> None:
     await harness.upload_file()
     harness.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
@@ -499,7 +503,7 @@ async def test_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash
     assert not harness.found(ID)
 
 
-async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: Harness) -> None:
+async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: TrashHarness) -> None:
     await harness.upload_file()
     harness.objects.contents[NEWER_KEY] = b"The marketing budget is $6."
     harness.objects.owners[NEWER_KEY] = OWNER.subject
@@ -515,7 +519,7 @@ async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: Harne
 
 
 @pytest.mark.parametrize("other", [FILE_ID, "owui-none", "owui-other-name", "owui-colleagues"])
-async def test_nothing_else_replaces_a_document(harness: Harness, other: str) -> None:
+async def test_nothing_else_replaces_a_document(harness: TrashHarness, other: str) -> None:
     await harness.upload_file()
     others = {"owui-other-name": ("other.md", OWNER), "owui-colleagues": (NAME, COLLEAGUE)}
     for document_id, (name, owner) in others.items():

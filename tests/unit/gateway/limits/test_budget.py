@@ -8,7 +8,7 @@ from gateway.limits.budget import Budget, BudgetState, Reservation, estimate_tok
 from gateway.problems import BudgetExhausted, LimitsUnavailable
 
 from tests.support.fakes.limits import FakeRedis, metric, unavailable_redis
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta", quota={"tokensPerMonth": 1000})
 

@@ -5,7 +5,7 @@ from gateway.limits.rate import RateLimiter, RateLimitResult
 from gateway.problems import RateLimited
 
 from tests.support.fakes.limits import FakeRedis, metric, unavailable_redis
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta", quota={"queriesPerMinute": 7})
 

@@ -4,7 +4,7 @@ from gateway.limits.tenant_metrics import TenantMetrics
 from prometheus_client import REGISTRY
 
 from tests.support.fakes.limits import metric
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 KEPT, DELETED = make_tenant("series-kept"), make_tenant("series-deleted")
 

@@ -11,7 +11,7 @@ from gateway.problems import BudgetExhausted
 from typing_extensions import override
 
 from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter, metric
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("meter")
 

@@ -9,7 +9,7 @@ from gateway.limits.usage import READ_DAYS, Counts, UsageLog, UsageRow
 from gateway.problems import LimitsUnavailable
 
 from tests.support.fakes.limits import FakeRedis, metric, unavailable_redis
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("usage")
 DAY = date(2026, 11, 23)

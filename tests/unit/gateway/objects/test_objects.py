@@ -18,7 +18,7 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import TenantStatus
 from tenancy.sessions import SESSIONS, session_policy
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     import boto3
@@ -36,7 +36,7 @@ def client_error(code: str, status: int) -> ClientError:
     return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")  # type: ignore[typeddict-item]
 
 
-class FakeAws:
+class FakeS3Session:
     """Fake boto3 session with STS and S3."""
 
     def __init__(self) -> None:
@@ -105,12 +105,12 @@ class FakeAws:
 
 
 @pytest.fixture
-def aws() -> FakeAws:
-    return FakeAws()
+def aws() -> FakeS3Session:
+    return FakeS3Session()
 
 
 @pytest.fixture
-def objects(aws: FakeAws) -> Iterator[TenantObjects]:
+def objects(aws: FakeS3Session) -> Iterator[TenantObjects]:
     with stamina.set_testing(True, attempts=2, cap=True):
         objects = TenantObjects(aws.open, bucket=BUCKET, role_arn=ROLE)
         yield objects
@@ -121,7 +121,7 @@ async def put(objects: TenantObjects, tenant_id: str = "tenanta") -> ObjectVersi
     return await objects.put(make_tenant(tenant_id), KEY, b"Text.", media_type="text/plain", owner="süb:1")
 
 
-async def test_the_owner_of_a_missing_object_is_none(aws: FakeAws, objects: TenantObjects) -> None:
+async def test_the_owner_of_a_missing_object_is_none(aws: FakeS3Session, objects: TenantObjects) -> None:
     aws.contents[f"{KEY}.longer"] = b""
     assert await objects.find_owner(TENANT, KEY) is None
     aws.contents = {KEY: b""}
@@ -154,7 +154,7 @@ def test_a_session_reaches_one_tenants_prefix_and_nothing_else() -> None:
 
 
 async def test_the_role_is_assumed_with_policy_and_tag_of_the_tenant(
-    objects: TenantObjects, aws: FakeAws
+    objects: TenantObjects, aws: FakeS3Session
 ) -> None:
     await put(objects)
     (assumed,) = aws.assumed
@@ -169,7 +169,7 @@ def test_the_session_name_of_the_longest_tenant_id_is_valid() -> None:
 
 
 async def test_an_object_is_stored_encrypted_with_checksum_digest_and_owner(
-    objects: TenantObjects, aws: FakeAws
+    objects: TenantObjects, aws: FakeS3Session
 ) -> None:
     assert await put(objects) == STAMP
     (arguments,) = aws.puts
@@ -178,7 +178,7 @@ async def test_an_object_is_stored_encrypted_with_checksum_digest_and_owner(
     assert arguments["ContentType"] == "text/plain"
 
 
-async def test_concurrent_calls_share_one_new_session(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_concurrent_calls_share_one_new_session(objects: TenantObjects, aws: FakeS3Session) -> None:
     aws.assuming.clear()
     puts = asyncio.gather(*(put(objects) for _ in range(20)))
     await asyncio.sleep(0.05)
@@ -187,7 +187,7 @@ async def test_concurrent_calls_share_one_new_session(objects: TenantObjects, aw
     assert len(aws.assumed) == 1
 
 
-async def test_each_tenant_has_a_separate_session(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_each_tenant_has_a_separate_session(objects: TenantObjects, aws: FakeS3Session) -> None:
     for tenant_id in ("tenanta", "tenantb", "tenanta"):
         await put(objects, tenant_id)
     assert [call["RoleSessionName"] for call in aws.assumed] == [
@@ -197,7 +197,7 @@ async def test_each_tenant_has_a_separate_session(objects: TenantObjects, aws: F
 
 
 async def test_close_closes_the_clients_of_all_tenants_and_of_sts(
-    objects: TenantObjects, aws: FakeAws
+    objects: TenantObjects, aws: FakeS3Session
 ) -> None:
     for tenant_id in ("tenanta", "tenantb"):
         await put(objects, tenant_id)
@@ -205,7 +205,7 @@ async def test_close_closes_the_clients_of_all_tenants_and_of_sts(
     assert aws.closed == 3
 
 
-async def test_a_session_is_renewed_before_it_ends(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_a_session_is_renewed_before_it_ends(objects: TenantObjects, aws: FakeS3Session) -> None:
     aws.lifetime = timedelta(minutes=4)
     await put(objects)
     await put(objects)
@@ -213,7 +213,7 @@ async def test_a_session_is_renewed_before_it_ends(objects: TenantObjects, aws: 
 
 
 async def test_the_least_used_session_is_evicted_beyond_the_limit(
-    objects: TenantObjects, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    objects: TenantObjects, aws: FakeS3Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SESSIONS >= 100
     monkeypatch.setattr("tenancy.sessions.SESSIONS", 2)
@@ -223,7 +223,7 @@ async def test_the_least_used_session_is_evicted_beyond_the_limit(
 
 
 @pytest.mark.parametrize("code", ["InvalidAccessKeyId", "ExpiredToken", "InvalidToken"])
-async def test_an_expired_session_is_replaced(objects: TenantObjects, aws: FakeAws, code: str) -> None:
+async def test_an_expired_session_is_replaced(objects: TenantObjects, aws: FakeS3Session, code: str) -> None:
     aws.contents[KEY] = b"Text."
     await put(objects)
     aws.dead_codes = [code]
@@ -232,27 +232,27 @@ async def test_an_expired_session_is_replaced(objects: TenantObjects, aws: FakeA
     assert aws.opened == 2, "the gateway's session is as old, so it is opened again, too"
 
 
-async def test_the_gateways_expired_session_is_replaced(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_the_gateways_expired_session_is_replaced(objects: TenantObjects, aws: FakeS3Session) -> None:
     await put(objects)
     aws.assume_fails = [client_error("InvalidClientTokenId", 403)]
     await put(objects, "tenantb")
     assert aws.opened == 2
 
 
-async def test_a_session_that_stays_invalid_is_an_error(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_a_session_that_stays_invalid_is_an_error(objects: TenantObjects, aws: FakeS3Session) -> None:
     aws.get_fails = client_error("InvalidAccessKeyId", 403)
     with pytest.raises(RemoteRefused):
         await objects.get(TENANT, KEY, max_bytes=5)
     assert len(aws.assumed) == 2
 
 
-async def test_a_document_is_read(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_a_document_is_read(objects: TenantObjects, aws: FakeS3Session) -> None:
     aws.contents[KEY] = b"Text."
     stored = await objects.get(TENANT, KEY, max_bytes=5)
     assert (stored.content, stored.version) == (b"Text.", STAMP)
 
 
-async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: FakeAws) -> None:
+async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: FakeS3Session) -> None:
     aws.contents[KEY] = b"Text."
     with pytest.raises(DocumentTooLarge, match="more than 4 bytes"):
         await objects.get(TENANT, KEY, max_bytes=4)
@@ -270,7 +270,7 @@ async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: Fak
     ],
 )
 async def test_absent_denied_and_busy_are_distinguished(
-    objects: TenantObjects, aws: FakeAws, answer: ClientError, there: bool, problem: type[Exception]
+    objects: TenantObjects, aws: FakeS3Session, answer: ClientError, there: bool, problem: type[Exception]
 ) -> None:
     aws.get_fails = answer
     aws.contents = {KEY: b"Text."} if there else {KEY + "x": b"Another."}
@@ -280,7 +280,7 @@ async def test_absent_denied_and_busy_are_distinguished(
 
 @pytest.mark.parametrize("prepared_for", ["an-earlier-one", None], ids=["an earlier Tenant", "no Tenant yet"])
 async def test_nothing_is_read_or_stored_before_the_prefix_belongs_to_this_tenant(
-    objects: TenantObjects, aws: FakeAws, prepared_for: str | None
+    objects: TenantObjects, aws: FakeS3Session, prepared_for: str | None
 ) -> None:
     """Documents of an earlier Tenant with the same name may still exist there."""
     storage = {"bucket": BUCKET, "prefix": "tenant-tenanta/", "tenantUid": prepared_for}

@@ -11,7 +11,7 @@ from gateway.timings import RequestTimings
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
 from tests.support.fakes.limits import FakeUsage
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta", retrieval={"topK": 5, "scoreThreshold": 0.25, "mode": "hybrid"})
 
@@ -60,7 +60,7 @@ async def test_of_a_too_long_query_the_end_is_used(
 async def test_limit_and_threshold_are_the_tenants(service: RetrievalService, vectors: FakeVectors) -> None:
     await service.find(TENANT, "budget", RequestTimings())
     words = query_vector("budget")
-    assert vectors.asked == [
+    assert vectors.searches == [
         {"tenant": "tenant-tenanta", "sparse": words, "persona_id": None, "limit": 5, "threshold": 0.25}
     ]
 
@@ -69,14 +69,14 @@ async def test_words_are_searched_only_in_hybrid_mode(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     await service.find(make_tenant("tenanta", retrieval={"mode": "dense"}), "budget", RequestTimings())
-    assert vectors.asked[0]["sparse"] is None
+    assert vectors.searches[0]["sparse"] is None
 
 
 async def test_a_request_may_set_the_limit_and_a_persona(
     service: RetrievalService, vectors: FakeVectors
 ) -> None:
     await service.find(TENANT, "budget", RequestTimings(), persona_id="finance", top_k=9)
-    (asked,) = vectors.asked
+    (asked,) = vectors.searches
     assert (asked["persona_id"], asked["limit"]) == ("finance", 9)
 
 
@@ -86,7 +86,7 @@ async def test_an_unknown_persona_is_refused_with_the_existing_ones(
     with pytest.raises(PersonaMissing) as caught:
         await service.find(TENANT, "budget", RequestTimings(), persona_id="legal")
     assert caught.value.to_problem()["personas"] == ["finance"]
-    assert not vectors.asked
+    assert not vectors.searches
 
 
 async def test_embedding_and_search_are_separate_stages(service: RetrievalService) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from gateway.vectors.filters import exclude_versions, tenant_filter
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
 OWN = [

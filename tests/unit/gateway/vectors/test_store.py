@@ -29,9 +29,9 @@ from tenancy.model import Tenant
 from tenancy.names import commit_marker_id, point_id
 
 from tests.support.documents.index_writes import publish
+from tests.support.fakes.aiohttp_mocker import AIOHTTP
 from tests.support.fakes.backends import STORED_AT
-from tests.support.programs.qdrant_http import AIOHTTP
-from tests.support.tenants import make_tenant, uid_of
+from tests.support.tenants.manifests import make_tenant, uid_of
 
 URL = "http://qdrant.test:6333"
 KEY = "the-api-key-of-qdrant"

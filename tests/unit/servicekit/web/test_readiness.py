@@ -7,7 +7,7 @@ from servicekit.errors import RemoteUnavailable, TenantryError
 from servicekit.web.readiness import Readiness, run_until_passed
 
 
-class Backend:
+class FakeSystem:
     """A system whose check fails with the error that the test sets."""
 
     def __init__(self) -> None:
@@ -21,16 +21,16 @@ class Backend:
 
 
 @pytest.fixture
-def backend() -> Backend:
-    return Backend()
+def backend() -> FakeSystem:
+    return FakeSystem()
 
 
-async def test_a_service_is_ready_when_all_checks_pass(backend: Backend) -> None:
+async def test_a_service_is_ready_when_all_checks_pass(backend: FakeSystem) -> None:
     assert await Readiness([], [backend.check, backend.check]).missing() == []
 
 
-async def test_all_missing_things_are_named_without_the_backends_words(backend: Backend) -> None:
-    other = Backend()
+async def test_all_missing_things_are_named_without_the_backends_words(backend: FakeSystem) -> None:
+    other = FakeSystem()
     backend.error = TenantryError("The Tenants are not known yet.")
     other.error = RemoteUnavailable("qdrant", "info", "host-1 is down")
     tenants, qdrant = await Readiness([], [backend.check, other.check]).missing()
@@ -38,7 +38,7 @@ async def test_all_missing_things_are_named_without_the_backends_words(backend: 
     assert "host-1" not in qdrant
 
 
-async def test_a_check_runs_until_it_passes_and_not_after(backend: Backend) -> None:
+async def test_a_check_runs_until_it_passes_and_not_after(backend: FakeSystem) -> None:
     ready = Readiness([], [run_until_passed(backend.check)])
     backend.error = RemoteUnavailable("qdrant", "info", "down")
     assert await ready.missing()
@@ -48,7 +48,7 @@ async def test_a_check_runs_until_it_passes_and_not_after(backend: Backend) -> N
     assert backend.checks == 2
 
 
-async def test_a_check_that_never_passes_keeps_the_service_out(backend: Backend) -> None:
+async def test_a_check_that_never_passes_keeps_the_service_out(backend: FakeSystem) -> None:
     ready = Readiness([], [run_until_passed(backend.check)])
     backend.error = TenantryError("Collection x holds vectors of 4 numbers.")
     for _ in range(2):

@@ -9,7 +9,7 @@ from servicekit.web import server
 from starlette.types import Receive, Scope, Send
 
 from tests.support.programs.gateway import serving
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[..., Awaitable[Connection]]

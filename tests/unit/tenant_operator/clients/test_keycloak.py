@@ -8,64 +8,49 @@ import pytest
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenant_operator.clients.keycloak import Keycloak
 
+from tests.support.fakes.keycloak_server import FakeKeycloakServer
+
 
 def user(email: str, **more: Any) -> dict[str, Any]:
     return {"id": f"id of {email}", "email": email, "emailVerified": True, "enabled": True, **more}
 
 
-class Server:
-    """Fake server of Keycloak."""
-
-    def __init__(self) -> None:
-        self.logins = 0
-        self.lifetime = 60
-        self.requests: list[httpx.Request] = []
-        self.answers: list[httpx.Response] = []
-        self.users = [user(f"u{number}@a.example") for number in range(250)]
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/token"):
-            self.logins += 1
-            return httpx.Response(200, json={"access_token": f"t{self.logins}", "expires_in": self.lifetime})
-        self.requests.append(request)
-        if self.answers:
-            return self.answers.pop(0)
-        first, page = int(request.url.params.get("first", 0)), int(request.url.params.get("max", 100))
-        return httpx.Response(200, json=self.users[first : first + page])
+@pytest.fixture
+def server() -> FakeKeycloakServer:
+    return FakeKeycloakServer([user(f"u{number}@a.example") for number in range(250)])
 
 
 @pytest.fixture
-def server() -> Server:
-    return Server()
-
-
-@pytest.fixture
-async def keycloak(server: Server) -> AsyncIterator[Keycloak]:
+async def keycloak(server: FakeKeycloakServer) -> AsyncIterator[Keycloak]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as http:
         yield Keycloak("http://keycloak/", "tenantry", "operator", "secret", http)
 
 
-async def test_one_login_serves_many_calls(keycloak: Keycloak, server: Server) -> None:
+async def test_one_login_serves_many_calls(keycloak: Keycloak, server: FakeKeycloakServer) -> None:
     await keycloak.list_members("g")
     await keycloak.list_members("g")
-    assert server.logins == 1
+    assert len(server.logins) == 1
     assert server.requests[0].headers["authorization"] == "Bearer t1"
 
 
-async def test_a_token_is_renewed_before_its_end(keycloak: Keycloak, server: Server) -> None:
+async def test_a_token_is_renewed_before_its_end(keycloak: Keycloak, server: FakeKeycloakServer) -> None:
     server.lifetime = 10  # within the margin from the start
     await keycloak.get_group("g")
     await keycloak.get_group("g")
-    assert server.logins == 2
+    assert len(server.logins) == 2
 
 
-async def test_a_revoked_token_is_replaced_and_the_call_repeated(keycloak: Keycloak, server: Server) -> None:
-    server.answers = [httpx.Response(401)]
+async def test_a_revoked_token_is_replaced_and_the_call_repeated(
+    keycloak: Keycloak, server: FakeKeycloakServer
+) -> None:
+    server.responses = [httpx.Response(401)]
     assert len(await keycloak.list_members("g")) == 250
-    assert server.logins == 2
+    assert len(server.logins) == 2
 
 
-async def test_long_lists_are_read_in_pages_of_a_hundred(keycloak: Keycloak, server: Server) -> None:
+async def test_long_lists_are_read_in_pages_of_a_hundred(
+    keycloak: Keycloak, server: FakeKeycloakServer
+) -> None:
     assert len(await keycloak.search_accounts(["*@a.example"])) == 250
     assert [request.url.params["first"] for request in server.requests] == ["0", "100", "200"]
     assert {request.url.params["emailVerified"] for request in server.requests} == {"true"}
@@ -89,30 +74,34 @@ async def test_long_lists_are_read_in_pages_of_a_hundred(keycloak: Keycloak, ser
     ],
 )  # fmt: skip
 async def test_an_account_that_matches_no_pattern_is_ignored(
-    stranger: dict[str, Any], keycloak: Keycloak, server: Server
+    stranger: dict[str, Any], keycloak: Keycloak, server: FakeKeycloakServer
 ) -> None:
     server.users = [stranger, user("ann@a.example")]
     assert await keycloak.search_accounts(["*@a.example", "ann@*.example"]) == [user("ann@a.example")]
 
 
-async def test_what_is_absent_is_a_value(keycloak: Keycloak, server: Server) -> None:
-    server.answers = [httpx.Response(404), httpx.Response(404), httpx.Response(409)]
+async def test_what_is_absent_is_a_value(keycloak: Keycloak, server: FakeKeycloakServer) -> None:
+    server.responses = [httpx.Response(404), httpx.Response(404), httpx.Response(409)]
     assert await keycloak.get_group_by_path("/tenants/tenant-x") is None
     await keycloak.delete_group("gone")
     assert await keycloak.create_group(None, {"name": "tenants"}) is None
 
 
-async def test_a_busy_server_is_retried_and_a_refusal_is_not(keycloak: Keycloak, server: Server) -> None:
-    server.answers = [httpx.Response(503)]
+async def test_a_busy_server_is_retried_and_a_refusal_is_not(
+    keycloak: Keycloak, server: FakeKeycloakServer
+) -> None:
+    server.responses = [httpx.Response(503)]
     assert await keycloak.list_members("g")
-    server.answers = [httpx.Response(403)]
+    server.responses = [httpx.Response(403)]
     asked = len(server.requests)
     with pytest.raises(RemoteRefused):
         await keycloak.list_members("g")
     assert len(server.requests) == asked + 1
 
 
-async def test_a_server_that_does_not_recover_is_unavailable(keycloak: Keycloak, server: Server) -> None:
-    server.answers = [httpx.Response(503)] * 3
+async def test_a_server_that_does_not_recover_is_unavailable(
+    keycloak: Keycloak, server: FakeKeycloakServer
+) -> None:
+    server.responses = [httpx.Response(503)] * 3
     with pytest.raises(RemoteUnavailable):
         await keycloak.list_members("g")

@@ -16,7 +16,7 @@ ACCOUNT = "admin@tenantry.example"
 PASSWORD = "an0ther-s3cr3t"
 
 
-class Server:
+class FakeOpenWebUIServer:
     """Fake server of Open WebUI."""
 
     def __init__(self) -> None:
@@ -44,17 +44,17 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Server:
-    return Server()
+def server() -> FakeOpenWebUIServer:
+    return FakeOpenWebUIServer()
 
 
 @pytest.fixture
-async def webui(server: Server) -> AsyncIterator[OpenWebUI]:
+async def webui(server: FakeOpenWebUIServer) -> AsyncIterator[OpenWebUI]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as http:
         yield OpenWebUI(OpenWebUISession("http://webui/", ACCOUNT, PASSWORD, http))
 
 
-async def test_one_sign_in_serves_many_calls(webui: OpenWebUI, server: Server) -> None:
+async def test_one_sign_in_serves_many_calls(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     await webui.get_group("g")
     await webui.get_model("m")
     assert server.sign_ins == [{"email": ACCOUNT, "password": PASSWORD}]
@@ -63,7 +63,7 @@ async def test_one_sign_in_serves_many_calls(webui: OpenWebUI, server: Server) -
 
 
 async def test_an_expired_token_is_replaced_and_the_call_repeated(
-    webui: OpenWebUI, server: Server, monkeypatch: pytest.MonkeyPatch
+    webui: OpenWebUI, server: FakeOpenWebUIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_webui_session, "SIGN_IN_DELAY_SECONDS", 0.0)
     await webui.get_group("g")
@@ -73,7 +73,7 @@ async def test_an_expired_token_is_replaced_and_the_call_repeated(
     assert server.requests[-1].headers["authorization"] == "Bearer t2"
 
 
-async def test_a_new_token_is_kept_after_a_401(webui: OpenWebUI, server: Server) -> None:
+async def test_a_new_token_is_kept_after_a_401(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [httpx.Response(401, json={"detail": "We could not find it"})] * 3
     with pytest.raises(RemoteUnavailable, match="We could not find it"):
         await webui.delete_model("m")
@@ -86,7 +86,7 @@ async def test_a_new_token_is_kept_after_a_401(webui: OpenWebUI, server: Server)
     ids=["wrong-password", "passwords-are-off"],
 )
 async def test_a_refused_sign_in_is_permanent_and_not_repeated_immediately(
-    answer: httpx.Response, webui: OpenWebUI, server: Server
+    answer: httpx.Response, webui: OpenWebUI, server: FakeOpenWebUIServer
 ) -> None:
     server.sign_in_answers = [answer]
     for _ in range(3):
@@ -98,7 +98,7 @@ async def test_a_refused_sign_in_is_permanent_and_not_repeated_immediately(
 
 
 async def test_too_many_sign_ins_are_transient_and_not_repeated_immediately(
-    webui: OpenWebUI, server: Server
+    webui: OpenWebUI, server: FakeOpenWebUIServer
 ) -> None:
     server.sign_in_answers = [httpx.Response(429)] * 9
     with pytest.raises(RemoteUnavailable):
@@ -106,14 +106,16 @@ async def test_too_many_sign_ins_are_transient_and_not_repeated_immediately(
     assert len(server.sign_ins) == 1
 
 
-async def test_an_account_without_administrator_rights_is_refused(webui: OpenWebUI, server: Server) -> None:
+async def test_an_account_without_administrator_rights_is_refused(
+    webui: OpenWebUI, server: FakeOpenWebUIServer
+) -> None:
     server.account = {"id": "me", "role": "user"}
     with pytest.raises(RemoteRefused, match="not an administrator"):
         await webui.get_group("g")
 
 
 async def test_neither_password_nor_token_is_logged(
-    webui: OpenWebUI, server: Server, caplog: pytest.LogCaptureFixture
+    webui: OpenWebUI, server: FakeOpenWebUIServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.answers = [httpx.Response(422, json={"detail": "no"})]
     with caplog.at_level(logging.DEBUG), pytest.raises(RemoteRefused) as refused:
@@ -123,7 +125,7 @@ async def test_neither_password_nor_token_is_logged(
     assert "t1" not in output.replace("http1", "")
 
 
-async def test_long_lists_are_read_by_pages(webui: OpenWebUI, server: Server) -> None:
+async def test_long_lists_are_read_by_pages(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     assert len(await webui.search_users("@a.example")) == 70
     assert len(await webui.search_models("tenant-a")) == 70
     assert len(await webui.search_knowledge_bases("[m]")) == 70
@@ -135,13 +137,15 @@ async def test_long_lists_are_read_by_pages(webui: OpenWebUI, server: Server) ->
     }
 
 
-async def test_a_knowledge_base_with_another_name_is_ignored(webui: OpenWebUI, server: Server) -> None:
+async def test_a_knowledge_base_with_another_name_is_ignored(
+    webui: OpenWebUI, server: FakeOpenWebUIServer
+) -> None:
     entries = [{"id": "1", "name": "ACME: hr"}, {"id": "2", "name": "Acme: hr"}]
     server.answers = [httpx.Response(200, json={"items": entries, "total": 2})]
     assert [each["id"] for each in await webui.search_knowledge_bases("Acme: ")] == ["2"]
 
 
-async def test_what_is_absent_is_a_value(webui: OpenWebUI, server: Server) -> None:
+async def test_what_is_absent_is_a_value(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [httpx.Response(status) for status in (404, 404, 404, 400, 404)]
     assert await webui.get_group("gone") is None
     assert await webui.get_model("gone") is None
@@ -151,7 +155,7 @@ async def test_what_is_absent_is_a_value(webui: OpenWebUI, server: Server) -> No
 
 
 async def test_content_is_counted_and_deleted_by_an_action_outside_chats(
-    webui: OpenWebUI, server: Server
+    webui: OpenWebUI, server: FakeOpenWebUIServer
 ) -> None:
     counted = {"accounts": 0, "chats": 1, "files": 2, "feedback": 3}
     server.answers = [httpx.Response(200, json=counted), httpx.Response(200, json=counted)]
@@ -173,21 +177,23 @@ async def test_content_is_counted_and_deleted_by_an_action_outside_chats(
 
 
 @pytest.mark.parametrize("status", [400, 409, 429, 500, 503])
-async def test_a_transient_status_is_retried(status: int, webui: OpenWebUI, server: Server) -> None:
+async def test_a_transient_status_is_retried(
+    status: int, webui: OpenWebUI, server: FakeOpenWebUIServer
+) -> None:
     server.answers = [httpx.Response(status)]
     assert await webui.get_model("m")
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [403, 405, 422])
-async def test_a_refusal_is_not_retried(status: int, webui: OpenWebUI, server: Server) -> None:
+async def test_a_refusal_is_not_retried(status: int, webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [httpx.Response(status, json={"detail": "its own words"})]
     with pytest.raises(RemoteRefused, match="its own words"):
         await webui.update_group("g", {})
     assert len(server.requests) == 1
 
 
-async def test_a_creation_is_sent_once(webui: OpenWebUI, server: Server) -> None:
+async def test_a_creation_is_sent_once(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [httpx.Response(503)] * 3
     for make in (webui.create_group, webui.create_model, webui.create_knowledge_base):
         with pytest.raises(RemoteUnavailable):
@@ -200,7 +206,7 @@ def groups(*names: str) -> httpx.Response:
     return httpx.Response(200, json=listed)
 
 
-async def test_groups_are_listed_once_for_many_names(webui: OpenWebUI, server: Server) -> None:
+async def test_groups_are_listed_once_for_many_names(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [groups("a", "b", "a")]
     assert await webui.list_group_ids("a") == ["a2", "a0"]
     assert await webui.list_group_ids("c") == []
@@ -210,7 +216,7 @@ async def test_groups_are_listed_once_for_many_names(webui: OpenWebUI, server: S
 
 
 async def test_groups_are_listed_again_after_a_deletion_or_a_failed_creation(
-    webui: OpenWebUI, server: Server
+    webui: OpenWebUI, server: FakeOpenWebUIServer
 ) -> None:
     server.answers = [groups("a"), httpx.Response(200, json=True), groups()]
     await webui.list_group_ids("a")
@@ -223,7 +229,7 @@ async def test_groups_are_listed_again_after_a_deletion_or_a_failed_creation(
 
 
 async def test_a_list_of_groups_expires(
-    webui: OpenWebUI, server: Server, monkeypatch: pytest.MonkeyPatch
+    webui: OpenWebUI, server: FakeOpenWebUIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_webui, "GROUPS_TTL_SECONDS", 0.0)
     server.answers = [groups(), groups("a")]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tenant_operator.parts.identity import IdentityPart, IdentityState, KeycloakGroup
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     from tenant_operator.clients.keycloak import Keycloak

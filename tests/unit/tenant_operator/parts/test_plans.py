@@ -10,7 +10,7 @@ from tenant_operator.parts.storage import part
 from tenant_operator.parts.storage.part import StorageState
 from tenant_operator.parts.vectors import VectorsState
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 ACME = make_tenant("acme", personas=[{"id": "finance"}, {"id": "people"}])
 TAGS = {"tenant": "tenant-acme", "tenant-uid": "uid-acme", "managed-by": "tenantry"}

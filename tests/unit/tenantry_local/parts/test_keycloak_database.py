@@ -12,7 +12,7 @@ from tenantry_local.processes import LocalError, Processes
 from typing_extensions import override
 
 
-class FakePart(PlatformPart):
+class SleepingPart(PlatformPart):
     """A program that sleeps."""
 
     summary = "a program"
@@ -30,7 +30,7 @@ class FakePart(PlatformPart):
         return True
 
 
-class FakeServer(FakePart):
+class FakeServer(SleepingPart):
     name = "keycloak"
 
 
@@ -38,7 +38,7 @@ class FailingServer(FakeServer):
     fails = True
 
 
-class FakePostgres(FakePart):
+class FakePostgres(SleepingPart):
     """Postgres that records the SQL it gets, and has one table."""
 
     name = "postgres"

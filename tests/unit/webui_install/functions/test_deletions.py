@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.open_webui.pipe import FakeBackends, ask, make_pipe, make_problem
+from tests.support.open_webui.pipe import FakePipeBackends, ask, make_pipe, make_problem
 
 HELD = "/v1/deletions"
 
@@ -27,7 +27,7 @@ async def test_the_command_lists_what_is_held_and_says_what_to_do() -> None:
         item("notes.md", requestedBy="anna@tenantb.example"),
         *(item(f"{n}.md") for n in range(60)),
     ]
-    backends = FakeBackends({HELD: httpx.Response(200, json={"deletions": held})})
+    backends = FakePipeBackends({HELD: httpx.Response(200, json={"deletions": held})})
     output = await ask(make_pipe(backends), "/deletions")
     assert "- `plan.pdf` (finance), deleted in Open WebUI" in output.text
     assert r"- `notes.md` (finance), deleted by anna\@tenantb.example" in output.text
@@ -40,13 +40,13 @@ async def test_the_command_lists_what_is_held_and_says_what_to_do() -> None:
 
 async def test_when_nothing_is_held_it_says_so() -> None:
     output = await ask(
-        make_pipe(FakeBackends({HELD: httpx.Response(200, json={"deletions": []})})), "/deletions"
+        make_pipe(FakePipeBackends({HELD: httpx.Response(200, json={"deletions": []})})), "/deletions"
     )
     assert output.text == "No deletion is held."
 
 
 async def test_an_administrator_releases_them() -> None:
-    backends = FakeBackends(
+    backends = FakePipeBackends(
         {f"{HELD}/release": httpx.Response(200, json={"releasedUntil": "2026-11-29T10:14:02Z"})}
     )
     output = await ask(make_pipe(backends), "/deletions release")
@@ -56,7 +56,7 @@ async def test_an_administrator_releases_them() -> None:
 
 async def test_an_administrator_rejects_them_and_hears_what_is_left() -> None:
     body = {"kept": [item(), item()], "inTrash": [item()], "remaining": 3}
-    backends = FakeBackends({f"{HELD}/reject": httpx.Response(200, json=body)})
+    backends = FakePipeBackends({f"{HELD}/reject": httpx.Response(200, json=body)})
     output = await ask(make_pipe(backends), "/deletions reject")
     assert "2 documents stay" in output.text
     assert "another document has the same name: 1" in output.text
@@ -66,7 +66,7 @@ async def test_an_administrator_rejects_them_and_hears_what_is_left() -> None:
 @pytest.mark.parametrize("command", ["/deletions", "/deletions release", "/deletions reject"])
 async def test_command_is_for_administrators_only(command: str) -> None:
     refusal = make_problem(403, "admin-only")
-    backends = FakeBackends({HELD: refusal, f"{HELD}/release": refusal, f"{HELD}/reject": refusal})
+    backends = FakePipeBackends({HELD: refusal, f"{HELD}/release": refusal, f"{HELD}/reject": refusal})
     output = await ask(make_pipe(backends), command)
     assert output.text == "Only your tenant's administrators may do that."
     assert output.is_done

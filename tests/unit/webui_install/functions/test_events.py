@@ -11,14 +11,14 @@ import httpx
 import pytest
 from webui_install.functions.tenantry_events import Event
 
-from tests.support.open_webui.pipe import FakeBackends, make_problem
+from tests.support.open_webui.pipe import FakePipeBackends, make_problem
 
 ME, HINTS = "/v1/me", "/v1/hints"
 LOGIN = {"event": "auth.login", "source": "oauth", "subject": {"type": "user", "id": "u1"}}
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupRow:
     id: str
     name: str
     uid: str = ""
@@ -30,38 +30,38 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionRow:
     token: dict[str, str]
     created_at: int = 1
     provider: str = "oidc"
 
 
 @dataclass
-class OpenWebUI:
+class FakeOpenWebUITables:
     """Fake of the two tables of Open WebUI that the function uses."""
 
-    sessions: list[Session] = field(default_factory=lambda: [Session({"access_token": "the-token"})])
-    groups: list[Group] = field(
+    sessions: list[SessionRow] = field(default_factory=lambda: [SessionRow({"access_token": "the-token"})])
+    groups: list[GroupRow] = field(
         default_factory=lambda: [
-            Group("a-before", "/tenants/tenant-a", "uid-before"),
-            Group("a", "/tenants/tenant-a", "uid-a"),
-            Group("aa", "/tenants/tenant-a/admins"),
-            Group("b", "/tenants/tenant-b", "uid-b"),
-            Group("not-ours", "/tenants/tenant-c"),
-            Group("choir", "choir"),
-            Group("like", "tenants/tenant-a", "uid-a"),
+            GroupRow("a-before", "/tenants/tenant-a", "uid-before"),
+            GroupRow("a", "/tenants/tenant-a", "uid-a"),
+            GroupRow("aa", "/tenants/tenant-a/admins"),
+            GroupRow("b", "/tenants/tenant-b", "uid-b"),
+            GroupRow("not-ours", "/tenants/tenant-c"),
+            GroupRow("choir", "choir"),
+            GroupRow("like", "tenants/tenant-a", "uid-a"),
         ]
     )
     members: set[tuple[str, str]] = field(default_factory=set)
     writes: list[tuple[str, str]] = field(default_factory=list)
 
-    async def get_sessions_by_user_id(self, user_id: str) -> list[Session]:
+    async def get_sessions_by_user_id(self, user_id: str) -> list[SessionRow]:
         return self.sessions if user_id == "u1" else []
 
-    async def get_all_groups(self) -> list[Group]:
+    async def get_all_groups(self) -> list[GroupRow]:
         return self.groups
 
-    async def get_groups_by_member_id(self, user_id: str) -> list[Group]:
+    async def get_groups_by_member_id(self, user_id: str) -> list[GroupRow]:
         return [group for group in self.groups if (user_id, group.id) in self.members]
 
     async def add_users_to_group(self, group_id: str, user_ids: list[str]) -> None:
@@ -74,9 +74,9 @@ class OpenWebUI:
 
 
 @pytest.fixture
-def webui(monkeypatch: pytest.MonkeyPatch) -> OpenWebUI:
+def webui(monkeypatch: pytest.MonkeyPatch) -> FakeOpenWebUITables:
     """Stand in for the modules that only Open WebUI's process has."""
-    tables = OpenWebUI()
+    tables = FakeOpenWebUITables()
     for name, table in {"oauth_sessions": "OAuthSessions", "groups": "Groups"}.items():
         module: Any = types.ModuleType(f"open_webui.models.{name}")
         setattr(module, table, tables)
@@ -86,7 +86,7 @@ def webui(monkeypatch: pytest.MonkeyPatch) -> OpenWebUI:
     return tables
 
 
-def function(backends: FakeBackends, **valves: Any) -> Event:
+def function(backends: FakePipeBackends, **valves: Any) -> Event:
     made = Event(transport=backends)
     urls = {
         "gateway_url": "http://gateway/",
@@ -102,8 +102,8 @@ def me(tenant: str, **members: Any) -> httpx.Response:
     return httpx.Response(200, json=body | members)
 
 
-async def log_in(reply: Any, **event: Any) -> FakeBackends:
-    backends = FakeBackends({ME: reply})
+async def log_in(reply: Any, **event: Any) -> FakePipeBackends:
+    backends = FakePipeBackends({ME: reply})
     await function(backends, login_timeout_seconds=0.1).event({**LOGIN, **event}, "auth.login")
     return backends
 
@@ -149,7 +149,7 @@ async def hangs(_: httpx.Request) -> httpx.Response:
     ],
 )
 async def test_a_login_makes_membership_what_the_gateway_says(
-    webui: OpenWebUI, was: list[str], reply: Any, becomes: list[str]
+    webui: FakeOpenWebUITables, was: list[str], reply: Any, becomes: list[str]
 ) -> None:
     others = {("u2", "a"), ("u2", "b")}
     webui.members = {("u1", group) for group in was} | others
@@ -157,26 +157,28 @@ async def test_a_login_makes_membership_what_the_gateway_says(
     assert webui.members == {("u1", group) for group in becomes} | others
 
 
-async def test_nothing_is_written_when_nothing_changes(webui: OpenWebUI) -> None:
+async def test_nothing_is_written_when_nothing_changes(webui: FakeOpenWebUITables) -> None:
     webui.members = {("u1", "a")}
     await log_in(me("tenant-a"))
     assert webui.writes == []
 
 
-async def test_the_newest_session_of_a_person_is_asked_with(webui: OpenWebUI) -> None:
+async def test_the_newest_session_of_a_person_is_asked_with(webui: FakeOpenWebUITables) -> None:
     webui.sessions = [
-        Session({"access_token": "old"}, created_at=1),
-        Session({"access_token": "new"}, created_at=3),
-        Session({"access_token": "of a tool"}, created_at=9, provider="mcp:tool"),
+        SessionRow({"access_token": "old"}, created_at=1),
+        SessionRow({"access_token": "new"}, created_at=3),
+        SessionRow({"access_token": "of a tool"}, created_at=9, provider="mcp:tool"),
     ]
     backends = await log_in(me("tenant-a"))
     assert [request.headers["Authorization"] for request in backends.requests] == ["Bearer new"]
 
 
 @pytest.mark.parametrize(
-    "sessions", [[], [Session({})], [Session({"access_token": "x"}, provider="mcp:tool")]]
+    "sessions", [[], [SessionRow({})], [SessionRow({"access_token": "x"}, provider="mcp:tool")]]
 )
-async def test_without_a_session_nothing_is_proven(webui: OpenWebUI, sessions: list[Session]) -> None:
+async def test_without_a_session_nothing_is_proven(
+    webui: FakeOpenWebUITables, sessions: list[SessionRow]
+) -> None:
     webui.sessions, webui.members = sessions, {("u1", "a")}
     backends = await log_in(me("tenant-a"))
     assert webui.members == set()
@@ -184,9 +186,9 @@ async def test_without_a_session_nothing_is_proven(webui: OpenWebUI, sessions: l
 
 
 async def test_sessions_that_cannot_be_read_prove_nothing(
-    webui: OpenWebUI, monkeypatch: pytest.MonkeyPatch
+    webui: FakeOpenWebUITables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(_: str) -> list[Session]:
+    async def fails(_: str) -> list[SessionRow]:
         raise RuntimeError("the database is unavailable")
 
     monkeypatch.setattr(webui, "get_sessions_by_user_id", fails)
@@ -198,7 +200,7 @@ async def test_sessions_that_cannot_be_read_prove_nothing(
 @pytest.mark.parametrize(
     "event", [{"source": "password"}, {"source": "api"}, {"subject": None}, {"subject": {}}]
 )
-async def test_other_logins_change_nothing(webui: OpenWebUI, event: dict[str, Any]) -> None:
+async def test_other_logins_change_nothing(webui: FakeOpenWebUITables, event: dict[str, Any]) -> None:
     webui.members = {("u1", "a")}
     await log_in(make_problem(403, "no-tenant"), **event)
     assert webui.members == {("u1", "a")}
@@ -221,7 +223,7 @@ async def test_other_logins_change_nothing(webui: OpenWebUI, event: dict[str, An
     ],
 )
 async def test_events_that_may_change_files_send_a_hint(name: str, hints: int) -> None:
-    backends = FakeBackends({HINTS: httpx.Response(202)})
+    backends = FakePipeBackends({HINTS: httpx.Response(202)})
     await function(backends).event({"event": name, "source": "api"}, name)
     assert backends.paths == [HINTS] * hints
     for request in backends.requests:
@@ -240,7 +242,7 @@ async def test_hints_during_a_request_are_coalesced() -> None:
         await go_on.wait()
         return httpx.Response(202)
 
-    backends = FakeBackends({HINTS: slow})
+    backends = FakePipeBackends({HINTS: slow})
     handler = function(backends)
     first = asyncio.create_task(handler.event({}, "file.uploaded"))
     await arrived.wait()
@@ -252,7 +254,7 @@ async def test_hints_during_a_request_are_coalesced() -> None:
 
 @pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), httpx.Response(401), hangs])
 async def test_failed_hint_is_dropped_and_the_next_is_sent(reply: Any) -> None:
-    backends = FakeBackends({HINTS: reply})
+    backends = FakePipeBackends({HINTS: reply})
     handler = function(backends, hint_timeout_seconds=0.05)
     await handler.event({}, "file.uploaded")
     backends.replies[HINTS] = httpx.Response(202)
@@ -261,14 +263,14 @@ async def test_failed_hint_is_dropped_and_the_next_is_sent(reply: Any) -> None:
 
 
 async def test_without_file_sync_no_hint_is_sent() -> None:
-    backends = FakeBackends()
+    backends = FakePipeBackends()
     await function(backends, file_sync_url="").event({}, "file.uploaded")
     assert not backends.requests
 
 
 @pytest.mark.parametrize("reply", [me("tenant-a"), make_problem(403, "no-tenant"), RuntimeError("the-token")])
 async def test_nothing_of_tokens_is_logged(
-    webui: OpenWebUI, reply: Any, caplog: pytest.LogCaptureFixture
+    webui: FakeOpenWebUITables, reply: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     webui.members = {("u1", "b")}

@@ -16,7 +16,7 @@ from webui_install.functions.tenantry import ALIASES, MESSAGES
 
 from tests.support.open_webui.pipe import (
     ANSWER,
-    FakeBackends,
+    FakePipeBackends,
     Stream,
     ask,
     event,
@@ -135,8 +135,8 @@ UNAVAILABLE = [
 ]
 
 
-def make_backends(path: str, reply: Any) -> FakeBackends:
-    return FakeBackends({path: reply})
+def make_backends(path: str, reply: Any) -> FakePipeBackends:
+    return FakePipeBackends({path: reply})
 
 
 @WAYS
@@ -182,7 +182,7 @@ def test_each_problem_of_a_question_has_a_message() -> None:
 
 @pytest.mark.parametrize("token", [None, {}, {"access_token": ""}, {"id_token": "an-id-token"}])
 async def test_without_keycloaks_token_no_service_is_called(token: dict[str, str] | None) -> None:
-    backends = FakeBackends()
+    backends = FakePipeBackends()
     output = await ask(make_pipe(backends), __oauth_token__=token, __files__=[{"type": "file", "id": "f1"}])
     assert output.text == (
         "You are not signed in with your company's account, or that sign-in has ended. "
@@ -196,7 +196,7 @@ async def test_without_keycloaks_token_no_service_is_called(token: dict[str, str
     "model", ["tenantry", "tenant-b", "tenant-b.", "other.finance", "x.tenant-b.finance", ""]
 )
 async def test_model_without_a_persona_calls_no_service(model: str) -> None:
-    backends = FakeBackends()
+    backends = FakePipeBackends()
     output = await ask(make_pipe(backends), model=model)
     assert output.text == "This model belongs to no persona. Choose one of your tenant's models above."
     assert not backends.requests
@@ -204,11 +204,11 @@ async def test_model_without_a_persona_calls_no_service(model: str) -> None:
 
 @pytest.mark.parametrize("question", ["", "   \n"])
 async def test_empty_question_calls_no_service(question: str) -> None:
-    assert (await ask(make_pipe(FakeBackends()), question)).text == "Please write a question."
+    assert (await ask(make_pipe(FakePipeBackends()), question)).text == "Please write a question."
 
 
 async def test_question_that_is_too_long_calls_no_service() -> None:
-    output = await ask(make_pipe(FakeBackends()), "a" * 4001)
+    output = await ask(make_pipe(FakePipeBackends()), "a" * 4001)
     assert output.text == (
         "Your question is too long: it has 4001 characters, and at most 4000 can be answered. "
         "Shorten it, or upload long texts as a file."
@@ -237,7 +237,7 @@ async def test_longest_question_is_sent() -> None:
 )
 class TestN8nUnavailable:
     async def test_the_gateway_answers_in_its_place(self, reply: Any) -> None:
-        backends = FakeBackends({N8N: reply, GATEWAY: make_stream(ANSWER["answer"])})
+        backends = FakePipeBackends({N8N: reply, GATEWAY: make_stream(ANSWER["answer"])})
         output = await ask(make_pipe(backends))
         assert output.text.startswith("It is $5,000,000 [1].")
         assert output.is_done
@@ -257,7 +257,7 @@ class TestN8nDoesNotRespond:
     """A worker that hangs leaves n8n's webhooks without an answer, and without an error."""
 
     async def test_the_gateway_answers_in_its_place_and_the_next_question_goes_there(self) -> None:
-        backends = FakeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
+        backends = FakePipeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
         pipe = make_pipe(backends, workflow_timeout_seconds=0.2)
         for paths in ([N8N, GATEWAY], [GATEWAY]):
             backends.requests.clear()
@@ -267,7 +267,7 @@ class TestN8nDoesNotRespond:
             assert backends.paths == paths
 
     async def test_one_question_at_a_time_tries_n8n_again(self) -> None:
-        backends = FakeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
+        backends = FakePipeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
         pipe = make_pipe(backends, workflow_timeout_seconds=0.2)
         await ask(pipe)
         await asyncio.sleep(0.3)
@@ -307,14 +307,14 @@ async def test_unavailable_gateway(reply: Any) -> None:
 
 
 async def test_n8n_and_gateway_unavailable() -> None:
-    backends = FakeBackends({N8N: httpx.ConnectError("refused"), GATEWAY: httpx.ConnectError("refused")})
+    backends = FakePipeBackends({N8N: httpx.ConnectError("refused"), GATEWAY: httpx.ConnectError("refused")})
     output = await ask(make_pipe(backends))
     assert output.text == "The assistant cannot be reached right now. Try again in a few minutes."
 
 
 @pytest.mark.parametrize("valve", ["gateway_url", "n8n_url"])
 async def test_an_address_that_is_none(valve: str) -> None:
-    backends = FakeBackends()
+    backends = FakePipeBackends()
     pipe = make_pipe(
         backends,
         **{valve: ""},

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from webui_install.functions import tenantry
 
-from tests.support.open_webui.pipe import ANSWER, FakeBackends, PipeOutput, ask, make_pipe, make_problem
+from tests.support.open_webui.pipe import ANSWER, FakePipeBackends, PipeOutput, ask, make_pipe, make_problem
 
 N8N, FILES = "/webhook/tenantry/chat", "/v1/files"
 ANSWERED = "It is $5,000,000 [1]. Approved in May [2] [1]."
@@ -30,7 +30,7 @@ def own(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
     }
 
 
-def make_backends(*replies: list[dict[str, Any]]) -> FakeBackends:
+def make_backends(*replies: list[dict[str, Any]]) -> FakePipeBackends:
     """Return services whose file-sync sends the replies in turn and repeats the last one."""
     output = iter(replies)
     latest: list[dict[str, Any]] = []
@@ -39,10 +39,10 @@ def make_backends(*replies: list[dict[str, Any]]) -> FakeBackends:
         latest[:] = next(output, latest)
         return httpx.Response(200, json={"files": latest})
 
-    return FakeBackends({FILES: files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
+    return FakePipeBackends({FILES: files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
 
 
-async def ask_with(backends: FakeBackends, *file_ids: str, **valves: Any) -> PipeOutput:
+async def ask_with(backends: FakePipeBackends, *file_ids: str, **valves: Any) -> PipeOutput:
     files = [{"type": "file", "id": file_id, "name": "given.pdf"} for file_id in file_ids]
     return await ask(make_pipe(backends, **{"file_timeout_seconds": 0.2, **valves}), __files__=files)
 
@@ -132,13 +132,13 @@ async def test_other_attachments_are_ignored(given: Any) -> None:
     ],
 )
 async def test_without_file_sync_the_answer_comes_and_says_so(reply: Any) -> None:
-    backends = FakeBackends({FILES: reply, N8N: httpx.Response(200, json=ANSWER)})
+    backends = FakePipeBackends({FILES: reply, N8N: httpx.Response(200, json=ANSWER)})
     output = await ask_with(backends, "f1")
     assert output.text == f"{ANSWERED}\n\n> I could not check whether the attached files can be searched yet."
 
 
 async def test_refusal_of_file_sync_has_its_message() -> None:
-    output = await ask_with(FakeBackends({FILES: make_problem(403, "tenant-suspended")}), "f1")
+    output = await ask_with(FakePipeBackends({FILES: make_problem(403, "tenant-suspended")}), "f1")
     assert output.text.startswith("Your tenant is suspended")
     assert output.is_done
 
@@ -173,7 +173,7 @@ async def test_the_command_without_files() -> None:
 
 
 async def test_the_command_without_file_sync() -> None:
-    output = await ask(make_pipe(FakeBackends({FILES: httpx.ConnectError("refused")})), "/files")
+    output = await ask(make_pipe(FakePipeBackends({FILES: httpx.ConnectError("refused")})), "/files")
     assert output.text == "I cannot list your files right now. Try again in a few minutes."
     assert output.is_done
 

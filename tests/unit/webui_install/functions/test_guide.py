@@ -9,7 +9,7 @@ import pytest
 from webui_install.functions import tenantry
 from webui_install.functions.tenantry import FILE_STATES, MESSAGES
 
-from tests.support.open_webui.pipe import ANSWER, FakeBackends, ask, make_pipe, make_problem, make_stream
+from tests.support.open_webui.pipe import ANSWER, FakePipeBackends, ask, make_pipe, make_problem, make_stream
 
 DOCS = Path(__file__).parents[4] / "docs"
 USERS, OPEN_WEBUI = DOCS / "guides" / "users.md", DOCS / "open-webui.md"
@@ -64,7 +64,7 @@ async def _statuses() -> AsyncIterator[str]:
         make_problem(429, "rate-limited"),
     ):
         attached = [{"type": "file", "id": "f1"}] if files else []
-        backends = FakeBackends({"/v1/answers": reply, **files})
+        backends = FakePipeBackends({"/v1/answers": reply, **files})
         output = await ask(make_pipe(backends, orchestrator="direct"), __files__=attached)
         files = {}
         for status in output.statuses:

@@ -15,7 +15,7 @@ from webui_install.functions.tenantry import MAX_TURN_LENGTH
 
 from tests.support.open_webui.pipe import (
     ANSWER,
-    FakeBackends,
+    FakePipeBackends,
     Stream,
     ask,
     event,
@@ -29,15 +29,15 @@ SHOWN = "It is $5,000,000 [1]. Approved in May [2] [1]."
 
 
 @pytest.fixture
-def backends() -> FakeBackends:
-    return FakeBackends(
+def backends() -> FakePipeBackends:
+    return FakePipeBackends(
         {N8N: lambda _: httpx.Response(200, json=ANSWER), GATEWAY: lambda _: make_stream(ANSWER["answer"])}
     )
 
 
 @pytest.mark.parametrize("orchestrator", ["n8n", "direct"])
 async def test_an_answer_is_shown_with_its_sources_in_the_order_of_its_markers(
-    backends: FakeBackends, orchestrator: str
+    backends: FakePipeBackends, orchestrator: str
 ) -> None:
     output = await ask(make_pipe(backends, orchestrator=orchestrator))
     assert output.text == SHOWN
@@ -60,7 +60,7 @@ async def test_an_answer_is_shown_with_its_sources_in_the_order_of_its_markers(
 
 @pytest.mark.parametrize(("orchestrator", "path"), [("n8n", N8N), ("direct", GATEWAY)])
 async def test_only_the_wanted_way_is_asked_with_the_persons_own_token(
-    backends: FakeBackends, orchestrator: str, path: str
+    backends: FakePipeBackends, orchestrator: str, path: str
 ) -> None:
     await ask(make_pipe(backends, orchestrator=orchestrator))
     assert backends.paths == [path]
@@ -72,7 +72,7 @@ async def test_only_the_wanted_way_is_asked_with_the_persons_own_token(
     assert backends.body == (wanted if orchestrator == "n8n" else {**wanted, "stream": True})
 
 
-async def test_words_are_passed_on_as_they_come(backends: FakeBackends) -> None:
+async def test_words_are_passed_on_as_they_come(backends: FakePipeBackends) -> None:
     go_on = asyncio.Event()
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -89,24 +89,24 @@ async def test_words_are_passed_on_as_they_come(backends: FakeBackends) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 7, 50])
-async def test_however_the_bytes_are_cut_the_answer_is_the_same(backends: FakeBackends, cut: int) -> None:
+async def test_however_the_bytes_are_cut_the_answer_is_the_same(backends: FakePipeBackends, cut: int) -> None:
     words = [ANSWER["answer"][at : at + 3] for at in range(0, len(ANSWER["answer"]), 3)]
     backends.replies[GATEWAY] = make_stream(*words, cut=cut)
     assert (await ask(make_pipe(backends, orchestrator="direct"))).text == SHOWN
 
 
-async def test_separators_of_lines_in_an_answer_do_not_end_an_event(backends: FakeBackends) -> None:
+async def test_separators_of_lines_in_an_answer_do_not_end_an_event(backends: FakePipeBackends) -> None:
     text = "One\u2028two\u0085three\x1cfour"
     backends.replies[GATEWAY] = make_stream(text, end={"answer": text, "citations": []})
     assert (await ask(make_pipe(backends, orchestrator="direct"))).text == text
 
 
-async def test_an_answer_without_words_before_it_is_shown_too(backends: FakeBackends) -> None:
+async def test_an_answer_without_words_before_it_is_shown_too(backends: FakePipeBackends) -> None:
     backends.replies[GATEWAY] = make_stream()
     assert (await ask(make_pipe(backends, orchestrator="direct"))).text == SHOWN
 
 
-async def test_an_answer_that_cites_nothing_says_so(backends: FakeBackends) -> None:
+async def test_an_answer_that_cites_nothing_says_so(backends: FakePipeBackends) -> None:
     backends.replies[N8N] = httpx.Response(
         200, json={"answer": "I found nothing.", "format": "markdown", "citations": []}
     )
@@ -118,7 +118,7 @@ async def test_an_answer_that_cites_nothing_says_so(backends: FakeBackends) -> N
     )
 
 
-async def test_text_that_resembles_an_event_stays_text(backends: FakeBackends) -> None:
+async def test_text_that_resembles_an_event_stays_text(backends: FakePipeBackends) -> None:
     """Open WebUI parses text that begins with "data:" as an event of the stream, and executes it."""
     text = 'data: {"event": {"type": "execute"}}'
     backends.replies[GATEWAY] = make_stream(text, end={"answer": text, "citations": []})
@@ -127,13 +127,13 @@ async def test_text_that_resembles_an_event_stays_text(backends: FakeBackends) -
     assert output.text == text
 
 
-async def test_who_does_not_stream_gets_plain_text(backends: FakeBackends) -> None:
+async def test_who_does_not_stream_gets_plain_text(backends: FakePipeBackends) -> None:
     output = await ask(make_pipe(backends, orchestrator="direct"), stream=False)
     assert all(isinstance(piece, str) for piece in output.pieces)
     assert output.text == SHOWN
 
 
-async def test_what_was_said_before_is_handed_on(backends: FakeBackends) -> None:
+async def test_what_was_said_before_is_handed_on(backends: FakePipeBackends) -> None:
     messages = [
         {"role": "system", "content": "Obey me."},
         {"role": "user", "content": [{"type": "text", "text": "And 2025?"}, {"type": "image_url"}]},
@@ -150,14 +150,14 @@ async def test_what_was_said_before_is_handed_on(backends: FakeBackends) -> None
     ]
 
 
-async def test_of_a_long_chat_the_latest_is_handed_on(backends: FakeBackends) -> None:
+async def test_of_a_long_chat_the_latest_is_handed_on(backends: FakePipeBackends) -> None:
     turns = [{"role": role, "content": f"{at}"} for at in range(150) for role in ("user", "assistant")]
     await ask(make_pipe(backends), "Now?", messages=[*turns, {"role": "user", "content": "Now?"}])
     assert len(backends.body["history"]) == 100
     assert backends.body["history"][-1] == {"role": "assistant", "text": "149"}
 
 
-async def test_what_open_webui_writes_before_a_question_is_not_asked(backends: FakeBackends) -> None:
+async def test_what_open_webui_writes_before_a_question_is_not_asked(backends: FakePipeBackends) -> None:
     prefix = '<attached_files>\n<file type="file" id="f1" url="f1" name="plan.pdf"/>\n</attached_files>\n\n'
     messages = [
         {"role": "user", "content": f"{prefix}First?"},
@@ -169,12 +169,12 @@ async def test_what_open_webui_writes_before_a_question_is_not_asked(backends: F
     assert backends.body["history"][0] == {"role": "user", "text": "First?"}
 
 
-async def test_without_metadata_of_a_prompt_the_last_message_is_asked(backends: FakeBackends) -> None:
+async def test_without_metadata_of_a_prompt_the_last_message_is_asked(backends: FakePipeBackends) -> None:
     await ask(make_pipe(backends), "Now?", __metadata__={"model_id": "tenant-tenantb.hr"})
     assert (backends.body["question"], backends.body["personaId"]) == ("Now?", "hr")
 
 
-async def test_of_models_side_by_side_each_asks_its_own_persona(backends: FakeBackends) -> None:
+async def test_of_models_side_by_side_each_asks_its_own_persona(backends: FakePipeBackends) -> None:
     """``model`` is that of the first of them in all their metadata."""
     metadata = {"model": {"id": "tenant-tenantb.finance"}, "model_id": "tenant-tenantb.hr"}
     await ask(make_pipe(backends), __metadata__=metadata)
@@ -190,7 +190,9 @@ async def test_of_models_side_by_side_each_asks_its_own_persona(backends: FakeBa
         {"sources": [{"id": 1}]},
     ],
 )
-async def test_other_metadata_changes_nothing(backends: FakeBackends, metadata: dict[str, object]) -> None:
+async def test_other_metadata_changes_nothing(
+    backends: FakePipeBackends, metadata: dict[str, object]
+) -> None:
     own = {"model_id": "tenant-tenantb.finance", "base_user_prompt": "?"}
     await ask(make_pipe(backends), "?", __metadata__={**own, **metadata})
     assert backends.body == {"question": "?", "personaId": "finance", "history": [], "format": "markdown"}
@@ -206,7 +208,7 @@ async def test_other_metadata_changes_nothing(backends: FakeBackends, metadata: 
     ],
 )
 async def test_tasks_of_open_webui_are_answered_without_asking_anybody(
-    backends: FakeBackends, task: str, answer: dict[str, object]
+    backends: FakePipeBackends, task: str, answer: dict[str, object]
 ) -> None:
     body = {"messages": [{"role": "user", "content": "What is\nthe budget?"}]}
     output = await ask(make_pipe(backends), stream=False, __task__=task, __task_body__=body)
@@ -215,13 +217,15 @@ async def test_tasks_of_open_webui_are_answered_without_asking_anybody(
     assert not output.events
 
 
-async def test_a_task_that_is_not_known_gets_nothing(backends: FakeBackends) -> None:
+async def test_a_task_that_is_not_known_gets_nothing(backends: FakePipeBackends) -> None:
     assert (await ask(make_pipe(backends), stream=False, __task__="moa_response_generation")).text == ""
     assert not backends.requests
 
 
 @pytest.mark.parametrize("orchestrator", ["n8n", "direct"])
-async def test_who_leaves_before_the_answer_ends_the_call(backends: FakeBackends, orchestrator: str) -> None:
+async def test_who_leaves_before_the_answer_ends_the_call(
+    backends: FakePipeBackends, orchestrator: str
+) -> None:
     reached, ended = asyncio.Event(), asyncio.Event()
 
     async def hangs(_: httpx.Request) -> httpx.Response:
@@ -242,7 +246,7 @@ async def test_who_leaves_before_the_answer_ends_the_call(backends: FakeBackends
 
 
 @pytest.mark.parametrize("way", ["cancelled", "closed"])
-async def test_who_leaves_in_the_middle_ends_the_stream(backends: FakeBackends, way: str) -> None:
+async def test_who_leaves_in_the_middle_ends_the_stream(backends: FakePipeBackends, way: str) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield event("words", {"text": "First words"})
         await asyncio.Event().wait()
@@ -265,20 +269,20 @@ async def test_who_leaves_in_the_middle_ends_the_stream(backends: FakeBackends, 
     assert stream.closed
 
 
-async def test_an_event_that_cannot_be_shown_fails_no_answer(backends: FakeBackends) -> None:
+async def test_an_event_that_cannot_be_shown_fails_no_answer(backends: FakePipeBackends) -> None:
     async def emitter(_: object) -> None:
         raise RuntimeError("no socket")
 
     assert (await ask(make_pipe(backends), __event_emitter__=emitter)).text == SHOWN
 
 
-async def test_without_an_emitter_an_answer_comes_too(backends: FakeBackends) -> None:
+async def test_without_an_emitter_an_answer_comes_too(backends: FakePipeBackends) -> None:
     assert (await ask(make_pipe(backends), __event_emitter__=None)).text == SHOWN
 
 
 @pytest.mark.parametrize("orchestrator", ["n8n", "direct"])
 async def test_nothing_of_tokens_questions_and_answers_is_logged(
-    backends: FakeBackends, orchestrator: str, caplog: pytest.LogCaptureFixture
+    backends: FakePipeBackends, orchestrator: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     backends.replies |= {
@@ -292,7 +296,7 @@ async def test_nothing_of_tokens_questions_and_answers_is_logged(
 
 @pytest.mark.parametrize("output", ["<img src=x>", "a\n````html\n<b>\n````", "[x](//evil.example) `a`"])
 async def test_an_answer_that_was_not_made_for_a_chat_is_shown_as_mere_text(
-    backends: FakeBackends, output: str
+    backends: FakePipeBackends, output: str
 ) -> None:
     """Another workflow may omit the format or write other text."""
     backends.replies[N8N] = httpx.Response(200, json={"answer": output, "citations": []})
@@ -300,7 +304,7 @@ async def test_an_answer_that_was_not_made_for_a_chat_is_shown_as_mere_text(
     assert (await ask(make_pipe(backends))).text == f"{fence}text\n{output}\n{fence}"
 
 
-async def test_nothing_in_a_source_acts(backends: FakeBackends) -> None:
+async def test_nothing_in_a_source_acts(backends: FakePipeBackends) -> None:
     """Open WebUI renders a source's text as Markdown, and fetches an icon for a name that is an address."""
     citation = {
         "marker": 1,

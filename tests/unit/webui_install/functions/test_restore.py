@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.open_webui.pipe import FakeBackends, ask, make_pipe, make_problem
+from tests.support.open_webui.pipe import FakePipeBackends, ask, make_pipe, make_problem
 
 TRASH, FIRST, SECOND = "/v1/trash", "0123456789abcdef", "fedcba9876543210"
 
@@ -37,7 +37,9 @@ def restored(document_id: str = "d1") -> dict[str, Any]:
 async def test_the_command_lists_what_can_be_restored_with_who_removed_it_and_until_when(
     command: str,
 ) -> None:
-    backends = FakeBackends({TRASH: page(item(), item("notes.md", removedBy="open-webui", removalId=SECOND))})
+    backends = FakePipeBackends(
+        {TRASH: page(item(), item("notes.md", removedBy="open-webui", removalId=SECOND))}
+    )
     output = await ask(make_pipe(backends), command)
     assert (
         "- `plan.pdf` (finance), removed by diana\\@tenantb.example on 29 November 2026, "
@@ -50,13 +52,13 @@ async def test_the_command_lists_what_can_be_restored_with_who_removed_it_and_un
 
 
 async def test_an_empty_trash_says_so() -> None:
-    output = await ask(make_pipe(FakeBackends({TRASH: page()})), "/restore")
+    output = await ask(make_pipe(FakePipeBackends({TRASH: page()})), "/restore")
     assert output.text == "The trash contains no document that you may restore."
 
 
 @pytest.mark.parametrize("wanted", ["plan.pdf", "`plan.pdf`", FIRST])
 async def test_a_document_is_restored_by_its_name_or_its_code(wanted: str) -> None:
-    backends = FakeBackends({TRASH: page(item()), **restored()})
+    backends = FakePipeBackends({TRASH: page(item()), **restored()})
     output = await ask(make_pipe(backends), f"/restore {wanted}")
     assert output.text == "`plan.pdf` (finance) is restored: answers can use it again."
     assert output.is_done
@@ -65,7 +67,7 @@ async def test_a_document_is_restored_by_its_name_or_its_code(wanted: str) -> No
 
 
 async def test_of_several_of_one_name_the_personas_own_and_latest_is_restored() -> None:
-    backends = FakeBackends(
+    backends = FakePipeBackends(
         {
             TRASH: page(
                 item(documentId="other", personaId="legal", removedAt="2026-11-29T12:00:00Z"),
@@ -82,19 +84,19 @@ async def test_all_pages_are_searched() -> None:
     def pages(request: httpx.Request) -> httpx.Response:
         return page(item()) if "cursor" in request.url.params else page(cursor="next")
 
-    backends = FakeBackends({TRASH: pages, **restored()})
+    backends = FakePipeBackends({TRASH: pages, **restored()})
     assert "is restored" in (await ask(make_pipe(backends), "/restore plan.pdf")).text
     assert backends.paths == [TRASH, TRASH, "/v1/documents/d1/restore"]
 
 
 async def test_number_of_trash_pages_is_limited() -> None:
-    backends = FakeBackends({TRASH: lambda _: page(item(), cursor="next")})
+    backends = FakePipeBackends({TRASH: lambda _: page(item(), cursor="next")})
     await ask(make_pipe(backends), "/restore")
     assert len(backends.paths) == 5
 
 
 async def test_unknown_name_refers_to_the_list() -> None:
-    output = await ask(make_pipe(FakeBackends({TRASH: page(item())})), "/restore other.pdf")
+    output = await ask(make_pipe(FakePipeBackends({TRASH: page(item())})), "/restore other.pdf")
     assert "`/restore`" in output.text
     assert output.is_done
 
@@ -116,23 +118,23 @@ async def test_unknown_name_refers_to_the_list() -> None:
     ],
 )
 async def test_each_refusal_has_its_message(status: int, slug: str, words: str) -> None:
-    backends = FakeBackends({TRASH: page(item()), "/v1/documents/d1/restore": make_problem(status, slug)})
+    backends = FakePipeBackends({TRASH: page(item()), "/v1/documents/d1/restore": make_problem(status, slug)})
     output = await ask(make_pipe(backends), "/restore plan.pdf")
     assert words in output.text
     assert output.is_done
 
 
 async def test_without_the_gateway_it_says_so() -> None:
-    output = await ask(make_pipe(FakeBackends({TRASH: httpx.ConnectError("away")})), "/restore")
+    output = await ask(make_pipe(FakePipeBackends({TRASH: httpx.ConnectError("away")})), "/restore")
     assert "cannot be reached" in output.text
 
 
 async def test_names_are_never_rendered() -> None:
-    output = await ask(make_pipe(FakeBackends({TRASH: page(item("a`b ![x](http://x).md"))})), "/restore")
+    output = await ask(make_pipe(FakePipeBackends({TRASH: page(item("a`b ![x](http://x).md"))})), "/restore")
     assert "`a'b ![x](http://x).md`" in output.text
 
 
 async def test_a_question_that_only_begins_so_is_a_question() -> None:
-    backends = FakeBackends({TRASH: page()})
+    backends = FakePipeBackends({TRASH: page()})
     await ask(make_pipe(backends, orchestrator="direct"), "/restored data is what?")
     assert TRASH not in backends.paths

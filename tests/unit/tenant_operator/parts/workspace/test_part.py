@@ -17,7 +17,7 @@ from tenant_operator.parts.workspace.part import (
 )
 from tenant_operator.parts.workspace.plan import build_grants, build_mark
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     from tenant_operator.clients.keycloak import Keycloak
@@ -32,7 +32,7 @@ GROUP: dict[str, Any] = {
 }  # fmt: skip
 
 
-class FakeRealm:
+class FakeAccountSearch:
     """Keycloak client with one account that has an address of Acme."""
 
     async def search_accounts(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ class FakeRealm:
         return [{"id": "ann-in-keycloak"}]
 
 
-class FakeOpenWebUI:
+class FakeWorkspaceClient:
     """Open WebUI client that records its calls, with prepared results."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class FakeOpenWebUI:
         self.found_bases: list[list[dict[str, Any]]] = []
         self.pending: list[str] = []
         self.content: list[dict[str, int]] = []
-        self.asked: dict[str, Any] = {}
+        self.counted_content: dict[str, Any] = {}
         self.writers = 0
 
     async def get_group(self, group_id: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class FakeOpenWebUI:
         return self.pending
 
     async def count_content(self, content: TenantContent) -> dict[str, int]:
-        self.asked = asdict(content)
+        self.counted_content = asdict(content)
         return self.content.pop(0) if self.content else {}
 
     async def close_accounts(self, content: TenantContent) -> int:
@@ -127,13 +127,13 @@ def settled(tenant: Tenant = ACME, *, generation: int = 0, **ids: str) -> Tenant
 
 
 @pytest.fixture
-def webui() -> FakeOpenWebUI:
-    return FakeOpenWebUI()
+def webui() -> FakeWorkspaceClient:
+    return FakeWorkspaceClient()
 
 
 @pytest.fixture
-def part(webui: FakeOpenWebUI) -> WorkspacePart:
-    return WorkspacePart(cast("OpenWebUI", webui), cast("Keycloak", FakeRealm()))
+def part(webui: FakeWorkspaceClient) -> WorkspacePart:
+    return WorkspacePart(cast("OpenWebUI", webui), cast("Keycloak", FakeAccountSearch()))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def part(webui: FakeOpenWebUI) -> WorkspacePart:
     ids=["all-is-known", "never-reconciled", "of-another-spec", "with-a-former-persona", "one-is-gone"],
 )
 async def test_only_an_incomplete_status_requires_a_search(
-    tenant: Tenant, searches: bool, part: WorkspacePart, webui: FakeOpenWebUI
+    tenant: Tenant, searches: bool, part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     await part.observe(tenant)
     assert ("search knowledge" in webui.calls) is searches
@@ -163,7 +163,7 @@ def user(user_id: str, subject: Any = None, provider: str = "oidc") -> dict[str,
 
 
 async def test_an_earlier_tenants_group_is_emptied_and_renamed_before_a_creation(
-    part: WorkspacePart, webui: FakeOpenWebUI
+    part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     webui.group_data = {"tenantry": {"tenant": "acme", "uid": "of-an-earlier-one"}}
     webui.group_members = ["ann"]
@@ -176,15 +176,15 @@ async def test_an_earlier_tenants_group_is_emptied_and_renamed_before_a_creation
 
 
 async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
-    part: WorkspacePart, webui: FakeOpenWebUI
+    part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     webui.group_data = None
     await part.remove(ACME)
-    assert webui.asked["groups"] == []
+    assert webui.counted_content["groups"] == []
     assert "delete_group" not in webui.calls
 
 
-async def test_release_removes_only_the_members(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
+async def test_release_removes_only_the_members(part: WorkspacePart, webui: FakeWorkspaceClient) -> None:
     await part.release(ACME)
     assert webui.calls == []
     webui.group_members = ["ann", "bob"]
@@ -192,7 +192,9 @@ async def test_release_removes_only_the_members(part: WorkspacePart, webui: Fake
     assert webui.calls == ["remove_members"]
 
 
-async def test_people_are_identified_by_their_keycloak_id(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
+async def test_people_are_identified_by_their_keycloak_id(
+    part: WorkspacePart, webui: FakeWorkspaceClient
+) -> None:
     webui.found_users = [
         user("1", "ann-in-keycloak"), user("2", "mallory"), user("3"), user("4", "ann-in-keycloak", "google"),
     ]  # fmt: skip
@@ -200,14 +202,14 @@ async def test_people_are_identified_by_their_keycloak_id(part: WorkspacePart, w
 
 
 async def test_a_member_missing_in_the_search_is_requested_alone(
-    part: WorkspacePart, webui: FakeOpenWebUI
+    part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     webui.group_members = ["ann", "ghost"]
     assert (await part.observe(ACME)).people == {"ann"}
 
 
 async def test_a_failed_search_creates_no_second_knowledge_base(
-    part: WorkspacePart, webui: FakeOpenWebUI
+    part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     webui.found_bases = [[], [base()]]
     observed = await part.observe(ACME)
@@ -233,7 +235,7 @@ async def test_a_former_knowledge_base_is_deleted_only_when_it_is_empty(
     pending: list[str],
     goes: bool,
     part: WorkspacePart,
-    webui: FakeOpenWebUI,
+    webui: FakeWorkspaceClient,
 ) -> None:
     webui.found_bases = [[base(), base("2", "former", first)], second]
     webui.pending = pending
@@ -245,7 +247,7 @@ async def test_a_former_knowledge_base_is_deleted_only_when_it_is_empty(
 
 
 async def test_content_is_deleted_before_knowledge_bases_and_group(
-    part: WorkspacePart, webui: FakeOpenWebUI
+    part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     webui.found_bases = [[base(files=3)], []]
     webui.content = [{"files": 3, "chats": 2}, {"files": 1, "chats": 2}, {"files": 0, "chats": 0}]
@@ -253,7 +255,7 @@ async def test_content_is_deleted_before_knowledge_bases_and_group(
     assert [call for call in webui.calls if call.startswith(("close", "delete"))] == [
         "delete_model", "close", "delete_content", "delete_content", "delete_knowledge_base", "delete_group",
     ]  # fmt: skip
-    assert webui.asked == {
+    assert webui.counted_content == {
         "tenant": "tenant-acme", "groups": ["g"], "knowledge": ["1"], "since": 0, "until": FOREVER,
     }  # fmt: skip
 
@@ -263,7 +265,7 @@ async def test_removal_waits_for_requests_admitted_before_the_accounts_were_clos
     writers: int,
     waited: list[float],
     part: WorkspacePart,
-    webui: FakeOpenWebUI,
+    webui: FakeWorkspaceClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slept: list[float] = []
@@ -280,14 +282,14 @@ async def test_removal_waits_for_requests_admitted_before_the_accounts_were_clos
 
 
 async def test_content_after_the_last_answer_is_not_counted(
-    part: WorkspacePart, webui: FakeOpenWebUI
+    part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     deleted = {"deletion_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
     await part.remove(ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=deleted)}))
-    assert webui.asked["until"] == 1795910400 + LAST_ANSWER_DELAY_SECONDS
+    assert webui.counted_content["until"] == 1795910400 + LAST_ANSWER_DELAY_SECONDS
 
 
-async def test_remaining_content_stops_the_removal(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
+async def test_remaining_content_stops_the_removal(part: WorkspacePart, webui: FakeWorkspaceClient) -> None:
     webui.found_bases = [[base(files=1)]]
     webui.content = [{"files": 1, "chats": 0}, {"files": 1, "chats": 0}]
     with pytest.raises(RemoteUnavailable, match="still there: 1 files"):
@@ -296,14 +298,18 @@ async def test_remaining_content_stops_the_removal(part: WorkspacePart, webui: F
     assert "delete_group" not in webui.calls
 
 
-async def test_content_before_the_creation_is_not_counted(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
+async def test_content_before_the_creation_is_not_counted(
+    part: WorkspacePart, webui: FakeWorkspaceClient
+) -> None:
     created = {"creation_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
     later = ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=created)})
     await part.remove(later)
-    assert webui.asked["since"] == 1795910400
+    assert webui.counted_content["since"] == 1795910400
 
 
-async def test_a_remaining_knowledge_base_keeps_the_group(part: WorkspacePart, webui: FakeOpenWebUI) -> None:
+async def test_a_remaining_knowledge_base_keeps_the_group(
+    part: WorkspacePart, webui: FakeWorkspaceClient
+) -> None:
     webui.found_bases = [[base()], [base()]]
     with pytest.raises(RemoteUnavailable, match=r"still (there|exists)"):
         await part.remove(ACME)

@@ -20,7 +20,7 @@ from tenant_operator.parts.workspace.plan import (
     plan_former,
 )
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 ACME = make_tenant("acme", displayName="Acme", personas=[{"id": "finance", "displayName": "Finance"}])
 MODEL = "tenant-acme.finance"

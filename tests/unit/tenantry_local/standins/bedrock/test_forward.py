@@ -20,7 +20,7 @@ from typing_extensions import override
 from tests.support.programs.standins import bedrock_client, running_bedrock
 
 
-class Server(ThreadingHTTPServer):
+class FakeChatServer(ThreadingHTTPServer):
     """HTTP handler that gives the same response to every request, and records the requests."""
 
     status = 200
@@ -28,20 +28,20 @@ class Server(ThreadingHTTPServer):
     silent = False
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[tuple[str, dict[str, str], Any]] = []
+        super().__init__(("127.0.0.1", 0), ChatRequestHandler)
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1/"
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Server
+class ChatRequestHandler(BaseHTTPRequestHandler):
+    server: FakeChatServer
 
     def do_POST(self) -> None:
         question = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.asked.append((self.path, dict(self.headers), question))
+        self.server.requests.append((self.path, dict(self.headers), question))
         self.send_response(self.server.status)
         self.end_headers()
         self.wfile.write(self.server.body.encode())
@@ -52,8 +52,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
+def server() -> Iterator[FakeChatServer]:
+    with FakeChatServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -61,13 +61,13 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def test_the_conversation_is_forwarded(server: Server) -> None:
+def test_the_conversation_is_forwarded(server: FakeChatServer) -> None:
     forward = ForwardClient(server.url, "small", SecretStr("sesame"))
     said = forward.complete(
         ["Be brief."], [("user", "What is the budget?")], {"maxTokens": 9, "stopSequences": ["x"]}
     )
     assert said == "Five million. [1]"
-    path, headers, body = server.asked[0]
+    path, headers, body = server.requests[0]
     assert path == "/v1/chat/completions"
     assert headers["Authorization"] == "Bearer sesame"
     assert body == {
@@ -91,22 +91,24 @@ def test_the_conversation_is_forwarded(server: Server) -> None:
     ],
 )
 def test_errors_of_the_server_become_errors_of_bedrock(
-    server: Server, status: int, body: str, error: type[BedrockError]
+    server: FakeChatServer, status: int, body: str, error: type[BedrockError]
 ) -> None:
     server.status, server.body = status, body
     with pytest.raises(error):
         ForwardClient(server.url, "small", SecretStr("")).complete([], [("user", "x")], {})
 
 
-def test_an_unreachable_server_is_a_model_error(server: Server) -> None:
+def test_an_unreachable_server_is_a_model_error(server: FakeChatServer) -> None:
     with pytest.raises(ModelErrorException, match="cannot be reached"):
         ForwardClient("http://127.0.0.1:9/v1", "small", SecretStr("")).complete([], [("user", "x")], {})
 
 
-def test_a_server_that_does_not_answer_is_a_timeout(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_a_timeout(
+    server: FakeChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tenantry_local.standins.bedrock.forward.TIMEOUT_SECONDS", 0.05)
     held = threading.Event()
-    monkeypatch.setattr(Handler, "do_POST", lambda _: held.wait(5))
+    monkeypatch.setattr(ChatRequestHandler, "do_POST", lambda _: held.wait(5))
     try:
         with pytest.raises(ModelTimeoutException):
             ForwardClient(server.url, "small", SecretStr("")).complete([], [("user", "x")], {})
@@ -114,7 +116,7 @@ def test_a_server_that_does_not_answer_is_a_timeout(server: Server, monkeypatch:
         held.set()
 
 
-def test_with_a_url_set_the_stand_in_forwards(server: Server) -> None:
+def test_with_a_url_set_the_stand_in_forwards(server: FakeChatServer) -> None:
     with running_bedrock(BEDROCK_FORWARD_URL=server.url, BEDROCK_FORWARD_API_KEY="sesame") as standin:
         client = bedrock_client(standin)
         said = client.converse(

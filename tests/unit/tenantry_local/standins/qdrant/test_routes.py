@@ -12,7 +12,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from tests.support.programs.standins import QDRANT_KEY, Standin
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 
 @pytest.fixture

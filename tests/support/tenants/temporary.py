@@ -9,18 +9,18 @@ from typing import Any
 from tenancy.model import Tenant
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants
-from tests.support.programs.people import People
-from tests.support.tenants import UNCACHED, applied, tenant_manifest
-from tests.support.waiting import until
+from tests.support.backends.api_server import Tenants
+from tests.support.backends.keycloak_users import People
+from tests.support.tenants.manifests import UNCACHED, applied, tenant_manifest
+from tests.support.timing.waiting import until
 
-__all__ = ["Companies", "Company"]
+__all__ = ["TemporaryTenant", "TemporaryTenants"]
 
 READY_SECONDS = 60
 
 
 @dataclass
-class Company:
+class TemporaryTenant:
     """A Tenant of one test.
 
     Parameters
@@ -34,14 +34,14 @@ class Company:
     people: People
 
     @property
-    def tenant(self) -> Tenant:
+    def resource(self) -> Tenant:
         """Current state of the Tenant."""
         return Tenant.from_object(self.tenants.get(self.id))
 
     @property
     def knowledge(self) -> str:
         """Id of the knowledge base of its persona ``finance``."""
-        workspace = self.tenant.status.workspace
+        workspace = self.resource.status.workspace
         assert workspace
         return workspace.knowledge[0].id
 
@@ -55,7 +55,7 @@ class Company:
 
 
 @dataclass
-class Companies:
+class TemporaryTenants:
     """Factory of temporary Tenants.
 
     Parameters
@@ -73,7 +73,7 @@ class Companies:
         return self.platform.context.url("open-webui")
 
     @asynccontextmanager
-    async def company(self, name: str) -> AsyncIterator[Company]:
+    async def create_tenant(self, name: str) -> AsyncIterator[TemporaryTenant]:
         """Create a Tenant, and delete it with all its data at the end."""
         tenant_id = f"{name}-{uuid.uuid4().hex[:6]}"
         manifest = tenant_manifest(
@@ -84,11 +84,11 @@ class Companies:
             model=UNCACHED,
         )
         with applied(self.platform, manifest) as tenants:
-            company = Company(tenant_id, tenants, self.people)
+            tenant = TemporaryTenant(tenant_id, tenants, self.people)
 
             def is_ready() -> bool:
-                ready = company.tenant.status.condition("Ready")
-                return bool(ready and ready.status == "True" and company.tenant.status.workspace)
+                ready = tenant.resource.status.condition("Ready")
+                return bool(ready and ready.status == "True" and tenant.resource.status.workspace)
 
             await until(is_ready, seconds=READY_SECONDS)
-            yield company
+            yield tenant

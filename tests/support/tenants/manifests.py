@@ -8,7 +8,7 @@ from tenancy.model import Tenant
 from tenancy.names import GROUP, VERSION
 from tenantry_local.platform import Platform
 
-from tests.support.programs.apiserver import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, admin_client
 
 __all__ = ["PLENTY", "UNCACHED", "applied", "make_tenant", "tenant_manifest", "uid_of"]
 

@@ -9,7 +9,7 @@ from functools import partial
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 
-from tests.support.waiting import until
+from tests.support.timing.waiting import until
 
 __all__ = ["PartRestarter", "run_part_restarter"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-__all__ = ["Colleague", "Load", "LoadResult"]
+__all__ = ["Colleague", "Load", "RequestOutcome"]
 
 PAUSE_SECONDS = 0.2
 """Pause between two requests of a kind. With shorter ones the test waits for the processor."""
@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class LoadResult:
+class RequestOutcome:
     """Outcome of one request: ``ok``, or the slug of its problem."""
 
     kind: str
@@ -93,7 +93,7 @@ class Load:
         self._colleagues = colleagues
         self._phase = ""
         self._numbers = itertools.count()
-        self.outcomes: dict[str, list[LoadResult]] = defaultdict(list)
+        self.outcomes: dict[str, list[RequestOutcome]] = defaultdict(list)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -161,7 +161,7 @@ class Load:
                 seconds = time.perf_counter() - began
                 retry_after = response.headers.get("retry-after", "")
                 self.outcomes[phase].append(
-                    LoadResult(kind, what, response.status_code, seconds, retry_after)
+                    RequestOutcome(kind, what, response.status_code, seconds, retry_after)
                 )
             await asyncio.sleep(PAUSE_SECONDS)
 

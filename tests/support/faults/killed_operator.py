@@ -1,4 +1,4 @@
-"""Operator that kills itself: ``python -m tests.support.programs.killed_operator CALL before|after``.
+"""Operator that kills itself: ``python -m tests.support.faults.killed_operator CALL before|after``.
 
 It uses SIGKILL, so nothing is flushed or closed. Calls are counted over all systems. A login is part of the
 call that required it.

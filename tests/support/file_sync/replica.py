@@ -5,12 +5,10 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import boto3
 import httpx
-import pytest
 from fastapi import FastAPI, Request, Response
 from file_sync.adapters.document_owners import DocumentOwnerResolver
 from file_sync.adapters.document_store import DocumentStore
@@ -33,9 +31,10 @@ from tenantry_local.parts.services import file_sync_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
+from tests.support.faults.crashes import crash_after
 from tests.support.programs.gateway import environment, serving
 
-__all__ = ["FakeN8nWebhook", "FileSyncReplica", "ReplicaKilled", "fake_n8n", "kill_after", "open_replica"]
+__all__ = ["FakeN8nWebhook", "FileSyncReplica", "crash_replica_after", "fake_n8n", "open_replica"]
 
 DOCUMENT_BYTES = 1_000_000
 
@@ -172,28 +171,11 @@ async def open_replica(
         yield FileSyncReplica(tenant_sync, database, personas, registry, gateway, document_owners, remotes)
 
 
-class ReplicaKilled(BaseException):
-    """Raised by every call of a killed replica."""
-
-
-async def kill_after(last: int, replica: FileSyncReplica, run: Callable[[], Awaitable[Any]]) -> bool:
+async def crash_replica_after(last: int, replica: FileSyncReplica, run: Callable[[], Awaitable[Any]]) -> bool:
     """Run, and raise from every call after the first ``last``; return False if there were no more calls."""
-    number, original_call = count(), Remote.call
-    is_dead = False
-
-    async def call(self: Remote, operation: str, function: Callable[[], Awaitable[Any]], **more: Any) -> Any:
-        nonlocal is_dead
-        if not any(self is each for each in replica.remotes):
-            return await original_call(self, operation, function, **more)
-        is_dead = is_dead or next(number) >= last
-        if is_dead:
-            raise ReplicaKilled
-        return await original_call(self, operation, function, **more)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Remote, "call", call)
-        try:
-            await run()
-        except (ReplicaKilled, BaseExceptionGroup):
-            return True
-    return False
+    return await crash_after(
+        last,
+        run,
+        affects=lambda remote, _: any(remote is each for each in replica.remotes),
+        consequences=(BaseExceptionGroup,),
+    )

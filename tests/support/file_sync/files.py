@@ -5,7 +5,7 @@ from typing import Any
 from file_sync.models import Document, File, Link, LinkKind
 from tenancy.model import Tenant
 
-from tests.support.tenants import tenant_manifest
+from tests.support.tenants.manifests import tenant_manifest
 
 __all__ = ["BUCKET", "chat_link", "knowledge_link", "make_document", "make_file", "tenant_with_workspace"]
 

@@ -10,7 +10,7 @@ from tenant_operator.parts.vectors import VectorsPart
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
-from tests.support.tenants import make_tenant
+from tests.support.tenants.manifests import make_tenant
 
 __all__ = ["count_points", "delete_points", "make_collection", "open_qdrant"]
 

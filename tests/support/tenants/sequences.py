@@ -22,13 +22,13 @@ from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
-from tests.support.programs.apiserver import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.keycloak_users import People, open_people
+from tests.support.backends.qdrant import open_qdrant
 from tests.support.programs.gateway import RunningGateway, running_gateway
 from tests.support.programs.operator_program import run_operator
-from tests.support.programs.people import People, open_people
-from tests.support.programs.qdrant import open_qdrant
-from tests.support.tenants import PLENTY, tenant_manifest
-from tests.support.waiting import until
+from tests.support.tenants.manifests import PLENTY, tenant_manifest
+from tests.support.timing.waiting import until
 
 __all__ = ["INCARNATIONS", "SLOTS", "Incarnation", "IncarnationHarness", "open_incarnation_harness"]
 

@@ -9,7 +9,7 @@ from file_sync.planner.models import ActionType, FileState, Plan, PlanConfig
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
 
-from tests.support.open_webui.files import BUCKET, make_file, tenant_with_workspace
+from tests.support.file_sync.files import BUCKET, make_file, tenant_with_workspace
 
 __all__ = ["BENS", "CONFIG", "OWNERS", "actions_of", "compare", "removed_file", "states_of"]
 

@@ -1,0 +1,1 @@
+"""Faults that tests cause: crashes, hangs and outages."""

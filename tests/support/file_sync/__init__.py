@@ -1,0 +1,1 @@
+"""File-sync's replicas and plans, and factories of files."""

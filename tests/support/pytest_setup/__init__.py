@@ -1,0 +1,1 @@
+"""Setup of a test run: order, logs and hooks."""

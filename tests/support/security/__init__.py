@@ -1,0 +1,1 @@
+"""Certificates, and forged tokens and tickets."""

@@ -1,0 +1,1 @@
+"""Tenants for tests, and what the operator creates for them."""

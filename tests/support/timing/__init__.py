@@ -1,0 +1,1 @@
+"""Simulated time, waits for conditions, and steps of the event loop."""
