@@ -32,10 +32,12 @@ $(UV): requirements/uv.txt
 	@$(VENV)/uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-$(READY): $(UV) requirements/dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS))
+# tools.mermaid fetches the only file that `make docs` would otherwise fetch.
+$(READY): $(UV) requirements/dev.txt pyproject.toml tools/mermaid.py $(addsuffix /pyproject.toml,$(MEMBERS))
 	@echo "Installing the pinned Python packages into $(VENV)"
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@python -m tools.mermaid
 	@touch $@
 
 up: $(READY) ## Start the core platform on this machine, with two demo Tenants
@@ -58,9 +60,9 @@ demo: $(READY) ## Run the demo: two isolated tenants, and a third that is create
 
 test: lint types imports docs unit integration ## All checks: lint, types, imports, docs, unit, integration and isolation tests
 
-lint: $(READY) ## Run ruff, check formatting and words, and check that locks name no host
+lint: $(READY) ## Run ruff, check formatting, words and sentences, and check that locks name no host
 	@ruff check . && ruff format --check .
-	@python -m tools.word_check
+	@python -m tools.word_check && python -m tools.sentence_check
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
 	@! grep -n '://' local/n8n/package-lock.json
 
@@ -119,10 +121,10 @@ reference: $(READY) ## Generate reference pages, the schema of the chart's value
 	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference && python -m tools.decisions_index
 
 docs: $(READY) ## Build the documentation into site/; a warning fails
-	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
 docs-serve: $(READY) ## Serve the documentation on 127.0.0.1
-	@mkdocs serve --dev-addr 127.0.0.1:0
+	@python -m mkdocs serve --dev-addr 127.0.0.1:0
 
 version: $(READY) ## Print the version of this commit
 	@python -m tools.version

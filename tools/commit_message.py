@@ -1,7 +1,7 @@
 """Check of a commit message's subject: ``python -m tools.commit_message FILE``. pre-commit runs it.
 
-The subject is imperative: "Add", not "Adds" or "Added". An area and a colon may precede it. It has two words
-or more, at most 72 characters, no full stop and no avoided word (:mod:`tools.word_check`).
+The subject is imperative ("Add", not "Adds" or "Added"), behind an area and a colon if it has one. It has at
+most 72 characters, more than one word, no full stop, and no avoided word (:mod:`tools.word_check`).
 """
 
 import re

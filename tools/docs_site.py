@@ -1,9 +1,6 @@
 """MkDocs hooks of the docs: add Mermaid, and fail if a page fetches anything from another host."""
 
-import base64
-import hashlib
 import re
-import tarfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,17 +8,11 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from tenantry_local.processes import LocalError
-from tenantry_local.programs.cache import ensure_installed, get_cache_folder, run_logged
-from tenantry_local.programs.node import find_node
 from typing_extensions import override
 
-__all__ = ["list_outside_fetches", "on_files", "on_post_build", "on_post_page", "prepare_mermaid"]
+from tools import mermaid
 
-MERMAID = "mermaid@11.17.2"
-"""Npm package and version. Material for MkDocs supports this major version."""
-
-MERMAID_INTEGRITY = "V6K3C8EBdEsPFZXSKMJe6ppQOENxuHARr9GvHX4hh47lAbhMRD9qf4oEK7LoaRQxULMa80/qt5gHO73aCleBBg=="
-"""The package's SHA-512, as ``npm view MERMAID dist.integrity`` prints it after ``sha512-``."""
+__all__ = ["list_outside_fetches", "on_files", "on_post_build", "on_post_page"]
 
 SCRIPT = "assets/mermaid.min.js"
 """Path of Mermaid in the site, as in ``extra_javascript`` of mkdocs.yml."""
@@ -36,7 +27,10 @@ _OUTSIDE_CSS = re.compile(r"""(?:url\(|@import)\s*["']?\s*((?:https?:)?//[^"')\s
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add Mermaid to the files of the site."""
-    script = prepare_mermaid()
+    try:
+        script = mermaid.install()
+    except LocalError as exc:
+        raise PluginError(str(exc)) from exc
     files.append(File.generated(config, SCRIPT, abs_src_path=str(script)))
     return files
 
@@ -54,27 +48,10 @@ def on_post_build(config: MkDocsConfig) -> None:
         raise PluginError("The site fetches from other hosts:\n" + "\n".join(found))
 
 
-def prepare_mermaid() -> Path:
-    """Return Mermaid's script in the cache; download the pinned npm package if it is not there.
-
-    Raises
-    ------
-    PluginError
-        npm failed, or the package is not the pinned one.
-    """
-    try:
-        folder = ensure_installed(
-            get_cache_folder("mermaid", MERMAID.encode(), MERMAID_INTEGRITY.encode()), _install
-        )
-    except LocalError as exc:
-        raise PluginError(str(exc)) from exc
-    return folder / "mermaid.min.js"
-
-
 def list_outside_fetches(site: Path) -> list[str]:
     """Return each address on another host that a browser fetches to show a page, as ``file: address``.
 
-    A page with a diagram that does not load Mermaid itself counts as well: the theme's script then loads it
+    A page with a diagram counts as well if it does not load Mermaid, because the theme's script then loads it
     from a CDN.
     """
     found = []
@@ -105,23 +82,3 @@ class _Fetches(HTMLParser):
         if (tag == "link" and not relations <= _NAVIGATING_RELATIONS) or tag in {"image", "use"}:
             fetched += [given.get("href", ""), given.get("xlink:href", "")]
         self.addresses += [address for address in fetched if _OUTSIDE.match(address)]
-
-
-def _install(folder: Path) -> None:
-    runtime = find_node()
-    argv = [runtime.program, runtime.npm, "pack", MERMAID, "--prefer-offline", "--silent"]
-    run_logged(argv, folder=folder, env={}, report=lambda _: None, doing=f"fetching {MERMAID}")
-    (package,) = folder.glob("*.tgz")
-    _extract(package, folder / "mermaid.min.js")
-    package.unlink()
-
-
-def _extract(package: Path, script: Path) -> None:
-    content = package.read_bytes()
-    if base64.b64encode(hashlib.sha512(content).digest()).decode() != MERMAID_INTEGRITY:
-        raise PluginError(f"{MERMAID} is not the pinned package: its SHA-512 differs")
-    with tarfile.open(package) as archive:
-        member = archive.extractfile("package/dist/mermaid.min.js")
-        if member is None:
-            raise PluginError(f"{MERMAID} does not contain dist/mermaid.min.js")
-        script.write_bytes(member.read())

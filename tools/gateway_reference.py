@@ -10,6 +10,8 @@ from gateway.app import make_app
 from gateway.settings import GatewaySettings
 from pydantic import SecretStr
 
+from .wrap import wrap
+
 __all__ = ["PAGE", "describe", "render"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "gateway.md"
@@ -67,26 +69,26 @@ def _render_operation(method: str, path: str, operation: dict[str, Any], schemas
     body = operation.get("requestBody", {}).get("content", {})
     for media_type, content in body.items():
         lines += [f"Body (`{media_type}`):\n", *_list_fields(content["schema"], schemas), ""]
-    refused: list[str] = []
+    rows: list[str] = []
     for status, answer in operation["responses"].items():
         schema = answer.get("content", {}).get("application/json", {}).get("schema")
         if not status.startswith("2"):
-            refused += _list_problems(status, answer)
+            rows.append(f"| {status} | {', '.join(_list_problems(answer))} |")
         elif schema:
             lines += [f"Response ({status}):\n", *_list_fields(schema, schemas), ""]
-    return "\n".join([*lines, f"[Problems](problems.md): {', '.join(refused)}.\n"])
+    return "\n".join([*lines, "| status | [problems](problems.md) |", "|---|---|", *rows, ""])
 
 
-def _list_problems(status: str, answer: dict[str, Any]) -> Iterator[str]:
+def _list_problems(answer: dict[str, Any]) -> Iterator[str]:
     for content in answer["content"].values():
         for slug in content["examples"]:
-            yield f"{status} [`{slug}`](problems.md#{slug})"
+            yield f"[`{slug}`](problems.md#{slug})"
 
 
 def _render_parameter(parameter: dict[str, Any]) -> str:
     optional = "" if parameter.get("required") else ", optional"
     text = f"- `{parameter['name']}`: {_format_type(parameter['schema'])}{optional}"
-    return f"{text}. {parameter['description']}" if "description" in parameter else text
+    return wrap(f"{text}. {parameter['description']}", indent="  ") if "description" in parameter else text
 
 
 def _list_fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> Iterator[str]:

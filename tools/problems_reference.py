@@ -11,6 +11,7 @@ from servicekit.errors import TenantryError
 from servicekit.web.errors import headers_of
 
 from .gateway_reference import describe
+from .wrap import wrap
 
 __all__ = ["PAGE", "render"]
 
@@ -57,8 +58,8 @@ def _render_section(kind: type[TenantryError]) -> str:
         [
             f"## {kind.slug}\n",
             f"**{kind.status}** · {kind.title}" + (f" · headers {headers}" if headers else "") + "\n",
-            f"{(kind.__doc__ or '').splitlines()[0]} {_NOTES.get(kind.slug, '')}".rstrip() + "\n",
-            f"**What to do.** {kind.remedy}\n",
+            wrap(f"{(kind.__doc__ or '').splitlines()[0]} {_NOTES.get(kind.slug, '')}") + "\n",
+            wrap(f"**What to do.** {kind.remedy}") + "\n",
             *_render_operations(kind),
             "``` json",
             json.dumps(example(kind), indent=2, ensure_ascii=False),
@@ -81,7 +82,8 @@ def _render_operations(kind: type[TenantryError]) -> Iterator[str]:
         if kind.slug in content["examples"]
     ]
     if found:
-        yield f"**Operations.** {'All' if len(found) == len(operations) else ', '.join(found)}.\n"
+        listed = "All" if len(found) == len(operations) else ", ".join(found)
+        yield wrap(f"**Operations.** {listed}.") + "\n"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from tenant_operator.conditions import condition_type
 from tenant_operator.context import Clients, build_parts
 from tenant_operator.disabled_part import DisabledPart
 
+from .wrap import wrap
+
 __all__ = ["PAGE", "render"]
 
 REPOSITORY = Path(__file__).parents[1]
@@ -22,7 +24,7 @@ HEAD = """# The Tenant resource
 
 *This page is generated from the resource's definition (`make reference`).*
 
-`{group}/{version}`, kind `{kind}`, cluster-scoped. {description}
+{summary}
 
 `kubectl explain tenant.spec` prints the same text. `kubectl get tenants -o wide` lists them.
 """
@@ -63,12 +65,8 @@ def render() -> str:
     definition = yaml.safe_load(DEFINITION.read_text())["spec"]
     (version,) = definition["versions"]
     schema = version["schema"]["openAPIV3Schema"]
-    head = HEAD.format(
-        group=definition["group"],
-        version=version["name"],
-        kind=definition["names"]["kind"],
-        description=schema["description"],
-    )
+    kind = f"`{definition['group']}/{version['name']}`, kind `{definition['names']['kind']}`, cluster-scoped."
+    head = HEAD.format(summary=wrap(f"{kind} {schema['description']}"))
     rows = [f"| `{path}` | {_escape_cell(message)} |" for path, message in dict.fromkeys(_list_rules(schema))]
     spec, status = schema["properties"]["spec"], schema["properties"]["status"]
     return "\n".join(
@@ -100,7 +98,7 @@ def _render_parts() -> Iterator[str]:
 
 def _render_sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
     """Yield a section of the page for an object, then one for each object in it."""
-    yield f"## {path}\n\n{schema['description']}\n{note}"
+    yield f"## {path}\n\n{wrap(schema['description'])}\n{note}"
     yield "| field | type | meaning |\n|---|---|---|"
     for name, field in schema["properties"].items():
         yield f"| `{name}` | {_format_type(field)} | {_escape_cell(field['description'])} |"

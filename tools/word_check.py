@@ -10,11 +10,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from .version import REPOSITORY
 
-__all__ = ["check_text", "main", "read_avoided_words"]
+__all__ = ["check_text", "list_texts", "main", "read_avoided_words"]
 
 QUESTION_WORDS = ("What", "Who", "Whose", "Where", "Whether", "How", "Why")
 
@@ -67,8 +68,8 @@ def _check_docstrings(name: str, text: str) -> Iterator[str]:
                 yield f"{name}:{line}: a docstring begins with {words[0]}; write what it does or holds"
 
 
-def main(paths: list[str]) -> int:
-    """Print the findings in tracked files, all or those below ``paths``; return the exit status."""
+def list_texts(paths: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each tracked file with prose, all or those below ``paths``."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--", *paths],
         cwd=REPOSITORY,
@@ -76,19 +77,20 @@ def main(paths: list[str]) -> int:
         capture_output=True,
         text=True,
     )
-    avoided, findings = read_avoided_words(), 0
     for name in filter(None, listed.stdout.split("\0")):
-        if name.startswith(NOT_PROSE):
-            continue
-        try:
-            text = (REPOSITORY / name).read_text()
-        except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
-            continue  # an image, a file whose removal is not committed yet, or a link to a folder
-        for finding in check_text(name, text, avoided):
-            findings += 1
-            sys.stdout.write(f"{finding}\n")
+        if not name.startswith(NOT_PROSE):
+            # Other files: an image, a file whose removal is not committed yet, or a link to a folder.
+            with suppress(UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+                yield name, (REPOSITORY / name).read_text()
+
+
+def main(paths: list[str]) -> int:
+    """Print the findings in tracked files, all or those below ``paths``; return the exit status."""
+    avoided = read_avoided_words()
+    findings = [finding for name, text in list_texts(paths) for finding in check_text(name, text, avoided)]
+    sys.stdout.writelines(f"{finding}\n" for finding in findings)
     if findings:
-        sys.stderr.write(f"{findings} findings. CONTRIBUTING.md has the rules.\n")
+        sys.stderr.write(f"{len(findings)} findings. CONTRIBUTING.md has the rules.\n")
     return 1 if findings else 0
 
 

@@ -2,7 +2,7 @@
 
 It has a separate database, knowledge bases and vectors (pgvector). Embeddings and model come from the same
 stand-in as the gateway's. A tenant is a group that may read one knowledge base and the model based on it. All
-settings are defaults, except that the model is not asked for search queries first: the stand-in writes none,
+settings are defaults, except that the model is not asked for search queries first. The stand-in writes none,
 and a real model would take twice the time.
 """
 

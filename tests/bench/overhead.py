@@ -2,8 +2,8 @@
 
 The overhead is the time of a request beyond its calls to Qdrant and Bedrock, read from ``Server-Timing``. It
 covers identity (a real Keycloak's token, the real API server's Tenants), limits (a real Redis) and FastAPI.
-The total time at the client also includes the clients of Qdrant and Bedrock, and waiting on a machine that
-runs the load driver and the stubs as well.
+The total time at the client also includes the clients of Qdrant and Bedrock. It includes waiting, because the
+machine runs the load driver and the stubs as well.
 """
 
 import asyncio

@@ -1,9 +1,10 @@
 """Tests of prompt injection and active content in documents and questions.
 
-Each row plants content that must not be active in the answer, as the source of a citation, or as anything
-that a chat would fetch. The stand-in for Bedrock quotes passages word for word, the worst case of a model. So
-the gateway itself must neutralise the content. A model can repeat its prompt, so other tests check the
-prompt."""
+Each row plants content that must not be active in the answer or as the source of a citation. A chat must not
+fetch anything because of it. The stand-in for Bedrock quotes passages word for word, the worst case of a
+model. So the gateway itself must neutralise the content. A model can repeat its prompt, so other tests check
+the prompt.
+"""
 
 import json
 import re

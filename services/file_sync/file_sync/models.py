@@ -60,8 +60,8 @@ class File:
     created_at, updated_at
         In seconds.
     knowledge, directory
-        Ids of the knowledge base and the directory for which it was uploaded, or to which it was added last;
-        empty for a file that was only sent in chats.
+        Ids of the knowledge base and the directory for which it was uploaded, or to which it was added last.
+        They are empty for a file that was only sent in chats.
     remover
         Subject of the person who removed it from a knowledge base, as Open WebUI's guard noted; or empty.
     """

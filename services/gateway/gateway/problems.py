@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from servicekit.errors import TenantryError
+from tenancy.quotas import explain_document_quota
 
 __all__ = [
     "AdminOnly",
@@ -284,7 +285,7 @@ class QuotaExceeded(TenantryError):
     slug = "quota-exceeded"
     title = "The tenant's quota is used up"
     remedy = "Delete documents, or request a higher `spec.quota`."
-    example = "The tenant may store 1000 and has stored 1000 documents. Delete documents, or ask for more."
+    example = explain_document_quota(limit=1000, used=1000)
     members: ClassVar[Mapping[str, Any]] = {"quota": "documents", "limit": 1000, "used": 1000}
     status = 403
 

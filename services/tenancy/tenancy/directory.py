@@ -14,9 +14,9 @@ _Key = tuple[str, str]
 class Directory:
     """Index of Tenants with unique ids.
 
-    The key of a pattern is the ending of every address that it matches. It has the last two labels of the
-    pattern's domain, and the text after the last ``*`` of its local part. A lookup reads one entry
-    for each ending of the address and compares only the patterns found there.
+    The key of a pattern is the ending of every address that it matches. It consists of the last two labels of
+    its domain, and of the text after the last ``*`` of its local part. A lookup reads one entry for each
+    ending of the address and compares only the patterns found there.
 
     Parameters
     ----------

@@ -365,8 +365,8 @@ def parse_model_id(model: str) -> tuple[str, str] | None:
 def commit_marker_id(tenant_id: str, uid: str, document_id: str) -> str:
     """Return the Qdrant id of a document's first chunk, whatever its content.
 
-    Tenant and uid are part of it, because two tenants can use the same document id in a shared collection.
-    They must not overwrite each other's points, or those of an earlier Tenant of the same name.
+    Tenant and uid are part of it. Two tenants can use the same document id in a shared collection. They must
+    not overwrite each other's points, or those of an earlier Tenant of the same name.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{_bound_key(tenant_id, uid)}/{document_id}#0"))
 

@@ -1,7 +1,14 @@
 """Ask questions until a line arrives on standard input; then print the results as JSON.
 
-Arguments: the URL, an access token, text that every answer must contain, the number of concurrent users, and
-the seconds between an answer and the next question. Half of the users open a connection for each question.
+Arguments:
+
+1. the URL;
+2. an access token;
+3. text that every answer must contain;
+4. the number of concurrent users;
+5. the seconds between an answer and the next question.
+
+Half of the users open a connection for each question.
 """
 
 import asyncio

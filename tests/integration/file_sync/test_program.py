@@ -119,7 +119,7 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
         await until(refused, seconds=30)  # the list of the tenant's documents is cached for 15 seconds
         files = await own(http, harness.tokens[ANNA])
         assert files["one-too-many.txt"]["reason"].startswith(
-            "The tenant may store 2 and has stored 2 documents"
+            "The tenant has reached its limit of documents: 2 are stored, 2 are allowed."
         )
         await harness.patch(A, {"quota": {"documents": 10_000}})
 

@@ -159,7 +159,7 @@ def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> 
     state, reason = backends.statuses()["f1"]
     assert state is FileState.REFUSED
     assert reason
-    assert reason.startswith("The tenant may store 1 and has stored 1 documents.")
+    assert reason.startswith("The tenant has reached its limit of documents: 1 are stored, 1 are allowed.")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""Tests of parsing Kubernetes quantities."""
+"""Tests of parsing and formatting quantities."""
 
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenancy.quantities import parse_quantity
+from tenancy.quantities import format_bytes, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,19 @@ def test_an_invalid_quantity_is_refused_with_an_example(text: str) -> None:
 @given(number=st.integers(min_value=0, max_value=10**6), unit=st.sampled_from("KMGTPE"))
 def test_binary_units_are_exact(number: int, unit: str) -> None:
     assert parse_quantity(f"{number}{unit}i") == number * 1024 ** ("KMGTPE".index(unit) + 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (1 << 20, "1.0 MiB"),
+        (50 << 30, "50.0 GiB"),
+        (53_150_220_288, "49.5 GiB"),
+        (1 << 80, "1048576.0 EiB"),
+    ],
+)
+def test_bytes_are_formatted_in_binary_units(number: int, text: str) -> None:
+    assert format_bytes(number) == text

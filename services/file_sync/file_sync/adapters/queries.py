@@ -1,8 +1,8 @@
 """SQL queries on Open WebUI's database.
 
 JSON is read as text, key by key. Users may put text into ``meta`` that is no valid JSON to Postgres: half an
-emoji, or a zero byte. One such row must not make every query fail. A forged value there is harmless.
-File-sync measures size and hash when it reads the content, and a knowledge base gives no access to people of
+emoji, or a zero byte. One such row must not make every query fail. A forged value there is harmless:
+file-sync measures size and hash when it reads the content. A knowledge base gives no access to people of
 another tenant.
 """
 

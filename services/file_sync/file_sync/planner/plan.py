@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS
+from tenancy.quotas import explain_document_quota, explain_storage_quota
 
 from ..models import Document, File, Link, LinkKind, Owner, PersonaRef, StorageUsage
 from . import messages
@@ -295,15 +296,11 @@ class _Planner:
         size = file.size or 0
         more = self._usage.add(0 if replaced else 1, size - (replaced[0].size if replaced else 0))
         quota = self._tenant.spec.quota
-        for limit, now, after, unit in (
-            (quota.documents, self._usage.documents, more.documents, "documents"),
-            (quota.storage_bytes, self._usage.size, more.size, f"bytes; this document has {size}"),
-        ):
-            if after > limit and after > now:
-                return (
-                    f"The tenant may store {limit} and has stored {now} {unit}. "
-                    "Delete documents, or ask for more."
-                )
+        used = self._usage
+        if more.documents > max(quota.documents, used.documents):
+            return explain_document_quota(limit=quota.documents, used=used.documents)
+        if more.size > max(quota.storage_bytes, used.size):
+            return explain_storage_quota(limit=quota.storage_bytes, used=used.size, size=size)
         self._usage = more
         return None
 

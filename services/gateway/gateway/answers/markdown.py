@@ -1,7 +1,7 @@
 """Patterns of active Markdown: constructs that a chat client would fetch, run or open.
 
-The rules are those of CommonMark, as markdown-it-py implements it. They include those of marked 9, with the
-extensions of Open WebUI 0.12.4, where these activate more.
+The rules are those of CommonMark, as markdown-it-py implements it. Where marked 9 with the extensions of Open
+WebUI 0.12.4 activates more, its rules apply as well.
 """
 
 import re

@@ -214,8 +214,8 @@ class AnswerRequest(_Request):
 
     ``history`` has the earlier messages, oldest first; only the latest ones are used if it is long. With
     ``stream`` the answer is sent as server-sent events while it is written. ``format`` is ``markdown`` for
-    clients that render Markdown. All text that is neither formatting nor a citation is then escaped, so it is
-    displayed verbatim.
+    clients that render Markdown. All text that is neither formatting nor a citation is then escaped, so that
+    it is displayed verbatim.
     """
 
     model_config = examples(

@@ -3,8 +3,8 @@
 The order of the steps matters. First come all steps that can refuse the file: reading it, the quota,
 embedding it. Its chunks are written meanwhile, unpublished, so no search finds them. Then the object is
 stored in S3, the source of truth. Then the chunks are published in one step. A crash in between leaves at
-most unpublished chunks or an object that is not indexed. The journal then has an intent, by which a repair
-completes or deletes them.
+most unpublished chunks or an object that is not indexed. A repair completes or deletes them: it finds them
+by an intent in the journal.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Trash of removed documents, which their owners and the tenant's administrators may restore for a time.
 
-S3 is the source of truth: a removed document is a noncurrent version of its object. A record under the
+S3 is the source of truth. A removed document is a noncurrent version of its object, and a record under the
 tenant's prefix names that version. The record and the document's embeddings are stored before anything is
 removed. The index keeps nothing of a removed document. A restore copies the version and indexes it like an
 upload, with the stored embeddings.

@@ -13,6 +13,7 @@ from servicekit.errors import RemoteError
 from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
 from tenancy.names import storage_quota_key
+from tenancy.quotas import explain_document_quota, explain_storage_quota
 
 from ..metrics import LIMIT_EXCEEDED
 from ..problems import LimitsUnavailable, QuotaExceeded
@@ -104,9 +105,11 @@ class StorageQuota:
         if answer == "absent":  # Redis lost its data in the meantime
             raise _unavailable()
         if answer == "documents":
-            raise _exceeded("documents", quota.documents, used, "documents")
+            text = explain_document_quota(limit=quota.documents, used=used)
+            raise _exceeded(text, quota="documents", limit=quota.documents, used=used)
         if answer == "storage":
-            raise _exceeded("storage", quota.storage_bytes, used, f"bytes; this document has {size}")
+            text = explain_storage_quota(limit=quota.storage_bytes, used=used, size=size)
+            raise _exceeded(text, quota="storage", limit=quota.storage_bytes, used=used)
 
     async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
         """Return the number of documents that a tenant has stored.
@@ -178,14 +181,9 @@ def _field(document_id: str) -> str:
     return f"d:{document_id}"
 
 
-def _exceeded(name: str, limit: int, used: int, unit: str) -> QuotaExceeded:
-    LIMIT_EXCEEDED.labels(name).inc()
-    return QuotaExceeded(
-        f"The tenant may store {limit} and has stored {used} {unit}. Delete documents, or ask for more.",
-        quota=name,
-        limit=limit,
-        used=used,
-    )
+def _exceeded(text: str, *, quota: str, limit: int, used: int) -> QuotaExceeded:
+    LIMIT_EXCEEDED.labels(quota).inc()
+    return QuotaExceeded(text, quota=quota, limit=limit, used=used)
 
 
 def _unavailable() -> LimitsUnavailable:

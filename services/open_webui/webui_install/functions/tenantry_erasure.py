@@ -17,9 +17,9 @@ These belong to a tenant:
 - a file in one of the tenant's knowledge bases, or that its owner sent in such a chat;
 - a file sent since then that nothing refers to and whose owner has no account any more: Open WebUI does not delete it;
 - feedback about one of the tenant's models;
-- an account of a user of this tenant only, with everything that it owns: its user is a member of the tenant's group,
-  or owns such a chat or file. The user is in no other tenant's group, and owns nothing in another tenant's models or
-  knowledge bases;
+- an account of a user of this tenant only, with everything that it owns. Such a user is a member of its group, or owns
+  such a chat or file. The user is in no other tenant's group, and owns nothing in another tenant's models or knowledge
+  bases;
 - the chats and files of a member who keeps the account, since the membership began.
 
 Users can write any model's name into their chats. So only chats that were last changed before the membership began can

@@ -328,7 +328,8 @@ class TestQuota:
         stored = [action.document_id for action in compared.actions]
         assert stored == ["owui-f3", "owui-f2"]
         assert compared.statuses["f0"].reason == (
-            "The tenant may store 3 and has stored 3 documents. Delete documents, or ask for more."
+            "The tenant has reached its limit of documents: 3 are stored, 3 are allowed. "
+            "Delete documents, or ask your administrator for a higher limit."
         )
 
     def test_bytes_count_for_the_quota(self) -> None:
@@ -340,8 +341,8 @@ class TestQuota:
         compared = compare(files, [], quota={"storage": "100"})
         assert [action.document_id for action in compared.actions] == ["owui-f1", "owui-f3"]
         assert compared.statuses["f2"].reason == (
-            "The tenant may store 100 and has stored 60 bytes; this document has 60. "
-            "Delete documents, or ask for more."
+            "This document of 60 bytes does not fit: the tenant uses 60 bytes of its limit of 100 bytes. "
+            "Delete documents, or ask your administrator for a higher limit."
         )
 
     def test_a_full_tenant_may_move_its_documents(self) -> None:

@@ -28,8 +28,8 @@ class Block:
     """Paragraph, row of a table, or heading (if it has a ``level``).
 
     A heading applies up to the next one of the same or a smaller level; 0 is the outermost. ``gap`` separates
-    a block from the one before it. By default it is larger before a heading than before a paragraph, unless
-    the heading follows a heading. The chunker prefers to cut at the most empty lines.
+    a block from the one before it. By default it is larger before a heading than before a paragraph, because
+    the chunker prefers to cut at the most empty lines. A heading that follows a heading has the smaller gap.
     """
 
     text: str

@@ -1,7 +1,7 @@
 """Formatting of table rows as lines of text: ``a | b | c``.
 
-The row with the column names becomes a heading. So every chunk of a long table has it, and a reader
-understands a number in the middle of the table. Rows do not become longer than in the file.
+The row with the column names becomes a heading. So every chunk of a long table has it, and a number in the
+middle of the table can be understood. Rows do not become longer than in the file.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

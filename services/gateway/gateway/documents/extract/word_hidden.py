@@ -1,7 +1,10 @@
 """Removal of text that Word does not show from DOCX, so that it is not indexed.
 
-White text is hidden only if nothing dark can be behind it. A text box, a picture behind the text, or a colour
-of the page can. So can shading or a highlight of its run, paragraph, cell or table, or of their styles.
+White text is hidden only if nothing dark can be behind it. Each of these may be dark:
+
+- a shading or highlight of its run, paragraph, cell or table, or of their styles;
+- a text box, or a picture behind the text;
+- a colour of the page.
 """
 
 from dataclasses import dataclass

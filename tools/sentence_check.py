@@ -1,0 +1,102 @@
+"""Check of the length of sentences in tracked files: ``python -m tools.sentence_check [PATH ...]``.
+
+It reads docstrings, Markdown and comments of YAML. A list item, a table cell and a heading are each a
+paragraph. Code blocks have no sentences; a link counts by its text, and a piece of code as one word.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+
+from .word_check import list_texts
+
+__all__ = ["MAX_LINE", "MAX_WORDS", "check_text", "main"]
+
+MAX_WORDS = 25
+MAX_LINE = 120
+"""Longest line of Markdown, except in tables and code blocks."""
+
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_CODE = re.compile(r"(?::\w+:)?(`+).+?\1")
+_END = re.compile(r"[.!?][\"')*_\]]*\s")
+_FENCE = re.compile(r"\s*(```|~~~)")
+# A bullet, a number, a key of a function's front matter, or a quotation mark of Markdown.
+_MARKER = re.compile(r"\s*(?:[-*+]|\d+\.|>|[a-z_]+:)\s+")
+
+Paragraph = tuple[int, str]
+"""Number of the first line, and the text."""
+
+
+def check_text(name: str, text: str) -> Iterator[str]:
+    """Yield one line for each sentence that is too long, and for each line of Markdown that is."""
+    for number, paragraph in _list_paragraphs(name, text):
+        plain = _CODE.sub("code", _LINK.sub(r"\1", paragraph))
+        for sentence in _END.split(plain):
+            words = sum(any(map(str.isalnum, word)) for word in sentence.split())
+            if words > MAX_WORDS:
+                yield f"{name}:{number}: {words} words in one sentence: {' '.join(sentence.split()[:8])} ..."
+    if name.endswith(".md"):
+        yield from _check_lines(name, text)
+
+
+def _list_paragraphs(name: str, text: str) -> Iterator[Paragraph]:
+    lines = text.splitlines()
+    if name.endswith(".md"):
+        yield from _split(lines)
+    elif name.endswith((".yaml", ".yml")):
+        comments = [line.strip().lstrip("#") if line.strip().startswith("#") else "" for line in lines]
+        yield from _split(comments)
+    elif name.endswith(".py"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0].lineno if node.body else 1
+                for number, paragraph in _split((ast.get_docstring(node) or "").splitlines()):
+                    yield first + number - 1, paragraph
+
+
+def _split(lines: list[str]) -> Iterator[Paragraph]:
+    """Yield the paragraphs of Markdown or of a docstring; a line with another indentation begins one."""
+    buffer: list[str] = []
+    start = indent = 0
+    for number, line in enumerate([*_blank_code(lines), ""], 1):
+        marker = _MARKER.match(line)
+        begins = marker is not None or len(line) - len(line.lstrip()) != indent
+        if buffer and (begins or not line.strip()):
+            yield start, " ".join(buffer)
+            buffer = []
+        if line.lstrip().startswith(("|", "#")):
+            yield from ((number, cell) for cell in line.split("|"))
+        elif line.strip():
+            content = line[marker.end() :] if marker else line.lstrip()
+            if not buffer:
+                start, indent = number, len(line) - len(content)
+            buffer.append(content.rstrip())
+
+
+def _blank_code(lines: list[str]) -> Iterator[str]:
+    """Yield the lines, with an empty line instead of each line of a fenced block."""
+    fenced = False
+    for line in lines:
+        fence = _FENCE.match(line) is not None
+        yield "" if fenced or fence else line
+        fenced ^= fence
+
+
+def _check_lines(name: str, text: str) -> Iterator[str]:
+    for number, line in enumerate(_blank_code(text.splitlines()), 1):
+        if len(line) > MAX_LINE and not line.lstrip().startswith("|"):
+            yield f"{name}:{number}: a line of {len(line)} characters; at most {MAX_LINE}"
+
+
+def main(paths: list[str]) -> int:
+    """Print the findings in tracked files, all or those below ``paths``; return the exit status."""
+    findings = [finding for name, text in list_texts(paths) for finding in check_text(name, text)]
+    sys.stdout.writelines(f"{finding}\n" for finding in findings)
+    if findings:
+        sys.stderr.write(f"{len(findings)} findings. CONTRIBUTING.md has the rules.\n")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
