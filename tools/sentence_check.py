@@ -20,7 +20,7 @@ MAX_LINE = 120
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"(?::\w+:)?(`+).+?\1")
 _END = re.compile(r"[.!?][\"')*_\]]*\s")
-_FENCE = re.compile(r"\s*(```|~~~)")
+_FENCE = re.compile(r"\s*(```|~~~)[^`]*$")
 # A bullet, a number, a key of a function's front matter, or a quotation mark of Markdown.
 _MARKER = re.compile(r"\s*(?:[-*+]|\d+\.|>|[a-z_]+:)\s+")
 

@@ -22,7 +22,7 @@ PAGES = [
     "how-to/scale.md",
     "how-to/secrets.md",
     "how-to/upgrade.md",
-    "how-to/watch.md",
+    "how-to/monitor.md",
     "runbooks/alerts.md",
 ]
 

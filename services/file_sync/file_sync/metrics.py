@@ -22,9 +22,9 @@ _LAGS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 14
 FILES = Gauge(
     "tenantry_file_sync_files",
     "Files that were given to a persona, by state at the last comparison: waiting, received, indexing, "
-    "ready, failed or refused. no-tenant: its owner has none; ignored. foreign: its owner has another one; "
-    "ignored. kept: removed from a knowledge base, but not by its owner or an administrator; its document "
-    "stays. replaced: by a newer file of its name and owner.",
+    "ready, failed, refused, replaced, kept, no-tenant or foreign. A newer file of its name and owner has "
+    "replaced a file. A kept file was removed by a person without that right; its document stays. The owner "
+    "of a no-tenant file has no tenant, and that of a foreign file has another one; both files are ignored.",
     ("state",),
 )
 
@@ -42,9 +42,9 @@ READY_LAG = Histogram(
 
 ACTIONS = Counter(
     "tenantry_file_sync_actions_total",
-    "Actions by type (store, check, index, delete) and outcome. ok. refused: the document cannot be used. "
-    "blocked: by the limit on mass deletions. postponed: a service is unavailable or busy; it is retried. "
-    "error: a bug; must stay 0.",
+    "Actions by type (store, check, index, delete) and outcome: ok, refused, blocked, postponed or error. A "
+    "refused document cannot be used. The mass-deletion limit blocks a deletion. A postponed action is "
+    "retried, because a service is unavailable or busy. An error is a bug, so their number must stay 0.",
     ("action", "outcome"),
 )
 for _action in ("store", "check", "index", "delete"):

@@ -107,8 +107,8 @@ ANSWERS = Counter(
 
 REPAIRS = Counter(
     "tenantry_gateway_repairs_total",
-    "Repairs of interrupted document writes, by outcome. completed. refused: the document is not accepted. "
-    "postponed: a backend is unavailable. given_up. error: a bug of the gateway; must stay 0.",
+    "Repairs of interrupted writes, by outcome: completed, refused (the document is not accepted), "
+    "postponed (a backend is unavailable), given_up, error (a bug; must stay 0)",
     ("outcome",),
 )
 for _outcome in ("error", "given_up"):

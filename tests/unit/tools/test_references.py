@@ -2,6 +2,7 @@
 
 import functools
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ from tools import (
     values_reference,
 )
 from tools.version import REPOSITORY
+
+DOCS = REPOSITORY / "docs"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if page.parent.name != "decisions")
+"""All pages but the decisions, which describe the state at their date."""
 
 
 @pytest.mark.parametrize(
@@ -57,11 +62,26 @@ def test_the_uri_of_a_problem_is_its_anchor_on_the_page() -> None:
         assert f"## {kind.uri().rpartition('/')[2]}\n" in page
 
 
-@pytest.mark.parametrize("page", sorted((REPOSITORY / "docs").rglob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
 def test_tests_named_on_a_page_exist(page: Path) -> None:
     """The security page proves its statements with names of tests, which a rename must not break."""
     named = set(re.findall(r"\btest_\w+", page.read_text()))
     assert named <= _list_tests(), named - _list_tests()
+
+
+@pytest.mark.parametrize("page", [*PAGES, *REPOSITORY.glob("*.md")], ids=lambda page: page.stem)
+def test_files_named_on_a_page_exist(page: Path) -> None:
+    """A page may leave out the beginning of a path, as in `api/auth.py`."""
+    named = set(re.findall(r"`(?!build/|dist/)((?:[a-z0-9_-]+/)+[a-z0-9_.-]+\.[a-z]+)", page.read_text()))
+    missing = {name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in _list_files())}
+    assert not missing
+
+
+@functools.cache
+def _list_files() -> tuple[str, ...]:
+    """Return the paths of all tracked files."""
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    return tuple(listed.stdout.splitlines())
 
 
 @functools.cache

@@ -16,6 +16,7 @@ HALF = " ".join(["w"] * 13)
         ("a.md", f"- {HALF}\n  {HALF}\n", 1),
         ("a.md", f"| cell | {LONG} |\n", 1),
         ("a.md", f"```sh\nmake\n```\n{LONG}\n", 4),
+        ("a.md", f"``` code `` ``` in text.\n{LONG}\n", 1),
         ("a.yaml", f"# {HALF}\n# {HALF}\nkey: value\n", 1),
         ("a.py", f'"""Summary.\n\n{HALF}\n{HALF}\n"""\n', 3),
         (
