@@ -24,7 +24,7 @@ UNLIMITED_WIDTH = 10_000
 COUNTER = "(once per machine): "
 """Marks a progress text that changes every second."""
 
-COUNTER_SECONDS = 10
+LINE_INTERVAL_SECONDS = 10
 """Interval of such texts without a terminal."""
 
 MARKS = {
@@ -78,7 +78,7 @@ class Progress:
     def _is_due(self, part: str, text: str) -> bool:
         """Return True unless the text is a counter that was printed a short time ago."""
         now = time.monotonic()
-        if COUNTER in text and now - self._printed.get(part, 0) < COUNTER_SECONDS:
+        if COUNTER in text and now - self._printed.get(part, 0) < LINE_INTERVAL_SECONDS:
             return False
         self._printed[part] = now
         return True

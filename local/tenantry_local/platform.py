@@ -19,9 +19,9 @@ from .startup_records import StartupRecords
 
 __all__ = ["PartState", "PartStatus", "Platform"]
 
-POLL_SECONDS = 0.1
+POLL_INTERVAL_SECONDS = 0.1
 
-PORT_RELEASE_SECONDS = 5.0
+PORT_RELEASE_TIMEOUT_SECONDS = 5.0
 """Time in which the kernel releases the ports of a program that has ended."""
 
 HEALTH_ATTEMPTS = 3
@@ -217,7 +217,7 @@ class Platform:
             self.context.report(part.name, "starting")
         stopped = self.stop(part.name)
         with self._start_lock:
-            self._require_free_ports(part, timeout=PORT_RELEASE_SECONDS if stopped else 0)
+            self._require_free_ports(part, timeout=PORT_RELEASE_TIMEOUT_SECONDS if stopped else 0)
             self.processes.start(part.name, command.argv, command.env)
 
     def _require_free_ports(self, part: PlatformPart, *, timeout: float) -> None:
@@ -225,7 +225,7 @@ class Platform:
         for name in part.ports:
             port = self.context.ports[name]
             while (owner := find_port_owner(port)) and time.monotonic() < deadline:
-                time.sleep(POLL_SECONDS)
+                time.sleep(POLL_INTERVAL_SECONDS)
             if owner:
                 raise PortInUse(
                     f"{part.name} needs port {port}, which is in use by {owner}. "

@@ -19,10 +19,10 @@ import psutil
 
 __all__ = ["LocalError", "PortInUse", "Process", "Processes", "find_port_owner", "fingerprint"]
 
-STOP_SECONDS = 20.0
+STOP_TIMEOUT_SECONDS = 20.0
 """Time for an orderly shutdown before the program is killed."""
 
-RECORD_SECONDS = 10.0
+RECORD_TIMEOUT_SECONDS = 10.0
 """Time limit for the record of a started program; long, because the machine may be busy."""
 
 RECORD_AND_EXEC = r"""
@@ -97,7 +97,7 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + RECORD_SECONDS
+        deadline = time.monotonic() + RECORD_TIMEOUT_SECONDS
         while not (process := self._recorded(name)):
             if popen.poll() is not None or time.monotonic() > deadline:
                 popen.kill()
@@ -231,7 +231,7 @@ def _wait_ended(family: list[psutil.Process]) -> list[psutil.Process]:
 
     ``psutil.wait_procs`` also waits for zombies, for ever if init does not collect them.
     """
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while (left := [process for process in family if _is_alive(process)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return left

@@ -26,11 +26,11 @@ DEMO = Path(__file__).parent / "demo"
 TENANTS = DEMO / "tenants"
 DOCUMENTS = DEMO / "documents"
 
-READY_SECONDS = 60
+READY_TIMEOUT_SECONDS = 60
 """Time limit; a Tenant is Ready in less than a second unless the machine is busy."""
 
-INGEST_SECONDS = 120.0
-INDEX_SECONDS = 20.0
+INGEST_TIMEOUT_SECONDS = 120.0
+INDEX_TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,11 @@ def list_samples(tenant: Tenant) -> list[Sample]:
 def _wait_ready(context: Context, tenant: Tenant) -> None:
     try:
         kubectl(
-            context, "wait", "--for=condition=Ready", f"--timeout={READY_SECONDS}s", f"tenant/{tenant.id}"
+            context,
+            "wait",
+            "--for=condition=Ready",
+            f"--timeout={READY_TIMEOUT_SECONDS}s",
+            f"tenant/{tenant.id}",
         )
     except LocalError as exc:
         current = Tenant.from_object(
@@ -82,7 +86,9 @@ def _wait_ready(context: Context, tenant: Tenant) -> None:
         )
         conditions = [f"  {c.type}={c.status} {c.reason}: {c.message}" for c in current.status.conditions]
         reasons = "\n".join(conditions) or "  It has no conditions yet (tenantry logs operator)."
-        raise LocalError(f"The Tenant {tenant.id} is not Ready after {READY_SECONDS} s:\n{reasons}") from exc
+        raise LocalError(
+            f"The Tenant {tenant.id} is not Ready after {READY_TIMEOUT_SECONDS} s:\n{reasons}"
+        ) from exc
 
 
 def _is_indexed(context: Context, sample: Sample) -> bool:
@@ -100,7 +106,7 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
             "filter": {"must": [{"key": key, "match": {"value": value}} for key, value in payload.items()]}
         },
         headers={"api-key": qdrant.api_key},
-        timeout=INDEX_SECONDS,
+        timeout=INDEX_TIMEOUT_SECONDS,
     )
     if answer.is_error:
         raise LocalError(f"Qdrant refused to count points: {answer.text}")
@@ -115,7 +121,7 @@ def _ingest(context: Context, sample: Sample) -> None:
         files={"file": (sample.path.name, sample.path.read_bytes())},
         data={"personaId": sample.persona_id},
         headers={"Authorization": f"Bearer {token}"},
-        timeout=INGEST_SECONDS,
+        timeout=INGEST_TIMEOUT_SECONDS,
     )
     if answer.is_error:
         raise LocalError(f"The gateway refused {sample.path.name} of {sample.tenant.id}: {_problem(answer)}")

@@ -24,7 +24,7 @@ __all__ = ["ApiServer", "ControllerManager", "Etcd", "kubeconfig", "kubectl"]
 USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry", "file-sync": "tenantry"}
 """Users of the API server and the group of each. manifests/rbac.yaml has the rights of the services."""
 
-KUBECTL_SECONDS = 120
+KUBECTL_TIMEOUT_SECONDS = 120
 
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 
@@ -51,11 +51,11 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
     argv = [find_program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments]
     try:
         done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, check=False, timeout=KUBECTL_SECONDS
+            argv, input=stdin, capture_output=True, text=True, check=False, timeout=KUBECTL_TIMEOUT_SECONDS
         )
     except subprocess.TimeoutExpired as exc:
         raise LocalError(
-            f"kubectl {' '.join(arguments[:3])} did not end within {KUBECTL_SECONDS} s."
+            f"kubectl {' '.join(arguments[:3])} did not end within {KUBECTL_TIMEOUT_SECONDS} s."
         ) from exc
     if done.returncode:
         raise LocalError(f"kubectl {' '.join(arguments[:3])} failed: {done.stderr.strip()}")

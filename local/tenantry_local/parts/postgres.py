@@ -23,7 +23,7 @@ ROLES = {"openwebui": "postgres-open-webui", "n8n": "postgres-n8n"}
 """Databases of Open WebUI and n8n, and the secret of each owner. The owner has the database's name and no
 access to the other database."""
 
-CLIENT_SECONDS = 600.0
+CLIENT_TIMEOUT_SECONDS = 600.0
 """The longest that a program may take that uses the server and ends. A busy machine takes its time."""
 
 UNPRIVILEGED_ID = 65534
@@ -145,7 +145,7 @@ class Postgres(PlatformPart):
             capture_output=True,
             text=True,
             check=False,
-            timeout=CLIENT_SECONDS,
+            timeout=CLIENT_TIMEOUT_SECONDS,
         )  # fmt: skip
         if done.returncode:
             raise LocalError(f"pg_dump failed: {done.stderr.strip()}")
@@ -166,7 +166,7 @@ class Postgres(PlatformPart):
             capture_output=True,
             text=True,
             check=False,
-            timeout=CLIENT_SECONDS,
+            timeout=CLIENT_TIMEOUT_SECONDS,
         )  # fmt: skip
 
     def _run(self, name: str, *arguments: str) -> None:
@@ -175,7 +175,7 @@ class Postgres(PlatformPart):
             capture_output=True,
             text=True,
             check=False,
-            timeout=CLIENT_SECONDS,
+            timeout=CLIENT_TIMEOUT_SECONDS,
         )
         if done.returncode:
             raise LocalError(f"{name} failed:\n{done.stderr[-2000:]}")

@@ -29,7 +29,7 @@ from .models import require_chat, require_embedding
 from .settings import BedrockSettings
 from .shapes import check_shape
 
-__all__ = ["REMEMBERED_CALLS", "SLOW_SECONDS", "make_app"]
+__all__ = ["REMEMBERED_CALLS", "SLOW_STREAM_DELAY_SECONDS", "make_app"]
 
 REMEMBERED_CALLS = 2000
 """Number of calls that ``/standin/calls`` returns at most."""
@@ -37,7 +37,7 @@ REMEMBERED_CALLS = 2000
 EVENTS_BEFORE_FAULT = 2
 """Events that a stream sends before an injected fault: its start and its first words."""
 
-SLOW_SECONDS = 0.2
+SLOW_STREAM_DELAY_SECONDS = 0.2
 """Pause between two events of a slow stream."""
 
 
@@ -206,7 +206,7 @@ async def _stream(reply: Reply, fault: FaultType | None) -> AsyncIterator[bytes]
         if number == EVENTS_BEFORE_FAULT and fault is FaultType.STREAM_CUT:
             raise StreamAborted
         if fault is FaultType.STREAM_SLOW:
-            await asyncio.sleep(SLOW_SECONDS)
+            await asyncio.sleep(SLOW_STREAM_DELAY_SECONDS)
         yield encode_event(name, payload)
 
 

@@ -32,13 +32,13 @@ __all__ = ["SMALL_BYTES", "DocumentReader", "ExtractedDocument"]
 SMALL_BYTES = 256 * 1024
 """Maximum size of a small document. Larger ones leave one process free, if there is more than one."""
 
-SMALL_CPU_SECONDS = 10
+SMALL_MAX_CPU_SECONDS = 10
 """Limit of CPU time for a small document.
 
 An archive of some kilobytes can contain as much work as a large document, and small ones may use every
 process. """
 
-EXIT_SECONDS = 5.0
+EXIT_TIMEOUT_SECONDS = 5.0
 """Timeout for the exit of a process that has closed its output."""
 
 WRITE_BYTES = 1024 * 1024
@@ -108,7 +108,7 @@ class DocumentReader:
         """
         cpu_seconds = self._cpu_seconds
         if len(content) <= SMALL_BYTES:
-            cpu_seconds = min(cpu_seconds, SMALL_CPU_SECONDS)
+            cpu_seconds = min(cpu_seconds, SMALL_MAX_CPU_SECONDS)
         async with self._slot(tenant_key, len(content)):
             return await self._read(filename, content, cpu_seconds)
 
@@ -192,7 +192,7 @@ async def _exit_reason(process: Process | None, cpu_seconds: int) -> str:
     if process:
         # Do not kill it yet: asyncio would lose the exit code of a process that exits at the same moment.
         with suppress(TimeoutError):
-            async with asyncio.timeout(EXIT_SECONDS):
+            async with asyncio.timeout(EXIT_TIMEOUT_SECONDS):
                 await process.wait()
     await _stop(process)
     if process and process.returncode == -signal.SIGXCPU:

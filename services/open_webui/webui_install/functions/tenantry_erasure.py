@@ -92,7 +92,7 @@ class Action:
     class Valves(BaseModel):
         """Settings of the action."""
 
-        seconds: float = Field(
+        timeout_seconds: float = Field(
             8.0, gt=0, le=60, description="Longest time of one call; the next call continues."
         )
 
@@ -114,7 +114,7 @@ class Action:
             return {"writers": await _close(erasure)}
         if erasure.step == "delete":
             await _close(erasure)
-            await _delete(erasure, time.monotonic() + self.valves.seconds)
+            await _delete(erasure, time.monotonic() + self.valves.timeout_seconds)
         return await _count(erasure)
 
 

@@ -17,7 +17,7 @@ __all__ = ["Renderer", "add_error_handlers", "error_response", "headers_of", "pr
 MAX_ERRORS = 20
 """Most places of a request that a response names: a body can be wrong in ten thousand."""
 
-RETRY_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 """``Retry-After`` of a 503 or 504 for which the backend named no time."""
 
 _TRANSIENT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
@@ -94,6 +94,6 @@ def _allowed(request: Request) -> dict[str, str]:
 def _headers(exc: TenantryError) -> dict[str, str]:
     values = {
         "WWW-Authenticate": 'Bearer realm="tenantry"',
-        "Retry-After": str(round(getattr(exc, "retry_after", None) or RETRY_SECONDS)),
+        "Retry-After": str(round(getattr(exc, "retry_after", None) or RETRY_AFTER_SECONDS)),
     }
     return {name: values[name] for name in headers_of(type(exc))}

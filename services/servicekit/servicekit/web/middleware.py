@@ -27,11 +27,11 @@ from .errors import Renderer, error_response, problem_response
 
 __all__ = ["RequestMiddleware", "RouteLimits"]
 
-GRACE_SECONDS = 1.0
+CANCEL_DELAY_SECONDS = 1.0
 """Time between a request's deadline and its cancellation. Calls respect the deadline by themselves, and their
 errors name the system that they waited for."""
 
-BODY_SECONDS = 10.0
+BODY_IDLE_TIMEOUT_SECONDS = 10.0
 """Longest pause between two parts of a body."""
 
 _SECURITY_HEADERS = {
@@ -153,7 +153,7 @@ class RequestMiddleware:
             await error_response(problem, scope, self._render)(scope, receive, send_with_headers)
 
     async def _serve_within(self, limits: RouteLimits, scope: Scope, receive: Receive, send: Send) -> None:
-        backstop = asyncio.timeout(limits.seconds + GRACE_SECONDS)
+        backstop = asyncio.timeout(limits.seconds + CANCEL_DELAY_SECONDS)
         try:
             async with backstop, AsyncExitStack() as stack:
 
@@ -206,10 +206,12 @@ class _Body:
         if not self.is_pending:
             return await self._receive()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(BODY_IDLE_TIMEOUT_SECONDS):
                 message = await self._receive()
         except TimeoutError as exc:
-            raise HTTPException(408, f"Nothing more of the body came for {BODY_SECONDS:g} s.") from exc
+            raise HTTPException(
+                408, f"Nothing more of the body came for {BODY_IDLE_TIMEOUT_SECONDS:g} s."
+            ) from exc
         self._read += len(message.get("body", b""))
         if self._read > self._max_bytes:
             raise HTTPException(413, f"The body has more than {self._max_bytes} bytes.")
