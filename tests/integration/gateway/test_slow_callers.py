@@ -68,7 +68,9 @@ async def test_half_a_body_without_a_token_is_refused_and_holds_no_slot(
     assert await search(harness, process) == 200
     for connection in connections:
         said = await answer(connection)
-        assert not said or said.startswith(b"HTTP/1.1 401"), "refused, and hung up"
+        assert not said or said.startswith(b"HTTP/1.1 401"), (
+            "the request is refused and the connection closed"
+        )
 
 
 async def test_endless_heads_hold_no_slot_and_are_closed(
@@ -87,7 +89,7 @@ async def test_half_a_body_with_a_token_leaves_slots_and_times_out(
     token = f"Authorization: Bearer {harness.token}\r\n".encode()
     connections = await opened(HALF_A_BODY % token, 2)  # the maximum of one tenant
     async with asyncio.timeout(25):
-        assert await search(harness, process) == 200, "after the ten seconds that a body may pause"
+        assert await search(harness, process) == 200, "the body timed out after ten seconds"
     for connection in connections:
         said = await answer(connection)
         assert not said or said.startswith(b"HTTP/1.1 408")

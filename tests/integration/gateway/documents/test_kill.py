@@ -152,16 +152,20 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
     states = await person.states(survivor)
     for number, status in enumerate(statuses):
         found = await person.found(survivor, number)
-        assert len(found) <= 1, "never two versions"
+        assert len(found) <= 1, "a search finds only one version"
         if status == 201:
             assert found == {"new"}, number
         if number < HALF:
             assert found <= {"old", "new"}
             assert found, "the earlier version is still found"
-        assert bool(found) is (f"ledger-{number}.txt" in states), "in both bucket and index, or in neither"
+        assert bool(found) is (f"ledger-{number}.txt" in states), (
+            "each document is in both bucket and index, or in neither"
+        )
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
-    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, (
+        "no chunk of another version remains"
+    )
 
 
 @pytest.mark.parametrize("restore", [False, True], ids=["removals", "restores"])
@@ -194,7 +198,7 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     states, trash = await person.states(survivor), await person.trash(survivor)
     for number, status in enumerate(statuses):
         name, found = f"ledger-{number}.txt", await person.found(survivor, number)
-        assert (name in states) != (name in trash), "in one of the two, and never in both or neither"
+        assert (name in states) != (name in trash), "each document is either found or in the trash"
         assert bool(found) is (name in states)
         if status == done:
             assert (name in states) is restore
@@ -206,7 +210,9 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
     assert len(listed["documents"]) == DOCUMENTS
-    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, (
+        "no chunk of another version remains"
+    )
 
 
 async def read_entries(raw: Any, person: DocumentOwner) -> Any:
