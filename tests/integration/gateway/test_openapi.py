@@ -25,7 +25,7 @@ from tests.support.timing.waiting import until
 TENANT = "described"
 PERSON = f"anna@{TENANT}.example"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
-HOOKS = Path(__file__).parents[2] / "support" / "schemathesis_hooks.py"
+HOOKS = Path(__file__).parents[2] / "support" / "pytest_setup" / "schemathesis_hooks.py"
 CASES = 1200
 """Minimum number of test cases per operation."""
 

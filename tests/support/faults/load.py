@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import secrets
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,7 +14,7 @@ import httpx
 
 __all__ = ["Colleague", "Load", "RequestOutcome"]
 
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 0.5
 """Pause between two requests of a kind. With shorter ones the test waits for the processor."""
 
 TIMEOUT_SECONDS = 60
@@ -92,7 +93,8 @@ class Load:
     def __init__(self, colleagues: Sequence[Colleague]) -> None:
         self._colleagues = colleagues
         self._phase = ""
-        self._numbers = itertools.count()
+        # Documents of an earlier load of the same tenants have different names.
+        self._run, self._numbers = secrets.token_hex(3), itertools.count()
         self.outcomes: dict[str, list[RequestOutcome]] = defaultdict(list)
 
     @asynccontextmanager
@@ -139,7 +141,7 @@ class Load:
 
     def _kinds(self, colleague: Colleague) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
         def upload() -> Awaitable[httpx.Response]:
-            number = next(self._numbers)
+            number = f"{self._run}{next(self._numbers):04}"
             return colleague.upload(f"note-{number}.md", f"subject{number}")
 
         return {
