@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from .word_check import check_text, read_rules
+from .word_check import check_text, read_avoided_words
 
 __all__ = ["MAX_LENGTH", "find_errors", "main"]
 
@@ -32,7 +32,7 @@ def find_errors(message: str) -> list[str]:
         found.append("The subject is empty.")
     elif len(text.split()) == 1:
         found.append("The subject has one word only.")
-    found.extend(check_text("subject", subject, read_rules()))
+    found.extend(check_text("subject", subject, read_avoided_words()))
     if len(subject) > MAX_LENGTH:
         found.append(f"The subject has {len(subject)} characters; at most {MAX_LENGTH} are shown.")
     if text.endswith("."):

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from tenant_operator.settings import OperatorSettings
 from webui_install.settings import WebUIInstallSettings as InstallerSettings
 
-__all__ = ["PAGE", "render"]
+__all__ = ["PAGE", "SERVICES", "render"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 

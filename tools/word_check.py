@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .version import REPOSITORY
 
-__all__ = ["check_text", "list_texts", "main", "read_rules"]
+__all__ = ["check_text", "list_texts", "main", "read_avoided_words"]
 
 QUESTION_WORDS = ("What", "Who", "Whose", "Where", "Whether", "How", "Why")
 
@@ -29,10 +29,10 @@ NOT_PROSE = (
     "tests/bench/samples/",  # documents that users could upload
 )
 
-Rules = list[tuple[re.Pattern[str], str]]
+AvoidedWords = list[tuple[re.Pattern[str], str]]
 
 
-def read_rules() -> Rules:
+def read_avoided_words() -> AvoidedWords:
     """Return each avoided word as a pattern, with its replacement.
 
     A match has no letter next to it.
@@ -45,13 +45,13 @@ def read_rules() -> Rules:
     ]
 
 
-def check_text(name: str, text: str, rules: Rules) -> Iterator[str]:
+def check_text(name: str, text: str, avoided: AvoidedWords) -> Iterator[str]:
     """Yield one line for each finding in a file: its place, the word and the replacement."""
     # A word that continues on the next line of a comment or paragraph is found as well.
     joined = re.sub(r"[ \t]*\n[ \t]*(?:[#>*][ \t]+)?", "\n", text)
     # Identifiers become words, so that a phrase is found in snake_case and in CamelCase.
     joined = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", joined)
-    for pattern, instead in rules:
+    for pattern, instead in avoided:
         for match in pattern.finditer(joined):
             line = joined.count("\n", 0, match.start()) + 1
             yield f"{name}:{line}: {' '.join(match[0].split())!r}; write: {instead}"
@@ -86,8 +86,8 @@ def list_texts(paths: list[str]) -> Iterator[tuple[str, str]]:
 
 def main(paths: list[str]) -> int:
     """Print the findings in tracked files, all or those below ``paths``; return the exit status."""
-    rules = read_rules()
-    findings = [finding for name, text in list_texts(paths) for finding in check_text(name, text, rules)]
+    avoided = read_avoided_words()
+    findings = [finding for name, text in list_texts(paths) for finding in check_text(name, text, avoided)]
     sys.stdout.writelines(f"{finding}\n" for finding in findings)
     if findings:
         sys.stderr.write(f"{len(findings)} findings. CONTRIBUTING.md has the rules.\n")

@@ -17,6 +17,9 @@ __all__ = ["ConditionResult", "Failure", "PartResult", "build_status", "conditio
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 SUMMARY = (READY, RECONCILING, STALLED)
 
+_SPELLINGS = {"webui": "WebUI"}
+"""Words of a system's name whose capitals follow no rule."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -53,10 +56,10 @@ def to_failure(exc: BaseException) -> Failure:
     """Convert a part's exception. An unexpected one is retried, because it may be temporary."""
     match exc:
         case RemoteRefused():
-            return Failure(f"{_system(exc)}Refused", str(exc), permanent=True)
+            return Failure(f"{_system_name(exc)}Refused", str(exc), permanent=True)
         case RemoteError():
             return Failure(
-                f"{_system(exc)}Unavailable",
+                f"{_system_name(exc)}Unavailable",
                 str(exc),
                 permanent=False,
                 retry_after=getattr(exc, "retry_after", None),
@@ -154,6 +157,6 @@ def _summarize(
     }
 
 
-def _system(exc: RemoteError) -> str:
-    """Return the system's name as reasons spell it: ``OpenWebui`` for ``open-webui``."""
-    return "".join(word.capitalize() for word in exc.system.split("-"))
+def _system_name(exc: RemoteError) -> str:
+    """Return the system's name as reasons spell it: ``OpenWebUI`` for ``open-webui``."""
+    return "".join(_SPELLINGS.get(word, word.capitalize()) for word in exc.system.split("-"))

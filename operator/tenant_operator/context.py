@@ -100,12 +100,14 @@ class OperatorContext:
             self.tenants.email_patterns.describe_conflict, _now, self.tenants.mark_finalized,
         )  # fmt: skip
         backoff = BackoffPolicy(
-            settings.retry_seconds, settings.retry_longest_seconds, settings.stalled_seconds
+            settings.retry_delay_seconds,
+            settings.retry_max_delay_seconds,
+            settings.stalled_retry_delay_seconds,
         )
         self.controller = Controller(self.tenants, self.reconciler, backoff, settings.concurrency)
         self.memberships = clients.open_webui and MembershipChecker(
             clients.open_webui, clients.keycloak, self.tenants, self.controller.enqueue,
-            settings.membership_seconds,
+            settings.membership_interval_seconds,
         )  # fmt: skip
         if self.memberships:
             self.controller.add_listener(self.memberships.enqueue_revocation)

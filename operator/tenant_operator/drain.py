@@ -8,13 +8,13 @@ from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.names import ingests_key, tombstone_key
-from tenancy.tombstones import SET_TOMBSTONE, TOMBSTONE_SECONDS
+from tenancy.tombstones import SET_TOMBSTONE, TOMBSTONE_TTL_SECONDS
 
 __all__ = ["Drain"]
 
-CALL_SECONDS = 5.0
+CALL_TIMEOUT_SECONDS = 5.0
 
-MAX_RETRY_SECONDS = 2.0
+MAX_RETRY_DELAY_SECONDS = 2.0
 """Longest pause before the next check of the remaining writes."""
 
 
@@ -29,7 +29,7 @@ class Drain:
 
     def __init__(self, redis: Redis) -> None:
         self._close: Any = redis.register_script(SET_TOMBSTONE)
-        self._remote = Remote("redis", classify, timeout=CALL_SECONDS)
+        self._remote = Remote("redis", classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def finish_writes(self, tenant: Tenant) -> None:
         """Return when no write for the Tenant is running and none can start.
@@ -44,12 +44,12 @@ class Drain:
         """
         keys = [tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid)]
         remaining = await self._remote.call(
-            "close-tenant", lambda: self._close(keys=keys, args=[TOMBSTONE_SECONDS])
+            "close-tenant", lambda: self._close(keys=keys, args=[TOMBSTONE_TTL_SECONDS])
         )
         if remaining > 0:
             raise RemoteUnavailable(
                 "redis",
                 "drain-writes",
                 f"uploads are running; they end within {remaining / 1000:.0f} s",
-                min(remaining / 1000, MAX_RETRY_SECONDS),
+                min(remaining / 1000, MAX_RETRY_DELAY_SECONDS),
             )

@@ -17,7 +17,7 @@ from .settings import OperatorSettings
 
 __all__ = ["run"]
 
-WATCH_SECONDS = 300
+WATCH_TIMEOUT_SECONDS = 300
 """Longest duration of one watch; the server may end it earlier."""
 
 
@@ -44,8 +44,8 @@ def _registry(settings: OperatorSettings) -> kopf.OperatorRegistry:
             True  # the resource exists before the operator starts, and no other one is watched
         )
         settings.posting.enabled = False
-        settings.watching.server_timeout = WATCH_SECONDS
-        settings.watching.client_timeout = WATCH_SECONDS + 10
+        settings.watching.server_timeout = WATCH_TIMEOUT_SECONDS
+        settings.watching.client_timeout = WATCH_TIMEOUT_SECONDS + 10
         settings.watching.connect_timeout = 5
         # An event takes microseconds, so kopf's worker of each object can end soon.
         settings.queueing.idle_timeout = 0.2

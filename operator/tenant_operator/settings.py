@@ -64,16 +64,16 @@ class OperatorSettings(ProgramSettings):
     concurrency: int = Field(16, ge=1, le=256)
     """Tenants that are reconciled concurrently."""
 
-    retry_seconds: float = Field(1.0, gt=0)
+    retry_delay_seconds: float = Field(1.0, gt=0)
     """Pause before the first retry; it doubles with each failure."""
 
-    retry_longest_seconds: float = Field(60.0, gt=0)
+    retry_max_delay_seconds: float = Field(60.0, gt=0)
     """Longest pause between two retries."""
 
-    stalled_seconds: float = Field(300.0, gt=0)
+    stalled_retry_delay_seconds: float = Field(300.0, gt=0)
     """Pause before the retry of a Stalled Tenant."""
 
-    membership_seconds: float = Field(30.0, gt=0)
+    membership_interval_seconds: float = Field(30.0, gt=0)
     """Pause between two checks of the members of tenants' groups in Open WebUI."""
 
     probes_host: str = "127.0.0.1"

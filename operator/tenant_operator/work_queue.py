@@ -19,34 +19,34 @@ __all__ = ["BackoffPolicy", "WorkQueue"]
 
 
 class BackoffPolicy:
-    """Pause before the next retry of a Tenant: exponential with jitter, or fixed.
+    """Delay before the next retry of a Tenant: exponential with jitter, or fixed.
 
     Parameters
     ----------
-    first, longest
-        Bounds in seconds of the exponential pause after temporary failures.
-    stalled
-        Pause in seconds after a failure that a person has to fix.
+    first_delay, max_delay
+        Bounds in seconds of the exponential delay after temporary failures.
+    stalled_delay
+        Delay in seconds after a failure that a person has to fix.
     """
 
-    def __init__(self, first: float, longest: float, stalled: float) -> None:
-        self._first = first
-        self._longest = longest
-        self._stalled = stalled
+    def __init__(self, first_delay: float, max_delay: float, stalled_delay: float) -> None:
+        self._first_delay = first_delay
+        self._max_delay = max_delay
+        self._stalled_delay = stalled_delay
 
-    def get_pause(self, outcome: Outcome, failures: int) -> float | None:
-        """Return the pause in seconds after a number of failures in a row; ``None`` for no retry."""
+    def get_delay(self, outcome: Outcome, failures: int) -> float | None:
+        """Return the delay in seconds after a number of failures in a row; ``None`` for no retry."""
         failure = outcome.failure
         if failure is None:
             return None
         if failure.permanent:
-            return self._stalled
-        highest = min(self._longest, self._first * 2.0 ** min(failures - 1, 30))
+            return self._stalled_delay
+        upper = min(self._max_delay, self._first_delay * 2.0 ** min(failures - 1, 30))
         # Half fixed, half random: Tenants that failed together do not retry together.
-        pause = random.uniform(highest / 2, highest)  # noqa: S311 (jitter, not a secret)
-        # At least the pause that the system asks for, and not only that. A circuit that is open for seconds
+        delay = random.uniform(upper / 2, upper)  # noqa: S311 (jitter, not a secret)
+        # At least the delay that the system asks for, and not only that. A circuit that is open for seconds
         # would otherwise repeat every Tenant's reconcile, on the working systems too, every few seconds.
-        return max(pause, failure.retry_after or 0.0)
+        return max(delay, failure.retry_after or 0.0)
 
 
 class WorkQueue:
@@ -57,7 +57,7 @@ class WorkQueue:
     reconcile
         Reconciles one Tenant by name. An exception counts as a temporary failure.
     backoff
-        Pauses after failures.
+        Delays after failures.
     concurrency
         Number of workers.
     """
@@ -71,7 +71,7 @@ class WorkQueue:
         self._urgent: OrderedDict[str, None] = OrderedDict()
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._working: set[str] = set()
-        self._again: dict[str, bool] = {}
+        self._changed_meanwhile: dict[str, bool] = {}  # while a worker had the key; True if urgent
         self._failures: dict[str, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
@@ -84,7 +84,7 @@ class WorkQueue:
         if timer:
             timer.cancel()
         if key in self._working:
-            self._again[key] = self._again.get(key, False) or urgent
+            self._changed_meanwhile[key] = self._changed_meanwhile.get(key, False) or urgent
             return
         if urgent:
             self._failures.pop(key, None)  # of an earlier Tenant of the name, or before a replacement
@@ -141,13 +141,13 @@ class WorkQueue:
 
     def _schedule(self, key: str, outcome: Outcome | None) -> None:
         failures = self._failures.pop(key, 0) + 1
-        pause = self._backoff.get_pause(outcome or _UNEXPECTED, failures)
-        if pause is not None:
+        delay = self._backoff.get_delay(outcome or _UNEXPECTED, failures)
+        if delay is not None:
             self._failures[key] = failures
-        if key in self._again:
-            self.enqueue(key, urgent=self._again.pop(key))
-        elif pause is not None:
-            self._timers[key] = asyncio.get_running_loop().call_later(pause, self._retry, key)
+        if key in self._changed_meanwhile:
+            self.enqueue(key, urgent=self._changed_meanwhile.pop(key))
+        elif delay is not None:
+            self._timers[key] = asyncio.get_running_loop().call_later(delay, self._retry, key)
 
     def _retry(self, key: str) -> None:
         self._timers.pop(key, None)

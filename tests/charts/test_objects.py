@@ -118,7 +118,7 @@ def test_the_gateway_scales_by_cpu(release: Release) -> None:
 
 def test_the_grace_period_covers_running_requests(release: Release) -> None:
     longest = {
-        "gateway": GatewaySettings.model_fields["request_seconds"].default + GATEWAY_GRACE,
+        "gateway": GatewaySettings.model_fields["request_timeout_seconds"].default + GATEWAY_GRACE,
         "file-sync": FILE_SYNC_GRACE,
     }
     for name, seconds in longest.items():

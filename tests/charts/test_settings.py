@@ -9,7 +9,7 @@ from file_sync.jobs.grants import GrantsSettings
 from n8n_install.settings import N8nInstallSettings
 from pydantic import SecretStr, ValidationError
 from tenantry_local.receipts import ensure_private_key
-from webui_install.settings import WebUIInstallSettings as WebuiInstallSettings
+from webui_install.settings import WebUIInstallSettings
 
 from tests.support.charts.rendering import PROFILES, Release, render
 from tools import chart_schema
@@ -17,7 +17,7 @@ from tools import chart_schema
 SERVICES = chart_schema.SERVICES | {
     "file-sync-grants": GrantsSettings,
     "n8n-install": N8nInstallSettings,
-    "open-webui-install": WebuiInstallSettings,
+    "open-webui-install": WebUIInstallSettings,
 }
 
 SECRETS = {"REDIS_URL": "redis://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
-__all__ = ["CALL_SECONDS", "AwsClients"]
+__all__ = ["CALL_TIMEOUT_SECONDS", "AwsClients"]
 
-CALL_SECONDS = 10
+CALL_TIMEOUT_SECONDS = 10
 """Timeout of one call. The timeouts of the SDK are shorter, so that no thread hangs."""
 
 

@@ -20,7 +20,7 @@ __all__ = ["FIELD_MANAGER", "FINALIZER", "ClusterClient"]
 
 FINALIZER = f"{GROUP}/operator"
 FIELD_MANAGER = "tenantry-operator"
-CALL_SECONDS = 10.0
+CALL_TIMEOUT_SECONDS = 10.0
 
 _PATHS = {
     "Namespace": ("/api/v1", "namespaces"),
@@ -42,7 +42,7 @@ class ClusterClient:
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
-        self._remote = Remote("kubernetes", kube.classify, timeout=CALL_SECONDS)
+        self._remote = Remote("kubernetes", kube.classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def list_tenants(self) -> list[dict[str, Any]]:
         """Return every Tenant as JSON."""
@@ -148,7 +148,7 @@ class ClusterClient:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = await self._api.call_api(*serialized, _request_timeout=CALL_SECONDS)
+            response = await self._api.call_api(*serialized, _request_timeout=CALL_TIMEOUT_SECONDS)
             raw = await response.read()
             if absent(response.status, raw):
                 return None

@@ -14,7 +14,7 @@ from .open_webui_session import Found, OpenWebUISession
 
 __all__ = ["OpenWebUI", "TenantContent", "get_subject"]
 
-GROUPS_SECONDS = 30.0
+GROUPS_TTL_SECONDS = 30.0
 """Lifetime of the cached list of all groups: the API has no search by name."""
 
 ERASURE = "tenantry_erasure"
@@ -63,7 +63,7 @@ class OpenWebUI:
         self._session.require_closed_circuit("list-groups")
         async with self._listing_groups:
             now = asyncio.get_running_loop().time()
-            if self._groups is None or now >= self._groups_listed + GROUPS_SECONDS:
+            if self._groups is None or now >= self._groups_listed + GROUPS_TTL_SECONDS:
                 listed = await self.list_groups()
                 self._groups = defaultdict(list)
                 self._groups_listed = now

@@ -13,13 +13,13 @@ from servicekit.remote import Fault, Remote
 
 __all__ = ["Found", "OpenWebUISession"]
 
-CALL_SECONDS = 10.0
+CALL_TIMEOUT_SECONDS = 10.0
 
-CREATE_SECONDS = 20.0
+SLOW_CALL_TIMEOUT_SECONDS = 20.0
 """Timeout of a creation (a knowledge base waits for an embedding of its name) and of an action, which deletes
 many objects in one call."""
 
-SIGN_IN_PAUSE_SECONDS = 20.0
+SIGN_IN_DELAY_SECONDS = 20.0
 """Pause after a failed sign-in, and the age below which a refused token is not replaced."""
 
 PAGE = 30
@@ -51,9 +51,9 @@ class OpenWebUISession:
         self._url = f"{self._api}/v1"
         self._credentials = {"email": email, "password": password}
         self._http = http
-        self._remote = Remote("open-webui", classify, timeout=CALL_SECONDS)
-        self._once = Remote("open-webui", classify, timeout=CREATE_SECONDS, attempts=1)
-        self._actions = Remote("open-webui", classify, timeout=CREATE_SECONDS)
+        self._remote = Remote("open-webui", classify, timeout=CALL_TIMEOUT_SECONDS)
+        self._once = Remote("open-webui", classify, timeout=SLOW_CALL_TIMEOUT_SECONDS, attempts=1)
+        self._actions = Remote("open-webui", classify, timeout=SLOW_CALL_TIMEOUT_SECONDS)
         self._token = ""
         self._signed_in = 0.0
         self._refusal: tuple[float, Exception] | None = None
@@ -130,7 +130,11 @@ class OpenWebUISession:
             token = await self._access_token()
             headers = {"Authorization": f"Bearer {token}"}
             response = await self._http.request(
-                method, (root or self._url) + path, headers=headers, timeout=CREATE_SECONDS, **arguments
+                method,
+                (root or self._url) + path,
+                headers=headers,
+                timeout=SLOW_CALL_TIMEOUT_SECONDS,
+                **arguments,
             )
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 self._discard_token(token)
@@ -149,7 +153,7 @@ class OpenWebUISession:
         help.
         """
         age = asyncio.get_running_loop().time() - self._signed_in
-        if token == self._token and age >= SIGN_IN_PAUSE_SECONDS:
+        if token == self._token and age >= SIGN_IN_DELAY_SECONDS:
             self._token = ""
 
     async def _access_token(self) -> str:
@@ -157,7 +161,7 @@ class OpenWebUISession:
             now = asyncio.get_running_loop().time()
             if self._token:
                 return self._token
-            if self._refusal and now < self._refusal[0] + SIGN_IN_PAUSE_SECONDS:
+            if self._refusal and now < self._refusal[0] + SIGN_IN_DELAY_SECONDS:
                 raise self._refusal[1].with_traceback(None)
             try:
                 self._token = await self._sign_in()
@@ -169,7 +173,7 @@ class OpenWebUISession:
 
     async def _sign_in(self) -> str:
         response = await self._http.post(
-            f"{self._url}/auths/signin", json=self._credentials, timeout=CALL_SECONDS
+            f"{self._url}/auths/signin", json=self._credentials, timeout=CALL_TIMEOUT_SECONDS
         )
         if response.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN):
             raise SignInRefused(

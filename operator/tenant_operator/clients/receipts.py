@@ -3,7 +3,7 @@
 from botocore.exceptions import ClientError
 from servicekit.remote import Remote
 
-from .aws import CALL_SECONDS, AwsClients
+from .aws import CALL_TIMEOUT_SECONDS, AwsClients
 
 __all__ = ["ReceiptObjects"]
 
@@ -22,7 +22,7 @@ class ReceiptObjects:
     def __init__(self, bucket: str, clients: AwsClients) -> None:
         self._bucket = bucket
         self._clients = clients
-        self._remote = Remote("s3", clients.classify, timeout=CALL_SECONDS)
+        self._remote = Remote("s3", clients.classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def read(self, key: str) -> bytes | None:
         """Return the content of an object, or ``None`` when it is absent."""

@@ -28,7 +28,7 @@ DIMENSIONS = 768
 INDEXES = {"tenantId": True, "tenantUid": False, "personaId": False, "documentId": False}
 """Keyword indexes. True makes Qdrant store the points of one value together (``is_tenant``)."""
 
-CALL_SECONDS = 10
+CALL_TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class VectorsPart:
 
     def __init__(self, client: AsyncQdrantClient) -> None:
         self._qdrant = client
-        self._remote = Remote("qdrant", classify, timeout=CALL_SECONDS)
+        self._remote = Remote("qdrant", classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def observe(self, tenant: Tenant) -> VectorsState:
         """Read the tenant's collection."""
@@ -211,7 +211,7 @@ def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> 
             url=url,
             port=port,
             api_key=api_key or None,
-            timeout=CALL_SECONDS,
+            timeout=CALL_TIMEOUT_SECONDS,
             check_compatibility=False,
             verify=verify,
         )

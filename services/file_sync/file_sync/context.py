@@ -41,7 +41,7 @@ from .user_files import UserFiles
 
 __all__ = ["FileSyncContext", "open_context"]
 
-CONNECT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 5.0
 """Longest time for a connection to n8n; a timeout is the only sign that it is unavailable."""
 
 
@@ -84,12 +84,12 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
         gateway = GatewayClient(await stack.enter_async_context(gateway_http), tickets)
         stack.callback(gateway.close)
         # A separate pool: n8n may hold one connection for each document, for minutes.
-        n8n_http = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=CONNECT_SECONDS))
+        n8n_http = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_SECONDS))
         workflow = UploadWorkflow(
             settings.upload_url,
             await stack.enter_async_context(n8n_http),
             tickets,
-            seconds=settings.ingest_seconds,
+            seconds=settings.ingest_timeout_seconds,
             concurrency=settings.ingest_concurrency,
         )
         stack.callback(workflow.close)
@@ -122,7 +122,9 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
             store=store,
             gateway=gateway,
             workflow=workflow,
-            owners=OwnerResolver(keycloak, lambda: registry.directory, seconds=settings.owner_cache_seconds),
+            owners=OwnerResolver(
+                keycloak, lambda: registry.directory, seconds=settings.owner_cache_ttl_seconds
+            ),
             document_owners=document_owners,
             put_slots=_fair_semaphore(settings.put_concurrency),
             ingest_slots=_fair_semaphore(settings.ingest_concurrency),

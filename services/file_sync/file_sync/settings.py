@@ -64,13 +64,13 @@ class FileSyncSettings(HttpSettings):
     hint_secret: SecretStr = Field(min_length=16)
     """Secret that Open WebUI sends with a hint, in `X-Tenantry-Hint`."""
 
-    poll_seconds: float = Field(10.0, gt=0)
+    poll_interval_seconds: float = Field(10.0, gt=0)
     """Interval of polls of Open WebUI's database; the longest delay by a lost hint."""
 
-    resync_seconds: float = Field(900.0, gt=0)
+    resync_interval_seconds: float = Field(900.0, gt=0)
     """Interval at which every tenant is compared, even without a change in Open WebUI."""
 
-    owner_cache_seconds: float = Field(60.0, ge=0)
+    owner_cache_ttl_seconds: float = Field(60.0, ge=0)
     """Lifetime of a cached answer of Keycloak about a person."""
 
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
@@ -85,7 +85,7 @@ class FileSyncSettings(HttpSettings):
     ingest_concurrency: int = Field(8, ge=1)
     """Documents that are sent to n8n concurrently, at most half of them of one tenant."""
 
-    ingest_seconds: float = Field(660.0, gt=0)
+    ingest_timeout_seconds: float = Field(660.0, gt=0)
     """Longest time for one document at n8n; a little more than the gateway's limit."""
 
     @field_validator("database_url")

@@ -15,7 +15,7 @@ from .adapters.document_owners import DocumentOwnerResolver
 from .adapters.gateway import GatewayClient
 from .adapters.open_webui_database import OpenWebUIDatabase
 from .models import Document, File, Owner, StorageUsage
-from .planner.filenames import clean_filename
+from .planner.filenames import sanitize_filename
 from .planner.messages import NOT_SYNCED
 from .planner.models import FileState, FileStatus, Plan, PlanConfig
 from .planner.persona_index import PersonaIndexCache
@@ -29,7 +29,7 @@ MAX_FILES = 100
 CONCURRENCY = 8
 """Concurrent requests to the gateway for one user."""
 
-CACHE_SECONDS = 15.0
+CACHE_TTL_SECONDS = 15.0
 """Lifetime of a cached list of a tenant's documents; it only matters for files without a document."""
 
 MAX_CACHED_TENANTS = 32
@@ -140,7 +140,7 @@ class UserFiles:
     ) -> tuple[StorageUsage, Sequence[Document]]:
         """Return the tenant's usage, and other documents that have the name of one of the files."""
         stored = await self._list_stored(person)
-        own, names = {each.id for each in documents}, {clean_filename(file.filename) for file in files}
+        own, names = {each.id for each in documents}, {sanitize_filename(file.filename) for file in files}
         collisions = [each for each in stored if each.filename in names and each.id not in own]
         of_files = [each for each in collisions if each.id.startswith(FILE_DOCUMENTS)]
         uploads = [each for each in collisions if not each.id.startswith(FILE_DOCUMENTS)]
@@ -151,7 +151,7 @@ class UserFiles:
         """Return the tenant's documents; none if the gateway fails, because they only explain a refusal."""
         now = asyncio.get_running_loop().time()
         fetched_at, stored = self._cached.get(person.tenant.id, (float("-inf"), []))
-        if now - fetched_at < CACHE_SECONDS:
+        if now - fetched_at < CACHE_TTL_SECONDS:
             return stored
         try:
             stored = await self._gateway.list_documents(person.tenant)
@@ -160,7 +160,7 @@ class UserFiles:
         self._cached = {
             tenant_id: (at, documents)
             for tenant_id, (at, documents) in [*self._cached.items()][1 - MAX_CACHED_TENANTS :]
-            if now - at < CACHE_SECONDS and tenant_id != person.tenant.id
+            if now - at < CACHE_TTL_SECONDS and tenant_id != person.tenant.id
         }
         self._cached[person.tenant.id] = now, stored
         return stored

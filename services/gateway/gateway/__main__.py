@@ -21,7 +21,7 @@ def main() -> None:
     """Run the gateway."""
     settings = read_settings(GatewaySettings)
     configure_logs("gateway", settings.log_level)
-    grace_seconds = math.ceil(settings.request_seconds) + GRACE_SECONDS
+    grace_seconds = math.ceil(settings.request_timeout_seconds) + GRACE_SECONDS
     serve(make_app(settings), settings, grace_seconds=grace_seconds)
 
 

@@ -27,7 +27,7 @@ BODY_BYTES = 64 * 1024
 CHAT_BYTES = 1024 * 1024
 """Largest body with a conversation; only its latest turns are used."""
 
-WAITING_SECONDS = 10.0
+QUEUE_TIMEOUT_SECONDS = 10.0
 """Longest wait of a request for its turn. People who wait longer repeat the request, which adds load."""
 
 
@@ -71,13 +71,15 @@ def _limits(settings: GatewaySettings) -> _Limits:
         "requests",
         max_concurrent=settings.request_concurrency,
         max_waiting=settings.request_queue,
-        wait_seconds=WAITING_SECONDS,
+        wait_seconds=QUEUE_TIMEOUT_SECONDS,
         max_per_tenant=max(settings.request_concurrency // 2, 1),
     )
-    default = RouteLimits(settings.request_seconds, BODY_BYTES, limiter.acquire)
+    default = RouteLimits(settings.request_timeout_seconds, BODY_BYTES, limiter.acquire)
     chat = replace(default, body_bytes=CHAT_BYTES)
     ingest = replace(
-        default, seconds=settings.ingest_seconds, body_bytes=settings.document_bytes + documents.FORM_BYTES
+        default,
+        seconds=settings.ingest_timeout_seconds,
+        body_bytes=settings.document_bytes + documents.FORM_BYTES,
     )
     limits = {
         "POST /v1/documents": ingest,

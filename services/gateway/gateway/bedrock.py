@@ -35,7 +35,7 @@ __all__ = ["Bedrock", "ModelReply", "Prompt", "Turn", "truncate_embedding"]
 TITAN_DIMENSIONS = 1024
 """Requested dimension of Titan V2, which offers 256, 512 and 1024."""
 
-EMBED_SECONDS = 5.0
+EMBED_TIMEOUT_SECONDS = 5.0
 """Timeout of an embedding, which usually takes some tenths of a second."""
 
 INGEST_CONCURRENCY = 16
@@ -44,16 +44,16 @@ INGEST_CONCURRENCY = 16
 QUERY_CONCURRENCY = 32
 """Maximum number of concurrent embeddings of questions; they never wait for those of documents."""
 
-CONVERSE_SECONDS = 60.0
+CONVERSE_TIMEOUT_SECONDS = 60.0
 """Timeout of an answer that is not streamed."""
 
-IDLE_SECONDS = 15.0
+STREAM_IDLE_TIMEOUT_SECONDS = 15.0
 """Timeout of the first event of a stream, and between two events; they usually take a few seconds."""
 
 CONVERSE_CONCURRENCY = 128
 """Maximum number of concurrent answers that are not streamed, and of streams that have not started."""
 
-GRACE_SECONDS = 2.0
+TIMEOUT_MARGIN_SECONDS = 2.0
 """Margin of the timeout over boto3's, so that its thread is free when the call times out."""
 
 MAX_STREAMS = 256
@@ -136,20 +136,22 @@ class Bedrock:
         self._embeddings = Remote(
             "bedrock",
             classify,
-            timeout=EMBED_SECONDS + GRACE_SECONDS,
+            timeout=EMBED_TIMEOUT_SECONDS + TIMEOUT_MARGIN_SECONDS,
             attempts=5,
             concurrency=INGEST_CONCURRENCY + QUERY_CONCURRENCY,
         )
         self._answers = Remote(
             "bedrock",
             classify,
-            timeout=CONVERSE_SECONDS + GRACE_SECONDS,
+            timeout=CONVERSE_TIMEOUT_SECONDS + TIMEOUT_MARGIN_SECONDS,
             attempts=2,  # so that a hanging model and a fallback fit into the request's deadline
             concurrency=CONVERSE_CONCURRENCY,
         )
         self._streams = ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="bedrock-stream")
-        self._embed_client = _client(session, EMBED_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY)
-        self._converse_client = _client(session, IDLE_SECONDS, CONVERSE_CONCURRENCY + MAX_STREAMS)
+        self._embed_client = _client(session, EMBED_TIMEOUT_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY)
+        self._converse_client = _client(
+            session, STREAM_IDLE_TIMEOUT_SECONDS, CONVERSE_CONCURRENCY + MAX_STREAMS
+        )
 
     async def embed(
         self,

@@ -53,7 +53,7 @@ from .vectors import Vectors
 
 __all__ = ["GatewayContext", "open_context"]
 
-INGEST_WAITING_SECONDS = 60.0
+INGEST_QUEUE_TIMEOUT_SECONDS = 60.0
 """Longest wait of a document for its turn."""
 
 
@@ -130,8 +130,8 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         stack.push_async_callback(token_meter.close)
         reader = DocumentReader(
             processes=settings.document_readers,
-            seconds=settings.document_seconds,
-            cpu_seconds=settings.document_cpu_seconds,
+            seconds=settings.extraction_timeout_seconds,
+            cpu_seconds=settings.extraction_max_cpu_seconds,
             tokens=settings.chunk_tokens,
             overlap=settings.chunk_overlap,
             max_chunks=settings.document_chunks,
@@ -176,7 +176,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
             history_tokens=settings.history_tokens,
             context_tokens=settings.context_tokens,
         )
-        cache = AnswerCache(redis, seconds=settings.answer_cache_seconds)
+        cache = AnswerCache(redis, seconds=settings.answer_cache_ttl_seconds)
         yield GatewayContext(
             settings=settings,
             registry=registry,
@@ -192,7 +192,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
                 "ingests",
                 max_concurrent=settings.ingest_concurrency,
                 max_waiting=settings.ingest_queue,
-                wait_seconds=INGEST_WAITING_SECONDS,
+                wait_seconds=INGEST_QUEUE_TIMEOUT_SECONDS,
                 max_per_tenant=max(settings.ingest_concurrency // 2, 1),
             ),
             retrieval=retrieval,

@@ -19,16 +19,16 @@ from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 from tenancy.names import idempotency_key
 
-from .leases import LEASE_SECONDS, LeaseLost, hold_lease
+from .leases import LEASE_TTL_SECONDS, LeaseLost, hold_lease
 from .problems import IdempotencyKeyBusy, IdempotencyKeyReused, WritesUnavailable
 from .redis import TenantRedis
 
 __all__ = ["Claim", "IdempotencyStore", "IdempotentRequest", "StoredResponse"]
 
-RETENTION_SECONDS = 24 * 3600
+RESPONSE_TTL_SECONDS = 24 * 3600
 """Time for which a response is stored."""
 
-RETRY_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 """``Retry-After`` while the first request is still running."""
 
 _CLAIM = """
@@ -103,7 +103,7 @@ class IdempotencyStore:
         Time after which the claim of a dead gateway expires.
     """
 
-    def __init__(self, redis: TenantRedis, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, redis: TenantRedis, *, lease_seconds: float = LEASE_TTL_SECONDS) -> None:
         self._claim = redis.script("claim-key", _CLAIM)
         self._write = redis.script("write-reply", _WRITE)
         self._lease_seconds = lease_seconds
@@ -148,7 +148,7 @@ class IdempotencyStore:
             done = json.dumps({**mine, "reply": asdict(claim.saved)}) if claim.saved else ""
             try:
                 with without_deadline():  # the effect is permanent, even after the deadline
-                    await self._write.run(tenant, [key], token, done, RETENTION_SECONDS * 1000)
+                    await self._write.run(tenant, [key], token, done, RESPONSE_TTL_SECONDS * 1000)
             except RemoteError as exc:
                 self._log.warning("Cannot store a response", error=str(exc))
 
@@ -164,7 +164,7 @@ def _to_claim(found: dict[str, object], request: IdempotentRequest) -> Claim:
         case _:
             raise IdempotencyKeyBusy(
                 "The first request with this `Idempotency-Key` is in progress. Repeat it later.",
-                retry_after=RETRY_SECONDS,
+                retry_after=RETRY_AFTER_SECONDS,
             )
 
 

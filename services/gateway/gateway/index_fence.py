@@ -24,10 +24,10 @@ from .redis import TenantRedis
 
 __all__ = ["STATE_SCRIPT", "IndexWriteFence", "fence_keys"]
 
-WRITE_SECONDS = 600
+WRITE_TIMEOUT_SECONDS = 600
 """Longest duration of a write: a document of 10,000 chunks takes about ten seconds."""
 
-EXPIRY_SECONDS = 900
+FENCE_TTL_SECONDS = 900
 """Time to live of a write's mark: longer than a write may take and its last call to Qdrant may travel."""
 
 STATE_SCRIPT = """
@@ -65,8 +65,8 @@ class IndexWriteFence:
             The write took longer than ten minutes.
         """
         write = uuid.uuid4().hex
-        await self._begin.run(tenant, fence_keys(tenant), write, EXPIRY_SECONDS)
-        limit = asyncio.timeout(WRITE_SECONDS)
+        await self._begin.run(tenant, fence_keys(tenant), write, FENCE_TTL_SECONDS)
+        limit = asyncio.timeout(WRITE_TIMEOUT_SECONDS)
         try:
             async with limit:
                 yield
@@ -74,7 +74,7 @@ class IndexWriteFence:
             if not limit.expired():
                 raise
             raise RemoteUnavailable(
-                "qdrant", "write-index", f"it took more than {WRITE_SECONDS} seconds"
+                "qdrant", "write-index", f"it took more than {WRITE_TIMEOUT_SECONDS} seconds"
             ) from exc
         await self._end(tenant, write)
 

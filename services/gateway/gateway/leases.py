@@ -12,9 +12,9 @@ from servicekit.errors import RemoteError
 from servicekit.tasks import cancel_and_wait
 from tenancy.errors import TenantSuspended
 
-__all__ = ["LEASE_SECONDS", "LeaseLost", "hold_lease"]
+__all__ = ["LEASE_TTL_SECONDS", "LeaseLost", "hold_lease"]
 
-LEASE_SECONDS = 30.0
+LEASE_TTL_SECONDS = 30.0
 """Duration of a lease after its last renewal."""
 
 RENEWALS_PER_LEASE = 6

@@ -22,10 +22,10 @@ from tenancy.tombstones import REFUSAL, add_tombstone_check
 
 __all__ = ["Script", "TenantRedis"]
 
-CALL_SECONDS = 2.5
+CALL_TIMEOUT_SECONDS = 2.5
 """Timeout of a call, a new connection included."""
 
-SOCKET_SECONDS = 2.0
+READ_TIMEOUT_SECONDS = 2.0
 """Timeout of a read from Redis. Redis answers in microseconds, but a gateway short of processor time reads
 the answer late and must not report its own slowness as an outage."""
 
@@ -80,13 +80,15 @@ class TenantRedis:
     """
 
     def __init__(self, url: SecretStr) -> None:
-        self._remote = Remote("redis", classify, timeout=CALL_SECONDS, attempts=1, concurrency=CONCURRENCY)
+        self._remote = Remote(
+            "redis", classify, timeout=CALL_TIMEOUT_SECONDS, attempts=1, concurrency=CONCURRENCY
+        )
         self._client: Any = Redis.from_url(  # its types promise awaitables where it queues
             url.get_secret_value(),
             decode_responses=True,
             max_connections=CONCURRENCY,
-            socket_timeout=SOCKET_SECONDS,
-            socket_connect_timeout=SOCKET_SECONDS,
+            socket_timeout=READ_TIMEOUT_SECONDS,
+            socket_connect_timeout=READ_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
             # With version 3 the client hands out connections that Redis has closed (redis-py issue 4252).
             protocol=2,

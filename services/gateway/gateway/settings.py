@@ -70,7 +70,7 @@ class GatewaySettings(HttpSettings):
     history_tokens: int = Field(2000, ge=0, le=100_000)
     """Most tokens of earlier turns, as estimated, that are sent to the model."""
 
-    answer_cache_seconds: int = Field(3600, ge=0, le=86_400)
+    answer_cache_ttl_seconds: int = Field(3600, ge=0, le=86_400)
     """Lifetime of a tenant's cached answers while no document changes; 0 for no cache."""
 
     embedding_model: str = Field("amazon.titan-embed-text-v2:0", min_length=1)
@@ -92,10 +92,10 @@ class GatewaySettings(HttpSettings):
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
     """Largest document."""
 
-    document_seconds: float = Field(60.0, gt=0)
+    extraction_timeout_seconds: float = Field(60.0, gt=0)
     """Timeout for the extraction of one document."""
 
-    document_cpu_seconds: int = Field(45, ge=1)
+    extraction_max_cpu_seconds: int = Field(45, ge=1)
     """Most CPU time for the extraction of one document; one of up to 256 KiB has 10 s at most."""
 
     document_chunks: int = Field(10_000, ge=1)
@@ -108,10 +108,10 @@ class GatewaySettings(HttpSettings):
     trash_days: float = Field(30.0, gt=0, le=3650)
     """Days for which a removed document can be restored. The bucket must keep noncurrent versions as long."""
 
-    request_seconds: float = Field(90.0, gt=0)
+    request_timeout_seconds: float = Field(90.0, gt=0)
     """Longest time from a question to the end of its answer; the request is cancelled then."""
 
-    ingest_seconds: float = Field(600.0, gt=0)
+    ingest_timeout_seconds: float = Field(600.0, gt=0)
     """Timeout for the ingest of one document."""
 
     request_concurrency: int = Field(400, ge=1)

@@ -9,7 +9,7 @@ from servicekit.logs import configure_logs
 from servicekit.settings import read_settings
 
 from .install import WorkflowsNotInstalled, install, wait_for_webhooks
-from .n8n import CALL_SECONDS, N8n
+from .n8n import CALL_TIMEOUT_SECONDS, N8n
 from .settings import N8nInstallSettings
 from .workflows import load_workflows
 
@@ -30,12 +30,12 @@ def main() -> None:
 
 
 async def _run(settings: N8nInstallSettings) -> int:
-    async with httpx.AsyncClient(timeout=CALL_SECONDS) as http:
+    async with httpx.AsyncClient(timeout=CALL_TIMEOUT_SECONDS) as http:
         n8n = N8n(settings.url, settings.email, settings.password.get_secret_value(), http)
         workflows = load_workflows(settings.gateway_url)
-        changes = await install(n8n, workflows, wait_seconds=settings.wait_seconds)
+        changes = await install(n8n, workflows, wait_seconds=settings.ready_timeout_seconds)
         webhooks = settings.webhook_url or settings.url
-        await wait_for_webhooks(webhooks, http, wait_seconds=settings.wait_seconds)
+        await wait_for_webhooks(webhooks, http, wait_seconds=settings.ready_timeout_seconds)
     return len(changes)
 
 

@@ -16,9 +16,9 @@ from .workflows import WEBHOOKS, Workflow
 
 __all__ = ["WorkflowsNotInstalled", "install", "wait_for_webhooks"]
 
-POLL_SECONDS = 0.5
+POLL_INTERVAL_SECONDS = 0.5
 
-WEBHOOK_SECONDS = 5.0
+WEBHOOK_TIMEOUT_SECONDS = 5.0
 """Timeout of one request to a webhook."""
 
 log = structlog.get_logger("n8n_install")
@@ -73,7 +73,7 @@ async def wait_for_webhooks(url: str, http: httpx.AsyncClient, *, wait_seconds: 
 
         async def refuses(address: str = address) -> bool:
             try:
-                response = await http.post(address, timeout=WEBHOOK_SECONDS)
+                response = await http.post(address, timeout=WEBHOOK_TIMEOUT_SECONDS)
             except httpx.HTTPError:
                 return False
             return response.status_code == httpx.codes.UNAUTHORIZED
@@ -111,5 +111,5 @@ async def _wait_until(check: Callable[[], Awaitable[bool]], seconds: float) -> b
     while not await check():
         if asyncio.get_running_loop().time() > deadline:
             return False
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
     return True

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 from servicekit.remote import Fault, Remote
 
-__all__ = ["CALL_SECONDS", "N8n"]
+__all__ = ["CALL_TIMEOUT_SECONDS", "N8n"]
 
-CALL_SECONDS = 20.0
+CALL_TIMEOUT_SECONDS = 20.0
 """Timeout of a call: a busy main process takes some seconds to save a workflow."""
 
 BROWSER_HEADERS = {"browser-id": "tenantry-n8n-install"}
@@ -38,7 +38,7 @@ class N8n:
         self._url = url.rstrip("/")
         self._account = {"emailOrLdapLoginId": email, "password": password}
         self._http = http
-        self._remote = Remote("n8n", classify, timeout=CALL_SECONDS, attempts=5)
+        self._remote = Remote("n8n", classify, timeout=CALL_TIMEOUT_SECONDS, attempts=5)
         self._session = ""
 
     async def is_ready(self) -> bool:

@@ -27,5 +27,5 @@ class N8nInstallSettings(ProgramSettings):
     gateway_url: str = Field(pattern=r"^https?://[^/]+(/.*)?$")
     """Base URL of the gateway for n8n's workers. The job writes it into the workflows."""
 
-    wait_seconds: float = Field(300.0, gt=0)
+    ready_timeout_seconds: float = Field(300.0, gt=0)
     """Longest wait until n8n is ready, and then until its webhooks answer."""

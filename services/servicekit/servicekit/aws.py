@@ -19,7 +19,7 @@ from .remote import Fault
 
 __all__ = ["classify", "client_config", "error_code", "is_dead_session", "open_session"]
 
-CONNECT_SECONDS = 3.0
+CONNECT_TIMEOUT_SECONDS = 3.0
 
 _BUSY_CODES = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"})
 """Throttling codes; S3 sends one with status 503, STS with 400."""
@@ -40,7 +40,7 @@ def open_session() -> boto3.Session:
 def client_config(*, read_seconds: float, connections: int) -> Config:
     """Return a client's configuration with one attempt per call: :class:`.remote.Remote` retries."""
     return Config(
-        connect_timeout=CONNECT_SECONDS,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=read_seconds,
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": 1},

@@ -12,16 +12,16 @@ from collections.abc import Callable
 
 from prometheus_client import Counter, Gauge
 
-__all__ = ["FAILURES", "PAUSE_SECONDS", "Breaker"]
+__all__ = ["MAX_FAILURES", "OPEN_DELAY_SECONDS", "Breaker"]
 
-FAILURES = 5
+MAX_FAILURES = 5
 """Failures in a row that open a circuit."""
 
-HUNG_SECONDS = 3.0
+SLOW_FAILURE_SECONDS = 3.0
 """A failure that takes this long counts twice: a hanging system costs callers more than a refused
 connection."""
 
-PAUSE_SECONDS = 5.0
+OPEN_DELAY_SECONDS = 5.0
 """Time from the opening of a circuit to the trial call."""
 
 OPEN = Gauge(
@@ -77,14 +77,14 @@ class Breaker:
         """Seconds for which calls are rejected; 0 when the next call is made."""
         if self._opened_at is None:
             return 0.0
-        left = self._opened_at + PAUSE_SECONDS - self._now()
+        left = self._opened_at + OPEN_DELAY_SECONDS - self._now()
         return max(left, 1.0) if left > 0 or self._trying else 0.0
 
     def record_failure(self, seconds: float = 0.0) -> None:
         """Record a call that failed after ``seconds``, without an answer or with a transient fault."""
-        self._failures += 2 if seconds >= HUNG_SECONDS else 1
+        self._failures += 2 if seconds >= SLOW_FAILURE_SECONDS else 1
         self._trying = False
-        if self._failures >= FAILURES:
+        if self._failures >= MAX_FAILURES:
             if self._opened_at is None:
                 OPEN.labels(self._system).inc()
             self._opened_at = self._now()

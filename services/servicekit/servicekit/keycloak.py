@@ -19,7 +19,7 @@ PAGE = 100
 TOKEN_MARGIN_SECONDS = 10.0
 """An admin token lives about a minute; it is renewed this long before it expires."""
 
-CALL_SECONDS = 10.0
+CALL_TIMEOUT_SECONDS = 10.0
 
 
 class KeycloakAdmin:
@@ -47,7 +47,7 @@ class KeycloakAdmin:
             "grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret,
         }  # fmt: skip
         self._http = http
-        self._remote = Remote("keycloak", classify, timeout=CALL_SECONDS)
+        self._remote = Remote("keycloak", classify, timeout=CALL_TIMEOUT_SECONDS)
         self._token = ""
         self._expires = 0.0
         self._renewing = asyncio.Lock()

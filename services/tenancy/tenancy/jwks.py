@@ -17,13 +17,13 @@ from .errors import IdentityUnavailable
 
 __all__ = ["RemoteKeys"]
 
-REFRESH_SECONDS = 240.0
+REFRESH_AGE_SECONDS = 240.0
 """Keys older than this are refreshed in the background; callers use the cached keys meanwhile."""
 
 MAX_AGE_SECONDS = 300.0
 """Longest time that a revoked key is accepted, unless Keycloak is unavailable."""
 
-MIN_INTERVAL_SECONDS = 5.0
+MIN_FETCH_INTERVAL_SECONDS = 5.0
 """Shortest time between the starts of two fetches."""
 
 
@@ -73,7 +73,7 @@ class RemoteKeys:
             The keys have never been fetched, and cannot be fetched now.
         """
         age = self._now() - self._fetched
-        if age > REFRESH_SECONDS or not self._find(key_id):
+        if age > REFRESH_AGE_SECONDS or not self._find(key_id):
             fetching = self._refresh()
             if not self._find(key_id) or (age > MAX_AGE_SECONDS and not self._unavailable):
                 # Shielded: a caller that is cancelled must not cancel the fetch for the others.
@@ -97,7 +97,7 @@ class RemoteKeys:
 
     def _refresh(self) -> asyncio.Task[None]:
         """Start a fetch, unless one is in progress or started a moment ago; return the newest."""
-        is_too_soon = self._now() - self._tried < MIN_INTERVAL_SECONDS
+        is_too_soon = self._now() - self._tried < MIN_FETCH_INTERVAL_SECONDS
         if self._fetching is None or (self._fetching.done() and not is_too_soon):
             self._tried = self._now()
             self._fetching = asyncio.create_task(self._update())

@@ -23,9 +23,9 @@ __all__ = [
     "Identity",
     "IdentityStatus",
     "Model",
+    "NamespaceStatus",
     "Persona",
     "Quota",
-    "QuotaStatus",
     "Retrieval",
     "RetrievalMode",
     "StatusSection",
@@ -199,10 +199,10 @@ class IdentityStatus(StatusSection):
     group_path: str
 
 
-class QuotaStatus(StatusSection):
-    """Tenant's namespace."""
+class NamespaceStatus(StatusSection):
+    """Tenant's namespace; the name is empty when it has none."""
 
-    namespace: str
+    name: str
 
 
 class WorkspaceKnowledge(_Resource):
@@ -233,7 +233,7 @@ class TenantStatus(_Resource):
     storage: StorageStatus | None = None
     vectors: VectorsStatus | None = None
     identity: IdentityStatus | None = None
-    quota: QuotaStatus | None = None
+    namespace: NamespaceStatus | None = None
     workspace: WorkspaceStatus | None = None
 
     @property

@@ -28,19 +28,19 @@ from .names import GROUP, PLURAL, VERSION
 
 __all__ = ["TenantRegistry", "open_registry"]
 
-WATCH_SECONDS = 60
+WATCH_TIMEOUT_SECONDS = 60
 """Duration of one watch. A connection that is silently dead is detected after this time and the grace."""
 
 WATCH_GRACE_SECONDS = 10
 """Time beyond the server's timeout after which a watch is abandoned."""
 
-LIST_SECONDS = 30
+LIST_TIMEOUT_SECONDS = 30
 """Timeout of a list."""
 
-GET_SECONDS = 5.0
+GET_TIMEOUT_SECONDS = 5.0
 """Timeout of a read of one Tenant."""
 
-BACKOFF_SECONDS = (0.5, 30.0)
+BACKOFF_DELAY_SECONDS = (0.5, 30.0)
 """Shortest and longest pause between two attempts to reach the API server."""
 
 NOT_FOUND = 404
@@ -72,7 +72,7 @@ class TenantRegistry:
         self._synced = asyncio.Event()
         self._listeners: defaultdict[str, set[Callable[[], None]]] = defaultdict(set)
         self._custom = client.CustomObjectsApi(api)
-        self._remote = Remote("kubernetes", classify, timeout=GET_SECONDS)
+        self._remote = Remote("kubernetes", classify, timeout=GET_TIMEOUT_SECONDS)
         self._log = structlog.get_logger("tenancy.registry")
 
     @property
@@ -106,7 +106,7 @@ class TenantRegistry:
         async def call() -> Any:
             try:
                 return await self._custom.get_cluster_custom_object(
-                    GROUP, VERSION, PLURAL, tenant.id, _request_timeout=GET_SECONDS
+                    GROUP, VERSION, PLURAL, tenant.id, _request_timeout=GET_TIMEOUT_SECONDS
                 )
             except client.exceptions.ApiException as exc:
                 if exc.status == NOT_FOUND:
@@ -136,11 +136,11 @@ class TenantRegistry:
 
     async def run(self) -> None:
         """List and watch until cancelled; errors of the API server are retried."""
-        pause, longest = BACKOFF_SECONDS
+        pause, longest = BACKOFF_DELAY_SECONDS
         while True:
             try:
                 version = await self._list()
-                pause = BACKOFF_SECONDS[0]
+                pause = BACKOFF_DELAY_SECONDS[0]
                 await self._follow(version)
             except (client.exceptions.ApiException, aiohttp.ClientError, TimeoutError, OSError) as exc:
                 FAILURES.inc()
@@ -152,7 +152,7 @@ class TenantRegistry:
 
     async def _list(self) -> str:
         listed = await self._custom.list_cluster_custom_object(
-            GROUP, VERSION, PLURAL, _request_timeout=LIST_SECONDS
+            GROUP, VERSION, PLURAL, _request_timeout=LIST_TIMEOUT_SECONDS
         )
         assert isinstance(listed, dict)  # noqa: S101 (the client promises `object`)
         read = (self._read(body) for body in listed["items"])
@@ -173,8 +173,8 @@ class TenantRegistry:
                 PLURAL,
                 resource_version=version,
                 allow_watch_bookmarks=True,
-                timeout_seconds=WATCH_SECONDS,
-                _request_timeout=WATCH_SECONDS + WATCH_GRACE_SECONDS,
+                timeout_seconds=WATCH_TIMEOUT_SECONDS,
+                _request_timeout=WATCH_TIMEOUT_SECONDS + WATCH_GRACE_SECONDS,
             )
             try:
                 async with stream:

@@ -31,10 +31,10 @@ __all__ = ["TenantSessions", "session_policy"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-READ_SECONDS = 10.0
+READ_TIMEOUT_SECONDS = 10.0
 """Read timeout. S3 answers in milliseconds, a list request in some hundred."""
 
-CALL_SECONDS = 120.0
+TRANSFER_TIMEOUT_SECONDS = 120.0
 """Timeout of a whole transfer: 50 MiB over a slow link."""
 
 CONCURRENCY = 16
@@ -75,8 +75,8 @@ class TenantSessions:
         self._bucket = bucket
         self._role_arn = role_arn
         self._service = service
-        self._config = client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY)
-        self._remote = Remote("s3", classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
+        self._config = client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY)
+        self._remote = Remote("s3", classify, timeout=TRANSFER_TIMEOUT_SECONDS, concurrency=CONCURRENCY)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._assuming = KeyedLocks()
         # boto3 is not thread-safe while it creates clients.

@@ -19,7 +19,7 @@ from .names import object_key, redis_prefix
 
 __all__ = ["Ticket", "TicketAction", "TicketIssuer", "TicketVerifier"]
 
-LIFETIME_SECONDS = 300
+TICKET_TTL_SECONDS = 300
 """Long enough for n8n's queue, short enough to limit the use of a leaked ticket."""
 
 ALGORITHM = "Ed25519"
@@ -89,7 +89,7 @@ class TicketIssuer:
     def __init__(self, private_jwk: dict[str, Any]) -> None:
         self._key = OKPKey.import_key(private_jwk)
 
-    def issue(self, ticket: Ticket, *, audience: str = "gateway", lifetime: int = LIFETIME_SECONDS) -> str:
+    def issue(self, ticket: Ticket, *, audience: str = "gateway", lifetime: int = TICKET_TTL_SECONDS) -> str:
         """Return a signed ticket that expires after ``lifetime`` seconds.
 
         Raises

@@ -10,9 +10,9 @@ from servicekit.errors import RemoteError, RemoteRefused
 from .errors import TenantSuspended
 from .identity import BEING_REMOVED
 
-__all__ = ["REFUSAL", "SET_TOMBSTONE", "TOMBSTONE_SECONDS", "add_tombstone_check", "raise_if_deleting"]
+__all__ = ["REFUSAL", "SET_TOMBSTONE", "TOMBSTONE_TTL_SECONDS", "add_tombstone_check", "raise_if_deleting"]
 
-TOMBSTONE_SECONDS = 30 * 24 * 3600
+TOMBSTONE_TTL_SECONDS = 30 * 24 * 3600
 """Lifetime of a tombstone: longer than any process can act on stale state."""
 
 REFUSAL = "TENANTGONE the Tenant is being deleted"

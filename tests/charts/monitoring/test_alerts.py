@@ -30,7 +30,7 @@ from tests.support.charts.monitoring_series import (
     since,
     steady,
 )
-from tests.support.charts.promtool import check, play
+from tests.support.charts.promtool import check_queries, check_rules
 from tests.support.charts.rendering import RELEASE, render
 from tools.chart_schema import CHART
 
@@ -264,18 +264,18 @@ def list_alerts(rules: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_promtool_accepts_the_rendered_rules(rules: dict[str, Any]) -> None:
-    check(rules)
+    check_rules(rules)
 
 
 def test_promtool_accepts_the_file_before_rendering() -> None:
     """Authors of alerts can run promtool without helm."""
-    check(yaml.safe_load((CHART / "files/monitoring/alerts.yaml").read_text()))
+    check_rules(yaml.safe_load((CHART / "files/monitoring/alerts.yaml").read_text()))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_exactly_the_expected_alerts_fire(rules: dict[str, Any], case: Case) -> None:
     fires = {f'{{alertname="{name}"}}' for name in case.fires}
-    play(HEALTHY | case.changes, {FIRING: fires}, rules)
+    check_queries(HEALTHY | case.changes, {FIRING: fires}, rules)
 
 
 def test_every_alert_has_a_case_in_which_it_fires(rules: dict[str, Any]) -> None:
@@ -304,7 +304,7 @@ def test_another_release_does_not_fire_alerts_of_this_one(rules: dict[str, Any])
         for case in CASES
         for name, values in case.changes.items()
     }
-    play(HEALTHY | elsewhere, {FIRING: set()}, rules)
+    check_queries(HEALTHY | elsewhere, {FIRING: set()}, rules)
 
 
 def test_severities_are_those_of_the_aws_architecture(rules: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.charts.monitoring_series import HEALTHY, NAMESPACE
-from tests.support.charts.promtool import play
+from tests.support.charts.promtool import check_queries
 from tests.support.charts.rendering import Release, render
 
 PANELS_IN_AWS_ARCHITECTURE = [
@@ -58,13 +58,13 @@ def test_every_query_returns_data_for_a_healthy_release(panels: list[Panel]) -> 
         target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]
     ]
     assert not [query for query in queries if "$" in query]
-    play(HEALTHY, {f"group({query})": {"{}"} for query in queries})
+    check_queries(HEALTHY, {f"group({query})": {"{}"} for query in queries})
 
 
 def test_the_error_rate_without_errors_is_zero(panels: list[Panel]) -> None:
     without_errors = {name: values for name, values in HEALTHY.items() if 'status="5xx"' not in name}
     query = panels[1]["targets"][1]["expr"].replace("$__rate_interval", "5m")
-    play(without_errors, {f"group(({query}) == 0)": {"{}"}})
+    check_queries(without_errors, {f"group(({query}) == 0)": {"{}"}})
 
 
 def test_no_query_returns_data_of_another_release(panels: list[Panel]) -> None:
@@ -72,7 +72,7 @@ def test_no_query_returns_data_of_another_release(panels: list[Panel]) -> None:
     queries = [
         target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]
     ]
-    play(elsewhere, {f"group({query})": set() for query in queries})
+    check_queries(elsewhere, {f"group({query})": set() for query in queries})
 
 
 def test_panels_do_not_overlap(panels: list[Panel]) -> None:

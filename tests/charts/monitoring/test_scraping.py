@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.support.charts.monitoring_series import NAMESPACE, series, steady
-from tests.support.charts.promtool import play
+from tests.support.charts.promtool import check_queries
 from tests.support.charts.rendering import PROFILES, RELEASE, Release, render
 from tools.chart_schema import CHART
 
@@ -121,4 +121,4 @@ def test_the_queue_depth_is_the_maximum_in_this_namespace(external: dict[str, An
         | series(name, steady(190), job="n8n", pod=f"{RELEASE}-n8n-2")
         | series(name, steady(999), job="n8n", pod="other-n8n-1", namespace="another")
     )
-    play(samples, {f"group(({query}) == 200)": {"{}"}, f"group({external['seriesQuery']})": {"{}"}})
+    check_queries(samples, {f"group(({query}) == 200)": {"{}"}, f"group({external['seriesQuery']})": {"{}"}})

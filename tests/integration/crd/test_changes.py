@@ -83,7 +83,7 @@ def test_whole_status_is_kept(tenants: Tenants, stored: Callable[..., str]) -> N
             "filter": {"must": [{"key": "tenantId", "match": {"value": "tenant-x"}}]},
         },
         "identity": {"realm": "tenantry", "groupId": "1f", "groupPath": "/tenants/tenant-x"},
-        "quota": {"namespace": ""},
+        "namespace": {"name": ""},
     }
     assert tenants.patch_status(stored(), {"status": status})["status"] == status
 

@@ -34,7 +34,7 @@ def settings(platform: Platform, database: str, seconds: float = 60.0) -> grants
     """Return the job's settings for a database, as its owner."""
     port = platform.context.ports["postgres"]
     url = f"postgresql://{database}:{PASSWORD}@127.0.0.1:{port}/{database}"
-    return grants.GrantsSettings(database_url=url, seconds=seconds)
+    return grants.GrantsSettings(database_url=url, timeout_seconds=seconds)
 
 
 async def test_the_job_waits_for_the_tables_and_then_the_role_is_supported(

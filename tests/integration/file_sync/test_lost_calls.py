@@ -13,7 +13,7 @@ from .conftest import A, FileSyncHarness
 @pytest.fixture(autouse=True)
 def short_wait(harness: FileSyncHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.n8n.calls = 0
-    monkeypatch.setattr(in_flight_calls, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(in_flight_calls, "WAIT_TIMEOUT_SECONDS", 0.3)
 
 
 async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_ones(
@@ -42,7 +42,7 @@ async def test_a_document_that_n8n_still_processes_is_not_sent_again(
 async def test_a_document_that_n8n_lost_is_sent_again(
     harness: FileSyncHarness, anna: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_flight_calls, "LOST_SECONDS", 1.0)
+    monkeypatch.setattr(in_flight_calls, "LOST_CALL_AGE_SECONDS", 1.0)
     harness.n8n.lose_next = 1
     harness.give(anna, "plan.txt", "Tide.", A)
 

@@ -159,7 +159,7 @@ async def test_the_guards_note_overrides_an_uploaders_text(
 async def test_one_replica_leads_and_another_takes_over(
     owui: OpenWebUIWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("file_sync.adapters.leader.CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("file_sync.adapters.leader.CHECK_INTERVAL_SECONDS", 0.2)
     leading: list[str] = []
     hints: list[str] = []
 

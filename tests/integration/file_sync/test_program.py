@@ -76,7 +76,7 @@ async def metric(http: httpx.AsyncClient, name: str) -> float:
 
 async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, anna: str, bob: str) -> None:
     hint = {"X-Tenantry-Hint": harness.platform.context.secrets["file-sync-hints"]}
-    async with running(harness, FILE_SYNC_POLL_SECONDS="60") as (_, http):
+    async with running(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="60") as (_, http):
         await until(lambda: _leads(http), seconds=20)
         good = harness.give(anna, "good.txt", "Tide.", A)
         bad = harness.owui.upload(anna, "bad.pdf", b"MZ\x90\x00")
@@ -138,7 +138,7 @@ async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
     harness: FileSyncHarness, anna: str
 ) -> None:
     """The token is valid for hours, but the Tenant decides; the person's documents stay."""
-    async with running(harness, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
+    async with running(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as (_, http):
         given = harness.give(anna, "plan.txt", "Tide.", A)
 
         async def ready() -> bool:
@@ -162,7 +162,7 @@ async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
 async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(
     harness: FileSyncHarness, anna: str
 ) -> None:
-    async with running(harness, FILE_SYNC_POLL_SECONDS="0.3") as (_, http):
+    async with running(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as (_, http):
         old = harness.give(anna, "old.txt", "Tide.", A)
 
         async def ready() -> bool:
@@ -244,7 +244,7 @@ async def _leads(http: httpx.AsyncClient) -> bool:
 async def test_after_a_kill_another_replica_completes_all_uploads_once(
     harness: FileSyncHarness, anna: str, bob: str, word: str
 ) -> None:
-    poll = {"FILE_SYNC_POLL_SECONDS": "0.3"}
+    poll = {"FILE_SYNC_POLL_INTERVAL_SECONDS": "0.3"}
     async with running(harness, **poll) as (leader, first), running(harness, **poll) as (_, second):
         await until(lambda: _leads(first), seconds=20)
         assert not await _leads(second)

@@ -92,7 +92,7 @@ async def test_an_unstreamed_answer_is_retried_after_a_broken_stream(
 
 
 async def test_an_idle_model_is_retried(harness: IntegrationHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.bedrock, "IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(gateway.bedrock, "STREAM_IDLE_TIMEOUT_SECONDS", 1.0)
     headers = {"Authorization": f"Bearer {harness.token}"}
     async with running_gateway(harness.platform) as impatient:
         await until(lambda: impatient.context.registry.get(TENANT) is not None)

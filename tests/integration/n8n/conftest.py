@@ -68,7 +68,7 @@ class N8nHarness:
             "N8N_INSTALL_EMAIL": self.n8n.owner,
             "N8N_INSTALL_PASSWORD": self.n8n.password,
             "N8N_INSTALL_GATEWAY_URL": f"http://127.0.0.1:{self.connection.port}",
-            "N8N_INSTALL_WAIT_SECONDS": "60",
+            "N8N_INSTALL_READY_TIMEOUT_SECONDS": "60",
         }
         job = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -107,7 +107,7 @@ async def test_a_wrong_password_is_reported(harness: N8nHarness) -> None:
 
 async def test_an_unreachable_n8n_is_reported(harness: N8nHarness) -> None:
     ended, log = await harness.import_workflows(
-        N8N_INSTALL_URL="http://127.0.0.1:9", N8N_INSTALL_WAIT_SECONDS="1"
+        N8N_INSTALL_URL="http://127.0.0.1:9", N8N_INSTALL_READY_TIMEOUT_SECONDS="1"
     )
     assert ended == 1
     assert "n8n is not ready after 1 seconds" in log
@@ -115,7 +115,7 @@ async def test_an_unreachable_n8n_is_reported(harness: N8nHarness) -> None:
 
 async def test_webhooks_that_do_not_answer_are_reported(harness: N8nHarness) -> None:
     ended, log = await harness.import_workflows(
-        N8N_INSTALL_WEBHOOK_URL="http://127.0.0.1:9", N8N_INSTALL_WAIT_SECONDS="5"
+        N8N_INSTALL_WEBHOOK_URL="http://127.0.0.1:9", N8N_INSTALL_READY_TIMEOUT_SECONDS="5"
     )
     assert ended == 1
     assert f"The webhook {WEBHOOKS[0]} does not answer" in log

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from tenancy.model import Tenant
+from tenancy.names import answers_key, collection_name, tenant_prefix
 from tenant_operator.context import OperatorContext
 from tenant_operator.part import Part
 from tenant_operator.reconcile import Outcome
 from tenant_operator.settings import OperatorSettings
+from tenantry_local.parts.aws import BUCKET
 from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
@@ -137,4 +139,14 @@ async def open_part(
     (part,) = [each for each in driver.context.parts if each.name == name]
     before = await part.observe(Tenant.from_object(applied))
     await driver.reconcile_until_ready("contract")
-    return OpenedPart(part, Tenant.from_object(tenants.get("contract")), before)
+    tenant = Tenant.from_object(tenants.get("contract"))
+    _put_data(tenant, observed)
+    return OpenedPart(part, tenant, before)
+
+
+def _put_data(tenant: Tenant, observed: Observed) -> None:
+    """Store an object, two points and a key of a tenant, which its services would write."""
+    observed.s3.put_object(Bucket=BUCKET, Key=f"{tenant_prefix(tenant.id)}documents/a.txt", Body=b"a")
+    for _ in range(2):
+        observed.put_point(collection_name(tenant.id, dedicated=True), {"tenantId": tenant.key})
+    observed.redis.set(answers_key(tenant.id, tenant.uid), "a", ex=600)

@@ -15,7 +15,7 @@ BACKENDS = {
     "qdrant": ("VectorsReady", "QdrantUnavailable", "qdrant_url", "http://127.0.0.1:{port}"),
     "keycloak": ("IdentityReady", "KeycloakUnavailable", "keycloak_url", "http://127.0.0.1:{port}"),
 }
-PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
+PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "NamespaceReady"}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -41,7 +41,7 @@ async def test_an_unavailable_backend_fails_only_its_part_until_it_recovers(
 
 HANGING = BACKENDS | {
     # Any server will do: it only must not answer.
-    "open-webui": ("WorkspaceReady", "OpenWebuiUnavailable", "open_webui_url", "http://127.0.0.1:{port}")
+    "open-webui": ("WorkspaceReady", "OpenWebUIUnavailable", "open_webui_url", "http://127.0.0.1:{port}")
 }
 WORKERS = 4
 HUNG_SECONDS = 45.0
@@ -68,7 +68,7 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
 
     async with Proxy(platform.context.ports["keycloak" if backend == "open-webui" else backend]) as proxy:
         address = url.format(port=proxy.port, password=platform.context.secrets["redis-operator"])
-        overrides = {setting: address, "concurrency": str(WORKERS), "retry_longest_seconds": "5"}
+        overrides = {setting: address, "concurrency": str(WORKERS), "retry_max_delay_seconds": "5"}
         if backend == "open-webui":
             overrides |= account
         async with open_driver(platform, tenants, **overrides) as driver:
@@ -96,7 +96,7 @@ async def test_a_tenant_is_ready_without_redis(
         async with open_driver(platform, tenants, redis_url=url) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "ready"
-    assert conditions(tenants.get("patient"))["QuotaReady"] == ("True", "AsDeclared")
+    assert conditions(tenants.get("patient"))["NamespaceReady"] == ("True", "AsDeclared")
 
 
 async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
@@ -138,7 +138,7 @@ async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
     try:
         harness.apply("squat", quota={"compute": {"pods": "1"}})
         assert (await driver.reconcile("squat")).name == "stalled"
-        assert conditions(tenants.get("squat"))["QuotaReady"] == ("False", "KubernetesRefused")
+        assert conditions(tenants.get("squat"))["NamespaceReady"] == ("False", "KubernetesRefused")
         tenants.delete("squat")
         await driver.reconcile("squat")
         assert tenants.get("squat") is None

@@ -24,7 +24,7 @@ async def test_remove_leaves_nothing(
     name: str, driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     opened = await open_part(name, driver, harness, tenants, observed)
-    await check_removal(opened.part, opened.tenant, opened.before)
+    await check_removal(opened.part, opened.tenant, opened.before, observed)
 
 
 @every_part

@@ -37,7 +37,9 @@ async def test_the_program_creates_changes_and_deletes_a_tenant(
         await until(lambda: tenants.get("watched") is None)
         assert observed.find_data("watched") == {}
         assert _answers(f"http://127.0.0.1:{port}/healthz")
-        assert 'tenantry_reconciles_total{outcome="ready"}' in _get(f"http://127.0.0.1:{metrics}/metrics")
+        assert 'tenantry_operator_reconciles_total{outcome="ready"}' in _get(
+            f"http://127.0.0.1:{metrics}/metrics"
+        )
         assert not _answers(f"http://127.0.0.1:{port}/metrics")
 
 

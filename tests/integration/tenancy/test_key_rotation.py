@@ -26,14 +26,14 @@ async def test_new_keys_are_accepted_and_removed_ones_refused(
         await people.add(PERSON)
         before = await people.token(PERSON)
         assert (await verifier.verify(before)).email == PERSON
-        monkeypatch.setattr(jwks, "MIN_INTERVAL_SECONDS", 0.0)
+        monkeypatch.setattr(jwks, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
         async with people.rotated_signing_key():
             rotated = await people.token(PERSON)
             assert header_of(rotated)["kid"] != header_of(before)["kid"]
             for token in (rotated, before):
                 assert (await verifier.verify(token)).email == PERSON
         monkeypatch.setattr(jwks, "MAX_AGE_SECONDS", 0.0)
-        monkeypatch.setattr(jwks, "REFRESH_SECONDS", 0.0)
+        monkeypatch.setattr(jwks, "REFRESH_AGE_SECONDS", 0.0)
         with pytest.raises(TokenRefused, match="a key that the realm does not have"):
             await verifier.verify(rotated)
         assert (await verifier.verify(before)).email == PERSON

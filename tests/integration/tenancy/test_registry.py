@@ -32,7 +32,7 @@ def tenants(platform: Platform) -> Iterator[Tenants]:
 @pytest.fixture(autouse=True)
 def _use_short_backoff(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(platform.context, "gateway")))
-    monkeypatch.setattr(registry, "BACKOFF_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(registry, "BACKOFF_DELAY_SECONDS", (0.05, 0.1))
 
 
 @asynccontextmanager
@@ -136,7 +136,7 @@ async def test_an_expired_resource_version_leads_to_a_new_list(
 async def test_a_closed_watch_resumes_at_its_resource_version(
     tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "WATCH_SECONDS", 1)
+    monkeypatch.setattr(registry, "WATCH_TIMEOUT_SECONDS", 1)
     lists = 0
     list_as_before = TenantRegistry._list
 

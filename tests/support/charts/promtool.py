@@ -10,20 +10,20 @@ import yaml
 
 from tools.linters import promtool
 
-__all__ = ["MINUTES", "Played", "check", "play"]
+__all__ = ["MINUTES", "QueryMismatch", "check_queries", "check_rules"]
 
 MINUTES = 60
-"""How long the series are, at a value a minute; queries are asked at their end."""
+"""Length of the series, at a value a minute; queries are evaluated at their end."""
 
-Rules = Mapping[str, Any]
+RuleFile = Mapping[str, Any]
 """The contents of a file of rules: groups."""
 
 
-class Played(AssertionError):
+class QueryMismatch(AssertionError):
     """The result differs from the expected one; the message is promtool's output."""
 
 
-def check(rules: Rules) -> None:
+def check_rules(rules: RuleFile) -> None:
     """Check the queries of rules and the templates of their annotations."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rules.yaml"
@@ -31,8 +31,10 @@ def check(rules: Rules) -> None:
         _run("check", "rules", "--lint=all", "--lint-fatal", str(file))
 
 
-def play(series: Mapping[str, str], expected: Mapping[str, set[str]], rules: Rules | None = None) -> None:
-    """Ask queries an hour after the series began.
+def check_queries(
+    series: Mapping[str, str], expected: Mapping[str, set[str]], rules: RuleFile | None = None
+) -> None:
+    """Evaluate queries an hour after the series began, and compare the results.
 
     Parameters
     ----------
@@ -45,10 +47,10 @@ def play(series: Mapping[str, str], expected: Mapping[str, set[str]], rules: Rul
 
     Raises
     ------
-    Played
+    QueryMismatch
         A query returned something else.
     """
-    questions = [
+    tests = [
         {
             "expr": query,
             "eval_time": f"{MINUTES}m",
@@ -59,14 +61,14 @@ def play(series: Mapping[str, str], expected: Mapping[str, set[str]], rules: Rul
     inputs = [{"series": name, "values": values} for name, values in series.items()]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "rules.yaml").write_text(yaml.safe_dump(dict(rules or {"groups": []})))
-        story = Path(folder) / "story.yaml"
-        test = {"interval": "1m", "input_series": inputs, "promql_expr_test": questions}
-        story.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test]}))
-        _run("test", "rules", str(story))
+        test_file = Path(folder) / "test.yaml"
+        test = {"interval": "1m", "input_series": inputs, "promql_expr_test": tests}
+        test_file.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test]}))
+        _run("test", "rules", str(test_file))
 
 
 def _run(*arguments: str) -> None:
     program = promtool.install(lambda _: None)
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Played(done.stdout + done.stderr)
+        raise QueryMismatch(done.stdout + done.stderr)

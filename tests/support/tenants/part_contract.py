@@ -1,6 +1,7 @@
 """Parts of the operator as the wiring builds them, and checks of their contract on a real platform."""
 
 import asyncio
+from collections import Counter
 from dataclasses import fields
 from typing import Any
 from unittest.mock import Mock
@@ -11,6 +12,7 @@ from tenant_operator.context import Clients, build_parts
 from tenant_operator.disabled_part import DisabledPart
 from tenant_operator.part import Part
 
+from tests.support.backends.observed import Observed
 from tests.support.programs.remote_calls import record_calls
 
 __all__ = [
@@ -53,12 +55,20 @@ async def check_second_run(part: AnyPart, tenant: Tenant) -> None:
     assert stored == result.status, "the API server drops a field"
 
 
-async def check_removal(part: AnyPart, tenant: Tenant, before: Any) -> None:
-    """Check that ``remove`` leaves nothing, twice, and that the state is the one before the first run."""
+async def check_removal(part: AnyPart, tenant: Tenant, before: Any, observed: Observed) -> None:
+    """Check that ``remove`` leaves nothing, twice, and that the state is the one before the first run.
+
+    ``count`` finds at least as many objects as ``remove`` deletes. Otherwise it leaves out a kind.
+    """
+    counted = sum((await part.count(tenant)).values())
+    assert counted, "count finds nothing of a Tenant that is as declared"
+    found = _count_data(observed, tenant)
     for _ in range(2):
         await _retry(part, tenant)
         remaining = {kind: count for kind, count in (await part.count(tenant)).items() if count}
         assert remaining == {}, f"remove leaves {remaining}"
+    removed = found - _count_data(observed, tenant)
+    assert counted >= removed.total(), f"count finds {counted} objects, but remove deletes {dict(removed)}"
     blank = tenant.model_copy(update={"status": type(tenant.status)()})
     after = await part.observe(blank)
     assert after == before, f"remove leaves {after} instead of {before}"
@@ -73,6 +83,20 @@ async def check_release(part: AnyPart, tenant: Tenant) -> None:
     await part.release(tenant)
     second = await part.count(tenant)
     assert second == first, f"a second release changes {first} to {second}"
+
+
+def _count_data(observed: Observed, tenant: Tenant) -> Counter[str]:
+    """Return the number of the tenant's objects by system, without the operator's code."""
+    sizes: Counter[str] = Counter()
+    for system, found in observed.find_data(tenant.id).items():
+        match found:
+            case int():
+                sizes[system] = found
+            case list():
+                sizes[system] = len(found)
+            case _:
+                sizes[system] = 1
+    return sizes
 
 
 async def _retry(part: AnyPart, tenant: Tenant) -> None:

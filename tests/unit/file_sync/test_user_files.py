@@ -216,7 +216,7 @@ def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(
         for _ in range(3):
             await backends.list(files)
             counts.append(len(backends.listed))
-            await asyncio.sleep(user_files.CACHE_SECONDS / 2)
+            await asyncio.sleep(user_files.CACHE_TTL_SECONDS / 2)
         return counts
 
     assert simulate(scenario()) == [1, 1, 2]

@@ -53,13 +53,13 @@ async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
 
 async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise its mark would expire during the write."""
-    monkeypatch.setattr(index_fence, "WRITE_SECONDS", 0)
+    monkeypatch.setattr(index_fence, "WRITE_TIMEOUT_SECONDS", 0)
     redis = FakeRedis(None)
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
     assert not ended(redis)
-    assert index_fence.EXPIRY_SECONDS > 600
+    assert index_fence.FENCE_TTL_SECONDS > 600
 
 
 async def test_a_timeout_inside_the_block_is_not_a_timeout_of_the_write() -> None:

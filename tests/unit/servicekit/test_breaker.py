@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from prometheus_client import REGISTRY
-from servicekit.breaker import FAILURES, HUNG_SECONDS, PAUSE_SECONDS, Breaker
+from servicekit.breaker import MAX_FAILURES, OPEN_DELAY_SECONDS, SLOW_FAILURE_SECONDS, Breaker
 
 from tests.support.timing.clock import ManualClock
 
@@ -21,7 +21,7 @@ def breaker(system: str, clock: ManualClock) -> Breaker:
     return Breaker(system, clock)
 
 
-def fail(breaker: Breaker, times: int = FAILURES) -> None:
+def fail(breaker: Breaker, times: int = MAX_FAILURES) -> None:
     for _ in range(times):
         assert breaker.try_acquire() == 0
         breaker.record_failure()
@@ -32,48 +32,48 @@ def circuits_open(system: str) -> float:
 
 
 def test_consecutive_failures_open_the_circuit(breaker: Breaker, system: str) -> None:
-    fail(breaker, FAILURES - 1)
+    fail(breaker, MAX_FAILURES - 1)
     assert breaker.try_acquire() == 0
     breaker.record_failure()
-    assert breaker.try_acquire() == PAUSE_SECONDS
+    assert breaker.try_acquire() == OPEN_DELAY_SECONDS
     assert circuits_open(system) == 1
     assert REGISTRY.get_sample_value("tenantry_remote_rejected_total", {"system": system}) == 1
 
 
 def test_timeouts_count_twice(breaker: Breaker) -> None:
     """Each timeout occupies a slot of the concurrency limit for its whole duration."""
-    for _ in range(FAILURES // 2):
-        breaker.record_failure(HUNG_SECONDS)
+    for _ in range(MAX_FAILURES // 2):
+        breaker.record_failure(SLOW_FAILURE_SECONDS)
         assert breaker.pause == 0
-    breaker.record_failure(HUNG_SECONDS)
-    assert breaker.pause == PAUSE_SECONDS
+    breaker.record_failure(SLOW_FAILURE_SECONDS)
+    assert breaker.pause == OPEN_DELAY_SECONDS
 
 
 def test_reading_the_pause_does_not_use_the_trial_call(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker)
-    assert breaker.pause == PAUSE_SECONDS
-    clock.now += PAUSE_SECONDS
+    assert breaker.pause == OPEN_DELAY_SECONDS
+    clock.now += OPEN_DELAY_SECONDS
     assert breaker.pause == 0
     assert breaker.try_acquire() == 0
     assert breaker.pause > 0
 
 
 def test_a_success_resets_the_count(breaker: Breaker) -> None:
-    fail(breaker, FAILURES - 1)
+    fail(breaker, MAX_FAILURES - 1)
     breaker.record_success()
-    fail(breaker, FAILURES - 1)
+    fail(breaker, MAX_FAILURES - 1)
     assert breaker.try_acquire() == 0
 
 
 def test_a_rejected_call_gets_the_remaining_pause(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker)
     clock.now += 2
-    assert breaker.try_acquire() == PAUSE_SECONDS - 2
+    assert breaker.try_acquire() == OPEN_DELAY_SECONDS - 2
 
 
 def test_after_the_pause_one_trial_call_is_allowed(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker)
-    clock.now += PAUSE_SECONDS
+    clock.now += OPEN_DELAY_SECONDS
     assert breaker.try_acquire() == 0
     assert [breaker.try_acquire() > 0 for _ in range(10)] == [True] * 10
 
@@ -82,7 +82,7 @@ def test_a_successful_trial_call_closes_the_circuit(
     breaker: Breaker, clock: ManualClock, system: str
 ) -> None:
     fail(breaker)
-    clock.now += PAUSE_SECONDS
+    clock.now += OPEN_DELAY_SECONDS
     breaker.try_acquire()
     breaker.record_success()
     assert [breaker.try_acquire() for _ in range(10)] == [0] * 10
@@ -91,16 +91,16 @@ def test_a_successful_trial_call_closes_the_circuit(
 
 def test_a_failed_trial_call_restarts_the_pause(breaker: Breaker, clock: ManualClock, system: str) -> None:
     fail(breaker)
-    clock.now += PAUSE_SECONDS
+    clock.now += OPEN_DELAY_SECONDS
     breaker.try_acquire()
     breaker.record_failure()
-    assert breaker.try_acquire() == PAUSE_SECONDS
+    assert breaker.try_acquire() == OPEN_DELAY_SECONDS
     assert circuits_open(system) == 1
 
 
 def test_a_cancelled_trial_call_allows_the_next_one(breaker: Breaker, clock: ManualClock) -> None:
     fail(breaker)
-    clock.now += PAUSE_SECONDS
+    clock.now += OPEN_DELAY_SECONDS
     breaker.try_acquire()
     breaker.release()
     assert breaker.try_acquire() == 0

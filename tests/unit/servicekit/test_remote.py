@@ -10,7 +10,7 @@ import pytest
 import stamina
 from prometheus_client import REGISTRY
 from servicekit import deadline
-from servicekit.breaker import FAILURES, PAUSE_SECONDS
+from servicekit.breaker import MAX_FAILURES, OPEN_DELAY_SECONDS
 from servicekit.errors import DeadlineExceeded, RemoteRefused, RemoteUnavailable
 from servicekit.remote import Fault, Remote
 
@@ -279,8 +279,8 @@ def remote_with_breaker(no_pauses: None) -> Iterator[Remote]:
 
 
 async def open_circuit(remote: Remote, circuit: str = "") -> None:
-    backend = FakeBackend(*(Unavailable() for _ in range(FAILURES)))
-    while backend.calls < FAILURES:
+    backend = FakeBackend(*(Unavailable() for _ in range(MAX_FAILURES)))
+    while backend.calls < MAX_FAILURES:
         with pytest.raises(RemoteUnavailable):
             await remote.call("read", backend, circuit=circuit)
 
@@ -291,13 +291,13 @@ async def test_repeated_failures_open_the_circuit(remote_with_breaker: Remote) -
     with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
         await remote_with_breaker.call("read", backend)
     assert backend.calls == 0
-    assert 0 < (unavailable.value.retry_after or 0) <= PAUSE_SECONDS
+    assert 0 < (unavailable.value.retry_after or 0) <= OPEN_DELAY_SECONDS
 
 
 async def test_repeated_timeouts_open_the_circuit(remote_with_breaker: Remote) -> None:
     with pytest.raises(RemoteUnavailable):
         await asyncio.gather(
-            *(remote_with_breaker.call("read", lambda: asyncio.sleep(60)) for _ in range(FAILURES))
+            *(remote_with_breaker.call("read", lambda: asyncio.sleep(60)) for _ in range(MAX_FAILURES))
         )
     backend = FakeBackend("answer")
     with pytest.raises(RemoteUnavailable, match="keeps failing"):
@@ -322,17 +322,17 @@ async def test_circuits_of_one_system_are_independent(remote_with_breaker: Remot
 
 
 async def test_throttling_is_retried_and_opens_no_circuit(remote_with_breaker: Remote) -> None:
-    backend = FakeBackend(*(SdkThrottled() for _ in range(3 * FAILURES)), "answer")
-    for _ in range(FAILURES):
+    backend = FakeBackend(*(SdkThrottled() for _ in range(3 * MAX_FAILURES)), "answer")
+    for _ in range(MAX_FAILURES):
         with pytest.raises(RemoteUnavailable):
             await remote_with_breaker.call("read", backend)
-    assert backend.calls == 3 * FAILURES
+    assert backend.calls == 3 * MAX_FAILURES
     assert await remote_with_breaker.call("read", backend) == "answer"
 
 
 async def test_refusals_close_the_circuit(remote_with_breaker: Remote) -> None:
-    backend = FakeBackend(*(Denied() for _ in range(3 * FAILURES)), "answer")
-    for _ in range(3 * FAILURES):
+    backend = FakeBackend(*(Denied() for _ in range(3 * MAX_FAILURES)), "answer")
+    for _ in range(3 * MAX_FAILURES):
         with pytest.raises(RemoteRefused):
             await remote_with_breaker.call("read", backend)
     assert await remote_with_breaker.call("read", backend) == "answer"
@@ -352,14 +352,14 @@ async def fail(remote: Remote, times: int) -> None:
 
 
 async def test_only_consecutive_failures_count(of_one_attempt: Remote) -> None:
-    await fail(of_one_attempt, FAILURES - 1)
+    await fail(of_one_attempt, MAX_FAILURES - 1)
     assert await of_one_attempt.call("read", FakeBackend("answer")) == "answer"
-    await fail(of_one_attempt, FAILURES - 1)
+    await fail(of_one_attempt, MAX_FAILURES - 1)
     assert await of_one_attempt.call("read", FakeBackend("answer")) == "answer"
 
 
 async def test_a_cancelled_call_does_not_reset_the_count(of_one_attempt: Remote) -> None:
-    await fail(of_one_attempt, FAILURES - 1)
+    await fail(of_one_attempt, MAX_FAILURES - 1)
     task = asyncio.create_task(of_one_attempt.call("read", lambda: asyncio.sleep(60)))
     await asyncio.sleep(0.01)
     task.cancel()
@@ -372,14 +372,14 @@ async def test_a_cancelled_call_does_not_reset_the_count(of_one_attempt: Remote)
 
 async def test_a_system_without_a_breaker_is_always_called() -> None:
     remote = Remote("steady", classify, attempts=1, circuit_breaker=False)
-    await fail(remote, 3 * FAILURES)
+    await fail(remote, 3 * MAX_FAILURES)
     remote.require_closed_circuit("read")
     assert await remote.call("read", FakeBackend("answer")) == "answer"
     remote.close()
 
 
 async def test_cancelled_callers_do_not_count_as_failures(remote_with_breaker: Remote) -> None:
-    for _ in range(3 * FAILURES):
+    for _ in range(3 * MAX_FAILURES):
         with deadline.within(0.001), pytest.raises(DeadlineExceeded):
             await remote_with_breaker.call("read", lambda: asyncio.sleep(60))
     assert await remote_with_breaker.call("read", FakeBackend("answer")) == "answer"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from joserfc.jwk import OKPKey
 from tenancy.errors import IdentityUnavailable
-from tenancy.jwks import MAX_AGE_SECONDS, MIN_INTERVAL_SECONDS, REFRESH_SECONDS, RemoteKeys
+from tenancy.jwks import MAX_AGE_SECONDS, MIN_FETCH_INTERVAL_SECONDS, REFRESH_AGE_SECONDS, RemoteKeys
 
 from tests.support.timing.clock import simulate
 
@@ -75,7 +75,7 @@ async def test_concurrent_callers_share_one_fetch(realm: Realm, keys: RemoteKeys
 async def test_a_new_key_is_found_immediately(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.rotate("second")
-    await asyncio.sleep(MIN_INTERVAL_SECONDS)
+    await asyncio.sleep(MIN_FETCH_INTERVAL_SECONDS)
     key = await keys.get("second")
     assert key
     assert key.kid == "second"
@@ -86,7 +86,7 @@ async def test_unknown_key_ids_do_not_cause_many_fetches(realm: Realm, keys: Rem
     for number in range(1000):
         assert await keys.get(f"made-up-{number}") is None
         await asyncio.sleep(0.01)
-    assert realm.fetches <= 10 / MIN_INTERVAL_SECONDS + 1
+    assert realm.fetches <= 10 / MIN_FETCH_INTERVAL_SECONDS + 1
 
 
 @in_simulated_time
@@ -107,7 +107,7 @@ async def test_a_removed_key_is_refused_after_its_maximum_age(realm: Realm, keys
 async def test_old_keys_are_refreshed_in_the_background(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.rotate("second", withdraw="first")
-    await asyncio.sleep(REFRESH_SECONDS + 1)
+    await asyncio.sleep(REFRESH_AGE_SECONDS + 1)
     realm.seconds = 2.0
     began = asyncio.get_running_loop().time()
     assert await keys.get("first")
@@ -125,7 +125,7 @@ async def test_during_an_outage_the_last_keys_are_used(realm: Realm, keys: Remot
     assert await keys.get("first")
     realm.status = 200
     realm.rotate("second", withdraw="first")
-    await asyncio.sleep(MIN_INTERVAL_SECONDS)
+    await asyncio.sleep(MIN_FETCH_INTERVAL_SECONDS)
     await keys.get("first")  # starts the fetch
     await asyncio.sleep(1)
     assert await keys.get("first") is None
@@ -139,7 +139,7 @@ async def test_a_hanging_keycloak_delays_a_caller_only_once(realm: Realm, keys: 
     began = asyncio.get_running_loop().time()
     assert await keys.get("first")
     assert asyncio.get_running_loop().time() - began < 8
-    await asyncio.sleep(MIN_INTERVAL_SECONDS)
+    await asyncio.sleep(MIN_FETCH_INTERVAL_SECONDS)
     began = asyncio.get_running_loop().time()
     assert await keys.get("first")
     assert asyncio.get_running_loop().time() == began
@@ -163,7 +163,7 @@ async def test_waiting_for_the_first_keys_raises_if_there_are_none(realm: Realm,
     with pytest.raises(IdentityUnavailable):
         await keys.wait_fetched()
     realm.status = 200
-    await asyncio.sleep(MIN_INTERVAL_SECONDS)
+    await asyncio.sleep(MIN_FETCH_INTERVAL_SECONDS)
     await keys.wait_fetched()
 
 
@@ -181,9 +181,9 @@ def test_without_any_key_the_error_is_not_a_refused_token(status: int) -> None:
 
 @in_simulated_time
 async def test_fresh_keys_are_not_fetched_again(realm: Realm, keys: RemoteKeys) -> None:
-    await asyncio.sleep(10 * REFRESH_SECONDS)
+    await asyncio.sleep(10 * REFRESH_AGE_SECONDS)
     await keys.get("first")
-    await asyncio.sleep(2 * MIN_INTERVAL_SECONDS)
+    await asyncio.sleep(2 * MIN_FETCH_INTERVAL_SECONDS)
     await keys.get("first")
     await asyncio.sleep(1)
     assert realm.fetches == 1

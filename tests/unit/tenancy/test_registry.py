@@ -85,7 +85,7 @@ async def api() -> FakeApi:
 
 @pytest.fixture
 async def known(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TenantRegistry]:
-    monkeypatch.setattr(registry, "BACKOFF_SECONDS", (0.001, 0.002))
+    monkeypatch.setattr(registry, "BACKOFF_DELAY_SECONDS", (0.001, 0.002))
     async with client.ApiClient() as unused:
         made = TenantRegistry(unused)
         made._custom = cast("Any", api)
@@ -164,8 +164,8 @@ async def test_a_watch_has_a_server_and_a_client_timeout(known: TenantRegistry, 
     async with RunningRegistry(known):
         await until(lambda: bool(api.options))
     assert api.options["allow_watch_bookmarks"] is True
-    assert api.options["timeout_seconds"] == registry.WATCH_SECONDS
-    assert 0 < api.options["_request_timeout"] - registry.WATCH_SECONDS <= 30
+    assert api.options["timeout_seconds"] == registry.WATCH_TIMEOUT_SECONDS
+    assert 0 < api.options["_request_timeout"] - registry.WATCH_TIMEOUT_SECONDS <= 30
 
 
 async def test_an_unreadable_tenant_is_ignored(known: TenantRegistry, api: FakeApi) -> None:

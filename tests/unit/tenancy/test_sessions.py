@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import stamina
 from servicekit.aws import client_config
-from servicekit.breaker import FAILURES
+from servicekit.breaker import MAX_FAILURES
 from servicekit.errors import RemoteRefused, RemoteUnavailable
-from tenancy.sessions import CONCURRENCY, READ_SECONDS, TenantSessions
+from tenancy.sessions import CONCURRENCY, READ_TIMEOUT_SECONDS, TenantSessions
 
 from tests.support.fakes.aws_errors import client_error
 from tests.support.tenants.manifests import make_tenant
@@ -94,7 +94,7 @@ async def test_a_tenants_client_uses_the_tenants_session(
 
 async def test_every_client_has_timeouts(sessions: TenantSessions, aws: FakeStsSession) -> None:
     await sessions.client(TENANT)
-    bounded = vars(client_config(read_seconds=READ_SECONDS, connections=CONCURRENCY))
+    bounded = vars(client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY))
     for service, arguments in aws.clients:
         config = vars(arguments["config"])
         for name in ("read_timeout", "connect_timeout", "max_pool_connections", "retries"):
@@ -136,7 +136,7 @@ async def test_an_existing_session_is_used_while_sts_fails(
 ) -> None:
     await sessions.client(TENANT)
     aws.sts_fails = True
-    for _ in range(FAILURES + 1):
+    for _ in range(MAX_FAILURES + 1):
         with pytest.raises(RemoteUnavailable):
             await sessions.client(make_tenant("tenantb"))
     assert await sessions.call(TENANT, "read", read, "a.md") == "a.md "

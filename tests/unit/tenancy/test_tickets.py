@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from tenancy.errors import TicketRefused
-from tenancy.tickets import ISSUER, LIFETIME_SECONDS, Ticket, TicketAction, TicketIssuer, TicketVerifier
+from tenancy.tickets import ISSUER, TICKET_TTL_SECONDS, Ticket, TicketAction, TicketIssuer, TicketVerifier
 
 from tests.support.security.forgery import (
     alg_none,
@@ -62,7 +62,7 @@ def test_a_ticket_contains_its_purpose(ticket: Ticket, verifier: TicketVerifier)
 def test_a_ticket_expires_after_minutes() -> None:
     claims = claims_of(issue())
     assert claims["iss"] == ISSUER
-    assert claims["exp"] - claims["iat"] == LIFETIME_SECONDS <= 600
+    assert claims["exp"] - claims["iat"] == TICKET_TTL_SECONDS <= 600
 
 
 WRONG = {

@@ -147,7 +147,7 @@ def test_every_condition_has_the_observed_generation() -> None:
         (RemoteRefused("redis", "write", "no auth"),
          Failure("RedisRefused", "redis failed at write: no auth", permanent=True)),
         (RemoteUnavailable("open-webui", "get-group", "unavailable"),
-         Failure("OpenWebuiUnavailable", "open-webui failed at get-group: unavailable", permanent=False)),
+         Failure("OpenWebUIUnavailable", "open-webui failed at get-group: unavailable", permanent=False)),
         (KeyError("secret"),
          Failure("InternalError", "KeyError: see the operator's log", permanent=False)),
     ],

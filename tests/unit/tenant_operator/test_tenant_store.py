@@ -32,7 +32,7 @@ def held(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
     """Return a Tenant that has been reconciled once."""
     manifest = body(name, generation, **spec)
     manifest["metadata"]["finalizers"] = ["tenantry.io/operator"]
-    return manifest | {"status": {"observedGeneration": generation, "quota": {"namespace": ""}}}
+    return manifest | {"status": {"observedGeneration": generation, "namespace": {"name": ""}}}
 
 
 def without_finalizer(manifest: dict[str, Any]) -> dict[str, Any]:

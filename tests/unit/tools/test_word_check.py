@@ -2,14 +2,14 @@
 
 import pytest
 
-from tools.word_check import check_text, read_rules
+from tools.word_check import check_text, read_avoided_words
 
-RULES = read_rules()
+AVOIDED_WORDS = read_avoided_words()
 AVOIDED = "told"  # one word of the list
 
 
 def find(name: str, text: str) -> list[str]:
-    return list(check_text(name, text, RULES))
+    return list(check_text(name, text, AVOIDED_WORDS))
 
 
 def test_an_avoided_word_is_reported_with_its_line_and_replacement() -> None:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from servicekit.redis_errors import classify
 from servicekit.remote import Remote
-from tenancy.model import QuotaStatus, Tenant
+from tenancy.model import NamespaceStatus, Tenant
 from tenancy.names import is_tombstone, redis_prefix
 from tenancy.quantities import parse_quantity
 
@@ -22,7 +22,7 @@ from .objects import MANAGED_BY, build_objects
 
 __all__ = ["NamespacePart", "NamespaceState"]
 
-CALL_SECONDS = 5.0
+CALL_TIMEOUT_SECONDS = 5.0
 
 SCAN_COUNT = 1000
 """Keys that Redis examines in one call. It takes well below a millisecond and blocks all other clients."""
@@ -47,15 +47,15 @@ class NamespacePart:
         The Kubernetes API.
     """
 
-    name = "quota"
+    name = "namespace"
     after = ""
-    section = QuotaStatus
+    section = NamespaceStatus
     retained = ("keys", "namespace")
 
     def __init__(self, redis: Redis, cluster: ClusterClient) -> None:
         self._redis = redis
         self._cluster = cluster
-        self._remote = Remote("redis", classify, timeout=CALL_SECONDS)
+        self._remote = Remote("redis", classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def observe(self, tenant: Tenant) -> NamespaceState:
         """Read the namespace and its objects.
@@ -82,12 +82,12 @@ class NamespacePart:
             The former namespace of the tenant is still terminating.
         """
         if tenant.spec.quota.compute:
-            return EnsureResult(await self._ensure_namespace(tenant, observed), {"namespace": tenant.key})
+            return EnsureResult(await self._ensure_namespace(tenant, observed), {"name": tenant.key})
         changes = []
         if observed.namespace and _is_managed(tenant, observed.namespace):
             changes.append(f"delete namespace {tenant.key}")
             await self._delete_namespace(tenant)
-        return EnsureResult(changes, {"namespace": ""})
+        return EnsureResult(changes, {"name": ""})
 
     async def remove(self, tenant: Tenant) -> None:
         """Delete every key of the tenant key, of any uid, and the namespace; return when it is gone."""

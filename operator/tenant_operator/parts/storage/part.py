@@ -16,7 +16,7 @@ from servicekit.remote import Remote
 from tenancy.model import StorageStatus, Tenant
 from tenancy.names import persona_prefix, retained_prefix, tenant_prefix
 
-from ...clients.aws import CALL_SECONDS, AwsClients
+from ...clients.aws import CALL_TIMEOUT_SECONDS, AwsClients
 from ...part import EnsureResult
 from .retention import BATCH, Retention, delete_versions
 
@@ -73,7 +73,7 @@ class StoragePart:
     def __init__(self, bucket: str, clients: AwsClients) -> None:
         self._bucket = bucket
         self._clients = clients
-        self._remote = Remote("s3", clients.classify, timeout=CALL_SECONDS)
+        self._remote = Remote("s3", clients.classify, timeout=CALL_TIMEOUT_SECONDS)
         self._retention = Retention(bucket, clients, self._remote)
 
     async def observe(self, tenant: Tenant) -> StorageState:

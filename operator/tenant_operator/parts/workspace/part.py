@@ -39,10 +39,10 @@ from .plan import (
 
 __all__ = ["WorkspacePart"]
 
-SETTLE_SECONDS = 5.0
+OPEN_REQUESTS_DELAY_SECONDS = 5.0
 """Pause after accounts are closed, in which requests end that Open WebUI admitted before."""
 
-LAST_ANSWER_SECONDS = 15
+LAST_ANSWER_DELAY_SECONDS = 15
 """Longest time from a Tenant's deletion to the end of its last answer, plus the difference of two clocks."""
 
 FOREVER = 2**62
@@ -126,7 +126,7 @@ class WorkspacePart:
         bases = await self._bases(tenant, group.id, search=True)
         content = _content(tenant, group, bases)
         if await self._webui.close_accounts(content):
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(OPEN_REQUESTS_DELAY_SECONDS)
         await self._delete_content(content)
         for base in bases:
             await self._webui.delete_knowledge_base(base.id)
@@ -286,7 +286,7 @@ class WorkspacePart:
 def _content(tenant: Tenant, group: OpenWebUIGroup, bases: Iterable[KnowledgeBase]) -> TenantContent:
     created, deleted = tenant.metadata.creation_timestamp, tenant.metadata.deletion_timestamp
     since = int(created.timestamp()) if created else 0
-    until = int(deleted.timestamp()) + LAST_ANSWER_SECONDS if deleted else FOREVER
+    until = int(deleted.timestamp()) + LAST_ANSWER_DELAY_SECONDS if deleted else FOREVER
     groups = [group.id] if group.id else []
     return TenantContent(tenant.key, groups, sorted(base.id for base in bases), since, until)
 

@@ -20,7 +20,7 @@ MAX_CACHED = 20_000
 CONCURRENCY = 8
 """Concurrent requests to S3."""
 
-SETTLED_SECONDS = 60.0
+MIN_OBJECT_AGE_SECONDS = 60.0
 """Age from which an object's time identifies it.
 
 S3 reports times in whole seconds, so another person may replace an object within the same second. The rest of
@@ -49,7 +49,7 @@ class DocumentOwnerResolver:
                     owner = await self._store.read_owner(tenant, document)
             except RemoteError:  # the adapter counts it, and the next comparison asks again
                 owner = None
-        if owner is not None and time.time() - document.stored_at > SETTLED_SECONDS:
+        if owner is not None and time.time() - document.stored_at > MIN_OBJECT_AGE_SECONDS:
             self._cached[key] = owner
             self._cached.move_to_end(key)
             if len(self._cached) > MAX_CACHED:

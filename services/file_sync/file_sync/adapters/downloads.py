@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Content", "FileDownloader"]
 
-READ_SECONDS = 10.0
+READ_TIMEOUT_SECONDS = 10.0
 """Longest pause between two reads from S3."""
 
-CALL_SECONDS = 120.0
+DOWNLOAD_TIMEOUT_SECONDS = 120.0
 """Longest time for one file: 50 MiB over a slow link."""
 
 READ_BYTES = 1024 * 1024
@@ -62,7 +62,9 @@ class FileDownloader:
         self._bucket = bucket
         self._concurrency = concurrency
         self._max_bytes = max_bytes
-        self._remote = Remote("open-webui-files", classify, timeout=CALL_SECONDS, concurrency=concurrency)
+        self._remote = Remote(
+            "open-webui-files", classify, timeout=DOWNLOAD_TIMEOUT_SECONDS, concurrency=concurrency
+        )
 
     @asynccontextmanager
     async def download(self, file: File) -> AsyncIterator[Content]:
@@ -120,6 +122,6 @@ class FileDownloader:
 
     def _s3(self) -> "S3Client":
         if self._client is None:
-            config = client_config(read_seconds=READ_SECONDS, connections=self._concurrency)
+            config = client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=self._concurrency)
             self._client = self._open_session().client("s3", config=config)
         return self._client

@@ -16,7 +16,7 @@ from .http import classify, is_problem
 
 __all__ = ["GatewayClient"]
 
-CALL_SECONDS = 30.0
+CALL_TIMEOUT_SECONDS = 30.0
 PAGE_SIZE = 200
 
 
@@ -34,7 +34,7 @@ class GatewayClient:
     def __init__(self, http: httpx.AsyncClient, tickets: TicketIssuer) -> None:
         self._http = http
         self._tickets = tickets
-        self._remote = Remote("gateway", classify, timeout=CALL_SECONDS)
+        self._remote = Remote("gateway", classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def list_documents(self, tenant: Tenant) -> list[Document]:
         """Return all documents of a tenant.

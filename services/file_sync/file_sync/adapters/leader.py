@@ -25,7 +25,7 @@ LOCK_ID = 0x74656E616E747279
 
 CHANNEL = "tenantry_file_sync"
 
-CHECK_SECONDS = 5.0
+CHECK_INTERVAL_SECONDS = 5.0
 """Interval between two attempts to get the lock, and between two checks of the leader's connection."""
 
 
@@ -64,7 +64,7 @@ class LeaderElector:
                     await self._hold_lock(connection)
             except (psycopg.Error, PoolTimeout, TimeoutError) as exc:
                 self._log.warning("Cannot hold the leader's lock", error=str(exc).strip())
-            await asyncio.sleep(CHECK_SECONDS)
+            await asyncio.sleep(CHECK_INTERVAL_SECONDS)
 
     def broadcast_hint(self) -> None:
         """Send a hint to the leader; a lost hint delays the comparison by one poll."""
@@ -81,11 +81,11 @@ class LeaderElector:
 
     async def _notify_leader(self) -> None:
         with suppress(psycopg.Error, PoolTimeout, TimeoutError):
-            async with asyncio.timeout(CHECK_SECONDS), self._database.connection() as connection:
+            async with asyncio.timeout(CHECK_INTERVAL_SECONDS), self._database.connection() as connection:
                 await connection.execute("select pg_notify(%s, '')", (CHANNEL,))
 
     async def _hold_lock(self, connection: psycopg.AsyncConnection[DictRow]) -> None:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(CHECK_INTERVAL_SECONDS):
             cursor = await connection.execute("select pg_try_advisory_lock(%s) as held", (LOCK_ID,))
             row = await cursor.fetchone()
         if not row or not row["held"]:
@@ -97,9 +97,9 @@ class LeaderElector:
         try:
             await connection.execute(f"listen {CHANNEL}".encode())
             while not leading.done():
-                async for _ in connection.notifies(timeout=CHECK_SECONDS, stop_after=1):
+                async for _ in connection.notifies(timeout=CHECK_INTERVAL_SECONDS, stop_after=1):
                     self._on_hint()
-                async with asyncio.timeout(CHECK_SECONDS):
+                async with asyncio.timeout(CHECK_INTERVAL_SECONDS):
                     await connection.execute("select 1")
             await leading
         finally:

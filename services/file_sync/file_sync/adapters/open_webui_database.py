@@ -25,13 +25,13 @@ from .queries import (
 
 __all__ = ["OpenWebUIDatabase", "classify"]
 
-CALL_SECONDS = 40.0
+QUERY_TIMEOUT_SECONDS = 40.0
 """Longest time for one query; the role's limit (role.sql) is 10 s less."""
 
-CONNECT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 5
 """Longest time for a new connection; libpq's default is two minutes."""
 
-RECONNECT_SECONDS = 10.0
+RECONNECT_TIMEOUT_SECONDS = 10.0
 """Time for which the pool retries to connect in the background."""
 
 CONNECTIONS = 6
@@ -73,15 +73,17 @@ class OpenWebUIDatabase:
             open=False,
             timeout=10.0,
             # The next caller retries soon, not after a pause that doubles for minutes.
-            reconnect_timeout=RECONNECT_SECONDS,
+            reconnect_timeout=RECONNECT_TIMEOUT_SECONDS,
             kwargs={
                 "row_factory": dict_row,
                 "autocommit": True,
                 "application_name": "tenantry-file-sync",
-                "connect_timeout": CONNECT_SECONDS,
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             },
         )
-        self._remote = Remote("open-webui-db", classify, timeout=CALL_SECONDS, concurrency=CONNECTIONS)
+        self._remote = Remote(
+            "open-webui-db", classify, timeout=QUERY_TIMEOUT_SECONDS, concurrency=CONNECTIONS
+        )
 
     async def open(self) -> None:
         """Start the pool, without waiting for the database."""

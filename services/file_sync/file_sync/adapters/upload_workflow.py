@@ -12,7 +12,7 @@ from .http import classify, status
 
 __all__ = ["UploadWorkflow"]
 
-TICKET_SECONDS = 900
+TICKET_TTL_SECONDS = 900
 """Lifetime of a ticket for n8n: the call may wait in n8n's queue for minutes."""
 
 _DOCUMENT_STATUSES = frozenset({404, 413, 415, 422})
@@ -61,7 +61,7 @@ class UploadWorkflow:
         ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename)
 
         async def call() -> None:
-            headers = {"Authorization": f"Ticket {self._tickets.issue(ticket, lifetime=TICKET_SECONDS)}"}
+            headers = {"Authorization": f"Ticket {self._tickets.issue(ticket, lifetime=TICKET_TTL_SECONDS)}"}
             if request_id := structlog.contextvars.get_contextvars().get("request_id"):
                 headers["X-Request-ID"] = request_id
             response = await self._http.post(self._url, headers=headers)

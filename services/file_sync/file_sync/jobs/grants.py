@@ -18,10 +18,10 @@ from servicekit.settings import ProgramSettings, read_settings
 
 __all__ = ["GrantsSettings", "grant"]
 
-PAUSE_SECONDS = (1.5, 2.5)
+RETRY_DELAY_SECONDS = (1.5, 2.5)
 """Shortest and longest pause between two attempts."""
 
-CONNECT_SECONDS = 10
+CONNECT_TIMEOUT_SECONDS = 10
 """Longest time for a connection."""
 
 TRANSIENT_ERRORS = (psycopg.OperationalError, errors.UndefinedTable, errors.UndefinedColumn)
@@ -36,7 +36,7 @@ class GrantsSettings(ProgramSettings):
     database_url: SecretStr
     """Open WebUI's Postgres (`postgresql://`), as the role that owns its tables."""
 
-    seconds: float = Field(600.0, gt=0)
+    timeout_seconds: float = Field(600.0, gt=0)
     """Time for which the job retries until Open WebUI has created its tables."""
 
 
@@ -50,17 +50,17 @@ def grant(settings: GrantsSettings) -> None:
     """
     log = structlog.get_logger("file_sync.jobs.grants")
     statements = (files("file_sync") / "grants.sql").read_text()
-    deadline = time.monotonic() + settings.seconds
+    deadline = time.monotonic() + settings.timeout_seconds
     while True:
         try:
             url = settings.database_url.get_secret_value()
-            with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
+            with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
                 connection.execute(statements.encode())
         except TRANSIENT_ERRORS as exc:
             if time.monotonic() > deadline:
                 raise
             log.info("Open WebUI's tables do not exist yet", reason=str(exc).strip())
-            time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 (jitter, not a secret)
+            time.sleep(random.uniform(*RETRY_DELAY_SECONDS))  # noqa: S311 (jitter, not a secret)
         else:
             log.info("Granted file-sync the right to read Open WebUI's database")
             return

@@ -1,8 +1,8 @@
-"""Cleaning of file names, for object keys and citations."""
+"""Sanitizing of file names, for object keys and citations."""
 
 import unicodedata
 
-__all__ = ["MAX_BYTES", "clean_filename"]
+__all__ = ["MAX_BYTES", "sanitize_filename"]
 
 MAX_BYTES = 200
 """Longest name in UTF-8. With the longest tenant, persona and id a key has 350 of S3's 1,024 bytes."""
@@ -13,7 +13,7 @@ MAX_ENDING_BYTES = 16
 DEFAULT_NAME = "file"
 
 
-def clean_filename(name: str) -> str:
+def sanitize_filename(name: str) -> str:
     """Return a safe name, similar to the given one and always the same for it.
 
     No name is refused. A slash becomes ``_``. Invisible characters are removed, also those that change the

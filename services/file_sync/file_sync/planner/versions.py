@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..models import Document, File
 from .checks import may_differ
-from .filenames import clean_filename
+from .filenames import sanitize_filename
 
 __all__ = ["TOP_DIRECTORY", "LinkedFile", "Name", "ReadyDocument", "Version", "set_predecessors"]
 
@@ -40,7 +40,7 @@ class LinkedFile:
     @property
     def filename(self) -> str:
         """Name of its document."""
-        return clean_filename(self.file.filename)
+        return sanitize_filename(self.file.filename)
 
     @property
     def name(self) -> Name:

@@ -9,10 +9,10 @@ from ..adapters.http import is_problem, retry_after, status
 
 __all__ = ["BackoffGate"]
 
-INITIAL_SECONDS = 2.0
+INITIAL_DELAY_SECONDS = 2.0
 """First pause without a ``Retry-After``; it doubles with each further failure."""
 
-MAX_SECONDS = 30.0
+MAX_DELAY_SECONDS = 30.0
 """Longest pause, so that calls resume at most half a minute after an outage ends."""
 
 
@@ -21,7 +21,7 @@ class BackoffGate:
 
     def __init__(self) -> None:
         self._until = 0.0
-        self._pause = INITIAL_SECONDS
+        self._pause = INITIAL_DELAY_SECONDS
         self._tenants: dict[str, float] = {}
 
     def retry_after(self, tenant_id: str) -> float:
@@ -34,7 +34,7 @@ class BackoffGate:
 
     def record_success(self) -> None:
         """Record a successful call: the next pause is the first one again."""
-        self._pause = INITIAL_SECONDS
+        self._pause = INITIAL_DELAY_SECONDS
 
     def record_failure(self, tenant_id: str, exc: RemoteUnavailable) -> None:
         """Record a failed call, and pause the calls that it concerns.
@@ -44,12 +44,12 @@ class BackoffGate:
         now = asyncio.get_running_loop().time()
         match status(exc), exc.__cause__:
             case 429, _:
-                self._tenants[tenant_id] = now + (retry_after(exc) or INITIAL_SECONDS)
+                self._tenants[tenant_id] = now + (retry_after(exc) or INITIAL_DELAY_SECONDS)
             case 503, _ if is_problem(exc, "tenant-not-ready"):
-                self._tenants[tenant_id] = now + (retry_after(exc) or MAX_SECONDS)
+                self._tenants[tenant_id] = now + (retry_after(exc) or MAX_DELAY_SECONDS)
             case (503, _) | (0, httpx.ConnectError() | httpx.ConnectTimeout()) if self._until <= now:
                 # Concurrent calls that fail together count as one failure: only the first starts a pause.
                 self._until = now + (retry_after(exc) or self._pause)
-                self._pause = min(self._pause * 2, MAX_SECONDS)
+                self._pause = min(self._pause * 2, MAX_DELAY_SECONDS)
             case _:
                 pass

@@ -11,10 +11,10 @@ from typing import Any
 
 __all__ = ["InFlightCalls"]
 
-WAIT_SECONDS = 5.0
+WAIT_TIMEOUT_SECONDS = 5.0
 """Time for which a sync run waits for one call."""
 
-LOST_SECONDS = 60.0
+LOST_CALL_AGE_SECONDS = 60.0
 """Age of a call at which it counts as lost if the document is not being indexed; it is sent again."""
 
 
@@ -37,7 +37,7 @@ class InFlightCalls:
     async def run(
         self, tenant_id: str, document_id: str, call: Coroutine[Any, Any, Any], started: asyncio.Event
     ) -> None:
-        """Run a call and wait up to :data:`WAIT_SECONDS`; then it continues in the background.
+        """Run a call and wait up to :data:`WAIT_TIMEOUT_SECONDS`; then it continues in the background.
 
         Parameters
         ----------
@@ -46,7 +46,7 @@ class InFlightCalls:
         """
         since, task = asyncio.get_running_loop().time(), asyncio.create_task(call)
         try:
-            await asyncio.wait([task], timeout=WAIT_SECONDS)
+            await asyncio.wait([task], timeout=WAIT_TIMEOUT_SECONDS)
         except asyncio.CancelledError:
             task.cancel()
             raise
@@ -70,7 +70,7 @@ class InFlightCalls:
         indexing
             Ids of documents that are being indexed.
         """
-        lost_before = asyncio.get_running_loop().time() - LOST_SECONDS
+        lost_before = asyncio.get_running_loop().time() - LOST_CALL_AGE_SECONDS
         recent = {
             each
             for each in waiting

@@ -34,10 +34,10 @@ TIME_SLICE_SECONDS = 10.0
 NEW_FILES_DELAY_SECONDS = 2.0
 """Time for which a tenant's new files wait while its old ones are indexed: only stored files are safe."""
 
-AFTER_HINT_SECONDS = (1.0, 2.0)
+AFTER_HINT_DELAYS_SECONDS = (1.0, 2.0)
 """Delays of two more polls after a hint: Open WebUI announces some changes just before it makes them."""
 
-MIN_POLL_SECONDS = 0.2
+MIN_POLL_INTERVAL_SECONDS = 0.2
 """Shortest interval between two polls, however many hints come."""
 
 
@@ -53,8 +53,8 @@ class SyncLoops:
         personas: PersonaIndexCache,
         tenant_sync: TenantSync,
     ) -> None:
-        self._poll_seconds = settings.poll_seconds
-        self._resync_seconds = settings.resync_seconds
+        self._poll_interval_seconds = settings.poll_interval_seconds
+        self._resync_interval_seconds = settings.resync_interval_seconds
         self._config = PlanConfig(settings.document_bytes, settings.files_bucket)
         self._database = database
         self._registry = registry
@@ -89,12 +89,12 @@ class SyncLoops:
                 fingerprints = await self._poll(schedule, fingerprints)
             except RemoteError as exc:
                 self._log.warning("Cannot poll Open WebUI's database; trying again", error=str(exc))
-            await asyncio.sleep(MIN_POLL_SECONDS)
+            await asyncio.sleep(MIN_POLL_INTERVAL_SECONDS)
             try:
-                async with asyncio.timeout(delays.pop(0) if delays else self._poll_seconds):
+                async with asyncio.timeout(delays.pop(0) if delays else self._poll_interval_seconds):
                     await self._hinted.wait()
                 self._hinted.clear()
-                delays = list(AFTER_HINT_SECONDS)
+                delays = list(AFTER_HINT_DELAYS_SECONDS)
             except TimeoutError:
                 pass
 
@@ -119,7 +119,7 @@ class SyncLoops:
 
     async def _resync_loop(self, schedule: Schedule) -> None:
         while True:
-            await asyncio.sleep(self._resync_seconds)
+            await asyncio.sleep(self._resync_interval_seconds)
             schedule.enqueue_full_sync(tenant.id for tenant in self._registry.all())
 
     async def _worker_loop(self, schedule: Schedule) -> None:

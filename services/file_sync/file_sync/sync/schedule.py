@@ -11,7 +11,7 @@ from ..metrics import QUEUE
 
 __all__ = ["Schedule"]
 
-BACKOFF_SECONDS = (2.0, 300.0)
+BACKOFF_DELAY_SECONDS = (2.0, 300.0)
 """Shortest and longest backoff of an unsettled tenant; in between, the time since it is unsettled."""
 
 JITTER = (0.75, 1.25)
@@ -87,7 +87,7 @@ class Schedule:
             self._unsettled_since.pop(tenant_id, None)
             delay = retry_after
         else:
-            shortest, longest = BACKOFF_SECONDS
+            shortest, longest = BACKOFF_DELAY_SECONDS
             # Measured in time and not in comparisons, because each change adds a comparison.
             delay = min(max(now - self._unsettled_since.setdefault(tenant_id, now), shortest), longest)
             delay *= random.uniform(*JITTER)  # noqa: S311 (jitter, not a secret)

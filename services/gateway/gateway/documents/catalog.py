@@ -115,8 +115,8 @@ class Catalog:
         Parameters
         ----------
         state
-            Return only documents in this state. They are selected from ``limit`` documents: a page may have
-            fewer, and an empty page may be followed by more.
+            Return only documents in this state. They are selected from ``limit`` documents. So a page may
+            have fewer, and an empty page may be followed by more.
         after
             ``after`` of the previous page.
 

@@ -4,14 +4,14 @@ import unicodedata
 
 from ..problems import FilenameRefused
 
-__all__ = ["clean_filename"]
+__all__ = ["validate_filename"]
 
 MAX_BYTES = 255
 """Longest name on common file systems, in UTF-8 bytes; the whole key stays far below S3's 1,024 bytes."""
 
 
-def clean_filename(name: str) -> str:
-    """Return a name in the form under which it is stored.
+def validate_filename(name: str) -> str:
+    """Validate a name, and return it in the form under which it is stored.
 
     Names are normalised, so that the same name typed on two systems names the same document.
 

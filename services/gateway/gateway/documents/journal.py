@@ -25,21 +25,21 @@ from tenancy.model import Tenant
 from tenancy.names import failures_key, ingests_key
 from tenancy.tombstones import raise_if_deleting
 
-from ..leases import LEASE_SECONDS, LeaseLost, hold_lease
+from ..leases import LEASE_TTL_SECONDS, LeaseLost, hold_lease
 from ..problems import DocumentBusy, WritesUnavailable
 from ..redis import TenantRedis
 from . import journal_scripts
 from .intents import DocumentStatus, IngestFailure, Intent, IntentKind
 
-__all__ = ["RETRY_SECONDS", "DueRepairs", "Journal", "WriteLease"]
+__all__ = ["RETRY_AFTER_SECONDS", "DueRepairs", "Journal", "WriteLease"]
 
-WAIT_SECONDS = 10.0
+LEASE_WAIT_TIMEOUT_SECONDS = 10.0
 """Time for which a write waits for another write of the same document."""
 
-POLL_SECONDS = (0.05, 0.25)
+POLL_INTERVAL_SECONDS = (0.05, 0.25)
 """Shortest and longest pause between two attempts to acquire a lease; random, so that waiters spread out."""
 
-RETRY_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 """``Retry-After`` for a write that did not get the lease."""
 
 REPAIR_DELAY_SECONDS = 15.0
@@ -123,7 +123,11 @@ class Journal:
     """
 
     def __init__(
-        self, redis: TenantRedis, *, lease_seconds: float = LEASE_SECONDS, wait_seconds: float = WAIT_SECONDS
+        self,
+        redis: TenantRedis,
+        *,
+        lease_seconds: float = LEASE_TTL_SECONDS,
+        wait_seconds: float = LEASE_WAIT_TIMEOUT_SECONDS,
     ) -> None:
         self._redis = redis
         self._acquire = redis.script("acquire-lease", journal_scripts.ACQUIRE)
@@ -264,9 +268,9 @@ class Journal:
             if now() >= give_up:
                 raise DocumentBusy(
                     "Another request is writing the document. Try again when it is done.",
-                    retry_after=RETRY_SECONDS,
+                    retry_after=RETRY_AFTER_SECONDS,
                 )
-            await asyncio.sleep(random.uniform(*POLL_SECONDS))  # noqa: S311 (jitter, not a secret)
+            await asyncio.sleep(random.uniform(*POLL_INTERVAL_SECONDS))  # noqa: S311 (jitter, not a secret)
 
     async def _run(self, script: Any, tenant: Tenant, *arguments: int | str) -> Any:
         return await script.run(tenant, [ingests_key(tenant.id, tenant.uid)], *arguments)

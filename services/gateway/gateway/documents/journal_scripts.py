@@ -6,7 +6,7 @@ clock.
 
 __all__ = ["ACQUIRE", "COMMIT", "LIST_DUE", "READ", "RELEASE", "RENEW"]
 
-RETENTION_SECONDS = 90 * 24 * 3600
+ENTRY_TTL_SECONDS = 90 * 24 * 3600
 """Time to live of a tenant's entries after the last change to them."""
 
 _ENTRY = """
@@ -21,7 +21,7 @@ local function write(id, entry)
   redis.call('HSET', KEYS[1], id, cjson.encode(entry))
   redis.call('EXPIRE', KEYS[1], $RETENTION)
 end
-""".replace("$RETENTION", str(RETENTION_SECONDS))
+""".replace("$RETENTION", str(ENTRY_TTL_SECONDS))
 """Common part of the scripts. An entry has four fields.
 
 ``token`` is the lease holder's, empty without a holder, and ``expires`` the end of the lease in ms. ``due``
@@ -65,7 +65,7 @@ if ARGV[3] == '' then
   redis.call('HDEL', KEYS[2], ARGV[1])
 else
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
-  redis.call('EXPIRE', KEYS[2], {RETENTION_SECONDS})
+  redis.call('EXPIRE', KEYS[2], {ENTRY_TTL_SECONDS})
 end
 return 1
 """

@@ -28,7 +28,7 @@ from .trash import Trash
 
 __all__ = ["Repair"]
 
-INTERVAL_SECONDS = 15.0
+SWEEP_INTERVAL_SECONDS = 15.0
 """Pause between two sweeps."""
 
 MAX_ATTEMPTS = 5
@@ -68,7 +68,7 @@ class Repair:
         catalog: Catalog,
         trash: Trash,
         *,
-        interval: float = INTERVAL_SECONDS,
+        interval: float = SWEEP_INTERVAL_SECONDS,
         attempt_timeout: float = ATTEMPT_TIMEOUT_SECONDS,
     ) -> None:
         self._tenants = tenants

@@ -37,9 +37,9 @@ from ..problems import (
 from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import digest
-from .filenames import clean_filename
+from .filenames import validate_filename
 from .intents import IngestFailure, Intent, IntentKind
-from .journal import RETRY_SECONDS, Journal, WriteLease
+from .journal import RETRY_AFTER_SECONDS, Journal, WriteLease
 from .reader import DocumentReader, ExtractedDocument
 
 __all__ = ["DocumentService", "Ingested"]
@@ -122,7 +122,7 @@ class DocumentService:
             A backend failed: nothing was stored, or a repair completes the write.
         """
         require_persona(tenant, persona_id)
-        filename = clean_filename(filename)
+        filename = validate_filename(filename)
         if len(content) > self._max_bytes:
             raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
         document_id = document_id_for(tenant.id, persona_id, filename)
@@ -235,7 +235,7 @@ class DocumentService:
             if lease.intent and lease.intent.kind is IntentKind.DELETE:
                 raise DocumentBusy(
                     "A delete of the document was interrupted and is being completed. Try again after that.",
-                    retry_after=RETRY_SECONDS,
+                    retry_after=RETRY_AFTER_SECONDS,
                 )
             yield lease
 

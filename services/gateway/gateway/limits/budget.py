@@ -21,16 +21,16 @@ from ..redis import TenantRedis
 
 __all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "now_utc"]
 
-RESERVATION_SECONDS = 300
+RESERVATION_TTL_SECONDS = 300
 """Lifetime of a reservation. Longer than any answer: three attempts of a minute each, and pauses."""
 
-KEEP_SECONDS = 62 * 24 * 3600
+COUNTER_TTL_SECONDS = 62 * 24 * 3600
 """Lifetime of a month's counter after its last change; the previous month stays readable."""
 
 BYTES_PER_TOKEN = 3
 """Bytes per token of an estimate. Most texts have more (English about 4), so estimates are upper bounds."""
 
-BUSY_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 """``Retry-After`` if only concurrent reservations exceed the limit: about the duration of an answer."""
 
 _STATE = """
@@ -123,7 +123,7 @@ class Budget:
         reservation = Reservation(tenant, _month(self._now()), tokens, uuid.uuid4().hex)
         try:
             allowed, used, reserved = await self._reserve.run(
-                tenant, _keys(reservation), reservation.member, tokens, limit, RESERVATION_SECONDS
+                tenant, _keys(reservation), reservation.member, tokens, limit, RESERVATION_TTL_SECONDS
             )
         except RemoteError as exc:
             raise _unavailable() from exc
@@ -145,7 +145,7 @@ class Budget:
             "commit-tokens",
             ("ZREM", reserved, reservation.member),
             ("INCRBY", used, tokens),
-            ("EXPIRE", used, KEEP_SECONDS),
+            ("EXPIRE", used, COUNTER_TTL_SECONDS),
         )
 
     async def release(self, reservation: Reservation) -> None:
@@ -201,7 +201,7 @@ def _exhausted(state: BudgetState, tokens: int, now: datetime) -> BudgetExhauste
         f"The tenant may use {state.limit} tokens a month. {state.used} are used, {state.reserved} are "
         f"reserved for concurrent answers, and this answer needs up to {tokens}. "
         f"The budget resets at {resets_at}. {advice}",
-        retry_after=BUSY_SECONDS if busy else math.ceil((state.resets_at - now).total_seconds()),
+        retry_after=RETRY_AFTER_SECONDS if busy else math.ceil((state.resets_at - now).total_seconds()),
         limit=state.limit,
         used=state.used,
         resetsAt=resets_at,

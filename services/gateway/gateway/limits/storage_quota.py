@@ -21,7 +21,7 @@ from ..redis import TenantRedis
 
 __all__ = ["StorageQuota"]
 
-KEEP_SECONDS = 15 * 60
+COPY_TTL_SECONDS = 15 * 60
 """Lifetime of the copy after it was filled; use does not extend it."""
 
 BATCH = 5_000
@@ -159,7 +159,7 @@ class StorageQuota:
         key = f"{storage_quota_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
         first: list[tuple[Any, ...]] = [
             ("HSET", key, "bytes", sum(stored.values())),
-            ("EXPIRE", key, KEEP_SECONDS),
+            ("EXPIRE", key, COPY_TTL_SECONDS),
         ]
         await self._redis.execute(tenant, "fill-storage-quota", *first)
         documents = list(stored.items())

@@ -7,9 +7,9 @@ from tenancy.model import Tenant
 
 from ..metrics import ANSWERS, TOKENS
 
-__all__ = ["PRUNE_SECONDS", "TenantMetrics"]
+__all__ = ["PRUNE_INTERVAL_SECONDS", "TenantMetrics"]
 
-PRUNE_SECONDS = 10.0
+PRUNE_INTERVAL_SECONDS = 10.0
 """Interval at which the series of deleted Tenants are removed."""
 
 ALL = ""
@@ -49,7 +49,7 @@ class TenantMetrics:
     async def run(self, tenants: Callable[[], Collection[Tenant]]) -> None:
         """Remove the series of deleted Tenants periodically, until cancelled."""
         while True:
-            await asyncio.sleep(PRUNE_SECONDS)
+            await asyncio.sleep(PRUNE_INTERVAL_SECONDS)
             self.prune(tenants())
 
     def _label(self, tenant: Tenant) -> str:

@@ -24,10 +24,10 @@ from .tenant_metrics import TenantMetrics
 
 __all__ = ["Counts", "UsageLog", "UsageRow"]
 
-KEEP_SECONDS = 400 * 24 * 3600
+USAGE_TTL_SECONDS = 400 * 24 * 3600
 """Retention: a year for comparison, and a month of margin."""
 
-WRITE_SECONDS = 1.0
+WRITE_INTERVAL_SECONDS = 1.0
 """Interval between writes of pending counts."""
 
 MAX_DAYS = 92
@@ -114,7 +114,7 @@ class UsageLog:
         """Write pending counts every second until cancelled, and once more at the end."""
         try:
             while True:
-                await asyncio.sleep(WRITE_SECONDS)
+                await asyncio.sleep(WRITE_INTERVAL_SECONDS)
                 await self.flush()
         finally:
             await self.flush()
@@ -128,7 +128,7 @@ class UsageLog:
     async def _write(self, key: str, tenant: Tenant, used: Counter[str]) -> None:
         added = [("HINCRBY", key, field, number) for field, number in used.items()]
         try:
-            await self._redis.execute(tenant, "record-usage", *added, ("EXPIRE", key, KEEP_SECONDS))
+            await self._redis.execute(tenant, "record-usage", *added, ("EXPIRE", key, USAGE_TTL_SECONDS))
         except RemoteError as exc:
             # No retry: the write may have succeeded, and a second one would count twice.
             USAGE_WRITE_FAILURES.labels("usage").inc()

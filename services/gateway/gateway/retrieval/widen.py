@@ -18,7 +18,7 @@ def widen(
     ----------
     neighbours
         The neighbours by document and chunk. Neighbours on another page are skipped, because a citation names
-        one page; so are neighbours that are results themselves.
+        one page. Neighbours that are results themselves are skipped as well.
     tokens
         Estimated maximum of all passages together. Results are never shortened.
     """

@@ -10,7 +10,7 @@ from joserfc.jwk import OctKey
 
 __all__ = ["sign_token", "token_scope"]
 
-TOKEN_SECONDS = 60
+TOKEN_TTL_SECONDS = 60
 """Lifetime of a token; longer than any request plus clock skew."""
 
 _SCOPE: ContextVar[tuple[str, str]] = ContextVar("qdrant_scope")
@@ -38,6 +38,6 @@ def sign_token(key: OctKey) -> str:
     collection, access = _SCOPE.get()
     claims = {
         "access": [{"collection": collection, "access": access}],
-        "exp": int(time.time()) + TOKEN_SECONDS,
+        "exp": int(time.time()) + TOKEN_TTL_SECONDS,
     }
     return jwt.encode({"alg": "HS256"}, claims, key)

@@ -45,7 +45,7 @@ __all__ = ["Vectors"]
 
 T = TypeVar("T")
 
-CALL_SECONDS = 5.0
+CALL_TIMEOUT_SECONDS = 5.0
 CONCURRENCY = 64
 
 CANDIDATES = 50
@@ -86,7 +86,7 @@ class Vectors:
     ) -> None:
         self._dimension = dimension
         self._write_guard = write_guard
-        self._remote = Remote("qdrant", _classify, timeout=CALL_SECONDS, concurrency=CONCURRENCY)
+        self._remote = Remote("qdrant", _classify, timeout=CALL_TIMEOUT_SECONDS, concurrency=CONCURRENCY)
         self._log = structlog.get_logger("gateway.vectors")
         key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
         with warnings.catch_warnings():
@@ -95,7 +95,7 @@ class Vectors:
             self._client = AsyncQdrantClient(
                 url=url,
                 auth_token_provider=(lambda: sign_token(key)) if key else None,
-                timeout=int(CALL_SECONDS),
+                timeout=int(CALL_TIMEOUT_SECONDS),
                 check_compatibility=False,
                 # httpx' pool checks every connection for every request: under load, that is half of the cost
                 # of a search (docs/decisions/0039-qdrant-through-aiohttp.md).

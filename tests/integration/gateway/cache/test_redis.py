@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gateway.answers.cache import ANSWERS, AnswerCache, CacheOutcome, CacheSlot
 from gateway.answers.service import Answer
-from gateway.index_fence import EXPIRY_SECONDS, IndexWriteFence
+from gateway.index_fence import FENCE_TTL_SECONDS, IndexWriteFence
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
 from tenancy.names import answers_key, changes_key
@@ -97,9 +97,9 @@ async def test_the_change_of_a_terminated_gateway_expires(
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
     key = changes_key(tenant.id, tenant.uid)
     ((change, deadline),) = await raw.zrange(key, 0, -1, withscores=True)
-    assert deadline / 1000 - time.time() == pytest.approx(EXPIRY_SECONDS, abs=2)
-    assert 0 < await raw.ttl(key) <= EXPIRY_SECONDS
-    await raw.zadd(key, {change: deadline - EXPIRY_SECONDS * 1000 - 1})
+    assert deadline / 1000 - time.time() == pytest.approx(FENCE_TTL_SECONDS, abs=2)
+    assert 0 < await raw.ttl(key) <= FENCE_TTL_SECONDS
+    await raw.zadd(key, {change: deadline - FENCE_TTL_SECONDS * 1000 - 1})
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS, (
         "caching continues, without earlier answers"
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from gateway.limits.budget import RESERVATION_SECONDS, Budget, Reservation
+from gateway.limits.budget import RESERVATION_TTL_SECONDS, Budget, Reservation
 from gateway.problems import BudgetExhausted
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
@@ -102,10 +102,10 @@ async def test_the_reservation_of_a_terminated_gateway_expires(
     reservation = await budget.reserve(tenant, 1000)
     key = reservations_key(tenant.id, tenant.uid, calendar.now)
     deadline = await raw.zscore(key, reservation.member)
-    assert deadline / 1000 - time.time() == pytest.approx(RESERVATION_SECONDS, abs=2)
-    assert await raw.ttl(key) <= RESERVATION_SECONDS
+    assert deadline / 1000 - time.time() == pytest.approx(RESERVATION_TTL_SECONDS, abs=2)
+    assert await raw.ttl(key) <= RESERVATION_TTL_SECONDS
     assert await try_reserve(budget, tenant, 1000) is None
-    await raw.zadd(key, {reservation.member: deadline - RESERVATION_SECONDS * 1000 - 1})
+    await raw.zadd(key, {reservation.member: deadline - RESERVATION_TTL_SECONDS * 1000 - 1})
     assert await used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     assert await raw.zcard(key) == 1, "the dead one is swept away"

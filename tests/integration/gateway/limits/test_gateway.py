@@ -225,7 +225,7 @@ async def test_every_counter_has_a_key_of_its_tenant_and_an_expiry(harness: Limi
 async def test_the_series_of_a_deleted_tenant_are_removed(
     harness: LimitsHarness, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tenant_metrics, "PRUNE_SECONDS", 0.1)
+    monkeypatch.setattr(tenant_metrics, "PRUNE_INTERVAL_SECONDS", 0.1)
     registry, counting = harness.gateway.context.registry, TenantMetrics(by_tenant=True)
     with applied(platform, tenant_manifest("limits-gone")):
         await until(lambda: registry.get("limits-gone") is not None)

@@ -40,7 +40,8 @@ async def operator(
     """Run the operator with one Tenant, whose only person is Ann."""
     environment = {f"OPERATOR_{key.upper()}": value for key, value in settings.items()}
     identity = {"emails": ["*@kept.example"]}
-    async with run_operator(platform, "tenant_operator", OPERATOR_MEMBERSHIP_SECONDS="1", **environment):
+    environment["OPERATOR_MEMBERSHIP_INTERVAL_SECONDS"] = "1"
+    async with run_operator(platform, "tenant_operator", **environment):
         webui.drop_user("@kept.example")  # of an earlier run
         person(observed, webui, ANN)
         tenants.create(tenant_manifest("kept", identity=identity, deletionPolicy="Delete"))

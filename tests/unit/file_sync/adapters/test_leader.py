@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import psycopg
-from file_sync.adapters.leader import CHANNEL, CHECK_SECONDS, LOCK_ID, LeaderElector
+from file_sync.adapters.leader import CHANNEL, CHECK_INTERVAL_SECONDS, LOCK_ID, LeaderElector
 from file_sync.metrics import LEADER
 
 from tests.support.timing.clock import simulate
@@ -107,12 +107,12 @@ def test_a_replica_without_the_lock_tries_again_and_is_no_leader() -> None:
     async def scenario(harness: LeaderHarness) -> None:
         harness.database.is_held_elsewhere = True
         LEADER.set(7)
-        await asyncio.sleep(2.5 * CHECK_SECONDS)
+        await asyncio.sleep(2.5 * CHECK_INTERVAL_SECONDS)
         assert not is_leader()
         assert harness.terms == []
         assert len(harness.database.locks) == 3
         harness.database.is_held_elsewhere = False
-        await asyncio.sleep(CHECK_SECONDS)
+        await asyncio.sleep(CHECK_INTERVAL_SECONDS)
         assert is_leader()
 
     simulate_elector(scenario)
@@ -122,12 +122,12 @@ def test_a_leader_whose_connection_is_cut_stops_and_competes_again() -> None:
     async def scenario(harness: LeaderHarness) -> None:
         await asyncio.sleep(1)
         harness.database.is_cut = True
-        await asyncio.sleep(CHECK_SECONDS)
+        await asyncio.sleep(CHECK_INTERVAL_SECONDS)
         assert not is_leader()
         assert harness.terms == ["began", "ended"]
         assert harness.database.closed == 1, "the lock ends with the connection"
         harness.database.is_cut = False
-        await asyncio.sleep(2 * CHECK_SECONDS)
+        await asyncio.sleep(2 * CHECK_INTERVAL_SECONDS)
         assert is_leader()
         assert harness.terms == ["began", "ended", "began"]
 

@@ -195,7 +195,7 @@ async def test_a_hanging_keycloak_is_not_called_for_each_owner(
     keycloak: FakeKeycloak, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A comparison of a tenant with many people would take hours."""
-    monkeypatch.setattr("servicekit.keycloak.CALL_SECONDS", 0.05)
+    monkeypatch.setattr("servicekit.keycloak.CALL_TIMEOUT_SECONDS", 0.05)
     asked = 0
 
     async def hang(request: httpx.Request) -> httpx.Response:

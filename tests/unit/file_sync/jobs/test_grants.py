@@ -22,7 +22,7 @@ class FakeDatabaseServer:
         self.statements: list[str] = []
 
     def connect(self, url: str, *, connect_timeout: int) -> Any:
-        assert (url, connect_timeout) == (URL, grants.CONNECT_SECONDS)
+        assert (url, connect_timeout) == (URL, grants.CONNECT_TIMEOUT_SECONDS)
         return nullcontext(self)
 
     def execute(self, statements: bytes) -> None:
@@ -40,7 +40,7 @@ def grant(server: FakeDatabaseServer, monkeypatch: pytest.MonkeyPatch, *, second
     monkeypatch.setattr(psycopg, "connect", server.connect)
     monkeypatch.setattr("file_sync.jobs.grants.time.sleep", server.sleep)
     monkeypatch.setattr("file_sync.jobs.grants.time.monotonic", lambda: server.now)
-    grants.grant(grants.GrantsSettings(database_url=SecretStr(URL), seconds=seconds))
+    grants.grant(grants.GrantsSettings(database_url=SecretStr(URL), timeout_seconds=seconds))
 
 
 def test_all_rights_are_granted_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_the_job_waits_for_the_tables_with_jitter(
     grant(server, monkeypatch)
     assert len(server.statements) == 1
     assert len(set(server.pauses)) > 10, "the pauses differ"
-    shortest, longest = grants.PAUSE_SECONDS
+    shortest, longest = grants.RETRY_DELAY_SECONDS
     assert all(shortest <= pause <= longest for pause in server.pauses)
 
 

@@ -1,7 +1,7 @@
 """Tests of the cleaning of file names."""
 
 import pytest
-from file_sync.planner.filenames import MAX_BYTES, clean_filename
+from file_sync.planner.filenames import MAX_BYTES, sanitize_filename
 from hypothesis import given
 from hypothesis import strategies as st
 from tenancy.names import object_key, parse_object_key
@@ -32,13 +32,13 @@ LONGEST = ("t" * 40, "p" * 40, "owui-" + "f" * 64)
     ],
 )
 def test_an_invalid_name_becomes_valid(given: str, expected: str) -> None:
-    assert clean_filename(given) == expected
+    assert sanitize_filename(given) == expected
 
 
 @given(st.text(max_size=400))
-def test_a_cleaned_name_is_read_back_from_its_key(name: str) -> None:
-    clean = clean_filename(name)
-    assert clean_filename(clean) == clean
+def test_a_sanitized_name_is_read_back_from_its_key(name: str) -> None:
+    clean = sanitize_filename(name)
+    assert sanitize_filename(clean) == clean
     assert len(clean.encode()) <= MAX_BYTES
     tenant_id, persona_id, document_id = LONGEST
     key = object_key(tenant_id, persona_id, document_id, clean)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from file_sync.models import Link, LinkKind, PersonaRef
-from file_sync.planner.persona_index import CACHE_SECONDS, PersonaIndex, PersonaIndexCache
+from file_sync.planner.persona_index import CACHE_TTL_SECONDS, PersonaIndex, PersonaIndexCache
 from tenancy.model import Tenant
 
 from tests.support.file_sync.files import chat_link, knowledge_link, tenant_with_workspace
@@ -116,7 +116,7 @@ class TestCache:
         self, cache: PersonaIndexCache, registry: CountingRegistry, clock: list[float]
     ) -> None:
         first = cache.current
-        clock[0] += CACHE_SECONDS - 0.1
+        clock[0] += CACHE_TTL_SECONDS - 0.1
         assert cache.current is first
         assert registry.lists == 1
         registry.tenants = [A, B]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from file_sync.sync.in_flight_calls import LOST_SECONDS, WAIT_SECONDS, InFlightCalls
+from file_sync.sync.in_flight_calls import LOST_CALL_AGE_SECONDS, WAIT_TIMEOUT_SECONDS, InFlightCalls
 
 from tests.support.timing.clock import simulate
 
@@ -46,7 +46,7 @@ def in_time(scenario: Callable[[InFlightCalls], Awaitable[None]]) -> None:
 
 def test_a_short_call_is_awaited() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        call = TimedCall(WAIT_SECONDS - 1)
+        call = TimedCall(WAIT_TIMEOUT_SECONDS - 1)
         await run(calls, call)
         assert call.is_done
         assert calls.document_ids("a") == frozenset()
@@ -67,9 +67,9 @@ def test_an_error_of_a_short_call_is_raised() -> None:
 
 def test_a_long_call_continues_in_the_background_until_it_ends() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        loop, call = asyncio.get_running_loop(), TimedCall(WAIT_SECONDS + 10)
+        loop, call = asyncio.get_running_loop(), TimedCall(WAIT_TIMEOUT_SECONDS + 10)
         await run(calls, call)
-        assert loop.time() == WAIT_SECONDS
+        assert loop.time() == WAIT_TIMEOUT_SECONDS
         assert calls.document_ids("a") == {"d1"}
         await asyncio.sleep(11)
         assert call.is_done
@@ -80,7 +80,7 @@ def test_a_long_call_continues_in_the_background_until_it_ends() -> None:
 
 def test_a_call_that_has_not_started_is_cancelled() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        call = TimedCall(1, delay=WAIT_SECONDS + 1)
+        call = TimedCall(1, delay=WAIT_TIMEOUT_SECONDS + 1)
         await run(calls, call)
         assert call.is_cancelled
         assert calls.document_ids("a") == frozenset()
@@ -121,7 +121,7 @@ def test_a_call_for_a_document_that_is_being_indexed_continues_however_old_it_is
     async def scenario(calls: InFlightCalls) -> None:
         call = TimedCall(1000)
         await run(calls, call)
-        await asyncio.sleep(LOST_SECONDS + 1)
+        await asyncio.sleep(LOST_CALL_AGE_SECONDS + 1)
         calls.cancel_stale("a", waiting=(), indexing={"d1"})
         await asyncio.sleep(0)
         assert not call.is_cancelled
@@ -129,12 +129,14 @@ def test_a_call_for_a_document_that_is_being_indexed_continues_however_old_it_is
     in_time(scenario)
 
 
-@pytest.mark.parametrize(("age", "is_lost"), [(LOST_SECONDS - 1, False), (LOST_SECONDS + 1, True)])
+@pytest.mark.parametrize(
+    ("age", "is_lost"), [(LOST_CALL_AGE_SECONDS - 1, False), (LOST_CALL_AGE_SECONDS + 1, True)]
+)
 def test_a_call_for_a_waiting_document_is_lost_after_a_while(age: float, *, is_lost: bool) -> None:
     async def scenario(calls: InFlightCalls) -> None:
         call = TimedCall(1000)
         await run(calls, call)
-        await asyncio.sleep(age - WAIT_SECONDS)
+        await asyncio.sleep(age - WAIT_TIMEOUT_SECONDS)
         calls.cancel_stale("a", waiting={"d1", "unknown"}, indexing=())
         await asyncio.sleep(0)
         assert call.is_cancelled is is_lost
@@ -145,7 +147,7 @@ def test_a_call_for_a_waiting_document_is_lost_after_a_while(age: float, *, is_l
 
 def test_the_end_of_a_cancelled_call_does_not_remove_its_successor() -> None:
     async def scenario(calls: InFlightCalls) -> None:
-        await run(calls, TimedCall(1000, cleanup=WAIT_SECONDS + 1))
+        await run(calls, TimedCall(1000, cleanup=WAIT_TIMEOUT_SECONDS + 1))
         calls.cancel_stale("a", waiting=(), indexing=())
         await run(calls, TimedCall(1000))
         await asyncio.sleep(2)

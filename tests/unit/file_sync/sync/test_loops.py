@@ -75,8 +75,8 @@ class LoopHarness:
     def loops(self, **settings: Any) -> SyncLoops:
         registry = cast("TenantRegistry", self)
         values = {
-            "poll_seconds": 10.0,
-            "resync_seconds": 900.0,
+            "poll_interval_seconds": 10.0,
+            "resync_interval_seconds": 900.0,
             "document_bytes": 100,
             "files_bucket": "files",
             **settings,

@@ -14,7 +14,7 @@ from file_sync.models import Document, File, Owner
 from file_sync.planner.models import FileState, Plan
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.problems import ContentNotAvailable, DeletionBlocked, FileRefused, IngestRefused
-from file_sync.sync.in_flight_calls import WAIT_SECONDS
+from file_sync.sync.in_flight_calls import WAIT_TIMEOUT_SECONDS
 from file_sync.sync.tenant_sync import SyncResult, TenantSync
 from servicekit.errors import RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
@@ -354,7 +354,7 @@ def test_without_time_to_continue_files_are_stored_and_not_indexed(adapters: Fak
 def test_a_document_with_a_call_in_flight_is_not_sent_again(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     adapters.documents = [make_document("f1", state="received", sha256=None)]
-    adapters.ingest_seconds = 2 * WAIT_SECONDS
+    adapters.ingest_seconds = 2 * WAIT_TIMEOUT_SECONDS
     adapters.run(runs=2)
     assert adapters.calls_of("ingest") == ["owui-f1"]
 

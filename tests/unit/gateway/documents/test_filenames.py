@@ -1,5 +1,5 @@
 import pytest
-from gateway.documents.filenames import clean_filename
+from gateway.documents.filenames import validate_filename
 from gateway.problems import FilenameRefused
 
 
@@ -15,7 +15,7 @@ from gateway.problems import FilenameRefused
     ],
 )
 def test_names_are_stored_in_one_form(given: str, stored: str) -> None:
-    assert clean_filename(given) == stored
+    assert validate_filename(given) == stored
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_names_are_stored_in_one_form(given: str, stored: str) -> None:
 )
 def test_ambiguous_names_are_refused(given: str) -> None:
     with pytest.raises(FilenameRefused):
-        clean_filename(given)
+        validate_filename(given)

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from gateway.vectors.access import TOKEN_SECONDS, sign_token, token_scope
+from gateway.vectors.access import TOKEN_TTL_SECONDS, sign_token, token_scope
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
@@ -14,7 +14,7 @@ KEY = OctKey.import_key("the-api-key-of-qdrant")
 def access() -> Any:
     """Return the access claim of a token that is signed now."""
     claims = jwt.decode(sign_token(KEY), KEY, algorithms=["HS256"]).claims
-    assert 0 < claims["exp"] - time.time() <= TOKEN_SECONDS
+    assert 0 < claims["exp"] - time.time() <= TOKEN_TTL_SECONDS
     return claims["access"]
 
 

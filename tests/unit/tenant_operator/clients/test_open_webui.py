@@ -65,7 +65,7 @@ async def test_one_sign_in_serves_many_calls(webui: OpenWebUI, server: FakeOpenW
 async def test_an_expired_token_is_replaced_and_the_call_repeated(
     webui: OpenWebUI, server: FakeOpenWebUIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_webui_session, "SIGN_IN_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(open_webui_session, "SIGN_IN_DELAY_SECONDS", 0.0)
     await webui.get_group("g")
     server.answers = [httpx.Response(401)]
     assert await webui.get_group("g")
@@ -231,7 +231,7 @@ async def test_groups_are_listed_again_after_a_deletion_or_a_failed_creation(
 async def test_a_list_of_groups_expires(
     webui: OpenWebUI, server: FakeOpenWebUIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_webui, "GROUPS_SECONDS", 0.0)
+    monkeypatch.setattr(open_webui, "GROUPS_TTL_SECONDS", 0.0)
     server.answers = [groups(), groups("a")]
     assert await webui.list_group_ids("a") == []
     assert await webui.list_group_ids("a") == ["a0"]

@@ -18,7 +18,7 @@ from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 
-POLL_SECONDS = 2
+POLL_INTERVAL_SECONDS = 2
 
 
 def is_outdated(engine: Engine, scripts: ScriptDirectory) -> bool:
@@ -52,7 +52,7 @@ def main() -> None:
             reason = str(exc.orig)
         sys.stdout.write(f"Waiting: {reason.strip()}\n")
         sys.stdout.flush()
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_INTERVAL_SECONDS)
 
 
 if __name__ == "__main__":

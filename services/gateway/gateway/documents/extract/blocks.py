@@ -11,8 +11,8 @@ from ...problems import DocumentTooLarge
 __all__ = ["MAX_CHARACTERS", "MAX_PAGES", "Block", "PageBlocks", "build_pages"]
 
 MAX_CHARACTERS = 32 * 1024 * 1024
-"""Maximum text of one document. A small file may repeat the same text a million times (shared strings of a
-spreadsheet, forms of a PDF), so the unpacked size is no limit."""
+"""Maximum text of one document. The unpacked size is no limit: a small file may repeat the same text a
+million times (shared strings of a spreadsheet, forms of a PDF)."""
 
 MAX_PAGES = 10_000
 """Maximum number of pages, slides or sheets: a small file may reference the same page a million times."""

@@ -9,7 +9,12 @@ import pytest
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.clients.open_webui import TenantContent
-from tenant_operator.parts.workspace.part import FOREVER, LAST_ANSWER_SECONDS, SETTLE_SECONDS, WorkspacePart
+from tenant_operator.parts.workspace.part import (
+    FOREVER,
+    LAST_ANSWER_DELAY_SECONDS,
+    OPEN_REQUESTS_DELAY_SECONDS,
+    WorkspacePart,
+)
 from tenant_operator.parts.workspace.plan import build_grants, build_mark
 
 from tests.support.tenants.manifests import make_tenant
@@ -255,7 +260,7 @@ async def test_content_is_deleted_before_knowledge_bases_and_group(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("writers", "waited"), [(0, []), (3, [SETTLE_SECONDS])])
+@pytest.mark.parametrize(("writers", "waited"), [(0, []), (3, [OPEN_REQUESTS_DELAY_SECONDS])])
 async def test_removal_waits_for_requests_admitted_before_the_accounts_were_closed(
     writers: int,
     waited: list[float],
@@ -281,7 +286,7 @@ async def test_content_after_the_last_answer_is_not_counted(
 ) -> None:
     deleted = {"deletion_timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
     await part.remove(ACME.model_copy(update={"metadata": ACME.metadata.model_copy(update=deleted)}))
-    assert webui.counted_content["until"] == 1795910400 + LAST_ANSWER_SECONDS
+    assert webui.counted_content["until"] == 1795910400 + LAST_ANSWER_DELAY_SECONDS
 
 
 async def test_remaining_content_stops_the_removal(part: WorkspacePart, webui: FakeWorkspaceClient) -> None:
