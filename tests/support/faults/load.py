@@ -14,8 +14,11 @@ import httpx
 
 __all__ = ["Colleague", "Load", "RequestOutcome"]
 
-PAUSE_SECONDS = 0.5
-"""Pause between two requests of a kind. With shorter ones the test waits for the processor."""
+PAUSE_SECONDS, IDLE_PAUSE_SECONDS = 0.8, 2.0
+"""Pause between two requests of a kind, inside and outside phases.
+
+With shorter ones the test waits for the processor, and a part that restarts between two phases is slower.
+"""
 
 TIMEOUT_SECONDS = 60
 """Timeout of a request; no request may reach it."""
@@ -165,7 +168,7 @@ class Load:
                 self.outcomes[phase].append(
                     RequestOutcome(kind, what, response.status_code, seconds, retry_after)
                 )
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS if self._phase else IDLE_PAUSE_SECONDS)
 
 
 def _slug(response: httpx.Response) -> str:

@@ -1,7 +1,7 @@
 """Outages for tests: a backend ends or hangs under load, and comes back.
 
-The checks are the problems that users see, the duration of requests, the probes, the recovery, that no
-accepted document is lost, and that no tenant sees another tenant's data.
+The checks are the problems that users see, the duration of requests, the probes and the recovery. No accepted
+document may be lost, and no tenant may see another tenant's data.
 
 A process that hangs (SIGSTOP) is the worse case: the kernel still accepts connections for it, so each call
 costs its whole timeout.
