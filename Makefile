@@ -11,6 +11,9 @@ export UV_PYTHON_DOWNLOADS := never
 # Trust the CAs of the system, among them those of a company's proxy.
 export UV_SYSTEM_CERTS := 1
 export UV_NO_PROGRESS := $(if $(CI),1,0)
+# Python must cache bytecode, even where an image disables it: tests start many processes, and each one would compile
+# hundreds of modules. An empty value is as good as none.
+export PYTHONDONTWRITEBYTECODE :=
 
 MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
 READY := $(VENV)/.ready
@@ -20,7 +23,7 @@ WORKERS ?= 2
 INTEGRATION_WORKERS ?= 3
 PYTEST ?= python -m pytest
 
-.PHONY: help up up-all down status reset demo test unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
+.PHONY: help up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -37,7 +40,7 @@ $(READY): $(UV) requirements/dev.txt pyproject.toml tools/mermaid.py $(addsuffix
 	@echo "Installing the pinned Python packages into $(VENV)"
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
-	@python -m tools.mermaid
+	-@python -m tools.mermaid
 	@touch $@
 
 up: $(READY) ## Start the core platform on this machine, with two demo Tenants
@@ -58,7 +61,11 @@ reset: $(READY) ## Stop the platform and delete its data (asks first)
 demo: $(READY) ## Run the demo: two isolated tenants, and a third that is created and deleted
 	@tenantry demo
 
-test: lint types imports docs unit integration ## All checks: lint, types, imports, docs, unit, integration and isolation tests
+test: checks unit integration ## All checks: lint, types, imports, docs, unit, integration and isolation tests
+
+# Each check has stretches that use one processor. A check's output is printed when it ends.
+checks: $(READY) ## Run lint, types, imports and docs concurrently
+	@$(MAKE) --no-print-directory --jobs $(WORKERS) --output-sync=target types docs lint imports
 
 lint: $(READY) ## Run ruff, check formatting, words and sentences, and check that locks name no host
 	@ruff check . && ruff format --check .

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.charts.rendering import CHART, PROFILES, RELEASE, helm
+from tests.support.charts.rendering import PROFILES, RELEASE, helm
+from tools.chart_schema import CHART
 
 
 def read_notes(profile: str, *options: str) -> str:

@@ -7,7 +7,7 @@ from gateway import index_fence
 from gateway.index_fence import IndexWriteFence
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 
-from tests.support.fakes.limits import FakeRedis, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
@@ -31,7 +31,7 @@ async def test_a_write_is_announced_before_and_after() -> None:
 
 async def test_a_write_that_cannot_be_announced_does_not_happen() -> None:
     with pytest.raises(RemoteUnavailable):
-        async with IndexWriteFence(unavailable_redis().as_adapter()).guard(TENANT):
+        async with IndexWriteFence(make_unavailable_redis().as_adapter()).guard(TENANT):
             pytest.fail("it happened")
 
 

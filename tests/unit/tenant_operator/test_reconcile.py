@@ -9,7 +9,7 @@ from tenant_operator.conditions import ConditionResult
 from tenant_operator.erasure import Erasure
 from tenant_operator.reconcile import Reconciler
 
-from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, with_finalizer
+from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, add_finalizer
 from tests.support.tenants.manifests import make_tenant
 
 NOW = "2026-11-23T10:00:00Z"
@@ -45,7 +45,7 @@ class ReconcileHarness:
 
     def after(self, tenant: Tenant) -> Tenant:
         """Return the Tenant after the recorded writes, as from the watch."""
-        return with_finalizer(tenant).model_copy(
+        return add_finalizer(tenant).model_copy(
             update={"status": TenantStatus.model_validate(self.writer.status)}
         )
 
@@ -157,14 +157,14 @@ def leaving(policy: str, **changes: Any) -> Tenant:
 
 async def test_retain_releases_every_part() -> None:
     harness = ReconcileHarness()
-    await harness.run(with_finalizer(leaving("Retain")))
+    await harness.run(add_finalizer(leaving("Retain")))
     assert sorted(harness.log[1:4]) == ["release identity", "release namespace", "release storage"]
     assert harness.log[4:] == ["mark finalized", "remove finalizer"]
 
 
 async def test_delete_removes_every_part_before_the_finalizer() -> None:
     harness = ReconcileHarness()
-    await harness.run(with_finalizer(leaving("Delete")))
+    await harness.run(add_finalizer(leaving("Delete")))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
     assert sorted(done[1:4]) == ["remove identity", "remove namespace", "remove storage"]
@@ -174,7 +174,7 @@ async def test_delete_removes_every_part_before_the_finalizer() -> None:
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_part_that_cannot_be_cleaned_up_keeps_the_tenant(policy: str) -> None:
     harness = ReconcileHarness(storage=UNAVAILABLE)
-    assert await harness.run(with_finalizer(leaving(policy))) == "retrying"
+    assert await harness.run(add_finalizer(leaving(policy))) == "retrying"
     assert not {"mark finalized", "remove finalizer"} & set(harness.log)
     assert harness.conditions["StorageReady"] == "False"
     reason = next(c["reason"] for c in harness.writer.status["conditions"] if c["type"] == "Reconciling")
@@ -235,7 +235,7 @@ async def test_a_deleted_tenant_without_data_needs_no_clean_up(policy: str) -> N
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_nothing_is_removed_while_writes_are_running(policy: str) -> None:
     harness = ReconcileHarness()
-    tenant = with_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
+    tenant = add_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
     harness.writing = RemoteUnavailable("redis", "drain-writes", "uploads are running")
     assert await harness.run(tenant) == "retrying"
     assert harness.log == ["finish writes", "write status"]

@@ -21,10 +21,10 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
-from tests.support.faults.hanging import hanging
+from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.load import Colleague, Load
-from tests.support.programs.gateway import RunningGateway, foreign_hits, running_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, applied, tenant_manifest
+from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 PROBES = 30
@@ -69,7 +69,7 @@ class Company:
     gateway: RunningGateway
     token: str
 
-    def colleague(self) -> Colleague:
+    def make_colleague(self) -> Colleague:
         """Return the user without a history of requests."""
         return Colleague(self.tenant, self.gateway.http, self.token)
 
@@ -84,8 +84,8 @@ async def companies(platform: Platform) -> AsyncIterator[list[Company]]:
     ]
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
-        with applied(platform, *manifests):
-            async with running_gateway(platform) as gateway:
+        with apply_tenants(platform, *manifests):
+            async with run_gateway(platform) as gateway:
                 await until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
                 yield [await open_company(people, gateway, tenant) for tenant in names]
 
@@ -94,33 +94,33 @@ async def open_company(people: People, gateway: RunningGateway, tenant: str) -> 
     """Create a user of a tenant; upload a document, because the first one starts a process that reads it."""
     await people.add(f"c@{tenant}.example")
     company = Company(tenant, gateway, await people.token(f"c@{tenant}.example"))
-    assert (await company.colleague().upload("first.md", "first")).status_code == 201
+    assert (await company.make_colleague().upload("first.md", "first")).status_code == 201
     return company
 
 
 @pytest.fixture
 def colleagues(companies: list[Company]) -> list[Colleague]:
     """Two users of two tenants."""
-    return [company.colleague() for company in companies]
+    return [company.make_colleague() for company in companies]
 
 
 async def check_outage(platform: Platform, colleagues: list[Colleague], outage: Outage) -> None:
     """Stop or suspend a part under load, and assert what users see before, meanwhile and afterwards."""
-    foreign = foreign_hits()
+    foreign = count_foreign_hits()
     load = Load(colleagues)
-    async with load.running():
-        async with load.phase("before"):
-            await until(lambda: load.calm("before", REQUESTS), seconds=60)
+    async with load.run():
+        async with load.record_phase("before"):
+            await until(lambda: load.has_recovered("before", REQUESTS), seconds=60)
         async with (
-            unavailable(platform, outage),
-            probed(colleagues[0].http) as asked,
-            load.phase("away"),
+            make_unavailable(platform, outage),
+            send_probes(colleagues[0].http) as asked,
+            load.record_phase("away"),
         ):
-            await until(lambda: load.enough("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
-        async with load.phase("back"):
-            await until(lambda: load.calm("back", REQUESTS), seconds=60)
+            await until(lambda: load.has_requests("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
+        async with load.record_phase("back"):
+            await until(lambda: load.has_recovered("back", REQUESTS), seconds=60)
 
-    assert load.table("away") == ALL_WELL | outage.problems
+    assert load.get_outcomes("away") == ALL_WELL | outage.problems
     unexpected = {
         outcome for outcomes in load.outcomes.values() for outcome in outcomes if outcome.status == 500
     }
@@ -131,11 +131,11 @@ async def check_outage(platform: Platform, colleagues: list[Colleague], outage: 
     for colleague in colleagues:
         await assert_nothing_lost(colleague)
     assert_nothing_leaked(colleagues)
-    assert foreign_hits() == foreign
+    assert count_foreign_hits() == foreign
 
 
 @asynccontextmanager
-async def probed(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
+async def send_probes(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
     """Send the kubelet's probes while the block runs; each must succeed in time.
 
     Yield the paths that were probed so far.
@@ -177,10 +177,10 @@ def assert_nothing_leaked(colleagues: list[Colleague]) -> None:
 
 
 @asynccontextmanager
-async def unavailable(platform: Platform, outage: Outage) -> AsyncIterator[None]:
+async def make_unavailable(platform: Platform, outage: Outage) -> AsyncIterator[None]:
     """Stop or suspend a part while the block runs."""
     if outage.hangs:
-        with hanging(platform, outage.part):
+        with suspend_parts(platform, outage.part):
             yield
         return
     await asyncio.to_thread(platform.stop, outage.part)
