@@ -53,6 +53,17 @@ class FileSyncHarness:
     def s3(self) -> Any:
         return Aws(self.platform.context).s3
 
+    @property
+    def program_env(self) -> dict[str, str]:
+        """Return the environment of file-sync as a program, without its ports."""
+        return {
+            **file_sync_env(self.platform.context),
+            "FILE_SYNC_DATABASE_URL": self.owui.url,
+            "FILE_SYNC_GATEWAY_URL": self.gateway.url,
+            "FILE_SYNC_UPLOAD_URL": self.n8n.url,
+            "FILE_SYNC_DOCUMENT_BYTES": "1000000",
+        }
+
     async def person(self, email: str, **account: Any) -> str:
         """Create a person in Keycloak with an account in Open WebUI; return the account's id."""
         for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
