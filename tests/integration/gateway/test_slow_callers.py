@@ -20,16 +20,18 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Open = Callable[[bytes, int], Awaitable[list[Connection]]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
     port = find_free_port()
     started = await start(harness, port, **ROOM)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+    ended = asyncio.create_task(started.communicate())  # reads the log, or the program would wait for it
+    no_idle = httpx.Limits(max_keepalive_connections=0)  # the program may close an idle connection
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=no_idle) as http:
         process = GatewayProcess(started, http)
         await until(process.is_ready, seconds=60)
         yield process
     started.kill()
-    await started.communicate()
+    await ended
 
 
 @pytest.fixture

@@ -105,7 +105,8 @@ async def run_killable_gateway(
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """Run a gateway in a separate process, and wait until it is ready."""
     port = find_free_port()
-    env = {**os.environ, **gateway_env(platform.context), "GATEWAY_PORT": str(port)}
+    ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
+    env = {**os.environ, **gateway_env(platform.context), **ports}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", env=env, stderr=asyncio.subprocess.DEVNULL
     )
@@ -113,6 +114,7 @@ async def run_killable_gateway(
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
 
             async def is_ready() -> bool:
+                assert process.returncode is None, "it died"
                 with suppress(httpx.TransportError):
                     return (await http.get("/readyz")).status_code == 200
                 return False
