@@ -13,7 +13,7 @@ from tests.support.tenants.manifests import make_tenant
 TENANT = make_tenant("tenanta")
 
 
-def ended(redis: FakeRedis) -> bool:
+def has_ended(redis: FakeRedis) -> bool:
     return any("ZREM" in str(sent) for sent in redis.sent)
 
 
@@ -41,14 +41,14 @@ async def test_a_failed_write_is_not_marked_as_finished() -> None:
     with pytest.raises(RemoteRefused):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
             raise RemoteRefused("qdrant", "upsert", "refused")
-    assert not ended(redis)
+    assert not has_ended(redis)
 
 
 async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
     redis = FakeRedis(None)
     async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
         redis.answer = RemoteUnavailable("redis", "end-index-write", "gone")
-    assert ended(redis), "it was tried"
+    assert has_ended(redis), "the write was tried"
 
 
 async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
-    assert not ended(redis)
+    assert not has_ended(redis)
     assert index_fence.FENCE_TTL_SECONDS > 600
 
 
