@@ -44,13 +44,13 @@ def get_access_token(context: Context, email: str, client_id: str = "tenantry-cl
         raise LocalError("Keycloak does not answer. Is the platform up? (make up)") from exc
     if answer.is_error:
         raise LocalError(
-            f"Keycloak refused the login of {email}: {_reason(answer)}. "
+            f"Keycloak refused the login of {email}: {_parse_error(answer)}. "
             f"The demo users are {', '.join(DEMO_USERS)}."
         )
     return str(answer.json()["access_token"])
 
 
-def _reason(answer: httpx.Response) -> str:
+def _parse_error(answer: httpx.Response) -> str:
     try:
         problem = answer.json()
     except ValueError:

@@ -55,7 +55,9 @@ class Progress:
         self._console = console
         self._lines: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
-        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
+        self._live = Live(
+            get_renderable=self._build_table, console=console, refresh_per_second=8, transient=True
+        )
         self._printed: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -83,7 +85,7 @@ class Progress:
         self._printed[part] = now
         return True
 
-    def _table(self) -> Table:
+    def _build_table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         with self._lock:
             for part, (text, since) in self._lines.items():
@@ -96,7 +98,7 @@ class Progress:
 
 def print_statuses(console: Console, statuses: Sequence[PartStatus]) -> None:
     """Print each part with its state, purpose, version and URL; without a table if that is too wide."""
-    table = _statuses_table(statuses)
+    table = _build_status_table(statuses)
     if _measure(console, table) <= console.width:
         console.print(table)
         return
@@ -133,7 +135,7 @@ def statuses_to_json(statuses: Sequence[PartStatus]) -> list[dict[str, Any]]:
     ]
 
 
-def _statuses_table(statuses: Sequence[PartStatus]) -> Table:
+def _build_status_table(statuses: Sequence[PartStatus]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("part", "state", "purpose", "", "version", "URL"):
         table.add_column(title, no_wrap=True)

@@ -99,7 +99,7 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
         "documentId": document_id_for(tenant.id, sample.persona_id, sample.path.name),
         "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
     }
-    answer = _post(
+    answer = _post_file(
         "Qdrant",
         f"{qdrant.url}/collections/{tenant.collection}/points/count",
         json={
@@ -115,7 +115,7 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
 
 def _ingest(context: Context, sample: Sample) -> None:
     token = get_access_token(context, sample.tenant.spec.identity.admins[0])
-    answer = _post(
+    answer = _post_file(
         "The gateway",
         f"{context.url('gateway')}/v1/documents",
         files={"file": (sample.path.name, sample.path.read_bytes())},
@@ -124,17 +124,19 @@ def _ingest(context: Context, sample: Sample) -> None:
         timeout=INGEST_TIMEOUT_SECONDS,
     )
     if answer.is_error:
-        raise LocalError(f"The gateway refused {sample.path.name} of {sample.tenant.id}: {_problem(answer)}")
+        raise LocalError(
+            f"The gateway refused {sample.path.name} of {sample.tenant.id}: {_parse_problem(answer)}"
+        )
 
 
-def _post(server: str, url: str, *, timeout: float, **arguments: Any) -> httpx.Response:
+def _post_file(server: str, url: str, *, timeout: float, **arguments: Any) -> httpx.Response:
     try:
         return httpx.post(url, timeout=timeout, **arguments)
     except httpx.TransportError as exc:
         raise LocalError(f"{server} does not answer: {type(exc).__name__} {exc}".rstrip()) from exc
 
 
-def _problem(answer: httpx.Response) -> str:
+def _parse_problem(answer: httpx.Response) -> str:
     try:
         problem: dict[str, Any] = answer.json()
     except ValueError:

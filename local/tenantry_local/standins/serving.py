@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 def add_address(parser: argparse.ArgumentParser) -> None:
     """Add the options ``--host`` and ``--port``; the first log line has the number of a free port."""
-    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--host", type=_validate_loopback, default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free port")
 
 
@@ -91,7 +91,7 @@ class RequestLogMiddleware:
             )
 
 
-def _loopback(host: str) -> str:
+def _validate_loopback(host: str) -> str:
     """Return a loopback address; refuse all others, because the stand-ins have no access control."""
     try:
         local = ipaddress.ip_address(host).is_loopback

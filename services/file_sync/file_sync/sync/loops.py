@@ -74,14 +74,14 @@ class SyncLoops:
         schedule = Schedule()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._poll_loop(schedule))
-                group.create_task(self._resync_loop(schedule))
-                group.create_task(self._worker_loop(schedule))
+                group.create_task(self._run_poll_loop(schedule))
+                group.create_task(self._run_resync_loop(schedule))
+                group.create_task(self._run_worker(schedule))
         finally:
             self._tenant_sync.close()
             schedule.close()
 
-    async def _poll_loop(self, schedule: Schedule) -> None:
+    async def _run_poll_loop(self, schedule: Schedule) -> None:
         fingerprints: dict[str, int] = {}
         delays: list[float] = []
         while True:
@@ -107,7 +107,7 @@ class SyncLoops:
             if persona and persona.tenant_id in links:
                 links[persona.tenant_id].append((link.target, fingerprint))
         current = {
-            tenant.id: hash((tuple(sorted(links[tenant.id])), _relevant_fields(tenant)))
+            tenant.id: hash((tuple(sorted(links[tenant.id])), _get_relevant_fields(tenant)))
             for tenant in self._registry.all()
             if tenant.id in links
         }
@@ -117,12 +117,12 @@ class SyncLoops:
         self._stats.prune(set(current))
         return current
 
-    async def _resync_loop(self, schedule: Schedule) -> None:
+    async def _run_resync_loop(self, schedule: Schedule) -> None:
         while True:
             await asyncio.sleep(self._resync_interval_seconds)
             schedule.enqueue_full_sync(tenant.id for tenant in self._registry.all())
 
-    async def _worker_loop(self, schedule: Schedule) -> None:
+    async def _run_worker(self, schedule: Schedule) -> None:
         comparisons = asyncio.Semaphore(COMPARE_CONCURRENCY)
         workers = asyncio.Semaphore(SYNC_CONCURRENCY)
 
@@ -177,7 +177,7 @@ class SyncLoops:
         )
 
 
-def _relevant_fields(tenant: Tenant) -> tuple[object, ...]:
+def _get_relevant_fields(tenant: Tenant) -> tuple[object, ...]:
     """Return the fields of a Tenant that affect the plan for its files."""
     workspace = tenant.status.workspace
     knowledge = tuple((each.persona, each.id) for each in workspace.knowledge) if workspace else ()

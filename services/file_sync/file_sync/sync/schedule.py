@@ -94,7 +94,7 @@ class Schedule:
         if changed:
             self.enqueue_changed([tenant_id])
         elif not settled:
-            self._back_off(tenant_id, delay)
+            self._delay(tenant_id, delay)
         self._notify()
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Schedule:
             group.clear()
         self._notify()
 
-    def _back_off(self, tenant_id: str, seconds: float) -> None:
+    def _delay(self, tenant_id: str, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         self._backing_off[tenant_id] = loop.call_later(seconds, self.enqueue_changed, [tenant_id])
 

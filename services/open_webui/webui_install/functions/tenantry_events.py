@@ -89,7 +89,7 @@ class Event:
         """Make a user a member of their tenant's group only; of no group if the gateway verifies no tenant."""
         tenant: TenantRef | None = None
         try:
-            token = await _newest_token(user_id)
+            token = await _get_newest_token(user_id)
             tenant = await self._get_tenant(token) if token else None
         except OutOfServiceError:
             return
@@ -152,7 +152,7 @@ class Event:
             self._is_hinting = False
 
 
-async def _newest_token(user_id: str) -> str:
+async def _get_newest_token(user_id: str) -> str:
     """Return the access token of a user's newest session with Keycloak; empty if there is none.
 
     The login has just created the token, so it is not refreshed.

@@ -174,7 +174,7 @@ class RequestMiddleware:
     def _report(self, scope: Scope, seconds: float) -> None:
         # Callers can invent methods; each would be a new series.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route, status = _route(scope), scope["state"]["status"]
+        route, status = _get_route(scope), scope["state"]["status"]
         self._durations.labels(method, route, f"{status // 100}xx").observe(seconds)
         self._log.info(
             "Request served",
@@ -233,7 +233,7 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _route(scope: Scope) -> str:
+def _get_route(scope: Scope) -> str:
     """Return the template of the route, or ``unmatched``."""
     route: Any = scope.get("route")
     return getattr(route, "path", "unmatched")

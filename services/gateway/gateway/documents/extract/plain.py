@@ -20,7 +20,7 @@ def extract_text(content: bytes) -> Iterator[PageBlocks]:
 
 def extract_markdown(content: bytes) -> Iterator[PageBlocks]:
     """Yield a Markdown file as one page. Headings begin with ``#``; underlined ones remain plain text."""
-    yield PageBlocks(_blocks(decode(content)))
+    yield PageBlocks(_iter_blocks(decode(content)))
 
 
 def decode(content: bytes) -> str:
@@ -38,7 +38,7 @@ def decode(content: bytes) -> str:
         raise DocumentUnsupported("The file is not encoded in UTF-8. Save it as UTF-8.") from exc
 
 
-def _blocks(source: str) -> Iterator[Block]:
+def _iter_blocks(source: str) -> Iterator[Block]:
     lines: list[str] = []
     fence = ""
     for line in _NEWLINE.split(source):

@@ -61,14 +61,14 @@ def extract_html_blocks(tree: LexborHTMLParser) -> Iterator[Block]:
     text = tree.body.text() if tree.body else ""
     if "\ufffd" in text:
         raise DocumentUnsupported("The HTML file is not in the encoding that it declares. Save it as UTF-8.")
-    for part in _SPACING.sub(_spacing, text).split("\n\n"):
+    for part in _SPACING.sub(_choose_separator, text).split("\n\n"):
         if part.startswith(_HEADING):
             yield Block(part[2:], level=int(part[1]))
         else:
             yield Block(part)
 
 
-def _spacing(run: re.Match[str]) -> str:
+def _choose_separator(run: re.Match[str]) -> str:
     """Return the separator that a run of white space and marks represents."""
     marks = run[0]
     if _BREAK in marks:
