@@ -116,7 +116,7 @@ class FileSyncHarness:
         tenant = self.replica.registry.get(tenant_id)
         assert tenant
         listed = await self.replica.gateway.list_documents(tenant)
-        assert len({each.id for each in listed}) == len(listed), "each document once"
+        assert len({each.id for each in listed}) == len(listed), "each document is returned once"
         return {each.filename: each.state for each in listed}
 
     async def points(self, tenant_id: str) -> int:

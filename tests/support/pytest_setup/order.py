@@ -8,10 +8,12 @@ from typing import Protocol, TypeVar
 __all__ = ["LONGEST_FILES", "sort_longest_first"]
 
 LONGEST_FILES = (
-    "tests/integration/gateway/test_chaos.py",
     "tests/charts/scaling/test_autoscaling.py",
     "tests/integration/operator/test_hanging.py",
     "tests/integration/gateway/test_openapi.py",
+    "tests/integration/gateway/outages/test_control_plane.py",
+    "tests/integration/gateway/outages/test_storage.py",
+    "tests/integration/gateway/outages/test_retrieval.py",
     "tests/integration/gateway/documents/test_kill.py",
     "tests/integration/operator/test_kill_creation.py",
     "tests/integration/operator/test_kill_removal.py",
