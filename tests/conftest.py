@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
-from tests.support.programs.platform import add_open_webui, running_platform, running_whole_platform
+from tests.support.programs.platform import add_open_webui, run_platform, run_whole_platform
 from tests.support.pytest_setup.logs import configure_plain_logs
 from tests.support.pytest_setup.order import sort_longest_first
 
@@ -30,7 +30,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     """Return the running backends: API server, Keycloak, S3 and IAM, Postgres, Redis, and two stand-ins."""
-    with running_platform() as running:
+    with run_platform() as running:
         yield running
 
 
@@ -43,5 +43,5 @@ def with_open_webui(platform: Platform) -> Platform:
 @pytest.fixture(scope="session")
 def whole_platform() -> Iterator[Platform]:
     """Return a platform that runs all programs: the backends, our services, n8n and Open WebUI."""
-    with running_whole_platform() as running:
+    with run_whole_platform() as running:
         yield running

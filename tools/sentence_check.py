@@ -1,7 +1,7 @@
 """Check of the length of sentences in tracked files: ``python -m tools.sentence_check [PATH ...]``.
 
-It reads docstrings, Markdown and comments of YAML. A list item, a table cell and a heading are each a
-paragraph. Code blocks have no sentences; a link counts by its text, and a piece of code as one word.
+It reads Markdown, docstrings, and comments of Python and YAML. A list item, a table cell and a heading are
+each a paragraph. Code blocks have no sentences; a link counts by its text, and a piece of code as one word.
 """
 
 import ast
@@ -44,10 +44,10 @@ def _list_paragraphs(name: str, text: str) -> Iterator[Paragraph]:
     lines = text.splitlines()
     if name.endswith(".md"):
         yield from _split(lines)
-    elif name.endswith((".yaml", ".yml")):
+    if name.endswith((".py", ".yaml", ".yml")):
         comments = [line.strip().lstrip("#") if line.strip().startswith("#") else "" for line in lines]
         yield from _split(comments)
-    elif name.endswith(".py"):
+    if name.endswith(".py"):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 first = node.body[0].lineno if node.body else 1

@@ -62,9 +62,9 @@ def make_adapter(bedrock: httpx.AsyncClient) -> FastAPI:
         answer = await call(f"/model/{_CLAUDE}/converse", build_converse_request(body["messages"]))
         text = answer["output"]["message"]["content"][0]["text"]
         if body.get("stream"):
-            return StreamingResponse(_events(text), media_type="text/event-stream")
+            return StreamingResponse(_stream_events(text), media_type="text/event-stream")
         message = {"role": "assistant", "content": text}
-        return JSONResponse(_completion("chat.completion", message=message, finish_reason="stop"))
+        return JSONResponse(_make_completion("chat.completion", message=message, finish_reason="stop"))
 
     return app
 
@@ -74,7 +74,7 @@ def build_converse_request(messages: Sequence[Mapping[str, Any]]) -> dict[str, A
 
     Open WebUI writes the passages before the question or into the system message.
     """
-    texts = [_text(message["content"]) for message in messages]
+    texts = [_join_text(message["content"]) for message in messages]
     # The instructions also contain the tag, so only sources inside the context are passages.
     contexts = [text.partition("<context>")[2].rpartition("</context>")[0] for text in texts]
     found = [source for context in contexts for source in _SOURCE.findall(context)]
@@ -84,22 +84,22 @@ def build_converse_request(messages: Sequence[Mapping[str, Any]]) -> dict[str, A
     return {"messages": [{"role": "user", "content": [{"text": prompt}]}]}
 
 
-def _text(content: Any) -> str:
+def _join_text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(part.get("text", "") for part in content)
 
 
-async def _events(text: str) -> AsyncIterator[str]:
+async def _stream_events(text: str) -> AsyncIterator[str]:
     for choice in (
         {"delta": {"role": "assistant", "content": text}, "finish_reason": None},
         {"delta": {}, "finish_reason": "stop"},
     ):
-        yield f"data: {json.dumps(_completion('chat.completion.chunk', **choice))}\n\n"
+        yield f"data: {json.dumps(_make_completion('chat.completion.chunk', **choice))}\n\n"
     yield "data: [DONE]\n\n"
 
 
-def _completion(kind: str, **choice: Any) -> dict[str, Any]:
+def _make_completion(kind: str, **choice: Any) -> dict[str, Any]:
     now = time.time()
     head = {"id": f"bench-{now}", "object": kind, "created": int(now), "model": MODEL}
     return {**head, "choices": [{"index": 0, **choice}]}

@@ -84,7 +84,7 @@ class Baseline:
         """Upload documents into a knowledge base, wait until they are searchable, and return their ids."""
         bound = asyncio.Semaphore(CONCURRENT_UPLOADS)
 
-        async def one(name: str, text: str) -> str:
+        async def upload_one(name: str, text: str) -> str:
             async with bound:
                 paper = SampleFile(name, text.encode())
                 response = await upload(self._webui.admin, company.knowledge_id, paper)
@@ -93,7 +93,7 @@ class Baseline:
                 await until(lambda: self._is_processed(file_id), seconds=PROCESSING_TIMEOUT_SECONDS)
                 return file_id
 
-        return await asyncio.gather(*(one(name, text) for name, text in documents.items()))
+        return await asyncio.gather(*(upload_one(name, text) for name, text in documents.items()))
 
     async def _is_processed(self, file_id: str) -> bool:
         status = (await self._webui.admin.get(f"/api/v1/files/{file_id}/process/status"))["status"]
@@ -110,7 +110,7 @@ async def start_baseline(platform: Platform) -> AsyncIterator[Baseline]:
             httpx.AsyncClient(base_url=platform.context.url("bedrock"), timeout=120)
         )
         adapter = await stack.enter_async_context(serving(make_adapter(bedrock)))
-        webui = await stack.enter_async_context(run_open_webui(platform, _settings(f"{adapter}/v1")))
+        webui = await stack.enter_async_context(run_open_webui(platform, _make_settings(f"{adapter}/v1")))
         await _publish_base_model(webui)
         yield Baseline(webui, stack)
 
@@ -122,7 +122,7 @@ async def _publish_base_model(webui: WebUI) -> None:
     await webui.admin.post("/api/v1/models/create", {**model, "base_model_id": None, "is_active": True})
 
 
-def _settings(openai: str) -> dict[str, str]:
+def _make_settings(openai: str) -> dict[str, str]:
     return {
         "ENABLE_OLLAMA_API": "false",
         "ENABLE_OPENAI_API": "true",

@@ -14,7 +14,7 @@ from tenantry_local.platform import Platform
 from tenantry_local.programs import open_webui
 
 from tests.support.open_webui.clients import WebUI, open_webui_administrator
-from tests.support.programs.ports import free_port
+from tests.support.programs.ports import find_free_port
 from tests.support.timing.waiting import until
 
 __all__ = ["run_open_webui"]
@@ -30,9 +30,9 @@ async def run_open_webui(platform: Platform, settings: Mapping[str, str]) -> Asy
     program = await asyncio.to_thread(open_webui.install, lambda _: None)
     database = f"baseline_{uuid.uuid4().hex[:8]}"
     await asyncio.to_thread(Postgres(platform.context).run, f"create database {database}")
-    port = free_port()
+    port = find_free_port()
     with tempfile.TemporaryDirectory(prefix="tenantry-baseline-") as folder:
-        env = _environment(platform, Path(folder), database) | dict(settings)
+        env = _make_environment(platform, Path(folder), database) | dict(settings)
         with (Path(folder) / "log").open("wb") as log:
             argv = (str(program), "serve", "--host", "127.0.0.1", "--port", str(port))
             process = await asyncio.create_subprocess_exec(
@@ -50,7 +50,7 @@ async def run_open_webui(platform: Platform, settings: Mapping[str, str]) -> Asy
             await process.wait()
 
 
-def _environment(platform: Platform, folder: Path, database: str) -> dict[str, str]:
+def _make_environment(platform: Platform, folder: Path, database: str) -> dict[str, str]:
     email, password = ADMIN
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
         "DATA_DIR": str(folder / "data"),

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from tenantry_local.parts.n8n import N8n, N8nWebhook, N8nWorker
 from tenantry_local.platform import Platform
 
-from tests.support.programs.n8n import with_variables
+from tests.support.programs.n8n import set_n8n_variables
 
 from .chat_client import ChatClient
 from .question_sets import read_samples
-from .report import Figure, percentile
+from .report import Figure, get_percentile
 from .tenant_fixture import TenantFixture, create_tenant, delay_model
 from .timing_proxy import TimingProxy, open_timing_proxy
 
-__all__ = ["MODEL_SECONDS", "USERS", "Rounds", "ask_concurrently", "measure", "measure_engine"]
+__all__ = ["MODEL_SECONDS", "USERS", "MeasuredRounds", "ask_concurrently", "measure", "measure_engine"]
 
 USERS = 5
 MODEL_SECONDS = 2.0
@@ -41,20 +41,20 @@ AskFunction = Callable[[ChatClient, str], Awaitable[float]]
 
 
 @dataclass
-class Rounds:
+class MeasuredRounds:
     """Measured values of each round."""
 
     rounds: list[list[float]] = field(default_factory=list)
 
     def median(self, percent: int) -> float:
         """Return the median over the rounds of a percentile."""
-        return statistics.median(percentile(each, percent) for each in self.rounds)
+        return statistics.median(get_percentile(each, percent) for each in self.rounds)
 
 
 async def measure(platform: Platform) -> list[Figure]:
     """Measure on a whole platform."""
     async with create_tenant(platform, "bench-chat", user_count=USERS) as tenant:
-        measured = await _measured(tenant)
+        measured = await _measure_clients(tenant)
     size = USERS * QUESTIONS_PER_ROUND
     note = f"{USERS} concurrent users, model {MODEL_SECONDS:g} s, median of {ROUNDS} rounds of {size}"
     return [
@@ -76,9 +76,11 @@ async def measure_engine(platform: Platform) -> list[Figure]:
     parts = (N8n.name, N8nWorker.name, N8nWebhook.name)
     async with create_tenant(platform, "bench-engine", user_count=USERS) as tenant:
         try:
-            with with_variables({"N8N_EXPRESSION_ENGINE": "vm"}):
+            with set_n8n_variables({"N8N_EXPRESSION_ENGINE": "vm"}):
                 await asyncio.to_thread(platform.up, parts)
-                _, shares = (await _measured(tenant, {"as a program": _as_program}))["as a program"]
+                _, shares = (await _measure_clients(tenant, {"as a program": _make_api_client}))[
+                    "as a program"
+                ]
         finally:
             await asyncio.to_thread(platform.up, parts)
     note = "N8N_EXPRESSION_ENGINE=vm, n8n's default"
@@ -93,25 +95,27 @@ async def ask_concurrently(
 ) -> list[float]:
     """Let each user ask questions sequentially; users start ``apart`` seconds after each other."""
 
-    async def one(place: int, page: ChatClient) -> list[float]:
+    async def ask_questions(place: int, page: ChatClient) -> list[float]:
         await asyncio.sleep(place * apart)
         first = place * len(questions) // len(clients)
         return [await ask(page, questions[(first + number) % len(questions)]) for number in range(each)]
 
     return [
-        value for values in await asyncio.gather(*map(one, range(len(clients)), clients)) for value in values
+        value
+        for values in await asyncio.gather(*map(ask_questions, range(len(clients)), clients))
+        for value in values
     ]
 
 
-async def _measured(
+async def _measure_clients(
     tenant: TenantFixture, ways: "dict[str, Callable[[str], AskFunction]] | None" = None
-) -> dict[str, tuple[Rounds, Rounds]]:
+) -> dict[str, tuple[MeasuredRounds, MeasuredRounds]]:
     """Return the total time (seconds) and n8n's overhead (milliseconds) for each client."""
     own = read_samples()
     questions = [question.text for question in own.questions]
     await tenant.upload(own.documents)
     port = tenant.platform.context.ports[N8nWebhook.name]
-    measured: dict[str, tuple[Rounds, Rounds]] = {}
+    measured: dict[str, tuple[MeasuredRounds, MeasuredRounds]] = {}
     async with (
         open_timing_proxy(port) as (timing_proxy, url),
         tenant.webui.valves(n8n_url=url, fallback_to_direct=False),
@@ -121,14 +125,14 @@ async def _measured(
             before = SHORT_WARM_UP_QUESTIONS if measured else WARM_UP_QUESTIONS
             await ask_concurrently(tenant.clients, ask, questions, each=before, apart=0)
             async with delay_model(tenant.platform, MODEL_SECONDS):
-                measured[name] = await _rounds(tenant, ask, questions, timing_proxy)
+                measured[name] = await _measure_rounds(tenant, ask, questions, timing_proxy)
     return measured
 
 
-async def _rounds(
+async def _measure_rounds(
     tenant: TenantFixture, ask: AskFunction, questions: Sequence[str], timing_proxy: TimingProxy
-) -> tuple[Rounds, Rounds]:
-    wholes, shares = Rounds(), Rounds()
+) -> tuple[MeasuredRounds, MeasuredRounds]:
+    wholes, shares = MeasuredRounds(), MeasuredRounds()
     for _ in range(ROUNDS):
         timing_proxy.pop_overheads()
         seconds = await ask_concurrently(
@@ -142,7 +146,7 @@ async def _rounds(
     return wholes, shares
 
 
-def _as_program(model: str) -> AskFunction:
+def _make_api_client(model: str) -> AskFunction:
     async def ask(page: ChatClient, question: str) -> float:
         began = time.perf_counter()
         response = await page.person.ask(model, question)
@@ -152,11 +156,11 @@ def _as_program(model: str) -> AskFunction:
     return ask
 
 
-def _in_browser(model: str) -> AskFunction:
+def _make_browser_client(model: str) -> AskFunction:
     async def ask(page: ChatClient, question: str) -> float:
         return (await page.ask(model, question)).seconds
 
     return ask
 
 
-WAYS = {"as a program": _as_program, "in a browser": _in_browser}
+WAYS = {"as a program": _make_api_client, "in a browser": _make_browser_client}

@@ -116,24 +116,24 @@ def _apply_event(answer: ChatAnswer, at: int, event: dict[str, Any]) -> None:
         raise RuntimeError(f"no answer: {data}")
     elif kind in ("chat:completion", "response:completion"):
         answer.sources += data.get("sources") or []
-        words = _words(data)
+        words = _extract_text(data)
         if words and not answer.first_at:
             answer.first_at, answer.first_words = at, words
         if data.get("done"):
-            answer.text = data.get("content") or _output(data)
+            answer.text = data.get("content") or _extract_output(data)
             answer.seconds = time.perf_counter() - answer.began
 
 
-def _words(data: dict[str, Any]) -> str:
+def _extract_text(data: dict[str, Any]) -> str:
     """Return the text of an event in any of Open WebUI's formats."""
     delta = data.get("delta")
     if isinstance(delta, str):
         return delta
     choices = data.get("choices") or [{}]
-    return data.get("content") or (choices[0].get("delta") or {}).get("content") or _output(data)
+    return data.get("content") or (choices[0].get("delta") or {}).get("content") or _extract_output(data)
 
 
-def _output(data: dict[str, Any]) -> str:
+def _extract_output(data: dict[str, Any]) -> str:
     parts = [part for item in data.get("output") or [] for part in item.get("content") or []]
     return "".join(part.get("text") or "" for part in parts)
 

@@ -16,7 +16,7 @@ from .chat import MODEL_SECONDS, USERS
 from .chat_client import ChatAnswer, ChatClient
 from .cross_tenant_probes import ProbeTarget, list_probes, run_probes
 from .question_sets import BenchQuestion, read_samples
-from .report import Figure, percentile
+from .report import Figure, get_percentile
 from .tenant_fixture import TenantFixture, create_tenant, delay_model
 
 __all__ = ["AnsweredQuestion", "measure"]
@@ -57,7 +57,7 @@ class AnsweredQuestion:
     @property
     def holds_answer(self) -> bool:
         """Return True if the answer contains the expected words."""
-        return _plain(self.question.answer) in _plain(self.answer.text)
+        return _normalize(self.question.answer) in _normalize(self.answer.text)
 
 
 async def measure(platform: Platform) -> list[Figure]:
@@ -82,10 +82,10 @@ async def measure(platform: Platform) -> list[Figure]:
                 some = own.questions[first : first + BATCH]
                 ours += await _ask_all(tenant.clients, tenant.model, some)
                 theirs += await _ask_all(company.clients, company.model, some)
-        ours = [replace(each, found=await _found(tenant, each.question)) for each in ours]
+        ours = [replace(each, found=await _list_retrieved(tenant, each.question)) for each in ours]
         return [
-            *_figures(ours, theirs),
-            await _isolation(tenant, other_tenant, baseline, company, other_baseline),
+            *_make_figures(ours, theirs),
+            await _measure_isolation(tenant, other_tenant, baseline, company, other_baseline),
         ]
 
 
@@ -94,7 +94,7 @@ async def _ask_all(
 ) -> list[AnsweredQuestion]:
     """Split the questions among the users. Each asks sequentially, and they start at different moments."""
 
-    async def one(place: int, page: ChatClient) -> list[AnsweredQuestion]:
+    async def ask_one(place: int, page: ChatClient) -> list[AnsweredQuestion]:
         await asyncio.sleep(place * MODEL_SECONDS / len(clients))
         mine = questions[place :: len(clients)]
         said = [await page.ask(model, question.text) for question in mine]
@@ -102,50 +102,54 @@ async def _ask_all(
             AnsweredQuestion(question, each, each.names) for question, each in zip(mine, said, strict=True)
         ]
 
-    return [each for many in await asyncio.gather(*map(one, range(len(clients)), clients)) for each in many]
+    return [
+        each for many in await asyncio.gather(*map(ask_one, range(len(clients)), clients)) for each in many
+    ]
 
 
-async def _found(tenant: TenantFixture, question: BenchQuestion) -> list[str]:
+async def _list_retrieved(tenant: TenantFixture, question: BenchQuestion) -> list[str]:
     """Return the filenames that the gateway retrieves; an answer shows only the cited ones."""
     response = await tenant.gateway.post("/v1/search", json={"query": question.text})
     response.raise_for_status()
     return [passage["filename"] for passage in response.json()["passages"]]
 
 
-def _figures(ours: Sequence[AnsweredQuestion], theirs: Sequence[AnsweredQuestion]) -> list[Figure]:
-    def share(name: str, holds: Callable[[AnsweredQuestion], bool], note: str = "") -> Figure:
+def _make_figures(ours: Sequence[AnsweredQuestion], theirs: Sequence[AnsweredQuestion]) -> list[Figure]:
+    def make_share(name: str, holds: Callable[[AnsweredQuestion], bool], note: str = "") -> Figure:
         values = [sum(map(holds, side)) / len(side) for side in (ours, theirs)]
         return Figure(name, values[0], "share", None, "higher", note, baseline=values[1])
 
-    def seconds(percent: int) -> Figure:
-        values = [percentile([each.answer.seconds for each in side], percent) for side in (ours, theirs)]
+    def make_seconds(percent: int) -> Figure:
+        values = [get_percentile([each.answer.seconds for each in side], percent) for side in (ours, theirs)]
         note = f"in a browser, {USERS} users, model {MODEL_SECONDS:g} s"
         return Figure(f"whole answer, p{percent}", values[0], "s", note=note, baseline=values[1])
 
-    def shown(side: Sequence[AnsweredQuestion]) -> float:
+    def get_share_shown(side: Sequence[AnsweredQuestion]) -> float:
         names = [(each.question.document, name) for each in side for name in each.answer.names]
         return sum(wanted == name for wanted, name in names) / len(names)
 
     return [
-        share("hit@1", lambda each: each.is_found(1), f"{len(ours)} questions, passages retrieved"),
-        share("hit@3", lambda each: each.is_found(3), "passages retrieved"),
-        share("right document among the sources shown", lambda each: each.is_shown),
+        make_share("hit@1", lambda each: each.is_found(1), f"{len(ours)} questions, passages retrieved"),
+        make_share("hit@3", lambda each: each.is_found(3), "passages retrieved"),
+        make_share("right document among the sources shown", lambda each: each.is_shown),
         Figure(
             "sources shown that are of the right document",
-            shown(ours),
+            get_share_shown(ours),
             "share",
             None,
             "higher",
             "Tenantry shows only cited passages",
-            baseline=shown(theirs),
+            baseline=get_share_shown(theirs),
         ),
-        share("answer contains the expected words", lambda each: each.holds_answer, "the stand-in's answers"),
-        seconds(50),
-        seconds(95),
+        make_share(
+            "answer contains the expected words", lambda each: each.holds_answer, "the stand-in's answers"
+        ),
+        make_seconds(50),
+        make_seconds(95),
     ]
 
 
-async def _isolation(
+async def _measure_isolation(
     tenant: TenantFixture,
     other_tenant: TenantFixture,
     baseline: Baseline,
@@ -186,14 +190,14 @@ async def _upload_and_wait(tenant: TenantFixture, name: str, text: str) -> str:
     response.raise_for_status()
     file_id: str = response.json()["id"]
 
-    async def found() -> bool:
+    async def is_found() -> bool:
         searched = await tenant.gateway.post("/v1/search", json={"query": text})
         documents = [passage["documentId"] for passage in searched.json()["passages"]]
         return document_id_for_file(file_id) in documents
 
-    await until(found, seconds=READY_SECONDS)
+    await until(is_found, seconds=READY_SECONDS)
     return file_id
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     return " ".join(text.split()).casefold()

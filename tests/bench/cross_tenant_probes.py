@@ -75,8 +75,8 @@ def list_probes(target: ProbeTarget, own_model: str) -> list[Probe]:
         Probe("/api/v1/retrieval/query/collection", {"collection_names": [knowledge], **query}),
         Probe("/api/v1/retrieval/query/doc", {"collection_name": f"file-{file}", **query}),
         Probe(f"/api/v1/knowledge/{knowledge}/file/add", {"file_id": file}),
-        Probe("/api/chat/completions", _question(target, target.model)),
-        *(Probe("/api/chat/completions", _question(target, own_model, item)) for item in items),
+        Probe("/api/chat/completions", _make_question(target, target.model)),
+        *(Probe("/api/chat/completions", _make_question(target, own_model, item)) for item in items),
     ]
 
 
@@ -93,6 +93,6 @@ async def run_probes(person: Person, target: ProbeTarget, own_model: str) -> lis
     return succeeded
 
 
-def _question(target: ProbeTarget, model: str, *files: Mapping[str, Any]) -> dict[str, Any]:
+def _make_question(target: ProbeTarget, model: str, *files: Mapping[str, Any]) -> dict[str, Any]:
     messages = [{"role": "user", "content": target.question}]
     return {"model": model, "messages": messages, "stream": False, "files": [*files]}

@@ -14,7 +14,7 @@ from tenancy.names import COLLECTION, DENSE_VECTOR
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, open_admin_client
 from tests.support.backends.observed import Observed
 from tests.support.backends.qdrant import open_qdrant
 from tests.support.open_webui.observed import ObservedOpenWebUI
@@ -39,7 +39,7 @@ async def measure(platform: Platform) -> list[Figure]:
     """Create documents of a Tenant in every store, delete the Tenant, and measure until it is gone."""
     manifest = tenant_manifest(TENANT, deletionPolicy="Delete", identity={"emails": [f"*@{TENANT}.example"]})
     with (
-        admin_client(platform) as api,
+        open_admin_client(platform) as api,
         closing(Observed(platform)) as observed,
         closing(ObservedOpenWebUI(platform)) as webui,
     ):
@@ -91,11 +91,13 @@ async def _create_points(platform: Platform, uid: str) -> None:
     async with open_qdrant(platform) as qdrant:
         for first in range(0, DOCUMENTS * CHUNKS, 1000):
             await qdrant.upsert(
-                COLLECTION, [_point(draw, number, uid) for number in range(first, first + 1000)], wait=True
+                COLLECTION,
+                [_make_point(draw, number, uid) for number in range(first, first + 1000)],
+                wait=True,
             )
 
 
-def _point(draw: random.Random, number: int, uid: str) -> models.PointStruct:
+def _make_point(draw: random.Random, number: int, uid: str) -> models.PointStruct:
     payload: dict[str, Any] = {
         "tenantId": f"tenant-{TENANT}",
         "tenantUid": uid,

@@ -12,7 +12,7 @@ from tenantry_local.demo_users import get_access_token
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from .report import Figure, percentile
+from .report import Figure, get_percentile
 
 __all__ = ["measure"]
 
@@ -43,8 +43,8 @@ async def measure(platform: Platform) -> list[Figure]:
         base_url=platform.context.url("gateway"), headers={"Authorization": f"Bearer {token}"}, timeout=120
     ) as http:
         figures = [
-            *await _timed(http, "search", "/v1/search", {"query": QUESTION}, goal=10),
-            *await _timed(http, "answer", "/v1/answers", {"question": QUESTION}, goal=None),
+            *await _measure_requests(http, "search", "/v1/search", {"query": QUESTION}, goal=10),
+            *await _measure_requests(http, "answer", "/v1/answers", {"question": QUESTION}, goal=None),
             await _ingest(http),
         ]
     process = platform.processes.find("gateway")
@@ -55,15 +55,15 @@ async def measure(platform: Platform) -> list[Figure]:
     return [*figures, Figure("gateway memory (RSS)", rss, "MiB", note=f"{len(family)} processes")]
 
 
-async def _timed(
+async def _measure_requests(
     http: httpx.AsyncClient, name: str, path: str, body: dict[str, Any], *, goal: float | None
 ) -> list[Figure]:
     for _ in range(REQUESTS):  # warm up sessions, connections and the stand-in's model
         (await http.post(path, json=body)).raise_for_status()
-    rounds = [[await _one(http, path, body) for _ in range(REQUESTS)] for _ in range(ROUNDS)]
+    rounds = [[await _measure_request(http, path, body) for _ in range(REQUESTS)] for _ in range(ROUNDS)]
     total = statistics.median(statistics.median(each["total"] for each in one) for one in rounds)
     own = statistics.median(statistics.median(each["own"] for each in one) for one in rounds)
-    slowest = statistics.median(percentile([each["total"] for each in one], 99) for one in rounds)
+    slowest = statistics.median(get_percentile([each["total"] for each in one], 99) for one in rounds)
     return [
         Figure(f"{name}, whole, p50", total, "ms", note=f"median of {ROUNDS} rounds of {REQUESTS}"),
         Figure(f"{name}, whole, p99", slowest, "ms"),
@@ -72,7 +72,7 @@ async def _timed(
     ]
 
 
-async def _one(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, float]:
+async def _measure_request(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, float]:
     response = await http.post(path, json=body)
     response.raise_for_status()
     stages = {name: float(value) for name, value in _STAGE.findall(response.headers["server-timing"])}

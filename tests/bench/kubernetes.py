@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 from tenantry_local.platform import Platform
 
-__all__ = ["BenchApiServer", "manifest"]
+__all__ = ["BenchApiServer", "make_manifest"]
 
 TENANTS = "/apis/tenantry.io/v1alpha1/tenants"
 
 _REQUESTS = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
 
 
-def manifest(name: str) -> dict[str, Any]:
+def make_manifest(name: str) -> dict[str, Any]:
     """Return a Tenant with two personas and unique addresses."""
     return {
         "apiVersion": "tenantry.io/v1alpha1",
@@ -49,7 +49,7 @@ class BenchApiServer:
     async def create(self, name: str) -> float:
         """Create a Tenant and return the monotonic time of the request."""
         started = time.monotonic()
-        (await self._http.post(TENANTS, json=manifest(name))).raise_for_status()
+        (await self._http.post(TENANTS, json=make_manifest(name))).raise_for_status()
         return started
 
     async def delete(self, name: str) -> None:
@@ -71,12 +71,12 @@ class BenchApiServer:
                     return seen
         raise TimeoutError(f"{len(waiting)} Tenants are still not {'Ready' if ready else 'gone'}")
 
-    async def version(self) -> str:
+    async def get_resource_version(self) -> str:
         """Return the current resource version, from which a watch can start."""
         listed = (await self._http.get(TENANTS, params={"limit": "1"})).json()
         return str(listed["metadata"]["resourceVersion"])
 
-    async def writes(self) -> float:
+    async def count_writes(self) -> float:
         """Return the number of writes to Tenants and events since the server's start."""
         await asyncio.sleep(0.5)  # the last responses may not be counted yet
         text = (await self._http.get("/metrics")).text

@@ -24,7 +24,7 @@ class Response:
     body: bytes
     seconds: float
 
-    def stage(self, name: str) -> float:
+    def get_stage_ms(self, name: str) -> float:
         """Return the milliseconds of a stage in the ``Server-Timing`` header, or 0."""
         found = re.search(rf"\b{name};dur=([\d.]+)", self.head)
         return float(found[1]) if found else 0.0
@@ -60,7 +60,7 @@ class LoadDriver:
     async def post(self, path: str, body: Any, due: float | None = None) -> Response:
         """Send one request."""
         due = due or time.perf_counter()
-        async with self._connection() as (reader, writer):
+        async with self._borrow_connection() as (reader, writer):
             writer.write(self._request(path, body))
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = re.search(r"(?i)content-length: (\d+)", head)
@@ -89,7 +89,7 @@ class LoadDriver:
             writer.close()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async def _borrow_connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         pair = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
         yield pair
         self._idle.append(pair)

@@ -21,7 +21,7 @@ from tenantry_local.platform import Platform
 
 from .kubernetes import BenchApiServer
 from .load_driver import LoadDriver, Response
-from .report import Figure, percentile
+from .report import Figure, get_percentile
 from .stubbed_gateway import StubbedGateway, run_stubbed_gateway
 
 __all__ = ["measure"]
@@ -57,23 +57,23 @@ async def measure(platform: Platform) -> list[Figure]:
     spec = json.dumps({"spec": {"quota": quota, "model": {"cacheAnswers": False}}})
     await asyncio.to_thread(kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", spec)
     async with run_stubbed_gateway(platform) as gateway:
-        few = await _rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
-        answers = await _rounds(gateway, *ANSWER, ANSWER_CALLS, rate=ANSWER_RATE)
+        few = await _measure_rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
+        answers = await _measure_rounds(gateway, *ANSWER, ANSWER_CALLS, rate=ANSWER_RATE)
     async with run_stubbed_gateway(platform, "--stream-events=20", "--stream-seconds=0.2") as gateway:
-        streams = await _streams(gateway)
+        streams = await _measure_streams(gateway)
     async with run_stubbed_gateway(platform, f"--embedding-seconds={TITAN_SECONDS}") as gateway:
-        ingest = await _ingest(gateway)
+        ingest = await _measure_ingest(gateway)
     await asyncio.to_thread(platform.stop, "operator")  # it must not reconcile ten thousand Tenants
     await _make_tenants(platform)
     async with run_stubbed_gateway(platform) as gateway:
         await _wait_until_idle()
-        many = await _rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
+        many = await _measure_rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
     return [
-        *_figures("search", few, SEARCH_RATE, p50=5, p99=20),
-        *_figures("answer", answers, ANSWER_RATE, p50=None, p99=30),
+        *_make_figures("search", few, SEARCH_RATE, p50=5, p99=20),
+        *_make_figures("answer", answers, ANSWER_RATE, p50=None, p99=30),
         Figure(
             f"search, whole, with {TENANT_COUNT:,} tenants instead of 10",
-            many.whole(50) / few.whole(50),
+            many.get_total(50) / few.get_total(50),
             "x",
             1.1,
             note="of the p50s",
@@ -84,47 +84,51 @@ async def measure(platform: Platform) -> list[Figure]:
 
 
 @dataclass
-class _Rounds:
+class _OverheadRounds:
     """Milliseconds of the requests of each round: the gateway's overhead and the total time."""
 
     shares: list[list[float]] = field(default_factory=list)
     wholes: list[list[float]] = field(default_factory=list)
 
-    def share(self, percent: int) -> float:
+    def get_overhead(self, percent: int) -> float:
         """Return the median over the rounds of a percentile of the overhead."""
-        return statistics.median(percentile(each, percent) for each in self.shares)
+        return statistics.median(get_percentile(each, percent) for each in self.shares)
 
-    def whole(self, percent: int) -> float:
+    def get_total(self, percent: int) -> float:
         """Return the median over the rounds of a percentile of the total time."""
-        return statistics.median(percentile(each, percent) for each in self.wholes)
+        return statistics.median(get_percentile(each, percent) for each in self.wholes)
 
 
-def _figures(name: str, rounds: _Rounds, rate: float, *, p50: float | None, p99: float) -> list[Figure]:
+def _make_figures(
+    name: str, rounds: _OverheadRounds, rate: float, *, p50: float | None, p99: float
+) -> list[Figure]:
     note = f"{rate:g} requests/s, median of {ROUNDS} rounds"
     return [
-        Figure(f"{name}, gateway's overhead at load, p50", rounds.share(50), "ms", p50, note=note),
-        Figure(f"{name}, gateway's overhead at load, p99", rounds.share(99), "ms", p99, note=note),
-        Figure(f"{name}, whole at load, p50", rounds.whole(50), "ms", note=note),
-        Figure(f"{name}, whole at load, p99", rounds.whole(99), "ms", note=note),
+        Figure(f"{name}, gateway's overhead at load, p50", rounds.get_overhead(50), "ms", p50, note=note),
+        Figure(f"{name}, gateway's overhead at load, p99", rounds.get_overhead(99), "ms", p99, note=note),
+        Figure(f"{name}, whole at load, p50", rounds.get_total(50), "ms", note=note),
+        Figure(f"{name}, whole at load, p99", rounds.get_total(99), "ms", note=note),
     ]
 
 
-async def _rounds(
+async def _measure_rounds(
     gateway: StubbedGateway, path: str, body: dict[str, str], calls: tuple[str, ...], *, rate: float
-) -> _Rounds:
+) -> _OverheadRounds:
     driver = LoadDriver(gateway.port, gateway.token)
     await driver.send_at_rate(path, body, rate=rate, seconds=SECONDS)  # warm
-    rounds = _Rounds()
+    rounds = _OverheadRounds()
     for _ in range(ROUNDS):
         responses = await driver.send_at_rate(path, body, rate=rate, seconds=SECONDS)
         _require_ok(responses)
         rounds.wholes.append([each.seconds * 1000 for each in responses])
-        rounds.shares.append([each.stage("total") - sum(map(each.stage, calls)) for each in responses])
+        rounds.shares.append(
+            [each.get_stage_ms("total") - sum(map(each.get_stage_ms, calls)) for each in responses]
+        )
     driver.close()
     return rounds
 
 
-async def _streams(gateway: StubbedGateway) -> list[Figure]:
+async def _measure_streams(gateway: StubbedGateway) -> list[Figure]:
     """Read many streams concurrently; their words contain the time at which the backend sent them."""
     driver = LoadDriver(gateway.port, gateway.token)
     body = {**ANSWER[1], "stream": True}
@@ -143,33 +147,40 @@ async def _streams(gateway: StubbedGateway) -> list[Figure]:
     lost = sum(b"event: answer" not in chunks[-1][1] for chunks in streams)
     alone = [await driver.stream(ANSWER[0], body) for _ in range(10)]
     return [
-        Figure("first streamed word forwarded after, p50", statistics.median(map(_first, alone)), "ms", 10),
         Figure(
-            f"the same with {STREAMS} concurrent streams, p50", statistics.median(map(_first, streams)), "ms"
+            "first streamed word forwarded after, p50",
+            statistics.median(map(_get_first_word_ms, alone)),
+            "ms",
+            10,
+        ),
+        Figure(
+            f"the same with {STREAMS} concurrent streams, p50",
+            statistics.median(map(_get_first_word_ms, streams)),
+            "ms",
         ),
         Figure(f"{STREAMS} concurrent streams, lost", lost, "streams", 0),
         Figure(f"{STREAMS} concurrent streams, memory (RSS)", most_rss, "MiB", 400),
     ]
 
 
-def _first(chunks: list[tuple[int, bytes]]) -> float:
+def _get_first_word_ms(chunks: list[tuple[int, bytes]]) -> float:
     at, event = next((at, event) for at, event in chunks if b"event: words" in event)
     sent = re.search(rb'"text":"(\d+)', event)
     assert sent
     return (at - int(sent[1])) / 1e6
 
 
-async def _ingest(gateway: StubbedGateway) -> Figure:
+async def _measure_ingest(gateway: StubbedGateway) -> Figure:
     """Ingest documents; the gateway's metrics show the duration of its embedding calls.
 
     A limited number of calls run concurrently and take about the same time, so they run in waves. The time of
     the waves is the time of the embedding model.
     """
-    text = "\n\n".join(f"Page {number}. {_page()}" for number in range(PAGES)).encode()
+    text = "\n\n".join(f"Page {number}. {_make_page()}" for number in range(PAGES)).encode()
     shares = []
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=120) as http:
         for number in range(ROUNDS + 1):
-            calls, seconds = await _embedding(gateway, http)
+            calls, seconds = await _read_embedding_metrics(gateway, http)
             answer = await http.post(
                 "/v1/documents",
                 files={"file": (f"bench-{number}.txt", text)},
@@ -179,7 +190,7 @@ async def _ingest(gateway: StubbedGateway) -> Figure:
             answer.raise_for_status()
             total = re.search(r"total;dur=([\d.]+)", answer.headers["server-timing"])
             assert total
-            calls_after, seconds_after = await _embedding(gateway, http)
+            calls_after, seconds_after = await _read_embedding_metrics(gateway, http)
             made = calls_after - calls
             waves = math.ceil(made / INGEST_CONCURRENCY)
             shares.append(1 - 1000 * waves * (seconds_after - seconds) / made / float(total[1]))
@@ -188,13 +199,13 @@ async def _ingest(gateway: StubbedGateway) -> Figure:
     return Figure("ingest, all but embedding calls", share * 100, "%", 10, note=note)
 
 
-def _page() -> str:
+def _make_page() -> str:
     """Return the text of a printed page: 2,000 characters in seven paragraphs."""
     sentences = [f"Sentence {n} speaks of matter {n * n}." for n in range(56)]
     return "\n\n".join(" ".join(sentences[start : start + 8]) for start in range(0, 56, 8))
 
 
-async def _embedding(gateway: StubbedGateway, http: httpx.AsyncClient) -> tuple[float, float]:
+async def _read_embedding_metrics(gateway: StubbedGateway, http: httpx.AsyncClient) -> tuple[float, float]:
     """Return the number of embedding calls so far and their total duration."""
     metrics = (await http.get(f"http://127.0.0.1:{gateway.metrics_port}/metrics")).text
     name = r'tenantry_remote_seconds_{}\{{operation="embed",.*system="bedrock"\}} (\S+)'

@@ -11,7 +11,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Figure", "percentile", "show", "write"]
+__all__ = ["Figure", "get_percentile", "show", "write"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Figure:
         return self.value <= self.goal if self.better == "lower" else self.value >= self.goal
 
 
-def percentile(values: Sequence[float], share: int) -> float:
+def get_percentile(values: Sequence[float], share: int) -> float:
     """Return a percentile of at least two values."""
     return statistics.quantiles(values, n=100, method="inclusive")[share - 1]
 

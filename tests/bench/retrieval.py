@@ -77,12 +77,12 @@ class _TenantClient:
         """Upload documents, a few concurrently."""
         bound = asyncio.Semaphore(CONCURRENCY)
 
-        async def one(name: str, text: str) -> None:
+        async def run_one(name: str, text: str) -> None:
             async with bound:
                 files, data = {"file": (name, text.encode())}, {"personaId": "finance"}
                 (await self._http.post("/v1/documents", files=files, data=data)).raise_for_status()
 
-        await asyncio.gather(*(one(name, text) for name, text in documents.items()))
+        await asyncio.gather(*(run_one(name, text) for name, text in documents.items()))
 
     async def search(self, text: str) -> list[str]:
         """Return the filenames of the passages that the gateway finds, best first."""
@@ -140,11 +140,11 @@ async def _measure_modes(company: _TenantClient, held: QuestionSet) -> list[Figu
     ranks = {}
     for mode in ("dense", "hybrid"):
         await company.set_mode(mode)
-        ranks[mode] = await _ranks(held.questions, company.search)
-    return _figures(held, {**ranks, "words": await _ranks(held.questions, company.search_lexical)})
+        ranks[mode] = await _get_ranks(held.questions, company.search)
+    return _make_figures(held, {**ranks, "words": await _get_ranks(held.questions, company.search_lexical)})
 
 
-async def _ranks(questions: list[BenchQuestion], search: Search) -> Ranks:
+async def _get_ranks(questions: list[BenchQuestion], search: Search) -> Ranks:
     """Return the rank of the answering document per question, from 0; ``None`` if it was not found."""
     found = await _find(questions, search)
     return [
@@ -156,34 +156,34 @@ async def _ranks(questions: list[BenchQuestion], search: Search) -> Ranks:
 async def _find(questions: list[BenchQuestion], search: Search) -> list[list[str]]:
     bound = asyncio.Semaphore(CONCURRENCY)
 
-    async def one(text: str) -> list[str]:
+    async def run_one(text: str) -> list[str]:
         async with bound:
             return await search(text)
 
-    return await asyncio.gather(*(one(question.text) for question in questions))
+    return await asyncio.gather(*(run_one(question.text) for question in questions))
 
 
-def _hits(ranks: Ranks, among: int) -> float:
+def _get_hit_rate(ranks: Ranks, among: int) -> float:
     return sum(rank is not None and rank < among for rank in ranks) / len(ranks)
 
 
-def _mrr(ranks: Ranks) -> float:
+def _get_mrr(ranks: Ranks) -> float:
     return sum(1 / (rank + 1) for rank in ranks if rank is not None) / len(ranks)
 
 
 MEASURES: dict[str, Callable[[Ranks], float]] = {
-    "hit@1": partial(_hits, among=1),
-    "hit@3": partial(_hits, among=3),
-    "MRR": _mrr,
+    "hit@1": partial(_get_hit_rate, among=1),
+    "hit@3": partial(_get_hit_rate, among=3),
+    "MRR": _get_mrr,
 }
 
 
-def _figures(held: QuestionSet, ranks: dict[str, Ranks]) -> list[Figure]:
+def _make_figures(held: QuestionSet, ranks: dict[str, Ranks]) -> list[Figure]:
     """Return each measure of each mode; the goals of the fusion are the results of its halves."""
     dense, words = ranks["dense"], ranks["words"]
     goals = {
-        ("hybrid", "hit@1"): _hits(dense, 1),
-        ("hybrid", "hit@3"): max(_hits(dense, 3), _hits(words, 3)),
+        ("hybrid", "hit@1"): _get_hit_rate(dense, 1),
+        ("hybrid", "hit@3"): max(_get_hit_rate(dense, 3), _get_hit_rate(words, 3)),
     }
     return [
         Figure(
@@ -192,7 +192,7 @@ def _figures(held: QuestionSet, ranks: dict[str, Ranks]) -> list[Figure]:
             "share",
             goals.get((mode, label)),
             "higher",
-            _by_kind(held, ranks[mode], label),
+            _format_by_kind(held, ranks[mode], label),
             strict=label == "hit@1",
         )
         for mode in ("dense", "words", "hybrid")
@@ -200,7 +200,7 @@ def _figures(held: QuestionSet, ranks: dict[str, Ranks]) -> list[Figure]:
     ]
 
 
-def _by_kind(held: QuestionSet, ranks: Ranks, label: str) -> str:
+def _format_by_kind(held: QuestionSet, ranks: Ranks, label: str) -> str:
     """Return a measure per kind of question, or the set's size if it has no kinds."""
     if not held.kinds:
         return f"one tenant, {len(held.documents)} documents, {len(held.questions)} questions"
@@ -227,16 +227,18 @@ async def _measure_neighbour_effect(
     return [
         Figure(
             "to_sparse_vector top 3 moved by a neighbour, IDF of the tenant",
-            _changed(own, still),
+            _get_share_changed(own, still),
             "share",
             0.0,
             note=note,
         ),
-        Figure("to_sparse_vector top 3 moved by a neighbour, IDF of all", _changed(own, moved), "share"),
+        Figure(
+            "to_sparse_vector top 3 moved by a neighbour, IDF of all", _get_share_changed(own, moved), "share"
+        ),
     ]
 
 
-def _changed(before: list[list[str]], after: list[list[str]]) -> float:
+def _get_share_changed(before: list[list[str]], after: list[list[str]]) -> float:
     """Return the share of questions whose first three passages changed."""
     pairs = list(zip(before, after, strict=True))
     return sum(first[:3] != second[:3] for first, second in pairs) / len(pairs)

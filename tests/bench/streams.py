@@ -13,7 +13,7 @@ from tenantry_local.platform import Platform
 
 from .chat import MODEL_SECONDS, USERS
 from .chat_client import ChatClient
-from .report import Figure, percentile
+from .report import Figure, get_percentile
 from .stubbed_gateway import run_stubbed_gateway
 from .tenant_fixture import TenantFixture, create_tenant
 
@@ -36,27 +36,29 @@ async def measure(platform: Platform) -> list[Figure]:
         tenant.webui.valves(orchestrator="direct", gateway_url=f"http://127.0.0.1:{gateway.port}"),
     ):
         return [
-            *await _figures(tenant, "as a program", _as_program),
-            *await _figures(tenant, "in a browser", _in_browser),
+            *await _measure_figures(tenant, "as a program", _measure_api),
+            *await _measure_figures(tenant, "in a browser", _measure_browser),
         ]
 
 
-async def _figures(
+async def _measure_figures(
     tenant: TenantFixture, name: str, late: Callable[[ChatClient, str], Awaitable[float]]
 ) -> list[Figure]:
-    async def one(page: ChatClient, place: int) -> list[float]:
+    async def measure_user(page: ChatClient, place: int) -> list[float]:
         await asyncio.sleep(place * MODEL_SECONDS / USERS)
         return [await late(page, tenant.model) for _ in range(QUESTIONS_PER_ROUND)]
 
     rounds = []
     for _ in range(ROUNDS + 1):
-        answers = await asyncio.gather(*(one(page, place) for place, page in enumerate(tenant.clients)))
+        answers = await asyncio.gather(
+            *(measure_user(page, place) for place, page in enumerate(tenant.clients))
+        )
         rounds.append([value for values in answers for value in values])
     note = f"{USERS} concurrent users, direct, median of {ROUNDS} rounds of {USERS * QUESTIONS_PER_ROUND}"
     return [
         Figure(
             f"first word after the model's, {name}, p{percent}",
-            statistics.median(percentile(each, percent) for each in rounds[1:]),
+            statistics.median(get_percentile(each, percent) for each in rounds[1:]),
             "ms",
             GOAL_MS,
             note=note,
@@ -65,7 +67,7 @@ async def _figures(
     ]
 
 
-async def _as_program(page: ChatClient, model: str) -> float:
+async def _measure_api(page: ChatClient, model: str) -> float:
     messages = [{"role": "user", "content": QUESTION}]
     body = {"model": model, "messages": messages, "stream": True}
     late = None
@@ -73,19 +75,19 @@ async def _as_program(page: ChatClient, model: str) -> float:
         response.raise_for_status()
         async for line in response.aiter_lines():
             at = time.time_ns()
-            if late is None and (words := _words(line)):
+            if late is None and (words := _extract_words(line)):
                 late = _get_delay_ms(at, words)
     if late is None:
         raise RuntimeError("no words arrived")
     return late
 
 
-async def _in_browser(page: ChatClient, model: str) -> float:
+async def _measure_browser(page: ChatClient, model: str) -> float:
     said = await page.ask(model, QUESTION)
     return _get_delay_ms(said.first_at, said.first_words)
 
 
-def _words(line: str) -> str:
+def _extract_words(line: str) -> str:
     if not line.startswith("data: {"):
         return ""
     choices = json.loads(line[6:]).get("choices") or [{}]

@@ -46,8 +46,8 @@ class StubBackends:
         self._stream_seconds = stream_seconds
         draw = random.Random(1)
         numbers = [round(draw.gauss(0, 1), 6) for _ in range(TITAN)]
-        self._embedding = _json({"embedding": numbers, "inputTextTokenCount": 12})
-        self._found = [_point(number, numbers[:DENSE]) for number in range(PASSAGES)]
+        self._embedding = _make_json({"embedding": numbers, "inputTextTokenCount": 12})
+        self._found = [_make_point(number, numbers[:DENSE]) for number in range(PASSAGES)]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of a connection sequentially."""
@@ -60,7 +60,7 @@ class StubBackends:
                 if path.endswith("/converse-stream"):
                     await self._stream(writer)
                 else:
-                    writer.write(_response(*await self._answer(path, body)))
+                    writer.write(_make_response(*await self._answer(path, body)))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -79,35 +79,35 @@ class StubBackends:
             points = points.replace("uid-x", uid[0].decode())
             return 200, f'{{"result":{{"points":{points}}},"status":"ok","time":0.0001}}'.encode()
         if path.partition("?")[0].endswith("/points/delete") or "/points?" in path:
-            return 200, _json(
+            return 200, _make_json(
                 {"result": {"operation_id": 1, "status": "completed"}, "status": "ok", "time": 0}
             )
         if path.partition("?")[0].endswith("/points"):
-            return 200, _json({"result": [], "status": "ok", "time": 0})
-        return 404, _json({"status": {"error": "Not found"}, "time": 0})
+            return 200, _make_json({"result": [], "status": "ok", "time": 0})
+        return 404, _make_json({"status": {"error": "Not found"}, "time": 0})
 
     async def _stream(self, writer: asyncio.StreamWriter) -> None:
         writer.write(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n"
             b"transfer-encoding: chunked\r\n\r\n"
         )
-        _chunk(writer, encode_event("messageStart", {"role": "assistant"}))
+        _write_chunk(writer, encode_event("messageStart", {"role": "assistant"}))
         await asyncio.sleep(self._model_seconds)
         for _ in range(self._stream_events):
             await asyncio.sleep(self._stream_seconds)
             # The text is the sending time, so that the client can compute the delay.
             text = f"{time.time_ns()} "
-            _chunk(
+            _write_chunk(
                 writer, encode_event("contentBlockDelta", {"delta": {"text": text}, "contentBlockIndex": 0})
             )
             await writer.drain()
-        _chunk(writer, encode_event("messageStop", {"stopReason": "end_turn"}))
+        _write_chunk(writer, encode_event("messageStop", {"stopReason": "end_turn"}))
         usage = {"inputTokens": 900, "outputTokens": self._stream_events, "totalTokens": 1000}
-        _chunk(writer, encode_event("metadata", {"usage": usage, "metrics": {"latencyMs": 1}}))
+        _write_chunk(writer, encode_event("metadata", {"usage": usage, "metrics": {"latencyMs": 1}}))
         writer.write(b"0\r\n\r\n")
 
 
-def _point(number: int, vector: list[float]) -> dict[str, Any]:
+def _make_point(number: int, vector: list[float]) -> dict[str, Any]:
     words = " ".join(f"word{place}" for place in range(WORDS))
     payload = {
         "tenantId": "tenant-x",
@@ -134,11 +134,11 @@ def _point(number: int, vector: list[float]) -> dict[str, Any]:
     }
 
 
-def _json(content: Any) -> bytes:
+def _make_json(content: Any) -> bytes:
     return json.dumps(content).encode()
 
 
-def _response(status: int, body: bytes) -> bytes:
+def _make_response(status: int, body: bytes) -> bytes:
     return (
         f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n".encode()
         + f"content-length: {len(body)}\r\n\r\n".encode()
@@ -146,7 +146,7 @@ def _response(status: int, body: bytes) -> bytes:
     )
 
 
-def _chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
+def _write_chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
     writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
 

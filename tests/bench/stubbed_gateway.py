@@ -13,7 +13,7 @@ from tenantry_local.demo_users import get_access_token
 from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
-from tests.support.programs.ports import free_port
+from tests.support.programs.ports import find_free_port
 
 __all__ = ["PERSON", "StubbedGateway", "run_stubbed_gateway"]
 
@@ -42,7 +42,7 @@ async def run_stubbed_gateway(platform: Platform, *stub_options: str) -> AsyncIt
     async with _run_program("tests.bench.stub_backends", {}, *stub_options) as stubs:
         assert stubs.stdout
         backend = f"http://127.0.0.1:{int(await stubs.stdout.readline())}"
-        port, metrics_port = free_port(), free_port()
+        port, metrics_port = find_free_port(), find_free_port()
         env = gateway_env(platform.context) | {
             "GATEWAY_PORT": str(port),
             "GATEWAY_METRICS_PORT": str(metrics_port),

@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import PASSWORD, open_people
 from tests.support.open_webui.clients import WebUI, open_webui_administrator
-from tests.support.programs.standins import injected_faults
+from tests.support.programs.standins import inject_faults
 from tests.support.tenants.manifests import UNCACHED, tenant_manifest
 from tests.support.timing.waiting import until
 
@@ -63,12 +63,12 @@ class TenantFixture:
         """Upload documents through the gateway, a few concurrently."""
         bound = asyncio.Semaphore(CONCURRENT_UPLOADS)
 
-        async def one(name: str, text: str) -> None:
+        async def upload_one(name: str, text: str) -> None:
             async with bound:
                 files, data = {"file": (name, text.encode())}, {"personaId": "finance"}
                 (await self.gateway.post("/v1/documents", files=files, data=data)).raise_for_status()
 
-        await asyncio.gather(*(one(name, text) for name, text in documents.items()))
+        await asyncio.gather(*(upload_one(name, text) for name, text in documents.items()))
 
 
 @asynccontextmanager
@@ -128,7 +128,7 @@ async def delay_model(platform: Platform, seconds: float) -> AsyncIterator[None]
         {"operation": operation, "fault": "delay", "delay": seconds, "times": UNLIMITED}
         for operation in ("Converse", "ConverseStream")
     )
-    async with injected_faults(platform.context.url("bedrock"), *faults):
+    async with inject_faults(platform.context.url("bedrock"), *faults):
         yield
 
 

@@ -47,10 +47,10 @@ class TimingProxy:
         back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target)
         try:
             while True:
-                request = await _message(reader)
+                request = await _read_message(reader)
                 began = time.perf_counter()
                 back_writer.write(request)
-                answer = await _message(back_reader)
+                answer = await _read_message(back_reader)
                 self._shares.append(get_overhead_ms(answer, time.perf_counter() - began))
                 writer.write(answer)
                 await writer.drain()
@@ -76,7 +76,7 @@ def get_overhead_ms(answer: bytes, seconds: float) -> float:
     return seconds * 1000 - float(total[1])
 
 
-async def _message(reader: asyncio.StreamReader) -> bytes:
+async def _read_message(reader: asyncio.StreamReader) -> bytes:
     """Read a request or a response: head and body."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)

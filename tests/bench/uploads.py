@@ -15,11 +15,11 @@ from tenancy.names import document_id_for_file, parse_object_key, persona_prefix
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
-from tests.support.documents.files import pdf_file
+from tests.support.documents.files import make_pdf
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.timing.waiting import until
 
-from .report import Figure, percentile
+from .report import Figure, get_percentile
 from .tenant_fixture import TenantFixture, create_tenant
 
 __all__ = ["measure"]
@@ -44,10 +44,10 @@ async def measure(platform: Platform) -> list[Figure]:
     note = f"PDF of {PAGES} pages, {SEQUENTIAL_UPLOADS} sequential"
     polling = f"polling only, {RANDOM_UPLOADS} such PDFs within {PERIOD_SECONDS:g} s"
     return [
-        Figure("upload to ready, p50", percentile(ready, 50), "s", 5, note=note),
-        Figure("upload to ready, p95", percentile(ready, 95), "s", note=note),
-        Figure("upload to S3, p50", percentile(stored, 50), "s", note=polling),
-        Figure("upload to S3, p99", percentile(stored, 99), "s", 15, note=polling),
+        Figure("upload to ready, p50", get_percentile(ready, 50), "s", 5, note=note),
+        Figure("upload to ready, p95", get_percentile(ready, 95), "s", note=note),
+        Figure("upload to S3, p50", get_percentile(stored, 50), "s", note=polling),
+        Figure("upload to S3, p99", get_percentile(stored, 99), "s", 15, note=polling),
     ]
 
 
@@ -64,7 +64,7 @@ class _Upload:
 async def _upload(tenant: TenantFixture) -> _Upload:
     """Upload a new PDF into the knowledge base, with the page's request."""
     word = uuid.uuid4().hex
-    paper = SampleFile(f"report-{word[:8]}.pdf", _pdf(word))
+    paper = SampleFile(f"report-{word[:8]}.pdf", _make_pdf(word))
     began = time.perf_counter()
     response = await upload(tenant.clients[0].person, tenant.knowledge_id, paper)
     response.raise_for_status()
@@ -74,18 +74,18 @@ async def _upload(tenant: TenantFixture) -> _Upload:
 async def _measure_searchable(tenant: TenantFixture) -> float:
     """Return the seconds from the start of an upload until searches find it."""
     sent = await _upload(tenant)
-    await until(lambda: _ready(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
-    await until(lambda: _found(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
+    await until(lambda: _is_ready(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
+    await until(lambda: _is_found(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
     return time.perf_counter() - sent.began
 
 
-async def _ready(tenant: TenantFixture, sent: _Upload) -> bool:
+async def _is_ready(tenant: TenantFixture, sent: _Upload) -> bool:
     response = await tenant.file_sync.get("/v1/files", params={"id": sent.file_id})
     response.raise_for_status()
     return [each["state"] for each in response.json()["files"]] == ["ready"]
 
 
-async def _found(tenant: TenantFixture, sent: _Upload) -> bool:
+async def _is_found(tenant: TenantFixture, sent: _Upload) -> bool:
     response = await tenant.gateway.post("/v1/search", json={"query": f"report {sent.word}"})
     response.raise_for_status()
     found = {passage["documentId"] for passage in response.json()["passages"]}
@@ -97,14 +97,14 @@ async def _measure_stored(tenant: TenantFixture) -> list[float]:
     seen: dict[str, float] = {}
     watching = asyncio.create_task(_watch(tenant, seen))
 
-    async def one(moment: float) -> _Upload:
+    async def measure_one(moment: float) -> _Upload:
         await asyncio.sleep(moment)
         return await _upload(tenant)
 
     try:
         draw = random.Random(5)
         moments = [draw.uniform(0, PERIOD_SECONDS) for _ in range(RANDOM_UPLOADS)]
-        uploads = await asyncio.gather(*map(one, moments))
+        uploads = await asyncio.gather(*map(measure_one, moments))
         wanted = {document_id_for_file(sent.file_id): sent.at for sent in uploads}
         await until(lambda: wanted.keys() <= seen.keys(), seconds=TIMEOUT_SECONDS)
     finally:
@@ -124,14 +124,16 @@ async def _watch(tenant: TenantFixture, seen: dict[str, float]) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _pdf(word: str) -> bytes:
+def _make_pdf(word: str) -> bytes:
     """Return a PDF of full pages that contains ``word`` once and almost no line twice."""
     draw = random.Random(word)
 
-    def page(number: int) -> str:
+    def make_page(number: int) -> str:
         return "\n".join(
             f"Line {line} of page {number} describes lot {draw.randrange(10**6)}, which has many parts."
             for line in range(LINES)
         )
 
-    return pdf_file(f"This is report {word}.\n{page(1)}", *(page(number) for number in range(2, PAGES + 1)))
+    return make_pdf(
+        f"This is report {word}.\n{make_page(1)}", *(make_page(number) for number in range(2, PAGES + 1))
+    )

@@ -10,9 +10,9 @@ from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import PASSWORD, open_people
-from tests.support.open_webui.browser import Visitor, chromium, running_browser
+from tests.support.open_webui.browser import Visitor, chromium, run_browser
 from tests.support.open_webui.clients import open_webui_administrator
-from tests.support.programs.standins import injected_faults
+from tests.support.programs.standins import inject_faults
 from tests.support.tenants.temporary import TemporaryTenants
 
 
@@ -34,7 +34,7 @@ class BrowserHarness(TemporaryTenants):
 async def browser() -> AsyncIterator[Browser]:
     if not chromium():
         pytest.skip("there is no Chromium: apt-get install chromium, or set TENANTRY_TEST_CHROMIUM")
-    async with running_browser() as running:
+    async with run_browser() as running:
         yield running
 
 
@@ -59,6 +59,6 @@ async def slow_direct_answers(harness: BrowserHarness) -> AsyncIterator[None]:
     async with (
         open_webui_administrator(harness.url, *open_webui_admin(context)) as webui,
         webui.valves(orchestrator="direct"),
-        injected_faults(context.url("bedrock"), slow),
+        inject_faults(context.url("bedrock"), slow),
     ):
         yield

@@ -35,7 +35,7 @@ async def upload_plan(visitor: Visitor, tenant: TemporaryTenant, plan: Path) -> 
     """Upload the plan into the finance knowledge base, open a chat and wait until the plan is ready."""
     await visitor.open_knowledge(f"{tenant.resource.spec.display_name}: Finance")
     await visitor.upload(plan)
-    await visitor.picture("knowledge")
+    await visitor.save_screenshot("knowledge")
     await visitor.begin_chat(model_id(tenant.id, "finance"))
     await wait_until_ready(visitor, plan.name)
 
@@ -45,23 +45,23 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
 ) -> None:
     async with harness.create_tenant("riverside") as tenant:
         diana = await harness.log_in_visitor(tenant.address("diana"))
-        await diana.picture("first-page")
+        await diana.save_screenshot("first-page")
         assert await diana.models() == {"Riverside: Finance"}
         started = time.monotonic()
         await upload_plan(diana, tenant, plan)
         assert time.monotonic() - started < READY_TIMEOUT_SECONDS + 10
-        await diana.picture("files")
+        await diana.save_screenshot("files")
         answer = await diana.ask(QUESTION)
         assert EXPECTED_ANSWER in answer
-        await diana.picture("answer")
+        await diana.save_screenshot("answer")
         source = await diana.open_source(f"{plan.name}, page 2")
         assert "The approved marketing budget for 2026 is $5,000,000." in source
-        await diana.picture("source")
+        await diana.save_screenshot("source")
         await diana.page.keyboard.press("Escape")
         answer = await diana.ask("Who won the football cup in 1974?")
         assert "do not contain the answer" in answer
         assert "source" not in answer.lower().replace("without a source", "")
-        await diana.picture("unknown")
+        await diana.save_screenshot("unknown")
         await diana.open_knowledge("Riverside: Finance")
         await diana.delete_file(plan.name)
         await diana.begin_chat(model_id(tenant.id, "finance"))
@@ -70,7 +70,7 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
             return EXPECTED_ANSWER not in await diana.ask(QUESTION)
 
         await until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
-        await diana.picture("forgotten")
+        await diana.save_screenshot("forgotten")
         await diana.leave()
 
 
@@ -117,7 +117,7 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         assert EXPECTED_ANSWER not in str(await alice.fetch("/api/chat/completions", named))
         await alice.begin_chat(model_id(other.id, "finance"))
         assert EXPECTED_ANSWER not in await alice.ask(QUESTION)
-        await alice.picture("another-tenant")
+        await alice.save_screenshot("another-tenant")
         await diana.leave()
         await alice.leave()
 
@@ -135,7 +135,7 @@ async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarn
             return "suspended" in answer
 
         await until(is_reported, seconds=60)
-        await diana.picture("suspended")
+        await diana.save_screenshot("suspended")
         tenant.change(suspended=False)
         await diana.leave()
 

@@ -7,9 +7,9 @@ import pytest
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import new_namespace
+from tests.support.backends.api_server import create_namespace
 from tests.support.charts.rendering import PROFILES, Release, lint, render
-from tests.support.charts.third_party import third_party_resources
+from tests.support.charts.third_party import install_third_party_resources
 
 PROFILE = "values-eks-prod.yaml"
 
@@ -55,7 +55,10 @@ COMBINED = sorted({each for store in STORES for each in build_combinations([*TOG
 @pytest.fixture(scope="module")
 def namespace(platform: Platform) -> Iterator[str]:
     """A namespace that warns of pods that violate Pod Security "restricted"."""
-    with new_namespace(platform, "chart-test", warn="restricted") as name, third_party_resources(platform):
+    with (
+        create_namespace(platform, "chart-test", warn="restricted") as name,
+        install_third_party_resources(platform),
+    ):
         yield name
 
 

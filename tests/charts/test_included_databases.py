@@ -22,7 +22,7 @@ def release() -> Release:
     return render(PROFILE)
 
 
-def env(release: Release, kind: str, name: str) -> dict[str, Any]:
+def get_env(release: Release, kind: str, name: str) -> dict[str, Any]:
     """Return the variables of the only container of a workload."""
     (container,) = release.get(kind, name)["spec"]["template"]["spec"]["containers"]
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
@@ -64,11 +64,13 @@ def test_production_has_none_of_them() -> None:
 
 def test_clients_use_the_included_services(release: Release) -> None:
     services = {item["metadata"]["name"] for item in release.of("Service")}
-    n8n = env(release, "Deployment", "n8n")
+    n8n = get_env(release, "Deployment", "n8n")
     assert {n8n["DB_POSTGRESDB_HOST"], n8n["QUEUE_BULL_REDIS_HOST"]} <= services
-    keycloak = env(release, "Deployment", "operator")["OPERATOR_KEYCLOAK_URL"]
-    assert keycloak == "http://demo-keycloak:8080" == env(release, "Deployment", "keycloak")["KC_HOSTNAME"]
-    assert env(release, "Deployment", "gateway")["GATEWAY_OIDC_ISSUER"] == f"{keycloak}/realms/tenantry"
+    keycloak = get_env(release, "Deployment", "operator")["OPERATOR_KEYCLOAK_URL"]
+    assert (
+        keycloak == "http://demo-keycloak:8080" == get_env(release, "Deployment", "keycloak")["KC_HOSTNAME"]
+    )
+    assert get_env(release, "Deployment", "gateway")["GATEWAY_OIDC_ISSUER"] == f"{keycloak}/realms/tenantry"
 
 
 def test_their_volumes_are_kept(release: Release) -> None:
@@ -120,7 +122,7 @@ def test_keycloak_has_a_variable_for_each_placeholder_of_the_realm(release: Rele
     for demo in ("true", "false"):
         rendered = render(PROFILE, "--set", f"keycloak.demo={demo}")
         text = rendered.get("ConfigMap", "keycloak")["data"]["realm.json"]
-        variables = env(rendered, "Deployment", "keycloak")
+        variables = get_env(rendered, "Deployment", "keycloak")
         placeholders = {part.partition("}")[0] for part in text.split("${")[1:]}
         assert placeholders <= set(variables)
         assert ("PASSWORD" in placeholders) == ("PASSWORD" in variables) == (demo == "true")

@@ -20,7 +20,7 @@ def release() -> Release:
     return render(PROFILE)
 
 
-def container(release: Release, process: str) -> dict[str, Any]:
+def get_container(release: Release, process: str) -> dict[str, Any]:
     """Return the only container of a process."""
     (found,) = release.get("Deployment", process)["spec"]["template"]["spec"]["containers"]
     return dict(found)
@@ -28,19 +28,19 @@ def container(release: Release, process: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_each_process_has_the_settings_that_prevent_stored_data(release: Release, process: str) -> None:
-    given = {entry["name"]: entry.get("value") for entry in container(release, process)["env"]}
+    given = {entry["name"]: entry.get("value") for entry in get_container(release, process)["env"]}
     assert (NO_TELEMETRY | dict(ENVIRONMENT)).items() <= given.items()
-    names = [entry["name"] for entry in container(release, process)["env"]]
+    names = [entry["name"] for entry in get_container(release, process)["env"]]
     assert len(set(names)) == len(names)
 
 
 def test_the_version_is_the_tested_one(release: Release) -> None:
     for process in PROCESSES:
-        assert container(release, process)["image"] == f"n8nio/n8n:{n8n.version()}"
+        assert get_container(release, process)["image"] == f"n8nio/n8n:{n8n.version()}"
 
 
 def test_each_process_has_its_arguments(release: Release) -> None:
-    assert [container(release, process)["args"] for process in PROCESSES] == [
+    assert [get_container(release, process)["args"] for process in PROCESSES] == [
         ["start"],
         ["webhook"],
         ["worker", f"--concurrency={CONCURRENCY}"],
@@ -59,8 +59,8 @@ def test_the_editor_is_not_reachable_from_outside(release: Release) -> None:
 @pytest.mark.parametrize("process", ["n8n-webhook", "n8n-worker"])
 def test_a_terminating_pod_finishes_the_longest_upload(release: Release, process: str) -> None:
     pod = release.get("Deployment", process)["spec"]["template"]["spec"]
-    given = {entry["name"]: entry.get("value") for entry in container(release, process)["env"]}
-    drain = container(release, process)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    given = {entry["name"]: entry.get("value") for entry in get_container(release, process)["env"]}
+    drain = get_container(release, process)["lifecycle"]["preStop"]["sleep"]["seconds"]
     shutdown_seconds = int(given["N8N_GRACEFUL_SHUTDOWN_TIMEOUT"])
     assert LONGEST_UPLOAD_SECONDS < shutdown_seconds < pod["terminationGracePeriodSeconds"] - drain
 

@@ -48,35 +48,35 @@ def local(command: Command) -> dict[str, str]:
     return dict(command.env)
 
 
-def pod(release: Release, name: str = "open-webui") -> dict[str, Any]:
+def get_pod(release: Release, name: str = "open-webui") -> dict[str, Any]:
     """Return the pod spec of a workload."""
     spec: dict[str, Any] = dict(release.pods())[name]["spec"]
     return spec
 
 
-def env(spec: dict[str, Any]) -> dict[str, Any]:
+def get_env(spec: dict[str, Any]) -> dict[str, Any]:
     """Return the variables of a pod's only container."""
     (container,) = spec["containers"]
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
 
 
 def test_a_pod_has_the_variables_of_the_local_platform(release: Release, local: dict[str, str]) -> None:
-    assert set(env(pod(release))) - POD_ONLY == set(local) - LOCAL_ONLY
-    names = [entry["name"] for entry in pod(release)["containers"][0]["env"]]
+    assert set(get_env(get_pod(release))) - POD_ONLY == set(local) - LOCAL_ONLY
+    names = [entry["name"] for entry in get_pod(release)["containers"][0]["env"]]
     assert len(set(names)) == len(names)
 
 
 def test_constant_variables_equal_the_local_platforms(release: Release, local: dict[str, str]) -> None:
     constant = yaml.safe_load((CHART / "charts" / "open-webui" / "environment.yaml").read_text())
     assert constant == {name: local[name] for name in constant}
-    assert constant.items() <= env(pod(release)).items()
+    assert constant.items() <= get_env(get_pod(release)).items()
 
 
 def test_texts_for_users_are_values_with_the_same_defaults(release: Release, local: dict[str, str]) -> None:
     names = {"signInName": "OAUTH_PROVIDER_NAME", "noTenantNotice": "TENANTRY_NO_TENANT_NOTICE"}
-    assert {name: local[name] for name in names.values()}.items() <= env(pod(release)).items()
+    assert {name: local[name] for name in names.values()}.items() <= get_env(get_pod(release)).items()
     options = [option for value in names for option in ("--set", f"open-webui.{value}=Acme: {value}")]
-    given = env(pod(render(PROFILE, *options)))
+    given = get_env(get_pod(render(PROFILE, *options)))
     assert {given[name] for name in names.values()} == {f"Acme: {value}" for value in names}
 
 
@@ -84,19 +84,20 @@ def test_the_version_is_the_tested_one(release: Release) -> None:
     images = {
         container["image"]
         for name in ("open-webui", "open-webui-migrate")
-        for container in pod(release, name)["containers"] + pod(release, name).get("initContainers", [])
+        for container in get_pod(release, name)["containers"]
+        + get_pod(release, name).get("initContainers", [])
     }
     assert images == {f"ghcr.io/open-webui/open-webui:{program.version()}"}
 
 
 def test_all_public_urls_are_the_same(release: Release) -> None:
-    given = env(pod(release))
+    given = get_env(get_pod(release))
     assert given["WEBUI_URL"] == given["CORS_ALLOW_ORIGIN"] == "https://chat.example.com"
     assert given["OPENID_REDIRECT_URI"] == "https://chat.example.com/oauth/oidc/callback"
 
 
 def test_pods_and_the_local_platform_start_the_guard(release: Release, command: Command) -> None:
-    (container,) = pod(release)["containers"]
+    (container,) = get_pod(release)["containers"]
     assert container["command"] == ["python", "-c"]
     assert container["args"] == [(CHART / "charts" / "open-webui" / "files" / "guard.py").read_text()]
     program, served = command.argv
@@ -105,7 +106,7 @@ def test_pods_and_the_local_platform_start_the_guard(release: Release, command: 
 
 
 def test_open_webui_scales_by_cpu(release: Release) -> None:
-    (container,) = pod(release)["containers"]
+    (container,) = get_pod(release)["containers"]
     assert container["resources"]["requests"] == {"cpu": "1", "memory": "2Gi"}
     spec = release.get("HorizontalPodAutoscaler", "open-webui")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 10)
@@ -114,17 +115,17 @@ def test_open_webui_scales_by_cpu(release: Release) -> None:
 
 
 def test_a_job_migrates_the_database_and_pods_wait_for_it(release: Release) -> None:
-    assert env(pod(release))["ENABLE_DB_MIGRATIONS"] == "false"
-    job = pod(release, "open-webui-migrate")
-    assert "ENABLE_DB_MIGRATIONS" not in env(job)
-    (wait,) = pod(release)["initContainers"]
+    assert get_env(get_pod(release))["ENABLE_DB_MIGRATIONS"] == "false"
+    job = get_pod(release, "open-webui-migrate")
+    assert "ENABLE_DB_MIGRATIONS" not in get_env(job)
+    (wait,) = get_pod(release)["initContainers"]
     (migrate,) = job["containers"]
     assert [*wait["args"], "migrate"] == migrate["args"]
 
 
 @pytest.mark.parametrize("name", ["open-webui-migrate", "file-sync-grants"])
 def test_a_plain_job_runs_again_only_if_its_content_changes(name: str) -> None:
-    def job(*options: str) -> str:
+    def render_job(*options: str) -> str:
         (found,) = (
             item["metadata"]["name"]
             for item in render(PROFILE, *options).of("Job")
@@ -133,23 +134,23 @@ def test_a_plain_job_runs_again_only_if_its_content_changes(name: str) -> None:
         return str(found)
 
     workload = name.rpartition("-")[0]
-    assert job() == job("--set", "gateway.autoscaling.maxReplicas=11")
-    assert job() != job("--set", f"{workload}.image.tag=9.9.9")
-    assert "helm.sh/hook" not in render(PROFILE).get("Job", job().removeprefix("demo-"))["metadata"].get(
-        "annotations", {}
-    )
+    assert render_job() == render_job("--set", "gateway.autoscaling.maxReplicas=11")
+    assert render_job() != render_job("--set", f"{workload}.image.tag=9.9.9")
+    assert "helm.sh/hook" not in render(PROFILE).get("Job", render_job().removeprefix("demo-"))[
+        "metadata"
+    ].get("annotations", {})
 
 
 def test_the_grants_job_uses_the_database_owner(release: Release) -> None:
-    (grants,) = pod(release, "file-sync-grants")["containers"]
+    (grants,) = get_pod(release, "file-sync-grants")["containers"]
     assert grants["command"] == ["python", "-m", "file_sync.jobs.grants"]
-    owner = env(pod(release))["DATABASE_URL"]
-    assert env(pod(release, "file-sync-grants")) == {"FILE_SYNC_GRANTS_DATABASE_URL": owner}
+    owner = get_env(get_pod(release))["DATABASE_URL"]
+    assert get_env(get_pod(release, "file-sync-grants")) == {"FILE_SYNC_GRANTS_DATABASE_URL": owner}
 
 
 def test_without_n8n_the_pipe_asks_the_gateway() -> None:
     release = render(PROFILE, "--set", "n8n.enabled=false,open-webui.orchestrator=direct")
-    assert env(pod(release, "open-webui-install"))["WEBUI_INSTALL_ORCHESTRATOR"] == "direct"
+    assert get_env(get_pod(release, "open-webui-install"))["WEBUI_INSTALL_ORCHESTRATOR"] == "direct"
 
 
 def test_without_open_webui_none_of_its_objects_exist() -> None:
@@ -160,7 +161,7 @@ def test_without_open_webui_none_of_its_objects_exist() -> None:
 
 
 def test_framed_pages_load_nothing_and_run_nothing(release: Release) -> None:
-    given = env(pod(release))
+    given = get_env(get_pod(release))
     policy = dict(each.strip().split(" ", 1) for each in given["IFRAME_CSP"].split(";"))
     assert policy["default-src"] == policy["form-action"] == policy["base-uri"] == "'none'"
     assert policy.keys() <= {"default-src", "style-src", "img-src", "form-action", "base-uri"}

@@ -24,17 +24,17 @@ def encrypted() -> Release:
     return render(PROFILE, "--set", f"global.qdrant.tlsSecret={SECRET}")
 
 
-def container(release: Release, kind: str = "StatefulSet", name: str = "qdrant") -> dict[str, Any]:
+def get_container(release: Release, kind: str = "StatefulSet", name: str = "qdrant") -> dict[str, Any]:
     """Return the container of Qdrant or of another workload."""
     (found,) = release.get(kind, name)["spec"]["template"]["spec"]["containers"]
     return dict(found)
 
 
-def env(release: Release, kind: str = "StatefulSet", name: str = "qdrant") -> dict[str, Any]:
+def get_env(release: Release, kind: str = "StatefulSet", name: str = "qdrant") -> dict[str, Any]:
     """Return the variables of that container."""
     return {
         entry["name"]: entry.get("value", entry.get("valueFrom"))
-        for entry in container(release, kind, name)["env"]
+        for entry in get_container(release, kind, name)["env"]
     }
 
 
@@ -46,7 +46,7 @@ def list_read_keys(release: Release, kind: str, name: str) -> set[str]:
 
 
 def test_resources_are_those_of_the_aws_architecture(release: Release) -> None:
-    assert container(release)["resources"]["requests"] == {"cpu": "2", "memory": "8Gi"}
+    assert get_container(release)["resources"]["requests"] == {"cpu": "2", "memory": "8Gi"}
     (claim,) = release.get("StatefulSet", "qdrant")["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["storageClassName"] == "gp3"
     assert claim["spec"]["resources"] == {"requests": {"storage": "100Gi"}}
@@ -71,17 +71,17 @@ def test_peers_have_dns_names_before_they_are_ready(release: Release) -> None:
     assert service["spec"]["clusterIP"] == "None"
     assert service["spec"]["publishNotReadyAddresses"]
     assert release.get("StatefulSet", "qdrant")["spec"]["serviceName"] == service["metadata"]["name"]
-    (script,) = container(release)["args"]
+    (script,) = get_container(release)["args"]
     assert "first=http://demo-qdrant-0.demo-qdrant-peers:6335" in script
 
 
 def test_new_collections_have_two_replicas_if_there_are_two_peers(release: Release) -> None:
-    assert env(release)["QDRANT__STORAGE__COLLECTION__REPLICATION_FACTOR"] == "2"
-    assert env(render("values-kind.yaml"))["QDRANT__STORAGE__COLLECTION__REPLICATION_FACTOR"] == "1"
+    assert get_env(release)["QDRANT__STORAGE__COLLECTION__REPLICATION_FACTOR"] == "2"
+    assert get_env(render("values-kind.yaml"))["QDRANT__STORAGE__COLLECTION__REPLICATION_FACTOR"] == "1"
 
 
 def test_api_keys_are_required_and_telemetry_is_disabled(release: Release) -> None:
-    given = env(release)
+    given = get_env(release)
     assert given["QDRANT__SERVICE__API_KEY"]["secretKeyRef"]["key"] == "api-key"
     assert given["QDRANT__SERVICE__READ_ONLY_API_KEY"]["secretKeyRef"]["key"] == "read-only-api-key"
     assert (given["QDRANT__SERVICE__JWT_RBAC"], given["QDRANT__TELEMETRY_DISABLED"]) == ("true", "true")
@@ -90,19 +90,19 @@ def test_api_keys_are_required_and_telemetry_is_disabled(release: Release) -> No
 @pytest.mark.parametrize("profile", PROFILES)
 def test_without_a_certificate_all_clients_use_http(profile: str) -> None:
     release = render(profile)
-    assert not [name for name in env(release) if "TLS" in name]
+    assert not [name for name in get_env(release) if "TLS" in name]
     for service, prefix in CLIENTS.items():
-        given = env(release, "Deployment", service)
+        given = get_env(release, "Deployment", service)
         assert given[f"{prefix}_QDRANT_URL"] == "http://demo-qdrant:6333"
         assert f"{prefix}_QDRANT_CA_FILE" not in given
 
 
 def test_with_a_certificate_peers_and_clients_use_tls(encrypted: Release) -> None:
-    given = env(encrypted)
+    given = get_env(encrypted)
     assert given["QDRANT__CLUSTER__P2P__ENABLE_TLS"] == given["QDRANT__SERVICE__ENABLE_TLS"] == "true"
-    (script,) = container(encrypted)["args"]
+    (script,) = get_container(encrypted)["args"]
     assert script.count("https://") == script.count("://") == 2  # the peer's own URI and the first peer's
-    mounted = {mount["mountPath"] for mount in container(encrypted)["volumeMounts"]}
+    mounted = {mount["mountPath"] for mount in get_container(encrypted)["volumeMounts"]}
     for name in ("CERT", "KEY", "CA_CERT"):
         assert given[f"QDRANT__TLS__{name}"].rpartition("/")[0] in mounted
     assert list_read_keys(encrypted, "StatefulSet", "qdrant") == {"tls.crt", "tls.key", "ca.crt"}
@@ -110,19 +110,19 @@ def test_with_a_certificate_peers_and_clients_use_tls(encrypted: Release) -> Non
 
 def test_probes_use_the_scheme_of_the_server(release: Release, encrypted: Release) -> None:
     for rendered, scheme in ((release, "HTTP"), (encrypted, "HTTPS")):
-        probes = {name: value for name, value in container(rendered).items() if name.endswith("Probe")}
+        probes = {name: value for name, value in get_container(rendered).items() if name.endswith("Probe")}
         assert {probe["httpGet"]["scheme"] for probe in probes.values()} == {scheme}
         assert len(probes) == len(("startup", "liveness", "readiness"))
 
 
 @pytest.mark.parametrize("service", CLIENTS)
 def test_clients_mount_the_ca_and_no_private_key(encrypted: Release, service: str) -> None:
-    given = env(encrypted, "Deployment", service)
+    given = get_env(encrypted, "Deployment", service)
     assert given[f"{CLIENTS[service]}_QDRANT_URL"] == "https://demo-qdrant:6333"
     folder, _, file = given[f"{CLIENTS[service]}_QDRANT_CA_FILE"].rpartition("/")
     (mount,) = (
         each
-        for each in container(encrypted, "Deployment", service)["volumeMounts"]
+        for each in get_container(encrypted, "Deployment", service)["volumeMounts"]
         if each["mountPath"] == folder
     )
     assert mount["readOnly"]
@@ -145,7 +145,7 @@ def test_an_external_qdrant_may_have_a_private_ca() -> None:
     )
     release = render(PROFILE, "--set", outside)
     for service, prefix in CLIENTS.items():
-        given = env(release, "Deployment", service)
+        given = get_env(release, "Deployment", service)
         assert given[f"{prefix}_QDRANT_URL"] == "https://qdrant.example.com"
         assert given[f"{prefix}_QDRANT_CA_FILE"].endswith("/ca.crt")
         assert list_read_keys(release, "Deployment", service) == {"ca.crt"}
@@ -162,4 +162,4 @@ def test_with_an_external_qdrant_none_is_deployed() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_image_is_unprivileged(profile: str) -> None:
-    assert container(render(profile))["image"].partition("@")[0].endswith("-unprivileged")
+    assert get_container(render(profile))["image"].partition("@")[0].endswith("-unprivileged")

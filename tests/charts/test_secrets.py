@@ -77,13 +77,13 @@ def list_created_keys(release: Release) -> dict[str, set[tuple[str, str]]]:
             (secret["secretName"], data["key"])
             for secret in item["spec"]["secretObjects"]
             for data in secret["data"]
-            if _files(item["spec"]["parameters"], data["key"]).get(data["objectName"]) == "its value"
+            if _list_files(item["spec"]["parameters"], data["key"]).get(data["objectName"]) == "its value"
         }
         for item in release.of("SecretProviderClass")
     }
 
 
-def _files(parameters: dict[str, str], key: str) -> dict[str, Any]:
+def _list_files(parameters: dict[str, str], key: str) -> dict[str, Any]:
     """Return the content of each file if only one key has a value."""
     (entry,) = yaml.safe_load(parameters["objects"])
     assert entry["objectType"] == "secretsmanager"

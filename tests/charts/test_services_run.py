@@ -12,19 +12,19 @@ from tenancy.names import tenant_key
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import new_namespace
+from tests.support.backends.api_server import create_namespace
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.charts.pods import ChartPods
-from tests.support.file_sync.replica import fake_n8n
+from tests.support.file_sync.replica import serve_fake_n8n
 from tests.support.open_webui.database import fake_open_webui
-from tests.support.tenants.manifests import applied, tenant_manifest
+from tests.support.tenants.manifests import apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 
 @pytest.fixture
 def namespace(platform: Platform) -> Iterator[str]:
-    with new_namespace(platform, "services") as name:
+    with create_namespace(platform, "services") as name:
         yield name
 
 
@@ -36,8 +36,8 @@ async def test_the_operator_creates_and_deletes_a_tenant(platform: Platform, nam
         quota={"compute": {"pods": "2"}},
         deletionPolicy="Delete",
     )
-    async with ChartPods(platform, namespace).running("operator"):
-        with applied(platform, manifest) as tenants:
+    async with ChartPods(platform, namespace).run_service("operator"):
+        with apply_tenants(platform, manifest) as tenants:
             wait = ("wait", "--timeout=60s", f"tenant/{tenant_id}")
             kubectl(platform.context, *wait, "--for=condition=Ready")
             kubectl(
@@ -53,7 +53,7 @@ async def test_an_upload_in_open_webui_is_cited_in_an_answer(platform: Platform,
     tenant_id = f"chart-{uuid.uuid4().hex[:8]}"
     person, base = f"anna@{tenant_id}.example", f"kb-{tenant_id}"
     manifest = tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]})
-    with fake_open_webui(platform) as owui, applied(platform, manifest) as tenants:
+    with fake_open_webui(platform) as owui, apply_tenants(platform, manifest) as tenants:
         workspace = {"groupId": "g", "knowledge": [{"persona": "finance", "id": base}]}
         tenants.patch_status(tenant_id, {"status": {"workspace": workspace}})
         owui.create_knowledge(base)
@@ -64,15 +64,15 @@ async def test_an_upload_in_open_webui_is_cited_in_an_answer(platform: Platform,
             account = owui.create_account(await people.subject(person))
         owui.add_to_knowledge(owui.upload(account, "plan.txt", b"The ferry leaves at noon."), base)
         pods = ChartPods(platform, namespace, owui.url)
-        async with pods.running("gateway") as gateway, fake_n8n(get_url(gateway)) as n8n:
+        async with pods.run_service("gateway") as gateway, serve_fake_n8n(get_url(gateway)) as n8n:
             pods.names = {"gateway": get_url(gateway), "n8n-webhook": n8n.url.partition("/webhook")[0]}
-            async with pods.running("file-sync") as file_sync:
+            async with pods.run_service("file-sync") as file_sync:
 
-                async def ready() -> bool:
+                async def is_ready() -> bool:
                     files = (await file_sync.get("/v1/files", headers=bearer)).json()["files"]
                     return [each["state"] for each in files] == ["ready"]
 
-                await until(ready, seconds=60, every=0.2)
+                await until(is_ready, seconds=60, every=0.2)
             asked = {"question": "When does the ferry leave?"}
             answer = (await gateway.post("/v1/answers", json=asked, headers=bearer)).json()
             assert [each["filename"] for each in answer["citations"]] == ["plan.txt"]

@@ -38,16 +38,16 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def environment(release: Release, service: str) -> dict[str, str]:
+def get_environment(release: Release, service: str) -> dict[str, str]:
     """Return the variables of a service, with a placeholder for each secret."""
     prefix = SERVICES[service].model_config["env_prefix"]
     return {
         entry["name"]: entry.get("value", SECRETS.get(entry["name"].removeprefix(prefix), "a-secret-of-many"))
-        for entry in entries(release, service)
+        for entry in list_variables(release, service)
     }
 
 
-def entries(release: Release, workload: str) -> list[dict[str, Any]]:
+def list_variables(release: Release, workload: str) -> list[dict[str, Any]]:
     """Return the variables in the pod of a workload."""
     (container,) = dict(release.pods())[workload]["spec"]["containers"]
     given: list[dict[str, Any]] = container["env"]
@@ -58,7 +58,7 @@ def entries(release: Release, workload: str) -> list[dict[str, Any]]:
 def test_the_service_starts_with_the_charts_variables(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name, value in environment(release, service).items():
+    for name, value in get_environment(release, service).items():
         # This file of a Secret is read at start.
         local = str(ensure_private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
         monkeypatch.setenv(name, local)
@@ -69,7 +69,7 @@ def test_the_service_starts_with_the_charts_variables(
 def test_variables_with_the_services_prefix_are_settings(release: Release, service: str) -> None:
     prefix = SERVICES[service].model_config["env_prefix"]
     known = {f"{prefix}{field.upper()}" for field in SERVICES[service].model_fields}
-    given = {name for name in environment(release, service) if name.startswith(prefix)}
+    given = {name for name in get_environment(release, service) if name.startswith(prefix)}
     assert given <= known
 
 
@@ -81,7 +81,7 @@ def test_secret_settings_come_from_secrets(release: Release, service: str) -> No
         for field, info in SERVICES[service].model_fields.items()
         if info.annotation is SecretStr
     }
-    plain = {entry["name"] for entry in entries(release, service) if "value" in entry}
+    plain = {entry["name"] for entry in list_variables(release, service) if "value" in entry}
     assert not secret & plain
 
 
@@ -89,7 +89,7 @@ def test_secret_settings_come_from_secrets(release: Release, service: str) -> No
 def test_a_missing_variable_is_detected(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in environment(release, service).items():
+    for name, value in get_environment(release, service).items():
         if not name.endswith(("_BUCKET", "_EMAIL", "_DATABASE_URL")):
             monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=r"bucket|email|database_url"):
@@ -98,18 +98,18 @@ def test_a_missing_variable_is_detected(
 
 def test_a_setting_from_the_values_reaches_the_service() -> None:
     release = render("values-eks-prod.yaml", "--set", "gateway.settings.GATEWAY_CHAT_MODEL=some.model")
-    assert environment(release, "gateway")["GATEWAY_CHAT_MODEL"] == "some.model"
+    assert get_environment(release, "gateway")["GATEWAY_CHAT_MODEL"] == "some.model"
 
 
 def test_gateways_share_the_quota_of_embeddings() -> None:
     release = render(
         "values-eks-prod.yaml", "--set", "gateway.embeddingsPerMinute=3000,gateway.autoscaling.maxReplicas=7"
     )
-    assert environment(release, "gateway")["GATEWAY_EMBEDDINGS_PER_MINUTE"] == str(3000 // 7)
+    assert get_environment(release, "gateway")["GATEWAY_EMBEDDINGS_PER_MINUTE"] == str(3000 // 7)
 
 
 def test_the_operator_has_variables_of_open_webui_only_if_it_is_enabled(release: Release) -> None:
-    given = environment(release, "operator")
+    given = get_environment(release, "operator")
     assert {name for name in given if "OPEN_WEBUI" in name} == {
         "OPERATOR_OPEN_WEBUI_URL",
         "OPERATOR_OPEN_WEBUI_EMAIL",
@@ -120,4 +120,4 @@ def test_the_operator_has_variables_of_open_webui_only_if_it_is_enabled(release:
         "--set",
         "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail=",
     )
-    assert not [name for name in environment(without, "operator") if "OPEN_WEBUI" in name]
+    assert not [name for name in get_environment(without, "operator") if "OPEN_WEBUI" in name]

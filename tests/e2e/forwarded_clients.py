@@ -59,7 +59,7 @@ async def log_in_users(installation: Installation, *emails: str) -> AsyncIterato
     """Log demo users in to Open WebUI through Keycloak's login page."""
     with ExitStack() as stack:
         ports = {
-            name: stack.enter_context(installation.cluster.forwarded(name, PORT))
+            name: stack.enter_context(installation.cluster.forward_port(name, PORT))
             for name in map(installation.name, ("open-webui", "keycloak"))
         }
         webui = ForwardedWebUI(f"http://{installation.name('open-webui')}:{PORT}", ports)

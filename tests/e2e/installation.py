@@ -19,7 +19,7 @@ from tenantry_local.context import Context
 from tenantry_local.demo_users import get_access_token
 from tenantry_local.parts.aws import ACCOUNT, REGION, ROLE_SERVICES, Aws
 
-from tests.support.backends.cluster import Cluster, until_it_holds
+from tests.support.backends.cluster import Cluster, wait_until_true
 from tests.support.backends.keycloak_users import LONG_LIVED_CLIENT, People
 from tools import dev_secrets
 from tools.chart_schema import CHART
@@ -87,8 +87,8 @@ class Installation:
         files = ["-f", str(CHART / "values-kind.yaml"), "-f", str(FOLDER / "values.yaml"), "-f", "-"]
         self.cluster.helm(
             "upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=10m",
-            *files, *list_image_options(self.images), *self._addresses(), *options,
-            stdin=json.dumps(self._aws()),
+            *files, *list_image_options(self.images), *self._list_addresses(), *options,
+            stdin=json.dumps(self._make_aws_values()),
         )  # fmt: skip
 
     @property
@@ -110,19 +110,19 @@ class Installation:
     @property
     def password(self) -> str:
         """Return the password of all demo users."""
-        return self._secret("tenantry-keycloak")["people-password"]
+        return self._read_secret("tenantry-keycloak")["people-password"]
 
     def token(self, email: str) -> str:
         """Return an access token of a demo user from the release's Keycloak."""
-        with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
+        with self.cluster.forward_port(self.name("keycloak"), 8080) as port:
             return get_access_token(
-                _context({"keycloak": port}, {"people": self.password}), email, LONG_LIVED_CLIENT
+                _make_context({"keycloak": port}, {"people": self.password}), email, LONG_LIVED_CLIENT
             )
 
     def create_token_client(self) -> None:
         """Create a Keycloak client whose tokens outlive the tests."""
-        with self.cluster.forwarded(self.name("keycloak"), 8080) as port:
-            admin_password = self._secret("tenantry-keycloak")["admin-password"]
+        with self.cluster.forward_port(self.name("keycloak"), 8080) as port:
+            admin_password = self._read_secret("tenantry-keycloak")["admin-password"]
             asyncio.run(_create_token_client(f"http://127.0.0.1:{port}", admin_password))
 
     def call(
@@ -137,7 +137,7 @@ class Installation:
         url = f"http://{self.name('gateway')}:8080{path}"
         return {"method": method, "url": url, "headers": {"Authorization": f"Bearer {token}"}, **arguments}
 
-    def _addresses(self) -> Iterator[str]:
+    def _list_addresses(self) -> Iterator[str]:
         """Yield helm options with the addresses of this cluster's API server."""
         (found,) = self.cluster.list(
             "endpointslices", "--namespace=default", "-l", "kubernetes.io/service-name=kubernetes"
@@ -147,7 +147,7 @@ class Installation:
         for number, address in enumerate(found["endpoints"][0]["addresses"]):
             yield f"--set={network}.cidrs[{number}]={address}/32"
 
-    def _aws(self) -> dict[str, Any]:
+    def _make_aws_values(self) -> dict[str, Any]:
         """Return values with the stand-ins' endpoints and credentials.
 
         The endpoints are IP addresses, because boto3 would prepend the bucket to a host name.
@@ -157,19 +157,19 @@ class Installation:
         }
         urls = {"AWS_ENDPOINT_URL": url["aws"], "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url["bedrock"]}
         services = {
-            service: _variables(f"aws-{service}", urls, SESSION_VARIABLES) for service in ROLE_SERVICES
+            service: _make_variables(f"aws-{service}", urls, SESSION_VARIABLES) for service in ROLE_SERVICES
         }
         files = {"S3_ENDPOINT_URL": url["aws"], "S3_ADDRESSING_STYLE": "path"}
-        services["open-webui"] = _variables("aws-open-webui", files, FILES_VARIABLES)
+        services["open-webui"] = _make_variables("aws-open-webui", files, FILES_VARIABLES)
         return {service: {"extraEnv": variables} for service, variables in services.items()}
 
     def _provision_aws(self) -> None:
-        with self.cluster.forwarded("aws", 4566) as port, _state() as state:
-            aws = Aws(_context({"aws": port}, {}, state))
-            until_it_holds(aws.is_healthy, "AWS is healthy", seconds=60)
+        with self.cluster.forward_port("aws", 4566) as port, _make_state() as state:
+            aws = Aws(_make_context({"aws": port}, {}, state))
+            wait_until_true(aws.is_healthy, "AWS is healthy", seconds=60)
             aws.provision()
             for service in ROLE_SERVICES:
-                self._apply_secret(f"aws-{service}", _session(aws, service))
+                self._apply_secret(f"aws-{service}", _assume_role(aws, service))
             key, secret = aws.get_key_pair("open-webui")
             self._apply_secret("aws-open-webui", {"AccessKeyId": key, "SecretAccessKey": secret})
 
@@ -184,7 +184,7 @@ class Installation:
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(values)}
         )
 
-    def _secret(self, name: str) -> dict[str, str]:
+    def _read_secret(self, name: str) -> dict[str, str]:
         data = self.cluster.get("secret", name)["data"]
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
@@ -233,18 +233,18 @@ def get_client_pod_name(name: str) -> str:
     return f"client-{name}"
 
 
-def _context(ports: Mapping[str, int], secrets: Mapping[str, str], state: Path = Path()) -> Context:
+def _make_context(ports: Mapping[str, int], secrets: Mapping[str, str], state: Path = Path()) -> Context:
     """Return a context with only the forwarded ports."""
     return Context(state, ports, secrets, ephemeral=True, whole=True, report=lambda _, __: None)
 
 
 @contextmanager
-def _state() -> Iterator[Path]:
+def _make_state() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tenantry-e2e-") as folder:
         yield Path(folder)
 
 
-def _variables(secret: str, plain: Mapping[str, str], keys: Mapping[str, str]) -> list[dict[str, Any]]:
+def _make_variables(secret: str, plain: Mapping[str, str], keys: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         *({"name": name, "value": value} for name, value in plain.items()),
         *(
@@ -254,7 +254,7 @@ def _variables(secret: str, plain: Mapping[str, str], keys: Mapping[str, str]) -
     ]
 
 
-def _session(aws: Aws, service: str) -> dict[str, str]:
+def _assume_role(aws: Aws, service: str) -> dict[str, str]:
     """Return credentials of a session of a service's role, which a pod on EKS would get."""
     key, secret = aws.get_key_pair(service)
     sts = boto3.client(

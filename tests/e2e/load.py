@@ -27,7 +27,7 @@ def generate_load(installation: Installation, *, users: int, pause: float) -> It
     url = f"http://{installation.name('gateway')}:8080/v1/answers"
     arguments = (url, installation.token(DIANA), EXPECTED_ANSWER, str(users), str(pause))
     load = PodLoad()
-    process = installation.cluster.started(get_client_pod_name("n8n-worker"), LOAD, *arguments)
+    process = installation.cluster.start_program(get_client_pod_name("n8n-worker"), LOAD, *arguments)
     try:
         yield load
         output, errors = process.communicate("stop\n", timeout=120)

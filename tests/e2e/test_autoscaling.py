@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.backends.cluster import Failed, until_it_holds
+from tests.support.backends.cluster import Failed, wait_until_true
 
 from .installation import Installation
 from .load import generate_load
@@ -13,15 +13,15 @@ def test_gateways_are_added_under_load(demo_installation: Installation) -> None:
     name = demo_installation.name("gateway")
     minimum = demo_installation.cluster.get("hpa", name)["spec"]["minReplicas"]
 
-    def more_are_ready() -> bool:
+    def has_more_ready() -> bool:
         return int(demo_installation.cluster.get("deployment", name)["status"].get("readyReplicas", 0)) > int(
             minimum
         )
 
-    if more_are_ready():
+    if has_more_ready():
         pytest.skip("an earlier load has added gateways already")
     with generate_load(demo_installation, users=8, pause=0):
-        until_it_holds(more_are_ready, f"more than {minimum} gateways are ready", seconds=180)
+        wait_until_true(has_more_ready, f"more than {minimum} gateways are ready", seconds=180)
 
 
 def _require_metrics(installation: Installation) -> None:

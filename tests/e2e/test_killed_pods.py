@@ -1,6 +1,6 @@
 """Tests that killed pods are replaced and no data is lost."""
 
-from tests.support.backends.cluster import until_it_holds
+from tests.support.backends.cluster import wait_until_true
 
 from .demo import ALICE, DIANA, EXPECTED_ANSWER, ask_question
 from .installation import Installation
@@ -8,21 +8,21 @@ from .installation import Installation
 
 def test_answers_are_correct_after_a_pod_of_each_workload_was_killed(demo_installation: Installation) -> None:
     cluster, workloads = demo_installation.cluster, demo_installation.workloads()
-    victims = {workload: _pods(demo_installation, workload)[0] for workload in workloads}
+    victims = {workload: _list_pods(demo_installation, workload)[0] for workload in workloads}
     names = [name for name, _ in victims.values()]
     cluster.kubectl("delete", "pod", "--force", "--grace-period=0", *names)
     for workload, victim in victims.items():
 
         def is_replaced(workload: str = workload, victim: tuple[str, str] = victim) -> bool:
-            return victim not in _pods(demo_installation, workload) and cluster.is_whole(workload)
+            return victim not in _list_pods(demo_installation, workload) and cluster.is_whole(workload)
 
-        until_it_holds(is_replaced, f"{workload} is ready again", seconds=240)
+        wait_until_true(is_replaced, f"{workload} is ready again", seconds=240)
     dianas, alices = ask_question(demo_installation, DIANA, ALICE)
     assert EXPECTED_ANSWER in dianas["answer"]
     assert not alices["citations"]
 
 
-def _pods(installation: Installation, workload: str) -> list[tuple[str, str]]:
+def _list_pods(installation: Installation, workload: str) -> list[tuple[str, str]]:
     """Return names and uids, because a replaced pod of a StatefulSet keeps its name."""
     name = workload.partition("/")[2].removeprefix(f"{installation.release}-")
     found = [pod["metadata"] for pod in installation.cluster.pods(installation.release, name)]

@@ -32,12 +32,12 @@ ALLOWED = {
 @pytest.mark.parametrize("source", ALLOWED)
 def test_a_pod_reaches_exactly_the_allowed_targets(installation: Installation, source: str) -> None:
     found = installation.cluster.run(
-        _pod(installation, source), REACH, stdin=json.dumps(_list_targets(installation))
+        _get_pod_name(installation, source), REACH, stdin=json.dumps(_list_targets(installation))
     )
     assert set(json.loads(found)) - {source} == ALLOWED[source]
 
 
-def _pod(installation: Installation, source: str) -> str:
+def _get_pod_name(installation: Installation, source: str) -> str:
     if source in ("gateway", "operator", "file-sync", "open-webui"):
         return f"deployment/{installation.name(source)}"
     return get_client_pod_name(source)

@@ -1,6 +1,6 @@
 """Tests that an uninstall removes everything but the tenants and their data."""
 
-from tests.support.backends.cluster import until_it_holds
+from tests.support.backends.cluster import wait_until_true
 
 from .installation import Installation
 
@@ -15,7 +15,7 @@ def test_an_uninstall_keeps_only_tenants_and_their_volumes(demo_installation: In
     own = f"app.kubernetes.io/instance={demo_installation.release},app.kubernetes.io/part-of=tenantry"
     assert cluster.list(KINDS, "-l", own)
     cluster.helm("uninstall", demo_installation.release, "--wait", "--timeout=5m")
-    until_it_holds(lambda: not cluster.list(KINDS, "-l", own), "nothing of the release is left", seconds=180)
+    wait_until_true(lambda: not cluster.list(KINDS, "-l", own), "nothing of the release is left", seconds=180)
     assert {item["metadata"]["name"] for item in cluster.list("tenants")} >= {"tenanta", "tenantb"}
     assert cluster.list(
         "persistentvolumeclaims", "-l", f"app.kubernetes.io/instance={demo_installation.release}"

@@ -10,26 +10,26 @@ MIN_QUESTIONS = 200
 
 
 def test_no_question_fails_during_an_upgrade_and_a_rollback(demo_installation: Installation) -> None:
-    before = _pods(demo_installation)
+    before = _list_pods(demo_installation)
     with generate_load(demo_installation, users=4, pause=0.2) as load:
         demo_installation.upgrade(
-            *[f"--set={name}.settings.{_setting(name)}=DEBUG" for name in TENANTRY_IMAGES]
+            *[f"--set={name}.settings.{_read_setting(name)}=DEBUG" for name in TENANTRY_IMAGES]
         )
-        upgraded = _pods(demo_installation)
+        upgraded = _list_pods(demo_installation)
         demo_installation.cluster.helm("rollback", demo_installation.release, "--wait", "--timeout=10m")
-        rolled_back = _pods(demo_installation)
+        rolled_back = _list_pods(demo_installation)
     assert not before & upgraded
     assert not upgraded & rolled_back
     assert not load.failed
     assert load.ok > MIN_QUESTIONS
 
 
-def _setting(name: str) -> str:
+def _read_setting(name: str) -> str:
     return f"{name.replace('-', '_').upper()}_LOG_LEVEL"
 
 
-def _pods(installation: Installation) -> set[str]:
+def _list_pods(installation: Installation) -> set[str]:
     """Return the uids of the pods of Tenantry's services."""
     cluster, release = installation.cluster, installation.release
-    cluster.settled(*[f"deployment/{installation.name(name)}" for name in TENANTRY_IMAGES])
+    cluster.wait_until_ready(*[f"deployment/{installation.name(name)}" for name in TENANTRY_IMAGES])
     return {pod["metadata"]["uid"] for name in TENANTRY_IMAGES for pod in cluster.pods(release, name)}

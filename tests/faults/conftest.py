@@ -24,7 +24,7 @@ class FaultHarness(TemporaryTenants):
     """The platform with clients of Open WebUI and of the stores."""
 
     webui: WebUI
-    truth: GroundTruth
+    ground_truth: GroundTruth
 
     @asynccontextmanager
     async def create_tenants(self, *names: str) -> AsyncIterator[list[TemporaryTenant]]:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from tenancy.names import model_id
 
-from tests.support.documents.files import encrypted_pdf, pdf_file, zip_bomb_docx
+from tests.support.documents.files import make_docx_zip_bomb, make_encrypted_pdf, make_pdf
 from tests.support.documents.uploads import SampleFile
 from tests.support.documents.uploads import upload as upload_file
 from tests.support.open_webui.clients import Person
@@ -38,18 +38,18 @@ FAILING = {
         "The file is binary, and its format is not supported.",
     ),
     "an encrypted PDF": (
-        SampleFile("salaries.pdf", encrypted_pdf("secret")),
+        SampleFile("salaries.pdf", make_encrypted_pdf("secret")),
         "The PDF is encrypted. Remove its password and send it again.",
     ),
-    "a PDF with only an image": (SampleFile("scan.pdf", pdf_file("")), "text"),
+    "a PDF with only an image": (SampleFile("scan.pdf", make_pdf("")), "text"),
     "only whitespace": (SampleFile("blank.txt", b" \n\t\n "), "The file is empty."),
-    "a cut-off PDF": (SampleFile("cut.pdf", pdf_file("Whole.")[:60]), "damaged"),
+    "a cut-off PDF": (SampleFile("cut.pdf", make_pdf("Whole.")[:60]), "damaged"),
     "text that is named as PDF": (
         SampleFile("letter.pdf", b"Dear all, the tide comes at noon."),
         "The file is named as PDF, but its content is text. Rename it or send the right one.",
     ),
     "an archive that unpacks to ten gigabytes": (
-        SampleFile("bomb.docx", zip_bomb_docx(10 * 2**30 % 2**32)),
+        SampleFile("bomb.docx", make_docx_zip_bomb(10 * 2**30 % 2**32)),
         "",
     ),
 }
@@ -84,7 +84,7 @@ class Uploads:
         """Wait for the final state of a file and return it with its reason."""
         found: dict[str, tuple[str, str | None]] = {}
 
-        async def ended() -> bool:
+        async def has_ended() -> bool:
             found.update(
                 (each["id"], (each["state"], each["reason"]))
                 for each in await self.harness.list_files(self.token)
@@ -96,7 +96,7 @@ class Uploads:
                 "not-synced",
             )
 
-        await until(ended, seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
+        await until(has_ended, seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
         return found[file_id]
 
 
@@ -121,7 +121,9 @@ async def test_a_file_with_an_unusual_name_becomes_ready(uploads: Uploads, what:
     file_id = await uploads.upload(SampleFile(UNUSUAL_NAMES[what], f"Good content of {what}.".encode()))
     assert await uploads.wait_for_result(file_id) == ("ready", None)
     (key,) = [
-        key for key in uploads.harness.truth.get_stored([uploads.tenant.id], []).objects if file_id in key
+        key
+        for key in uploads.harness.ground_truth.read_stores([uploads.tenant.id], []).objects
+        if file_id in key
     ]
     print(f"{what}: {key.rpartition('/')[2]!r}")
     assert key.startswith(f"tenant-{uploads.tenant.id}/finance/documents/owui-{file_id}/")
@@ -175,12 +177,12 @@ async def test_a_name_of_5000_characters_is_shortened_and_the_file_stays_ready(
     assert await uploads.wait_for_result(file_id) == ("ready", None)
     await uploads.diana.post(f"/api/v1/files/{file_id}/rename", {"filename": letter * 4996 + ".txt"})
 
-    def names() -> list[str]:
-        objects = uploads.harness.truth.get_stored([uploads.tenant.id], []).objects
+    def list_names() -> list[str]:
+        objects = uploads.harness.ground_truth.read_stores([uploads.tenant.id], []).objects
         return [key.rpartition("/")[2] for key in objects if file_id in key]
 
     short = letter * (196 // len(letter.encode())) + ".txt"
-    await until(lambda: names() == [short], seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
+    await until(lambda: list_names() == [short], seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
     assert await uploads.wait_for_result(file_id) == ("ready", None)
 
 
@@ -196,7 +198,7 @@ async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: U
         return (await uploads.wait_for_result(first))[0] == "replaced"
 
     await until(is_replaced, seconds=RESULT_TIMEOUT_SECONDS)
-    seen = uploads.harness.truth.get_stored([uploads.tenant.id], [])
+    seen = uploads.harness.ground_truth.read_stores([uploads.tenant.id], [])
     keys = {key.split("/")[3] for key in seen.objects if key.endswith("/canteen.txt")}
     assert keys == {f"owui-{second}"}
     for _ in range(3):
@@ -222,14 +224,14 @@ async def test_a_good_file_among_bad_ones_is_found_and_the_chat_lists_the_errors
 def measure_memory_growth(harness: FaultHarness, names: Sequence[str]) -> Iterator[dict[str, int]]:
     """Measure parts inside the block; yield the maximum growth of each in bytes."""
 
-    def memory() -> dict[str, int]:
+    def measure_memory() -> dict[str, int]:
         return {name: _get_memory(harness, name) for name in names}
 
-    before, grown = memory(), dict.fromkeys(names, 0)
+    before, grown = measure_memory(), dict.fromkeys(names, 0)
 
     async def watch() -> None:
         while True:
-            for name, now in memory().items():
+            for name, now in measure_memory().items():
                 grown[name] = max(grown[name], now - before[name])
             await asyncio.sleep(0.1)
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 
 from tests.support.documents.ground_truth import find_errors
-from tests.support.documents.uploads import Uploader, sample_files
+from tests.support.documents.uploads import Uploader, make_sample_files
 from tests.support.faults.part_restarter import run_part_restarter
 from tests.support.tenants.temporary import TemporaryTenant
 from tests.support.timing.waiting import until
@@ -70,7 +70,9 @@ async def test_every_upload_is_indexed_exactly_once_although_a_part_is_killed(
 async def create_uploader(harness: FaultHarness, tenant: TemporaryTenant) -> Uploader:
     """Log a member of a tenant in and return an uploader for their files."""
     person, token = await harness.log_in_member(tenant)
-    return Uploader(tenant.id, person, token, tenant.knowledge, sample_files(tenant.id, FILES_PER_TENANT))
+    return Uploader(
+        tenant.id, person, token, tenant.knowledge, make_sample_files(tenant.id, FILES_PER_TENANT)
+    )
 
 
 def count_acknowledged(uploaders: Sequence[Uploader]) -> int:
@@ -94,7 +96,7 @@ async def require_correct(harness: FaultHarness, uploaders: Sequence[Uploader]) 
 def list_errors(harness: FaultHarness, uploaders: Sequence[Uploader]) -> list[str]:
     """Return the differences between uploaded and stored files."""
     content = {file.name: file.content for each in uploaders for file in each.files}
-    rows = harness.truth.rows([each.knowledge for each in uploaders])
+    rows = harness.ground_truth.list_files([each.knowledge for each in uploaders])
     # A file may be stored although its upload was not acknowledged. Then it was uploaded again.
     expected = {
         each.tenant_id: {
@@ -108,7 +110,7 @@ def list_errors(harness: FaultHarness, uploaders: Sequence[Uploader]) -> list[st
         for file_id, file in each.done.items()
         if file_id not in expected[each.tenant_id]
     ]
-    seen = harness.truth.get_stored(
+    seen = harness.ground_truth.read_stores(
         [each.tenant_id for each in uploaders], [f"owui-{row.id}" for row in rows]
     )
     return lost + find_errors(expected, seen)

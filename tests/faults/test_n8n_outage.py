@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 from tenancy.names import model_id
 
-from tests.support.documents.uploads import SampleFile, sample_files, upload
-from tests.support.faults.hanging import hanging
+from tests.support.documents.uploads import SampleFile, make_sample_files, upload
+from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.part_restarter import run_part_restarter
 from tests.support.open_webui.clients import Person
 from tests.support.tenants.temporary import TemporaryTenant
@@ -49,17 +49,17 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
         model = model_id(tenant.id, "finance")
         await upload_files(diana, tenant, [PLAN])
         await until(
-            lambda: have_states(harness, token, {PLAN.name: "ready"}),
+            lambda: has_states(harness, token, {PLAN.name: "ready"}),
             seconds=READY_TIMEOUT_SECONDS,
             every=0.5,
         )
         with restarter.keep_down(*N8N):
             back = time.monotonic() + OUTAGE_SECONDS
-            more = sample_files(tenant.id, 10)
+            more = make_sample_files(tenant.id, 10)
             await upload_files(diana, tenant, more)
             safe = {file.name: "received" for file in more}
-            await until(lambda: have_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5)
-            assert len(harness.truth.get_stored([tenant.id], []).objects) == 1 + len(more)
+            await until(lambda: has_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5)
+            assert len(harness.ground_truth.read_stores([tenant.id], []).objects) == 1 + len(more)
             async with harness.webui.valves(fallback_to_direct=True):
                 answer, seconds = await ask(diana, model)
                 assert EXPECTED_ANSWER in answer
@@ -71,11 +71,11 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
                 )
                 print(f"the error message arrived after {seconds:.1f} s")
             await asyncio.sleep(max(back - time.monotonic(), 0))
-            assert await have_states(harness, token, safe)
+            assert await has_states(harness, token, safe)
         await restarter.wait_until_healthy()
         returned = time.monotonic()
         found = {file.name: "ready" for file in (PLAN, *more)}
-        await until(lambda: have_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5)
+        await until(lambda: has_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5)
         print(f"all files were ready {time.monotonic() - returned:.1f} s after the outage")
         async with harness.webui.valves(fallback_to_direct=False):
             assert EXPECTED_ANSWER in (await ask(diana, model))[0]
@@ -87,12 +87,12 @@ async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: Fau
         model = model_id(tenant.id, "finance")
         await upload_files(diana, tenant, [PLAN])
         await until(
-            lambda: have_states(harness, token, {PLAN.name: "ready"}),
+            lambda: has_states(harness, token, {PLAN.name: "ready"}),
             seconds=READY_TIMEOUT_SECONDS,
             every=0.5,
         )
         async with harness.webui.valves(fallback_to_direct=True, workflow_seconds=5.0):
-            with hanging(harness.platform, "n8n-worker"):
+            with suspend_parts(harness.platform, "n8n-worker"):
                 for _ in range(2):
                     answer, seconds = await ask(diana, model)
                     assert EXPECTED_ANSWER in answer
@@ -106,7 +106,7 @@ async def upload_files(person: Person, tenant: TemporaryTenant, files: Sequence[
         assert response.is_success, response.text
 
 
-async def have_states(harness: FaultHarness, token: str, states: dict[str, str]) -> bool:
+async def has_states(harness: FaultHarness, token: str, states: dict[str, str]) -> bool:
     """Return True if all of these files of a user are in these states."""
     found = {each["filename"]: each["state"] for each in await harness.list_files(token)}
     return states.items() <= found.items()

@@ -19,15 +19,15 @@ from tenantry_local.tickets import ensure_private_key
 
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
-from tests.support.programs.gateway import RunningGateway, running_gateway
+from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.security.forgery import (
-    alg_none,
-    claims_of,
-    signed_with_other_key,
-    signed_with_public_key,
-    tampered,
+    change_claims,
+    read_claims,
+    remove_signature,
+    sign_with_other_key,
+    sign_with_public_key,
 )
-from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 A, B, DEDICATED, SUSPENDED = "iso-a", "iso-b", "iso-dedicated", "iso-suspended"
@@ -37,7 +37,7 @@ FILENAME = "secret.md"
 LEEWAY_SECONDS = 5
 
 
-def secret_of(tenant_id: str) -> bytes:
+def make_secret_document(tenant_id: str) -> bytes:
     """Return a document that differs between tenants only in its marker."""
     return f"# Secret\n\nThe secret code word of the company is {MARKERS[tenant_id]}.".encode()
 
@@ -70,12 +70,12 @@ class IsolationHarness:
 
     async def plant(self, tenant_id: str) -> str:
         """Upload a tenant's secret as one of its members; return the document id."""
-        files, data = {"file": (FILENAME, secret_of(tenant_id))}, {"personaId": "finance"}
+        files, data = {"file": (FILENAME, make_secret_document(tenant_id))}, {"personaId": "finance"}
         response = await self.post("/v1/documents", f"person of {tenant_id}", files=files, data=data)
         assert response.status_code == 201, response.text
         return str(response.json()["documentId"])
 
-    async def secrets_seen_by(self, tenant_id: str) -> set[str]:
+    async def list_secrets_found(self, tenant_id: str) -> set[str]:
         """Return the markers that a search as that tenant finds."""
         body = {"query": QUESTION, "topK": 50}
         response = await self.post("/v1/search", f"person of {tenant_id}", json=body)
@@ -83,16 +83,16 @@ class IsolationHarness:
         return {marker for marker in MARKERS.values() if marker in response.text}
 
 
-def _manifests() -> list[dict[str, Any]]:
-    def manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
+def _make_manifests() -> list[dict[str, Any]]:
+    def make_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
         people = {"emails": [f"*@{tenant_id}.example"], "admins": [f"anna@{tenant_id}.example"]}
         return tenant_manifest(tenant_id, identity=people, quota=PLENTY, **spec)
 
     return [
-        manifest(A),
-        manifest(B, personas=[{"id": "finance"}, {"id": "only-in-b"}]),
-        manifest(DEDICATED, tier="dedicated"),
-        manifest(SUSPENDED, suspended=True),
+        make_manifest(A),
+        make_manifest(B, personas=[{"id": "finance"}, {"id": "only-in-b"}]),
+        make_manifest(DEDICATED, tier="dedicated"),
+        make_manifest(SUSPENDED, suspended=True),
     ]
 
 
@@ -101,8 +101,8 @@ async def harness(platform: Platform) -> AsyncIterator[IsolationHarness]:
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         await make_collection(qdrant, dedicated_to=DEDICATED)
-        with applied(platform, *_manifests()):
-            async with running_gateway(platform) as gateway:
+        with apply_tenants(platform, *_make_manifests()):
+            async with run_gateway(platform) as gateway:
                 await until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, SUSPENDED)))
                 tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
                 harness = IsolationHarness(platform, gateway, people, qdrant, tickets)
@@ -155,7 +155,7 @@ async def _add_people(harness: IsolationHarness) -> None:
     ).items():
         await people.add(email, groups=groups)
         if caller in lookalikes:
-            await people.add_lookalike(email, f"tenants/tenant-{B}")
+            await people.add_namesake_group(email, f"tenants/tenant-{B}")
         harness.headers[caller] = f"Bearer {await people.token(email)}"
 
 
@@ -168,23 +168,21 @@ async def _forge_tokens(harness: IsolationHarness) -> None:
     (key,) = [RSAKey.import_key(jwk) for jwk in (await people.keys())["keys"] if jwk["use"] == "sig"]
     await people.add_client("iso-short", attributes={"access.token.lifespan": "1"})
     expired = (await people.login(f"anna@{A}.example", client_id="iso-short"))["access_token"]
-    harness.expired_at = claims_of(expired)["exp"] + LEEWAY_SECONDS
+    harness.expired_at = read_claims(expired)["exp"] + LEEWAY_SECONDS
     other_app = (await people.login(f"anna@{A}.example", client_id="other-app"))["access_token"]
     forged = {
         "garbage": "garbage",
         "three dots": "a.b.c",
-        "claims changed": tampered(good, **b),
-        "alg none": alg_none(good, **b),
-        "alg None": alg_none(good, "None", **b),
-        "alg empty": alg_none(good, "", **b),
-        "HMAC with the public key (PEM)": signed_with_public_key(good, key.as_pem(private=False), **b),
-        "HMAC with the public key (DER)": signed_with_public_key(good, key.as_der(private=False), **b),
-        "signed with another key": signed_with_other_key(good, **b),
-        "signed with another key in its header": signed_with_other_key(good, header={"jwk": ...}, **b),
-        "signed with another key, unknown key id": signed_with_other_key(
-            good, header={"kid": "unknown"}, **b
-        ),
-        "of a foreign issuer": signed_with_other_key(good, iss="https://evil.example/realms/tenantry", **b),
+        "claims changed": change_claims(good, **b),
+        "alg none": remove_signature(good, **b),
+        "alg None": remove_signature(good, "None", **b),
+        "alg empty": remove_signature(good, "", **b),
+        "HMAC with the public key (PEM)": sign_with_public_key(good, key.as_pem(private=False), **b),
+        "HMAC with the public key (DER)": sign_with_public_key(good, key.as_der(private=False), **b),
+        "signed with another key": sign_with_other_key(good, **b),
+        "signed with another key in its header": sign_with_other_key(good, header={"jwk": ...}, **b),
+        "signed with another key, unknown key id": sign_with_other_key(good, header={"kid": "unknown"}, **b),
+        "of a foreign issuer": sign_with_other_key(good, iss="https://evil.example/realms/tenantry", **b),
         "expired": expired,
         "for another audience": other_app,
         "of another realm": await people.admin_token(),
@@ -198,19 +196,19 @@ async def _forge_tokens(harness: IsolationHarness) -> None:
         "basic": "Basic YW5uYTpwYXNzd29yZA==",
         "token without its scheme": good,
         "access token as a ticket": f"Ticket {good}",
-        "address of B that is not verified": f"Bearer {await _unverified(people)}",
+        "address of B that is not verified": f"Bearer {await _get_unverified_token(people)}",
     }
     headers["two tokens in one header"] = f"Bearer {good}, Bearer {good}"
 
 
-async def _unverified(people: People) -> str:
+async def _get_unverified_token(people: People) -> str:
     """Return a token of a person whose address is no longer verified since their login."""
     email = f"mallory@{B}.example"
     await people.add(email)
     login = await people.login(email)
     await people.verify(email, verified=False)
     token: str = (await people.refresh(login["refresh_token"]))["access_token"]
-    assert claims_of(token)["email_verified"] is False
+    assert read_claims(token)["email_verified"] is False
     return token
 
 
@@ -234,12 +232,12 @@ async def _forge_tickets(harness: IsolationHarness) -> None:
         ),
         "ticket, expired": harness.tickets.issue(mine, lifetime=-60),
         "ticket for another service": harness.tickets.issue(mine, audience="file-sync"),
-        "ticket, tenant changed": tampered(good, tenant_id=B),
-        "ticket, alg none": alg_none(good, tenant_id=B),
-        "ticket, HMAC with the public key": signed_with_public_key(
+        "ticket, tenant changed": change_claims(good, tenant_id=B),
+        "ticket, alg none": remove_signature(good, tenant_id=B),
+        "ticket, HMAC with the public key": sign_with_public_key(
             good, public.as_pem(private=False), tenant_id=B
         ),
-        "ticket, signed with another key": signed_with_other_key(good, tenant_id=B),
+        "ticket, signed with another key": sign_with_other_key(good, tenant_id=B),
         "ticket of a deleted tenant": harness.tickets.issue(
             Ticket("iso-gone", uid, "finance", "doc-1", FILENAME)
         ),

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 OWN = collection_name(DEDICATED, dedicated=True)
 
 
-def tenant(harness: IsolationHarness, tenant_id: str) -> Tenant:
+def get_tenant(harness: IsolationHarness, tenant_id: str) -> Tenant:
     found = harness.gateway.context.registry.get(tenant_id)
     assert found
     return found
 
 
-def key_of(tenant_id: str, filename: str = FILENAME) -> str:
+def make_key(tenant_id: str, filename: str = FILENAME) -> str:
     return object_key(tenant_id, "finance", document_id_for(tenant_id, "finance", FILENAME), filename)
 
 
@@ -41,35 +41,37 @@ def objects(harness: IsolationHarness) -> TenantObjects:
 @pytest.fixture
 async def s3_of_a(harness: IsolationHarness, objects: TenantObjects) -> Any:
     """Return the S3 client that the gateway uses for A's requests, after a successful read."""
-    await objects.get(tenant(harness, A), key_of(A), max_bytes=1000)
-    return await objects.sessions.client(tenant(harness, A))
+    await objects.get(get_tenant(harness, A), make_key(A), max_bytes=1000)
+    return await objects.sessions.client(get_tenant(harness, A))
 
 
 async def test_a_tenants_session_reads_and_writes_its_prefix(
     harness: IsolationHarness, objects: TenantObjects
 ) -> None:
-    stored = await objects.get(tenant(harness, A), key_of(A), max_bytes=1000)
+    stored = await objects.get(get_tenant(harness, A), make_key(A), max_bytes=1000)
     assert MARKERS[A].encode() in stored.content
-    await objects.put(tenant(harness, A), key_of(A, "b.md"), b"x", media_type="text/plain", owner="o")
+    await objects.put(get_tenant(harness, A), make_key(A, "b.md"), b"x", media_type="text/plain", owner="o")
 
 
 async def test_a_key_of_another_tenant_is_refused(harness: IsolationHarness, objects: TenantObjects) -> None:
     with pytest.raises(RemoteRefused):
-        await objects.get(tenant(harness, A), key_of(B), max_bytes=1000)
+        await objects.get(get_tenant(harness, A), make_key(B), max_bytes=1000)
     with pytest.raises(RemoteRefused):
-        await objects.put(tenant(harness, A), key_of(B, "b.md"), b"x", media_type="text/plain", owner="o")
+        await objects.put(
+            get_tenant(harness, A), make_key(B, "b.md"), b"x", media_type="text/plain", owner="o"
+        )
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        pytest.param(lambda s3: s3.get_object(Bucket=BUCKET, Key=key_of(B)), id="read"),
-        pytest.param(lambda s3: s3.head_object(Bucket=BUCKET, Key=key_of(B)), id="head"),
-        pytest.param(lambda s3: s3.put_object(Bucket=BUCKET, Key=key_of(B), Body=b"x"), id="overwrite"),
-        pytest.param(lambda s3: s3.delete_object(Bucket=BUCKET, Key=key_of(B)), id="delete"),
+        pytest.param(lambda s3: s3.get_object(Bucket=BUCKET, Key=make_key(B)), id="read"),
+        pytest.param(lambda s3: s3.head_object(Bucket=BUCKET, Key=make_key(B)), id="head"),
+        pytest.param(lambda s3: s3.put_object(Bucket=BUCKET, Key=make_key(B), Body=b"x"), id="overwrite"),
+        pytest.param(lambda s3: s3.delete_object(Bucket=BUCKET, Key=make_key(B)), id="delete"),
         pytest.param(
             lambda s3: s3.copy_object(
-                Bucket=BUCKET, Key=key_of(A, "c.md"), CopySource=f"{BUCKET}/{key_of(B)}"
+                Bucket=BUCKET, Key=make_key(A, "c.md"), CopySource=f"{BUCKET}/{make_key(B)}"
             ),
             id="copy-to-own",
         ),
@@ -95,7 +97,7 @@ async def test_the_gateway_itself_may_read_no_document(
 ) -> None:
     own = objects.sessions._open_session().client("s3")
     with pytest.raises(ClientError) as caught:
-        own.get_object(Bucket=BUCKET, Key=key_of(A))
+        own.get_object(Bucket=BUCKET, Key=make_key(A))
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
     own.close()
 
@@ -112,7 +114,9 @@ async def as_dedicated(harness: IsolationHarness) -> AsyncIterator[httpx.AsyncCl
 
     http.event_hooks["request"].append(record)
     one = [1.0, *[0.0] * 767]
-    await vectors.search(tenant(harness, DEDICATED), one, sparse=None, persona_id=None, limit=1, threshold=0)
+    await vectors.search(
+        get_tenant(harness, DEDICATED), one, sparse=None, persona_id=None, limit=1, threshold=0
+    )
     http.event_hooks["request"].remove(record)
     url = harness.gateway.context.settings.qdrant_url
     async with httpx.AsyncClient(base_url=url, headers={"Authorization": sent[0]}) as client:

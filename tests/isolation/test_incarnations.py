@@ -15,7 +15,7 @@ import structlog
 from tenantry_local.platform import Platform
 
 from tests.support.backends.qdrant import count_points
-from tests.support.programs.gateway import foreign_hits
+from tests.support.programs.gateway import count_foreign_hits
 from tests.support.tenants.sequences import (
     INCARNATIONS,
     SLOTS,
@@ -30,7 +30,7 @@ DAILY = 8
 log = structlog.get_logger()
 
 
-def chosen_seeds() -> list[int]:
+def choose_seeds() -> list[int]:
     """Return the seeds to run: a number of them, a range, or those of today."""
     wanted = os.environ.get("TENANTRY_INCARNATIONS", "")
     if not wanted:
@@ -40,7 +40,7 @@ def chosen_seeds() -> list[int]:
     return list(range(int(first), int(last) + 1) if dash else range(int(first)))
 
 
-SECONDS = 300 + 60 * len(chosen_seeds())
+SECONDS = 300 + 60 * len(choose_seeds())
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ async def run_incarnations(harness: IncarnationHarness, seed: int) -> list[Incar
 
 @pytest.mark.timeout(SECONDS)
 async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: IncarnationHarness) -> None:
-    chosen = chosen_seeds()
-    seeds, before = iter(chosen), foreign_hits()
+    chosen = choose_seeds()
+    seeds, before = iter(chosen), count_foreign_hits()
     incarnations: list[Incarnation] = []
 
     async def work() -> None:
@@ -99,4 +99,4 @@ async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: Incarn
     assert sum(incarnation.answer_kept for incarnation in incarnations) > len(incarnations) / 2, (
         "most incarnations had no cached answer"
     )
-    assert foreign_hits() == before, "the second guard had to drop points"
+    assert count_foreign_hits() == before, "the second guard had to drop points"

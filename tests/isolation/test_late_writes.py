@@ -27,24 +27,24 @@ async def harness(platform: Platform) -> AsyncIterator[IncarnationHarness]:
         yield opened
 
 
-def text(number: int) -> bytes:
+def make_text(number: int) -> bytes:
     sentence = f"Ledger {number} says that the tide is high at noon and low at six in the evening. "
     return "\n\n".join(f"{part}. {sentence * 12}" for part in range(60)).encode()
 
 
-async def remainders(harness: IncarnationHarness, name: str) -> dict[str, Any]:
+async def find_remainders(harness: IncarnationHarness, name: str) -> dict[str, Any]:
     """Return what Qdrant, S3 and Redis have of a name."""
     s3 = Aws(harness.platform.context).s3
     page = s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{name}/")
     found = {
         "points": await count_points(harness.qdrant, f"tenant-{name}"),
         "objects": [each["Key"] for each in (*page.get("Versions", []), *page.get("DeleteMarkers", []))],
-        "redis": harness.redis_keys(name),
+        "redis": harness.list_redis_keys(name),
     }
     return {system: what for system, what in found.items() if what}
 
 
-async def race(harness: IncarnationHarness, number: int) -> list[int]:
+async def delete_during_uploads(harness: IncarnationHarness, number: int) -> list[int]:
     """Delete a Tenant in the middle of uploads, and return their statuses."""
     name, chance = f"race-{number}", random.Random(number)
     incarnation = Incarnation("pooled", "Delete", await harness.add_people(name), "")
@@ -54,7 +54,7 @@ async def race(harness: IncarnationHarness, number: int) -> list[int]:
     async def upload(file: int) -> int:
         response = await harness.gateway.http.post(
             "/v1/documents",
-            files={"file": (f"ledger-{file}.md", text(file))},
+            files={"file": (f"ledger-{file}.md", make_text(file))},
             data={"personaId": "finance"},
             headers=headers,
         )
@@ -65,14 +65,16 @@ async def race(harness: IncarnationHarness, number: int) -> list[int]:
     await harness.finish(name, incarnation)
     statuses = await asyncio.gather(*uploads)
     await harness.gateway.context.usage.flush()
-    assert await remainders(harness, name) == {}, f"try {number}: {statuses}"
+    assert await find_remainders(harness, name) == {}, f"try {number}: {statuses}"
     return statuses
 
 
 async def test_uploads_during_a_deletion_leave_nothing(harness: IncarnationHarness) -> None:
     refused: list[int] = []
     for first in range(0, ROUNDS * TENANTS, TENANTS):
-        runs = await asyncio.gather(*(race(harness, number) for number in range(first, first + TENANTS)))
+        runs = await asyncio.gather(
+            *(delete_during_uploads(harness, number) for number in range(first, first + TENANTS))
+        )
         refused += [each for run in runs for each in run if each != 201]
     assert refused, "no upload ran when its Tenant was deleted, so the test proved nothing"
 
@@ -91,4 +93,4 @@ async def test_a_gateway_with_a_stale_registry_writes_nothing(harness: Incarnati
     with pytest.raises(TenantryError):
         await context.budget.reserve(tenant, 10)
     await context.usage.flush()
-    assert await remainders(harness, "late") == {}
+    assert await find_remainders(harness, "late") == {}

@@ -16,8 +16,8 @@ from tenancy.names import TENANT_UID_ATTRIBUTE, TENANT_UIDS_CLAIM
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People
-from tests.support.security.forgery import claims_of
-from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.security.forgery import read_claims
+from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 from .conftest import IsolationHarness
@@ -62,8 +62,8 @@ class TenantAccounts:
         assert before
         self.tenants.delete(self.id)
         await asyncio.sleep(1.1)
-        again = self.tenants.create(manifest(self.id))
-        assert _created(again) > _created(before)
+        again = self.tenants.create(make_manifest(self.id))
+        assert _get_creation_time(again) > _get_creation_time(before)
         await until(lambda: self._observed("uid") == again["metadata"]["uid"])
 
     async def status(self, operation: str, token: str) -> httpx.Response:
@@ -78,19 +78,19 @@ class TenantAccounts:
         return str(getattr(tenant.metadata, name)) if tenant else ""
 
 
-def manifest(tenant_id: str) -> dict[str, Any]:
+def make_manifest(tenant_id: str) -> dict[str, Any]:
     identity = {"emails": [f"*@{tenant_id}.example"], "admins": [f"ada@{tenant_id}.example"]}
     return tenant_manifest(tenant_id, identity=identity, quota=PLENTY)
 
 
-def _created(body: dict[str, Any]) -> datetime:
+def _get_creation_time(body: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(body["metadata"]["creationTimestamp"])
 
 
 @pytest.fixture
 async def accounts(harness: IsolationHarness) -> AsyncIterator[TenantAccounts]:
     tenant_id = f"iso-{uuid.uuid4().hex[:8]}"
-    with applied(harness.platform, manifest(tenant_id)) as tenants:
+    with apply_tenants(harness.platform, make_manifest(tenant_id)) as tenants:
         made = TenantAccounts(tenant_id, harness, tenants)
         await made.wait_until_known()
         group = f"/tenants/tenant-{tenant_id}"
@@ -103,9 +103,9 @@ async def test_a_token_has_the_uid_of_the_tenant_of_its_group(accounts: TenantAc
     body = accounts.tenants.get(accounts.id)
     assert body
     for email in (accounts.member, accounts.admin):
-        claims = claims_of(await accounts.people.token(email))
+        claims = read_claims(await accounts.people.token(email))
         assert claims[TENANT_UIDS_CLAIM] == [body["metadata"]["uid"]]
-    assert TENANT_UIDS_CLAIM not in claims_of(
+    assert TENANT_UIDS_CLAIM not in read_claims(
         accounts.harness.headers["in no group, address of no tenant"][7:]
     )
 
@@ -147,9 +147,9 @@ async def test_a_person_cannot_set_a_tenants_uid_on_their_account(accounts: Tena
     assert body
     email = "own-attribute@iso-elsewhere.example"
     await accounts.people.add(email)
-    await accounts.people.add_lookalike(email, f"tenants/tenant-{accounts.id}")
+    await accounts.people.add_namesake_group(email, f"tenants/tenant-{accounts.id}")
     refused = await accounts.people.set_own_attribute(email, TENANT_UID_ATTRIBUTE, body["metadata"]["uid"])
-    claims = claims_of(await accounts.people.token(email))
+    claims = read_claims(await accounts.people.token(email))
     assert TENANT_UIDS_CLAIM not in claims, refused.text
     assert f"/tenants/tenant-{accounts.id}" in claims["groups"]
 

@@ -15,9 +15,9 @@ import pytest
 from tenancy.names import document_id_for, object_key, tenant_prefix
 from tenancy.tickets import Ticket
 
-from tests.support.programs.gateway import foreign_hits
+from tests.support.programs.gateway import count_foreign_hits
 
-from .conftest import FILENAME, MARKERS, QUESTION, A, B, IsolationHarness, secret_of
+from .conftest import FILENAME, MARKERS, QUESTION, A, B, IsolationHarness, make_secret_document
 
 THEIRS = document_id_for(B, "finance", FILENAME)
 """Id of a document of B."""
@@ -140,7 +140,7 @@ ATTACKS = [
 ]
 
 
-def leaks(text: str, own: str = "") -> set[str]:
+def find_leaks(text: str, own: str = "") -> set[str]:
     """Return the markers of other tenants in a text."""
     return {marker for tenant_id, marker in MARKERS.items() if tenant_id != own and marker in text}
 
@@ -170,7 +170,7 @@ async def test_a_caller_without_proof_of_one_tenant_is_refused(
     assert response.status_code == status, response.text
     kind = "application/json" if operation in OPENAI else "application/problem+json"
     assert response.headers["content-type"] == kind
-    assert not leaks(response.text)
+    assert not find_leaks(response.text)
 
 
 @pytest.mark.parametrize(("caller", "status"), TICKETS.items())
@@ -187,7 +187,7 @@ async def test_an_ingest_ticket_allows_only_the_ingest(
 ) -> None:
     response = await call(harness, operation, caller)
     assert response.status_code == 401
-    assert not leaks(response.text)
+    assert not find_leaks(response.text)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_a_ticket_allows_only_its_action(
     response = await call(harness, operation, caller)
     # The ticket to delete is for another document than the requested one.
     assert response.status_code == (200 if operation == own == "GET /v1/documents" else 401), response.text
-    assert not leaks(response.text, own=A)
+    assert not find_leaks(response.text, own=A)
     assert THEIRS not in response.text
 
 
@@ -210,7 +210,7 @@ async def test_no_ticket_deletes_a_document_of_another_tenant(harness: Isolation
         harness, "DELETE /v1/documents/{documentId}", "ticket to delete a document that A does not have"
     )
     assert response.status_code == 404, response.text
-    assert MARKERS[B] in await harness.secrets_seen_by(B)
+    assert MARKERS[B] in await harness.list_secrets_found(B)
 
 
 async def test_nothing_of_a_suspended_tenant_is_listed_for_a_ticket(harness: IsolationHarness) -> None:
@@ -235,8 +235,8 @@ async def test_a_request_that_names_another_tenant_has_no_effect(
     not_read = operation in OPENAI and attack.body  # OpenAI clients send many unknown fields
     expected = OPERATIONS[operation][0] if attack.status is None or not_read else attack.status
     assert response.status_code == expected, response.text
-    assert not leaks(response.text, own=A)
-    assert MARKERS[B] in await harness.secrets_seen_by(B)
+    assert not find_leaks(response.text, own=A)
+    assert MARKERS[B] in await harness.list_secrets_found(B)
 
 
 @pytest.mark.parametrize("model", ["only-in-b", f"../tenant-{B}/finance", "*", f"tenant-{B}"])
@@ -248,12 +248,12 @@ async def test_models_of_another_tenant_are_neither_listed_nor_usable(
     body = {"model": model, "messages": [{"role": "user", "content": QUESTION}]}
     response = await harness.post("/v1/chat/completions", f"person of {A}", json=body)
     assert response.status_code == 404, response.text
-    assert not leaks(response.text, own=A)
+    assert not find_leaks(response.text, own=A)
 
 
 async def test_a_list_has_only_the_tenants_documents(harness: IsolationHarness) -> None:
-    theirs = {entry["documentId"] for entry in await listed(harness, B)}
-    mine = {entry["documentId"] for entry in await listed(harness, A)}
+    theirs = {entry["documentId"] for entry in await list_documents(harness, B)}
+    mine = {entry["documentId"] for entry in await list_documents(harness, A)}
     assert document_id_for(B, "finance", FILENAME) in theirs
     assert document_id_for(A, "finance", FILENAME) in mine
     assert not (mine & theirs) - {"shared-id"}
@@ -265,7 +265,7 @@ async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harne
         object_key(A, each["personaId"], each["documentId"], each["filename"]).removeprefix(
             tenant_prefix(A)
         ): each["documentId"]
-        for each in await listed(harness, A)
+        for each in await list_documents(harness, A)
     }
     first = min(positions)
     prefixes = (tenant_prefix(A), tenant_prefix(B), f"../{tenant_prefix(B)}")
@@ -316,7 +316,7 @@ async def test_the_trash_is_never_listed_as_documents(harness: IsolationHarness)
         assert ".trash" not in response.text
 
 
-async def listed(harness: IsolationHarness, tenant_id: str) -> list[dict[str, Any]]:
+async def list_documents(harness: IsolationHarness, tenant_id: str) -> list[dict[str, Any]]:
     response = await harness.request("GET", "/v1/documents?limit=200", f"person of {tenant_id}")
     assert response.status_code == 200, response.text
     documents: list[dict[str, Any]] = response.json()["documents"]
@@ -327,15 +327,15 @@ async def listed(harness: IsolationHarness, tenant_id: str) -> list[dict[str, An
 async def test_a_person_finds_the_secret_of_their_tenant(harness: IsolationHarness, caller: str) -> None:
     response = await harness.post("/v1/answers", caller, json={"question": QUESTION})
     assert MARKERS[A] in response.json()["answer"]
-    assert not leaks(response.text, own=A)
+    assert not find_leaks(response.text, own=A)
 
 
 @pytest.mark.parametrize("tenant_id", MARKERS)
 async def test_a_search_never_finds_another_tenants_secret(harness: IsolationHarness, tenant_id: str) -> None:
-    dropped = foreign_hits()
-    assert await harness.secrets_seen_by(tenant_id) == {MARKERS[tenant_id]}
+    dropped = count_foreign_hits()
+    assert await harness.list_secrets_found(tenant_id) == {MARKERS[tenant_id]}
     # The gateway drops points of other tenants, but the filter alone must exclude them.
-    assert foreign_hits() == dropped
+    assert count_foreign_hits() == dropped
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ async def test_no_question_reaches_another_tenant(harness: IsolationHarness, que
         response = await harness.post(endpoint, f"person of {A}", json={name: question})
         assert response.status_code == 200
         # Responses never repeat the question, so a marker in one is a leak.
-        assert not leaks(response.text, own=A)
+        assert not find_leaks(response.text, own=A)
 
 
 @pytest.mark.parametrize(
@@ -394,19 +394,21 @@ async def test_usage_reports_exclude_other_tenants(harness: IsolationHarness) ->
 async def test_the_same_name_in_two_tenants_is_two_documents(harness: IsolationHarness) -> None:
     mine, theirs = await harness.plant(A), await harness.plant(B)
     assert mine != theirs
-    assert await harness.secrets_seen_by(A) == {MARKERS[A]}
-    assert await harness.secrets_seen_by(B) == {MARKERS[B]}
+    assert await harness.list_secrets_found(A) == {MARKERS[A]}
+    assert await harness.list_secrets_found(B) == {MARKERS[B]}
 
 
 async def test_the_same_document_id_in_two_tenants_is_two_documents(harness: IsolationHarness) -> None:
     s3 = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     for tenant_id in (A, B):
         ticket = Ticket(tenant_id, harness.uid(tenant_id), "finance", "shared-id", FILENAME)
-        s3.put_object(Bucket="digital-twin-docs-dev", Key=ticket.object_key, Body=secret_of(tenant_id))
+        s3.put_object(
+            Bucket="digital-twin-docs-dev", Key=ticket.object_key, Body=make_secret_document(tenant_id)
+        )
         harness.headers["ticket"] = f"Ticket {harness.tickets.issue(ticket)}"
         assert (await harness.post("/v1/documents", "ticket")).status_code == 201
-    assert await harness.secrets_seen_by(A) == {MARKERS[A]}
-    assert await harness.secrets_seen_by(B) == {MARKERS[B]}
+    assert await harness.list_secrets_found(A) == {MARKERS[A]}
+    assert await harness.list_secrets_found(B) == {MARKERS[B]}
 
 
 async def test_metadata_in_a_file_has_no_effect(harness: IsolationHarness) -> None:
@@ -428,22 +430,26 @@ async def test_operations_for_administrators_refuse_other_members(
     harness: IsolationHarness, operation: str
 ) -> None:
     response = await call(harness, operation, "in A's group")
-    if "admin-only" in declared(harness, operation, 403):
+    if "admin-only" in list_declared_problems(harness, operation, 403):
         assert response.status_code == 403, response.text
         assert response.json()["type"].endswith("/admin-only")
-        assert not leaks(response.text)
+        assert not find_leaks(response.text)
     else:
         assert response.status_code == OPERATIONS[operation][0], response.text
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_every_operation_declares_its_refusals(harness: IsolationHarness, operation: str) -> None:
-    assert declared(harness, operation, 401) >= {"token-refused"}
-    assert declared(harness, operation, 403) >= {"no-tenant", "tenant-conflict", "tenant-suspended"}
-    assert declared(harness, operation, 503) >= {"identity-unavailable", "overloaded"}
+    assert list_declared_problems(harness, operation, 401) >= {"token-refused"}
+    assert list_declared_problems(harness, operation, 403) >= {
+        "no-tenant",
+        "tenant-conflict",
+        "tenant-suspended",
+    }
+    assert list_declared_problems(harness, operation, 503) >= {"identity-unavailable", "overloaded"}
 
 
-def declared(harness: IsolationHarness, operation: str, status: int) -> set[str]:
+def list_declared_problems(harness: IsolationHarness, operation: str, status: int) -> set[str]:
     """Return the problems that an operation's description declares for a status."""
     method, path = operation.split()
     responses = harness.gateway.app.openapi()["paths"][path][method.lower()]["responses"]

@@ -14,7 +14,7 @@ import pytest
 from gateway.answers.service import Question
 from gateway.timings import RequestTimings
 
-from tests.support.text.commonmark import live
+from tests.support.text.commonmark import find_active_markup
 
 from .conftest import MARKERS, A, B, IsolationHarness
 
@@ -84,12 +84,12 @@ async def test_quoted_active_content_is_plain_text(
         json.loads(re.findall("^data: (.*)$", response.text, re.MULTILINE)[-1]) if stream else response.json()
     )
     assert "$9," in answer["answer"], "the answer quotes the passage"
-    assert not live(answer["answer"])
+    assert not find_active_markup(answer["answer"])
     assert not re.search(r"https?://|www\.", answer["answer"])
     assert [citation["marker"] for citation in answer["citations"]] == [1], "a fake citation is not one"
 
 
-async def prompt_of(harness: IsolationHarness, question: str) -> Any:
+async def get_prompt(harness: IsolationHarness, question: str) -> Any:
     tenant = harness.gateway.context.registry.get(A)
     assert tenant
     prompts, _ = await harness.gateway.context.answers._answers._prepare(
@@ -100,7 +100,7 @@ async def prompt_of(harness: IsolationHarness, question: str) -> Any:
 
 @pytest.mark.parametrize("poison", POISONED)
 async def test_a_prompt_has_one_question_and_closed_passages(harness: IsolationHarness, poison: str) -> None:
-    prompt = await prompt_of(harness, POISONED[poison][1])
+    prompt = await get_prompt(harness, POISONED[poison][1])
     assert prompt.text.count("<question>") == prompt.text.count("</question>") == 1
     assert prompt.text.count("<passage ") == prompt.text.count("</passage>")
     assert prompt.text.endswith(f"<question>{POISONED[poison][1]}</question>")
@@ -119,7 +119,7 @@ async def test_a_prompt_has_one_question_and_closed_passages(harness: IsolationH
 async def test_no_question_yields_another_tenants_text_or_the_rules(
     harness: IsolationHarness, question: str
 ) -> None:
-    prompt = await prompt_of(harness, question)
+    prompt = await get_prompt(harness, question)
     assert MARKERS[B] not in prompt.text + prompt.system
     response = await harness.post("/v1/answers", f"person of {A}", json={"question": question})
     assert MARKERS[B] not in response.text

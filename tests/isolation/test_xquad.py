@@ -18,8 +18,8 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.fakes.issuer import open_issuer
-from tests.support.programs.gateway import RunningGateway, foreign_hits, running_gateway
-from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
+from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Corpus:
         return [passage["filename"] for passage in response.json()["passages"]]
 
     async def _upload(self, article: int, paragraph: int, text: str) -> None:
-        files = {"file": (filename(article, paragraph), text.encode())}
+        files = {"file": (make_filename(article, paragraph), text.encode())}
         response = await self._post("/v1/documents", article, files=files, data={"personaId": "finance"})
         assert response.status_code == 201, response.text
 
@@ -82,16 +82,16 @@ class Corpus:
         return await self.gateway.http.post(path, headers=headers, **arguments)
 
 
-def filename(article: int, paragraph: int) -> str:
+def make_filename(article: int, paragraph: int) -> str:
     """Return the name of a paragraph's document, which contains its tenant."""
     return f"article-{article:02}-paragraph-{paragraph:02}.txt"
 
 
-def tenant_id(article: int) -> str:
+def make_tenant_id(article: int) -> str:
     return f"xquad-{article:02}"
 
 
-def manifest(tenant_id: str) -> dict[str, Any]:
+def make_manifest(tenant_id: str) -> dict[str, Any]:
     return tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY)
 
 
@@ -114,11 +114,11 @@ def articles() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIterator[Corpus]:
-    ids = [tenant_id(article) for article in range(len(articles))]
+    ids = [make_tenant_id(article) for article in range(len(articles))]
     async with open_qdrant(platform) as qdrant, open_issuer() as issuer:
         await make_collection(qdrant)
-        with applied(platform, *map(manifest, ids)):
-            async with running_gateway(platform, oidc_issuer=issuer.url) as gateway:
+        with apply_tenants(platform, *map(make_manifest, ids)):
+            async with run_gateway(platform, oidc_issuer=issuer.url) as gateway:
                 await until(lambda: all(gateway.context.registry.get(each) for each in ids))
                 uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.all()}
                 tokens = [issuer.token(each, uids[each]) for each in ids]
@@ -132,7 +132,7 @@ async def test_the_expected_passage_is_among_the_top_three(
 ) -> None:
     found = await gather_bounded(corpus.search(asked.article, asked.text) for asked in corpus.questions)
     pairs = list(zip(corpus.questions, found, strict=True))
-    hits = sum(filename(asked.article, asked.paragraph) in names for asked, names in pairs)
+    hits = sum(make_filename(asked.article, asked.paragraph) in names for asked, names in pairs)
     rate = hits / len(pairs)
     record_property("hit@3", rate)
     with capsys.disabled():
@@ -147,11 +147,11 @@ async def test_no_question_finds_another_tenants_passage(corpus: Corpus) -> None
     others = [(asked.article + 1 + n % (count - 1)) % count for n, asked in enumerate(corpus.questions)]
     pairs = {(asked.article, other) for asked, other in zip(corpus.questions, others, strict=True)}
     assert len(pairs) == count * (count - 1)
-    dropped = foreign_hits()
+    dropped = count_foreign_hits()
     found = await gather_bounded(
         corpus.search(other, asked.text) for asked, other in zip(corpus.questions, others, strict=True)
     )
-    assert foreign_hits() == dropped
+    assert count_foreign_hits() == dropped
     leaks = [
         (other, name)
         for other, names in zip(others, found, strict=True)

@@ -27,8 +27,8 @@ USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry
 KUBECTL_SECONDS = 120
 
 FEWER_COLLECTIONS = {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
-"""Environment of a test platform's API server: it collects garbage when the heap is five times what is in use,
-or has 700 MiB. By default, it collects at twice that, and this takes a third of its processor time."""
+"""Environment of a test platform's API server: it collects garbage when the heap is five times what is in
+use, or has 700 MiB. By default, it collects at twice that, and this takes a third of its processor time."""
 
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 

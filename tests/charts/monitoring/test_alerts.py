@@ -17,18 +17,18 @@ from tenant_operator import metrics as operator
 from tests.support.charts.monitoring_series import (
     HEALTHY,
     NAMESPACE,
-    called,
-    compared,
-    counted,
-    gauged,
-    observed,
-    pod_of,
-    questioned,
-    rising,
-    scaled,
-    series,
-    since,
-    steady,
+    get_pod_name,
+    make_autoscaler_series,
+    make_calls,
+    make_comparisons,
+    make_constant,
+    make_counter,
+    make_gauge,
+    make_histogram,
+    make_requests,
+    make_rising,
+    make_series,
+    make_step,
 )
 from tests.support.charts.promtool import check_queries, check_rules
 from tests.support.charts.rendering import RELEASE, render
@@ -59,190 +59,215 @@ class Case:
 WAITING = "n8n_scaling_mode_queue_jobs_waiting"
 ACTIVE = "n8n_scaling_mode_queue_jobs_active"
 FIRING = 'group by (alertname) (ALERTS{alertstate="firing"})'
-MAIN = {"job": "n8n", "pod": pod_of("n8n")}
-GATEWAY_POD = {"pod": pod_of("gateway")}
+MAIN = {"job": "n8n", "pod": get_pod_name("n8n")}
+GATEWAY_POD = {"pod": get_pod_name("gateway")}
 
 CASES = [
     Case("a healthy release", {}, ()),
-    Case("answers take five seconds", questioned(4.9, "2xx"), ()),
-    Case("answers take eight seconds", questioned(8, "2xx"), ("TenantryAnswersSlow",)),
+    Case("answers take five seconds", make_requests(4.9, "2xx"), ()),
+    Case("answers take eight seconds", make_requests(8, "2xx"), ("TenantryAnswersSlow",)),
     Case(
         "answers take twenty seconds",
-        questioned(20, "2xx"),
+        make_requests(20, "2xx"),
         ("TenantryAnswersSlow", "TenantryAnswersVerySlow"),
     ),
     Case(
         "uploads take minutes, as they may",
-        observed(gateway.REQUEST_SECONDS, 50, "gateway", method="POST", route="/v1/documents", status="2xx"),
+        make_histogram(
+            gateway.REQUEST_SECONDS, 50, "gateway", method="POST", route="/v1/documents", status="2xx"
+        ),
         (),
     ),
-    Case("one request in ten fails with 5xx", questioned(0.2, "5xx", a_minute=8), ("TenantryErrorRateHigh",)),
-    Case("requests fail with 4xx", questioned(0.01, "4xx", a_minute=50), ()),
+    Case(
+        "one request in ten fails with 5xx", make_requests(0.2, "5xx", a_minute=8), ("TenantryErrorRateHigh",)
+    ),
+    Case("requests fail with 4xx", make_requests(0.01, "4xx", a_minute=50), ()),
     Case(
         "a readiness probe fails",
-        observed(gateway.REQUEST_SECONDS, 0.01, "gateway", method="GET", route="/readyz", status="5xx"),
+        make_histogram(gateway.REQUEST_SECONDS, 0.01, "gateway", method="GET", route="/readyz", status="5xx"),
         (),
     ),
     Case(
         "requests are rejected for overload",
-        counted(gateway.REJECTED, rising(3), "gateway", limiter="requests"),
+        make_counter(gateway.REJECTED, make_rising(3), "gateway", limiter="requests"),
         ("TenantryGatewayOverloaded",),
     ),
     Case(
         "the event loop of a pod is repeatedly blocked",
-        observed(loop_lag.LAG, 2, "gateway", a_minute=1),
+        make_histogram(loop_lag.LAG, 2, "gateway", a_minute=1),
         ("TenantryEventLoopBlocked",),
     ),
-    Case("the event loop lags slightly", observed(loop_lag.LAG, 0.2, "gateway", a_minute=60), ()),
+    Case("the event loop lags slightly", make_histogram(loop_lag.LAG, 0.2, "gateway", a_minute=60), ()),
     Case(
         "a search returned a point of another tenant",
-        counted(gateway.FOREIGN_HITS, since(40), "gateway"),
+        make_counter(gateway.FOREIGN_HITS, make_step(40), "gateway"),
         ("TenantryCrossTenantHits",),
     ),
     Case(
         "limits are not checked",
-        counted(gateway.LIMIT_CHECKS_SKIPPED, rising(2), "gateway", limit="rate"),
+        make_counter(gateway.LIMIT_CHECKS_SKIPPED, make_rising(2), "gateway", limit="rate"),
         ("TenantryLimitsNotEnforced",),
     ),
     Case(
         "usage is not stored",
-        counted(gateway.USAGE_WRITE_FAILURES, rising(2), "gateway", record="usage"),
+        make_counter(gateway.USAGE_WRITE_FAILURES, make_rising(2), "gateway", record="usage"),
         ("TenantryLimitsNotEnforced",),
     ),
     Case(
         "Keycloak is unavailable",
-        called("file-sync keycloak user", "transient"),
+        make_calls("file-sync keycloak user", "transient"),
         ("TenantryBackendUnavailable",),
     ),
     Case(
         "a third of the calls to Bedrock fail",
-        called("gateway bedrock converse", "transient", a_minute=30),
+        make_calls("gateway bedrock converse", "transient", a_minute=30),
         (),
     ),
     Case(
         "Bedrock throttles",
-        called("gateway bedrock converse", "busy", a_minute=5),
+        make_calls("gateway bedrock converse", "busy", a_minute=5),
         ("TenantryBedrockThrottled",),
     ),
     Case(
         "a model is retired",
-        gauged(gateway.MODEL_SERVED, steady(0), "gateway", model="some.model"),
+        make_gauge(gateway.MODEL_SERVED, make_constant(0), "gateway", model="some.model"),
         ("TenantryModelUnavailable",),
     ),
     Case(
         "S3 refuses calls",
-        called("file-sync s3 put", "permanent", a_minute=1),
+        make_calls("file-sync s3 put", "permanent", a_minute=1),
         ("TenantryS3RequestsRefused",),
     ),
     Case(
         "the Kubernetes API is unavailable",
-        counted(registry.FAILURES, rising(1), "gateway"),
+        make_counter(registry.FAILURES, make_rising(1), "gateway"),
         ("TenantryTenantWatchFailing",),
     ),
     Case(
         "two Tenants claim one address",
-        counted(operator.RECONCILES, rising(0.2), "operator", outcome="stalled"),
+        make_counter(operator.RECONCILES, make_rising(0.2), "operator", outcome="stalled"),
         ("TenantryTenantStalled",),
     ),
     Case(
         "a stalled Tenant was fixed an hour ago",
-        counted(operator.RECONCILES, steady(4), "operator", outcome="stalled"),
+        make_counter(operator.RECONCILES, make_constant(4), "operator", outcome="stalled"),
         (),
     ),
     Case(
         "files are stored after twenty minutes",
-        observed(file_sync.STORE_LAG, 1200, "file-sync", a_minute=2),
+        make_histogram(file_sync.STORE_LAG, 1200, "file-sync", a_minute=2),
         ("TenantryStoreLagHigh",),
     ),
     Case(
         "the backends of file-sync are unavailable",
-        compared("settled", steady(40)) | compared("away", rising(5)),
+        make_comparisons("settled", make_constant(40)) | make_comparisons("away", make_rising(5)),
         ("TenantryFileSyncStuck",),
     ),
     Case(
         "no Tenants exist",
-        compared("settled", steady(0)) | gauged(registry.TENANTS, steady(0), "file-sync"),
+        make_comparisons("settled", make_constant(0))
+        | make_gauge(registry.TENANTS, make_constant(0), "file-sync"),
         (),
     ),
     Case(
         "no replica of file-sync is leader",
-        gauged(file_sync.LEADER, steady(0), "file-sync"),
+        make_gauge(file_sync.LEADER, make_constant(0), "file-sync"),
         ("TenantryFileSyncLeaderMismatch",),
     ),
     Case(
         "deletions are blocked",
-        gauged(file_sync.BLOCKED_DELETIONS, steady(30), "file-sync"),
+        make_gauge(file_sync.BLOCKED_DELETIONS, make_constant(30), "file-sync"),
         ("TenantryDeletionsBlocked",),
     ),
-    Case("no worker processes jobs", series(ACTIVE, steady(0), **MAIN), ("TenantryN8nQueueStuck",)),
-    Case("the queue is empty", series(ACTIVE, steady(0), **MAIN) | series(WAITING, steady(0), **MAIN), ()),
+    Case(
+        "no worker processes jobs", make_series(ACTIVE, make_constant(0), **MAIN), ("TenantryN8nQueueStuck",)
+    ),
+    Case(
+        "the queue is empty",
+        make_series(ACTIVE, make_constant(0), **MAIN) | make_series(WAITING, make_constant(0), **MAIN),
+        (),
+    ),
     Case(
         "a repair fails, the first time",
-        counted(gateway.REPAIRS, since(20), "gateway", outcome="error"),
+        make_counter(gateway.REPAIRS, make_step(20), "gateway", outcome="error"),
         ("TenantryInternalErrors",),
     ),
     Case(
         "an action fails, the first time",
-        counted(file_sync.ACTIONS, since(20), "file-sync", action="store", outcome="error"),
+        make_counter(file_sync.ACTIONS, make_step(20), "file-sync", action="store", outcome="error"),
         ("TenantryInternalErrors",),
     ),
-    Case("a comparison fails, the first time", compared("error", since(20)), ("TenantryInternalErrors",)),
+    Case(
+        "a comparison fails, the first time",
+        make_comparisons("error", make_step(20)),
+        ("TenantryInternalErrors",),
+    ),
     Case(
         "a reconcile fails, the first time",
-        counted(operator.RECONCILES, since(20), "operator", outcome="error"),
+        make_counter(operator.RECONCILES, make_step(20), "operator", outcome="error"),
         ("TenantryInternalErrors",),
     ),
     Case(
         "a Tenant of an unknown version",
-        counted(registry.UNREADABLE, since(20), "gateway"),
+        make_counter(registry.UNREADABLE, make_step(20), "gateway"),
         ("TenantryTenantUnreadable",),
     ),
     Case(
         "no gateway is ready",
-        series("kube_deployment_status_replicas_available", steady(0), deployment=f"{RELEASE}-gateway"),
+        make_series(
+            "kube_deployment_status_replicas_available", make_constant(0), deployment=f"{RELEASE}-gateway"
+        ),
         ("TenantryWorkloadDown",),
     ),
     Case(
         "no Qdrant is ready",
-        series("kube_statefulset_status_replicas_ready", steady(0), statefulset=f"{RELEASE}-qdrant"),
+        make_series(
+            "kube_statefulset_status_replicas_ready", make_constant(0), statefulset=f"{RELEASE}-qdrant"
+        ),
         ("TenantryWorkloadDown",),
     ),
     Case(
         "a Deployment of another release is down",
-        series("kube_deployment_status_replicas_available", steady(0), deployment="another"),
+        make_series("kube_deployment_status_replicas_available", make_constant(0), deployment="another"),
         (),
     ),
     Case(
         "a pod cannot be scraped",
-        series("up", steady(0), job="gateway", **GATEWAY_POD),
+        make_series("up", make_constant(0), job="gateway", **GATEWAY_POD),
         ("TenantryTargetDown",),
     ),
     Case(
         "memory is near its limit",
-        series("container_memory_working_set_bytes", steady(980e6), container="gateway", **GATEWAY_POD),
+        make_series(
+            "container_memory_working_set_bytes", make_constant(980e6), container="gateway", **GATEWAY_POD
+        ),
         ("TenantryMemoryNearLimit",),
     ),
     Case(
         "the workers' autoscaler is at its maximum",
-        scaled(f"{RELEASE}-n8n-worker", 10, least=2, most=10),
+        make_autoscaler_series(f"{RELEASE}-n8n-worker", 10, least=2, most=10),
         ("TenantryHpaMaxedOut",),
     ),
     Case(
         "the workers' KEDA autoscaler is at its maximum",
-        scaled(f"keda-hpa-{RELEASE}-n8n-worker", 20, least=2, most=20),
+        make_autoscaler_series(f"keda-hpa-{RELEASE}-n8n-worker", 20, least=2, most=20),
         ("TenantryHpaMaxedOut",),
     ),
-    Case("the minimum of an autoscaler is its maximum", scaled(f"{RELEASE}-qdrant", 1, least=1, most=1), ()),
+    Case(
+        "the minimum of an autoscaler is its maximum",
+        make_autoscaler_series(f"{RELEASE}-qdrant", 1, least=1, most=1),
+        (),
+    ),
     Case(
         "the metric of the queue is unavailable",
-        scaled(f"{RELEASE}-n8n-worker", 2, least=2, most=10, sees=False),
+        make_autoscaler_series(f"{RELEASE}-n8n-worker", 2, least=2, most=10, sees=False),
         ("TenantryHpaMetricUnavailable",),
     ),
     Case(
         "Qdrant's disk is nearly full",
-        series(
+        make_series(
             "kubelet_volume_stats_available_bytes",
-            steady(9e9),
+            make_constant(9e9),
             persistentvolumeclaim=f"data-{RELEASE}-qdrant-0",
         ),
         ("TenantryVolumeFillingUp",),

@@ -76,12 +76,12 @@ def test_no_query_returns_data_of_another_release(panels: list[Panel]) -> None:
 
 
 def test_panels_do_not_overlap(panels: list[Panel]) -> None:
-    def cells(panel: Panel) -> set[tuple[int, int]]:
+    def list_cells(panel: Panel) -> set[tuple[int, int]]:
         at = panel["gridPos"]
         assert at["x"] + at["w"] <= 24
         return {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
 
-    assert not [pair for pair in combinations(panels, 2) if cells(pair[0]) & cells(pair[1])]
+    assert not [pair for pair in combinations(panels, 2) if list_cells(pair[0]) & list_cells(pair[1])]
     assert all(before["gridPos"]["y"] <= after["gridPos"]["y"] for before, after in pairwise(panels))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.charts.monitoring_series import NAMESPACE, series, steady
+from tests.support.charts.monitoring_series import NAMESPACE, make_constant, make_series
 from tests.support.charts.promtool import check_queries
 from tests.support.charts.rendering import PROFILES, RELEASE, Release, render
 from tools.chart_schema import CHART
@@ -117,8 +117,8 @@ def test_the_queue_depth_is_the_maximum_in_this_namespace(external: dict[str, An
     query = query.replace("<<.LabelMatchers>>", f'namespace="{NAMESPACE}"')
     # While the main process is replaced, two of them report the same queue.
     samples = (
-        series(name, steady(200), job="n8n", pod=f"{RELEASE}-n8n-1")
-        | series(name, steady(190), job="n8n", pod=f"{RELEASE}-n8n-2")
-        | series(name, steady(999), job="n8n", pod="other-n8n-1", namespace="another")
+        make_series(name, make_constant(200), job="n8n", pod=f"{RELEASE}-n8n-1")
+        | make_series(name, make_constant(190), job="n8n", pod=f"{RELEASE}-n8n-2")
+        | make_series(name, make_constant(999), job="n8n", pod="other-n8n-1", namespace="another")
     )
     check_queries(samples, {f"group(({query}) == 200)": {"{}"}, f"group({external['seriesQuery']})": {"{}"}})

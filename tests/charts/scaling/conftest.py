@@ -11,9 +11,9 @@ import pytest
 from kubernetes import client
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import admin_client, apply, new_namespace
-from tests.support.charts.metrics_api import CpuLoad, serving_metrics
-from tests.support.charts.nodes import running_pods, running_workloads
+from tests.support.backends.api_server import apply, create_namespace, open_admin_client
+from tests.support.charts.metrics_api import CpuLoad, serve_metrics
+from tests.support.charts.nodes import run_controllers, run_pods
 from tests.support.charts.rendering import RELEASE, Object, Release, render
 
 MINUTE = 60
@@ -59,11 +59,11 @@ class ScalingCluster:
         """Apply objects as helm does."""
         apply(self.platform, objects, "--field-manager=helm")
 
-    def autoscalers(self) -> list[Object]:
+    def list_autoscalers(self) -> list[Object]:
         """Return the release's autoscalers."""
         return self.release.of("HorizontalPodAutoscaler")
 
-    def workloads(self) -> list[Object]:
+    def list_workloads(self) -> list[Object]:
         """Return the workloads and the objects that their pods need."""
         kinds = ("PriorityClass", "ServiceAccount", "Deployment", "StatefulSet")
         return [item for item in self.release.of(*kinds) if not is_hook(item)]
@@ -88,7 +88,7 @@ class ScalingCluster:
             found[name] = ScaledWorkload(replicas[target["kind"], target["name"]], item)
         return found
 
-    def replicas(self) -> dict[str, int]:
+    def get_replicas(self) -> dict[str, int]:
         """Return the desired number of pods of each scaled workload."""
         return {name: scaled.replicas for name, scaled in self.get_state().items()}
 
@@ -118,17 +118,17 @@ def load(platform: Platform) -> Iterator[CpuLoad]:
     """Simulated load of all releases."""
     if not platform.parts["kubernetes"].managed:
         pytest.skip("another cluster has separate controllers, whose intervals cannot be changed")
-    with serving_metrics(platform) as load, running_workloads(platform):
+    with serve_metrics(platform) as load, run_controllers(platform):
         yield load
 
 
 @contextmanager
-def new_cluster(platform: Platform) -> Iterator[ScalingCluster]:
+def create_cluster(platform: Platform) -> Iterator[ScalingCluster]:
     """Create an empty namespace for a release, in which pods that Pod Security admits run."""
     with (
-        new_namespace(platform, "scaling", enforce="restricted") as name,
-        running_pods(platform, name),
-        admin_client(platform) as api,
+        create_namespace(platform, "scaling", enforce="restricted") as name,
+        run_pods(platform, name),
+        open_admin_client(platform) as api,
     ):
         yield ScalingCluster(platform, name, render("values-eks-prod.yaml", namespace=name), api)
 
@@ -136,6 +136,6 @@ def new_cluster(platform: Platform) -> Iterator[ScalingCluster]:
 @pytest.fixture(scope="module")
 def cluster(platform: Platform, load: CpuLoad) -> Iterator[ScalingCluster]:
     """A release with the production profile and fast autoscalers."""
-    with new_cluster(platform) as cluster:
-        cluster.apply([*cluster.workloads(), *map(speed_up, cluster.autoscalers())])
+    with create_cluster(platform) as cluster:
+        cluster.apply([*cluster.list_workloads(), *map(speed_up, cluster.list_autoscalers())])
         yield cluster

@@ -14,7 +14,7 @@ from tests.support.charts.metrics_api import CpuLoad
 from tests.support.charts.rendering import RELEASE
 from tests.support.timing.waiting import until
 
-from .conftest import ScalingCluster, new_cluster
+from .conftest import ScalingCluster, create_cluster
 
 TIMEOUT_SECONDS = 120.0
 """Timeout of a scaling step on a busy machine."""
@@ -48,7 +48,7 @@ def set_idle(load: CpuLoad) -> None:
     load.external = {QUEUE: 0}
 
 
-async def reach_peak(cluster: ScalingCluster, load: CpuLoad) -> None:
+async def wait_for_peak(cluster: ScalingCluster, load: CpuLoad) -> None:
     load.cpu = dict.fromkeys(BY_CPU, 0.9)
     load.external = {QUEUE: 200}
     await until(lambda: get_replicas(cluster) == MAXIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
@@ -56,7 +56,7 @@ async def reach_peak(cluster: ScalingCluster, load: CpuLoad) -> None:
 
 def get_replicas(cluster: ScalingCluster) -> dict[str, int]:
     """Return the desired number of pods of each workload that is scaled up and down."""
-    replicas = cluster.replicas()
+    replicas = cluster.get_replicas()
     return {name: replicas[name] for name in SCALED_DOWN}
 
 
@@ -66,7 +66,7 @@ def test_the_bounds_are_those_of_ecs(cluster: ScalingCluster) -> None:
 
 
 async def test_cpu_at_ninety_percent_scales_to_the_maximum(cluster: ScalingCluster, load: CpuLoad) -> None:
-    await reach_peak(cluster, load)
+    await wait_for_peak(cluster, load)
     # The metric asks for more than the maximum.
     await until(
         lambda: (
@@ -80,24 +80,24 @@ async def test_cpu_at_ninety_percent_scales_to_the_maximum(cluster: ScalingClust
 async def test_two_hundred_waiting_jobs_scale_to_twenty_workers_at_most(
     cluster: ScalingCluster, load: CpuLoad
 ) -> None:
-    await reach_peak(cluster, load)
+    await wait_for_peak(cluster, load)
     load.external[QUEUE] = 1000
     await until(
         lambda: cluster.get_state()["n8n-worker"].get_reason("ScalingLimited") == "TooManyReplicas",
         seconds=TIMEOUT_SECONDS,
     )
-    assert cluster.replicas()["n8n-worker"] == 20
+    assert cluster.get_replicas()["n8n-worker"] == 20
 
 
 async def test_a_worker_is_added_per_ten_waiting_jobs(cluster: ScalingCluster, load: CpuLoad) -> None:
     load.external[QUEUE] = 50
-    await until(lambda: cluster.replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
+    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
 
 
 async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the_minimum(
     cluster: ScalingCluster, load: CpuLoad
 ) -> None:
-    await reach_peak(cluster, load)
+    await wait_for_peak(cluster, load)
     set_idle(load)
     await until(
         lambda: all(
@@ -112,9 +112,9 @@ async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the
 
 
 async def test_an_upgrade_during_a_peak_removes_no_pod(cluster: ScalingCluster, load: CpuLoad) -> None:
-    await reach_peak(cluster, load)
+    await wait_for_peak(cluster, load)
     before = get_last_scale_times(cluster)
-    changed = deepcopy(cluster.workloads())
+    changed = deepcopy(cluster.list_workloads())
     for item in changed:
         if item["kind"] in ("Deployment", "StatefulSet"):
             item["spec"]["template"]["metadata"]["labels"]["changed"] = "by-an-upgrade"
@@ -130,21 +130,21 @@ async def test_without_the_queue_metric_the_number_of_workers_stays(
     cluster: ScalingCluster, load: CpuLoad
 ) -> None:
     load.external[QUEUE] = 50
-    await until(lambda: cluster.replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
+    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
     del load.external[QUEUE]
     worker = "n8n-worker"
     await until(
         lambda: cluster.get_state()[worker].get_reason("ScalingActive") == "FailedGetExternalMetric",
         seconds=TIMEOUT_SECONDS,
     )
-    assert cluster.replicas()[worker] == 5
+    assert cluster.get_replicas()[worker] == 5
 
 
 async def test_the_three_initial_workers_stay_for_the_stabilization_window(
     platform: Platform, load: CpuLoad
 ) -> None:
-    with new_cluster(platform) as cluster:
-        cluster.apply([*cluster.workloads(), *list_initial_scale_objects(cluster)])
+    with create_cluster(platform) as cluster:
+        cluster.apply([*cluster.list_workloads(), *list_initial_scale_objects(cluster)])
         job = cluster.release.get("Job", "n8n-initial-scale")["metadata"]["name"]
         complete = ("wait", "--for=condition=Complete", "--timeout=30s", f"job/{job}")
         kubectl(platform.context, *complete, "-n", cluster.namespace)
@@ -154,12 +154,12 @@ async def test_the_three_initial_workers_stay_for_the_stabilization_window(
         with pytest.raises(LocalError, match="forbidden"):
             kubectl(platform.context, f"--as={account}", *delete)
         # An autoscaler first acts 15 seconds after its creation, so the short job comes first.
-        cluster.apply(cluster.autoscalers())
+        cluster.apply(cluster.list_autoscalers())
         await until(
             lambda: cluster.get_state()["n8n-worker"].get_reason("AbleToScale") == "ScaleDownStabilized",
             seconds=TIMEOUT_SECONDS,
         )
-        assert cluster.replicas()["n8n-worker"] == 3
+        assert cluster.get_replicas()["n8n-worker"] == 3
 
 
 async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster, load: CpuLoad) -> None:
@@ -168,14 +168,14 @@ async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "TooManyReplicas",
         seconds=TIMEOUT_SECONDS,
     )
-    assert cluster.replicas()["qdrant"] == 5
+    assert cluster.get_replicas()["qdrant"] == 5
     load.memory = {"qdrant": 0.1}
     # The metric asks for fewer peers, but scaling down is disabled.
     await until(
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "ScaleDownLimit",
         seconds=TIMEOUT_SECONDS,
     )
-    assert cluster.replicas()["qdrant"] == 5
+    assert cluster.get_replicas()["qdrant"] == 5
     # A manually set number is kept.
     name = f"{RELEASE}-qdrant"
     kubectl(cluster.platform.context, "scale", "statefulset", name, "-n", cluster.namespace, "--replicas=3")
@@ -183,7 +183,7 @@ async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster
         lambda: cluster.get_state()["qdrant"].autoscaler["status"]["currentReplicas"] == 3,
         seconds=TIMEOUT_SECONDS,
     )
-    assert cluster.replicas()["qdrant"] == 3
+    assert cluster.get_replicas()["qdrant"] == 3
 
 
 def get_last_scale_times(cluster: ScalingCluster) -> dict[str, str]:

@@ -17,12 +17,12 @@ from tenantry_local.platform import Platform
 
 from tests.support.charts.metrics_api import CpuLoad
 from tests.support.charts.rendering import RELEASE, helm
-from tests.support.tenants.manifests import applied, tenant_manifest
+from tests.support.tenants.manifests import apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 from tools.chart_schema import CHART
 from tools.version import PLACEHOLDER, stamp
 
-from .conftest import ScalingCluster, new_cluster
+from .conftest import ScalingCluster, create_cluster
 
 TENANT = "kept"
 VOLUME = "PersistentVolumeClaim"
@@ -65,7 +65,7 @@ class Helm:
 @pytest.fixture
 def installed_helm(platform: Platform, load: CpuLoad) -> Iterator[Helm]:
     load.external = {"n8n_scaling_mode_queue_jobs_waiting": 0}
-    with new_cluster(platform) as cluster:
+    with create_cluster(platform) as cluster:
         yield Helm(cluster)
     platform.parts["kubernetes"].provision()  # restore the Tenant CRD, which all tests share
 
@@ -83,22 +83,22 @@ async def test_upgrade_and_rollback_keep_objects_replicas_and_tenants(
 ) -> None:
     cluster = installed_helm.cluster
     installed_helm.install(earlier_chart, *EARLIER)
-    with applied(cluster.platform, tenant_manifest(TENANT)) as tenants:
+    with apply_tenants(cluster.platform, tenant_manifest(TENANT)) as tenants:
         tenant = tenants.get(TENANT)
         before = get_uids(cluster)
         load.external = {"n8n_scaling_mode_queue_jobs_waiting": 200}
-        await until(lambda: cluster.replicas()["n8n-worker"] >= 6, seconds=60, every=0.2)
+        await until(lambda: cluster.get_replicas()["n8n-worker"] >= 6, seconds=60, every=0.2)
 
         installed_helm.upgrade(CHART)
         assert get_image(cluster, "gateway").endswith(f":{PLACEHOLDER}")
         assert before.items() <= get_uids(cluster).items()
-        assert cluster.replicas()["n8n-worker"] >= 6
+        assert cluster.get_replicas()["n8n-worker"] >= 6
         assert tenants.get(TENANT) == tenant
 
         installed_helm.run("rollback", "1")
         assert get_image(cluster, "gateway").endswith(":0.0.9")
         assert before.items() <= get_uids(cluster).items()
-        assert cluster.replicas()["n8n-worker"] >= 6
+        assert cluster.get_replicas()["n8n-worker"] >= 6
         assert tenants.get(TENANT) == tenant
 
 
@@ -106,7 +106,7 @@ async def test_uninstall_keeps_only_tenants_their_protection_and_data(
     installed_helm: Helm,
 ) -> None:
     installed_helm.install(CHART)
-    with applied(installed_helm.cluster.platform, tenant_manifest(TENANT)) as tenants:
+    with apply_tenants(installed_helm.cluster.platform, tenant_manifest(TENANT)) as tenants:
         tenant = tenants.get(TENANT)
         installed_helm.run("uninstall")
         with suppress(TimeoutError):  # the next line reports what is left

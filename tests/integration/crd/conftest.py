@@ -8,13 +8,13 @@ import pytest
 from kubernetes import client
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, open_admin_client
 
 
 @pytest.fixture(scope="session")
 def api(platform: Platform) -> Iterator[client.ApiClient]:
     """The API server, as its administrator."""
-    with admin_client(platform) as opened:
+    with open_admin_client(platform) as opened:
         yield opened
 
 
@@ -37,6 +37,6 @@ def stored(tenants: Tenants) -> Iterator[Callable[..., str]]:
 
     yield store
     for name in names:
-        if not tenants.is_going(name):
+        if not tenants.is_being_deleted(name):
             tenants.patch(name, {"metadata": {"annotations": None}})
             tenants.delete(name)

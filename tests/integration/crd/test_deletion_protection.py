@@ -21,11 +21,11 @@ def test_protected_tenant_is_not_deleted_until_the_annotation_is_removed(
     assert refusal.value.status == 403
     assert f"Tenant {name} is protected from deletion" in refusal.value.message
     assert f"kubectl annotate tenant {name} tenantry.io/protect-" in refusal.value.message
-    assert not tenants.is_going(name)
+    assert not tenants.is_being_deleted(name)
 
     tenants.patch(name, {"metadata": {"annotations": {PROTECT: None}}})
     tenants.delete(name)
-    assert tenants.is_going(name)
+    assert tenants.is_being_deleted(name)
 
 
 @pytest.mark.parametrize("value", ["yes", "True", "", "tru"])
@@ -47,7 +47,7 @@ def test_unprotected_tenant_is_deleted(
 ) -> None:
     name = stored(annotations=annotations)
     tenants.delete(name)
-    assert tenants.is_going(name)
+    assert tenants.is_being_deleted(name)
 
 
 def test_a_deletion_of_all_tenants_keeps_protected_ones(tenants: Tenants, stored: Callable[..., str]) -> None:
@@ -56,11 +56,11 @@ def test_a_deletion_of_all_tenants_keeps_protected_ones(tenants: Tenants, stored
     others = [stored(labels=labels) for _ in range(3)]
     with pytest.raises(Refused, match=f"Tenant {protected} is protected"):
         tenants.delete_all(f"test={labels['test']}")
-    assert not tenants.is_going(protected)
+    assert not tenants.is_being_deleted(protected)
 
     tenants.patch(protected, {"metadata": {"annotations": {PROTECT: None}}})
     tenants.delete_all(f"test={labels['test']}")
-    assert all(tenants.is_going(name) for name in (protected, *others))
+    assert all(tenants.is_being_deleted(name) for name in (protected, *others))
 
 
 def test_the_definition_of_tenants_is_protected_from_deletion(api: client.ApiClient) -> None:

@@ -31,14 +31,14 @@ Rule = tuple[str | int, ...]
 """The keys that lead to a rule."""
 
 
-def _schema() -> dict[str, Any]:
+def _load_schema() -> dict[str, Any]:
     """Return the schema without its status: that is the operator's, and ``test_changes.py`` has it."""
     schema = load_schema()
     del schema["properties"]["status"]
     return schema
 
 
-def _rules(node: Any, path: Rule = ()) -> Iterator[Rule]:
+def _iterate_rules(node: Any, path: Rule = ()) -> Iterator[Rule]:
     """Yield the path of each rule; every validation of a field is a separate rule."""
     if not isinstance(node, dict):
         return
@@ -48,11 +48,11 @@ def _rules(node: Any, path: Rule = ()) -> Iterator[Rule]:
         elif key in RULES and path[-1:] != ("properties",):
             yield (*path, key)
         else:
-            yield from _rules(value, (*path, key))
+            yield from _iterate_rules(value, (*path, key))
 
 
-def _broken(rule: Rule) -> dict[str, Any]:
-    schema = _schema()
+def _remove_rule(rule: Rule) -> dict[str, Any]:
+    schema = _load_schema()
     *parents, last = rule
     node: Any = schema
     for key in parents:
@@ -66,17 +66,17 @@ def _broken(rule: Rule) -> dict[str, Any]:
     return schema
 
 
-def _words(rule: Rule) -> str:
+def _format_rule(rule: Rule) -> str:
     return ".".join(str(key) for key in rule if key not in ("properties", "x-kubernetes-validations"))
 
 
-MUTANTS = {f"v{number}": rule for number, rule in enumerate(_rules(_schema()), start=2)}
+MUTANTS = {f"v{number}": rule for number, rule in enumerate(_iterate_rules(_load_schema()), start=2)}
 
 
 @pytest.fixture(scope="module")
 def mutants(api: client.ApiClient) -> Iterator[None]:
     """The resource once whole, and once with each of its rules broken."""
-    schemas = {COMPLETE: _schema()} | {version: _broken(rule) for version, rule in MUTANTS.items()}
+    schemas = {COMPLETE: _load_schema()} | {version: _remove_rule(rule) for version, rule in MUTANTS.items()}
     names = {"plural": "tenants", "singular": "tenant", "kind": "Tenant", "listKind": "TenantList"}
     definitions = client.ApiextensionsV1Api(api)
     name = f"tenants.{GROUP}"
@@ -119,7 +119,7 @@ def _wait_served(tenants: Tenants) -> None:
     pytest.fail("the API server does not serve the copies of the resource")
 
 
-def _gets_through(tenants: Tenants) -> list[str]:
+def _list_accepted(tenants: Tenants) -> list[str]:
     """Return the first bad Tenant that is accepted, if any; the change of a tier is one, too."""
     try:
         tenants.patch("pooled", {"spec": {"tier": "dedicated"}}, dry_run=True)
@@ -138,13 +138,13 @@ def _gets_through(tenants: Tenants) -> list[str]:
 
 def test_the_complete_schema_refuses_every_invalid_tenant(api: client.ApiClient, mutants: None) -> None:
     tenants = Tenants(api, GROUP, COMPLETE)
-    assert _gets_through(tenants) == []
+    assert _list_accepted(tenants) == []
     for case in GOOD:
         tenants.check(tenants.manifest(case.name, case.spec))
 
 
-@pytest.mark.parametrize("version", MUTANTS, ids=lambda version: _words(MUTANTS[version]))
+@pytest.mark.parametrize("version", MUTANTS, ids=lambda version: _format_rule(MUTANTS[version]))
 def test_without_a_rule_an_invalid_tenant_is_accepted(
     api: client.ApiClient, mutants: None, version: str
 ) -> None:
-    assert _gets_through(Tenants(api, GROUP, version))
+    assert _list_accepted(Tenants(api, GROUP, version))

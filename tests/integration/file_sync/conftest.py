@@ -23,10 +23,10 @@ from tenantry_local.platform import Platform
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import count_points, delete_points, make_collection, open_qdrant
-from tests.support.file_sync.replica import FakeN8nWebhook, FileSyncReplica, fake_n8n, open_replica
+from tests.support.file_sync.replica import FakeN8nWebhook, FileSyncReplica, open_replica, serve_fake_n8n
 from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
-from tests.support.programs.gateway import RunningGateway, environment, running_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, applied, tenant_manifest
+from tests.support.programs.gateway import RunningGateway, environment, run_gateway
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 A, B = "fs-alpha", "fs-beta"
@@ -123,11 +123,11 @@ class FileSyncHarness:
         """Change a Tenant, and wait until the registry has the change."""
         generation = self.tenants.patch(tenant_id, {"spec": spec})["metadata"]["generation"]
 
-        def seen() -> bool:
+        def is_observed() -> bool:
             tenant = self.replica.registry.get(tenant_id)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(seen)
+        await until(is_observed)
 
     async def empty(self) -> None:
         """Delete all files, accounts, objects and points."""
@@ -172,10 +172,10 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
     aws_files = {name: env[name] for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
-        with applied(platform, *manifests) as tenants, environment(aws_files):
+        with apply_tenants(platform, *manifests) as tenants, environment(aws_files):
             async with (
-                running_gateway(platform) as gateway,
-                fake_n8n(gateway.url) as n8n,
+                run_gateway(platform) as gateway,
+                serve_fake_n8n(gateway.url) as n8n,
                 open_replica(
                     platform,
                     database_url=owui.url,
@@ -195,11 +195,11 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
                     for each in knowledge:
                         owui.create_knowledge(each["id"])
 
-                def known() -> bool:
+                def is_known() -> bool:
                     found = [replica.registry.get(each) for each in (A, B)]
                     return all(tenant and tenant.status.workspace for tenant in found)
 
-                await until(known)
+                await until(is_known)
                 yield harness
 
 

@@ -13,7 +13,7 @@ from tests.support.file_sync.replica import crash_replica_after
 ANNA = f"anna@{A}.example"
 
 
-async def once(harness: FileSyncHarness, word: str, *files: tuple[str, str]) -> None:
+async def check_stored_once(harness: FileSyncHarness, word: str, *files: tuple[str, str]) -> None:
     """Check that exactly these files, by id and name, are stored and found, each once."""
     await harness.reset_deletions(A)  # a test deletes more within minutes than is allowed
     result = await harness.sync_until_stable(A)
@@ -31,12 +31,12 @@ async def test_killed_after_any_call_each_new_file_is_stored_once(
     for last in count():
         files = [(harness.give(anna, f"{n}.txt", f"{word} {n}.", A), f"{n}.txt") for n in range(2)]
         killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
-        await once(harness, word, *files)
+        await check_stored_once(harness, word, *files)
         if not killed:
             break
         for file_id, _ in files:
             harness.owui.delete_file(file_id)
-        await once(harness, word)
+        await check_stored_once(harness, word)
     assert last >= 9, "too few calls failed: list, files, owner (2), 2 x (get, put, ingest)"
 
 
@@ -48,11 +48,11 @@ async def test_killed_after_any_call_a_move_is_completed(
         await harness.sync_until_stable(A)
         harness.owui.rename(file_id, "new.txt")
         killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
-        await once(harness, word, (file_id, "new.txt"))
+        await check_stored_once(harness, word, (file_id, "new.txt"))
         if not killed:
             break
         harness.owui.delete_file(file_id)
-        await once(harness, word)
+        await check_stored_once(harness, word)
     assert last >= 7
 
 
@@ -64,12 +64,12 @@ async def test_killed_after_any_call_of_a_change_only_the_new_content_is_found(
         await harness.sync_until_stable(A)
         harness.owui.replace_content(file_id, f"{word} after.".encode())
         killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
-        await once(harness, word, (file_id, "plan.txt"))
+        await check_stored_once(harness, word, (file_id, "plan.txt"))
         assert [each["text"] for each in await harness.search(ANNA, word)] == [f"{word} after."]
         if not killed:
             break
         harness.owui.delete_file(file_id)
-        await once(harness, word)
+        await check_stored_once(harness, word)
     assert last >= 6
 
 
@@ -83,13 +83,13 @@ async def test_killed_after_any_call_of_a_new_version_one_document_is_left(
         new = harness.give(anna, "plan.txt", f"{word} after.", A)
         killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
         assert await harness.search(ANNA, word), "at least one version is found at any time"
-        await once(harness, word, (new, "plan.txt"))
+        await check_stored_once(harness, word, (new, "plan.txt"))
         assert [each["text"] for each in await harness.search(ANNA, word)] == [f"{word} after."]
         if not killed:
             break
         harness.owui.delete_file(old)
         harness.owui.delete_file(new)
-        await once(harness, word)
+        await check_stored_once(harness, word)
     assert last >= 6
 
 
@@ -101,7 +101,7 @@ async def test_killed_after_any_call_of_a_deletion_nothing_is_left(
         await harness.sync_until_stable(A)
         harness.owui.delete_file(file_id)
         killed = await crash_replica_after(last, harness.replica, lambda: harness.replica.run(A))
-        await once(harness, word)
+        await check_stored_once(harness, word)
         if not killed:
             break
     assert last >= 3
@@ -112,4 +112,4 @@ async def test_two_concurrent_leaders_store_nothing_twice(
 ) -> None:
     files = [(harness.give(anna, f"{n}.txt", f"{word} {n}.", A), f"{n}.txt") for n in range(3)]
     await asyncio.gather(harness.replica.run(A), harness.replica.run(A), return_exceptions=True)
-    await once(harness, word, *files)
+    await check_stored_once(harness, word, *files)

@@ -29,7 +29,7 @@ FILE = File("f1", "ann", "subject", "quay.txt", "s3://files/f1", len(TEXT), "", 
 
 
 @asynccontextmanager
-async def storing(
+async def open_document_store(
     platform: Platform, is_current: Callable[[Tenant], Awaitable[bool]]
 ) -> AsyncIterator[DocumentStore]:
     role = file_sync_env(platform.context)["FILE_SYNC_TENANT_ROLE_ARN"]
@@ -48,7 +48,7 @@ async def put(store: DocumentStore) -> None:
     await store.put(TENANT, "finance", "quay.txt", FILE, content)
 
 
-def left(platform: Platform) -> list[str]:
+def list_remainders(platform: Platform) -> list[str]:
     """Return what the bucket has of the tenant: versions, and uploads that are not complete."""
     s3: Any = Aws(platform.context).s3
     page = s3.list_object_versions(Bucket=BUCKET, Prefix="tenant-fs-late/")
@@ -63,28 +63,28 @@ async def test_an_upload_completed_after_the_deletion_is_refused(platform: Platf
         await StoragePart(BUCKET, AwsClients()).remove(tenant)
         return True
 
-    async with storing(platform, is_current) as store:
+    async with open_document_store(platform, is_current) as store:
         with pytest.raises(RemoteError, match="complete-put"):
             await put(store)
-    assert left(platform) == []
+    assert list_remainders(platform) == []
 
 
 async def test_nothing_is_completed_for_a_tenant_that_is_being_deleted(platform: Platform) -> None:
     async def is_current(tenant: Tenant) -> bool:
         return False
 
-    async with storing(platform, is_current) as store:
+    async with open_document_store(platform, is_current) as store:
         with pytest.raises(RetryLater):
             await put(store)
-    assert left(platform) == []
+    assert list_remainders(platform) == []
 
 
 async def test_an_upload_completed_before_the_deletion_is_deleted(platform: Platform) -> None:
     async def is_current(tenant: Tenant) -> bool:
         return True
 
-    async with storing(platform, is_current) as store:
+    async with open_document_store(platform, is_current) as store:
         await put(store)
-        assert left(platform) == ["tenant-fs-late/finance/documents/owui-f1/quay.txt"]
+        assert list_remainders(platform) == ["tenant-fs-late/finance/documents/owui-f1/quay.txt"]
         await StoragePart(BUCKET, AwsClients()).remove(TENANT)
-    assert left(platform) == []
+    assert list_remainders(platform) == []

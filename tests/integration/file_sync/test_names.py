@@ -10,8 +10,8 @@ from file_sync.planner.models import FileState
 from tenantry_local.parts.aws import BUCKET
 
 from tests.integration.file_sync.conftest import A, FileSyncHarness
-from tests.integration.file_sync.test_kill import once
-from tests.integration.file_sync.test_rights import list_states, texts
+from tests.integration.file_sync.test_kill import check_stored_once
+from tests.integration.file_sync.test_rights import list_states, search_texts
 from tests.support.file_sync.replica import crash_replica_after
 
 ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
@@ -38,11 +38,11 @@ async def upload(
     return await call(harness, email, "POST", "/v1/documents", **form)
 
 
-def problem(response: httpx.Response) -> tuple[int, str]:
+def get_problem(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["type"].rpartition("/")[2]
 
 
-async def trashed(harness: FileSyncHarness, email: str) -> list[str]:
+async def list_trash(harness: FileSyncHarness, email: str) -> list[str]:
     listed = await call(harness, email, "GET", "/v1/trash")
     return [each["documentId"] for each in listed.json()["documents"]]
 
@@ -61,15 +61,15 @@ async def test_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
         assert await harness.states(A) == {"plan.txt": "received"}
     for who in (BEN, DORA):
         refused = await upload(harness, who, "plan.txt", f"{word} of another person.")
-        assert problem(refused) == (403, "document-foreign"), refused.text
+        assert get_problem(refused) == (403, "document-foreign"), refused.text
     own_again = await upload(harness, ANNA, "plan.txt", f"{word} of Anna again.")
-    assert problem(own_again) == (409, "document-exists"), own_again.text
+    assert get_problem(own_again) == (409, "document-exists"), own_again.text
     assert "Open WebUI" in own_again.json()["detail"]
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
     for name, persona_id in (("bens.txt", "finance"), ("plan.txt", "hr")):
         assert (await upload(harness, BEN, name, "Tide.", persona_id)).status_code == 201
     await harness.sync_until_stable(A)
-    assert await texts(harness, word) == [f"{word} of Anna."]
+    assert await search_texts(harness, word) == [f"{word} of Anna."]
 
 
 async def test_the_name_of_an_upload_at_the_gateway_is_reserved_in_open_webui(
@@ -83,12 +83,12 @@ async def test_the_name_of_an_upload_at_the_gateway_is_reserved_in_open_webui(
     result = await harness.sync_until_stable(A)
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
-    assert await texts(harness, word) == [f"{word} of Anna."]
+    assert await search_texts(harness, word) == [f"{word} of Anna."]
     harness.owui.delete_file(sent)
     removed = await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
     assert removed.status_code == 204
     await harness.sync_until_stable(A)
-    assert await texts(harness, word) == [f"{word} of Ben."]
+    assert await search_texts(harness, word) == [f"{word} of Ben."]
 
 
 async def test_a_file_replaces_its_persons_upload_at_the_gateway(
@@ -99,15 +99,17 @@ async def test_a_file_replaces_its_persons_upload_at_the_gateway(
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
     harness.owui.backdate(bad, -5)
     await harness.sync_until_stable(A)
-    assert await texts(harness, word) == [f"{word} costs 10 crowns."], "an unreadable file replaces nothing"
+    assert await search_texts(harness, word) == [f"{word} costs 10 crowns."], (
+        "an unreadable file replaces nothing"
+    )
     new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(new, -10)
     result = await harness.sync_until_stable(A)
     assert result.settled
     assert harness.keys(A) == [harness.key(new, "price.txt")]
-    assert await texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
-    assert uploaded.json()["documentId"] in await trashed(harness, ANNA)
+    assert uploaded.json()["documentId"] in await list_trash(harness, ANNA)
     assert not (await harness.replica.run(A)).plan.actions
 
 
@@ -119,17 +121,17 @@ async def test_a_newer_upload_at_the_gateway_replaces_a_file(
     uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 20 crowns.")
     assert uploaded.status_code == 201
     assert (await harness.sync_until_stable(A)).settled
-    assert await texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.REPLACED}
-    assert harness.n8n.calls == (await calls_after_another_run(harness))
+    assert harness.n8n.calls == (await count_calls_of_next_run(harness))
     assert (
         await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
     ).status_code == 204
     await harness.sync_until_stable(A)
-    assert await texts(harness, word) == [f"{word} costs 10 crowns."]
+    assert await search_texts(harness, word) == [f"{word} costs 10 crowns."]
 
 
-async def calls_after_another_run(harness: FileSyncHarness) -> int:
+async def count_calls_of_next_run(harness: FileSyncHarness) -> int:
     assert not (await harness.replica.run(A)).plan.actions
     return harness.n8n.calls
 
@@ -141,16 +143,16 @@ async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept
     file_id = harness.give(anna, "price.txt", f"{word} of the file.", A)
     await harness.sync_until_stable(A)
 
-    async def none(*_: Any) -> list[Any]:
+    async def return_none(*_: Any) -> list[Any]:
         return []
 
     with monkeypatch.context() as patched:
-        patched.setattr(harness.gateway.context.documents._objects, "find_files", none)
+        patched.setattr(harness.gateway.context.documents._objects, "find_files", return_none)
         assert (await upload(harness, who, "price.txt", f"{word} of the gateway.")).status_code == 201
     harness.owui.backdate(file_id, 60)
     assert (await harness.sync_until_stable(A)).settled
     kept = ["gateway"] if who == ANNA else ["file", "gateway"]
-    assert await texts(harness, word) == [f"{word} of the {each}." for each in kept]
+    assert await search_texts(harness, word) == [f"{word} of the {each}." for each in kept]
     again = await upload(harness, BEN, "price.txt", f"{word} of the gateway, again.")
     assert again.status_code == (201 if who == BEN else 403), "an existing document gets new versions"
 
@@ -165,17 +167,17 @@ async def test_an_older_version_is_not_restored_next_to_a_newer_one(
     await harness.sync_until_stable(A)
     restore = f"/v1/documents/owui-{old}/restore"
     refused = await call(harness, ANNA, "POST", restore)
-    assert problem(refused) == (409, "document-exists"), refused.text
-    assert await texts(harness, word) == [f"{word} costs 30 crowns."]
+    assert get_problem(refused) == (409, "document-exists"), refused.text
+    assert await search_texts(harness, word) == [f"{word} costs 30 crowns."]
     harness.owui.delete_file(old)
     harness.owui.delete_file(new)
     await harness.sync_until_stable(A)
-    assert await texts(harness, word) == []
+    assert await search_texts(harness, word) == []
     assert (await call(harness, ANNA, "POST", restore)).status_code == 201
     refused = await call(harness, ANNA, "POST", f"/v1/documents/owui-{new}/restore")
-    assert problem(refused) == (409, "document-exists"), refused.text
+    assert get_problem(refused) == (409, "document-exists"), refused.text
     await harness.sync_until_stable(A)
-    assert await texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
 
 
 async def test_killed_after_any_call_a_file_still_replaces_an_upload(
@@ -190,10 +192,10 @@ async def test_killed_after_any_call_a_file_still_replaces_an_upload(
         new = harness.give(anna, "plan.txt", f"{word} after.", A)
         harness.owui.backdate(new, -60)
         killed = await crash_replica_after(last, harness.replica, store_and_replace)
-        await once(harness, word, (new, "plan.txt"))
-        assert await texts(harness, word) == [f"{word} after."]
+        await check_stored_once(harness, word, (new, "plan.txt"))
+        assert await search_texts(harness, word) == [f"{word} after."]
         if not killed:
             break
         harness.owui.delete_file(new)
-        await once(harness, word)
+        await check_stored_once(harness, word)
     assert last >= 9, "too few calls failed: list, files, owner, get, put, ingest, list, files, delete"

@@ -59,15 +59,15 @@ async def test_open_webuis_tables_and_the_grants_are_supported(database: OpenWeb
 
 
 def test_the_fakes_tables_are_those_of_open_webui(with_open_webui: Platform, owui: OpenWebUIWriter) -> None:
-    def columns(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], str]:
+    def list_columns(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], str]:
         rows = connection.execute(TYPES.encode(), (list(READ_COLUMNS),)).fetchall()
         return {(table, column): kind for table, column, kind in rows}
 
     with psycopg.connect(
         Postgres(with_open_webui.context).dsn("openwebui", "postgres", "postgres")
     ) as connection:
-        theirs = columns(connection)
-    ours = columns(owui.owner)
+        theirs = list_columns(connection)
+    ours = list_columns(owui.owner)
     assert {name: theirs.get(name) for name in ours} == ours
 
 
@@ -79,30 +79,30 @@ async def test_actions_in_open_webui_are_read_as_links(
     given = http.post("/api/v1/files/", files={"file": ("plan.txt", b"Tide.")}, data=metadata).json()["id"]
     attached = http.post("/api/v1/files/", files={"file": ("chat.txt", b"Tide.")}).json()["id"]
 
-    async def seen() -> dict[str, tuple[str, int | None, set[LinkKind]]]:
+    async def is_observed() -> dict[str, tuple[str, int | None, set[LinkKind]]]:
         files = await database.list_linked_files([knowledge_id], [MODEL])
         mine = [file for file in files if file.id in (given, attached)]
         return {file.id: (file.filename, file.size, {link.kind for link in file.links}) for file in mine}
 
-    assert await seen() == {given: ("plan.txt", 5, {LinkKind.KNOWLEDGE})}
+    assert await is_observed() == {given: ("plan.txt", 5, {LinkKind.KNOWLEDGE})}
     directory = post(http, f"/api/v1/knowledge/{knowledge_id}/dirs/create", name="plans")["id"]
     post(http, f"/api/v1/knowledge/{knowledge_id}/file/move", file_id=given, directory_id=directory)
     (moved,) = await database.list_files_by_id([given])
     assert [link.directory for link in moved.links] == [directory]
     send(http, attached)
-    assert (await seen())[attached] == ("chat.txt", 5, {LinkKind.MODEL})
+    assert (await is_observed())[attached] == ("chat.txt", 5, {LinkKind.MODEL})
     post(http, f"/api/v1/files/{given}/rename", filename="new.txt")
-    assert (await seen())[given][0] == "new.txt"
+    assert (await is_observed())[given][0] == "new.txt"
     http.post(
         f"/api/v1/knowledge/{knowledge_id}/file/remove",
         json={"file_id": given},
         params={"delete_file": "false"},
     ).raise_for_status()
-    assert set(await seen()) == {attached}
+    assert set(await is_observed()) == {attached}
     (left,) = await database.list_files_by_id([given, "00000000-0000-4000-8000-000000000000"])
     assert (left.id, left.links, left.knowledge, left.remover) == (given, (), knowledge_id, "")
     http.delete(f"/api/v1/files/{attached}").raise_for_status()
-    assert await seen() == {}
+    assert await is_observed() == {}
 
 
 def post(http: httpx.Client, path: str, **body: Any) -> Any:

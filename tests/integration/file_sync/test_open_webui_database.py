@@ -119,22 +119,22 @@ async def test_each_change_changes_one_fingerprint(
     seen = await database.read_fingerprints()
     assert set(seen) == {Link(0, LinkKind.KNOWLEDGE, "k1"), Link(0, LinkKind.KNOWLEDGE, "k2")}
 
-    async def changed() -> set[str]:
+    async def list_changed() -> set[str]:
         nonlocal seen
         before, seen = seen, await database.read_fingerprints()
         return {link.target for link in before.keys() | seen.keys() if before.get(link) != seen.get(link)}
 
-    assert await changed() == set()
+    assert await list_changed() == set()
     owui.rename(one, "new.txt")
-    assert await changed() == {"k1"}
+    assert await list_changed() == {"k1"}
     chat = owui.send_in_chat(anna, two, "tenant-a.hr")
-    assert await changed() == {"tenant-a.hr"}
+    assert await list_changed() == {"tenant-a.hr"}
     owui.execute("delete from chat where id = %s", chat)
-    assert await changed() == {"tenant-a.hr"}
+    assert await list_changed() == {"tenant-a.hr"}
     owui.upload(anna, "x.txt", b"Tide.", knowledge_id="k2")
-    assert await changed() == {"k2"}
+    assert await list_changed() == {"k2"}
     owui.delete_file(one)
-    assert await changed() == {"k1"}
+    assert await list_changed() == {"k1"}
 
 
 async def test_the_guards_note_overrides_an_uploaders_text(
@@ -144,16 +144,16 @@ async def test_the_guards_note_overrides_an_uploaders_text(
     forged = {"tenantry_removed_by": anna, "tenantry_added_to": "k9"}
     file_id = owui.upload(anna, "plan.txt", b"Tide.", data=forged)
 
-    async def noted() -> tuple[str, str]:
+    async def read_metadata() -> tuple[str, str]:
         (file,) = await database.list_files_by_id([file_id])
         return file.knowledge, file.remover
 
-    assert await noted() == ("k9", "anna")
+    assert await read_metadata() == ("k9", "anna")
     owui.create_knowledge("k1")
     owui.add_to_knowledge(file_id, "k1")
-    assert await noted() == ("k1", "")
+    assert await read_metadata() == ("k1", "")
     owui.remove_from_knowledge(file_id, "k1", by=dora)
-    assert await noted() == ("k1", "dora")
+    assert await read_metadata() == ("k1", "dora")
 
 
 async def test_one_replica_leads_and_another_takes_over(
@@ -163,7 +163,7 @@ async def test_one_replica_leads_and_another_takes_over(
     leading: list[str] = []
     hints: list[str] = []
 
-    def replica(name: str, database: OpenWebUIDatabase) -> LeaderElector:
+    def make_replica(name: str, database: OpenWebUIDatabase) -> LeaderElector:
         async def lead() -> None:
             leading.append(name)
             try:
@@ -176,7 +176,7 @@ async def test_one_replica_leads_and_another_takes_over(
     sources = [OpenWebUIDatabase(owui.url) for _ in range(2)]
     for each in sources:
         await each.open()
-    first, second = (replica(name, each) for name, each in zip("ab", sources, strict=True))
+    first, second = (make_replica(name, each) for name, each in zip("ab", sources, strict=True))
     tasks = [asyncio.create_task(first.run())]
     await until(lambda: leading == ["a"])
     tasks.append(asyncio.create_task(second.run()))

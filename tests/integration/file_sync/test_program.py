@@ -12,14 +12,14 @@ import pytest
 from tenantry_local.parts.services import file_sync_env
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
-from tests.support.programs.ports import free_port_pair
+from tests.support.programs.ports import find_free_port_pair
 from tests.support.timing.waiting import until
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 FILES = 20
 
 
-def environment_of(harness: FileSyncHarness, port: int, **more: str) -> dict[str, str]:
+def make_environment(harness: FileSyncHarness, port: int, **more: str) -> dict[str, str]:
     return {
         **os.environ,
         **file_sync_env(harness.platform.context),
@@ -34,27 +34,27 @@ def environment_of(harness: FileSyncHarness, port: int, **more: str) -> dict[str
 
 
 @asynccontextmanager
-async def running(
+async def run_file_sync(
     harness: FileSyncHarness, **more: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """Run file-sync in a separate process, and wait until it is ready."""
-    port = free_port_pair()
+    port = find_free_port_pair()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "file_sync",
-        env=environment_of(harness, port, **more),
+        env=make_environment(harness, port, **more),
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
 
-            async def ready() -> bool:
+            async def is_ready() -> bool:
                 with suppress(httpx.TransportError):
                     return (await http.get("/readyz")).status_code == 200
                 return False
 
-            await until(ready, seconds=60)
+            await until(is_ready, seconds=60)
             yield process, http
     finally:
         with suppress(ProcessLookupError):
@@ -62,13 +62,13 @@ async def running(
         await process.wait()
 
 
-async def own(http: httpx.AsyncClient, token: str, **params: Any) -> dict[str, dict[str, Any]]:
+async def list_own_files(http: httpx.AsyncClient, token: str, **params: Any) -> dict[str, dict[str, Any]]:
     response = await http.get("/v1/files", headers={"Authorization": f"Bearer {token}"}, params=params)
     assert response.status_code == 200, response.text
     return {each["filename"]: each for each in response.json()["files"]}
 
 
-async def metric(http: httpx.AsyncClient, name: str) -> float:
+async def get_metric(http: httpx.AsyncClient, name: str) -> float:
     metrics_url = http.base_url.copy_with(port=(http.base_url.port or 0) + 1).join("/metrics")
     lines = (await http.get(metrics_url)).text.splitlines()
     return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
@@ -76,8 +76,8 @@ async def metric(http: httpx.AsyncClient, name: str) -> float:
 
 async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, anna: str, bob: str) -> None:
     hint = {"X-Tenantry-Hint": harness.platform.context.secrets["file-sync-hints"]}
-    async with running(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="60") as (_, http):
-        await until(lambda: _leads(http), seconds=20)
+    async with run_file_sync(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="60") as (_, http):
+        await until(lambda: _is_leader(http), seconds=20)
         good = harness.give(anna, "good.txt", "Tide.", A)
         bad = harness.owui.upload(anna, "bad.pdf", b"MZ\x90\x00")
         harness.owui.add_to_knowledge(bad, harness.knowledge(A, "hr"))
@@ -87,12 +87,12 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
         harness.give(bob, "bobs.txt", "Tide.", B)
         assert (await http.post("/v1/hints", headers=hint)).status_code == 204
 
-        async def done() -> bool:
-            files = await own(http, harness.tokens[ANNA])
+        async def is_done() -> bool:
+            files = await list_own_files(http, harness.tokens[ANNA])
             return (files["good.txt"]["state"], files["bad.pdf"]["state"]) == ("ready", "failed")
 
-        await until(done, seconds=30)
-        files = await own(http, harness.tokens[ANNA])
+        await until(is_done, seconds=30)
+        files = await list_own_files(http, harness.tokens[ANNA])
         assert {name: (each["state"], each["personaId"]) for name, each in files.items()} == {
             "good.txt": ("ready", "finance"),
             "bad.pdf": ("failed", "hr"),
@@ -105,19 +105,24 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
         assert files["large.txt"]["reason"] == "The file has 1000001 bytes; the limit is 1000000."
         assert files["attached.txt"]["reason"].startswith("It is in no persona's knowledge base")
         assert files["good.txt"]["updatedAt"].endswith("Z")
-        assert set(await own(http, harness.tokens[BOB])) == {"bobs.txt"}
-        assert await own(http, harness.tokens[BOB], id=good) == {}, "files of other people are left out"
-        assert set(await own(http, harness.tokens[ANNA], id=[good, bad])) == {"good.txt", "bad.pdf"}
+        assert set(await list_own_files(http, harness.tokens[BOB])) == {"bobs.txt"}
+        assert await list_own_files(http, harness.tokens[BOB], id=good) == {}, (
+            "files of other people are left out"
+        )
+        assert set(await list_own_files(http, harness.tokens[ANNA], id=[good, bad])) == {
+            "good.txt",
+            "bad.pdf",
+        }
 
         await harness.patch(A, {"quota": {"documents": 2, "queriesPerMinute": 100_000}})
         harness.give(anna, "one-too-many.txt", "Tide.", A)
 
-        async def refused() -> bool:
-            files = await own(http, harness.tokens[ANNA])
+        async def is_refused() -> bool:
+            files = await list_own_files(http, harness.tokens[ANNA])
             return bool(files["one-too-many.txt"]["state"] == "refused")
 
-        await until(refused, seconds=30)  # the list of the tenant's documents is cached for 15 seconds
-        files = await own(http, harness.tokens[ANNA])
+        await until(is_refused, seconds=30)  # the list of the tenant's documents is cached for 15 seconds
+        files = await list_own_files(http, harness.tokens[ANNA])
         assert files["one-too-many.txt"]["reason"].startswith(
             "The tenant has reached its limit of documents: 2 are stored, 2 are allowed."
         )
@@ -125,35 +130,37 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
 
         await harness.patch(A, {"suspended": True})
 
-        async def suspended() -> bool:
+        async def is_suspended() -> bool:
             response = await http.get(
                 "/v1/files", headers={"Authorization": f"Bearer {harness.tokens[ANNA]}"}
             )
             return str(response.json().get("type", "")).endswith("/tenant-suspended")
 
-        await until(suspended)
+        await until(is_suspended)
 
 
 async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
     harness: FileSyncHarness, anna: str
 ) -> None:
     """The token is valid for hours, but the Tenant decides; the person's documents stay."""
-    async with running(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as (_, http):
+    async with run_file_sync(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as (_, http):
         given = harness.give(anna, "plan.txt", "Tide.", A)
 
-        async def ready() -> bool:
-            return (await own(http, harness.tokens[ANNA])).get("plan.txt", {}).get("state") == "ready"
+        async def is_ready() -> bool:
+            return (await list_own_files(http, harness.tokens[ANNA])).get("plan.txt", {}).get(
+                "state"
+            ) == "ready"
 
-        await until(ready, seconds=30)
+        await until(is_ready, seconds=30)
         await harness.patch(A, {"identity": {"emails": [f"others@{A}.example"]}})
         try:
             headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
 
-            async def refused() -> bool:
+            async def is_refused() -> bool:
                 response = await http.get("/v1/files", headers=headers)
                 return response.status_code == 403 and response.json()["type"].endswith("/no-tenant")
 
-            await until(refused, seconds=5)
+            await until(is_refused, seconds=5)
             assert harness.keys(A) == [harness.key(given, "plan.txt")]
         finally:
             await harness.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
@@ -162,13 +169,15 @@ async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
 async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(
     harness: FileSyncHarness, anna: str
 ) -> None:
-    async with running(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as (_, http):
+    async with run_file_sync(harness, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as (_, http):
         old = harness.give(anna, "old.txt", "Tide.", A)
 
-        async def ready() -> bool:
-            return bool((await own(http, harness.tokens[ANNA])).get("old.txt", {}).get("state") == "ready")
+        async def is_ready() -> bool:
+            return bool(
+                (await list_own_files(http, harness.tokens[ANNA])).get("old.txt", {}).get("state") == "ready"
+            )
 
-        await until(ready, seconds=30)
+        await until(is_ready, seconds=30)
         await harness.people._admin("DELETE", f"users/{harness.subjects[ANNA]}/groups/none", ok=(404,))
         path = f"users/{harness.subjects[ANNA]}"
         user = await harness.people._admin("GET", path)
@@ -176,7 +185,7 @@ async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(
         token = await harness.people.token(f"anna-moved@{B}.example")
         harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
         harness.give(anna, "new.txt", "Tide.", B)
-        assert set(await own(http, token)) == {"new.txt"}
+        assert set(await list_own_files(http, token)) == {"new.txt"}
 
 
 @pytest.mark.parametrize(
@@ -233,21 +242,24 @@ async def test_an_invalid_parameter_is_a_problem_without_its_value(
 
 @pytest.fixture
 async def program(harness: FileSyncHarness) -> AsyncIterator[httpx.AsyncClient]:
-    async with running(harness) as (_, http):
+    async with run_file_sync(harness) as (_, http):
         yield http
 
 
-async def _leads(http: httpx.AsyncClient) -> bool:
-    return await metric(http, "tenantry_file_sync_leader") == 1
+async def _is_leader(http: httpx.AsyncClient) -> bool:
+    return await get_metric(http, "tenantry_file_sync_leader") == 1
 
 
 async def test_after_a_kill_another_replica_completes_all_uploads_once(
     harness: FileSyncHarness, anna: str, bob: str, word: str
 ) -> None:
     poll = {"FILE_SYNC_POLL_INTERVAL_SECONDS": "0.3"}
-    async with running(harness, **poll) as (leader, first), running(harness, **poll) as (_, second):
-        await until(lambda: _leads(first), seconds=20)
-        assert not await _leads(second)
+    async with (
+        run_file_sync(harness, **poll) as (leader, first),
+        run_file_sync(harness, **poll) as (_, second),
+    ):
+        await until(lambda: _is_leader(first), seconds=20)
+        assert not await _is_leader(second)
         names = {A: set[str](), B: set[str]()}
         for number in range(FILES):
             for owner, tenant_id in ((anna, A), (bob, B)):
@@ -258,11 +270,11 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
         await until(lambda: harness.n8n.calls > 3, seconds=30)
         leader.kill()
 
-        async def all_ready() -> bool:
+        async def are_all_ready() -> bool:
             states = [await harness.states(each) for each in (A, B)]
             return all(len(each) == FILES and set(each.values()) == {"ready"} for each in states)
 
-        await until(all_ready, seconds=90)
+        await until(are_all_ready, seconds=90)
     for tenant_id, person in ((A, ANNA), (B, BOB)):
         assert set(await harness.states(tenant_id)) == names[tenant_id]
         assert len(harness.keys(tenant_id)) == FILES
@@ -277,7 +289,7 @@ async def test_an_unsupported_database_stops_the_start(harness: FileSyncHarness)
         sys.executable,
         "-m",
         "file_sync",
-        env=environment_of(harness, 0, FILE_SYNC_DATABASE_URL=wrong),
+        env=make_environment(harness, 0, FILE_SYNC_DATABASE_URL=wrong),
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr

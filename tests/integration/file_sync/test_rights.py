@@ -21,7 +21,7 @@ async def ben(harness: FileSyncHarness) -> str:
     return await harness.person(BEN)
 
 
-async def texts(harness: FileSyncHarness, word: str) -> list[str]:
+async def search_texts(harness: FileSyncHarness, word: str) -> list[str]:
     """Return the texts that Anna's search finds."""
     return sorted(each["text"] for each in await harness.search(ANNA, word) if word in each["text"])
 
@@ -51,7 +51,7 @@ async def test_a_reset_by_a_colleague_loses_no_document(
     harness.owui.reset_knowledge(harness.knowledge(A), by=ben)
     result = await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(annas, "annas.txt")]
-    assert await texts(harness, word) == [f"{word} of Anna."]
+    assert await search_texts(harness, word) == [f"{word} of Anna."]
     assert result.plan.counts[FileState.KEPT] == 1
     assert await list_states(harness, ANNA) == {annas: FileState.KEPT}
     assert bens not in await list_states(harness, BEN)
@@ -75,10 +75,10 @@ async def test_only_owner_and_administrator_remove_a_document(
         harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
         await harness.sync_until_stable(A)
         assert harness.keys(A) == []
-        assert await texts(harness, word) == []
+        assert await search_texts(harness, word) == []
         harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
         await harness.sync_until_stable(A)
-        assert await texts(harness, word) == [f"{word}."]
+        assert await search_texts(harness, word) == [f"{word}."]
 
 
 async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
@@ -103,7 +103,7 @@ async def test_a_colleagues_name_is_refused_with_a_reason(
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
     result = await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
-    assert await texts(harness, word) == [f"{word} of Anna."]
+    assert await search_texts(harness, word) == [f"{word} of Anna."]
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
     assert await list_states(harness, ANNA) == {annas: FileState.READY}
@@ -131,14 +131,14 @@ async def test_a_new_version_replaces_the_old_one(
     result = await harness.sync_until_stable(A)
     assert result.settled
     assert harness.keys(A) == [harness.key(new, "price.txt")]
-    assert await texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.REPLACED, new: FileState.READY}
     calls = harness.n8n.calls
     assert not (await harness.replica.run(A)).plan.actions
     assert harness.n8n.calls == calls
     harness.owui.delete_file(new)
     await harness.sync_until_stable(A)
-    assert await texts(harness, word) == [f"{word} costs 10 crowns."]
+    assert await search_texts(harness, word) == [f"{word} costs 10 crowns."]
 
 
 async def test_a_new_version_that_cannot_be_read_leaves_the_old_one(
@@ -150,10 +150,10 @@ async def test_a_new_version_that_cannot_be_read_leaves_the_old_one(
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
     await harness.sync_until_stable(A)
-    assert await texts(harness, word) == [f"{word} costs 10 crowns."]
+    assert await search_texts(harness, word) == [f"{word} costs 10 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.READY, bad: FileState.FAILED}
     new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
     harness.owui.backdate(bad, 30)
     await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(new, "price.txt")]
-    assert await texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]

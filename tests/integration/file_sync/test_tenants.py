@@ -11,7 +11,7 @@ from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 
 
-async def both(harness: FileSyncHarness) -> dict[str, dict[str, FileState]]:
+async def sync_both_tenants(harness: FileSyncHarness) -> dict[str, dict[str, FileState]]:
     found = {}
     for tenant_id in (A, B):
         result = await harness.replica.run(tenant_id)
@@ -37,7 +37,7 @@ async def test_a_file_in_another_tenants_knowledge_base_is_not_stored(
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     harness.owui.send_in_chat(anna, sent, f"tenant-{B}.finance")
     claimed = harness.owui.upload(anna, "claimed.txt", b"Tide.", knowledge_id=harness.knowledge(B))
-    found = await both(harness)
+    found = await sync_both_tenants(harness)
     assert found == {A: {}, B: dict.fromkeys((in_knowledge, sent, claimed), FileState.FOREIGN)}
     assert harness.keys(A) == harness.keys(B) == []
 

@@ -21,8 +21,8 @@ from tenantry_local.tickets import ensure_private_key
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
-from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, applied, tenant_manifest
+from tests.support.programs.gateway import RunningGateway, run_gateway
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 TENANT = "gw-main"
@@ -63,7 +63,7 @@ class IntegrationHarness:
         return await self.post("/v1/documents", files={"file": (name, content)}, data={"personaId": persona})
 
     async def redeem(self, ticket: Ticket) -> httpx.Response:
-        token = ticket_issuer(self.platform).issue(ticket)
+        token = make_ticket_issuer(self.platform).issue(ticket)
         return await self.gateway.http.post("/v1/documents", headers={"Authorization": f"Ticket {token}"})
 
     async def search(self, query: str, **body: Any) -> list[dict[str, Any]]:
@@ -77,11 +77,11 @@ class IntegrationHarness:
         changed = self.tenants.patch(TENANT, {"spec": spec})
         generation = changed["metadata"]["generation"]
 
-        def seen() -> bool:
+        def is_observed() -> bool:
             tenant = self.gateway.context.registry.get(TENANT)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(seen)
+        await until(is_observed)
 
 
 class GatewayProcess:
@@ -111,7 +111,7 @@ async def start(harness: IntegrationHarness, port: int, **env: str) -> asyncio.s
     )
 
 
-def ticket_issuer(platform: Platform) -> TicketIssuer:
+def make_ticket_issuer(platform: Platform) -> TicketIssuer:
     """Return the issuer whose tickets the platform's services trust."""
     return TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
 
@@ -123,7 +123,7 @@ async def harness(platform: Platform) -> AsyncIterator[IntegrationHarness]:
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         await people.add(PERSON)
-        with applied(platform, manifest) as tenants:
-            async with running_gateway(platform) as gateway:
+        with apply_tenants(platform, manifest) as tenants:
+            async with run_gateway(platform) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
                 yield IntegrationHarness(platform, gateway, tenants, qdrant, await people.token(PERSON))

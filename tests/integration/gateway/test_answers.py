@@ -6,7 +6,7 @@ from gateway.answers.service import Question
 from gateway.timings import RequestTimings
 from tenancy.names import COLLECTION
 
-from tests.support.programs.standins import recorded_calls
+from tests.support.programs.standins import list_calls
 
 from .conftest import TENANT, IntegrationHarness
 
@@ -88,7 +88,7 @@ async def test_a_new_persona_is_available_immediately_without_documents(harness:
 
 async def test_the_models_log_has_the_tenant_key(harness: IntegrationHarness) -> None:
     await harness.post("/v1/answers", json={"question": "Are dogs welcome in the office?"})
-    last = (await recorded_calls(harness.platform.parts["bedrock"].url, "ConverseStream"))[-1]
+    last = (await list_calls(harness.platform.parts["bedrock"].url, "ConverseStream"))[-1]
     assert last["requestMetadata"] == {"tenant": f"tenant-{TENANT}"}
     assert last["model"] == "us.anthropic.claude-sonnet-4-6"
 
@@ -137,13 +137,13 @@ async def test_a_suspended_tenant_is_refused_immediately(harness: IntegrationHar
 async def test_a_tenant_without_a_collection_is_503(harness: IntegrationHarness) -> None:
     assert await harness.qdrant.collection_exists(COLLECTION)
     harness.tenants.patch_status(TENANT, {"status": {"vectors": {"collection": "not-there", "filter": {}}}})
-    response = await _until_status(harness, 503)
+    response = await _wait_for_status(harness, 503)
     assert response.json()["type"].endswith("/tenant-not-ready")
     harness.tenants.patch_status(TENANT, {"status": {"vectors": None}})
-    await _until_status(harness, 200)
+    await _wait_for_status(harness, 200)
 
 
-async def _until_status(harness: IntegrationHarness, status: int) -> httpx.Response:
+async def _wait_for_status(harness: IntegrationHarness, status: int) -> httpx.Response:
     for _ in range(200):
         response = await harness.post("/v1/search", json={"query": "dogs"})
         if response.status_code == status:

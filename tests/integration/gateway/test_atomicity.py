@@ -14,7 +14,7 @@ from tenancy.names import document_id_for
 
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
-from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 from .conftest import IntegrationHarness
@@ -23,7 +23,7 @@ CHUNKS = 6
 NAME = "tide-table.txt"
 
 
-class Book:
+class VersionedDocument:
     """The only document of a separate tenant; each chunk names its version."""
 
     def __init__(self, harness: IntegrationHarness, tenant_id: str) -> None:
@@ -41,37 +41,37 @@ class Book:
         found = await self.harness.search("tide table of the estuary", topK=50)
         return [" ".join(passage["text"].split()[:2]) for passage in found]
 
-    async def points(self) -> int:
+    async def count_points(self) -> int:
         return await count_points(self.harness.qdrant, self.key)
 
 
 @pytest.fixture
-async def book(harness: IntegrationHarness) -> AsyncIterator[Book]:
+async def document(harness: IntegrationHarness) -> AsyncIterator[VersionedDocument]:
     tenant_id = f"book-{uuid.uuid4().hex[:8]}"
     person = f"anna@{tenant_id}.example"
     people_of = {"emails": [f"*@{tenant_id}.example"]}
-    with applied(harness.platform, tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
+    with apply_tenants(harness.platform, tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
         async with open_people(harness.platform) as people:
             await people.add(person)
             token = await people.token(person)
         await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
-        yield Book(replace(harness, token=token), tenant_id)
+        yield VersionedDocument(replace(harness, token=token), tenant_id)
 
 
-async def test_readers_see_one_complete_version_during_a_replacement(book: Book) -> None:
-    chunks = (await book.publish(0)).json()["chunks"]
+async def test_readers_see_one_complete_version_during_a_replacement(document: VersionedDocument) -> None:
+    chunks = (await document.publish(0)).json()["chunks"]
     assert chunks >= CHUNKS
     done = asyncio.Event()
 
     async def publish_more() -> None:
         for number in range(1, 9):
-            assert (await book.publish(number)).status_code == 201
+            assert (await document.publish(number)).status_code == 201
         done.set()
 
     async def read() -> list[list[str]]:
         seen = []
         while not done.is_set():
-            seen.append(await book.read())
+            seen.append(await document.read())
         return seen
 
     async with asyncio.TaskGroup() as tasks:
@@ -81,52 +81,54 @@ async def test_readers_see_one_complete_version_during_a_replacement(book: Book)
     assert len(seen) >= 6
     assert {len(set(editions)) for editions in seen} == {1}, "never two editions, never none"
     assert {len(editions) for editions in seen} == {chunks}, "never a part of one"
-    assert set(await book.read()) == {"Edition 8"}
+    assert set(await document.read()) == {"Edition 8"}
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new edition"])
 @pytest.mark.parametrize("cut", [1, 2, 3], ids=lambda cut: f"after {cut} writes")
 async def test_an_interrupted_ingest_is_invisible_and_completed_by_the_next_one(
-    book: Book, monkeypatch: pytest.MonkeyPatch, cut: int, replaced: bool
+    document: VersionedDocument, monkeypatch: pytest.MonkeyPatch, cut: int, replaced: bool
 ) -> None:
     if replaced:
-        await book.publish(100)
-    before = await book.points()
+        await document.publish(100)
+    before = await document.count_points()
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     upsert, writes = Vectors._upsert, 0
 
-    async def dying(self: Vectors, *arguments: Any) -> None:
+    async def fail_after_some_calls(self: Vectors, *arguments: Any) -> None:
         nonlocal writes
         if writes >= cut:  # several run concurrently
             raise RemoteUnavailable("qdrant", "upsert", "cut off by the test")
         await upsert(self, *arguments)
         writes += 1
 
-    monkeypatch.setattr(Vectors, "_upsert", dying)
-    assert (await book.publish(200)).status_code == 503
-    assert set(await book.read()) == ({"Edition 100"} if replaced else set())
-    assert await book.points() > before, "something was left behind"
+    monkeypatch.setattr(Vectors, "_upsert", fail_after_some_calls)
+    assert (await document.publish(200)).status_code == 503
+    assert set(await document.read()) == ({"Edition 100"} if replaced else set())
+    assert await document.count_points() > before, "something was left behind"
     monkeypatch.setattr(Vectors, "_upsert", upsert)
-    chunks = (await book.publish(200)).json()["chunks"]
-    assert set(await book.read()) == {"Edition 200"}
-    assert await book.points() == before + (0 if replaced else chunks), "nothing is left"
+    chunks = (await document.publish(200)).json()["chunks"]
+    assert set(await document.read()) == {"Edition 200"}
+    assert await document.count_points() == before + (0 if replaced else chunks), "nothing is left"
 
 
 async def test_an_interrupted_deletion_hides_the_document_and_can_be_repeated(
-    book: Book, monkeypatch: pytest.MonkeyPatch
+    document: VersionedDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await book.publish(300)
+    await document.publish(300)
     delete, calls = Vectors._delete, 0
 
-    async def dying(self: Vectors, *arguments: Any) -> None:
+    async def fail_after_some_calls(self: Vectors, *arguments: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise RemoteUnavailable("qdrant", "delete", "cut off by the test")
         await delete(self, *arguments)
 
-    monkeypatch.setattr(Vectors, "_delete", dying)
-    assert (await book.harness.delete(book.path)).status_code == 503
-    assert await book.read() == []
+    monkeypatch.setattr(Vectors, "_delete", fail_after_some_calls)
+    assert (await document.harness.delete(document.path)).status_code == 503
+    assert await document.read() == []
     monkeypatch.setattr(Vectors, "_delete", delete)
-    assert (await book.harness.delete(book.path)).status_code == 204, "the same call again completes it"
+    assert (await document.harness.delete(document.path)).status_code == 204, (
+        "the same call again completes it"
+    )

@@ -11,14 +11,14 @@ from .conftest import IntegrationHarness
 BOUNDARY = "b0undary"
 
 
-def part(disposition: str, content: bytes, *more: str) -> bytes:
+def make_part(disposition: str, content: bytes, *more: str) -> bytes:
     head = "\r\n".join([f"--{BOUNDARY}", f"Content-Disposition: form-data; {disposition}", *more, "", ""])
     return head.encode() + content + b"\r\n"
 
 
 SEARCH = b"POST /v1/search HTTP/1.1\r\nHost: a\r\n"
-FILE = part('name="file"; filename="a.md"', b"Text.")
-PERSONA = part('name="personaId"', b"finance")
+FILE = make_part('name="file"; filename="a.md"', b"Text.")
+PERSONA = make_part('name="personaId"', b"finance")
 
 
 async def connect(harness: IntegrationHarness) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -29,17 +29,22 @@ async def connect(harness: IntegrationHarness) -> tuple[asyncio.StreamReader, as
     "parts",
     [
         pytest.param([FILE, PERSONA] * 1000, id="a thousand files"),
-        pytest.param([*(part(f'name="f{n}"', b"x") for n in range(5000)), FILE, PERSONA], id="many fields"),
-        pytest.param([FILE, part('name="personaId"', b"f" * 60_000)], id="a long field"),
         pytest.param(
-            [part('name="file"; filename="a.md"', b"x", "X: " + "y" * 20_000), PERSONA], id="a long header"
+            [*(make_part(f'name="f{n}"', b"x") for n in range(5000)), FILE, PERSONA], id="many fields"
+        ),
+        pytest.param([FILE, make_part('name="personaId"', b"f" * 60_000)], id="a long field"),
+        pytest.param(
+            [make_part('name="file"; filename="a.md"', b"x", "X: " + "y" * 20_000), PERSONA],
+            id="a long header",
         ),
         pytest.param(
-            [part('name="file"; filename="a.md"', b"x", *(f"X{n}: y" for n in range(2000))), PERSONA],
+            [make_part('name="file"; filename="a.md"', b"x", *(f"X{n}: y" for n in range(2000))), PERSONA],
             id="many headers of a part",
         ),
-        pytest.param([part(f'name="file"; filename="{"a" * 5000}.md"', b"x"), PERSONA], id="a long name"),
-        pytest.param([part('name="file"; filename=""', b"x"), PERSONA], id="no name"),
+        pytest.param(
+            [make_part(f'name="file"; filename="{"a" * 5000}.md"', b"x"), PERSONA], id="a long name"
+        ),
+        pytest.param([make_part('name="file"; filename=""', b"x"), PERSONA], id="no name"),
         pytest.param([FILE, PERSONA, b"--" + BOUNDARY.encode() + b"\r\n" * 5000], id="no end"),
     ],
 )

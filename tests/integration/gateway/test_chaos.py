@@ -20,10 +20,10 @@ from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import open_people
-from tests.support.faults.hanging import hanging
+from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.load import Colleague, Load
-from tests.support.programs.gateway import foreign_hits, running_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, applied, tenant_manifest
+from tests.support.programs.gateway import count_foreign_hits, run_gateway
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 from .conftest import IntegrationHarness
@@ -84,8 +84,8 @@ async def colleagues(harness: IntegrationHarness, platform: Platform) -> AsyncIt
         tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=UNCACHED)
         for tenant in names
     ]
-    with applied(platform, *manifests):
-        async with running_gateway(platform) as gateway, open_people(platform) as people:
+    with apply_tenants(platform, *manifests):
+        async with run_gateway(platform) as gateway, open_people(platform) as people:
             await until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
             colleagues = []
             for tenant in names:
@@ -99,21 +99,21 @@ async def colleagues(harness: IntegrationHarness, platform: Platform) -> AsyncIt
 async def test_an_outage_has_known_problems_and_nothing_is_lost_or_leaked(
     platform: Platform, colleagues: list[Colleague], outage: Outage
 ) -> None:
-    foreign = foreign_hits()
+    foreign = count_foreign_hits()
     load = Load(colleagues)
-    async with load.running():
-        async with load.phase("before"):
-            await until(lambda: load.calm("before", REQUESTS), seconds=60)
+    async with load.run():
+        async with load.record_phase("before"):
+            await until(lambda: load.has_recovered("before", REQUESTS), seconds=60)
         async with (
-            unavailable(platform, outage),
-            probed(colleagues[0].http) as asked,
-            load.phase("away"),
+            make_unavailable(platform, outage),
+            send_probes(colleagues[0].http) as asked,
+            load.record_phase("away"),
         ):
-            await until(lambda: load.enough("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
-        async with load.phase("back"):
-            await until(lambda: load.calm("back", REQUESTS), seconds=60)
+            await until(lambda: load.has_requests("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
+        async with load.record_phase("back"):
+            await until(lambda: load.has_recovered("back", REQUESTS), seconds=60)
 
-    assert load.table("away") == ALL_WELL | outage.problems
+    assert load.get_outcomes("away") == ALL_WELL | outage.problems
     unexpected = {
         outcome for outcomes in load.outcomes.values() for outcome in outcomes if outcome.status == 500
     }
@@ -124,11 +124,11 @@ async def test_an_outage_has_known_problems_and_nothing_is_lost_or_leaked(
     for colleague in colleagues:
         await assert_nothing_lost(colleague)
     assert_nothing_leaked(colleagues)
-    assert foreign_hits() == foreign
+    assert count_foreign_hits() == foreign
 
 
 @asynccontextmanager
-async def probed(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
+async def send_probes(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
     """Send the kubelet's probes while the block runs; each must succeed in time.
 
     Yield the paths that were probed so far.
@@ -170,10 +170,10 @@ def assert_nothing_leaked(colleagues: list[Colleague]) -> None:
 
 
 @asynccontextmanager
-async def unavailable(platform: Platform, outage: Outage) -> AsyncIterator[None]:
+async def make_unavailable(platform: Platform, outage: Outage) -> AsyncIterator[None]:
     """Stop or suspend a part while the block runs."""
     if outage.hangs:
-        with hanging(platform, outage.part):
+        with suspend_parts(platform, outage.part):
             yield
         return
     await asyncio.to_thread(platform.stop, outage.part)

@@ -12,22 +12,22 @@ from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
 from tests.support.backends.qdrant import count_points
-from tests.support.documents.files import docx_file, encrypted_pdf, pdf_file
+from tests.support.documents.files import make_docx, make_encrypted_pdf, make_pdf
 
 from .conftest import TENANT, IntegrationHarness
 
 KEY = f"tenant-{TENANT}"
 
 
-def key_of(name: str) -> str:
+def make_key(name: str) -> str:
     return object_key(TENANT, "finance", document_id_for(TENANT, "finance", name), name)
 
 
-def object_in(harness: IntegrationHarness, name: str) -> Any:
-    return harness.platform.parts["aws"].s3.get_object(Bucket=BUCKET, Key=key_of(name))  # type: ignore[attr-defined]
+def get_object(harness: IntegrationHarness, name: str) -> Any:
+    return harness.platform.parts["aws"].s3.get_object(Bucket=BUCKET, Key=make_key(name))  # type: ignore[attr-defined]
 
 
-async def payloads(harness: IntegrationHarness, name: str) -> list[dict[str, Any]]:
+async def list_payloads(harness: IntegrationHarness, name: str) -> list[dict[str, Any]]:
     """Return the payloads of a document's points in the order of its chunks."""
     document = models.FieldCondition(
         key="documentId", match=models.MatchValue(value=document_id_for(TENANT, "finance", name))
@@ -44,8 +44,8 @@ async def payloads(harness: IntegrationHarness, name: str) -> list[dict[str, Any
         pytest.param(
             "parking.html", b"<html><p>Parking lot C closes at <b>ten</b>.</p></html>", None, id="html"
         ),
-        pytest.param("safety.pdf", pdf_file("Cover.", "Helmets are stored in room 12."), 2, id="pdf"),
-        pytest.param("travel.docx", docx_file("Trips by train are paid in first class."), None, id="docx"),
+        pytest.param("safety.pdf", make_pdf("Cover.", "Helmets are stored in room 12."), 2, id="pdf"),
+        pytest.param("travel.docx", make_docx("Trips by train are paid in first class."), None, id="docx"),
     ],
 )
 async def test_every_format_is_stored_indexed_and_found(
@@ -54,13 +54,13 @@ async def test_every_format_is_stored_indexed_and_found(
     response = await harness.upload(name, content)
     assert response.status_code == 201, response.text
     described = response.json()
-    stored = object_in(harness, name)
+    stored = get_object(harness, name)
     digest = hashlib.sha256(content).hexdigest()
     assert stored["Body"].read() == content
     assert stored["Metadata"]["sha256"] == described["sha256"] == digest
     assert stored["ServerSideEncryption"] == "AES256"
     chunk = described["chunks"] - 1
-    payload = (await payloads(harness, name))[-1]
+    payload = (await list_payloads(harness, name))[-1]
     (found,) = await harness.search(payload["text"], topK=1)
     assert (found["filename"], found["page"]) == (name, page)
     created_at = datetime.fromisoformat(payload.pop("createdAt"))
@@ -97,7 +97,7 @@ async def test_a_shorter_version_leaves_no_old_chunks(harness: IntegrationHarnes
     await harness.upload("harbour.txt", b"The harbour is closed.")
     assert chunks > 3
     assert await count_points(harness.qdrant, KEY) == before - chunks + 1
-    assert [p["text"] for p in await payloads(harness, "harbour.txt")] == ["The harbour is closed."]
+    assert [p["text"] for p in await list_payloads(harness, "harbour.txt")] == ["The harbour is closed."]
 
 
 async def test_concurrent_uploads_of_one_name_leave_object_and_index_consistent(
@@ -106,8 +106,8 @@ async def test_concurrent_uploads_of_one_name_leave_object_and_index_consistent(
     contents = [f"Version {n} of the timetable of the ferry.".encode() for n in range(6)]
     responses = await asyncio.gather(*(harness.upload("ferry.txt", content) for content in contents))
     assert {response.status_code for response in responses} == {201}
-    stored = object_in(harness, "ferry.txt")["Body"].read()
-    (payload,) = await payloads(harness, "ferry.txt")
+    stored = get_object(harness, "ferry.txt")["Body"].read()
+    (payload,) = await list_payloads(harness, "ferry.txt")
     assert payload["text"].encode() == stored
 
 
@@ -133,8 +133,8 @@ async def test_a_ticket_for_a_missing_object_is_404(harness: IntegrationHarness)
     [
         pytest.param("empty.txt", b"", 422, id="empty"),
         pytest.param("really-text.pdf", b"Text.", 415, id="mislabelled"),
-        pytest.param("locked.pdf", encrypted_pdf("secret"), 422, id="encrypted"),
-        pytest.param("broken.docx", docx_file("x")[:300], 422, id="corrupt"),
+        pytest.param("locked.pdf", make_encrypted_pdf("secret"), 422, id="encrypted"),
+        pytest.param("broken.docx", make_docx("x")[:300], 422, id="corrupt"),
         pytest.param("huge.txt", b"a" * (50 * 1024 * 1024 + 1), 413, id="huge"),
         pytest.param("a/b.txt", b"Text.", 422, id="path-as-name"),
     ],

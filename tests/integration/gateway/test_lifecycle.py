@@ -14,8 +14,8 @@ from prometheus_client import generate_latest
 from tenancy.names import COLLECTION
 from tenantry_local.parts.services import gateway_env
 
-from tests.support.programs.gateway import environment, foreign_hits, gateway_settings, running_gateway
-from tests.support.programs.ports import free_port
+from tests.support.programs.gateway import count_foreign_hits, environment, gateway_settings, run_gateway
+from tests.support.programs.ports import find_free_port
 from tests.support.timing.waiting import until
 
 from .conftest import GatewayProcess, IntegrationHarness, start
@@ -23,7 +23,7 @@ from .conftest import GatewayProcess, IntegrationHarness, start
 
 @pytest.fixture
 async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
-    port = free_port()
+    port = find_free_port()
     started = await start(harness, port)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
         process = GatewayProcess(started, http)
@@ -129,7 +129,7 @@ async def test_a_gateway_with_another_dimension_than_the_collection_does_not_sta
 async def test_a_gateway_without_a_backend_starts_and_is_not_ready(
     harness: IntegrationHarness, overrides: dict[str, Any], missing: str
 ) -> None:
-    async with running_gateway(harness.platform, **overrides) as gateway:
+    async with run_gateway(harness.platform, **overrides) as gateway:
         await until(lambda: gateway.context.registry.synced)
         response = await gateway.http.get("/readyz")
         assert response.status_code == 503
@@ -142,7 +142,7 @@ async def test_metrics_count_served_requests(harness: IntegrationHarness) -> Non
     await harness.search("anything")
     text = generate_latest().decode()
     assert 'tenantry_gateway_request_seconds_count{method="POST",route="/v1/search",status="2xx"}' in text
-    assert f"tenantry_gateway_foreign_hits_total {foreign_hits()}" in text
+    assert f"tenantry_gateway_foreign_hits_total {count_foreign_hits()}" in text
     assert harness.token not in text
     assert "gw-main" not in text
 

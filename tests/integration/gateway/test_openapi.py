@@ -18,8 +18,8 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
-from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.programs.gateway import RunningGateway, run_gateway
+from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 TENANT = "described"
@@ -36,10 +36,13 @@ SELDOM = {"DELETE /v1/documents/{documentId}": 5, "POST /v1/documents/{documentI
 """Minimum successes of operations that need an existing or removed document, which random calls rarely
 name."""
 
-# Dictionaries hold what no schema can say: which personas and documents there are. Other values are made up
-# as well. Nor can a schema say that a cursor is one that was given out, that a file is of a format that is
-# read, that the last message of a chat is the user's, that the first day comes before the last, and that an
-# idempotency key is new.
+# A schema cannot say which personas and documents exist, so dictionaries hold them. Other values are made up
+# as well. A schema cannot state these rules either:
+# - A cursor is one that a response contained.
+# - A file has a supported format.
+# - The last message of a chat is the user's.
+# - The first day comes before the last.
+# - An idempotency key is new.
 CONFIG = """
 generation.deterministic = true
 generation.database = "none"
@@ -90,13 +93,13 @@ class Described:
 
 
 @pytest.fixture
-async def described(platform: Platform) -> AsyncIterator[Described]:
+async def target(platform: Platform) -> AsyncIterator[Described]:
     of_person = {"emails": [PERSON], "admins": [PERSON]}
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         await people.add(PERSON)
-        with applied(platform, tenant_manifest(TENANT, identity=of_person, quota=PLENTY)):
-            async with running_gateway(platform) as gateway:
+        with apply_tenants(platform, tenant_manifest(TENANT, identity=of_person, quota=PLENTY)):
+            async with run_gateway(platform) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
                 token = await people.token(PERSON)
                 # The first has the name of the description's example: uploads bring it back.
@@ -117,7 +120,7 @@ async def upload(gateway: RunningGateway, token: str, name: str) -> str:
     return document
 
 
-def answered(gateway: RunningGateway, status: str) -> dict[str, float]:
+def count_responses(gateway: RunningGateway, status: str) -> dict[str, float]:
     """Return how often each operation of the description was answered so (``2xx``)."""
     name = "tenantry_gateway_request_seconds_count"
     paths = gateway.app.openapi()["paths"]
@@ -131,21 +134,21 @@ def answered(gateway: RunningGateway, status: str) -> dict[str, float]:
     }
 
 
-async def test_the_gateway_conforms_to_its_description(described: Described, tmp_path: Path) -> None:
+async def test_the_gateway_conforms_to_its_description(target: Described, tmp_path: Path) -> None:
     config = tmp_path / "schemathesis.toml"
     config.write_text(
         CONFIG.format(
-            token=described.token,
-            documents=json.dumps(described.documents),
+            token=target.token,
+            documents=json.dumps(target.documents),
             hooks=HOOKS,
         )
     )
-    succeeded, refused = answered(described.gateway, "2xx"), answered(described.gateway, "4xx")
+    succeeded, refused = count_responses(target.gateway, "2xx"), count_responses(target.gateway, "4xx")
     process = await asyncio.create_subprocess_exec(
         SCHEMATHESIS,
         f"--config-file={config}",
         "run",
-        f"{described.gateway.url}/openapi.json",
+        f"{target.gateway.url}/openapi.json",
         "--no-color",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -163,6 +166,6 @@ async def test_the_gateway_conforms_to_its_description(described: Described, tmp
         ("2xx", succeeded, SUCCEEDED, SELDOM),
         ("4xx", refused, REFUSED, {}),
     ):
-        after = answered(described.gateway, status)
+        after = count_responses(target.gateway, status)
         few = {name for name in after if after[name] - before[name] < seldom.get(name, least)}
         assert not few, (status, before, after)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
-from tests.support.programs.ports import free_port
+from tests.support.programs.ports import find_free_port
 from tests.support.timing.waiting import until
 
 from .conftest import GatewayProcess, IntegrationHarness, start
@@ -22,7 +22,7 @@ Open = Callable[[bytes, int], Awaitable[list[Connection]]]
 
 @pytest.fixture
 async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
-    port = free_port()
+    port = find_free_port()
     started = await start(harness, port, **ROOM)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
         process = GatewayProcess(started, http)

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from gateway.bedrock import Bedrock
 
-from tests.support.programs.gateway import running_gateway
-from tests.support.programs.standins import clear_calls, recorded_calls
+from tests.support.programs.gateway import run_gateway
+from tests.support.programs.standins import clear_calls, list_calls
 from tests.support.timing.waiting import until
 
 from .conftest import TENANT, IntegrationHarness
@@ -24,7 +24,7 @@ async def documents(harness: IntegrationHarness) -> None:
     assert (await harness.upload("trains.md", text)).status_code == 201
 
 
-async def events(response: httpx.Response) -> list[tuple[str, Any]]:
+async def parse_events(response: httpx.Response) -> list[tuple[str, Any]]:
     """Return the events of a stream: name and content."""
     name, found = "", []
     async for line in response.aiter_lines():
@@ -43,10 +43,10 @@ async def stream(harness: IntegrationHarness, body: dict[str, Any]) -> list[tupl
         assert response.status_code == 200, await response.aread()
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["cache-control"] == "no-store"
-        return await events(response)
+        return await parse_events(response)
 
 
-async def fault(harness: IntegrationHarness, operation: str, kind: str, delay: float = 0) -> None:
+async def inject_fault(harness: IntegrationHarness, operation: str, kind: str, delay: float = 0) -> None:
     async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         body = {"operation": operation, "fault": kind, "times": 1, "delay": delay}
         (await bedrock.put("/standin/faults", json=body)).raise_for_status()
@@ -72,7 +72,7 @@ async def test_a_failure_before_the_first_piece_is_an_error_response(harness: In
 
 @pytest.mark.parametrize("kind", ["streamerror", "streamcut"])
 async def test_a_broken_stream_ends_with_an_error_event(harness: IntegrationHarness, kind: str) -> None:
-    await fault(harness, "ConverseStream", kind)
+    await inject_fault(harness, "ConverseStream", kind)
     *words, (last, problem) = await stream(harness, QUESTION)
     assert words, "some words had come"
     assert last == "error"
@@ -85,7 +85,7 @@ async def test_a_broken_stream_ends_with_an_error_event(harness: IntegrationHarn
 async def test_an_unstreamed_answer_is_retried_after_a_broken_stream(
     harness: IntegrationHarness, kind: str
 ) -> None:
-    await fault(harness, "ConverseStream", kind)
+    await inject_fault(harness, "ConverseStream", kind)
     response = await harness.post("/v1/answers", json=QUESTION)
     assert response.status_code == 200, response.text
     assert "21:40" in response.json()["answer"]
@@ -94,17 +94,17 @@ async def test_an_unstreamed_answer_is_retried_after_a_broken_stream(
 async def test_an_idle_model_is_retried(harness: IntegrationHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway.bedrock, "STREAM_IDLE_TIMEOUT_SECONDS", 1.0)
     headers = {"Authorization": f"Bearer {harness.token}"}
-    async with running_gateway(harness.platform) as impatient:
+    async with run_gateway(harness.platform) as impatient:
         await until(lambda: impatient.context.registry.get(TENANT) is not None)
-        await fault(harness, "ConverseStream", "delay", delay=30)
+        await inject_fault(harness, "ConverseStream", "delay", delay=30)
         await clear_calls(harness.platform.parts["bedrock"].url)
         response = await impatient.http.post("/v1/answers", json=QUESTION, headers=headers)
     assert response.status_code == 200, response.text
-    assert len(await recorded_calls(harness.platform.parts["bedrock"].url, "Converse")) == 2
+    assert len(await list_calls(harness.platform.parts["bedrock"].url, "Converse")) == 2
 
 
 async def test_throttling_before_the_first_piece_is_retried(harness: IntegrationHarness) -> None:
-    await fault(harness, "ConverseStream", "throttle")
+    await inject_fault(harness, "ConverseStream", "throttle")
     assert (await stream(harness, QUESTION))[-1][0] == "answer"
 
 
@@ -114,7 +114,7 @@ async def test_a_disconnect_ends_the_call_and_settles_the_received_tokens(
     ended = asyncio.Event()
     original = Bedrock.stream
 
-    async def endless(self: Bedrock, prompt: Any) -> Any:
+    async def stream_endlessly(self: Bedrock, prompt: Any) -> Any:
         try:
             async for piece in original(self, prompt):
                 yield piece
@@ -122,9 +122,9 @@ async def test_a_disconnect_ends_the_call_and_settles_the_received_tokens(
         finally:
             ended.set()
 
-    monkeypatch.setattr(Bedrock, "stream", endless)
+    monkeypatch.setattr(Bedrock, "stream", stream_endlessly)
     headers = {"Authorization": f"Bearer {harness.token}"}
-    before = (await harness.gateway.context.budget.get_state(tenant_of(harness))).used
+    before = (await harness.gateway.context.budget.get_state(get_tenant(harness))).used
     async with harness.gateway.http.stream(
         "POST", "/v1/answers", json={**QUESTION, "stream": True}, headers=headers
     ) as response:
@@ -132,11 +132,11 @@ async def test_a_disconnect_ends_the_call_and_settles_the_received_tokens(
     async with asyncio.timeout(5):
         await ended.wait()
 
-    async def paid() -> bool:
-        state = await harness.gateway.context.budget.get_state(tenant_of(harness))
+    async def is_settled() -> bool:
+        state = await harness.gateway.context.budget.get_state(get_tenant(harness))
         return state.used > before and state.reserved == 0
 
-    await until(paid)
+    await until(is_settled)
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ async def test_a_stream_ends_when_its_tenant_is_suspended(
 ) -> None:
     original = Bedrock.stream
 
-    async def slow(self: Bedrock, prompt: Any) -> Any:
+    async def stream_slowly(self: Bedrock, prompt: Any) -> Any:
         async for piece in original(self, prompt):
             yield piece
             await asyncio.sleep(60)
 
-    monkeypatch.setattr(Bedrock, "stream", slow)
+    monkeypatch.setattr(Bedrock, "stream", stream_slowly)
     headers = {"Authorization": f"Bearer {harness.token}"}
     try:
         async with harness.gateway.http.stream(
@@ -178,5 +178,5 @@ async def test_a_stream_ends_when_its_tenant_is_suspended(
     assert "event: answer" not in rest
 
 
-def tenant_of(harness: IntegrationHarness) -> Any:
+def get_tenant(harness: IntegrationHarness) -> Any:
     return harness.gateway.context.registry.get("gw-main")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.support.programs.gateway import serving
-from tests.support.programs.ports import free_port
+from tests.support.programs.ports import find_free_port
 from tests.support.timing.waiting import until
 
 from .conftest import GatewayProcess, IntegrationHarness, start
@@ -52,7 +52,7 @@ async def collector() -> Collector:
 
 @pytest.fixture
 async def process(harness: IntegrationHarness, collector: Collector) -> AsyncIterator[GatewayProcess]:
-    port = free_port()
+    port = find_free_port()
     app = Starlette(routes=[Route("/v1/traces", collector.take, methods=["POST"])])
     async with serving(app) as url:
         started = await start(harness, port, OTEL_EXPORTER_OTLP_ENDPOINT=url)

@@ -16,11 +16,11 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
-from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.programs.gateway import RunningGateway, run_gateway
+from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
-from .conftest import IntegrationHarness, ticket_issuer
+from .conftest import IntegrationHarness, make_ticket_issuer
 
 TEXT = "\n\n".join(f"Ledger {number} says that the tide is high at noon. " * 15 for number in range(20))
 SHORT_DAYS = 20 / 86_400
@@ -51,7 +51,7 @@ class TrashUsers:
         assert response.status_code == 201, response.text
         return str(response.json()["documentId"])
 
-    async def trash(self, who: str = "anna") -> list[dict[str, Any]]:
+    async def list_trash(self, who: str = "anna") -> list[dict[str, Any]]:
         response = await self.call("GET", "/v1/trash", who)
         assert response.status_code == 200, response.text
         removed: list[dict[str, Any]] = response.json()["documents"]
@@ -68,7 +68,7 @@ async def users(platform: Platform, harness: IntegrationHarness) -> AsyncIterato
     tenant_id = f"trash-{uuid.uuid4().hex[:8]}"
     domain = f"{tenant_id}.example"
     identity = {"emails": [f"*@{domain}"], "admins": [f"boss@{domain}"]}
-    with applied(platform, tenant_manifest(tenant_id, identity=identity, quota=PLENTY)):
+    with apply_tenants(platform, tenant_manifest(tenant_id, identity=identity, quota=PLENTY)):
         async with open_people(platform) as people:
             for who in ("anna", "ben", "boss"):
                 await people.add(f"{who}@{domain}")
@@ -88,7 +88,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
     assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == 1, (
         "the index keeps nothing of it"
     )
-    (removed,) = await users.trash()
+    (removed,) = await users.list_trash()
     assert removed["documentId"] == document_id
     assert removed["removedBy"] == f"anna@{users.tenant_id}.example"
     until_when, when = (datetime.fromisoformat(removed[name]) for name in ("restorableUntil", "removedAt"))
@@ -104,7 +104,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
     assert response.json()["documentId"] == document_id
     assert await users.found() == {kept, document_id}
     assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == points
-    assert not await users.trash()
+    assert not await users.list_trash()
 
 
 async def test_a_removed_document_is_hidden_from_colleagues_and_restored_by_administrators(
@@ -112,10 +112,12 @@ async def test_a_removed_document_is_hidden_from_colleagues_and_restored_by_admi
 ) -> None:
     document_id = await users.upload("ledger.txt")
     assert (await users.call("DELETE", f"/v1/documents/{document_id}", "boss")).status_code == 204
-    assert not await users.trash("ben")
+    assert not await users.list_trash("ben")
     refused = await users.call("POST", f"/v1/documents/{document_id}/restore", "ben")
     assert refused.status_code == 403, refused.text
-    assert [each["removedBy"] for each in await users.trash("anna")] == [f"boss@{users.tenant_id}.example"]
+    assert [each["removedBy"] for each in await users.list_trash("anna")] == [
+        f"boss@{users.tenant_id}.example"
+    ]
     assert (await users.call("POST", f"/v1/documents/{document_id}/restore", "boss")).status_code == 201
     assert (await users.call("DELETE", f"/v1/documents/{document_id}", "anna")).status_code == 204
 
@@ -125,7 +127,7 @@ async def test_a_restore_is_refused_while_another_document_has_the_name(
 ) -> None:
     document_id = await users.upload("ledger.txt", "The tide is high at noon, says the first.")
     await users.call("DELETE", f"/v1/documents/{document_id}")
-    (first,) = await users.trash()
+    (first,) = await users.list_trash()
     await users.upload("ledger.txt", "The tide is low at noon, says the second.")
     path = f"/v1/documents/{document_id}/restore"
     refused = await users.call("POST", path)
@@ -133,7 +135,7 @@ async def test_a_restore_is_refused_while_another_document_has_the_name(
     assert refused.json()["type"].endswith("/document-exists")
     assert "ledger.txt" in refused.json()["detail"]
     await users.call("DELETE", f"/v1/documents/{document_id}")
-    assert len(await users.trash()) == 2
+    assert len(await users.list_trash()) == 2
     assert (await users.call("POST", f"{path}?removalId={first['removalId']}")).status_code == 201
     found = await users.call("POST", "/v1/search", json={"query": "tide at noon"})
     assert "says the first" in found.text
@@ -149,10 +151,10 @@ async def test_a_document_deleted_by_file_sync_is_restored_under_its_name(
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode(), Metadata={"owner": anna})
     assert (await harness.redeem(ticket)).status_code == 201
     delete = Ticket(users.tenant_id, users.uid, "finance", "owui-5cfc3ab1", "plan.txt", TicketAction.DELETE)
-    headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
+    headers = {"Authorization": f"Ticket {make_ticket_issuer(platform).issue(delete)}"}
     response = await users.gateway.http.delete("/v1/documents/owui-5cfc3ab1", headers=headers)
     assert response.status_code == 204, response.text
-    assert [each["removedBy"] for each in await users.trash()] == ["open-webui"]
+    assert [each["removedBy"] for each in await users.list_trash()] == ["open-webui"]
     restored = await users.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
     assert restored.status_code == 201, restored.text
     by_name = document_id_for(users.tenant_id, "finance", "plan.txt")
@@ -181,23 +183,23 @@ async def test_the_running_gateway_deletes_expired_documents_from_the_trash(
     platform: Platform, users: TrashUsers
 ) -> None:
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
-    async with running_gateway(platform, trash_days=SHORT_DAYS) as gateway:
+    async with run_gateway(platform, trash_days=SHORT_DAYS) as gateway:
         short = TrashUsers(gateway, users.tenant_id, users.tokens)
         await until(lambda: gateway.context.registry.get(users.tenant_id) is not None)
         document_id = await short.upload("ledger.txt")
         assert (await short.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
-        assert len(await short.trash()) == 1
+        assert len(await short.list_trash()) == 1
 
-        def left() -> int:
+        def count_remaining() -> int:
             prefixes = (
                 removals_prefix(short.tenant_id, short.uid),
                 embeddings_prefix(short.tenant_id, short.uid),
             )
             return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=each)["KeyCount"] for each in prefixes)
 
-        assert left() == 2
-        await until(lambda: left() == 0, seconds=60)
-        assert not await short.trash()
+        assert count_remaining() == 2
+        await until(lambda: count_remaining() == 0, seconds=60)
+        assert not await short.list_trash()
         response = await short.call("POST", f"/v1/documents/{document_id}/restore")
         assert response.status_code == 404, response.text
 
@@ -231,7 +233,7 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(users: Tra
     assert (await users.call("POST", "/v1/deletions/release", "boss")).status_code == 200
     for each in ids[20:]:
         assert (await users.call("DELETE", f"/v1/documents/{each}")).status_code == 204
-    assert len(await users.trash("boss")) == 23
+    assert len(await users.list_trash("boss")) == 23
 
 
 async def test_a_batch_of_file_sync_is_held_whole_and_its_rejection_keeps_the_documents(
@@ -242,7 +244,7 @@ async def test_a_batch_of_file_sync_is_held_whole_and_its_rejection_keeps_the_do
     s3.put_object(Bucket=BUCKET, Key=ticket.object_key, Body=TEXT.encode())
     assert (await harness.redeem(ticket)).status_code == 201
     delete = Ticket(users.tenant_id, users.uid, "finance", "owui-5cfc3ab1", "plan.txt", TicketAction.DELETE)
-    headers = {"Authorization": f"Ticket {ticket_issuer(platform).issue(delete)}"}
+    headers = {"Authorization": f"Ticket {make_ticket_issuer(platform).issue(delete)}"}
     path = "/v1/documents/owui-5cfc3ab1?batch=21"
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 409
     assert await users.found() == {"owui-5cfc3ab1"}

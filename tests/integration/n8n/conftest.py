@@ -16,7 +16,7 @@ from tenantry_local.platform import Platform
 from tests.support.fakes.gateway import FakeGateway
 from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import serving
-from tests.support.programs.n8n import RunningN8n, running_n8n
+from tests.support.programs.n8n import RunningN8n, run_n8n
 
 FAST_INTERVALS = {
     "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "0.1",
@@ -97,7 +97,7 @@ async def imported_harness(backends: Platform) -> AsyncIterator[N8nHarness]:
     """n8n with the workflows, shared by all tests."""
     gateway = FakeGateway()
     async with (
-        running_n8n(backends, FAST_INTERVALS) as n8n,
+        run_n8n(backends, FAST_INTERVALS) as n8n,
         serving(gateway.app) as url,
         Proxy(int(url.rpartition(":")[2])) as connection,
         httpx.AsyncClient(timeout=120) as http,

@@ -129,7 +129,7 @@ async def test_the_execution_of_a_dead_worker_is_pruned(harness: N8nHarness, sto
         harness.n8n.kill("worker")
         for key in store.scan_iter("bull:jobs:*"):
             store.delete(key)
-        await until(lambda: _statuses(harness) == ["crashed"], seconds=PRUNE_TIMEOUT_SECONDS)
+        await until(lambda: _list_statuses(harness) == ["crashed"], seconds=PRUNE_TIMEOUT_SECONDS)
         await prune_left_execution(harness)
     finally:
         request.cancel()
@@ -139,7 +139,7 @@ async def test_the_execution_of_a_dead_worker_is_pruned(harness: N8nHarness, sto
     assert (await harness.chat(QUESTION)).status_code == 200
 
 
-def _statuses(harness: N8nHarness) -> list[str]:
+def _list_statuses(harness: N8nHarness) -> list[str]:
     return [row["status"] for row in harness.n8n.sql("select status from execution_entity")]
 
 

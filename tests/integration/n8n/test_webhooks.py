@@ -19,7 +19,7 @@ PROBLEM = {"type": "https://tenantry.io/problems/overloaded", "title": "Busy", "
 UNUSUAL_TICKET = "Ticket eyJh.b-_~+/=.é   {{ 1 + 1 }} $json '\"` \\n"
 
 
-def problem(status: int, **headers: str) -> StubResponse:
+def make_problem_response(status: int, **headers: str) -> StubResponse:
     """Return a problem document of the gateway."""
     return StubResponse(
         status,
@@ -85,7 +85,7 @@ async def test_streaming_cannot_be_requested(harness: N8nHarness) -> None:
     "body", [[1, 2], {}, {"question": None, "constructor": 1}], ids=["list", "empty", "odd"]
 )
 async def test_an_invalid_question_is_refused_by_the_gateway(harness: N8nHarness, body: object) -> None:
-    harness.gateway.set_responses(problem(422))
+    harness.gateway.set_responses(make_problem_response(422))
     response = await harness.chat(body)
     assert (response.status_code, response.json()["status"]) == (422, 422)
 
@@ -130,7 +130,7 @@ async def test_the_credential_of_the_other_webhook_is_refused(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 415, 422])
 async def test_a_refusal_is_returned_and_not_retried(harness: N8nHarness, status: int) -> None:
-    harness.gateway.set_responses(problem(status))
+    harness.gateway.set_responses(make_problem_response(status))
     for response in (await harness.upload(), await harness.chat(QUESTION)):
         assert (response.status_code, response.json()) == (status, PROBLEM | {"status": status})
         assert response.headers["content-type"].startswith("application/problem+json")
@@ -156,7 +156,7 @@ async def test_relevant_response_headers_are_returned(harness: N8nHarness) -> No
 @pytest.mark.parametrize("status", [409, 429, 500, 502, 503])
 async def test_an_upload_is_retried_after_a_transient_error(harness: N8nHarness, status: int) -> None:
     harness.gateway.set_responses(
-        problem(status, retry_after="1"), StubResponse(201, b'{"documentId": "owui-1"}')
+        make_problem_response(status, retry_after="1"), StubResponse(201, b'{"documentId": "owui-1"}')
     )
     response = await harness.upload(X_Request_ID="r-9")
     assert (response.status_code, response.json()) == (201, {"documentId": "owui-1"})
@@ -167,14 +167,14 @@ async def test_an_upload_is_retried_after_a_transient_error(harness: N8nHarness,
 
 
 async def test_an_upload_is_tried_at_most_three_times(harness: N8nHarness) -> None:
-    harness.gateway.set_responses(problem(503, retry_after="1"))
+    harness.gateway.set_responses(make_problem_response(503, retry_after="1"))
     response = await harness.upload()
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert len(harness.gateway.received) == 3
 
 
 async def test_a_long_retry_after_is_returned_immediately(harness: N8nHarness) -> None:
-    harness.gateway.set_responses(problem(429, retry_after="60"))
+    harness.gateway.set_responses(make_problem_response(429, retry_after="60"))
     response = await harness.upload()
     assert (response.status_code, response.headers["retry-after"]) == (429, "60")
     assert len(harness.gateway.received) == 1
@@ -182,7 +182,7 @@ async def test_a_long_retry_after_is_returned_immediately(harness: N8nHarness) -
 
 @pytest.mark.parametrize("status", [409, 429, 500, 503])
 async def test_a_question_is_not_retried_after_a_response(harness: N8nHarness, status: int) -> None:
-    harness.gateway.set_responses(problem(status, retry_after="1"))
+    harness.gateway.set_responses(make_problem_response(status, retry_after="1"))
     response = await harness.chat(QUESTION)
     assert (response.status_code, response.headers["retry-after"]) == (status, "1")
     assert len(harness.gateway.received) == 1
@@ -209,17 +209,17 @@ async def test_an_unreachable_gateway_is_a_separate_problem_and_logged(
     assert response.json()["type"] == "https://tenantry.io/problems/gateway-unreachable"
     execution = response.json()["instance"].removeprefix("n8n-")
 
-    def lines() -> list[str]:
+    def list_lines() -> list[str]:
         marker = f'"execution_id":"{execution}"'
         return [line for line in harness.n8n.output("worker").splitlines() if marker in line]
 
-    await until(lambda: len(lines()) == 1, seconds=20)
-    document = json.loads(lines()[0][lines()[0].index("{") :])
+    await until(lambda: len(list_lines()) == 1, seconds=20)
+    document = json.loads(list_lines()[0][list_lines()[0].index("{") :])
     assert document["event"] == "Workflow failed"
     assert document["workflow"].startswith("Digital Twin")
     assert document["node"] == "Fail the execution"
     assert document["message"]
-    assert "secret" not in lines()[0]
+    assert "secret" not in list_lines()[0]
 
 
 async def test_answers_resume_when_the_gateway_is_reachable_again(harness: N8nHarness) -> None:

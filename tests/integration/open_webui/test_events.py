@@ -10,7 +10,7 @@ from webui_install.desired import EVENTS
 from tests.support.backends.keycloak_users import PASSWORD
 from tests.support.open_webui.clients import Person
 from tests.support.open_webui.services import problem
-from tests.support.security.forgery import claims_of
+from tests.support.security.forgery import read_claims
 from tests.support.timing.waiting import until
 
 from .conftest import SECRET, OpenWebUIHarness
@@ -117,8 +117,8 @@ async def test_a_keycloak_group_with_a_tenants_name_gives_no_access(
     harness: OpenWebUIHarness, email: str, response: tuple[int, dict[str, Any]]
 ) -> None:
     """A top-level group whose name equals the path of the tenant's group."""
-    await harness.people.add_lookalike(email, f"tenants/{harness.tenant}")
-    assert harness.path in claims_of(await harness.people.token(email))["groups"]
+    await harness.people.add_namesake_group(email, f"tenants/{harness.tenant}")
+    assert harness.path in read_claims(await harness.people.token(email))["groups"]
     person = await log_in(harness, email, response)
     assert await harness.list_groups(person) == set()
     assert await person.models() == set()

@@ -15,8 +15,8 @@ import pytest
 from gateway.answers.sanitizer import AnswerFormat, sanitize
 from playwright.async_api import Browser, Page
 
-from tests.support.fakes.listener import listening
-from tests.support.open_webui.browser import PATIENCE, chromium, running_browser
+from tests.support.fakes.listener import run_listener
+from tests.support.open_webui.browser import PATIENCE, chromium, run_browser
 from tests.support.open_webui.clients import Person
 from tests.support.open_webui.pipe import FakePipeBackends, PipeOutput, ask, make_pipe
 
@@ -154,7 +154,7 @@ async def store_chat(person: Person, outputs: list[PipeOutput], *, raw_snippet: 
 async def browser() -> AsyncIterator[Browser]:
     if not chromium():
         pytest.skip("there is no Chromium: apt-get install chromium, or set TENANTRY_TEST_CHROMIUM")
-    async with running_browser() as running:
+    async with run_browser() as running:
         yield running
 
 
@@ -167,11 +167,11 @@ async def open_window(browser: Browser, person: Person, url: str) -> AsyncIterat
     await context.add_init_script(f"localStorage.token = {json.dumps(token)}")
     requested: list[str] = []
 
-    def note(address: str) -> None:
+    def record_request(address: str) -> None:
         if not address.startswith((url, "data:", "blob:", "about:", url.replace("http", "ws", 1))):
             requested.append(address)
 
-    context.on("request", lambda request: note(request.url))
+    context.on("request", lambda request: record_request(request.url))
     yield await context.new_page(), requested
     await context.close()
 
@@ -200,7 +200,10 @@ async def test_fifty_hostile_answers_and_snippets_have_no_effect(
 ) -> None:
     assert len(HOSTILE) >= 50
     person = await harness.webui.add_person("reader")
-    async with listening() as listener, open_window(browser, person, harness.webui.url) as (page, requested):
+    async with (
+        run_listener() as listener,
+        open_window(browser, person, harness.webui.url) as (page, requested),
+    ):
         hostile = [each.replace("@URL@", f"{listener.url}/{n}") for n, each in enumerate(HOSTILE)]
         for at in range(0, len(hostile), ANSWERS_PER_CHAT):
             some = hostile[at : at + ANSWERS_PER_CHAT]
@@ -267,7 +270,10 @@ async def test_unsanitized_answers_and_snippets_reach_the_listener(
 ) -> None:
     """This shows that the other tests are meaningful."""
     person = await harness.webui.add_person("reader")
-    async with listening() as listener, open_window(browser, person, harness.webui.url) as (page, requested):
+    async with (
+        run_listener() as listener,
+        open_window(browser, person, harness.webui.url) as (page, requested),
+    ):
         image = f"![chart]({listener.url}/answer)"
         outputs = [await render_through_pipe(image, "x", raw=True)]
         await open_chat(
@@ -285,7 +291,7 @@ async def test_unsanitized_answers_and_snippets_reach_the_listener(
 async def test_an_opened_artifact_loads_nothing(harness: OpenWebUIHarness, browser: Browser) -> None:
     """Artifacts of other functions do not open by themselves, and their page reaches no host."""
     person = await harness.webui.add_person("reader")
-    async with listening() as listener, open_window(browser, person, harness.webui.url) as (page, _):
+    async with run_listener() as listener, open_window(browser, person, harness.webui.url) as (page, _):
         script = f"<script>fetch('{listener.url}/js')</script>"
         fence = f"```html\n<h1>Page</h1><img src={listener.url}/img>{script}\n```"
         outputs = [

@@ -21,7 +21,7 @@ class Pipe:
 '''
 
 
-async def snapshot(harness: OpenWebUIHarness) -> dict[str, Any]:
+async def read_objects(harness: OpenWebUIHarness) -> dict[str, Any]:
     """Return all objects that the installer may change, with their timestamps."""
     admin = harness.webui.admin
     return {
@@ -33,9 +33,9 @@ async def snapshot(harness: OpenWebUIHarness) -> dict[str, Any]:
 
 async def test_a_second_run_writes_nothing(harness: OpenWebUIHarness) -> None:
     await harness.install()
-    before = await snapshot(harness)
+    before = await read_objects(harness)
     assert await harness.install() == 0
-    assert await snapshot(harness) == before
+    assert await read_objects(harness) == before
 
 
 async def test_installed_functions_are_active_and_have_a_version(harness: OpenWebUIHarness) -> None:
@@ -49,7 +49,7 @@ async def test_installed_functions_are_active_and_have_a_version(harness: OpenWe
 
 async def test_drift_is_repaired(harness: OpenWebUIHarness) -> None:
     admin = harness.webui.admin
-    wanted = await snapshot(harness)
+    wanted = await read_objects(harness)
     await admin.post(
         "/api/v1/functions/id/tenantry/update",
         {"id": "tenantry", "name": "Mine", "content": OTHER, "meta": {"description": "Mine"}},
@@ -61,7 +61,7 @@ async def test_drift_is_repaired(harness: OpenWebUIHarness) -> None:
     # update, valves and activation, grants, record
     assert await harness.install() == 5
     assert await harness.install() == 0
-    assert without_times(await snapshot(harness)) == without_times(wanted)
+    assert remove_times(await read_objects(harness)) == remove_times(wanted)
 
 
 async def test_other_objects_are_unchanged(harness: OpenWebUIHarness) -> None:
@@ -72,9 +72,9 @@ async def test_other_objects_are_unchanged(harness: OpenWebUIHarness) -> None:
     )
     await harness.webui.set_valves(file_wait_seconds=7.0)
     try:
-        before = await snapshot(harness)
+        before = await read_objects(harness)
         assert await harness.install() == 0
-        assert await snapshot(harness) == before
+        assert await read_objects(harness) == before
         await admin.post("/api/v1/functions/id/tenantry/toggle", {})
         assert await harness.install() == 1
         valves = await admin.get("/api/v1/functions/id/tenantry/valves")
@@ -84,13 +84,13 @@ async def test_other_objects_are_unchanged(harness: OpenWebUIHarness) -> None:
         await harness.webui.set_valves(file_wait_seconds=20.0)
 
 
-def without_times(found: dict[str, Any]) -> dict[str, Any]:
+def remove_times(found: dict[str, Any]) -> dict[str, Any]:
     """Return the objects without the fields that change with each write."""
     volatile = {"updated_at", "created_at", "version_id", "id", "resource_id"}
 
-    def plain(value: Any) -> Any:
+    def remove_time(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: plain(each) for key, each in value.items() if key not in volatile}
-        return sorted(map(plain, value), key=str) if isinstance(value, list) else value
+            return {key: remove_time(each) for key, each in value.items() if key not in volatile}
+        return sorted(map(remove_time, value), key=str) if isinstance(value, list) else value
 
-    return {key: plain(each) for key, each in found.items()}
+    return {key: remove_time(each) for key, each in found.items()}

@@ -12,8 +12,8 @@ from gateway.answers.markdown import LANGUAGES
 from gateway.answers.sanitizer import AnswerFormat, AnswerSanitizer, sanitize
 
 from tests.support.open_webui.markdown import OpenWebuiReader, open_webui_reader
-from tests.support.text.commonmark import live
-from tests.support.text.random_markdown import harmless_text, hostile_text
+from tests.support.text.commonmark import find_active_markup
+from tests.support.text.random_markdown import make_harmless_text, make_hostile_text
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(3600)]
 
@@ -42,12 +42,12 @@ def find_live_markup(shown: str, reader: OpenWebuiReader) -> list[str]:
     """Return all markup that a renderer would act on, for CommonMark and for Open WebUI."""
     (reading,) = reader.read([shown])
     foreign = [each for each in reading.languages if each and each.lower() not in LANGUAGES]
-    return [*live(shown), *reading.live, *reading.citations, *foreign, *reading.artifacts]
+    return [*find_active_markup(shown), *reading.live, *reading.citations, *foreign, *reading.artifacts]
 
 
 def test_a_sanitized_hostile_answer_has_no_live_markup(reader: OpenWebuiReader) -> None:
     for seed in range(SEED, SEED + TEXTS):
-        text = hostile_text(random.Random(seed))
+        text = make_hostile_text(random.Random(seed))
         shown = sanitize(text, MARKDOWN)
         assert find_live_markup(shown, reader) == [], (seed, text, shown)
         assert sanitize_in_pieces(text, random.Random(seed)) == shown, (seed, text)
@@ -55,12 +55,12 @@ def test_a_sanitized_hostile_answer_has_no_live_markup(reader: OpenWebuiReader) 
 
 def test_a_harmless_answer_is_unchanged(reader: OpenWebuiReader) -> None:
     for seed in range(SEED, SEED + TEXTS):
-        text = harmless_text(random.Random(seed))
+        text = make_harmless_text(random.Random(seed))
         assert sanitize(text, MARKDOWN) == text, seed
         assert sanitize_in_pieces(text, random.Random(seed)) == text, seed
 
 
 def test_hostile_answers_have_live_markup_before_sanitizing(reader: OpenWebuiReader) -> None:
     """This shows that the first test is meaningful."""
-    text = [hostile_text(random.Random(seed)) for seed in range(SEED, SEED + 200)]
+    text = [make_hostile_text(random.Random(seed)) for seed in range(SEED, SEED + 200)]
     assert sum(bool(find_live_markup(each, reader)) for each in text) > 100

@@ -17,7 +17,7 @@ from tenantry_local.parts.aws import BUCKET
 from tenantry_local.parts.services import operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, open_admin_client
 from tests.support.backends.observed import Observed
 from tests.support.tenants.manifests import tenant_manifest
 
@@ -31,7 +31,7 @@ def observed(platform: Platform) -> Iterator[Observed]:
 
 @pytest.fixture(scope="session")
 def tenants(platform: Platform) -> Iterator[Tenants]:
-    with admin_client(platform) as api:
+    with open_admin_client(platform) as api:
         yield Tenants(api)
 
 
@@ -110,7 +110,7 @@ async def harness(tenants: Tenants, driver: Driver) -> AsyncIterator[OperatorHar
     await opened.delete_all()
 
 
-def conditions(tenant: dict[str, Any] | None) -> dict[str, tuple[str, str]]:
+def get_conditions(tenant: dict[str, Any] | None) -> dict[str, tuple[str, str]]:
     """Return status and reason of each condition."""
     assert tenant
     return {c["type"]: (c["status"], c["reason"]) for c in tenant["status"]["conditions"]}

@@ -5,7 +5,7 @@ import asyncio
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 
-from .conftest import Driver, OperatorHarness, conditions
+from .conftest import Driver, OperatorHarness, get_conditions
 
 
 async def test_the_younger_tenant_is_stalled_until_the_older_one_changes(
@@ -17,13 +17,13 @@ async def test_the_younger_tenant_is_stalled_until_the_older_one_changes(
     await asyncio.sleep(1)  # age has a resolution of one second
     harness.apply("younger", identity={"admins": ["ann@claim.example"]})
     assert (await driver.reconcile("younger")).name == "stalled"
-    assert conditions(tenants.get("younger")) == {
+    assert get_conditions(tenants.get("younger")) == {
         "Ready": ("False", "EmailConflict"),
         "Reconciling": ("False", "UpToDate"),
         "Stalled": ("True", "EmailConflict"),
     }
     assert observed.find_data("younger") == {}
-    assert conditions(tenants.get("elder"))["Ready"] == ("True", "AsDeclared")
+    assert get_conditions(tenants.get("elder"))["Ready"] == ("True", "AsDeclared")
     tenants.patch("elder", {"spec": {"identity": {"emails": ["*@else.example"]}}})
     await driver.reconcile("elder")
     assert (await driver.reconcile("younger")).name == "ready"
@@ -43,4 +43,4 @@ async def test_a_ready_tenant_with_a_new_conflict_keeps_its_state(
     tenants.patch("second", {"spec": {"identity": {"emails": ["*@first.example"]}}})
     assert (await driver.reconcile("second")).name == "stalled"
     assert observed.get_state("second") == before
-    assert conditions(tenants.get("second"))["StorageReady"] == ("True", "AsDeclared")
+    assert get_conditions(tenants.get("second"))["StorageReady"] == ("True", "AsDeclared")

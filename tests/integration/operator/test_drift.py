@@ -16,32 +16,34 @@ MARKER = "tenant-drift/finance/documents/"
 GROUP = "/tenants/tenant-drift"
 
 
-def _group_id(observed: Observed) -> str:
+def _get_group_id(observed: Observed) -> str:
     return str(observed.group(GROUP)["id"])
 
 
 def _delete_group(observed: Observed) -> None:
-    observed.keycloak("DELETE", f"/groups/{_group_id(observed)}").raise_for_status()
+    observed.keycloak("DELETE", f"/groups/{_get_group_id(observed)}").raise_for_status()
 
 
 def _rename_group(observed: Observed) -> None:
-    observed.keycloak("PUT", f"/groups/{_group_id(observed)}", json={"name": "renamed"}).raise_for_status()
+    observed.keycloak(
+        "PUT", f"/groups/{_get_group_id(observed)}", json={"name": "renamed"}
+    ).raise_for_status()
 
 
 def _move_group(observed: Observed) -> None:
-    body = {"id": _group_id(observed), "name": "tenant-drift"}
+    body = {"id": _get_group_id(observed), "name": "tenant-drift"}
     observed.keycloak("POST", "/groups", json=body).raise_for_status()
     assert not observed.group("/tenants/tenant-drift")
 
 
 def _change_attributes(observed: Observed) -> None:
     body = {"name": "tenant-drift", "attributes": {"tenant": ["another"]}}
-    observed.keycloak("PUT", f"/groups/{_group_id(observed)}", json=body).raise_for_status()
+    observed.keycloak("PUT", f"/groups/{_get_group_id(observed)}", json=body).raise_for_status()
 
 
 def _add_foreign_member(observed: Observed) -> None:
     stranger = observed.add_person("mallory@evil.example")
-    observed.keycloak("PUT", f"/users/{stranger}/groups/{_group_id(observed)}").raise_for_status()
+    observed.keycloak("PUT", f"/users/{stranger}/groups/{_get_group_id(observed)}").raise_for_status()
 
 
 def _add_foreign_admin(observed: Observed) -> None:
@@ -52,7 +54,7 @@ def _add_foreign_admin(observed: Observed) -> None:
 
 def _remove_member(observed: Observed) -> None:
     (boss,) = observed.keycloak("GET", "/users", params={"email": "boss@drift.example"}).json()
-    observed.keycloak("DELETE", f"/users/{boss['id']}/groups/{_group_id(observed)}").raise_for_status()
+    observed.keycloak("DELETE", f"/users/{boss['id']}/groups/{_get_group_id(observed)}").raise_for_status()
 
 
 DRIFTS: dict[str, Callable[[Observed], object]] = {

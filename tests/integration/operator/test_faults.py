@@ -9,7 +9,7 @@ from tests.support.backends.observed import Observed
 from tests.support.faults.proxy import Proxy
 from tests.support.timing.waiting import until
 
-from .conftest import Driver, OperatorHarness, conditions, open_driver
+from .conftest import Driver, OperatorHarness, get_conditions, open_driver
 
 BACKENDS = {
     "qdrant": ("VectorsReady", "QdrantUnavailable", "qdrant_url", "http://127.0.0.1:{port}"),
@@ -29,14 +29,14 @@ async def test_an_unavailable_backend_fails_only_its_part_until_it_recovers(
         async with open_driver(platform, tenants, **{setting: address}) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "retrying"
-            seen = conditions(tenants.get("patient"))
+            seen = get_conditions(tenants.get("patient"))
             assert seen["Ready"] == ("False", reason)
             assert seen["Reconciling"] == ("True", "Retrying")
             assert seen["Stalled"][0] == "False"
             assert {part: seen[part][0] for part in PARTS} == {p: str(p != type_) for p in PARTS}
             proxy.restore()
             assert (await driver.reconcile("patient")).name == "ready"
-    assert conditions(tenants.get("patient"))["Ready"] == ("True", "AsDeclared")
+    assert get_conditions(tenants.get("patient"))["Ready"] == ("True", "AsDeclared")
 
 
 HANGING = BACKENDS | {
@@ -58,13 +58,13 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
     names = [f"hung-{number}" for number in range(3 * WORKERS)]
     others = PARTS - {type_}
 
-    def seen(name: str) -> dict[str, tuple[str, str]]:
+    def get_seen_conditions(name: str) -> dict[str, tuple[str, str]]:
         tenant = tenants.get(name)
-        return conditions(tenant) if tenant and "status" in tenant else {}
+        return get_conditions(tenant) if tenant and "status" in tenant else {}
 
-    def all_have(wanted: dict[str, tuple[str, str]]) -> bool:
+    def have_all(wanted: dict[str, tuple[str, str]]) -> bool:
         rest = dict.fromkeys(others, ("True", "AsDeclared"))
-        return all((wanted | rest).items() <= seen(name).items() for name in names)
+        return all((wanted | rest).items() <= get_seen_conditions(name).items() for name in names)
 
     async with Proxy(platform.context.ports["keycloak" if backend == "open-webui" else backend]) as proxy:
         address = url.format(port=proxy.port, password=platform.context.secrets["redis-operator"])
@@ -76,11 +76,11 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
             for name in names:
                 driver.context.controller.handle_event(harness.apply(name))
             async with background_task(driver.context.controller.run(), "controller"):
-                await until(lambda: all_have({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5)
+                await until(lambda: have_all({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5)
                 proxy.restore()
                 if backend != "open-webui":
                     await until(
-                        lambda: all_have({"Ready": ("True", "AsDeclared")}), seconds=HUNG_SECONDS, every=0.5
+                        lambda: have_all({"Ready": ("True", "AsDeclared")}), seconds=HUNG_SECONDS, every=0.5
                     )
 
 
@@ -96,7 +96,7 @@ async def test_a_tenant_is_ready_without_redis(
         async with open_driver(platform, tenants, redis_url=url) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "ready"
-    assert conditions(tenants.get("patient"))["NamespaceReady"] == ("True", "AsDeclared")
+    assert get_conditions(tenants.get("patient"))["NamespaceReady"] == ("True", "AsDeclared")
 
 
 async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
@@ -107,7 +107,7 @@ async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
     platform.stop("aws")
     try:
         assert (await driver.reconcile("patient")).name == "retrying"
-        seen = conditions(tenants.get("patient"))
+        seen = get_conditions(tenants.get("patient"))
     finally:
         platform.start("aws")
     assert seen["StorageReady"] == ("False", "S3Unavailable")
@@ -122,7 +122,7 @@ async def test_a_collection_of_another_size_stalls_with_a_remedy(
     harness.apply("small", tier="dedicated")
     assert (await driver.reconcile("small")).name == "stalled"
     seen = tenants.get("small")
-    assert conditions(seen)["Stalled"] == ("True", "QdrantRefused")
+    assert get_conditions(seen)["Stalled"] == ("True", "QdrantRefused")
     assert seen
     message = next(c["message"] for c in seen["status"]["conditions"] if c["type"] == "Stalled")
     assert "4 numbers" in message
@@ -138,7 +138,7 @@ async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
     try:
         harness.apply("squat", quota={"compute": {"pods": "1"}})
         assert (await driver.reconcile("squat")).name == "stalled"
-        assert conditions(tenants.get("squat"))["NamespaceReady"] == ("False", "KubernetesRefused")
+        assert get_conditions(tenants.get("squat"))["NamespaceReady"] == ("False", "KubernetesRefused")
         tenants.delete("squat")
         await driver.reconcile("squat")
         assert tenants.get("squat") is None
@@ -158,7 +158,7 @@ async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(
         async with open_driver(platform, tenants, keycloak_url=url) as cut_off:
             proxy.cut()
             assert (await cut_off.reconcile("held")).name == "retrying"
-            seen = conditions(tenants.get("held"))
+            seen = get_conditions(tenants.get("held"))
             assert seen["Reconciling"] == ("True", "Deleting")
             assert seen["IdentityReady"] == ("False", "KeycloakUnavailable")
             proxy.restore()

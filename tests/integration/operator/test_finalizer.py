@@ -15,7 +15,7 @@ from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import tenant_manifest
 from tests.support.timing.waiting import until
 
-from .conftest import OperatorHarness, conditions
+from .conftest import OperatorHarness, get_conditions
 
 SPEC = {
     "deletionPolicy": "Delete",
@@ -40,7 +40,7 @@ def is_ready(tenants: Tenants, name: str) -> bool:
         tenant is not None
         and "status" in tenant
         and is_held(tenants, name)
-        and conditions(tenant).get("Ready") == ("True", "AsDeclared")
+        and get_conditions(tenant).get("Ready") == ("True", "AsDeclared")
     )
 
 
@@ -95,7 +95,7 @@ async def test_a_finalizer_removed_from_a_waiting_deletion_leaves_nothing(
     platform.stop("keycloak")
     try:
         tenants.delete("stuck")
-        await until(lambda: waits_for_identity(tenants, "stuck"), seconds=60)
+        await until(lambda: is_waiting_for_identity(tenants, "stuck"), seconds=60)
         tenants.patch("stuck", {"metadata": {"finalizers": None}})
         await until(lambda: tenants.get("stuck") is None, seconds=20)
     finally:
@@ -103,6 +103,6 @@ async def test_a_finalizer_removed_from_a_waiting_deletion_leaves_nothing(
     await until(lambda: observed.find_data("stuck") == {}, seconds=60, every=0.2)
 
 
-def waits_for_identity(tenants: Tenants, name: str) -> bool:
+def is_waiting_for_identity(tenants: Tenants, name: str) -> bool:
     tenant = tenants.get(name)
-    return tenant is not None and conditions(tenant).get("IdentityReady", ("", ""))[0] == "False"
+    return tenant is not None and get_conditions(tenant).get("IdentityReady", ("", ""))[0] == "False"

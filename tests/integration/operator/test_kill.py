@@ -29,7 +29,7 @@ async def crash_reconcile_after(last: int, driver: Driver, name: str, *, system:
     )
 
 
-def made_for_undead(observed: Observed) -> dict[str, Any]:
+def get_state_without_uid(observed: Observed) -> dict[str, Any]:
     """Return the external state without the uid, which differs between Tenants of the name."""
     made = observed.get_state("undead")
     made["identity"].get("attributes", {}).pop("tenant-uid", None)
@@ -42,14 +42,14 @@ async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it
     observed.add_person("boss@undead.example")
     harness.apply("undead", **SPEC)
     await driver.reconcile("undead")
-    undisturbed = made_for_undead(observed)
+    undisturbed = get_state_without_uid(observed)
     await harness.delete_all()
     for last in count():
         harness.apply("undead", **SPEC)
         if not await crash_reconcile_after(last, driver, "undead"):
             break
         assert (await driver.reconcile("undead")).name == "ready", f"after {last} calls"
-        assert made_for_undead(observed) == undisturbed, f"after {last} calls"
+        assert get_state_without_uid(observed) == undisturbed, f"after {last} calls"
         await harness.delete_all()
         assert observed.find_data("undead") == {}, f"after {last} calls"
     assert last >= 12, "a creation needs more calls"
@@ -76,7 +76,7 @@ async def test_an_unrecorded_namespace_is_deleted_when_it_is_no_longer_declared(
     assert await crash_when(
         lambda _, operation: operation == "write-status", lambda: driver.reconcile("undead")
     )
-    assert made_for_undead(observed)["namespace"]
+    assert get_state_without_uid(observed)["namespace"]
     tenants.patch("undead", {"spec": {"quota": {"compute": None}}})
     await driver.reconcile_until_ready("undead")
-    assert made_for_undead(observed)["namespace"] == {}
+    assert get_state_without_uid(observed)["namespace"] == {}

@@ -7,7 +7,7 @@ from tenantry_local.parts.aws import BUCKET
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 
-from .conftest import Driver, OperatorHarness, conditions
+from .conftest import Driver, OperatorHarness, get_conditions
 
 FULL = {
     "identity": {"emails": ["*@life.example"], "admins": ["boss@life.example"]},
@@ -62,7 +62,7 @@ async def test_a_new_tenant_gets_everything_that_it_declares(
     written = tenants.get("life")
     assert written
     assert written["metadata"]["finalizers"] == ["tenantry.io/operator"]
-    assert conditions(written) == {
+    assert get_conditions(written) == {
         "Ready": ("True", "AsDeclared"),
         "Reconciling": ("False", "UpToDate"),
         "Stalled": ("False", "NoObstacle"),
@@ -128,7 +128,7 @@ async def test_a_suspended_tenant_stays_ready_with_a_reason(
 ) -> None:
     harness.apply("paused", suspended=True)
     await driver.reconcile("paused")
-    assert conditions(tenants.get("paused"))["Ready"] == ("True", "Suspended")
+    assert get_conditions(tenants.get("paused"))["Ready"] == ("True", "Suspended")
 
 
 async def test_a_dedicated_tenants_collection_is_removed_with_it(
@@ -192,7 +192,7 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
     assert (observed.get_state("gone-not"), observed.find_data("gone-not")) == other
 
 
-def versions(observed: Observed, prefix: str) -> list[tuple[str, bytes | None]]:
+def list_versions(observed: Observed, prefix: str) -> list[tuple[str, bytes | None]]:
     """Return key and content of every version under a prefix, newest first; delete markers have none."""
     page = observed.s3.list_object_versions(Bucket=BUCKET, Prefix=prefix)
     found = [
@@ -214,25 +214,25 @@ async def test_a_recreated_tenant_finds_no_retained_document_and_none_is_lost(
     uid = harness.apply("stay", **spec)["metadata"]["uid"]
     await driver.reconcile("stay")
     put_documents(observed, "stay")
-    before, made = versions(observed, "tenant-stay/"), observed.get_state("stay")
+    before, made = list_versions(observed, "tenant-stay/"), observed.get_state("stay")
     tenants.delete("stay")
     await driver.reconcile("stay")
     assert tenants.get("stay") is None
-    assert versions(observed, "tenant-stay/") == before, "without a Tenant of the name nothing is moved"
+    assert list_versions(observed, "tenant-stay/") == before, "without a Tenant of the name nothing is moved"
     later = harness.apply("stay", **spec)["metadata"]["uid"]
     assert (await driver.reconcile("stay")).name == "ready"
     markers = {key: tags["tenant-uid"] for key, tags in observed.markers("stay").items()}
     assert set(markers) == set(made["storage"])
     assert set(markers.values()) == {later}
-    assert {key for key, _ in versions(observed, "tenant-stay/")} == set(markers), (
+    assert {key for key, _ in list_versions(observed, "tenant-stay/")} == set(markers), (
         "no version remains, not even an old one"
     )
     aside = f"retained/tenant-stay/{uid}/"
-    assert [(key.replace(aside, "tenant-stay/"), content) for key, content in versions(observed, aside)] == [
-        each for each in before if not each[0].endswith("/")
-    ]
+    assert [
+        (key.replace(aside, "tenant-stay/"), content) for key, content in list_versions(observed, aside)
+    ] == [each for each in before if not each[0].endswith("/")]
     assert (await driver.reconcile("stay")).name == "ready"
-    assert len(versions(observed, aside)) == len(before) - len(markers), "documents are moved once"
+    assert len(list_versions(observed, aside)) == len(before) - len(markers), "documents are moved once"
 
 
 async def test_delete_keeps_retained_documents_of_an_earlier_tenant(
@@ -249,15 +249,15 @@ async def test_delete_keeps_retained_documents_of_an_earlier_tenant(
     tenants.delete("heir")  # before its storage was prepared
     await driver.reconcile("heir")
     tenants.patch("heir", {"metadata": {"finalizers": None}})
-    assert (key, b"kept") in versions(observed, "tenant-heir/")
+    assert (key, b"kept") in list_versions(observed, "tenant-heir/")
     harness.apply("heir")
     await driver.reconcile("heir")
     observed.s3.put_object(Bucket=BUCKET, Key=key, Body=b"of the later one")
     tenants.delete("heir")
     await driver.reconcile_until_ready("heir")
-    assert versions(observed, "tenant-heir/") == []
+    assert list_versions(observed, "tenant-heir/") == []
     aside = key.replace("tenant-heir/", f"retained/tenant-heir/{uid}/")
-    assert versions(observed, "retained/tenant-heir/") == [(aside, b"kept")]
+    assert list_versions(observed, "retained/tenant-heir/") == [(aside, b"kept")]
 
 
 async def test_a_lost_marker_moves_no_document(
@@ -269,7 +269,7 @@ async def test_a_lost_marker_moves_no_document(
     observed.s3.put_object(Bucket=BUCKET, Key=key, Body=b"mine")
     observed.s3.delete_object(Bucket=BUCKET, Key="tenant-markless/")
     await driver.reconcile("markless")
-    assert (key, b"mine") in versions(observed, "tenant-markless/")
+    assert (key, b"mine") in list_versions(observed, "tenant-markless/")
     assert "tenant-markless/" in observed.get_state("markless")["storage"]
 
 

@@ -11,7 +11,7 @@ from tests.support.backends.observed import Observed
 from tests.support.programs.operator_program import run_operator
 from tests.support.timing.waiting import until
 
-from .conftest import Driver, OperatorHarness, conditions
+from .conftest import Driver, OperatorHarness, get_conditions
 
 SPEC = {"identity": {"emails": ["*@mortal.example"], "admins": ["boss@mortal.example"]}}
 
@@ -22,9 +22,9 @@ async def test_the_program_creates_changes_and_deletes_a_tenant(
     port, metrics = platform.context.ports["operator"], platform.context.ports["operator-metrics"]
     ports = {"OPERATOR_PROBES_PORT": str(port), "OPERATOR_METRICS_PORT": str(metrics)}
     async with run_operator(platform, "tenant_operator", **ports):
-        await until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), seconds=20)
+        await until(lambda: _is_healthy(f"http://127.0.0.1:{port}/readyz"), seconds=20)
         applied = harness.apply("watched", identity={"emails": ["*@watched.example"]})
-        await until(lambda: _ready(tenants, "watched"))
+        await until(lambda: _is_ready(tenants, "watched"))
         about = f"involvedObject.uid={applied['metadata']['uid']}"
 
         def list_events() -> list[str]:
@@ -36,11 +36,11 @@ async def test_the_program_creates_changes_and_deletes_a_tenant(
         tenants.delete("watched")
         await until(lambda: tenants.get("watched") is None)
         assert observed.find_data("watched") == {}
-        assert _answers(f"http://127.0.0.1:{port}/healthz")
+        assert _is_healthy(f"http://127.0.0.1:{port}/healthz")
         assert 'tenantry_operator_reconciles_total{outcome="ready"}' in _get(
             f"http://127.0.0.1:{metrics}/metrics"
         )
-        assert not _answers(f"http://127.0.0.1:{port}/metrics")
+        assert not _is_healthy(f"http://127.0.0.1:{port}/metrics")
 
 
 async def test_a_younger_tenant_recovers_when_the_older_one_is_deleted(
@@ -48,12 +48,12 @@ async def test_a_younger_tenant_recovers_when_the_older_one_is_deleted(
 ) -> None:
     async with run_operator(platform, "tenant_operator"):
         harness.apply("elder", identity={"emails": ["*@heir.example"]})
-        await until(lambda: _ready(tenants, "elder"), seconds=20)
+        await until(lambda: _is_ready(tenants, "elder"), seconds=20)
         await asyncio.sleep(1)
         harness.apply("heir", identity={"emails": ["*@heir.example"]})
-        await until(lambda: _condition(tenants, "heir", "Stalled") == ("True", "EmailConflict"))
+        await until(lambda: _get_condition(tenants, "heir", "Stalled") == ("True", "EmailConflict"))
         tenants.delete("elder")
-        await until(lambda: _ready(tenants, "heir"))
+        await until(lambda: _is_ready(tenants, "heir"))
 
 
 SAMPLES = (1, 8, 13)
@@ -67,7 +67,7 @@ async def test_after_a_kill_during_a_creation_the_next_run_completes_it(
 ) -> None:
     observed.add_person("boss@mortal.example")
     harness.apply("mortal", **SPEC)
-    await die_at(platform, number, when)
+    await kill_operator_at(platform, number, when)
     assert (await driver.reconcile("mortal")).name == "ready"
     first = observed.get_state("mortal")
     await driver.reconcile("mortal")
@@ -82,12 +82,12 @@ async def test_after_a_kill_during_a_removal_the_next_run_completes_it(
     harness.apply("mortal", **SPEC)
     await driver.reconcile("mortal")
     tenants.delete("mortal")
-    await die_at(platform, 4, "after")
+    await kill_operator_at(platform, 4, "after")
     await harness.delete_all()
     assert observed.find_data("mortal") == {}
 
 
-async def die_at(platform: Platform, number: int, when: str, **settings: str) -> None:
+async def kill_operator_at(platform: Platform, number: int, when: str, **settings: str) -> None:
     """Run the operator until it kills itself."""
     async with run_operator(
         platform, "tests.support.faults.killed_operator", str(number), when, **settings
@@ -96,20 +96,20 @@ async def die_at(platform: Platform, number: int, when: str, **settings: str) ->
             assert await process.wait() == -9, f"it exited before call {number}"
 
 
-def _ready(tenants: Tenants, name: str) -> bool:
-    return _condition(tenants, name, "Ready") == ("True", "AsDeclared")
+def _is_ready(tenants: Tenants, name: str) -> bool:
+    return _get_condition(tenants, name, "Ready") == ("True", "AsDeclared")
 
 
-def _condition(tenants: Tenants, name: str, type_: str) -> tuple[str, str] | None:
+def _get_condition(tenants: Tenants, name: str, type_: str) -> tuple[str, str] | None:
     tenant = tenants.get(name)
-    return conditions(tenant).get(type_) if tenant and "status" in tenant else None
+    return get_conditions(tenant).get(type_) if tenant and "status" in tenant else None
 
 
 def _get(url: str) -> str:
     return httpx.get(url).text
 
 
-def _answers(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     try:
         return httpx.get(url).is_success
     except httpx.TransportError:

@@ -11,7 +11,7 @@ from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import tenant_manifest
 from tests.support.timing.waiting import until
 
-from .conftest import OperatorHarness, conditions
+from .conftest import OperatorHarness, get_conditions
 
 NAME = "reborn"
 
@@ -22,7 +22,7 @@ def is_ready(tenants: Tenants, uid: str) -> bool:
         tenant is not None
         and tenant["metadata"]["uid"] == uid
         and "status" in tenant
-        and conditions(tenant).get("Ready") == ("True", "AsDeclared")
+        and get_conditions(tenant).get("Ready") == ("True", "AsDeclared")
     )
 
 

@@ -10,7 +10,7 @@ from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import open_people
-from tests.support.security.forgery import header_of
+from tests.support.security.forgery import read_header
 
 PERSON = "rotated@keys.example"
 
@@ -27,9 +27,9 @@ async def test_new_keys_are_accepted_and_removed_ones_refused(
         before = await people.token(PERSON)
         assert (await verifier.verify(before)).email == PERSON
         monkeypatch.setattr(jwks, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
-        async with people.rotated_signing_key():
+        async with people.rotate_signing_key():
             rotated = await people.token(PERSON)
-            assert header_of(rotated)["kid"] != header_of(before)["kid"]
+            assert read_header(rotated)["kid"] != read_header(before)["kid"]
             for token in (rotated, before):
                 assert (await verifier.verify(token)).email == PERSON
         monkeypatch.setattr(jwks, "MAX_AGE_SECONDS", 0.0)

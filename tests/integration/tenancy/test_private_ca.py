@@ -16,7 +16,7 @@ from tenantry_local.standins.qdrant.app import make_app
 from tenantry_local.standins.qdrant.engine import Engine
 
 from tests.support.programs.gateway import serving
-from tests.support.security.certificates import Certificates, certificates
+from tests.support.security.certificates import Certificates, make_certificates
 from tests.support.tenants.manifests import make_tenant
 
 ADDRESS = "127.0.0.1"
@@ -25,7 +25,7 @@ TENANT = make_tenant("tenanta")
 
 
 @asynccontextmanager
-async def qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
+async def serve_qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
     """Serve Qdrant's API with a certificate until the block ends; yield its URL."""
     engine = Engine(folder / "data")
     try:
@@ -36,12 +36,12 @@ async def qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def no_guard(_: Tenant) -> AsyncIterator[None]:
+async def do_nothing(_: Tenant) -> AsyncIterator[None]:
     """Do nothing around a change."""
     yield
 
 
-async def operator(url: str, authority: Path | None) -> None:
+async def create_collection(url: str, authority: Path | None) -> None:
     """Create the tenant's collection as the operator does."""
     client = connect(url, KEY, verify=ssl_context(authority))
     try:
@@ -51,14 +51,14 @@ async def operator(url: str, authority: Path | None) -> None:
         await client.close()
 
 
-async def gateway(url: str, authority: Path | None) -> None:
+async def query_document(url: str, authority: Path | None) -> None:
     """Query a document as the gateway does; this fails without the collection."""
     vectors = Vectors(
         url=url,
         api_key=SecretStr(KEY),
         verify=ssl_context(authority),
         dimension=DIMENSIONS,
-        write_guard=no_guard,
+        write_guard=do_nothing,
     )
     try:
         assert await vectors.get_indexed(TENANT, ["a-document"]) == {}
@@ -67,22 +67,22 @@ async def gateway(url: str, authority: Path | None) -> None:
 
 
 async def test_both_connect_with_the_right_ca(tmp_path: Path) -> None:
-    own = certificates(tmp_path / "own", ADDRESS)
-    async with qdrant(tmp_path, own) as url:
-        await operator(url, own.authority)
-        await gateway(url, own.authority)
+    own = make_certificates(tmp_path / "own", ADDRESS)
+    async with serve_qdrant(tmp_path, own) as url:
+        await create_collection(url, own.authority)
+        await query_document(url, own.authority)
 
 
-@pytest.mark.parametrize("call", [operator, gateway])
+@pytest.mark.parametrize("call", [create_collection, query_document])
 async def test_an_untrusted_certificate_is_refused(
     tmp_path: Path, call: Callable[[str, Path | None], Awaitable[None]]
 ) -> None:
-    own, another = (certificates(tmp_path / name, ADDRESS) for name in ("own", "another"))
-    elsewhere = certificates(tmp_path / "elsewhere", "192.0.2.1")  # trusted, but for another address
+    own, another = (make_certificates(tmp_path / name, ADDRESS) for name in ("own", "another"))
+    elsewhere = make_certificates(tmp_path / "elsewhere", "192.0.2.1")  # trusted, but for another address
     cases = [(own, None), (own, another.authority), (elsewhere, elsewhere.authority)]
     with stamina.set_testing(True, attempts=1):
         for number, (shown, known) in enumerate(cases):
             (folder := tmp_path / str(number)).mkdir()
-            async with qdrant(folder, shown) as url:
+            async with serve_qdrant(folder, shown) as url:
                 with pytest.raises(RemoteUnavailable, match=r"(?i)certificate"):
                     await call(url, known)

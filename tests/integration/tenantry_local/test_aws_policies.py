@@ -70,7 +70,7 @@ def connect(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
         client.close()
 
 
-def refused(call: Callable[..., Any], **arguments: Any) -> bool:
+def is_refused(call: Callable[..., Any], **arguments: Any) -> bool:
     try:
         call(**arguments)
     except ClientError as exc:
@@ -79,12 +79,12 @@ def refused(call: Callable[..., Any], **arguments: Any) -> bool:
     return False
 
 
-def key(tenant: str, rest: str = DOCUMENT) -> Any:
+def make_key(tenant: str, rest: str = DOCUMENT) -> Any:
     """Return the parameters of an object; untyped because boto3's stubs accept no mapping of strings."""
     return {"Bucket": BUCKET, "Key": f"tenant-{tenant}/{rest}"}
 
 
-def assume_for_own(connect: Connect, service: str = "gateway") -> Any:
+def assume_tenant_role(connect: Connect, service: str = "gateway") -> Any:
     """Return credentials of the tenant role, assumed by a service for one tenant."""
     policy = session_policy(BUCKET, make_tenant(OWN))
     answer = connect("sts", service).assume_role(
@@ -98,7 +98,7 @@ def assume_for_own(connect: Connect, service: str = "gateway") -> Any:
 
 def test_the_operator_writes_markers_and_tags(connect: Connect) -> None:
     s3 = connect("s3", "operator")
-    for marker in (key(OWN, ""), key(OWN, "p/documents/")):
+    for marker in (make_key(OWN, ""), make_key(OWN, "p/documents/")):
         s3.put_object(**marker, Body=b"", Tagging="managed-by=tenantry")
         s3.put_object_tagging(**marker, Tagging={"TagSet": [{"Key": "tenant", "Value": OWN}]})
         assert s3.get_object_tagging(**marker)["TagSet"] == [{"Key": "tenant", "Value": OWN}]
@@ -106,61 +106,63 @@ def test_the_operator_writes_markers_and_tags(connect: Connect) -> None:
 
 def test_the_operator_cannot_read_or_write_a_document(connect: Connect) -> None:
     s3 = connect("s3", "operator")
-    assert refused(s3.get_object, **key(OWN))
-    assert refused(s3.get_object_tagging, **key(OWN))
-    assert refused(s3.put_object, **key(OWN), Body=b"overwritten")
-    assert refused(s3.put_object_tagging, **key(OWN), Tagging={"TagSet": []})
+    assert is_refused(s3.get_object, **make_key(OWN))
+    assert is_refused(s3.get_object_tagging, **make_key(OWN))
+    assert is_refused(s3.put_object, **make_key(OWN), Body=b"overwritten")
+    assert is_refused(s3.put_object_tagging, **make_key(OWN), Tagging={"TagSet": []})
 
 
 def test_the_operator_deletes_every_version_of_a_tenants_objects_and_nothing_else(
     connect: Connect, aws: Aws
 ) -> None:
     s3 = connect("s3", "operator")
-    aws.s3.put_object(**key(OWN), Body=b"a second version")
+    aws.s3.put_object(**make_key(OWN), Body=b"a second version")
     found = s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{OWN}/")["Versions"]
     gone = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
     assert not s3.delete_objects(Bucket=BUCKET, Delete={"Objects": gone}).get("Errors")
     assert "Versions" not in s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{OWN}/")
-    assert refused(s3.delete_object, Bucket=BUCKET, Key="backup/everything")
-    assert refused(s3.list_object_versions, Bucket=BUCKET)
+    assert is_refused(s3.delete_object, Bucket=BUCKET, Key="backup/everything")
+    assert is_refused(s3.list_object_versions, Bucket=BUCKET)
 
 
 def test_the_operator_cannot_act_for_a_tenant(connect: Connect) -> None:
     assume = connect("sts", "operator").assume_role
-    assert refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
+    assert is_refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
 
 
 @pytest.mark.parametrize("service", ["gateway", "file-sync"])
 def test_a_service_role_reaches_no_object_of_a_tenant(connect: Connect, service: str) -> None:
     s3 = connect("s3", service)
-    assert refused(s3.get_object, **key(OWN))
-    assert refused(s3.put_object, **key(OWN), Body=b"")
-    assert refused(s3.list_objects_v2, Bucket=BUCKET)
+    assert is_refused(s3.get_object, **make_key(OWN))
+    assert is_refused(s3.put_object, **make_key(OWN), Body=b"")
+    assert is_refused(s3.list_objects_v2, Bucket=BUCKET)
 
 
 @pytest.mark.parametrize("service", ["gateway", "file-sync"])
 def test_a_session_for_one_tenant_reads_and_writes_its_documents(connect: Connect, service: str) -> None:
-    s3 = assume_for_own(connect, service)
-    s3.put_object(**key(OWN), Body=b"new")
-    assert s3.get_object(**key(OWN))["Body"].read() == b"new"
+    s3 = assume_tenant_role(connect, service)
+    s3.put_object(**make_key(OWN), Body=b"new")
+    assert s3.get_object(**make_key(OWN))["Body"].read() == b"new"
 
 
 @pytest.mark.parametrize("service", ["gateway", "file-sync"])
 def test_a_session_for_one_tenant_reaches_nothing_of_another(connect: Connect, service: str) -> None:
-    s3 = assume_for_own(connect, service)
+    s3 = assume_tenant_role(connect, service)
     for tenant in (OTHER, f"{OWN}-two", ""):
-        assert refused(s3.get_object, **key(tenant)), tenant
-        assert refused(s3.put_object, **key(tenant), Body=b""), tenant
-    assert refused(s3.list_objects_v2, Bucket=BUCKET)
-    assert refused(s3.list_objects_v2, Bucket=BUCKET, Prefix=f"tenant-{OTHER}/")
+        assert is_refused(s3.get_object, **make_key(tenant)), tenant
+        assert is_refused(s3.put_object, **make_key(tenant), Body=b""), tenant
+    assert is_refused(s3.list_objects_v2, Bucket=BUCKET)
+    assert is_refused(s3.list_objects_v2, Bucket=BUCKET, Prefix=f"tenant-{OTHER}/")
 
 
 @pytest.mark.parametrize("service", ["gateway", "file-sync"])
 def test_a_services_user_can_only_assume_its_role(connect: Connect, service: str) -> None:
     assume = connect("sts", f"{service}-user").assume_role
-    assert refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
-    assert refused(assume, RoleArn=f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator", RoleSessionName="test")
-    assert refused(connect("s3", f"{service}-user").get_object, **key(OWN))
+    assert is_refused(assume, RoleArn=TENANT_ROLE, RoleSessionName="test")
+    assert is_refused(
+        assume, RoleArn=f"arn:aws:iam::{ACCOUNT}:role/tenantry-operator", RoleSessionName="test"
+    )
+    assert is_refused(connect("s3", f"{service}-user").get_object, **make_key(OWN))
 
 
 @pytest.fixture
@@ -188,10 +190,10 @@ def test_open_webui_reads_and_writes_its_files(open_webui: Any, uploaded_file: d
 
 
 def test_open_webui_reaches_no_document(open_webui: Any) -> None:
-    assert refused(open_webui.get_object, **key(OWN))
-    assert refused(open_webui.put_object, **key(OWN), Body=b"")
-    assert refused(open_webui.delete_object, **key(OWN))
-    assert refused(open_webui.list_objects_v2, Bucket=BUCKET)
+    assert is_refused(open_webui.get_object, **make_key(OWN))
+    assert is_refused(open_webui.put_object, **make_key(OWN), Body=b"")
+    assert is_refused(open_webui.delete_object, **make_key(OWN))
+    assert is_refused(open_webui.list_objects_v2, Bucket=BUCKET)
 
 
 def test_open_webui_can_assume_no_role(connect: Connect, aws: Aws) -> None:
@@ -200,27 +202,27 @@ def test_open_webui_can_assume_no_role(connect: Connect, aws: Aws) -> None:
     assume = connect("sts", credentials=key_pair).assume_role
     for role in ("tenant", "gateway", "file-sync", "operator"):
         arn = f"arn:aws:iam::{ACCOUNT}:role/tenantry-{role}"
-        assert refused(assume, RoleArn=arn, RoleSessionName="test"), role
+        assert is_refused(assume, RoleArn=arn, RoleSessionName="test"), role
 
 
 def test_file_sync_only_reads_uploaded_files(connect: Connect, uploaded_file: dict[str, Any]) -> None:
     s3 = connect("s3", "file-sync")
     assert s3.get_object(**uploaded_file)["Body"].read() == b"given"
-    assert refused(s3.put_object, **uploaded_file, Body=b"overwritten")
-    assert refused(s3.delete_object, **uploaded_file)
+    assert is_refused(s3.put_object, **uploaded_file, Body=b"overwritten")
+    assert is_refused(s3.delete_object, **uploaded_file)
 
 
 @pytest.mark.parametrize("service", ["operator", "gateway"])
 def test_no_other_service_reads_an_uploaded_file(
     connect: Connect, uploaded_file: dict[str, Any], service: str
 ) -> None:
-    assert refused(connect("s3", service).get_object, **uploaded_file)
+    assert is_refused(connect("s3", service).get_object, **uploaded_file)
 
 
 def test_a_session_for_a_tenant_does_not_read_an_uploaded_file(
     connect: Connect, uploaded_file: dict[str, Any]
 ) -> None:
-    assert refused(assume_for_own(connect, "file-sync").get_object, **uploaded_file)
+    assert is_refused(assume_tenant_role(connect, "file-sync").get_object, **uploaded_file)
 
 
 def test_a_key_that_s3_has_lost_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,10 @@ from tenancy.names import GROUP, PLURAL, VERSION
 from tenantry_local.parts.kubernetes import kubeconfig, kubectl
 from tenantry_local.platform import Platform
 
-__all__ = ["Refused", "Tenants", "admin_client", "apply", "listed", "new_namespace"]
+__all__ = ["Refused", "Tenants", "apply", "create_namespace", "open_admin_client", "to_manifest_list"]
 
 
-def admin_client(platform: Platform) -> client.ApiClient:
+def open_admin_client(platform: Platform) -> client.ApiClient:
     """Return a client with every right; the caller closes it."""
     opened: client.ApiClient = config.new_client_from_config(
         config_file=str(kubeconfig(platform.context, "admin"))
@@ -23,7 +23,7 @@ def admin_client(platform: Platform) -> client.ApiClient:
     return opened
 
 
-def listed(objects: Iterable[dict[str, Any]]) -> str:
+def to_manifest_list(objects: Iterable[dict[str, Any]]) -> str:
     """Return objects as one manifest for kubectl."""
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
 
@@ -31,11 +31,11 @@ def listed(objects: Iterable[dict[str, Any]]) -> str:
 def apply(platform: Platform, objects: Iterable[dict[str, Any]], *options: str) -> None:
     """Apply objects and take over fields of other owners; options are those of kubectl."""
     apply = ("apply", "--server-side", "--force-conflicts", *options, "-f", "-")
-    kubectl(platform.context, *apply, stdin=listed(objects))
+    kubectl(platform.context, *apply, stdin=to_manifest_list(objects))
 
 
 @contextmanager
-def new_namespace(platform: Platform, name: str, **labels: str) -> Iterator[str]:
+def create_namespace(platform: Platform, name: str, **labels: str) -> Iterator[str]:
     """Create a namespace with a unique name and Pod Security's labels; delete it at the end."""
     name = f"{name}-{uuid.uuid4().hex[:8]}"
     labels = {f"pod-security.kubernetes.io/{mode}": level for mode, level in labels.items()}
@@ -137,7 +137,7 @@ class Tenants:
         """Request the deletion of a Tenant."""
         self._call(self._api.delete_cluster_custom_object, name=name)
 
-    def is_going(self, name: str) -> bool:
+    def is_being_deleted(self, name: str) -> bool:
         """Return True if a Tenant is gone, or only waits for its finalizer."""
         tenant = self.get(name)
         return tenant is None or "deletionTimestamp" in tenant["metadata"]

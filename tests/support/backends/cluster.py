@@ -12,7 +12,7 @@ from typing import Any
 
 from tenantry_local.programs import helm
 
-__all__ = ["Cluster", "Failed", "until_it_holds"]
+__all__ = ["Cluster", "Failed", "wait_until_true"]
 
 Object = dict[str, Any]
 
@@ -23,7 +23,7 @@ class Failed(Exception):
     """kubectl or helm failed; the message is its output."""
 
 
-def until_it_holds(condition: Callable[[], bool], what: str, *, seconds: float) -> None:
+def wait_until_true(condition: Callable[[], bool], what: str, *, seconds: float) -> None:
     """Wait until a condition is true; fail after ``seconds`` with ``what`` in the message."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -87,7 +87,7 @@ class Cluster:
         """Run a Python program inside a pod, or any of ``deployment/NAME``; return what it prints."""
         return self.kubectl("exec", "-i", pod, "--", "python", "-c", program, *arguments, stdin=stdin)
 
-    def started(self, pod: str, program: str, *arguments: str) -> "subprocess.Popen[str]":
+    def start_program(self, pod: str, program: str, *arguments: str) -> "subprocess.Popen[str]":
         """Start a Python program inside a pod; it ends when its standard input does."""
         argv = [KUBECTL, f"--namespace={self.namespace}", "exec", "-i", pod, "--", "python", "-c", program]
         return subprocess.Popen(
@@ -103,13 +103,13 @@ class Cluster:
         status = (item := self.get(*workload.split("/")))["status"]
         return bool(status.get("readyReplicas") == item["spec"]["replicas"] == status.get("replicas"))
 
-    def settled(self, *workloads: str, seconds: int = 300) -> None:
+    def wait_until_ready(self, *workloads: str, seconds: int = 300) -> None:
         """Return when all pods of workloads (``deployment/NAME``) are new and ready."""
         for workload in workloads:
             self.kubectl("rollout", "status", workload, f"--timeout={seconds}s")
 
     @contextmanager
-    def forwarded(self, service: str, port: int) -> Iterator[int]:
+    def forward_port(self, service: str, port: int) -> Iterator[int]:
         """Yield a port on 127.0.0.1 that leads to a pod of a service."""
         argv = [KUBECTL, f"--namespace={self.namespace}", "port-forward", f"service/{service}", f":{port}"]
         forward = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

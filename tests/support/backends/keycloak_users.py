@@ -92,7 +92,7 @@ class People:
             made = await self._admin("GET", f"group-by-path/{path.strip('/')}")
             await self._admin("PUT", f"groups/{made['id']}", json=group)
 
-    async def add_lookalike(self, email: str, name: str) -> None:
+    async def add_namesake_group(self, email: str, name: str) -> None:
         """Add a user to a top-level group with slashes in its name, like another group's path."""
         await self._admin("POST", "groups", json={"name": name}, ok=(409,))
         found = await self._admin("GET", "groups", params={"search": name, "exact": "true"})
@@ -154,7 +154,7 @@ class People:
         return token
 
     @asynccontextmanager
-    async def rotated_signing_key(self) -> AsyncIterator[None]:
+    async def rotate_signing_key(self) -> AsyncIterator[None]:
         """Sign tokens with a new key until the end of the block, and then withdraw it."""
         config = {"priority": ["1000"], "algorithm": ["RS256"], "keySize": ["2048"]}
         component = {"name": "rotated", "providerId": "rsa-generated", "config": config}

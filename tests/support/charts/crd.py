@@ -30,10 +30,10 @@ PATTERN_RULE = re.compile(r'self\.matches\("(?P<pattern>[^"]*)"\)')
 
 def build_table(schema: dict[str, Any], definitions: dict[str, Any], path: str = "") -> Table:
     """Return the demands of a schema by the path of each field."""
-    node = _resolved(schema, definitions)
+    node = _resolve(schema, definitions)
     demands = {key: node[key] for key in KEYWORDS if key in node}
     demands["required"] = sorted(node.get("required", []))
-    demands["pattern"] = _pattern(node)
+    demands["pattern"] = _get_pattern(node)
     demands["open"] = bool(
         node.get("x-kubernetes-preserve-unknown-fields") or node.get("additionalProperties")
     )
@@ -47,7 +47,7 @@ def build_table(schema: dict[str, Any], definitions: dict[str, Any], path: str =
     return table
 
 
-def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _resolve(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """Return the target of a reference, without the ``null`` that Python adds for an absent value."""
     if "anyOf" in schema:
         schema, _null = schema["anyOf"]
@@ -56,7 +56,7 @@ def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     return schema
 
 
-def _pattern(node: dict[str, Any]) -> str | None:
+def _get_pattern(node: dict[str, Any]) -> str | None:
     for rule in node.get("x-kubernetes-validations", []):
         if match := PATTERN_RULE.fullmatch(rule["rule"]):
             return match["pattern"]

@@ -35,39 +35,39 @@ class Bad:
     name: str = "crd-case"
 
 
-def _emails(*patterns: Any) -> dict[str, Any]:
+def _make_emails(*patterns: Any) -> dict[str, Any]:
     return {"identity": {"emails": list(patterns)}}
 
 
-def _admins(*patterns: Any) -> dict[str, Any]:
+def _make_admins(*patterns: Any) -> dict[str, Any]:
     return {"identity": {"admins": list(patterns)}}
 
 
-def _personas(*ids: Any, **rest: Any) -> dict[str, Any]:
+def _make_personas(*ids: Any, **rest: Any) -> dict[str, Any]:
     return {"personas": [{"id": id_, **rest} for id_ in ids]}
 
 
-def _quota(**quota: Any) -> dict[str, Any]:
+def _make_quota(**quota: Any) -> dict[str, Any]:
     return {"quota": quota}
 
 
-def _compute(**compute: Any) -> dict[str, Any]:
+def _make_compute(**compute: Any) -> dict[str, Any]:
     return {"quota": {"compute": {name.replace("_", "."): value for name, value in compute.items()}}}
 
 
-def _model(**model: Any) -> dict[str, Any]:
+def _make_model(**model: Any) -> dict[str, Any]:
     return {"model": model}
 
 
-def _guardrail(**guardrail: Any) -> dict[str, Any]:
+def _make_guardrail(**guardrail: Any) -> dict[str, Any]:
     return {"model": {"guardrail": guardrail}}
 
 
-def _retrieval(**retrieval: Any) -> dict[str, Any]:
+def _make_retrieval(**retrieval: Any) -> dict[str, Any]:
     return {"retrieval": retrieval}
 
 
-def _addresses(count: int) -> list[str]:
+def _make_addresses(count: int) -> list[str]:
     return [f"person{number}@tenantx.example" for number in range(count)]
 
 
@@ -79,43 +79,46 @@ GOOD = (
     Good(
         "a dedicated, suspended tenant", {"tier": "dedicated", "suspended": True, "deletionPolicy": "Delete"}
     ),
-    Good("a plain address", _emails("diana@tenantb.example")),
-    Good("everybody of a domain", _emails("*@tenantb.example")),
-    Good("everybody of a domain's sub-domains", _emails("*@*.tenantb.example")),
-    Good("some people of a public provider", _emails("*.tenantb@gmail.com")),
+    Good("a plain address", _make_emails("diana@tenantb.example")),
+    Good("everybody of a domain", _make_emails("*@tenantb.example")),
+    Good("everybody of a domain's sub-domains", _make_emails("*@*.tenantb.example")),
+    Good("some people of a public provider", _make_emails("*.tenantb@gmail.com")),
     Good(
-        "every character that an address may have", _emails("o'brien+a.b_c-d{e}|f~g`h^i?j=k/l&m%n$o#p!q@x.y")
+        "every character that an address may have",
+        _make_emails("o'brien+a.b_c-d{e}|f~g`h^i?j=k/l&m%n$o#p!q@x.y"),
     ),
-    Good("a domain in punycode", _emails("*@xn--strae-oqa.example")),
-    Good("the longest pattern", _emails(f"{'a' * 238}@tenantb.example")),
+    Good("a domain in punycode", _make_emails("*@xn--strae-oqa.example")),
+    Good("the longest pattern", _make_emails(f"{'a' * 238}@tenantb.example")),
     Good("an administrator who is in emails, too", {"identity": {"emails": ["a@b.c"], "admins": ["a@b.c"]}}),
     Good(
         "64 addresses and 64 administrators",
-        {"identity": {"emails": _addresses(64), "admins": _addresses(64)}},
+        {"identity": {"emails": _make_addresses(64), "admins": _make_addresses(64)}},
     ),
-    Good("64 personas", _personas(*(f"p{number}" for number in range(64)))),
-    Good("a persona's id of 40 characters", _personas("p" * 40)),
-    Good("the longest instructions", _personas("finance", displayName="F" * 80, instructions="i" * 8000)),
-    Good("an inference profile by ARN", _model(chat=PROFILE_ARN)),
-    Good("a model by id", _model(chat="mistral.mistral-large-2407-v1:0")),
-    Good("a guardrail by id", _guardrail(id="gr7x2m9qk1ab", version="12345678")),
-    Good("a guardrail by ARN, unpublished", _guardrail(id=GUARDRAIL_ARN, version="DRAFT")),
-    Good("no answer is cached", _model(cacheAnswers=False)),
-    Good("no guardrail, with empty fields", _guardrail(id="", version="")),
-    Good("the least retrieval", _retrieval(topK=1, scoreThreshold=0, mode="dense")),
-    Good("the most retrieval", _retrieval(topK=50, scoreThreshold=1, mode="hybrid")),
-    Good("nothing is allowed", _quota(documents=0, storage="1", queriesPerMinute=0, tokensPerMonth=0)),
+    Good("64 personas", _make_personas(*(f"p{number}" for number in range(64)))),
+    Good("a persona's id of 40 characters", _make_personas("p" * 40)),
+    Good(
+        "the longest instructions", _make_personas("finance", displayName="F" * 80, instructions="i" * 8000)
+    ),
+    Good("an inference profile by ARN", _make_model(chat=PROFILE_ARN)),
+    Good("a model by id", _make_model(chat="mistral.mistral-large-2407-v1:0")),
+    Good("a guardrail by id", _make_guardrail(id="gr7x2m9qk1ab", version="12345678")),
+    Good("a guardrail by ARN, unpublished", _make_guardrail(id=GUARDRAIL_ARN, version="DRAFT")),
+    Good("no answer is cached", _make_model(cacheAnswers=False)),
+    Good("no guardrail, with empty fields", _make_guardrail(id="", version="")),
+    Good("the least retrieval", _make_retrieval(topK=1, scoreThreshold=0, mode="dense")),
+    Good("the most retrieval", _make_retrieval(topK=50, scoreThreshold=1, mode="hybrid")),
+    Good("nothing is allowed", _make_quota(documents=0, storage="1", queriesPerMinute=0, tokensPerMonth=0)),
     Good(
         "everything is allowed",
-        _quota(documents=10**8, storage="1Ei", queriesPerMinute=10**6, tokensPerMonth=10**12),
+        _make_quota(documents=10**8, storage="1Ei", queriesPerMinute=10**6, tokensPerMonth=10**12),
     ),
-    Good("half a gigabyte", _quota(storage="0.5Gi")),
-    Good("a decimal unit", _quota(storage="500M")),
-    Good("a namespace bound by CPU alone", _compute(requests_cpu="250m")),
-    Good("a namespace bound by memory alone", _compute(requests_memory="1Mi")),
-    Good("a namespace bound by CPU limits alone", _compute(limits_cpu="1M")),
-    Good("a namespace bound by memory limits alone", _compute(limits_memory="1Ei")),
-    Good("a namespace bound by pods alone", _compute(pods="0")),
+    Good("half a gigabyte", _make_quota(storage="0.5Gi")),
+    Good("a decimal unit", _make_quota(storage="500M")),
+    Good("a namespace bound by CPU alone", _make_compute(requests_cpu="250m")),
+    Good("a namespace bound by memory alone", _make_compute(requests_memory="1Mi")),
+    Good("a namespace bound by CPU limits alone", _make_compute(limits_cpu="1M")),
+    Good("a namespace bound by memory limits alone", _make_compute(limits_memory="1Ei")),
+    Good("a namespace bound by pods alone", _make_compute(pods="0")),
 )
 """Accepted; what each leaves out is filled in."""
 
@@ -142,49 +145,73 @@ BAD = (
         {"deletionPolicy": "Keep"},
     ),
     # identity
-    Bad("a word for an address", "spec.identity.emails[0]", NO_PATTERN, _emails("diana")),
+    Bad("a word for an address", "spec.identity.emails[0]", NO_PATTERN, _make_emails("diana")),
     Bad(
-        "an address without a local part", "spec.identity.emails[0]", NO_PATTERN, _emails("@tenantb.example")
+        "an address without a local part",
+        "spec.identity.emails[0]",
+        NO_PATTERN,
+        _make_emails("@tenantb.example"),
     ),
-    Bad("an address without a domain", "spec.identity.emails[0]", NO_PATTERN, _emails("diana@")),
-    Bad("an address with two @", "spec.identity.emails[0]", NO_PATTERN, _emails("a@b@tenantb.example")),
-    Bad("an address with a space", "spec.identity.emails[0]", NO_PATTERN, _emails("di ana@tenantb.example")),
+    Bad("an address without a domain", "spec.identity.emails[0]", NO_PATTERN, _make_emails("diana@")),
+    Bad("an address with two @", "spec.identity.emails[0]", NO_PATTERN, _make_emails("a@b@tenantb.example")),
+    Bad(
+        "an address with a space",
+        "spec.identity.emails[0]",
+        NO_PATTERN,
+        _make_emails("di ana@tenantb.example"),
+    ),
     Bad(
         "an address with a line break",
         "spec.identity.emails[0]",
         NO_PATTERN,
-        _emails("diana@tenantb.example\n"),
+        _make_emails("diana@tenantb.example\n"),
     ),
-    Bad("a domain without a dot", "spec.identity.emails[0]", NO_PATTERN, _emails("*@localhost")),
-    Bad("a domain with an empty label", "spec.identity.emails[0]", NO_PATTERN, _emails("*@tenantb..example")),
-    Bad("a domain that is not ASCII", "spec.identity.emails[0]", NO_PATTERN, _emails("*@straße.example")),
-    Bad("everybody there is", "spec.identity.emails[0]", WRITE_OUT, _emails("*@*.*")),
+    Bad("a domain without a dot", "spec.identity.emails[0]", NO_PATTERN, _make_emails("*@localhost")),
+    Bad(
+        "a domain with an empty label",
+        "spec.identity.emails[0]",
+        NO_PATTERN,
+        _make_emails("*@tenantb..example"),
+    ),
+    Bad(
+        "a domain that is not ASCII", "spec.identity.emails[0]", NO_PATTERN, _make_emails("*@straße.example")
+    ),
+    Bad("everybody there is", "spec.identity.emails[0]", WRITE_OUT, _make_emails("*@*.*")),
     Bad(
         "everybody of a top-level domain",
         "spec.identity.emails[1]",
         WRITE_OUT,
-        _emails("a@b.c", "*@*.example"),
+        _make_emails("a@b.c", "*@*.example"),
     ),
-    Bad("a wildcard at the end of a domain", "spec.identity.emails[0]", WRITE_OUT, _emails("*@tenantb.*")),
+    Bad(
+        "a wildcard at the end of a domain", "spec.identity.emails[0]", WRITE_OUT, _make_emails("*@tenantb.*")
+    ),
     Bad(
         "a wildcard within a domain's label",
         "spec.identity.emails[0]",
         WRITE_OUT,
-        _emails("*@*tenantb.example"),
+        _make_emails("*@*tenantb.example"),
     ),
-    Bad("an address of 255 characters", "spec.identity.emails[0]", "Too long", _emails(f"{'a' * 251}@b.c")),
-    Bad("an address twice", "spec.identity.emails[1]", "Duplicate value", _emails("a@b.c", "a@b.c")),
-    Bad("65 addresses", "spec.identity.emails", "Too many", _emails(*_addresses(65))),
-    Bad("an administrator who is no address", "spec.identity.admins[0]", NO_PATTERN, _admins("diana")),
-    Bad("everybody an administrator", "spec.identity.admins[0]", WRITE_OUT, _admins("*@*.com")),
+    Bad(
+        "an address of 255 characters",
+        "spec.identity.emails[0]",
+        "Too long",
+        _make_emails(f"{'a' * 251}@b.c"),
+    ),
+    Bad("an address twice", "spec.identity.emails[1]", "Duplicate value", _make_emails("a@b.c", "a@b.c")),
+    Bad("65 addresses", "spec.identity.emails", "Too many", _make_emails(*_make_addresses(65))),
+    Bad("an administrator who is no address", "spec.identity.admins[0]", NO_PATTERN, _make_admins("diana")),
+    Bad("everybody an administrator", "spec.identity.admins[0]", WRITE_OUT, _make_admins("*@*.com")),
     Bad(
         "an administrator of 255 characters",
         "spec.identity.admins[0]",
         "Too long",
-        _admins(f"{'a' * 251}@b.c"),
+        _make_admins(f"{'a' * 251}@b.c"),
     ),
-    Bad("an administrator twice", "spec.identity.admins[1]", "Duplicate value", _admins("a@b.c", "a@b.c")),
-    Bad("65 administrators", "spec.identity.admins", "Too many", _admins(*_addresses(65))),
+    Bad(
+        "an administrator twice", "spec.identity.admins[1]", "Duplicate value", _make_admins("a@b.c", "a@b.c")
+    ),
+    Bad("65 administrators", "spec.identity.admins", "Too many", _make_admins(*_make_addresses(65))),
     # personas
     Bad(
         "a persona without an id",
@@ -192,136 +219,155 @@ BAD = (
         "Required value",
         {"personas": [{"displayName": "F"}]},
     ),
-    Bad("a persona's id with a capital", "spec.personas[0].id", LABEL, _personas("Finance")),
-    Bad("a persona's id with a slash", "spec.personas[1].id", LABEL, _personas("finance", "a/b")),
-    Bad("a persona's id that is empty", "spec.personas[0].id", LABEL, _personas("")),
-    Bad("a persona's id that ends with a dash", "spec.personas[0].id", LABEL, _personas("finance-")),
-    Bad("a persona's id of 41 characters", "spec.personas[0].id", "Too long", _personas("p" * 41)),
-    Bad("a persona twice", "spec.personas[1]", "Duplicate value", _personas("finance", "finance")),
-    Bad("65 personas", "spec.personas", "Too many", _personas(*(f"p{number}" for number in range(65)))),
+    Bad("a persona's id with a capital", "spec.personas[0].id", LABEL, _make_personas("Finance")),
+    Bad("a persona's id with a slash", "spec.personas[1].id", LABEL, _make_personas("finance", "a/b")),
+    Bad("a persona's id that is empty", "spec.personas[0].id", LABEL, _make_personas("")),
+    Bad("a persona's id that ends with a dash", "spec.personas[0].id", LABEL, _make_personas("finance-")),
+    Bad("a persona's id of 41 characters", "spec.personas[0].id", "Too long", _make_personas("p" * 41)),
+    Bad("a persona twice", "spec.personas[1]", "Duplicate value", _make_personas("finance", "finance")),
+    Bad("65 personas", "spec.personas", "Too many", _make_personas(*(f"p{number}" for number in range(65)))),
     Bad(
         "a persona's display name of 81 characters",
         "spec.personas[0].displayName",
         "Too long",
-        _personas("finance", displayName="F" * 81),
+        _make_personas("finance", displayName="F" * 81),
     ),
     Bad(
         "instructions of 8001 characters",
         "spec.personas[0].instructions",
         "Too long",
-        _personas("finance", instructions="i" * 8001),
+        _make_personas("finance", instructions="i" * 8001),
     ),
     # model
     Bad(
         "a model's name instead of its id",
         "spec.model.chat",
         "no Bedrock model id",
-        _model(chat="Claude Sonnet"),
+        _make_model(chat="Claude Sonnet"),
     ),
-    Bad("a model's id of 2049 characters", "spec.model.chat", "Too long", _model(chat="m" * 2049)),
+    Bad("a model's id of 2049 characters", "spec.model.chat", "Too long", _make_model(chat="m" * 2049)),
     Bad(
         "a guardrail without a version",
         "spec.model.guardrail",
         "both its id and its version",
-        _guardrail(id="gr1"),
+        _make_guardrail(id="gr1"),
     ),
     Bad(
         "a guardrail without an id",
         "spec.model.guardrail",
         "both its id and its version",
-        _guardrail(version="1"),
+        _make_guardrail(version="1"),
     ),
     Bad(
         "a guardrail's name instead of its id",
         "spec.model.guardrail.id",
         "no guardrail's id",
-        _guardrail(id="No insults", version="1"),
+        _make_guardrail(id="No insults", version="1"),
     ),
     Bad(
         "a guardrail's id of 2049 characters",
         "spec.model.guardrail.id",
         "Too long",
-        _guardrail(id="g" * 2049, version="1"),
+        _make_guardrail(id="g" * 2049, version="1"),
     ),
     Bad(
         "a guardrail's version that is a word",
         "spec.model.guardrail.version",
         "a number from 1 on, or DRAFT",
-        _guardrail(id="gr1", version="latest"),
+        _make_guardrail(id="gr1", version="latest"),
     ),
     Bad(
         "a guardrail's version of nine digits",
         "spec.model.guardrail.version",
         "Too long",
-        _guardrail(id="gr1", version="123456789"),
+        _make_guardrail(id="gr1", version="123456789"),
     ),
     Bad(
-        "caching as a word", "spec.model.cacheAnswers", "must be of type boolean", _model(cacheAnswers="off")
+        "caching as a word",
+        "spec.model.cacheAnswers",
+        "must be of type boolean",
+        _make_model(cacheAnswers="off"),
     ),
     # retrieval
-    Bad("no passages", "spec.retrieval.topK", "greater than or equal to 1", _retrieval(topK=0)),
-    Bad("51 passages", "spec.retrieval.topK", "less than or equal to 50", _retrieval(topK=51)),
+    Bad("no passages", "spec.retrieval.topK", "greater than or equal to 1", _make_retrieval(topK=0)),
+    Bad("51 passages", "spec.retrieval.topK", "less than or equal to 50", _make_retrieval(topK=51)),
     Bad(
         "a threshold below 0",
         "spec.retrieval.scoreThreshold",
         "greater than or equal to 0",
-        _retrieval(scoreThreshold=-0.1),
+        _make_retrieval(scoreThreshold=-0.1),
     ),
     Bad(
         "a threshold above 1",
         "spec.retrieval.scoreThreshold",
         "less than or equal to 1",
-        _retrieval(scoreThreshold=1.01),
+        _make_retrieval(scoreThreshold=1.01),
     ),
-    Bad("a mode that does not exist", "spec.retrieval.mode", "supported values", _retrieval(mode="sparse")),
+    Bad(
+        "a mode that does not exist",
+        "spec.retrieval.mode",
+        "supported values",
+        _make_retrieval(mode="sparse"),
+    ),
     # quota
     Bad(
-        "fewer than no documents", "spec.quota.documents", "greater than or equal to 0", _quota(documents=-1)
+        "fewer than no documents",
+        "spec.quota.documents",
+        "greater than or equal to 0",
+        _make_quota(documents=-1),
     ),
     Bad(
         "too many documents",
         "spec.quota.documents",
         "less than or equal to 100000000",
-        _quota(documents=10**8 + 1),
+        _make_quota(documents=10**8 + 1),
     ),
-    Bad("a storage unit that does not exist", "spec.quota.storage", NO_QUANTITY, _quota(storage="50GB")),
-    Bad("a fourth decimal", "spec.quota.storage", NO_QUANTITY, _quota(storage="1.0001Gi")),
-    Bad("less than no storage", "spec.quota.storage", NO_QUANTITY, _quota(storage="-5Gi")),
-    Bad("no storage", "spec.quota.storage", "at least 1 and at most 1Ei", _quota(storage="0")),
-    Bad("half a byte", "spec.quota.storage", "at least 1 and at most 1Ei", _quota(storage="500m")),
-    Bad("too much storage", "spec.quota.storage", "at least 1 and at most 1Ei", _quota(storage="1.1Ei")),
-    Bad("storage without quotes or unit", "spec.quota.storage", "must be of type string", _quota(storage=50)),
-    Bad("storage of 21 digits", "spec.quota.storage", "Too long", _quota(storage=f"{'0' * 18}1Gi")),
+    Bad("a storage unit that does not exist", "spec.quota.storage", NO_QUANTITY, _make_quota(storage="50GB")),
+    Bad("a fourth decimal", "spec.quota.storage", NO_QUANTITY, _make_quota(storage="1.0001Gi")),
+    Bad("less than no storage", "spec.quota.storage", NO_QUANTITY, _make_quota(storage="-5Gi")),
+    Bad("no storage", "spec.quota.storage", "at least 1 and at most 1Ei", _make_quota(storage="0")),
+    Bad("half a byte", "spec.quota.storage", "at least 1 and at most 1Ei", _make_quota(storage="500m")),
+    Bad("too much storage", "spec.quota.storage", "at least 1 and at most 1Ei", _make_quota(storage="1.1Ei")),
+    Bad(
+        "storage without quotes or unit",
+        "spec.quota.storage",
+        "must be of type string",
+        _make_quota(storage=50),
+    ),
+    Bad("storage of 21 digits", "spec.quota.storage", "Too long", _make_quota(storage=f"{'0' * 18}1Gi")),
     Bad(
         "fewer than no queries",
         "spec.quota.queriesPerMinute",
         "greater than or equal to 0",
-        _quota(queriesPerMinute=-1),
+        _make_quota(queriesPerMinute=-1),
     ),
     Bad(
         "too many queries",
         "spec.quota.queriesPerMinute",
         "less than or equal to 1000000",
-        _quota(queriesPerMinute=10**6 + 1),
+        _make_quota(queriesPerMinute=10**6 + 1),
     ),
     Bad(
         "fewer than no tokens",
         "spec.quota.tokensPerMonth",
         "greater than or equal to 0",
-        _quota(tokensPerMonth=-1),
+        _make_quota(tokensPerMonth=-1),
     ),
     Bad(
         "too many tokens",
         "spec.quota.tokensPerMonth",
         "less than or equal to 1000000000000",
-        _quota(tokensPerMonth=10**12 + 1),
+        _make_quota(tokensPerMonth=10**12 + 1),
     ),
     # quota.compute
     Bad(
-        "a namespace without bounds", "spec.quota.compute", "a namespace needs at least one limit", _compute()
+        "a namespace without bounds",
+        "spec.quota.compute",
+        "a namespace needs at least one limit",
+        _make_compute(),
     ),
-    Bad("a fraction of a pod", "spec.quota.compute.pods", "whole numbers", _compute(pods="1.5")),
-    Bad("ten million pods", "spec.quota.compute.pods", "Too long", _compute(pods="10000000")),
+    Bad("a fraction of a pod", "spec.quota.compute.pods", "whole numbers", _make_compute(pods="1.5")),
+    Bad("ten million pods", "spec.quota.compute.pods", "Too long", _make_compute(pods="10000000")),
     *(
         case
         for side in ("requests", "limits")
@@ -330,43 +376,43 @@ BAD = (
                 f"{side}.cpu with an exponent",
                 f"spec.quota.compute.{side}.cpu",
                 NO_QUANTITY,
-                _compute(**{f"{side}_cpu": "4e3"}),
+                _make_compute(**{f"{side}_cpu": "4e3"}),
             ),
             Bad(
                 f"{side}.cpu in bytes",
                 f"spec.quota.compute.{side}.cpu",
                 "CPU is counted in cores",
-                _compute(**{f"{side}_cpu": "4Gi"}),
+                _make_compute(**{f"{side}_cpu": "4Gi"}),
             ),
             Bad(
                 f"{side}.cpu of 21 digits",
                 f"spec.quota.compute.{side}.cpu",
                 "Too long",
-                _compute(**{f"{side}_cpu": f"{'0' * 20}1"}),
+                _make_compute(**{f"{side}_cpu": f"{'0' * 20}1"}),
             ),
             Bad(
                 f"{side}.memory in words",
                 f"spec.quota.compute.{side}.memory",
                 NO_QUANTITY,
-                _compute(**{f"{side}_memory": "8 Gi"}),
+                _make_compute(**{f"{side}_memory": "8 Gi"}),
             ),
             Bad(
                 f"{side}.memory without its unit",
                 f"spec.quota.compute.{side}.memory",
                 "write the unit",
-                _compute(**{f"{side}_memory": "8"}),
+                _make_compute(**{f"{side}_memory": "8"}),
             ),
             Bad(
                 f"{side}.memory without end",
                 f"spec.quota.compute.{side}.memory",
                 "at most 1Ei",
-                _compute(**{f"{side}_memory": "2Ei"}),
+                _make_compute(**{f"{side}_memory": "2Ei"}),
             ),
             Bad(
                 f"{side}.memory of 21 digits",
                 f"spec.quota.compute.{side}.memory",
                 "Too long",
-                _compute(**{f"{side}_memory": f"{'0' * 18}8Gi"}),
+                _make_compute(**{f"{side}_memory": f"{'0' * 18}8Gi"}),
             ),
         )
     ),

@@ -21,9 +21,9 @@ from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
-from tests.support.backends.api_server import admin_client, apply, listed
+from tests.support.backends.api_server import apply, open_admin_client, to_manifest_list
 
-__all__ = ["CpuLoad", "serving_metrics"]
+__all__ = ["CpuLoad", "serve_metrics"]
 
 RESOURCE = "metrics.k8s.io/v1beta1"
 EXTERNAL = "external.metrics.k8s.io/v1beta1"
@@ -49,23 +49,30 @@ class CpuLoad:
 
 
 @contextmanager
-def serving_metrics(platform: Platform) -> Iterator[CpuLoad]:
+def serve_metrics(platform: Platform) -> Iterator[CpuLoad]:
     """Serve metrics of all pods inside the block."""
     load = CpuLoad()
-    with admin_client(platform) as api, _server(platform, load, client.CoreV1Api(api)) as port:
-        registered = _registrations(port)
+    with open_admin_client(platform) as api, _run_server(platform, load, client.CoreV1Api(api)) as port:
+        registered = _make_registrations(port)
         apply(platform, registered)
         try:
-            names = [f"apiservice/{_service_of(group)}" for group in (RESOURCE, EXTERNAL)]
+            names = [f"apiservice/{_get_service_name(group)}" for group in (RESOURCE, EXTERNAL)]
             kubectl(platform.context, "wait", "--for=condition=Available", "--timeout=60s", *names)
             yield load
         finally:
             # While a registered APIService is unavailable, no namespace can be deleted.
-            kubectl(platform.context, "delete", "--ignore-not-found", "-f", "-", stdin=listed(registered))
+            kubectl(
+                platform.context,
+                "delete",
+                "--ignore-not-found",
+                "-f",
+                "-",
+                stdin=to_manifest_list(registered),
+            )
 
 
 @contextmanager
-def _server(platform: Platform, load: CpuLoad, api: client.CoreV1Api) -> Iterator[int]:
+def _run_server(platform: Platform, load: CpuLoad, api: client.CoreV1Api) -> Iterator[int]:
     """Listen on 127.0.0.1 with the API server's certificate, which no client verifies."""
 
     class MetricsRequestHandler(BaseHTTPRequestHandler):
@@ -112,12 +119,12 @@ def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any]
     if found := re.fullmatch(rf"/apis/{RESOURCE}/namespaces/([^/]+)/pods", parts.path):
         selector = parse_qs(parts.query).get("labelSelector", [""])[0]
         pods: Any = api.list_namespaced_pod(found[1], label_selector=selector, _preload_content=False)
-        items = [_usage(pod, load) for pod in json.loads(pods.data)["items"]]
+        items = [_make_usage(pod, load) for pod in json.loads(pods.data)["items"]]
         return {"kind": "PodMetricsList", "apiVersion": RESOURCE, "metadata": {}, "items": items}
     if found := re.fullmatch(rf"/apis/{EXTERNAL}/namespaces/[^/]+/([^/]+)", parts.path):
         if found[1] not in load.external:
             return None
-        value = {"metricName": found[1], "timestamp": _now(), "value": str(load.external[found[1]])}
+        value = {"metricName": found[1], "timestamp": _format_now(), "value": str(load.external[found[1]])}
         return {
             "kind": "ExternalMetricValueList",
             "apiVersion": EXTERNAL,
@@ -127,13 +134,13 @@ def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any]
     return None
 
 
-def _usage(pod: dict[str, Any], load: CpuLoad) -> dict[str, Any]:
+def _make_usage(pod: dict[str, Any], load: CpuLoad) -> dict[str, Any]:
     metadata = pod["metadata"]
     workload = metadata["labels"]["app.kubernetes.io/name"]
     parts = {"cpu": load.cpu.get(workload, 0.5), "memory": load.memory.get(workload, 0.5)}
     return {
         "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
-        "timestamp": _now(),
+        "timestamp": _format_now(),
         "window": WINDOW,
         "containers": [
             {
@@ -149,7 +156,7 @@ def _usage(pod: dict[str, Any], load: CpuLoad) -> dict[str, Any]:
     }
 
 
-def _registrations(port: int) -> list[dict[str, Any]]:
+def _make_registrations(port: int) -> list[dict[str, Any]]:
     service = {"name": "metrics", "namespace": "default"}
     items: list[dict[str, Any]] = [
         {
@@ -169,7 +176,7 @@ def _registrations(port: int) -> list[dict[str, Any]]:
             "insecureSkipTLSVerify": True,
             "service": service | {"port": port},
         }
-        metadata = {"name": _service_of(registered)}
+        metadata = {"name": _get_service_name(registered)}
         items.append(
             {
                 "apiVersion": "apiregistration.k8s.io/v1",
@@ -181,10 +188,10 @@ def _registrations(port: int) -> list[dict[str, Any]]:
     return items
 
 
-def _service_of(registered: str) -> str:
+def _get_service_name(registered: str) -> str:
     group, _, version = registered.partition("/")
     return f"{version}.{group}"
 
 
-def _now() -> str:
+def _format_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

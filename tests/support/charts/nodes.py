@@ -13,9 +13,9 @@ from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 from typing_extensions import override
 
-from tests.support.backends.api_server import admin_client
+from tests.support.backends.api_server import open_admin_client
 
-__all__ = ["SYNC_SECONDS", "running_pods", "running_workloads"]
+__all__ = ["SYNC_SECONDS", "run_controllers", "run_pods"]
 
 SYNC_SECONDS = 0.25
 """Interval of autoscalers: 15 seconds, scaled like all times here from minutes to seconds."""
@@ -52,7 +52,7 @@ class _Controllers(ControllerManager):
 
 
 @contextmanager
-def running_workloads(platform: Platform) -> Iterator[None]:
+def run_controllers(platform: Platform) -> Iterator[None]:
     """Run the controllers of Deployments, StatefulSets, Jobs and autoscalers inside the block."""
     controllers = _Controllers(platform.context)
     command = controllers.command()
@@ -64,10 +64,10 @@ def running_workloads(platform: Platform) -> Iterator[None]:
 
 
 @contextmanager
-def running_pods(platform: Platform, namespace: str) -> Iterator[None]:
+def run_pods(platform: Platform, namespace: str) -> Iterator[None]:
     """Report each pod of a namespace as running inside the block."""
     ended = threading.Event()
-    with admin_client(platform) as api:
+    with open_admin_client(platform) as api:
         nodes = _Nodes(platform, namespace, client.CoreV1Api(api))
         thread = threading.Thread(target=nodes.run, args=[ended])
         thread.start()
@@ -95,12 +95,12 @@ class _Nodes:
                 self._namespace, field_selector="status.phase=Pending", _preload_content=False
             )
             for pod in json.loads(answer.data)["items"]:
-                self._report(pod["metadata"]["name"], self._status(pod))
+                self._report_status(pod["metadata"]["name"], self._make_status(pod))
 
-    def _status(self, pod: dict[str, Any]) -> dict[str, Any]:
+    def _make_status(self, pod: dict[str, Any]) -> dict[str, Any]:
         owners = {owner["kind"] for owner in pod["metadata"].get("ownerReferences", [])}
         if "Job" in owners:
-            return {"phase": "Succeeded" if self._ends_well(pod["spec"]) else "Failed"}
+            return {"phase": "Succeeded" if self._is_completed(pod["spec"]) else "Failed"}
         ready = {"type": "Ready", "status": "True"}
         return {
             "phase": "Running",
@@ -108,7 +108,7 @@ class _Nodes:
             "conditions": [ready, ready | {"type": "ContainersReady"}],
         }
 
-    def _ends_well(self, spec: dict[str, Any]) -> bool:
+    def _is_completed(self, spec: dict[str, Any]) -> bool:
         (container,) = spec["containers"]
         if "/kubectl:" not in container["image"]:
             return True
@@ -119,7 +119,7 @@ class _Nodes:
             return False
         return True
 
-    def _report(self, name: str, status: dict[str, Any]) -> None:
+    def _report_status(self, name: str, status: dict[str, Any]) -> None:
         try:
             self._api.patch_namespaced_pod_status(name, self._namespace, {"status": status})
         except client.ApiException as exc:

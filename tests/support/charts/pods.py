@@ -29,7 +29,7 @@ from tenantry_local.tickets import ensure_key_set, ensure_private_key
 
 from tests.support.backends.api_server import apply
 from tests.support.charts.rendering import RELEASE, Release, render
-from tests.support.programs.ports import free_port
+from tests.support.programs.ports import find_free_port
 from tests.support.timing.waiting import until
 
 __all__ = ["ChartPods"]
@@ -71,13 +71,13 @@ class ChartPods:
         apply(self.platform, self.release.of(*rights))
 
     @asynccontextmanager
-    async def running(self, service: str) -> AsyncIterator[httpx.AsyncClient]:
+    async def run_service(self, service: str) -> AsyncIterator[httpx.AsyncClient]:
         """Run a service inside the block; yield a client when it is ready."""
         module, prefix, _ = SERVICES[service]
-        port = free_port()
+        port = find_free_port()
         env = self.environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
         # Pods have separate addresses; these processes share one.
-        env[f"{prefix.partition('_PROBES')[0]}_METRICS_PORT"] = str(free_port())
+        env[f"{prefix.partition('_PROBES')[0]}_METRICS_PORT"] = str(find_free_port())
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", module),
@@ -105,8 +105,8 @@ class ChartPods:
         """Return the environment of a service's process."""
         spec = self.release.get("Deployment", service)["spec"]["template"]["spec"]
         (container,) = spec["containers"]
-        given = {entry["name"]: self._value(entry) for entry in container["env"]}
-        files = dict(self._files(spec, container))
+        given = {entry["name"]: self._read_value(entry) for entry in container["env"]}
+        files = dict(self._list_files(spec, container))
         own = {name: files.get(value, self._resolve_names(value)) for name, value in given.items()}
         _, _, identity = SERVICES[service]
         at_aws = {
@@ -115,7 +115,7 @@ class ChartPods:
             if name.startswith("AWS_") and name not in own
         }
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        account = {"KUBECONFIG": str(self._account(spec["serviceAccountName"]))}
+        account = {"KUBECONFIG": str(self._create_kubeconfig(spec["serviceAccountName"]))}
         return inherited | at_aws | account | own
 
     def _release(self) -> Release:
@@ -132,7 +132,7 @@ class ChartPods:
         options += ",open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false"
         return render("values-eks-prod.yaml", "--set", options, namespace=self.namespace)
 
-    def _secrets(self) -> Mapping[str, Mapping[str, str]]:
+    def _read_secrets(self) -> Mapping[str, Mapping[str, str]]:
         context = self.platform.context
         redis, qdrant = Redis(context), Qdrant(context).api_key
         return {
@@ -152,13 +152,13 @@ class ChartPods:
             },
         }
 
-    def _value(self, entry: dict[str, Any]) -> str:
+    def _read_value(self, entry: dict[str, Any]) -> str:
         if "value" in entry:
             return str(entry["value"])
         reference = entry["valueFrom"]["secretKeyRef"]
-        return self._secrets()[reference["name"]][reference["key"]]
+        return self._read_secrets()[reference["name"]][reference["key"]]
 
-    def _files(self, spec: dict[str, Any], container: dict[str, Any]) -> list[tuple[str, str]]:
+    def _list_files(self, spec: dict[str, Any], container: dict[str, Any]) -> list[tuple[str, str]]:
         """Return the path of each Secret's file in the container, with its local path."""
         state = self.platform.context.state
         local = {
@@ -179,7 +179,7 @@ class ChartPods:
             value = re.sub(rf"http://{RELEASE}-{name}:[0-9]+", address, value)
         return value
 
-    def _account(self, name: str) -> Path:
+    def _create_kubeconfig(self, name: str) -> Path:
         """Return a kubeconfig with a token of the ServiceAccount."""
         token = kubectl(self.platform.context, "create", "token", name, "-n", self.namespace).strip()
         config = json.loads(kubeconfig(self.platform.context, "admin").read_text())

@@ -12,14 +12,14 @@ from typing import Any
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import apply, listed
+from tests.support.backends.api_server import apply, to_manifest_list
 
-__all__ = ["third_party_resources"]
+__all__ = ["install_third_party_resources"]
 
 Schema = dict[str, Any]
 
 
-def _object(*required: str, **properties: Schema) -> Schema:
+def _make_object(*required: str, **properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
@@ -27,7 +27,7 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _one_of(*values: str) -> Schema:
+def _make_one_of(*values: str) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
@@ -38,79 +38,83 @@ DURATION: Schema = {"type": "string", "pattern": r"^([0-9]+(ms|s|m|h|d|w|y))+$"}
 TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 NUMBER_OR_TEXT: Schema = {"x-kubernetes-int-or-string": True}
 
-SELECTOR = _object(
+SELECTOR = _make_object(
     matchLabels=TEXTS,
-    matchExpressions=_list(_object("key", "operator", key=TEXT, operator=TEXT, values=_list(TEXT))),
+    matchExpressions=_list(_make_object("key", "operator", key=TEXT, operator=TEXT, values=_list(TEXT))),
 )
 
-RULES_OF_SCALING = _object(
+RULES_OF_SCALING = _make_object(
     stabilizationWindowSeconds=NUMBER,
-    selectPolicy=_one_of("Max", "Min", "Disabled"),
+    selectPolicy=_make_one_of("Max", "Min", "Disabled"),
     policies=_list(
-        _object(
+        _make_object(
             "type",
             "value",
             "periodSeconds",
-            type=_one_of("Pods", "Percent"),
+            type=_make_one_of("Pods", "Percent"),
             value=NUMBER,
             periodSeconds=NUMBER,
         )
     ),
 )
 
-SCALED_OBJECT = _object(
+SCALED_OBJECT = _make_object(
     "scaleTargetRef",
     "triggers",
-    scaleTargetRef=_object("name", apiVersion=TEXT, kind=TEXT, name=TEXT),
+    scaleTargetRef=_make_object("name", apiVersion=TEXT, kind=TEXT, name=TEXT),
     pollingInterval=NUMBER,
     cooldownPeriod=NUMBER,
     minReplicaCount=NUMBER,
     maxReplicaCount=NUMBER,
-    advanced=_object(
+    advanced=_make_object(
         restoreToOriginalReplicaCount=FLAG,
-        horizontalPodAutoscalerConfig=_object(
-            name=TEXT, behavior=_object(scaleUp=RULES_OF_SCALING, scaleDown=RULES_OF_SCALING)
+        horizontalPodAutoscalerConfig=_make_object(
+            name=TEXT, behavior=_make_object(scaleUp=RULES_OF_SCALING, scaleDown=RULES_OF_SCALING)
         ),
     ),
     triggers=_list(
-        _object(
+        _make_object(
             "type",
             "metadata",
             type=TEXT,
             name=TEXT,
-            metricType=_one_of("AverageValue", "Value", "Utilization"),
+            metricType=_make_one_of("AverageValue", "Value", "Utilization"),
             metadata=TEXTS,
-            authenticationRef=_object("name", name=TEXT, kind=TEXT),
+            authenticationRef=_make_object("name", name=TEXT, kind=TEXT),
         )
     ),
 )
 
-TRIGGER_AUTHENTICATION = _object(
-    secretTargetRef=_list(_object("parameter", "name", "key", parameter=TEXT, name=TEXT, key=TEXT)),
+TRIGGER_AUTHENTICATION = _make_object(
+    secretTargetRef=_list(_make_object("parameter", "name", "key", parameter=TEXT, name=TEXT, key=TEXT)),
 )
 
 RELABELINGS = _list(
-    _object(
+    _make_object(
         sourceLabels=_list(TEXT),
         separator={"type": "string"},
         targetLabel=TEXT,
         regex=TEXT,
         replacement={"type": "string"},
-        action=_one_of("replace", "keep", "drop", "labelmap", "labeldrop", "labelkeep"),
+        action=_make_one_of("replace", "keep", "drop", "labelmap", "labeldrop", "labelkeep"),
     )
 )
 
 ENDPOINT: dict[str, Schema] = {
     "port": TEXT,
     "path": TEXT,
-    "scheme": _one_of("http", "https"),
+    "scheme": _make_one_of("http", "https"),
     "interval": DURATION,
     "scrapeTimeout": DURATION,
     "honorLabels": FLAG,
-    "tlsConfig": _object(
-        serverName=TEXT, insecureSkipVerify=FLAG, ca=_object(secret=_object("key", name=TEXT, key=TEXT))
+    "tlsConfig": _make_object(
+        serverName=TEXT,
+        insecureSkipVerify=FLAG,
+        ca=_make_object(secret=_make_object("key", name=TEXT, key=TEXT)),
     ),
-    "authorization": _object(type=TEXT, credentials=_object("key", name=TEXT, key=TEXT, optional=FLAG)),
+    "authorization": _make_object(
+        type=TEXT, credentials=_make_object("key", name=TEXT, key=TEXT, optional=FLAG)
+    ),
     "relabelings": RELABELINGS,
     "metricRelabelings": RELABELINGS,
 }
@@ -118,24 +122,24 @@ ENDPOINT: dict[str, Schema] = {
 MONITOR: dict[str, Schema] = {
     "jobLabel": TEXT,
     "selector": SELECTOR,
-    "namespaceSelector": _object(any=FLAG, matchNames=_list(TEXT)),
+    "namespaceSelector": _make_object(any=FLAG, matchNames=_list(TEXT)),
     "podTargetLabels": _list(TEXT),
     "sampleLimit": NUMBER,
 }
 
-POD_MONITOR = _object(
-    "selector", podMetricsEndpoints=_list(_object(portNumber=NUMBER, **ENDPOINT)), **MONITOR
+POD_MONITOR = _make_object(
+    "selector", podMetricsEndpoints=_list(_make_object(portNumber=NUMBER, **ENDPOINT)), **MONITOR
 )
 
-PROMETHEUS_RULE = _object(
+PROMETHEUS_RULE = _make_object(
     groups=_list(
-        _object(
+        _make_object(
             "name",
             name=TEXT,
             interval=DURATION,
             labels=TEXTS,
             rules=_list(
-                _object(
+                _make_object(
                     "expr",
                     alert=TEXT,
                     record=TEXT,
@@ -150,43 +154,43 @@ PROMETHEUS_RULE = _object(
     )
 )
 
-REMOTE = _object(
+REMOTE = _make_object(
     "key",
     key=TEXT,
     property=TEXT,
     version=TEXT,
-    conversionStrategy=_one_of("Default", "Unicode"),
-    decodingStrategy=_one_of("Auto", "Base64", "Base64URL", "None"),
-    metadataPolicy=_one_of("None", "Fetch"),
+    conversionStrategy=_make_one_of("Default", "Unicode"),
+    decodingStrategy=_make_one_of("Auto", "Base64", "Base64URL", "None"),
+    metadataPolicy=_make_one_of("None", "Fetch"),
 )
 
-EXTERNAL_SECRET = _object(
-    refreshPolicy=_one_of("CreatedOnce", "Periodic", "OnChange"),
+EXTERNAL_SECRET = _make_object(
+    refreshPolicy=_make_one_of("CreatedOnce", "Periodic", "OnChange"),
     refreshInterval=DURATION,
-    secretStoreRef=_object(name=TEXT, kind=_one_of("SecretStore", "ClusterSecretStore")),
-    target=_object(
+    secretStoreRef=_make_object(name=TEXT, kind=_make_one_of("SecretStore", "ClusterSecretStore")),
+    target=_make_object(
         name=TEXT,
-        creationPolicy=_one_of("Owner", "Orphan", "Merge", "None"),
-        deletionPolicy=_one_of("Delete", "Merge", "Retain"),
+        creationPolicy=_make_one_of("Owner", "Orphan", "Merge", "None"),
+        deletionPolicy=_make_one_of("Delete", "Merge", "Retain"),
         immutable=FLAG,
-        template=_object(
+        template=_make_object(
             type=TEXT,
-            engineVersion=_one_of("v2"),
-            mergePolicy=_one_of("Replace", "Merge"),
-            metadata=_object(labels=TEXTS, annotations=TEXTS),
+            engineVersion=_make_one_of("v2"),
+            mergePolicy=_make_one_of("Replace", "Merge"),
+            metadata=_make_object(labels=TEXTS, annotations=TEXTS),
             data=TEXTS,
         ),
     ),
-    data=_list(_object("secretKey", "remoteRef", secretKey=TEXT, remoteRef=REMOTE)),
-    dataFrom=_list(_object(extract=REMOTE)),
+    data=_list(_make_object("secretKey", "remoteRef", secretKey=TEXT, remoteRef=REMOTE)),
+    dataFrom=_list(_make_object(extract=REMOTE)),
 )
 
-SECRET_PROVIDER_CLASS = _object(
+SECRET_PROVIDER_CLASS = _make_object(
     "provider",
-    provider=_one_of("aws"),
+    provider=_make_one_of("aws"),
     parameters=TEXTS,
     secretObjects=_list(
-        _object(
+        _make_object(
             "secretName",
             "type",
             "data",
@@ -194,7 +198,7 @@ SECRET_PROVIDER_CLASS = _object(
             type=TEXT,
             labels=TEXTS,
             annotations=TEXTS,
-            data=_list(_object("objectName", "key", objectName=TEXT, key=TEXT)),
+            data=_list(_make_object("objectName", "key", objectName=TEXT, key=TEXT)),
         )
     ),
 )
@@ -210,10 +214,10 @@ KINDS: list[tuple[str, str, str, Schema]] = [
 
 
 @contextmanager
-def third_party_resources(platform: Platform) -> Iterator[None]:
+def install_third_party_resources(platform: Platform) -> Iterator[None]:
     """Install the definitions of all these kinds in the API server during the block."""
-    definitions = [_definition(*each) for each in KINDS]
-    manifest, context = listed(definitions), platform.context
+    definitions = [_make_definition(*each) for each in KINDS]
+    manifest, context = to_manifest_list(definitions), platform.context
     apply(platform, definitions)
     try:
         established = ("wait", "--for=condition=Established", "--timeout=30s")
@@ -223,7 +227,7 @@ def third_party_resources(platform: Platform) -> Iterator[None]:
         kubectl(context, "delete", "-f", "-", stdin=manifest)
 
 
-def _definition(group: str, version: str, kind: str, spec: Schema) -> dict[str, Any]:
+def _make_definition(group: str, version: str, kind: str, spec: Schema) -> dict[str, Any]:
     plural = f"{kind.lower()}s"
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -238,7 +242,7 @@ def _definition(group: str, version: str, kind: str, spec: Schema) -> dict[str, 
                     "name": version,
                     "served": True,
                     "storage": True,
-                    "schema": {"openAPIV3Schema": _object("spec", spec=spec)},
+                    "schema": {"openAPIV3Schema": _make_object("spec", spec=spec)},
                 }
             ],
         },

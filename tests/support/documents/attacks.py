@@ -7,22 +7,22 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
-from tests.support.documents.files import assemble_pdf, docx_file, pptx_file, xlsx_file, zip_file
+from tests.support.documents.files import assemble_pdf, make_docx, make_pptx, make_xlsx, make_zip
 
 __all__ = [
-    "bzip2_bomb",
-    "docx_with_parts",
-    "docx_with_rows",
-    "entities",
-    "lying_docx",
-    "nested_mail",
-    "nested_zip_docx",
-    "pdf_bomb",
-    "pdf_of_forms",
-    "pdf_with_kids",
-    "xlsx_with_impossible_date",
-    "xlsx_with_rows",
-    "xlsx_with_strings",
+    "make_bzip2_bomb",
+    "make_docx_with_false_size",
+    "make_docx_with_nested_zip",
+    "make_docx_with_parts",
+    "make_docx_with_rows",
+    "make_entity_file",
+    "make_nested_mail",
+    "make_pdf_bomb",
+    "make_pdf_of_forms",
+    "make_pdf_with_kids",
+    "make_xlsx_with_impossible_date",
+    "make_xlsx_with_rows",
+    "make_xlsx_with_strings",
 ]
 
 MEBIBYTE = 1024 * 1024
@@ -39,10 +39,12 @@ ENTITIES: Mapping[str, tuple[bytes, bytes]] = {
 }
 
 
-def lying_docx(mebibytes: int) -> bytes:
+def make_docx_with_false_size(mebibytes: int) -> bytes:
     """Return a DOCX whose styles unpack to ``mebibytes`` MiB, though its directory says 100 kB."""
-    stream = _zeros(mebibytes, b"<styles>")  # a valid start, so that the reader continues
-    with_stream = bytearray(_patched(docx_file("Text."), "word/styles.xml", lambda _: stream, packed=False))
+    stream = _make_zeros(mebibytes, b"<styles>")  # a valid start, so that the reader continues
+    with_stream = bytearray(
+        _replace_member(make_docx("Text."), "word/styles.xml", lambda _: stream, packed=False)
+    )
     local = with_stream.rindex(b"PK\x03\x04", 0, with_stream.index(b"word/styles.xml"))
     entry = with_stream.rindex(b"PK\x01\x02", 0, with_stream.rindex(b"word/styles.xml"))
     for method, size in ((local + 8, local + 22), (entry + 10, entry + 24)):
@@ -51,24 +53,24 @@ def lying_docx(mebibytes: int) -> bytes:
     return bytes(with_stream)
 
 
-def docx_with_parts(count: int) -> bytes:
+def make_docx_with_parts(count: int) -> bytes:
     """Return a DOCX with so many empty parts more."""
-    buffer = io.BytesIO(docx_file("Text."))
+    buffer = io.BytesIO(make_docx("Text."))
     with zipfile.ZipFile(buffer, "a") as archive:
         for number in range(count):
             archive.writestr(f"word/media/{number}", b"")
     return buffer.getvalue()
 
 
-def nested_zip_docx(mebibytes: int) -> bytes:
+def make_docx_with_nested_zip(mebibytes: int) -> bytes:
     """Return a sound DOCX in which an archive is embedded that unpacks to so many MiB."""
-    buffer = io.BytesIO(docx_file("Text."))
+    buffer = io.BytesIO(make_docx("Text."))
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr("word/embeddings/bomb.zip", zip_file(zeros=bytes(mebibytes * MEBIBYTE)))
+        archive.writestr("word/embeddings/bomb.zip", make_zip(zeros=bytes(mebibytes * MEBIBYTE)))
     return buffer.getvalue()
 
 
-def bzip2_bomb(mebibytes: int) -> bytes:
+def make_bzip2_bomb(mebibytes: int) -> bytes:
     """Return an archive whose list of contents is packed with bzip2 and unpacks to so many MiB."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
@@ -76,13 +78,13 @@ def bzip2_bomb(mebibytes: int) -> bytes:
     return buffer.getvalue()
 
 
-def entities(filename: str, kind: str, encoding: str = "utf-8") -> bytes:
+def make_entity_file(filename: str, kind: str, encoding: str = "utf-8") -> bytes:
     """Return a file whose text is one entity, which its main part defines."""
     declaration, reference = ENTITIES[kind]
     content, part = {
-        "a.docx": (docx_file("TEXT"), "word/document.xml"),
-        "a.pptx": (pptx_file(("TEXT", "")), "ppt/slides/slide1.xml"),
-        "a.xlsx": (xlsx_file(S=[["TEXT"]]), "xl/worksheets/sheet1.xml"),
+        "a.docx": (make_docx("TEXT"), "word/document.xml"),
+        "a.pptx": (make_pptx(("TEXT", "")), "ppt/slides/slide1.xml"),
+        "a.xlsx": (make_xlsx(S=[["TEXT"]]), "xl/worksheets/sheet1.xml"),
     }[filename]
 
     def declare(xml: bytes) -> bytes:
@@ -90,38 +92,38 @@ def entities(filename: str, kind: str, encoding: str = "utf-8") -> bytes:
         head = f'<?xml version="1.0" encoding="{encoding}"?>'.encode()
         return (head + declaration + root.replace(b"TEXT", reference)).decode().encode(encoding)
 
-    return _patched(content, part, declare)
+    return _replace_member(content, part, declare)
 
 
-def docx_with_rows(rows: bytes) -> bytes:
+def make_docx_with_rows(rows: bytes) -> bytes:
     """Return a DOCX whose table consists of these rows, in WordprocessingML."""
-    content = docx_file(table=[["ROW"]])
+    content = make_docx(table=[["ROW"]])
 
     def replace(xml: bytes) -> bytes:
         return xml[: xml.index(b"<w:tr>")] + rows + xml[xml.index(b"</w:tbl>") :]
 
-    return _patched(content, "word/document.xml", replace)
+    return _replace_member(content, "word/document.xml", replace)
 
 
-def xlsx_with_rows(rows: bytes, dimension: bytes = b"A1:B1") -> bytes:
+def make_xlsx_with_rows(rows: bytes, dimension: bytes = b"A1:B1") -> bytes:
     """Return an XLSX whose sheet has a first row of names and then these rows, in SpreadsheetML."""
 
     def replace(xml: bytes) -> bytes:
         declared = b'<dimension ref="%s"/><sheetData>' % dimension
         return xml.replace(b"<sheetData>", declared).replace(b"</sheetData>", rows + b"</sheetData>")
 
-    return _patched(xlsx_file(S=[["Year", "Sum"]]), "xl/worksheets/sheet1.xml", replace)
+    return _replace_member(make_xlsx(S=[["Year", "Sum"]]), "xl/worksheets/sheet1.xml", replace)
 
 
-def xlsx_with_strings(text: bytes, repetitions: int) -> bytes:
+def make_xlsx_with_strings(text: bytes, repetitions: int) -> bytes:
     """Return an XLSX that holds a text once and shows it in so many cells."""
     rows = b"".join(b'<row r="%d"><c t="s"><v>0</v></c></row>' % n for n in range(2, repetitions + 2))
     override = (
         b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s.sharedStrings+xml"/></Types>'
         % SPREADSHEET
     )
-    content = _patched(
-        xlsx_with_rows(rows), "[Content_Types].xml", lambda xml: xml.replace(b"</Types>", override)
+    content = _replace_member(
+        make_xlsx_with_rows(rows), "[Content_Types].xml", lambda xml: xml.replace(b"</Types>", override)
     )
     buffer = io.BytesIO(content)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -132,25 +134,25 @@ def xlsx_with_strings(text: bytes, repetitions: int) -> bytes:
     return buffer.getvalue()
 
 
-def xlsx_with_impossible_date() -> bytes:
+def make_xlsx_with_impossible_date() -> bytes:
     """Return an XLSX with a date far beyond the last one that there is."""
-    content = xlsx_file(S=[[date(2026, 1, 1)]])
-    return _patched(
+    content = make_xlsx(S=[[date(2026, 1, 1)]])
+    return _replace_member(
         content, "xl/worksheets/sheet1.xml", lambda xml: xml.replace(b"<v>46023<", b"<v>4711471147114711<")
     )
 
 
-def pdf_with_kids(kids: str) -> bytes:
+def make_pdf_with_kids(kids: str) -> bytes:
     """Return a PDF whose page tree (object 2) names these objects; object 4 is a page."""
-    return _pdf_of_a_page("BT /F1 12 Tf (Text.) Tj ET", kids=kids)
+    return _make_one_page_pdf("BT /F1 12 Tf (Text.) Tj ET", kids=kids)
 
 
-def pdf_bomb(mebibytes: int) -> bytes:
+def make_pdf_bomb(mebibytes: int) -> bytes:
     """Return a PDF of a page whose content unpacks to so many MiB."""
-    return _pdf_of_a_page(f"\x78\x9c{_zeros(mebibytes).decode('latin-1')}", "/Filter /FlateDecode")
+    return _make_one_page_pdf(f"\x78\x9c{_make_zeros(mebibytes).decode('latin-1')}", "/Filter /FlateDecode")
 
 
-def pdf_of_forms(levels: int, times: int) -> bytes:
+def make_pdf_of_forms(levels: int, times: int) -> bytes:
     """Return a PDF of a page that draws a form many times, which draws another one many times, and so on."""
     drawn = "/X Do " * times
     forms = [
@@ -160,10 +162,10 @@ def pdf_of_forms(levels: int, times: int) -> bytes:
     last = _stream(
         "BT /F1 12 Tf (ha) Tj ET", "/Type /XObject /Subtype /Form /Resources << /Font << /F1 3 0 R >> >>"
     )
-    return _pdf_of_a_page(drawn, others=[*forms, last])
+    return _make_one_page_pdf(drawn, others=[*forms, last])
 
 
-def nested_mail(depth: int) -> bytes:
+def make_nested_mail(depth: int) -> bytes:
     """Return an e-mail of a part in a part in a part."""
     head = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\n"
     parts = b"".join(
@@ -172,7 +174,7 @@ def nested_mail(depth: int) -> bytes:
     return head + parts + b"Content-Type: text/plain\n\nDeep.\n"
 
 
-def _zeros(mebibytes: int, head: bytes = b"") -> bytes:
+def _make_zeros(mebibytes: int, head: bytes = b"") -> bytes:
     """Return a raw deflate stream, made in no time: a block that is flushed can be repeated."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     begin = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -180,7 +182,9 @@ def _zeros(mebibytes: int, head: bytes = b"") -> bytes:
     return begin + block * mebibytes + packer.flush()
 
 
-def _patched(content: bytes, name: str, change: Callable[[bytes], bytes], *, packed: bool = True) -> bytes:
+def _replace_member(
+    content: bytes, name: str, change: Callable[[bytes], bytes], *, packed: bool = True
+) -> bytes:
     """Return an archive with one member changed, which is last in it."""
     buffer = io.BytesIO()
     with (
@@ -194,7 +198,7 @@ def _patched(content: bytes, name: str, change: Callable[[bytes], bytes], *, pac
     return buffer.getvalue()
 
 
-def _pdf_of_a_page(
+def _make_one_page_pdf(
     content: str, entries: str = "", *, kids: str = "4 0 R", others: Sequence[str] = ()
 ) -> bytes:
     return assemble_pdf(

@@ -13,18 +13,18 @@ from pypdf import PdfReader, PdfWriter
 
 __all__ = [
     "assemble_pdf",
-    "docx_file",
-    "encrypted_pdf",
-    "long_docx",
-    "pdf_file",
-    "pptx_file",
-    "xlsx_file",
-    "zip_bomb_docx",
-    "zip_file",
+    "make_docx",
+    "make_docx_zip_bomb",
+    "make_encrypted_pdf",
+    "make_long_docx",
+    "make_pdf",
+    "make_pptx",
+    "make_xlsx",
+    "make_zip",
 ]
 
 
-def pdf_file(*pages: str) -> bytes:
+def make_pdf(*pages: str) -> bytes:
     """Return a PDF with a page for each text, line by line; an empty text is a page without text."""
     kids = [4 + 2 * number for number in range(len(pages))]
     objects = [
@@ -46,16 +46,16 @@ def pdf_file(*pages: str) -> bytes:
     return assemble_pdf(objects)
 
 
-def encrypted_pdf(password: str, *, user_password: str | None = None) -> bytes:
+def make_encrypted_pdf(password: str, *, user_password: str | None = None) -> bytes:
     """Return a PDF that opens with ``user_password`` (by default the same as the owner's)."""
-    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf_file("A secret."))))
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(make_pdf("A secret."))))
     writer.encrypt(password if user_password is None else user_password, password, algorithm="AES-256")
     buffer = io.BytesIO()
     writer.write(buffer)
     return buffer.getvalue()
 
 
-def docx_file(
+def make_docx(
     *paragraphs: str | tuple[str, str], table: Sequence[Sequence[str]] = (), after: str = ""
 ) -> bytes:
     """Return a DOCX: paragraphs, alone or with a style, then a table, then another paragraph."""
@@ -75,7 +75,7 @@ def docx_file(
     return buffer.getvalue()
 
 
-def pptx_file(*slides: tuple[str, str], table: Sequence[Sequence[str]] = (), notes: str = "") -> bytes:
+def make_pptx(*slides: tuple[str, str], table: Sequence[Sequence[str]] = (), notes: str = "") -> bytes:
     """Return a PPTX of slides with a title and a text; table and notes belong to the last one."""
     presentation = Presentation()
     for title, text in slides:
@@ -95,7 +95,7 @@ def pptx_file(*slides: tuple[str, str], table: Sequence[Sequence[str]] = (), not
     return buffer.getvalue()
 
 
-def xlsx_file(**sheets: Sequence[Sequence[object]]) -> bytes:
+def make_xlsx(**sheets: Sequence[Sequence[object]]) -> bytes:
     """Return an XLSX of sheets, each with its rows."""
     workbook = Workbook()
     workbook.remove(workbook.worksheets[0])
@@ -108,7 +108,7 @@ def xlsx_file(**sheets: Sequence[Sequence[object]]) -> bytes:
     return buffer.getvalue()
 
 
-def zip_file(**members: bytes) -> bytes:
+def make_zip(**members: bytes) -> bytes:
     """Return a zip archive that is not a document."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -117,9 +117,9 @@ def zip_file(**members: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def zip_bomb_docx(claimed_bytes: int) -> bytes:
+def make_docx_zip_bomb(claimed_bytes: int) -> bytes:
     """Return a DOCX with a further member that declares this unpacked size."""
-    buffer = io.BytesIO(docx_file("Harmless."))
+    buffer = io.BytesIO(make_docx("Harmless."))
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/media/bomb.bin", b"0")
     content = bytearray(buffer.getvalue())
@@ -128,9 +128,9 @@ def zip_bomb_docx(claimed_bytes: int) -> bytes:
     return bytes(content)
 
 
-def long_docx(paragraphs: int) -> bytes:
+def make_long_docx(paragraphs: int) -> bytes:
     """Return a DOCX of that many empty paragraphs: a small file that takes long to read."""
-    whole, buffer = zipfile.ZipFile(io.BytesIO(docx_file("Text."))), io.BytesIO()
+    whole, buffer = zipfile.ZipFile(io.BytesIO(make_docx("Text."))), io.BytesIO()
     with whole, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in whole.namelist():
             content = whole.read(name)

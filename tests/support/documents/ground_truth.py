@@ -56,22 +56,22 @@ class GroundTruth:
     platform: Platform
     _hashes: dict[str, str] = field(default_factory=dict)
 
-    def rows(self, knowledge: Sequence[str]) -> list[Row]:
+    def list_files(self, knowledge: Sequence[str]) -> list[Row]:
         """Return the files of knowledge bases."""
         ids = ", ".join(f"'{each}'" for each in knowledge)
         printed = Postgres(self.platform.context).run(ROWS.format(ids), "openwebui")
         return [Row(*each) for each in json.loads(printed)]
 
-    def get_stored(self, tenant_ids: Sequence[str], documents: Sequence[str]) -> StoredState:
+    def read_stores(self, tenant_ids: Sequence[str], documents: Sequence[str]) -> StoredState:
         """Return the stored state of tenants, and of documents in any tenant."""
         keys = [f"tenant-{each}" for each in tenant_ids]
         either = [
             {"key": "tenantId", "match": {"any": keys}},
             {"key": "documentId", "match": {"any": list(documents)}},
         ]
-        return StoredState(dict(self._objects(tenant_ids)), list(self._points({"should": either})))
+        return StoredState(dict(self._list_objects(tenant_ids)), list(self._list_points({"should": either})))
 
-    def _objects(self, tenant_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def _list_objects(self, tenant_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
         s3 = Aws(self.platform.context).s3
         for tenant_id in tenant_ids:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
@@ -88,7 +88,7 @@ class GroundTruth:
                     continue  # it was deleted during the listing
                 yield key, self._hashes[version]
 
-    def _points(self, filter_: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _list_points(self, filter_: dict[str, Any]) -> Iterator[dict[str, Any]]:
         part, offset = Qdrant(self.platform.context), None
         while True:
             body = {"filter": filter_, "limit": 1000, "with_payload": True, "offset": offset}
@@ -125,7 +125,8 @@ def find_errors(expected: Mapping[str, Mapping[str, tuple[str, bytes]]], seen: S
                 found.append(f"{key} {'has another content' if stored else 'is not in S3'}")
             points = by_document.pop(f"owui-{file_id}", [])
             found += [
-                f"{key} in the index: {each}" for each in _wrong_points(points, tenant_id, digest, content)
+                f"{key} in the index: {each}"
+                for each in _find_wrong_points(points, tenant_id, digest, content)
             ]
     found += [f"{key} is in S3 and should not be" for key in objects]
     found += [
@@ -135,7 +136,7 @@ def find_errors(expected: Mapping[str, Mapping[str, tuple[str, bytes]]], seen: S
     return found
 
 
-def _wrong_points(
+def _find_wrong_points(
     points: Sequence[Mapping[str, Any]], tenant_id: str, digest: str, content: bytes
 ) -> Iterator[str]:
     if not points:

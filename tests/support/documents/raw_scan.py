@@ -10,15 +10,15 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
 
-from tests.support.open_webui.observed import rows_with
+from tests.support.open_webui.observed import count_rows
 
-__all__ = ["raw_scan"]
+__all__ = ["scan_stores"]
 
 FOLDERS = ("aws", "qdrant", "open-webui")
 """Stores that consist of files, below the platform's data folder."""
 
 
-def raw_scan(platform: Platform, text: str) -> dict[str, int]:
+def scan_stores(platform: Platform, text: str) -> dict[str, int]:
     """Return the number of occurrences of a text by store: in files, file names, rows and Redis' dump."""
     context = platform.context
     found: dict[str, int] = {}
@@ -29,7 +29,7 @@ def raw_scan(platform: Platform, text: str) -> dict[str, int]:
     postgres = Postgres(context)
     listed = "select datname from pg_database where not datistemplate"
     for database in postgres.run(listed).split():
-        rows = rows_with(postgres, database, text)
+        rows = count_rows(postgres, database, text)
         found |= {f"{database}.{table}": count for table, count in rows.items()}
     return {place: count for place, count in found.items() if count}
 

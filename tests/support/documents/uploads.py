@@ -9,7 +9,7 @@ import httpx
 
 from tests.support.open_webui.clients import Person
 
-__all__ = ["SampleFile", "Uploader", "sample_files", "upload"]
+__all__ = ["SampleFile", "Uploader", "make_sample_files", "upload"]
 
 RETRY_SECONDS = 0.5
 """Pause before a failed upload is repeated."""
@@ -80,7 +80,7 @@ async def upload(person: Person, knowledge: str, file: SampleFile) -> httpx.Resp
     )
 
 
-def sample_files(owner: str, count: int) -> list[SampleFile]:
+def make_sample_files(owner: str, count: int) -> list[SampleFile]:
     """Return distinct files; every fifth has several pages, so that it becomes several chunks."""
     return [SampleFile(f"{owner}-{number}.txt", _text(owner, number).encode()) for number in range(count)]
 

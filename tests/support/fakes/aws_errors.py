@@ -2,10 +2,10 @@
 
 from botocore.exceptions import ClientError
 
-__all__ = ["client_error"]
+__all__ = ["make_client_error"]
 
 
-def client_error(code: str, status: int, operation: str = "Call") -> ClientError:
+def make_client_error(code: str, status: int, operation: str = "Call") -> ClientError:
     """Return the SDK's error for a response with this code and HTTP status."""
     return ClientError(
         {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]

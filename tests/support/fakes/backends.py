@@ -21,7 +21,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS, parse_object_key, tenant_prefix
 
-__all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "object_version_of"]
+__all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "make_object_version"]
 
 STORED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DIMENSION = 64
@@ -50,7 +50,7 @@ class FakeBedrock:
         self.embedded += texts
         if on_tokens:
             on_tokens(sum(len(text.split()) for text in texts))
-        return [_bag(text) for text in texts]
+        return [_count_words(text) for text in texts]
 
     async def embed_query(self, text: str, *, on_tokens: Callable[[int], None]) -> list[float]:
         if self.before_embedding:
@@ -59,18 +59,18 @@ class FakeBedrock:
         return vector
 
     async def converse(self, prompt: Prompt) -> ModelReply:
-        self._note(prompt)
+        self._record(prompt)
         return ModelReply(self.says, prompt.model, input_tokens=7, output_tokens=3)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | ModelReply]:
-        self._note(prompt)
+        self._record(prompt)
         for piece in re.findall(r"\s*\S+", self.says):
             if self.breaks_before and self.breaks_before in piece:
                 raise RemoteUnavailable("bedrock", "converse-stream", "cut off by the test")
             yield piece
         yield ModelReply(self.says, prompt.model, input_tokens=7, output_tokens=3)
 
-    def _note(self, prompt: Prompt) -> None:
+    def _record(self, prompt: Prompt) -> None:
         self.prompts.append(prompt)
         if prompt.model in self.retired:
             raise self.retired[prompt.model]
@@ -197,21 +197,21 @@ class FakeObjects:
             raise DocumentMissing("It is not there.")
         if len(self.contents[key]) > max_bytes:
             raise DocumentTooLarge("It is too large.")
-        return StoredObject(self.contents[key], object_version_of(self.contents[key]))
+        return StoredObject(self.contents[key], make_object_version(self.contents[key]))
 
     async def put(
         self, tenant: Tenant, key: str, content: bytes, *, media_type: str, owner: str
     ) -> ObjectVersion:
         self.contents[key] = content
         self.owners[key] = owner
-        return object_version_of(content)
+        return make_object_version(content)
 
     async def list_documents(
         self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = 1000
     ) -> list[StoredEntry]:
         prefix = tenant_prefix(tenant.id) + (f"{persona_id}/documents/" if persona_id else "")
         keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
-        return [self._entry(tenant, key) for key in keys][:limit]
+        return [self._get_entry(tenant, key) for key in keys][:limit]
 
     async def get_sizes(self, tenant: Tenant) -> dict[str, int]:
         return {each.document_id: each.size for each in await self.list_documents(tenant)}
@@ -237,9 +237,9 @@ class FakeObjects:
         if (content := self.contents.pop(key, None)) is not None:
             self.versions.setdefault(key, []).append(content)
 
-    def _entry(self, tenant: Tenant, key: str) -> StoredEntry:
+    def _get_entry(self, tenant: Tenant, key: str) -> StoredEntry:
         persona_id, document_id, filename = parse_object_key(tenant.id, key) or ("", "", "")
-        version = object_version_of(self.contents[key])
+        version = make_object_version(self.contents[key])
         version = replace(version, stored_at=self.stored_at.get(key, version.stored_at))
         return StoredEntry(key, persona_id, document_id, filename, len(self.contents[key]), version)
 
@@ -248,12 +248,12 @@ class FakeObjects:
         return cast("TenantObjects", self)
 
 
-def object_version_of(content: bytes) -> ObjectVersion:
+def make_object_version(content: bytes) -> ObjectVersion:
     """Return the version that :class:`FakeObjects` gives a content."""
     return ObjectVersion(STORED_AT, f'"{hashlib.md5(content).hexdigest()}"')
 
 
-def _bag(text: str) -> list[float]:
+def _count_words(text: str) -> list[float]:
     bag = [0.0] * DIMENSION
     for word in re.findall(r"\w+", text.casefold()):
         bag[hashlib.sha256(word.encode()).digest()[0] % DIMENSION] += 1.0

@@ -24,8 +24,8 @@ __all__ = [
     "FakeStorageQuota",
     "FakeUsage",
     "make_token_meter",
+    "make_unavailable_redis",
     "metric",
-    "unavailable_redis",
 ]
 
 MONTH = date(2026, 11, 1)
@@ -168,7 +168,7 @@ class FakeRedis:
         return self.answer
 
 
-def unavailable_redis() -> FakeRedis:
+def make_unavailable_redis() -> FakeRedis:
     """Return a fake Redis that does not answer."""
     return FakeRedis(RemoteUnavailable("redis", "any", "host redis-1 is down"))
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 
 from tests.support.programs.gateway import serving
 
-__all__ = ["Listener", "listening"]
+__all__ = ["Listener", "run_listener"]
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[Listener]:
+async def run_listener() -> AsyncIterator[Listener]:
     """Listen on a port of 127.0.0.1."""
     listener, app = Listener(), FastAPI()
 

@@ -11,7 +11,7 @@ from tenant_operator.part import EnsureResult
 if TYPE_CHECKING:
     from tenant_operator.conditions import ConditionResult
 
-__all__ = ["FakePart", "FakeReceipts", "FakeWriter", "with_finalizer"]
+__all__ = ["FakePart", "FakeReceipts", "FakeWriter", "add_finalizer"]
 
 
 class FakePart:
@@ -121,7 +121,7 @@ _SECTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def with_finalizer(tenant: Tenant) -> Tenant:
+def add_finalizer(tenant: Tenant) -> Tenant:
     """Return the Tenant with the operator's finalizer."""
     metadata = tenant.metadata.model_copy(update={"finalizers": [FINALIZER]})
     return tenant.model_copy(update={"metadata": metadata})

@@ -10,7 +10,7 @@ from gateway.problems import TrashMissing
 from tenancy.model import Tenant
 from tenancy.names import removal_key
 
-from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
 
 __all__ = ["FakeTrashObjects", "make_trash"]
 
@@ -63,7 +63,7 @@ class FakeTrashObjects:
         content = versions[int(removal.version_id)]
         self._objects.contents[key] = content
         self._objects.owners[key] = removal.owner
-        return object_version_of(content)
+        return make_object_version(content)
 
     async def delete_removal(self, tenant: Tenant, document_id: str, removal: str) -> None:
         self.records.pop((tenant.id, document_id, removal), None)

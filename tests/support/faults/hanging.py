@@ -7,20 +7,20 @@ from contextlib import contextmanager
 
 from tenantry_local.platform import Platform
 
-__all__ = ["hanging"]
+__all__ = ["suspend_parts"]
 
 
 @contextmanager
-def hanging(platform: Platform, *names: str) -> Iterator[None]:
+def suspend_parts(platform: Platform, *names: str) -> Iterator[None]:
     """Suspend all processes of these parts while the block runs."""
-    _signal(platform, names, signal.SIGSTOP)
+    _send_signal(platform, names, signal.SIGSTOP)
     try:
         yield
     finally:
-        _signal(platform, names, signal.SIGCONT)
+        _send_signal(platform, names, signal.SIGCONT)
 
 
-def _signal(platform: Platform, names: tuple[str, ...], number: signal.Signals) -> None:
+def _send_signal(platform: Platform, names: tuple[str, ...], number: signal.Signals) -> None:
     for name in names:
         process = platform.processes.find(name)
         assert process

@@ -96,12 +96,12 @@ class Load:
         self.outcomes: dict[str, list[RequestOutcome]] = defaultdict(list)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncIterator[None]:
         """Send requests until the end of the block; requests in progress are completed."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for colleague in self._colleagues:
-                for kind, ask in self._kinds(colleague).items():
+                for kind, ask in self._list_requests(colleague).items():
                     group.create_task(self._work(kind, ask, stop))
             try:
                 yield
@@ -109,7 +109,7 @@ class Load:
                 stop.set()
 
     @asynccontextmanager
-    async def phase(self, name: str) -> AsyncIterator[None]:
+    async def record_phase(self, name: str) -> AsyncIterator[None]:
         """Record requests that begin and end inside the block under a name."""
         self._phase = name
         try:
@@ -117,27 +117,27 @@ class Load:
         finally:
             self._phase = ""
 
-    def enough(self, phase: str, requests: int) -> bool:
+    def has_requests(self, phase: str, requests: int) -> bool:
         """Return True if each kind of request was made this often in a phase."""
         kinds = Counter(outcome.kind for outcome in self.outcomes[phase])
-        return len(kinds) == len(self._kinds(self._colleagues[0])) and min(kinds.values()) >= requests
+        return len(kinds) == len(self._list_requests(self._colleagues[0])) and min(kinds.values()) >= requests
 
-    def calm(self, phase: str, requests: int) -> bool:
+    def has_recovered(self, phase: str, requests: int) -> bool:
         """Return True if the last requests of each kind in a phase all succeeded."""
         by_kind = defaultdict(list)
         for outcome in self.outcomes[phase]:
             by_kind[outcome.kind].append(outcome.what)
         last = [whats[-requests:] for whats in by_kind.values()]
-        return self.enough(phase, requests) and all(set(whats) == {"ok"} for whats in last)
+        return self.has_requests(phase, requests) and all(set(whats) == {"ok"} for whats in last)
 
-    def table(self, phase: str) -> dict[str, set[str]]:
+    def get_outcomes(self, phase: str) -> dict[str, set[str]]:
         """Return the outcomes of each kind of request in a phase."""
         table: dict[str, set[str]] = defaultdict(set)
         for outcome in self.outcomes[phase]:
             table[outcome.kind].add(outcome.what)
         return dict(table)
 
-    def _kinds(self, colleague: Colleague) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
+    def _list_requests(self, colleague: Colleague) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
         def upload() -> Awaitable[httpx.Response]:
             number = next(self._numbers)
             return colleague.upload(f"note-{number}.md", f"subject{number}")
@@ -157,7 +157,7 @@ class Load:
             phase, began = self._phase, time.perf_counter()
             response = await ask()
             if phase == self._phase:
-                what = "ok" if response.is_success else _slug(response)
+                what = "ok" if response.is_success else _get_slug(response)
                 seconds = time.perf_counter() - began
                 retry_after = response.headers.get("retry-after", "")
                 self.outcomes[phase].append(
@@ -166,7 +166,7 @@ class Load:
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-def _slug(response: httpx.Response) -> str:
+def _get_slug(response: httpx.Response) -> str:
     body = response.json()
     # Paths of OpenAI's API answer with its error format.
     slug: str = body["type"].rpartition("/")[2] if "type" in body else body["error"]["code"]

@@ -7,12 +7,19 @@ from tenancy.model import Tenant
 
 from tests.support.tenants.manifests import tenant_manifest
 
-__all__ = ["BUCKET", "chat_link", "knowledge_link", "make_document", "make_file", "tenant_with_workspace"]
+__all__ = [
+    "BUCKET",
+    "make_chat_link",
+    "make_document",
+    "make_file",
+    "make_knowledge_link",
+    "make_tenant_with_workspace",
+]
 
 BUCKET = "open-webui-files-dev"
 
 
-def tenant_with_workspace(
+def make_tenant_with_workspace(
     tenant_id: str = "tenanta", *, personas: tuple[str, ...] = ("finance", "hr"), **spec: Any
 ) -> Tenant:
     """Return a Tenant whose personas have the knowledge bases ``kb-TENANT-PERSONA``."""
@@ -22,14 +29,14 @@ def tenant_with_workspace(
     return Tenant.from_object(manifest)
 
 
-def knowledge_link(
+def make_knowledge_link(
     persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1, directory: str = ""
 ) -> Link:
     """Return a link to a persona's knowledge base."""
     return Link(since, LinkKind.KNOWLEDGE, f"kb-{tenant_id}-{persona_id}", directory)
 
 
-def chat_link(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1) -> Link:
+def make_chat_link(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1) -> Link:
     """Return a link to a persona's model."""
     return Link(since, LinkKind.MODEL, f"tenant-{tenant_id}.{persona_id}")
 
@@ -47,7 +54,7 @@ def make_file(file_id: str = "f1", *links: Link, **values: Any) -> File:
         "updated_at": 1,
         **values,
     }
-    return File(id=file_id, links=links or (knowledge_link(),), **settings)
+    return File(id=file_id, links=links or (make_knowledge_link(),), **settings)
 
 
 def make_document(file_id: str = "f1", **values: Any) -> Document:

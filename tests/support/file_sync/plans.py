@@ -9,9 +9,9 @@ from file_sync.planner.models import ActionType, FileState, Plan, PlanConfig
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
 
-from tests.support.file_sync.files import BUCKET, make_file, tenant_with_workspace
+from tests.support.file_sync.files import BUCKET, make_file, make_tenant_with_workspace
 
-__all__ = ["BENS", "CONFIG", "OWNERS", "actions_of", "compare", "removed_file", "states_of"]
+__all__ = ["BENS", "CONFIG", "OWNERS", "compare", "get_states", "list_actions", "make_removed_file"]
 
 OWNERS = {
     "anna": Owner("tenanta"),
@@ -44,7 +44,7 @@ def compare(
     detached
         Existing files without a link. All other files without a link are deleted.
     """
-    tenants = [tenant_with_workspace(**spec), tenant_with_workspace("tenantb")]
+    tenants = [make_tenant_with_workspace(**spec), make_tenant_with_workspace("tenantb")]
     return plan(
         tenants[0],
         files,
@@ -57,16 +57,16 @@ def compare(
     )
 
 
-def removed_file(file_id: str = "f1", **values: Any) -> File:
+def make_removed_file(file_id: str = "f1", **values: Any) -> File:
     """Return a file of Anna that was uploaded into a knowledge base and removed from it."""
     return replace(make_file(file_id, **{"knowledge": "kb-tenanta-finance", **values}), links=())
 
 
-def actions_of(planned: Plan) -> list[tuple[ActionType, str]]:
+def list_actions(planned: Plan) -> list[tuple[ActionType, str]]:
     """Return the type and the document of each action."""
     return [(action.type, action.document_id) for action in planned.actions]
 
 
-def states_of(planned: Plan) -> dict[str, FileState]:
+def get_states(planned: Plan) -> dict[str, FileState]:
     """Return the state of each file."""
     return {file_id: status.state for file_id, status in planned.statuses.items()}

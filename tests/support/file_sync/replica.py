@@ -34,7 +34,7 @@ from tenantry_local.tickets import ensure_private_key
 from tests.support.faults.crashes import crash_after
 from tests.support.programs.gateway import environment, serving
 
-__all__ = ["FakeN8nWebhook", "FileSyncReplica", "crash_replica_after", "fake_n8n", "open_replica"]
+__all__ = ["FakeN8nWebhook", "FileSyncReplica", "crash_replica_after", "open_replica", "serve_fake_n8n"]
 
 DOCUMENT_BYTES = 1_000_000
 
@@ -61,7 +61,7 @@ class FakeN8nWebhook:
 
 
 @asynccontextmanager
-async def fake_n8n(gateway_url: str) -> AsyncIterator[FakeN8nWebhook]:
+async def serve_fake_n8n(gateway_url: str) -> AsyncIterator[FakeN8nWebhook]:
     """Serve the webhook of the upload workflow in front of a gateway."""
     app, n8n = FastAPI(), FakeN8nWebhook()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, async_playwright
 
-__all__ = ["SCREENSHOTS", "Visitor", "chromium", "running_browser"]
+__all__ = ["SCREENSHOTS", "Visitor", "chromium", "run_browser"]
 
 SCREENSHOTS = Path("build/screenshots")
 QUIET = (
@@ -40,7 +40,7 @@ def chromium() -> str | None:
 
 
 @asynccontextmanager
-async def running_browser() -> AsyncIterator[Browser]:
+async def run_browser() -> AsyncIterator[Browser]:
     """Start a browser, and close it at the end."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
@@ -161,6 +161,6 @@ class Visitor:
         await shown.wait_for()
         return await shown.inner_text()
 
-    async def picture(self, name: str) -> None:
+    async def save_screenshot(self, name: str) -> None:
         """Save a screenshot."""
         await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")

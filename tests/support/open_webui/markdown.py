@@ -90,7 +90,7 @@ def _extract(directory: Path) -> None:
             elif found := MODULE.search(name):
                 _write(directory / "node_modules" / found[1], text)
             elif name.endswith("src/lib/utils/index.ts"):
-                _write(directory / "utils.ts", "\n".join(_function(text, each) for each in FUNCTIONS))
+                _write(directory / "utils.ts", "\n".join(_extract_function(text, each) for each in FUNCTIONS))
     for name, text in STUBS.items():
         _write(directory / "node_modules" / name, text)
     for name, exports in EXPORTS.items():
@@ -100,7 +100,7 @@ def _extract(directory: Path) -> None:
     shutil.copy(READER, directory)
 
 
-def _function(source: str, name: str) -> str:
+def _extract_function(source: str, name: str) -> str:
     found = re.search(
         rf"^(?:export )?((?:const|function) {name}\b.*?^\}};?$|const {name}\b[^\n]*;$)",
         source,

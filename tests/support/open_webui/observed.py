@@ -9,7 +9,7 @@ from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-__all__ = ["USER_PASSWORD", "ObservedOpenWebUI", "rows_with"]
+__all__ = ["USER_PASSWORD", "ObservedOpenWebUI", "count_rows"]
 
 USER_PASSWORD = "user-password-1"
 
@@ -81,7 +81,7 @@ class ObservedOpenWebUI:
 
     def scan(self, text: str) -> dict[str, int]:
         """Return the number of occurrences of a text by table, object and file of Open WebUI."""
-        found = rows_with(self._postgres, "openwebui", text)
+        found = count_rows(self._postgres, "openwebui", text)
         objects = {
             f"s3 {each['Key']}": 1
             for each in self._s3.list_objects_v2(Bucket=FILES_BUCKET).get("Contents", [])
@@ -130,13 +130,13 @@ class ObservedOpenWebUI:
         found: list[dict[str, Any]] = []
         page = 1
         while answer := self.call("GET", "/knowledge/search", params={"page": page})["items"]:
-            found += [each for each in answer if persona_of(each, tenant_id)]
+            found += [each for each in answer if get_persona(each, tenant_id)]
             page += 1
         return sorted(found, key=lambda base: str(base["name"]))
 
     def base(self, tenant_id: str, persona: str = "finance") -> dict[str, Any]:
         """Return the only knowledge base of a persona."""
-        (found,) = [each for each in self.bases(tenant_id) if persona_of(each, tenant_id) == persona]
+        (found,) = [each for each in self.bases(tenant_id) if get_persona(each, tenant_id) == persona]
         return found
 
     def get_state(self, tenant_id: str) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class ObservedOpenWebUI:
         return [(thing["id"], thing["updated_at"], thing.get("access_grants")) for thing in things]
 
 
-def rows_with(postgres: Postgres, database: str, text: str) -> dict[str, int]:
+def count_rows(postgres: Postgres, database: str, text: str) -> dict[str, int]:
     """Return the number of rows with a text in any column, by table of a database."""
     listed = "select tablename from pg_tables where schemaname = 'public'"
     tables = postgres.run(listed, database).split()
@@ -194,7 +194,7 @@ def rows_with(postgres: Postgres, database: str, text: str) -> dict[str, int]:
     return {table.strip(): int(count) for table, count in lines if int(count)}
 
 
-def persona_of(base: dict[str, Any], tenant_id: str) -> str:
+def get_persona(base: dict[str, Any], tenant_id: str) -> str:
     """Return the persona in a tenant's mark on a knowledge base; empty for none."""
     holders = (grant["principal_id"].split("/") for grant in base["access_grants"])
     return next((found[2] for found in holders if found[0] == f"tenantry:tenant-{tenant_id}"), "")

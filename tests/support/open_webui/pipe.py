@@ -57,14 +57,14 @@ class Stream(httpx.AsyncByteStream):
         self.closed = True
 
 
-async def _each(pieces: tuple[bytes | Exception, ...]) -> AsyncIterator[bytes]:
+async def _yield_each(pieces: tuple[bytes | Exception, ...]) -> AsyncIterator[bytes]:
     for piece in pieces:
         if isinstance(piece, Exception):
             raise piece
         yield piece
 
 
-def event(name: str, data: Any) -> bytes:
+def make_event(name: str, data: Any) -> bytes:
     """Return a server-sent event of the gateway."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return f"event: {name}\ndata: {text}\n\n".encode()
@@ -75,21 +75,21 @@ def make_stream(*words: str, end: Any = ANSWER, cut: int = 0) -> httpx.Response:
 
     With ``cut``, the bytes arrive in pieces of that length.
     """
-    pieces: list[bytes | Exception] = [event("words", {"text": text}) for text in words]
+    pieces: list[bytes | Exception] = [make_event("words", {"text": text}) for text in words]
     match end:
         case Exception():
             pieces.append(end)
         case {"type": _}:
-            pieces.append(event("error", end))
+            pieces.append(make_event("error", end))
         case dict():
-            pieces.append(event("answer", end))
+            pieces.append(make_event("answer", end))
         case _:
             pass
     if cut:
         whole = b"".join(piece for piece in pieces if isinstance(piece, bytes))
         pieces = [whole[at : at + cut] for at in range(0, len(whole), cut)]
     headers = {"content-type": "text/event-stream; charset=utf-8"}
-    return httpx.Response(200, headers=headers, stream=Stream(_each(tuple(pieces))))
+    return httpx.Response(200, headers=headers, stream=Stream(_yield_each(tuple(pieces))))
 
 
 def make_problem(

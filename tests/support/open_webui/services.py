@@ -89,23 +89,23 @@ class Services:
 
         @app.post("/v1/answers")
         async def answers(request: Request) -> Response:
-            body = await self._note("gateway", request)
+            body = await self._record("gateway", request)
             if self.refusal:
-                return _refused(*self.refusal)
+                return _make_refusal(*self.refusal)
             if not body.get("stream"):
                 return JSONResponse(ANSWER)
-            return StreamingResponse(self._words(), media_type="text/event-stream")
+            return StreamingResponse(self._stream_words(), media_type="text/event-stream")
 
         @app.post("/webhook/tenantry/chat")
         async def chat(request: Request) -> Response:
-            await self._note("n8n", request)
+            await self._record("n8n", request)
             if self.n8n_status:
                 return JSONResponse({"message": "Error in workflow"}, status_code=self.n8n_status)
-            return _refused(*self.refusal) if self.refusal else JSONResponse(ANSWER)
+            return _make_refusal(*self.refusal) if self.refusal else JSONResponse(ANSWER)
 
         @app.get("/v1/me")
         async def me(request: Request) -> Response:
-            email = _address(request)
+            email = _read_email(request)
             self.proven.append(email)
             if self.hangs:
                 await self.hangs.wait()
@@ -123,38 +123,38 @@ class Services:
 
         return app
 
-    async def _note(self, way: str, request: Request) -> dict[str, Any]:
+    async def _record(self, way: str, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = await request.json()
-        self.requests.append({"way": way, "email": _address(request), "body": body})
+        self.requests.append({"way": way, "email": _read_email(request), "body": body})
         return body
 
-    async def _words(self) -> AsyncIterator[bytes]:
+    async def _stream_words(self) -> AsyncIterator[bytes]:
         whole = False
         try:
-            for word in _pieces(ANSWER["answer"]):
-                yield _event("words", {"text": word})
+            for word in _split(ANSWER["answer"]):
+                yield _make_event("words", {"text": word})
                 await asyncio.sleep(self.pause)
-            yield _event("answer", ANSWER)
+            yield _make_event("answer", ANSWER)
             whole = True
         finally:
             self.left += not whole
 
 
-def _pieces(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     """Split a text so that markers are split, too."""
     return [text[at : at + 5] for at in range(0, len(text), 5)]
 
 
-def _event(name: str, data: Any) -> bytes:
+def _make_event(name: str, data: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-def _refused(status: int, body: dict[str, Any]) -> Response:
+def _make_refusal(status: int, body: dict[str, Any]) -> Response:
     headers = {"Retry-After": "31"} if status == 429 else {}
     return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")
 
 
-def _address(request: Request) -> str:
+def _read_email(request: Request) -> str:
     """Return the e-mail address in an access token, without verifying the token."""
     payload = request.headers["Authorization"].split(".")[1]
     claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

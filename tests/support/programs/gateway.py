@@ -25,7 +25,14 @@ from typing_extensions import override
 
 from tests.support.security.certificates import Certificates
 
-__all__ = ["RunningGateway", "environment", "foreign_hits", "gateway_settings", "running_gateway", "serving"]
+__all__ = [
+    "RunningGateway",
+    "count_foreign_hits",
+    "environment",
+    "gateway_settings",
+    "run_gateway",
+    "serving",
+]
 
 START_SECONDS = 30
 
@@ -109,7 +116,7 @@ async def serving(
 
 
 @asynccontextmanager
-async def running_gateway(platform: Platform, **overrides: Any) -> AsyncIterator[RunningGateway]:
+async def run_gateway(platform: Platform, **overrides: Any) -> AsyncIterator[RunningGateway]:
     """Serve a gateway on the platform's backends; ``overrides`` are settings."""
     app = make_app(gateway_settings(platform, **overrides))
     with environment(gateway_env(platform.context)):
@@ -117,6 +124,6 @@ async def running_gateway(platform: Platform, **overrides: Any) -> AsyncIterator
             yield RunningGateway(app, url, http)
 
 
-def foreign_hits() -> float:
+def count_foreign_hits() -> float:
     """Return how many points of other tenants came back from Qdrant so far, and were dropped."""
     return REGISTRY.get_sample_value("tenantry_gateway_foreign_hits_total") or 0.0

@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.timing.waiting import until
 
-__all__ = ["NEEDED", "RunningN8n", "running_n8n", "with_variables"]
+__all__ = ["NEEDED", "RunningN8n", "run_n8n", "set_n8n_variables"]
 
 NEEDED = ("postgres", "redis", N8n.name, N8nWorker.name)
 """The webhook process is started separately, because the platform imports the workflows with it."""
@@ -114,9 +114,9 @@ class RunningN8n:
 
 
 @asynccontextmanager
-async def running_n8n(platform: Platform, overrides: Mapping[str, str]) -> AsyncIterator[RunningN8n]:
+async def run_n8n(platform: Platform, overrides: Mapping[str, str]) -> AsyncIterator[RunningN8n]:
     """Start n8n as the platform does, but import no workflows; ``overrides`` are additional variables."""
-    with with_variables(overrides):
+    with set_n8n_variables(overrides):
         platform.up(NEEDED)
         n8n = RunningN8n(platform)
         n8n.start("webhook")
@@ -125,7 +125,7 @@ async def running_n8n(platform: Platform, overrides: Mapping[str, str]) -> Async
 
 
 @contextmanager
-def with_variables(overrides: Mapping[str, str]) -> Iterator[None]:
+def set_n8n_variables(overrides: Mapping[str, str]) -> Iterator[None]:
     """Start n8n's processes with additional variables inside the block."""
     started = _N8nProcess.command
 

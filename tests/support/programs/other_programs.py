@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["unrelated_program", "web_server"]
+__all__ = ["run_unrelated_program", "run_web_server"]
 
 
 @contextmanager
-def unrelated_program(*argv: str) -> Iterator[subprocess.Popen[str]]:
+def run_unrelated_program(*argv: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program in a separate session; kill it at the end of the block."""
     with subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, text=True) as program:
         try:
@@ -24,9 +24,9 @@ def unrelated_program(*argv: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def web_server(port: int = 0) -> Iterator[tuple[int, int]]:
+def run_web_server(port: int = 0) -> Iterator[tuple[int, int]]:
     """Run a web server on 127.0.0.1; yield its pid and port once it listens."""
-    with unrelated_program(
+    with run_unrelated_program(
         sys.executable, "-u", "-m", "http.server", str(port), "--bind", "127.0.0.1"
     ) as program:
         assert program.stdout is not None

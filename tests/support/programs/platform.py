@@ -12,11 +12,11 @@ from pathlib import Path
 
 from tenantry_local.platform import Platform
 
-__all__ = ["add_open_webui", "running_platform", "running_whole_platform"]
+__all__ = ["add_open_webui", "run_platform", "run_whole_platform"]
 
 
 @contextmanager
-def running_platform() -> Iterator[Platform]:
+def run_platform() -> Iterator[Platform]:
     """Run the backends; stop them at the end unless ``TENANTRY_TEST_STATE`` names their folder."""
     kept_state = os.environ.get("TENANTRY_TEST_STATE")
     if kept_state:
@@ -42,7 +42,7 @@ def add_open_webui(platform: Platform) -> Platform:
 
 
 @contextmanager
-def running_whole_platform() -> Iterator[Platform]:
+def run_whole_platform() -> Iterator[Platform]:
     """Run all parts, with the services, Open WebUI, n8n and file-sync.
 
     ``TENANTRY_TEST_WHOLE_STATE`` names the folder of a platform that keeps running.

@@ -2,10 +2,10 @@
 
 import socket
 
-__all__ = ["free_port", "free_port_pair"]
+__all__ = ["find_free_port", "find_free_port_pair"]
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -13,10 +13,10 @@ def free_port() -> int:
         return port
 
 
-def free_port_pair() -> int:
+def find_free_port_pair() -> int:
     """Return the first of two consecutive free ports."""
     while True:
-        port = free_port()
+        port = find_free_port()
         with socket.socket() as first, socket.socket() as second:
             try:
                 first.bind(("127.0.0.1", port))

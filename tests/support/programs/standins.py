@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 __all__ = [
     "QDRANT_KEY",
     "Standin",
-    "bedrock_client",
     "clear_calls",
-    "injected_faults",
+    "inject_faults",
+    "list_calls",
+    "make_bedrock_client",
     "qdrant_client",
-    "qdrant_token",
-    "recorded_calls",
-    "running_bedrock",
-    "running_qdrant",
+    "run_bedrock",
+    "run_qdrant",
+    "sign_qdrant_token",
 ]
 
 QDRANT_KEY = "a key that may do everything"
@@ -73,22 +73,22 @@ class Standin:
 
 
 @contextmanager
-def running_bedrock(**settings: str) -> Iterator[Standin]:
+def run_bedrock(**settings: str) -> Iterator[Standin]:
     """Run the Bedrock stand-in; ``settings`` are its environment variables."""
-    with _running("tenantry_local.standins.bedrock", [], settings) as standin:
+    with _run("tenantry_local.standins.bedrock", [], settings) as standin:
         yield standin
 
 
 @contextmanager
-def running_qdrant(folder: Path, api_key: str = QDRANT_KEY) -> Iterator[Standin]:
+def run_qdrant(folder: Path, api_key: str = QDRANT_KEY) -> Iterator[Standin]:
     """Run the Qdrant stand-in with a data folder."""
-    with _running(
+    with _run(
         "tenantry_local.standins.qdrant", ["--path", str(folder)], {"QDRANT_API_KEY": api_key}
     ) as standin:
         yield standin
 
 
-def bedrock_client(standin: Standin, **headers: str) -> "BedrockRuntimeClient":
+def make_bedrock_client(standin: Standin, **headers: str) -> "BedrockRuntimeClient":
     """Return a client without retries that sends ``headers`` with each call (``_`` for ``-``)."""
     client: BedrockRuntimeClient = boto3.client(
         "bedrock-runtime",
@@ -108,7 +108,7 @@ def bedrock_client(standin: Standin, **headers: str) -> "BedrockRuntimeClient":
 
 
 @asynccontextmanager
-async def injected_faults(url: str, *faults: Mapping[str, Any]) -> AsyncIterator[None]:
+async def inject_faults(url: str, *faults: Mapping[str, Any]) -> AsyncIterator[None]:
     """Inject faults into the Bedrock stand-in at ``url`` until the end of the block."""
     async with httpx.AsyncClient(base_url=url) as http:
         try:
@@ -125,7 +125,7 @@ async def clear_calls(url: str) -> None:
         (await http.delete("/standin/calls")).raise_for_status()
 
 
-async def recorded_calls(url: str, operation: str = "") -> list[dict[str, Any]]:
+async def list_calls(url: str, operation: str = "") -> list[dict[str, Any]]:
     """Return the recorded calls of operations whose names begin with ``operation``, oldest first."""
     async with httpx.AsyncClient(base_url=url) as http:
         calls: list[dict[str, Any]] = (await http.get("/standin/calls")).raise_for_status().json()
@@ -142,14 +142,14 @@ def qdrant_client(standin: Standin, credential: str = QDRANT_KEY) -> AsyncQdrant
         )
 
 
-def qdrant_token(key: str = QDRANT_KEY, **claims: Any) -> str:
+def sign_qdrant_token(key: str = QDRANT_KEY, **claims: Any) -> str:
     """Return a token with these claims, signed with a key."""
     token: str = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(key))
     return token
 
 
 @contextmanager
-def _running(module: str, arguments: list[str], settings: Mapping[str, str]) -> Iterator[Standin]:
+def _run(module: str, arguments: list[str], settings: Mapping[str, str]) -> Iterator[Standin]:
     with tempfile.NamedTemporaryFile("w", suffix=".log") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", module, "--port", "0", *arguments],
@@ -157,13 +157,13 @@ def _running(module: str, arguments: list[str], settings: Mapping[str, str]) -> 
             stderr=errors,
         )
         try:
-            yield _ready(process, Path(errors.name))
+            yield _wait_until_ready(process, Path(errors.name))
         finally:
             process.terminate()
             process.wait(END_SECONDS)
 
 
-def _ready(process: subprocess.Popen[bytes], log: Path) -> Standin:
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> Standin:
     """Wait until the program has logged its port and answers; return it."""
     while process.poll() is None:
         standin = Standin("", process, log)

@@ -37,5 +37,5 @@ T = TypeVar("T", bound=Item)
 
 def sort_longest_first(items: list[T]) -> None:
     """Move the tests of the longest files to the front, and leave the order of the others."""
-    places = {name: place for place, name in enumerate(LONGEST_FILES)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+    positions = {name: position for position, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: positions.get(item.nodeid.partition("::")[0], len(positions)))

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-__all__ = ["Certificates", "certificates"]
+__all__ = ["Certificates", "make_certificates"]
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,21 @@ class Certificates:
     key: Path
 
 
-def certificates(folder: Path, address: str) -> Certificates:
+def make_certificates(folder: Path, address: str) -> Certificates:
     """Make an authority, and a certificate for an IP address, in a new folder. They hold for an hour."""
     folder.mkdir()
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name = x509.Name.from_rfc4514_string("CN=An authority of ours")
     identifier = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key())
     root = (
-        _begun("CN=An authority of ours", root_key.public_key(), root_name)
+        _begin_certificate("CN=An authority of ours", root_key.public_key(), root_name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(identifier, critical=False)
         .sign(root_key, SHA256())
     )
     issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     server = (
-        _begun("CN=A server", key.public_key(), root_name)
+        _begin_certificate("CN=A server", key.public_key(), root_name)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
         .add_extension(issuer, critical=False)
         .sign(root_key, SHA256())
@@ -58,7 +58,9 @@ def certificates(folder: Path, address: str) -> Certificates:
     return made
 
 
-def _begun(name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name) -> x509.CertificateBuilder:
+def _begin_certificate(
+    name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

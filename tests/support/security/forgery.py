@@ -10,57 +10,57 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
 
 __all__ = [
-    "alg_none",
-    "claims_of",
-    "header_of",
-    "signed_with_other_key",
-    "signed_with_public_key",
-    "tampered",
+    "change_claims",
+    "read_claims",
+    "read_header",
+    "remove_signature",
+    "sign_with_other_key",
+    "sign_with_public_key",
 ]
 
 
-def claims_of(token: str) -> dict[str, Any]:
+def read_claims(token: str) -> dict[str, Any]:
     """Return the claims of a token without verification."""
     claims: dict[str, Any] = json.loads(_decode(token.split(".")[1]))
     return claims
 
 
-def header_of(token: str) -> dict[str, Any]:
+def read_header(token: str) -> dict[str, Any]:
     """Return the header of a token without verification."""
     header: dict[str, Any] = json.loads(_decode(token.split(".", maxsplit=1)[0]))
     return header
 
 
-def tampered(token: str, **claims: Any) -> str:
+def change_claims(token: str, **claims: Any) -> str:
     """Return the token with changed claims and the original signature."""
     header, _, signature = token.split(".")
-    return f"{header}.{_encode({**claims_of(token), **claims})}.{signature}"
+    return f"{header}.{_encode({**read_claims(token), **claims})}.{signature}"
 
 
-def alg_none(token: str, spelling: str = "none", **claims: Any) -> str:
+def remove_signature(token: str, spelling: str = "none", **claims: Any) -> str:
     """Return the token with algorithm ``none`` and without a signature."""
-    header = {**header_of(token), "alg": spelling}
-    return f"{_encode(header)}.{_encode({**claims_of(token), **claims})}."
+    header = {**read_header(token), "alg": spelling}
+    return f"{_encode(header)}.{_encode({**read_claims(token), **claims})}."
 
 
-def signed_with_public_key(token: str, public_key: bytes, **claims: Any) -> str:
+def sign_with_public_key(token: str, public_key: bytes, **claims: Any) -> str:
     """Return the token signed by HMAC, with the realm's public key as the secret."""
-    header = {**header_of(token), "alg": "HS256"}
-    signed = f"{_encode(header)}.{_encode({**claims_of(token), **claims})}"
+    header = {**read_header(token), "alg": "HS256"}
+    signed = f"{_encode(header)}.{_encode({**read_claims(token), **claims})}"
     # Signed manually, because the library refuses this combination.
     return f"{signed}.{_encode_bytes(hmac.digest(public_key, signed.encode(), 'sha256'))}"
 
 
-def signed_with_other_key(token: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
+def sign_with_other_key(token: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
     """Return the token signed with a new key, which its header may contain."""
-    own = header_of(token)
+    own = read_header(token)
     key: RSAKey | OKPKey
     key = OKPKey.generate_key("Ed25519") if own["alg"] == "Ed25519" else RSAKey.generate_key(2048)
     if header == {"jwk": ...}:
         header = {"jwk": key.as_dict(private=False)}
     fresh = {"exp": int(time.time()) + 300}
     return jwt.encode(
-        {**own, **(header or {})}, {**claims_of(token), **fresh, **claims}, key, algorithms=[own["alg"]]
+        {**own, **(header or {})}, {**read_claims(token), **fresh, **claims}, key, algorithms=[own["alg"]]
     )
 
 

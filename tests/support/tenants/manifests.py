@@ -8,9 +8,9 @@ from tenancy.model import Tenant
 from tenancy.names import GROUP, VERSION
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, open_admin_client
 
-__all__ = ["PLENTY", "UNCACHED", "applied", "make_tenant", "tenant_manifest", "uid_of"]
+__all__ = ["PLENTY", "UNCACHED", "apply_tenants", "make_tenant", "tenant_manifest", "uid_of"]
 
 PLENTY = {"queriesPerMinute": 100_000}
 """Quota that no test reaches: an attack that is stopped by a limit proves nothing."""
@@ -55,32 +55,32 @@ def make_tenant(
         manifest["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
     status: dict[str, Any] = {}
     if prepared:
-        status["storage"] = storage_status(tenant_id, manifest["metadata"]["uid"])
+        status["storage"] = make_storage_status(tenant_id, manifest["metadata"]["uid"])
     if collection:
         status["vectors"] = {"collection": collection, "filter": {}}
     manifest["status"] = status
     return Tenant.from_object(manifest)
 
 
-def storage_status(tenant_id: str, uid: str) -> dict[str, str]:
+def make_storage_status(tenant_id: str, uid: str) -> dict[str, str]:
     """Return the section of a status in which the S3 prefix is prepared for a Tenant."""
     return {"bucket": "documents", "prefix": f"tenant-{tenant_id}/", "tenantUid": uid}
 
 
 @contextmanager
-def applied(platform: Platform, *manifests: dict[str, Any]) -> Iterator[Tenants]:
+def apply_tenants(platform: Platform, *manifests: dict[str, Any]) -> Iterator[Tenants]:
     """Apply Tenants to the real API server, and delete them at the end, without an operator.
 
     Their status names the owner of the S3 prefix, as after a reconcile.
     """
-    with admin_client(platform) as api:
+    with open_admin_client(platform) as api:
         tenants = Tenants(api)
         names = [manifest["metadata"]["name"] for manifest in manifests]
         try:
             for name, manifest in zip(names, manifests, strict=True):
                 _delete(tenants, name)  # of an interrupted run
                 uid = tenants.create(manifest)["metadata"]["uid"]
-                tenants.patch_status(name, {"status": {"storage": storage_status(name, uid)}})
+                tenants.patch_status(name, {"status": {"storage": make_storage_status(name, uid)}})
             yield tenants
         finally:
             for name in names:

@@ -22,10 +22,10 @@ from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
-from tests.support.backends.api_server import Tenants, admin_client
+from tests.support.backends.api_server import Tenants, open_admin_client
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import open_qdrant
-from tests.support.programs.gateway import RunningGateway, running_gateway
+from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import PLENTY, tenant_manifest
 from tests.support.timing.waiting import until
@@ -235,7 +235,7 @@ class IncarnationHarness:
         contents = [s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys]
         return b"\n".join(contents).decode()
 
-    def redis_keys(self, name: str) -> list[str]:
+    def list_redis_keys(self, name: str) -> list[str]:
         """Return every key of a name except tombstones, which remain for a month."""
         with Redis.from_url(RedisPart(self.platform.context).url_with_password) as client:
             found = [key.decode() for key in client.scan_iter(match=f"tenant-{name}:*")]
@@ -289,13 +289,13 @@ async def open_incarnation_harness(platform: Platform) -> AsyncIterator[Incarnat
     """Run a separate gateway and operator for these tests on the platform."""
     operator_log = platform.context.state / "logs" / "operator-of-incarnations.log"
     operator_log.unlink(missing_ok=True)
-    with admin_client(platform) as api:
+    with open_admin_client(platform) as api:
         tenants = Tenants(api)
         async with (
             open_people(platform) as people,
             open_qdrant(platform) as qdrant,
             run_operator(platform, "tenant_operator", log=str(operator_log)),
-            running_gateway(platform) as gateway,
+            run_gateway(platform) as gateway,
         ):
             tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
             harness = IncarnationHarness(platform, gateway, tenants, people, qdrant, tickets, operator_log)

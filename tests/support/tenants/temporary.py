@@ -11,7 +11,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People
-from tests.support.tenants.manifests import UNCACHED, applied, tenant_manifest
+from tests.support.tenants.manifests import UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 __all__ = ["TemporaryTenant", "TemporaryTenants"]
@@ -83,7 +83,7 @@ class TemporaryTenants:
             deletionPolicy="Delete",
             model=UNCACHED,
         )
-        with applied(self.platform, manifest) as tenants:
+        with apply_tenants(self.platform, manifest) as tenants:
             tenant = TemporaryTenant(tenant_id, tenants, self.people)
 
             def is_ready() -> bool:

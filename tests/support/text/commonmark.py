@@ -3,13 +3,13 @@
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-__all__ = ["live"]
+__all__ = ["find_active_markup"]
 
 LIVE = frozenset({"link_open", "image", "html_inline", "html_block"})
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
-def live(text: str) -> list[str]:
+def find_active_markup(text: str) -> list[str]:
     """Return the types of links, images and tags that a CommonMark renderer finds in a text."""
 
     def kinds(tokens: list[Token]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import random
 
-__all__ = ["harmless_text", "hostile_text"]
+__all__ = ["make_harmless_text", "make_hostile_text"]
 
 LIVE = (
     "![i](http://e.x/i.png)", "[a](http://e.x)", "[a](//e.x 't')", "![", "](", "](http://e.x/q)", "]:",
@@ -39,18 +39,18 @@ CLOSING = {"\\(": "\\)", "\\[": "\\]", "\\begin{equation}": "\\end{equation}", "
 CONTAINERS = ("", "- ", "> ", "1. ", "# ", "| ", "    ", "> - ", "- a\n\n  ")
 
 
-def hostile_text(chance: random.Random) -> str:
+def make_hostile_text(chance: random.Random) -> str:
     """Return a text with crossing delimiters and active constructs inside or next to code."""
-    parts = (_atoms, _atoms, _atoms, _crossing, _crossing, _fence)
+    parts = (_make_atoms, _make_atoms, _make_atoms, _make_crossing, _make_crossing, _make_fences)
     return "".join(chance.choice(parts)(chance) for _ in range(chance.choice((1, 1, 1, 2, 3))))
 
 
-def _atoms(chance: random.Random) -> str:
+def _make_atoms(chance: random.Random) -> str:
     length = chance.choice((3, 5, 8, 12, 20, 30))
     return "".join(chance.choice(chance.choice(ATOMS)) for _ in range(length))
 
 
-def _crossing(chance: random.Random) -> str:
+def _make_crossing(chance: random.Random) -> str:
     """Return delimiters in any order around and inside code with an active construct."""
     opened = [
         chance.choice((*EMPHASIS, "`", "``", "```", "[", "![", "<", "\\["))
@@ -72,7 +72,7 @@ def _crossing(chance: random.Random) -> str:
     return chance.choice(CONTAINERS) + "".join(pieces) + chance.choice(("", " ", "\n", "\n\n"))
 
 
-def _fence(chance: random.Random) -> str:
+def _make_fences(chance: random.Random) -> str:
     """Return open or closed fences in fences, lists and quotes, with active constructs in and after them."""
     container = chance.choice(CONTAINERS)
     indent = chance.choice(("", " " * len(container), "> ", " ", "   "))
@@ -121,12 +121,14 @@ QUIET_BLOCKS = (
 )  # fmt: skip
 
 
-def harmless_text(chance: random.Random) -> str:
+def make_harmless_text(chance: random.Random) -> str:
     """Return a text without active constructs for any renderer, which must not be changed."""
-    return "\n\n".join(_quiet(chance) for _ in range(chance.randint(1, 6))) + chance.choice(("", "\n"))
+    return "\n\n".join(_make_harmless_part(chance) for _ in range(chance.randint(1, 6))) + chance.choice(
+        ("", "\n")
+    )
 
 
-def _quiet(chance: random.Random) -> str:
+def _make_harmless_part(chance: random.Random) -> str:
     kind = chance.random()
     if kind < 0.3:
         return chance.choice(QUIET_BLOCKS)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["LongestStep", "longest_step"]
+__all__ = ["LongestStep", "measure_longest_step"]
 
 
 class LongestStep:
@@ -17,7 +17,7 @@ class LongestStep:
 
 
 @contextmanager
-def longest_step() -> Iterator[LongestStep]:
+def measure_longest_step() -> Iterator[LongestStep]:
     """Measure the steps of this thread's event loops inside the block.
 
     CPU time instead of elapsed time, so other programs have little effect. Garbage collection is disabled

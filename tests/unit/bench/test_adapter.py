@@ -20,7 +20,7 @@ SOURCES = """<source id="1" name="a.md">The budget of 2025 is $4.</source>
 QUESTION = "What is the budget of 2026 & not <that> of 2025?"
 
 
-def prompt(*messages: Mapping[str, Any]) -> str:
+def make_prompt(*messages: Mapping[str, Any]) -> str:
     (message,) = build_converse_request(messages)["messages"]
     text: str = message["content"][0]["text"]
     return text
@@ -34,7 +34,7 @@ def test_sources_become_passages_and_the_rest_the_question(system: bool) -> None
         if system
         else [{"role": "user", "content": f"{template}\n{QUESTION}"}]
     )
-    assert prompt(*messages) == (
+    assert make_prompt(*messages) == (
         '<passage id="1">The budget of 2025 is $4.</passage>\n'
         '<passage id="2">The budget of 2026 is $5.</passage>\n'
         "<question>What is the budget of 2026 &amp; not &lt;that&gt; of 2025?</question>"
@@ -43,6 +43,6 @@ def test_sources_become_passages_and_the_rest_the_question(system: bool) -> None
 
 def test_the_stand_in_answers_from_the_passages() -> None:
     text = TEMPLATE.format(sources=SOURCES) + "What is the budget of 2026?"
-    assert extract_answer(prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
+    assert extract_answer(make_prompt({"role": "user", "content": [{"type": "text", "text": text}]})) == (
         "The budget of 2026 is $5. [cite:2]"
     )

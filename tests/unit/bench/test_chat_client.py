@@ -16,7 +16,7 @@ def apply_events(*events: dict[str, Any]) -> ChatAnswer:
     return answer
 
 
-def completion(**data: Any) -> dict[str, Any]:
+def make_completion(**data: Any) -> dict[str, Any]:
     return {"type": "chat:completion", "data": data}
 
 
@@ -24,7 +24,7 @@ def completion(**data: Any) -> dict[str, Any]:
     "sources",
     [
         pytest.param({"type": "source", "data": SOURCE}, id="from-pipe"),
-        pytest.param(completion(sources=[SOURCE]), id="from-built-in-rag"),
+        pytest.param(make_completion(sources=[SOURCE]), id="from-built-in-rag"),
     ],
 )
 def test_sources_are_named_by_their_files(sources: dict[str, Any]) -> None:
@@ -35,13 +35,16 @@ def test_sources_are_named_by_their_files(sources: dict[str, Any]) -> None:
     "words",
     [
         {"type": "response:completion", "data": {"delta": "So it"}},
-        completion(choices=[{"delta": {"content": "So it"}}]),
-        completion(output=[{"type": "message", "content": [{"type": "output_text", "text": "So it"}]}]),
+        make_completion(choices=[{"delta": {"content": "So it"}}]),
+        make_completion(output=[{"type": "message", "content": [{"type": "output_text", "text": "So it"}]}]),
     ],
 )
 def test_the_first_words_are_recorded_once_and_the_last_event_has_the_text(words: dict[str, Any]) -> None:
     answer = apply_events(
-        completion(choices=[{"delta": {}}]), words, words, completion(done=True, content="So it is.")
+        make_completion(choices=[{"delta": {}}]),
+        words,
+        words,
+        make_completion(done=True, content="So it is."),
     )
     assert (answer.first_at, answer.first_words, answer.text) == (2, "So it", "So it is.")
     assert answer.seconds > 0

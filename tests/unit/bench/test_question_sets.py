@@ -14,16 +14,16 @@ TEXTS = {name: " ".join(text.split()) for name, text in OWN.documents.items()}
 OF_KIND = {kind: [each for each in OWN.questions if each.kind == kind] for kind in OWN.kinds}
 
 
-def words(text: str) -> set[str]:
+def split_words(text: str) -> set[str]:
     return set(re.findall(r"[^\W_]+", text.casefold()))
 
 
-WORDS = {name: words(text) for name, text in TEXTS.items()}
+WORDS = {name: split_words(text) for name, text in TEXTS.items()}
 
 
 def get_unique_words(question: BenchQuestion) -> set[str]:
     """Return the question's words that only its document contains."""
-    holders = {word: [name for name in WORDS if word in WORDS[name]] for word in words(question.text)}
+    holders = {word: [name for name in WORDS if word in WORDS[name]] for word in split_words(question.text)}
     return {word for word, names in holders.items() if names == [question.document]}
 
 
@@ -79,7 +79,7 @@ def test_similar_documents_share_the_words_of_near_questions() -> None:
     """Another document contains all but two of the words that the right one shares."""
     failed = []
     for each in OF_KIND["near"]:
-        shared = words(each.text) & WORDS[each.document]
+        shared = split_words(each.text) & WORDS[each.document]
         missing = min(len(shared - WORDS[name]) for name in WORDS if name != each.document)
         if missing > 2:
             failed.append(each.text)

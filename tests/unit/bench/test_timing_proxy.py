@@ -32,14 +32,14 @@ def test_a_response_that_is_not_the_gateways_is_refused(answer: bytes) -> None:
 async def test_requests_are_forwarded_unchanged_and_measured() -> None:
     asked = []
 
-    async def n8n(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(2):
             head = await reader.readuntil(b"\r\n\r\n")
             asked.append(head + await reader.readexactly(3))
             writer.write(HEAD.encode() + b"{}")
         writer.close()
 
-    server = await asyncio.start_server(n8n, "127.0.0.1", 0)
+    server = await asyncio.start_server(answer_slowly, "127.0.0.1", 0)
     async with server, open_timing_proxy(server.sockets[0].getsockname()[1]) as (timing_proxy, url):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         request = b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"

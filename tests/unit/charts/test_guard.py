@@ -129,18 +129,20 @@ def _make_router(rules: Iterable[str], *more: str) -> APIRouter:
     """Return a router with these routes; each responds with the size of the body that reached it."""
     router = APIRouter()
 
-    async def reached(request: Request, _user: Annotated[FakeUser, Depends(get_user)]) -> PlainTextResponse:
+    async def answer_reached(
+        request: Request, _user: Annotated[FakeUser, Depends(get_user)]
+    ) -> PlainTextResponse:
         try:
             return PlainTextResponse(str(len(await request.body())))
         except ClientDisconnect:
             return PlainTextResponse("gone", status_code=400)
 
-    async def uploaded(file: UploadFile, metadata: Annotated[str, Form()] = "") -> PlainTextResponse:
+    async def answer_uploaded(file: UploadFile, metadata: Annotated[str, Form()] = "") -> PlainTextResponse:
         return PlainTextResponse(f"{len(await file.read())} {metadata}")
 
     for rule in (*rules, *more):
         method, path = rule.split()
-        router.add_api_route(path, uploaded if rule == "POST /" else reached, methods=[method])
+        router.add_api_route(path, answer_uploaded if rule == "POST /" else answer_reached, methods=[method])
     return router
 
 
@@ -163,7 +165,7 @@ def make_app(
     return app
 
 
-def client(app: Any) -> httpx.AsyncClient:
+def make_client(app: Any) -> httpx.AsyncClient:
     """Return a client of an application."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.example.com")
 
@@ -175,11 +177,11 @@ def store() -> FakeStore:
 
 @pytest.fixture
 async def http(store: FakeStore) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(guard.BodyLimitMiddleware(make_app(store))) as http:
+    async with make_client(guard.BodyLimitMiddleware(make_app(store))) as http:
         yield http
 
 
-def file(file_id: str) -> dict[str, str]:
+def make_form(file_id: str) -> dict[str, str]:
     """Return the form that names a file."""
     return {"file_id": file_id}
 
@@ -196,23 +198,26 @@ TABLE: list[tuple[str, str, Any, dict[str, int]]] = [
     ("POST", f"knowledge/{BASE}/update", {"name": "x"}, {"ann": NO, "dora": NO, "platform": OK}),
     ("POST", f"knowledge/{BASE}/access/update", {}, {"ann": NO, "dora": NO, "platform": OK}),
     (
-        "POST", f"knowledge/{BASE}/file/remove", file("of-bob"),
+        "POST", f"knowledge/{BASE}/file/remove", make_form("of-bob"),
         {"ann": NO, "bob": OK, "dora": OK, "eve": NO, "platform": OK},
     ),
-    ("POST", f"knowledge/{BASE}/file/remove?delete_file=false", file("of-bob"), {"ann": NO, "bob": OK}),
-    ("POST", f"knowledge/{PRIVATE}/file/remove", file("of-bob"), {"ann": OK, "dora": NO}),
-    ("POST", f"knowledge/{BASE}/file/update", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
-    ("POST", f"knowledge/{BASE}/file/move", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
+    ("POST", f"knowledge/{BASE}/file/remove?delete_file=false", make_form("of-bob"), {"ann": NO, "bob": OK}),
+    ("POST", f"knowledge/{PRIVATE}/file/remove", make_form("of-bob"), {"ann": OK, "dora": NO}),
+    ("POST", f"knowledge/{BASE}/file/update", make_form("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
+    ("POST", f"knowledge/{BASE}/file/move", make_form("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
     (
-        "POST", f"knowledge/{BASE}/file/move", file("of-bob") | {"directory_id": "anns"},
+        "POST", f"knowledge/{BASE}/file/move", make_form("of-bob") | {"directory_id": "anns"},
         {"bob": NAME, "ann": NO},
     ),
-    ("POST", f"knowledge/{BASE}/file/move", file("of-bob") | {"directory_id": None}, {"bob": OK}),
-    ("POST", f"knowledge/{BASE}/file/add", file("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
-    ("POST", f"knowledge/{BASE}/files/batch/add", [file("of-ann"), file("of-bob")], {"ann": NO, "bob": NO}),
-    ("POST", f"knowledge/{BASE}/files/batch/add", [file("of-bob")], {"ann": NO, "bob": OK}),
-    ("POST", f"knowledge/{PRIVATE}/file/add", file("of-bob"), {"bob": NO, "platform": OK}),
-    ("POST", "knowledge/gone/files/batch/add", [file("of-bob")], {"bob": NO}),
+    ("POST", f"knowledge/{BASE}/file/move", make_form("of-bob") | {"directory_id": None}, {"bob": OK}),
+    ("POST", f"knowledge/{BASE}/file/add", make_form("of-bob"), {"ann": NO, "bob": OK, "dora": NO}),
+    (
+        "POST", f"knowledge/{BASE}/files/batch/add", [make_form("of-ann"), make_form("of-bob")],
+        {"ann": NO, "bob": NO},
+    ),
+    ("POST", f"knowledge/{BASE}/files/batch/add", [make_form("of-bob")], {"ann": NO, "bob": OK}),
+    ("POST", f"knowledge/{PRIVATE}/file/add", make_form("of-bob"), {"bob": NO, "platform": OK}),
+    ("POST", "knowledge/gone/files/batch/add", [make_form("of-bob")], {"bob": NO}),
     ("POST", f"knowledge/{BASE}/sync/diff", {"manifest": []}, {"ann": OK}),
     ("POST", f"knowledge/{BASE}/sync/cleanup", {"file_ids": ["of-ann"]}, {"ann": OK, "bob": NO, "dora": OK}),
     ("POST", f"knowledge/{BASE}/sync/cleanup", MIXED, {"ann": NO, "dora": OK}),
@@ -313,7 +318,9 @@ async def test_a_removal_records_its_user_and_a_refused_one_does_not(
     http: httpx.AsyncClient, store: FakeStore
 ) -> None:
     for user, noted in (("bob", "bob"), ("ann", "bob"), ("dora", "dora"), ("eve", "dora")):
-        await http.post("/api/v1/knowledge/kb/file/remove", json=file("of-bob"), headers={"x-user": user})
+        await http.post(
+            "/api/v1/knowledge/kb/file/remove", json=make_form("of-bob"), headers={"x-user": user}
+        )
         assert store.metadata["of-bob"] == {"tenantry_removed_by": noted}
 
 
@@ -321,12 +328,16 @@ async def test_adding_a_removed_file_again_clears_the_removal(
     http: httpx.AsyncClient, store: FakeStore
 ) -> None:
     for verb in ("remove", "add"):
-        await http.post(f"/api/v1/knowledge/kb/file/{verb}", json=file("of-bob"), headers={"x-user": "bob"})
+        await http.post(
+            f"/api/v1/knowledge/kb/file/{verb}", json=make_form("of-bob"), headers={"x-user": "bob"}
+        )
     assert store.metadata["of-bob"] == {"tenantry_removed_by": "", "tenantry_added_to": BASE}
 
 
 async def test_a_refused_addition_records_nothing(http: httpx.AsyncClient, store: FakeStore) -> None:
-    await http.post(f"/api/v1/knowledge/{PRIVATE}/file/add", json=file("of-bob"), headers={"x-user": "bob"})
+    await http.post(
+        f"/api/v1/knowledge/{PRIVATE}/file/add", json=make_form("of-bob"), headers={"x-user": "bob"}
+    )
     assert store.metadata == {}
 
 
@@ -334,9 +345,9 @@ async def test_a_removal_is_refused_while_the_gateway_is_unavailable(
     store: FakeStore,
 ) -> None:
     store.tokens["dora"] = "unknown-token"
-    async with client(make_app(store)) as http:
+    async with make_client(make_app(store)) as http:
         answer = await http.post(
-            "/api/v1/knowledge/kb/file/remove", json=file("of-bob"), headers={"x-user": "dora"}
+            "/api/v1/knowledge/kb/file/remove", json=make_form("of-bob"), headers={"x-user": "dora"}
         )
     assert answer.status_code == 503
     assert not store.metadata
@@ -394,18 +405,18 @@ async def test_a_body_of_the_maximum_size_passes_and_a_larger_one_does_not(http:
 async def test_a_body_without_content_length_is_stopped_at_the_limit(http: httpx.AsyncClient) -> None:
     sent = 0
 
-    def endless() -> Iterator[bytes]:
+    def send_endlessly() -> Iterator[bytes]:
         nonlocal sent
         for _ in range(100):
             sent += 100
             yield b"x" * 100
 
-    async def chunks() -> AsyncIterator[bytes]:
-        for chunk in endless():
+    async def send_chunks() -> AsyncIterator[bytes]:
+        for chunk in send_endlessly():
             yield chunk
 
     http.headers["x-user"] = "ann"
-    answer = await http.post("/api/v1/knowledge/create", content=chunks())
+    answer = await http.post("/api/v1/knowledge/create", content=send_chunks())
     assert (answer.status_code, answer.text) == (400, "gone")
     assert sent <= 1200
 
@@ -456,7 +467,7 @@ def make_banner_app(store: FakeStore) -> FastAPI:
 async def test_only_users_without_a_tenant_see_the_notice(
     store: FakeStore, user: str, has_notice: bool
 ) -> None:
-    async with client(make_banner_app(store)) as http:
+    async with make_client(make_banner_app(store)) as http:
         assert (await http.get("/api/v1/configs/banners")).status_code == 401
         shown = (await http.get("/api/v1/configs/banners", headers={"x-user": user})).json()
     assert [each["content"] for each in shown] == ["Maintenance on Sunday."] + [NOTICE] * has_notice

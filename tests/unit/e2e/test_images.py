@@ -12,7 +12,7 @@ from tests.e2e.images import REPLACED_IMAGES, STANDIN_IMAGES, TENANTRY_IMAGES, I
 IMAGES = (*TENANTRY_IMAGES, *STANDIN_IMAGES, *REPLACED_IMAGES)
 
 
-def _image(folder: Path) -> Image:
+def _make_image(folder: Path) -> Image:
     (folder / "source").mkdir()
     (folder / "source" / "a.py").write_text("1")
     (folder / "Dockerfile").write_text("FROM scratch")
@@ -20,7 +20,7 @@ def _image(folder: Path) -> Image:
 
 
 def test_equal_files_have_equal_digests(tmp_path: Path) -> None:
-    image = _image(tmp_path)
+    image = _make_image(tmp_path)
     assert replace(image).digest == image.digest
 
 
@@ -33,19 +33,19 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_changed_file_changes_the_digest(tmp_path: Path, change: Callable[[Path], object]) -> None:
-    image = _image(tmp_path)
+    image = _make_image(tmp_path)
     before = image.digest
     change(tmp_path / "source" / "a.py")
     assert replace(image).digest != before
 
 
 def test_another_target_changes_the_digest(tmp_path: Path) -> None:
-    image = _image(tmp_path)
+    image = _make_image(tmp_path)
     assert replace(image, target="other").digest != image.digest
 
 
 def test_compiled_python_files_do_not_change_the_digest(tmp_path: Path) -> None:
-    image = _image(tmp_path)
+    image = _make_image(tmp_path)
     before = image.digest
     (tmp_path / "source" / "__pycache__").mkdir()
     (tmp_path / "source" / "__pycache__" / "a.pyc").write_text("x")

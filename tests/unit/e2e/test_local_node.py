@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e import local_node
 from tests.e2e.local_node import LocalNode
-from tests.support.programs.other_programs import unrelated_program
+from tests.support.programs.other_programs import run_unrelated_program
 
 SCRIPTS = {
     "env.sh": "D=$PWD/node B=$PWD/bin K=$PWD/bin; export KUBECONFIG=$D/admin.kubeconfig PATH=$PWD/bin:$PATH",
@@ -36,9 +36,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def process(*arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+def run_process(*arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run an idle process with some arguments."""
-    return unrelated_program(sys.executable, "-c", "import time; time.sleep(60)", *arguments)
+    return run_unrelated_program(sys.executable, "-c", "import time; time.sleep(60)", *arguments)
 
 
 def create_remains(folder: Path, pid: int) -> None:
@@ -58,7 +58,7 @@ def test_a_node_is_started_and_stopped(folder: Path) -> None:
 
 
 def test_a_dead_node_is_removed_first(folder: Path) -> None:
-    with process() as dead:
+    with run_process() as dead:
         pass
     create_remains(folder, dead.pid)
     with LocalNode().up():
@@ -66,7 +66,7 @@ def test_a_dead_node_is_removed_first(folder: Path) -> None:
 
 
 def test_a_process_with_a_reused_id_is_not_stopped(folder: Path) -> None:
-    with process() as other:
+    with run_process() as other:
         create_remains(folder, other.pid)
         with LocalNode().up():
             assert list_calls(folder) == ["down ", "up"], "down.sh must not find the id"
@@ -74,7 +74,7 @@ def test_a_process_with_a_reused_id_is_not_stopped(folder: Path) -> None:
 
 
 def test_a_live_node_that_does_not_answer_is_kept(folder: Path) -> None:
-    with process(f"--config={folder}/node/kubelet.yaml") as kubelet:
+    with run_process(f"--config={folder}/node/kubelet.yaml") as kubelet:
         create_remains(folder, kubelet.pid)
         with pytest.raises(SystemExit, match="is a live node"), LocalNode().up():
             pass

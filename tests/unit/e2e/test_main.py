@@ -9,7 +9,7 @@ from tests.e2e import local_node
 from tests.e2e.__main__ import main
 
 
-def _program(folder: Path, name: str, code: int) -> None:
+def _make_program(folder: Path, name: str, code: int) -> None:
     file = folder / name
     file.write_text(f"#!/bin/sh\nexit {code}\n")
     file.chmod(0o755)
@@ -26,8 +26,8 @@ def test_kind_requires_docker(
 def test_kind_requires_a_running_docker(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _program(tmp_path, "docker", 1)
-    _program(tmp_path, "kind", 0)
+    _make_program(tmp_path, "docker", 1)
+    _make_program(tmp_path, "kind", 0)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert main("kind") == 1
     assert "Docker is not running" in capsys.readouterr().out

@@ -17,11 +17,11 @@ from tenancy.identity import Principal
 from tenancy.model import Tenant
 
 from tests.support.file_sync.files import (
-    chat_link,
-    knowledge_link,
+    make_chat_link,
     make_document,
     make_file,
-    tenant_with_workspace,
+    make_knowledge_link,
+    make_tenant_with_workspace,
 )
 from tests.support.file_sync.plans import CONFIG
 from tests.support.timing.clock import simulate
@@ -37,7 +37,10 @@ class UserFilesHarness:
     """Fake registry, database, gateway and document owners, which record their calls."""
 
     def __init__(self, *tenants: Tenant) -> None:
-        self.tenants = tenants or (tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb"))
+        self.tenants = tenants or (
+            make_tenant_with_workspace("tenanta"),
+            make_tenant_with_workspace("tenantb"),
+        )
         self.files: list[File] = []
         self.documents: dict[str, list[Document]] = {}
         self.requested: list[tuple[str, str]] = []
@@ -78,7 +81,7 @@ class UserFilesHarness:
     async def resolve(self, _tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
         return [replace(each, owner="ben") for each in documents]
 
-    def user_files(self) -> UserFiles:
+    def make_user_files(self) -> UserFiles:
         return UserFiles(
             cast("OpenWebUIDatabase", self),
             cast("GatewayClient", self),
@@ -87,16 +90,16 @@ class UserFilesHarness:
             CONFIG,
         )
 
-    def person(self, tenant_id: str = "tenanta", subject: str = "anna") -> Principal:
+    def get_person(self, tenant_id: str = "tenanta", subject: str = "anna") -> Principal:
         (tenant,) = [each for each in self.tenants if each.id == tenant_id]
         return Principal(tenant, subject, f"{subject}@{tenant_id}.example", admin=False)
 
     async def list(self, files: UserFiles, tenant_id: str = "tenanta") -> Sequence[UserFile]:
-        return await files.list(self.person(tenant_id), f"token-{tenant_id}", None)
+        return await files.list(self.get_person(tenant_id), f"token-{tenant_id}", None)
 
-    def statuses(self, tenant_id: str = "tenanta") -> dict[str, tuple[FileState, str | None]]:
+    def get_statuses(self, tenant_id: str = "tenanta") -> dict[str, tuple[FileState, str | None]]:
         """Return the state and the reason of each listed file."""
-        listed = simulate(self.list(self.user_files(), tenant_id))
+        listed = simulate(self.list(self.make_user_files(), tenant_id))
         return {each.file.id: (each.status.state, each.status.reason) for each in listed}
 
 
@@ -111,7 +114,7 @@ def test_files_are_listed_with_their_status_newest_first(backends: UserFilesHarn
         make_file("new", created_at=2, filename="new.pdf"),
     ]
     backends.documents["tenanta"] = [make_document("old", filename="old.pdf")]
-    assert list(backends.statuses().items()) == [
+    assert list(backends.get_statuses().items()) == [
         ("new", (FileState.WAITING, None)),
         ("old", (FileState.READY, None)),
     ]
@@ -120,43 +123,47 @@ def test_files_are_listed_with_their_status_newest_first(backends: UserFilesHarn
 
 def test_only_the_persons_newest_files_are_selected(backends: UserFilesHarness) -> None:
     backends.files = [make_file("bens", subject="ben")]
-    assert backends.statuses() == {}
+    assert backends.get_statuses() == {}
     assert backends.selections == [("anna", None, user_files.MAX_FILES)]
 
 
-@pytest.mark.parametrize("link", [knowledge_link(tenant_id="tenantb"), chat_link(tenant_id="tenantb")])
+@pytest.mark.parametrize(
+    "link", [make_knowledge_link(tenant_id="tenantb"), make_chat_link(tenant_id="tenantb")]
+)
 def test_a_file_of_another_tenant_is_left_out_and_its_document_is_not_requested(
     backends: UserFilesHarness, link: Any
 ) -> None:
     backends.files = [make_file("f1", link)]
     backends.documents["tenanta"] = [make_document("f1")]
-    assert backends.statuses() == {}
+    assert backends.get_statuses() == {}
     assert backends.requested == []
 
 
 def test_a_file_that_was_given_to_another_tenant_first_is_left_out(backends: UserFilesHarness) -> None:
-    backends.files = [make_file("f1", knowledge_link(since=1), knowledge_link(tenant_id="tenantb", since=2))]
-    assert backends.statuses("tenantb") == {}
+    backends.files = [
+        make_file("f1", make_knowledge_link(since=1), make_knowledge_link(tenant_id="tenantb", since=2))
+    ]
+    assert backends.get_statuses("tenantb") == {}
 
 
 def test_a_file_without_a_persona_is_not_synced(backends: UserFilesHarness) -> None:
     backends.files = [replace(make_file("f1"), links=())]
-    assert backends.statuses() == {"f1": (FileState.NOT_SYNCED, NOT_SYNCED)}
+    assert backends.get_statuses() == {"f1": (FileState.NOT_SYNCED, NOT_SYNCED)}
     assert backends.requested == []
 
 
 def test_a_removed_file_with_a_document_is_kept(backends: UserFilesHarness) -> None:
     backends.files = [replace(make_file("f1"), links=(), knowledge="kb-tenanta-finance")]
-    assert backends.statuses()["f1"][0] is FileState.NOT_SYNCED
+    assert backends.get_statuses()["f1"][0] is FileState.NOT_SYNCED
     backends.documents["tenanta"] = [make_document("f1")]
-    assert backends.statuses() == {"f1": (FileState.KEPT, KEPT)}
+    assert backends.get_statuses() == {"f1": (FileState.KEPT, KEPT)}
 
 
 def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> None:
-    backends = UserFilesHarness(tenant_with_workspace("tenanta", quota={"documents": 1}))
+    backends = UserFilesHarness(make_tenant_with_workspace("tenanta", quota={"documents": 1}))
     backends.files = [make_file("f1")]
     backends.documents["tenanta"] = [make_document("bens", filename="bens.pdf")]
-    state, reason = backends.statuses()["f1"]
+    state, reason = backends.get_statuses()["f1"]
     assert state is FileState.REFUSED
     assert reason
     assert reason.startswith("The tenant has reached its limit of documents: 1 are stored, 1 are allowed.")
@@ -172,31 +179,31 @@ def test_a_waiting_file_with_a_colleagues_name_is_refused(
 ) -> None:
     backends.files = [make_file("f1"), make_file("bens", owner="owui-ben", subject="ben")]
     backends.documents["tenanta"] = [document]
-    assert backends.statuses() == {"f1": (FileState.REFUSED, NAME_OF_COLLEAGUE)}
+    assert backends.get_statuses() == {"f1": (FileState.REFUSED, NAME_OF_COLLEAGUE)}
 
 
 def test_without_a_waiting_file_the_tenants_documents_are_not_listed(backends: UserFilesHarness) -> None:
     backends.files = [make_file("f1")]
     backends.documents["tenanta"] = [make_document("f1")]
-    backends.statuses()
+    backends.get_statuses()
     assert backends.listed == []
 
 
 def test_a_file_waits_while_the_tenants_documents_cannot_be_listed(backends: UserFilesHarness) -> None:
     backends.files, backends.is_down = [make_file("f1")], True
-    assert backends.statuses() == {"f1": (FileState.WAITING, None)}
+    assert backends.get_statuses() == {"f1": (FileState.WAITING, None)}
 
 
 def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
     backends = UserFilesHarness(
-        tenant_with_workspace("tenanta", quota={"documents": 1}),
-        tenant_with_workspace("tenantb", quota={"documents": 1}),
+        make_tenant_with_workspace("tenanta", quota={"documents": 1}),
+        make_tenant_with_workspace("tenantb", quota={"documents": 1}),
     )
     backends.documents["tenanta"] = [make_document("other", filename="other.pdf")]
-    backends.files = [make_file("f1"), make_file("f2", knowledge_link(tenant_id="tenantb"))]
+    backends.files = [make_file("f1"), make_file("f2", make_knowledge_link(tenant_id="tenantb"))]
 
     async def scenario() -> list[FileState]:
-        files, states = backends.user_files(), []
+        files, states = backends.make_user_files(), []
         for tenant_id in ("tenanta", "tenantb", "tenanta", "tenantb"):
             (listed,) = await backends.list(files, tenant_id)
             states.append(listed.status.state)
@@ -212,7 +219,7 @@ def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(
     backends.files = [make_file("f1")]
 
     async def scenario() -> list[int]:
-        files, counts = backends.user_files(), []
+        files, counts = backends.make_user_files(), []
         for _ in range(3):
             await backends.list(files)
             counts.append(len(backends.listed))
@@ -225,11 +232,11 @@ def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(
 def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_files, "MAX_CACHED_TENANTS", 2)
     names = ["tenanta", "tenantb", "tenantc"]
-    backends = UserFilesHarness(*map(tenant_with_workspace, names))
-    backends.files = [make_file(name, knowledge_link(tenant_id=name)) for name in names]
+    backends = UserFilesHarness(*map(make_tenant_with_workspace, names))
+    backends.files = [make_file(name, make_knowledge_link(tenant_id=name)) for name in names]
 
     async def scenario() -> None:
-        files = backends.user_files()
+        files = backends.make_user_files()
         for name in [*names, "tenantc", "tenantb", "tenanta"]:
             await backends.list(files, name)
 
@@ -239,5 +246,5 @@ def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyP
 
 def test_requests_to_the_gateway_are_concurrent_and_bounded(backends: UserFilesHarness) -> None:
     backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(20)]
-    backends.statuses()
+    backends.get_statuses()
     assert backends.most_in_progress == user_files.CONCURRENCY

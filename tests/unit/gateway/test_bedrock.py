@@ -55,7 +55,7 @@ def converse_stubber(bedrock: Bedrock) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def embedding_response() -> dict[str, Any]:
+def make_embedding_response() -> dict[str, Any]:
     content = json.dumps({"embedding": EMBEDDING, "inputTextTokenCount": 3}).encode()
     return {"body": StreamingBody(io.BytesIO(content), len(content)), "contentType": "application/json"}
 
@@ -115,7 +115,7 @@ def test_truncating_a_short_or_zero_vector_fails(embedding: list[float]) -> None
 
 async def test_an_embedding_of_1024_is_truncated_to_768(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     body = json.dumps({"inputText": "Text.", "dimensions": 1024, "normalize": True})
-    embed_stubber.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": body})
+    embed_stubber.add_response("invoke_model", make_embedding_response(), {"modelId": TITAN, "body": body})
     tokens: list[int] = []
     (vector,) = await bedrock.embed(["Text."], on_tokens=tokens.append)
     assert tokens == [3]
@@ -195,7 +195,7 @@ async def test_an_unavailable_model_is_an_error_with_a_remedy(
 
 async def test_a_throttled_call_is_retried(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     embed_stubber.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
-    embed_stubber.add_response("invoke_model", embedding_response(), {"modelId": TITAN, "body": ANY})
+    embed_stubber.add_response("invoke_model", make_embedding_response(), {"modelId": TITAN, "body": ANY})
     assert len(await bedrock.embed(["Text."])) == 1
 
 

@@ -4,7 +4,7 @@ import pytest
 from gateway.bm25 import AVERAGE_WORDS, K1, B, document_vector, query_vector
 
 
-def weight(text: str, word: str) -> float:
+def get_weight(text: str, word: str) -> float:
     (number,) = query_vector(word).indices
     vector = document_vector(text)
     return dict(zip(vector.indices, vector.values, strict=True))[number]
@@ -55,15 +55,15 @@ def test_indices_are_unique_and_ascending() -> None:
 
 def test_weights_follow_the_formula() -> None:
     filler = " ".join(f"filler{number}" for number in range(AVERAGE_WORDS - 2))
-    assert weight(f"budget budget {filler}", "budget") == pytest.approx(2 * (K1 + 1) / (2 + K1))
+    assert get_weight(f"budget budget {filler}", "budget") == pytest.approx(2 * (K1 + 1) / (2 + K1))
     short = 1 * (K1 + 1) / (1 + K1 * (1 - B + B * 2 / AVERAGE_WORDS))
-    assert weight("budget plan", "budget") == pytest.approx(short)
+    assert get_weight("budget plan", "budget") == pytest.approx(short)
 
 
 def test_term_frequency_saturates_and_length_is_normalised() -> None:
-    once, twice, thrice = (weight("budget " * count + "of a plan", "budget") for count in (1, 2, 3))
+    once, twice, thrice = (get_weight("budget " * count + "of a plan", "budget") for count in (1, 2, 3))
     assert thrice - twice < twice - once
-    assert weight("budget " + "other " * 300, "budget") < once
+    assert get_weight("budget " + "other " * 300, "budget") < once
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "?!…"], ids=repr)

@@ -17,7 +17,7 @@ def name() -> str:
     return f"limiter{next(_numbers)}"
 
 
-def in_progress(name: str) -> float | None:
+def count_in_progress(name: str) -> float | None:
     return REGISTRY.get_sample_value("tenantry_gateway_requests_in_progress", {"limiter": name})
 
 
@@ -38,7 +38,7 @@ async def test_concurrent_requests_do_not_exceed_the_slots(name: str) -> None:
 
     await asyncio.gather(*(serve() for _ in range(10)))
     assert max_inside == 2
-    assert in_progress(name) == 0
+    assert count_in_progress(name) == 0
 
 
 async def test_a_full_queue_rejects_immediately(name: str) -> None:
@@ -48,7 +48,7 @@ async def test_a_full_queue_rejects_immediately(name: str) -> None:
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="waiting already"):
             await _acquire_once(limiter)
-        assert in_progress(name) == 1
+        assert count_in_progress(name) == 1
     await waiting
     assert REGISTRY.get_sample_value("tenantry_gateway_rejected_total", {"limiter": name}) == 1
 
@@ -101,7 +101,7 @@ async def test_slots_are_granted_round_robin(name: str) -> None:
         list[str](),
     )
 
-    async def one(tenant: str) -> None:
+    async def serve_one(tenant: str) -> None:
         async with limiter.acquire(tenant):
             order.append(tenant)
             await asyncio.sleep(0)
@@ -109,9 +109,9 @@ async def test_slots_are_granted_round_robin(name: str) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(limiter.acquire("tenant-a"))
-        waiting = [asyncio.create_task(one("tenant-a")) for _ in range(8)]
+        waiting = [asyncio.create_task(serve_one("tenant-a")) for _ in range(8)]
         await asyncio.sleep(0)
-        waiting.append(asyncio.create_task(one("tenant-b")))
+        waiting.append(asyncio.create_task(serve_one("tenant-b")))
         await asyncio.sleep(0)
     await asyncio.gather(*waiting)
     assert "tenant-b" in order[:2]

@@ -7,11 +7,11 @@ from gateway.gather import gather_or_cancel
 
 
 async def test_results_have_the_order_of_the_coroutines() -> None:
-    async def after(seconds: float) -> float:
+    async def wait_and_return(seconds: float) -> float:
         await asyncio.sleep(seconds)
         return seconds
 
-    assert await gather_or_cancel(map(after, (0.02, 0.0, 0.01))) == [0.02, 0.0, 0.01]
+    assert await gather_or_cancel(map(wait_and_return, (0.02, 0.0, 0.01))) == [0.02, 0.0, 0.01]
     assert await gather_or_cancel([]) == []
 
 

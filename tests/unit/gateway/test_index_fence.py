@@ -7,13 +7,13 @@ from gateway import index_fence
 from gateway.index_fence import IndexWriteFence
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 
-from tests.support.fakes.limits import FakeRedis, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
 
 
-def ended(redis: FakeRedis) -> bool:
+def has_ended(redis: FakeRedis) -> bool:
     return any("ZREM" in str(sent) for sent in redis.sent)
 
 
@@ -31,7 +31,7 @@ async def test_a_write_is_announced_before_and_after() -> None:
 
 async def test_a_write_that_cannot_be_announced_does_not_happen() -> None:
     with pytest.raises(RemoteUnavailable):
-        async with IndexWriteFence(unavailable_redis().as_adapter()).guard(TENANT):
+        async with IndexWriteFence(make_unavailable_redis().as_adapter()).guard(TENANT):
             pytest.fail("it happened")
 
 
@@ -41,14 +41,14 @@ async def test_a_failed_write_is_not_marked_as_finished() -> None:
     with pytest.raises(RemoteRefused):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
             raise RemoteRefused("qdrant", "upsert", "refused")
-    assert not ended(redis)
+    assert not has_ended(redis)
 
 
 async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
     redis = FakeRedis(None)
     async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
         redis.answer = RemoteUnavailable("redis", "end-index-write", "gone")
-    assert ended(redis), "it was tried"
+    assert has_ended(redis), "it was tried"
 
 
 async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
         async with IndexWriteFence(redis.as_adapter()).guard(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
-    assert not ended(redis)
+    assert not has_ended(redis)
     assert index_fence.FENCE_TTL_SECONDS > 600
 
 

@@ -19,19 +19,19 @@ each_workflow = pytest.mark.parametrize("workflow", [ERRORS, UPLOAD, CHAT], ids=
 with_webhook = pytest.mark.parametrize("workflow", [UPLOAD, CHAT], ids=lambda each: each.id)
 
 
-def nodes(workflow: Workflow, kind: str = "") -> list[dict[str, Any]]:
+def list_nodes(workflow: Workflow, kind: str = "") -> list[dict[str, Any]]:
     return [
         node for node in workflow.content["nodes"] if node["type"].removeprefix("n8n-nodes-base.") == kind
     ]
 
 
-def nodes_by_name(workflow: Workflow) -> dict[str, dict[str, Any]]:
+def map_nodes(workflow: Workflow) -> dict[str, dict[str, Any]]:
     """Return all nodes but sticky notes by name."""
     found = [node for node in workflow.content["nodes"] if not node["type"].endswith(".stickyNote")]
     return {node["name"]: node for node in found}
 
 
-def edges(workflow: Workflow) -> list[tuple[str, int, str]]:
+def list_edges(workflow: Workflow) -> list[tuple[str, int, str]]:
     return [
         (source, output, edge["node"])
         for source, kinds in workflow.content["connections"].items()
@@ -40,22 +40,22 @@ def edges(workflow: Workflow) -> list[tuple[str, int, str]]:
     ]
 
 
-def next_node(workflow: Workflow, name: str, output: int) -> str:
+def get_next_node(workflow: Workflow, name: str, output: int) -> str:
     """Return the only node that an output leads to."""
-    (found,) = [target for source, at, target in edges(workflow) if (source, at) == (name, output)]
+    (found,) = [target for source, at, target in list_edges(workflow) if (source, at) == (name, output)]
     return found
 
 
-def texts(value: Any) -> Iterator[str]:
+def iterate_texts(value: Any) -> Iterator[str]:
     match value:
         case str():
             yield value
         case Mapping():
             for each in value.values():
-                yield from texts(each)
+                yield from iterate_texts(each)
         case list():
             for each in value:
-                yield from texts(each)
+                yield from iterate_texts(each)
         case _:
             pass
 
@@ -82,8 +82,8 @@ def test_execution_data_is_not_saved(workflow: Workflow) -> None:
 @with_webhook
 def test_failed_execution_runs_the_error_workflow(workflow: Workflow) -> None:
     assert workflow.content["settings"]["errorWorkflow"] == ERRORS.id
-    (trigger,) = nodes(ERRORS, "errorTrigger")
-    assert next_node(ERRORS, trigger["name"], 0) == nodes(ERRORS, "code")[0]["name"]
+    (trigger,) = list_nodes(ERRORS, "errorTrigger")
+    assert get_next_node(ERRORS, trigger["name"], 0) == list_nodes(ERRORS, "code")[0]["name"]
 
 
 @each_workflow
@@ -100,14 +100,14 @@ def test_no_node_holds_a_credential(workflow: Workflow) -> None:
 
 @pytest.mark.parametrize("text", RAW.values(), ids=RAW)
 def test_files_contain_no_host(text: str) -> None:
-    written = "\n".join(texts(json.loads(text)))
+    written = "\n".join(iterate_texts(json.loads(text)))
     addresses = set(re.findall(r"https?://[^/\s'\"`]+", written))
     assert addresses <= {"https://tenantry.io"}  # a name, not a place: the types of problems
 
 
 @with_webhook
 def test_gateway_address_is_filled_in(workflow: Workflow) -> None:
-    (call,) = nodes(workflow, "httpRequest")
+    (call,) = list_nodes(workflow, "httpRequest")
     assert call["parameters"]["url"].startswith(f"{GATEWAY}/v1/")
     assert PLACEHOLDER not in json.dumps(workflow.content)
 
@@ -123,16 +123,16 @@ def test_nodes_have_unique_names_places_and_notes(workflow: Workflow) -> None:
     assert len({node["name"] for node in all_nodes}) == len(all_nodes)
     assert len({tuple(node["position"]) for node in all_nodes}) == len(all_nodes)
     kind = re.compile(r"(?i)^(webhook|if|http request|respond to webhook|wait|code|sticky note)\d*$")
-    for name, node in nodes_by_name(workflow).items():
+    for name, node in map_nodes(workflow).items():
         assert not kind.match(name), "it still has the name that n8n gave it"
         assert node["notes"].endswith("."), name
-    (about,) = [note for note in nodes(workflow, "stickyNote") if note["name"] == "About this workflow"]
+    (about,) = [note for note in list_nodes(workflow, "stickyNote") if note["name"] == "About this workflow"]
     assert workflow.name in about["parameters"]["content"]
 
 
 @each_workflow
 def test_nodes_do_not_overlap(workflow: Workflow) -> None:
-    places = [node["position"] for node in nodes_by_name(workflow).values()]
+    places = [node["position"] for node in map_nodes(workflow).values()]
     for number, (x, y) in enumerate(places):
         for other_x, other_y in places[:number]:
             assert abs(x - other_x) >= 180 or abs(y - other_y) >= 120
@@ -142,55 +142,55 @@ def test_nodes_do_not_overlap(workflow: Workflow) -> None:
 def test_every_path_ends_in_a_response(workflow: Workflow) -> None:
     """With an unconnected output the caller would wait until the execution times out."""
     outputs = {"webhook": 1, "if": 2, "httpRequest": 2, "wait": 1}
-    for name, node in nodes_by_name(workflow).items():
+    for name, node in map_nodes(workflow).items():
         kind = node["type"].removeprefix("n8n-nodes-base.")
         for output in range(outputs.get(kind, 0)):
-            assert next_node(workflow, name, output)
+            assert get_next_node(workflow, name, output)
 
 
 @with_webhook
 def test_request_without_credential_is_refused_without_a_call(workflow: Workflow) -> None:
-    (webhook,) = nodes(workflow, "webhook")
-    (call,) = nodes(workflow, "httpRequest")
-    check = next_node(workflow, webhook["name"], 0)
-    assert next_node(workflow, check, 0) == call["name"]
-    refusal = nodes_by_name(workflow)[next_node(workflow, check, 1)]
+    (webhook,) = list_nodes(workflow, "webhook")
+    (call,) = list_nodes(workflow, "httpRequest")
+    check = get_next_node(workflow, webhook["name"], 0)
+    assert get_next_node(workflow, check, 0) == call["name"]
+    refusal = map_nodes(workflow)[get_next_node(workflow, check, 1)]
     assert refusal["parameters"]["options"]["responseCode"] == 401
     assert '"type": "https://tenantry.io/problems/' in refusal["parameters"]["responseBody"]
 
 
 @with_webhook
 def test_unreachable_gateway_is_503_then_a_failed_execution(workflow: Workflow) -> None:
-    (call,) = nodes(workflow, "httpRequest")
+    (call,) = list_nodes(workflow, "httpRequest")
     assert (call["onError"], call["retryOnFail"]) == ("continueErrorOutput", True)
-    refusal = nodes_by_name(workflow)[next_node(workflow, call["name"], 1)]
+    refusal = map_nodes(workflow)[get_next_node(workflow, call["name"], 1)]
     assert refusal["parameters"]["options"]["responseCode"] == 503
     assert "problems/gateway-unreachable" in refusal["parameters"]["responseBody"]
     assert (
-        nodes_by_name(workflow)[next_node(workflow, refusal["name"], 0)]["type"]
+        map_nodes(workflow)[get_next_node(workflow, refusal["name"], 0)]["type"]
         == "n8n-nodes-base.stopAndError"
     )
 
 
 @with_webhook
 def test_redirects_are_not_followed(workflow: Workflow) -> None:
-    (call,) = nodes(workflow, "httpRequest")
+    (call,) = list_nodes(workflow, "httpRequest")
     assert call["parameters"]["options"]["redirect"] == {"redirect": {"followRedirects": False}}
 
 
 def test_webhook_paths_are_the_documented_ones() -> None:
-    paths = [nodes(workflow, "webhook")[0]["parameters"]["path"] for workflow in (UPLOAD, CHAT)]
+    paths = [list_nodes(workflow, "webhook")[0]["parameters"]["path"] for workflow in (UPLOAD, CHAT)]
     assert tuple(paths) == WEBHOOKS
 
 
 def test_only_uploads_are_retried_after_a_response() -> None:
-    assert nodes(UPLOAD, "wait")
-    assert not nodes(CHAT, "wait")
-    assert nodes(CHAT, "httpRequest")[0]["maxTries"] == 2
+    assert list_nodes(UPLOAD, "wait")
+    assert not list_nodes(CHAT, "wait")
+    assert list_nodes(CHAT, "httpRequest")[0]["maxTries"] == 2
 
 
 def test_only_code_node_writes_the_log_line_without_headers() -> None:
-    assert not nodes(UPLOAD, "code")
-    assert not nodes(CHAT, "code")
-    (code,) = nodes(ERRORS, "code")
+    assert not list_nodes(UPLOAD, "code")
+    assert not list_nodes(CHAT, "code")
+    (code,) = list_nodes(ERRORS, "code")
     assert "headers" not in re.sub(r"//.*", "", code["parameters"]["jsCode"])

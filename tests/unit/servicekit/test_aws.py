@@ -11,7 +11,7 @@ from botocore.exceptions import (
 from servicekit.aws import classify, client_config, error_code, is_dead_session
 from servicekit.remote import Fault
 
-from tests.support.fakes.aws_errors import client_error
+from tests.support.fakes.aws_errors import make_client_error
 
 
 def stream_error(code: str) -> EventStreamError:
@@ -25,19 +25,21 @@ def stream_error(code: str) -> EventStreamError:
 @pytest.mark.parametrize(
     ("exc", "fault"),
     [
-        pytest.param(client_error("SlowDown", 503), Fault.BUSY, id="slow-down"),
-        pytest.param(client_error("ThrottlingException", 400), Fault.BUSY, id="throttled-as-400"),
-        pytest.param(client_error("ThrottlingException", 429), Fault.BUSY, id="throttled"),
-        pytest.param(client_error("ModelErrorException", 424), Fault.TRANSIENT, id="model-error"),
-        pytest.param(client_error("InternalError", 500), Fault.TRANSIENT, id="internal"),
-        pytest.param(client_error("InternalError", 200), Fault.TRANSIENT, id="internal-in-a-batch"),
-        pytest.param(client_error("ServiceUnavailable", 200), Fault.TRANSIENT, id="unavailable-in-a-batch"),
-        pytest.param(client_error("AccessDenied", 200), Fault.PERMANENT, id="denied-in-a-batch"),
-        pytest.param(client_error("RequestTimeout", 400), Fault.TRANSIENT, id="slow-body"),
-        pytest.param(client_error("Unknown", 408), Fault.TRANSIENT, id="request-timeout"),
+        pytest.param(make_client_error("SlowDown", 503), Fault.BUSY, id="slow-down"),
+        pytest.param(make_client_error("ThrottlingException", 400), Fault.BUSY, id="throttled-as-400"),
+        pytest.param(make_client_error("ThrottlingException", 429), Fault.BUSY, id="throttled"),
+        pytest.param(make_client_error("ModelErrorException", 424), Fault.TRANSIENT, id="model-error"),
+        pytest.param(make_client_error("InternalError", 500), Fault.TRANSIENT, id="internal"),
+        pytest.param(make_client_error("InternalError", 200), Fault.TRANSIENT, id="internal-in-a-batch"),
+        pytest.param(
+            make_client_error("ServiceUnavailable", 200), Fault.TRANSIENT, id="unavailable-in-a-batch"
+        ),
+        pytest.param(make_client_error("AccessDenied", 200), Fault.PERMANENT, id="denied-in-a-batch"),
+        pytest.param(make_client_error("RequestTimeout", 400), Fault.TRANSIENT, id="slow-body"),
+        pytest.param(make_client_error("Unknown", 408), Fault.TRANSIENT, id="request-timeout"),
         pytest.param(ClientError({}, "GetObject"), Fault.TRANSIENT, id="no-answer"),
-        pytest.param(client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
-        pytest.param(client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
+        pytest.param(make_client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
+        pytest.param(make_client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
         pytest.param(stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
         pytest.param(stream_error("validationException"), Fault.PERMANENT, id="invalid-in-a-stream"),
         pytest.param(
@@ -71,11 +73,11 @@ def test_an_error_without_a_code_has_an_empty_one() -> None:
 @pytest.mark.parametrize(
     ("exc", "is_dead"),
     [
-        (client_error("ExpiredToken", 400), True),
-        (client_error("InvalidAccessKeyId", 403), True),
-        (client_error("InvalidClientTokenId", 403), True),
-        (client_error("InvalidToken", 400), True),
-        (client_error("AccessDenied", 403), False),
+        (make_client_error("ExpiredToken", 400), True),
+        (make_client_error("InvalidAccessKeyId", 403), True),
+        (make_client_error("InvalidClientTokenId", 403), True),
+        (make_client_error("InvalidToken", 400), True),
+        (make_client_error("AccessDenied", 403), False),
         (KeyError("x"), False),
         (None, False),
     ],

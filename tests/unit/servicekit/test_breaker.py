@@ -27,7 +27,7 @@ def fail(breaker: Breaker, times: int = MAX_FAILURES) -> None:
         breaker.record_failure()
 
 
-def circuits_open(system: str) -> float:
+def get_open_metric(system: str) -> float:
     return REGISTRY.get_sample_value("tenantry_remote_circuits_open", {"system": system}) or 0
 
 
@@ -36,7 +36,7 @@ def test_consecutive_failures_open_the_circuit(breaker: Breaker, system: str) ->
     assert breaker.try_acquire() == 0
     breaker.record_failure()
     assert breaker.try_acquire() == OPEN_DELAY_SECONDS
-    assert circuits_open(system) == 1
+    assert get_open_metric(system) == 1
     assert REGISTRY.get_sample_value("tenantry_remote_rejected_total", {"system": system}) == 1
 
 
@@ -86,7 +86,7 @@ def test_a_successful_trial_call_closes_the_circuit(
     breaker.try_acquire()
     breaker.record_success()
     assert [breaker.try_acquire() for _ in range(10)] == [0] * 10
-    assert circuits_open(system) == 0
+    assert get_open_metric(system) == 0
 
 
 def test_a_failed_trial_call_restarts_the_pause(breaker: Breaker, clock: ManualClock, system: str) -> None:
@@ -95,7 +95,7 @@ def test_a_failed_trial_call_restarts_the_pause(breaker: Breaker, clock: ManualC
     breaker.try_acquire()
     breaker.record_failure()
     assert breaker.try_acquire() == OPEN_DELAY_SECONDS
-    assert circuits_open(system) == 1
+    assert get_open_metric(system) == 1
 
 
 def test_a_cancelled_trial_call_allows_the_next_one(breaker: Breaker, clock: ManualClock) -> None:

@@ -39,11 +39,11 @@ def test_background_work_has_no_deadline() -> None:
 
 
 async def test_a_task_inherits_the_deadline() -> None:
-    async def left() -> float | None:
+    async def get_remaining() -> float | None:
         return deadline.remaining()
 
     with deadline.within(60):
-        task = asyncio.create_task(left())
+        task = asyncio.create_task(get_remaining())
     assert await task is not None
 
 

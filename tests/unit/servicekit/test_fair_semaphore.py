@@ -34,7 +34,7 @@ def test_the_total_limit_holds_for_many_tenants() -> None:
     async def scenario() -> list[int]:
         semaphore, held, most = FairSemaphore(3, each=2), 0, list[int]()
 
-        async def one(tenant_id: str) -> None:
+        async def acquire_one(tenant_id: str) -> None:
             nonlocal held
             async with semaphore.acquire(tenant_id):
                 held += 1
@@ -42,7 +42,7 @@ def test_the_total_limit_holds_for_many_tenants() -> None:
                 await asyncio.sleep(A_SECOND)
                 held -= 1
 
-        await asyncio.gather(*(one(tenant_id) for tenant_id in "abcdefgh" * 5))
+        await asyncio.gather(*(acquire_one(tenant_id) for tenant_id in "abcdefgh" * 5))
         return most
 
     assert max(simulate(scenario())) == 3
@@ -66,12 +66,12 @@ def test_waiting_tenants_alternate() -> None:
     async def scenario() -> list[str]:
         semaphore, order = FairSemaphore(1, each=1), list[str]()
 
-        async def one(tenant_id: str) -> None:
+        async def acquire_one(tenant_id: str) -> None:
             async with semaphore.acquire(tenant_id):
                 order.append(tenant_id)
                 await asyncio.sleep(A_SECOND)
 
-        await asyncio.gather(*(one(tenant_id) for tenant_id in ["a"] * 4 + ["b"] * 2 + ["c"]))
+        await asyncio.gather(*(acquire_one(tenant_id) for tenant_id in ["a"] * 4 + ["b"] * 2 + ["c"]))
         return order
 
     assert simulate(scenario()) == ["a", "a", "b", "c", "a", "b", "a"]

@@ -9,7 +9,7 @@ from servicekit.tasks import background_task
 from tests.support.timing.clock import simulate
 
 
-def lag(name: str, **labels: str) -> float:
+def get_lag(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"tenantry_event_loop_lag_seconds_{name}", labels) or 0.0
 
 
@@ -18,15 +18,15 @@ def test_a_blocked_loop_is_measured() -> None:
         loop = asyncio.get_running_loop()
         async with background_task(watch_loop(), "loop-lag"):
             await asyncio.sleep(1)
-            calm = lag("count")
-            assert lag("sum") - before < 0.1
+            calm = get_lag("count")
+            assert get_lag("sum") - before < 0.1
             # The clock advances while the loop is blocked.
             clock = loop.time
             loop.time = lambda: clock() + 3  # type: ignore[method-assign]
             await asyncio.sleep(1)
-            assert lag("count") > calm
-            assert lag("sum") - before > 1
-            assert lag("count") - lag("bucket", le="0.5") > slow
+            assert get_lag("count") > calm
+            assert get_lag("sum") - before > 1
+            assert get_lag("count") - get_lag("bucket", le="0.5") > slow
 
-    before, slow = lag("sum"), lag("count") - lag("bucket", le="0.5")
+    before, slow = get_lag("sum"), get_lag("count") - get_lag("bucket", le="0.5")
     simulate(scenario())

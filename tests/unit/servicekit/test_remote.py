@@ -68,7 +68,7 @@ def no_pauses() -> Iterator[None]:
         yield
 
 
-def attempts_counted(remote: Remote, outcome: str) -> float:
+def count_attempts(remote: Remote, outcome: str) -> float:
     labels = {"system": remote.system, "operation": "read", "outcome": outcome}
     return REGISTRY.get_sample_value("tenantry_remote_seconds_count", labels) or 0
 
@@ -87,15 +87,15 @@ async def test_result_is_returned(remote: Remote, way: str) -> None:
     backend = FakeBackend("answer")
     assert await call_or_thread(remote, backend, way) == "answer"
     assert backend.calls == 1
-    assert attempts_counted(remote, "ok") == 1
+    assert count_attempts(remote, "ok") == 1
 
 
 @ways
 async def test_transient_failure_is_retried(remote: Remote, no_pauses: None, way: str) -> None:
     backend = FakeBackend(Unavailable(), Unavailable(), "answer")
     assert await call_or_thread(remote, backend, way) == "answer"
-    assert attempts_counted(remote, "transient") == 2
-    assert attempts_counted(remote, "ok") == 1
+    assert count_attempts(remote, "transient") == 2
+    assert count_attempts(remote, "ok") == 1
 
 
 @ways
@@ -118,7 +118,7 @@ async def test_permanent_failure_is_not_retried(remote: Remote, no_pauses: None,
         await call_or_thread(remote, backend, way)
     assert backend.calls == 1
     assert isinstance(refused.value.__cause__, Denied)
-    assert attempts_counted(remote, "permanent") == 1
+    assert count_attempts(remote, "permanent") == 1
 
 
 async def test_permanent_failure_ends_the_retries(remote: Remote, no_pauses: None) -> None:
@@ -134,7 +134,7 @@ async def test_unclassified_error_is_raised_unchanged(remote: Remote, no_pauses:
     with pytest.raises(KeyError, match="a typo"):
         await call_or_thread(remote, backend, way)
     assert backend.calls == 1
-    assert attempts_counted(remote, "error") == 1
+    assert count_attempts(remote, "error") == 1
 
 
 async def test_timeout_of_a_call_is_transient(remote: Remote, no_pauses: None) -> None:
@@ -142,7 +142,7 @@ async def test_timeout_of_a_call_is_transient(remote: Remote, no_pauses: None) -
     with pytest.raises(RemoteUnavailable, match="TimeoutError"):
         await remote.call("read", lambda: asyncio.sleep(60))
     assert 0.3 <= time.monotonic() - started < 2
-    assert attempts_counted(remote, "transient") == 3
+    assert count_attempts(remote, "transient") == 3
 
 
 async def test_timeout_of_a_thread_is_transient(remote: Remote, no_pauses: None) -> None:
@@ -150,7 +150,7 @@ async def test_timeout_of_a_thread_is_transient(remote: Remote, no_pauses: None)
     with pytest.raises(RemoteUnavailable):
         await remote.call_in_thread("read", release.wait, 60)
     release.set()
-    assert attempts_counted(remote, "transient") == 3
+    assert count_attempts(remote, "transient") == 3
 
 
 async def test_retry_follows_after_a_pause() -> None:
@@ -184,8 +184,8 @@ async def test_cancelled_call_is_not_retried(remote: Remote, no_pauses: None) ->
     with pytest.raises(asyncio.CancelledError):
         await task
     assert calls == 1
-    assert attempts_counted(remote, "cancelled") == 1
-    assert attempts_counted(remote, "error") == 0
+    assert count_attempts(remote, "cancelled") == 1
+    assert count_attempts(remote, "error") == 0
 
 
 class Gauge:
@@ -218,17 +218,17 @@ class Gauge:
 
 async def test_concurrent_calls_are_limited(remote: Remote) -> None:
     gauge = Gauge()
-    await _ten(lambda: remote.call("read", gauge))
+    await _call_ten_times(lambda: remote.call("read", gauge))
     assert gauge.maximum == 2
 
 
 async def test_concurrent_threads_are_limited(remote: Remote) -> None:
     gauge = Gauge()
-    await _ten(lambda: remote.call_in_thread("read", gauge.blocking))
+    await _call_ten_times(lambda: remote.call_in_thread("read", gauge.blocking))
     assert gauge.maximum == 2
 
 
-async def _ten(call: Callable[[], Awaitable[None]]) -> None:
+async def _call_ten_times(call: Callable[[], Awaitable[None]]) -> None:
     await asyncio.gather(*(call() for _ in range(10)))
 
 
@@ -239,10 +239,10 @@ async def test_waiting_for_a_slot_does_not_count_towards_the_timeout(remote: Rem
 
 
 async def test_synchronous_sdk_runs_in_a_thread_with_its_arguments(remote: Remote) -> None:
-    def sdk(key: str, *, version: int) -> tuple[str, int, str]:
+    def call_sdk(key: str, *, version: int) -> tuple[str, int, str]:
         return key, version, threading.current_thread().name
 
-    key, version, thread = await remote.call_in_thread("read", sdk, "a.md", version=2)
+    key, version, thread = await remote.call_in_thread("read", call_sdk, "a.md", version=2)
     assert (key, version) == ("a.md", 2)
     assert thread.startswith(remote.system)
 

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicekit.settings import read_settings
 from servicekit.tls import AuthorityFile, ssl_context
 
-from tests.support.security.certificates import certificates
+from tests.support.security.certificates import make_certificates
 
 
 class CaSettings(BaseSettings):
@@ -23,20 +23,20 @@ class CaSettings(BaseSettings):
     ca_file: AuthorityFile | None = None
 
 
-def missing(folder: Path) -> Path:
+def get_missing_file(folder: Path) -> Path:
     return folder / "ca.crt"
 
 
-def empty(folder: Path) -> Path:
+def make_empty_file(folder: Path) -> Path:
     (folder / "ca.crt").touch()
     return folder / "ca.crt"
 
 
-def key(folder: Path) -> Path:
-    return certificates(folder / "made", "127.0.0.1").key
+def make_key_file(folder: Path) -> Path:
+    return make_certificates(folder / "made", "127.0.0.1").key
 
 
-def revocations(folder: Path) -> Path:
+def make_revocation_list(folder: Path) -> Path:
     now = datetime.now(UTC)
     crl = (
         x509.CertificateRevocationListBuilder()
@@ -52,10 +52,10 @@ def revocations(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (missing, "cannot be read: No such file or directory"),
-        (empty, "contains no certificate"),
-        (key, "contains no certificate"),
-        (revocations, "contains no certificate"),
+        (get_missing_file, "cannot be read: No such file or directory"),
+        (make_empty_file, "contains no certificate"),
+        (make_key_file, "contains no certificate"),
+        (make_revocation_list, "contains no certificate"),
     ],
 )
 def test_a_file_without_a_ca_prevents_the_start_and_names_the_setting(
@@ -73,7 +73,7 @@ def test_a_file_without_a_ca_prevents_the_start_and_names_the_setting(
 
 
 def test_only_the_configured_ca_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_JOB_CA_FILE", str(certificates(tmp_path / "made", "127.0.0.1").authority))
+    monkeypatch.setenv("SOME_JOB_CA_FILE", str(make_certificates(tmp_path / "made", "127.0.0.1").authority))
     context = ssl_context(read_settings(CaSettings).ca_file)
     assert isinstance(context, ssl.SSLContext)
     (trusted,) = context.get_ca_certs()

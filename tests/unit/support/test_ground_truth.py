@@ -17,7 +17,7 @@ Objects = dict[str, str]
 Points = list[dict[str, Any]]
 
 
-def there() -> tuple[Objects, Points]:
+def make_stored() -> tuple[Objects, Points]:
     """Return the expected objects and points."""
     objects, points = {}, []
     for tenant_id, files in EXPECTED.items():
@@ -42,7 +42,7 @@ def there() -> tuple[Objects, Points]:
 
 
 def test_complete_data_has_no_error() -> None:
-    assert find_errors(EXPECTED, StoredState(*there())) == []
+    assert find_errors(EXPECTED, StoredState(*make_stored())) == []
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,6 @@ def test_complete_data_has_no_error() -> None:
     ],
 )  # fmt: skip
 def test_each_damage_is_detected(harm: Callable[[Objects, Points], object], error: str) -> None:
-    objects, points = there()
+    objects, points = make_stored()
     harm(objects, points)
     assert any(error in each for each in find_errors(EXPECTED, StoredState(objects, points)))

@@ -33,7 +33,7 @@ class SingleTenantRegistry:
     directory: Directory = field(default_factory=lambda: Directory([make_tenant("tenantb")]))
 
 
-def registry(**given: Any) -> Any:
+def make_registry(**given: Any) -> Any:
     return SingleTenantRegistry(**given)
 
 
@@ -76,16 +76,16 @@ def test_a_ticket_is_not_a_token() -> None:
 
 async def test_a_token_is_verified_after_the_tenants_are_loaded() -> None:
     tokens = cast("Any", SingleTokenVerifier())
-    assert await verify("good", tokens, registry()) is CLAIMS
+    assert await verify("good", tokens, make_registry()) is CLAIMS
     with pytest.raises(TokenRefused):
-        await verify("forged", tokens, registry())
+        await verify("forged", tokens, make_registry())
     with pytest.raises(IdentityUnavailable, match="not known yet"):
-        await verify("good", tokens, registry(synced=False))
+        await verify("good", tokens, make_registry(synced=False))
 
 
 def test_later_log_lines_contain_the_tenant() -> None:
     with structlog.contextvars.bound_contextvars():
-        person = identify(CLAIMS, registry())
+        person = identify(CLAIMS, make_registry())
         assert person.tenant.id == "tenantb"
         assert structlog.contextvars.get_contextvars()["tenant"] == "tenant-tenantb"
         structlog.contextvars.unbind_contextvars("tenant")

@@ -10,11 +10,11 @@ import pytest
 from tests.support.charts.crd import load_schema
 
 
-def _fields(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _iterate_fields(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, field in node.get("properties", {}).items():
         yield f"{path}.{name}", field
-        yield from _fields(field, f"{path}.{name}")
-        yield from _fields(field.get("items", {}), f"{path}.{name}[]")
+        yield from _iterate_fields(field, f"{path}.{name}")
+        yield from _iterate_fields(field.get("items", {}), f"{path}.{name}[]")
 
 
 def _is_free_text(field: dict[str, Any]) -> bool:
@@ -27,7 +27,7 @@ SCHEMA = load_schema()["properties"]
 FIELDS = {
     path: field
     for name in ("spec", "status")
-    for path, field in [(name, SCHEMA[name]), *_fields(SCHEMA[name], name)]
+    for path, field in [(name, SCHEMA[name]), *_iterate_fields(SCHEMA[name], name)]
 }
 
 

@@ -16,29 +16,29 @@ from tenancy.model import Tenant, TenantSpec, TenantStatus
 from tests.support.charts.crd import Table, build_table, load_schema
 
 
-def _of_resource(schema: dict[str, Any]) -> Table:
+def _build_resource_table(schema: dict[str, Any]) -> Table:
     sections = {to_camel(name) for name in TenantStatus.model_fields}
     known = copy.deepcopy(schema)
     status = known["properties"]["status"]["properties"]
     # A section without a field in this model is compared with its part's: unit/tenant_operator/test_parts.py.
     known["properties"]["status"]["properties"] = {key: status[key] for key in status if key in sections}
-    return _of_own_fields(build_table(known, {}))
+    return _keep_own_fields(build_table(known, {}))
 
 
-def _of_model() -> Table:
+def _build_model_table() -> Table:
     schema = Tenant.model_json_schema(by_alias=True)
     table = build_table(schema, schema["$defs"])
     table[".status"]["open"] = False  # the model keeps unknown sections, and the API server prunes them
-    return _of_own_fields(table)
+    return _keep_own_fields(table)
 
 
-def _of_own_fields(table: Table) -> Table:
+def _keep_own_fields(table: Table) -> Table:
     """Return the fields of the resource, without those of every Kubernetes object."""
     return {path: demands for path, demands in table.items() if path.startswith((".spec", ".status"))}
 
 
 def test_resource_and_model_have_equal_constraints() -> None:
-    assert _of_resource(load_schema()) == _of_model()
+    assert _build_resource_table(load_schema()) == _build_model_table()
 
 
 def test_both_sides_require_a_spec() -> None:
@@ -48,7 +48,7 @@ def test_both_sides_require_a_spec() -> None:
 
 def test_defaults_are_the_same() -> None:
     personas = [{"id": "finance"}]
-    filled = _filled({"personas": personas}, load_schema()["properties"]["spec"])
+    filled = _fill_defaults({"personas": personas}, load_schema()["properties"]["spec"])
     read = TenantSpec.model_validate({"personas": personas})
     assert filled == read.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -58,14 +58,14 @@ def test_the_pattern_of_names_is_that_of_tenant_ids() -> None:
     assert rule["rule"] == f"self.metadata.name.matches('^{names._TENANT_ID.pattern}$')"
 
 
-def _filled(value: Any, schema: dict[str, Any]) -> Any:
+def _fill_defaults(value: Any, schema: dict[str, Any]) -> Any:
     """Return a value with defaults filled in as by the API server."""
     if schema["type"] == "array":
-        return [_filled(item, schema["items"]) for item in value]
+        return [_fill_defaults(item, schema["items"]) for item in value]
     if schema["type"] != "object":
         return value
     return value | {
-        name: _filled(value.get(name, field.get("default")), field)
+        name: _fill_defaults(value.get(name, field.get("default")), field)
         for name, field in schema["properties"].items()
         if name in value or "default" in field
     }
@@ -73,19 +73,19 @@ def _filled(value: Any, schema: dict[str, Any]) -> Any:
 
 def _set(path: str, key: str, value: Any) -> Callable[[dict[str, Any]], None]:
     def change(schema: dict[str, Any]) -> None:
-        _field(schema, path)[key] = value
+        _get_field(schema, path)[key] = value
 
     return change
 
 
 def _drop(path: str, key: str) -> Callable[[dict[str, Any]], None]:
     def change(schema: dict[str, Any]) -> None:
-        del _field(schema, path)[key]
+        del _get_field(schema, path)[key]
 
     return change
 
 
-def _field(schema: dict[str, Any], path: str) -> dict[str, Any]:
+def _get_field(schema: dict[str, Any], path: str) -> dict[str, Any]:
     node = schema
     for name in path.split("/"):
         node = node["items"] if name == "[]" else node["properties"][name]
@@ -119,4 +119,4 @@ DRIFT = {
 def test_drift_is_detected(change: Callable[[dict[str, Any]], None]) -> None:
     schema = load_schema()
     change(schema)
-    assert _of_resource(schema) != _of_model()
+    assert _build_resource_table(schema) != _build_model_table()

@@ -19,20 +19,20 @@ addresses = st.builds(
 )
 
 
-def tenant(tenant_id: str, *emails: str, admins: tuple[str, ...] = ()) -> Tenant:
+def make_test_tenant(tenant_id: str, *emails: str, admins: tuple[str, ...] = ()) -> Tenant:
     return make_tenant(tenant_id, identity={"emails": list(emails), "admins": list(admins)})
 
 
-def ids(found: list[Tenant]) -> list[str]:
+def list_ids(found: list[Tenant]) -> list[str]:
     return [each.id for each in found]
 
 
 @settings(deadline=None)
 @given(st.lists(st.lists(patterns, max_size=3), max_size=4), addresses)
 def test_an_address_returns_exactly_the_matching_tenants(claims: list[list[str]], address: str) -> None:
-    tenants = [tenant(f"t{number}", *emails) for number, emails in enumerate(claims)]
+    tenants = [make_test_tenant(f"t{number}", *emails) for number, emails in enumerate(claims)]
     wanted = [each.id for each in tenants if matches_any(each.spec.email_patterns, address)]
-    assert ids(Directory(tenants).claimants(address)) == wanted
+    assert list_ids(Directory(tenants).claimants(address)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -46,26 +46,30 @@ def test_an_address_returns_exactly_the_matching_tenants(claims: list[list[str]]
     ],
 )
 def test_a_pattern_with_wildcards_anywhere_matches(pattern: str, address: str) -> None:
-    assert ids(Directory([tenant("a", pattern), tenant("b", "*@c.example")]).claimants(address)) == ["a"]
+    assert list_ids(
+        Directory([make_test_tenant("a", pattern), make_test_tenant("b", "*@c.example")]).claimants(address)
+    ) == ["a"]
 
 
 def test_patterns_of_administrators_also_match() -> None:
-    assert ids(Directory([tenant("a", admins=("boss@a.example",))]).claimants("Boss@A.example")) == ["a"]
+    assert list_ids(
+        Directory([make_test_tenant("a", admins=("boss@a.example",))]).claimants("Boss@A.example")
+    ) == ["a"]
 
 
 def test_an_updated_tenant_matches_its_new_patterns() -> None:
-    directory = Directory([tenant("a", "*@a.example", admins=("*@a.example",))])
-    directory.put(tenant("a", "*@b.example"))
-    assert ids(directory.claimants("x@a.example")) == []
-    assert ids(directory.claimants("x@b.example")) == ["a"]
+    directory = Directory([make_test_tenant("a", "*@a.example", admins=("*@a.example",))])
+    directory.put(make_test_tenant("a", "*@b.example"))
+    assert list_ids(directory.claimants("x@a.example")) == []
+    assert list_ids(directory.claimants("x@b.example")) == ["a"]
     assert len(directory) == 1
 
 
 def test_a_removed_tenant_matches_nothing_and_leaves_no_entries() -> None:
-    directory = Directory([tenant("a", "*@a.example"), tenant("b", "*@a.example")])
+    directory = Directory([make_test_tenant("a", "*@a.example"), make_test_tenant("b", "*@a.example")])
     directory.discard("a")
     directory.discard("a")
-    assert ids(directory.claimants("x@a.example")) == ["b"]
+    assert list_ids(directory.claimants("x@a.example")) == ["b"]
     assert directory.get("a") is None
     directory.discard("b")
     assert directory.all() == ()
@@ -74,7 +78,7 @@ def test_a_removed_tenant_matches_nothing_and_leaves_no_entries() -> None:
 
 def test_only_possible_matches_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """So a request costs the same with ten tenants and with ten thousand."""
-    directory = Directory(tenant(f"t{number}", f"*.t{number}@gmail.com") for number in range(1000))
+    directory = Directory(make_test_tenant(f"t{number}", f"*.t{number}@gmail.com") for number in range(1000))
     compared: list[str] = []
 
     def matches(pattern: str, _: str) -> bool:

@@ -15,7 +15,7 @@ patterns = st.builds("{}@{}".format, locals_, domains)
 
 
 @st.composite
-def pattern_and_match(draw: st.DrawFn) -> tuple[str, str]:
+def draw_pattern_and_match(draw: st.DrawFn) -> tuple[str, str]:
     """Draw a pattern and a matching address, with text in place of each wildcard."""
     pattern = draw(patterns)
     parts = re.split(r"(\*)", pattern)
@@ -100,12 +100,12 @@ def test_wildcard_does_not_match_the_at_sign(email: str) -> None:
         assert (bool(local), at, domain) == (True, "@", "b.a")
 
 
-@given(pattern_and_match())
+@given(draw_pattern_and_match())
 def test_any_text_for_the_wildcards_matches(pair: tuple[str, str]) -> None:
     assert matches(*pair)
 
 
-@given(pattern_and_match())
+@given(draw_pattern_and_match())
 def test_search_term_is_part_of_every_match(pair: tuple[str, str]) -> None:
     pattern, address = pair
     assert search_term(pattern) in address.lower()
@@ -140,7 +140,7 @@ def test_overlap_is_symmetric(first: str, second: str) -> None:
     assert overlap(first, second) == overlap(second, first)
 
 
-@given(pattern_and_match(), patterns)
+@given(draw_pattern_and_match(), patterns)
 def test_two_patterns_that_match_one_address_overlap(pair: tuple[str, str], other: str) -> None:
     pattern, address = pair
     assert overlap(pattern, pattern)

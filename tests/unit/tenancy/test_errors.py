@@ -7,11 +7,11 @@ from servicekit.errors import RemoteError, RemoteRefused, RemoteUnavailable, Ten
 from tenancy.errors import NoTenant
 
 
-def _kinds(kind: type[TenantryError] = TenantryError) -> Iterator[type[TenantryError]]:
+def _iterate_kinds(kind: type[TenantryError] = TenantryError) -> Iterator[type[TenantryError]]:
     for each in kind.__subclasses__():
         if each.__module__ in ("servicekit.errors", "tenancy.errors"):
             yield each
-        yield from _kinds(each)
+        yield from _iterate_kinds(each)
 
 
 def test_problem_has_standard_and_additional_members() -> None:
@@ -45,11 +45,11 @@ def test_retry_after_of_a_backend_is_kept() -> None:
 
 def test_every_problem_has_a_unique_type() -> None:
     # RemoteError is only the base of two kinds.
-    slugs = [kind.slug for kind in _kinds() if kind is not RemoteError]
+    slugs = [kind.slug for kind in _iterate_kinds() if kind is not RemoteError]
     assert len(slugs) == len(set(slugs))
     assert TenantryError.slug not in slugs
 
 
-@pytest.mark.parametrize("kind", [kind for kind in _kinds() if kind is not RemoteError])
+@pytest.mark.parametrize("kind", [kind for kind in _iterate_kinds() if kind is not RemoteError])
 def test_every_problem_has_an_http_error_status(kind: type[TenantryError]) -> None:
     assert 400 <= kind.status < 600

@@ -15,7 +15,12 @@ from tenancy.identity import LEEWAY_SECONDS, MAX_TOKEN_CHARACTERS, Claims, Token
 from tenancy.jwks import RemoteKeys
 from tenancy.model import Metadata
 
-from tests.support.security.forgery import alg_none, signed_with_other_key, signed_with_public_key, tampered
+from tests.support.security.forgery import (
+    change_claims,
+    remove_signature,
+    sign_with_other_key,
+    sign_with_public_key,
+)
 from tests.support.tenants.manifests import make_tenant, uid_of
 
 ISSUER = "https://login.test/realms/tenantry"
@@ -107,15 +112,13 @@ FORGERIES = {
     "empty": lambda _: "",
     "no token": lambda _: "diana",
     "not base64": lambda _: "a.b.c",
-    "with another content": lambda token: tampered(token, groups=["/tenants/tenant-tenanta"]),
-    "alg none": alg_none,
-    "alg None": lambda token: alg_none(token, "None"),
-    "signed by a stranger": signed_with_other_key,
-    "signed by a stranger who brings the key": lambda token: signed_with_other_key(
-        token, header={"jwk": ...}
-    ),
-    "of an unknown key": lambda token: signed_with_other_key(token, header={"kid": "made-up"}),
-    "HMAC with the public key": lambda token: signed_with_public_key(token, KEY.as_pem(private=False)),
+    "with another content": lambda token: change_claims(token, groups=["/tenants/tenant-tenanta"]),
+    "alg none": remove_signature,
+    "alg None": lambda token: remove_signature(token, "None"),
+    "signed by a stranger": sign_with_other_key,
+    "signed by a stranger who brings the key": lambda token: sign_with_other_key(token, header={"jwk": ...}),
+    "of an unknown key": lambda token: sign_with_other_key(token, header={"kid": "made-up"}),
+    "HMAC with the public key": lambda token: sign_with_public_key(token, KEY.as_pem(private=False)),
     "without its signature": lambda token: token.rpartition(".")[0] + ".",
     "cut short": lambda token: token[:-4],
     "too long": lambda token: token + "A" * MAX_TOKEN_CHARACTERS,
@@ -150,7 +153,7 @@ async def test_a_refusal_states_the_reason(verifier: TokenVerifier) -> None:
         await verifier.verify(sign(exp=int(time.time()) - 60))
     assert str(refused.value) == "The access token is not valid: The token is expired. Log in again."
     with pytest.raises(TokenRefused, match="is not valid: bad_signature"):
-        await verifier.verify(tampered(sign(), sub="alice"))
+        await verifier.verify(change_claims(sign(), sub="alice"))
     with pytest.raises(TokenRefused, match="longer than any"):
         await verifier.verify("x" * (MAX_TOKEN_CHARACTERS + 1))
     with pytest.raises(TokenRefused, match="is not valid"):
@@ -182,7 +185,7 @@ UIDS = frozenset({uid_of("tenanta"), uid_of("tenantb")})
 CREATED = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 
 
-def claims(
+def make_claims(
     *groups: str,
     email: str = "",
     verified: bool = True,
@@ -203,17 +206,17 @@ def claims(
 @pytest.mark.parametrize(
     "proof",
     [
-        claims(GROUP_B, email=DIANA),
-        claims(GROUP_B, email=DIANA, uids=frozenset({uid_of("tenantb")})),
-        claims(GROUP_B, "/offices/vienna", "/tenants/tenant-tenantb/admins", email=DIANA),
-        claims(email=DIANA),
-        claims(email=DIANA, uids=frozenset()),
-        claims(email="Diana.TenantB@GMail.com"),
-        claims("/staff", email=DIANA),
+        make_claims(GROUP_B, email=DIANA),
+        make_claims(GROUP_B, email=DIANA, uids=frozenset({uid_of("tenantb")})),
+        make_claims(GROUP_B, "/offices/vienna", "/tenants/tenant-tenantb/admins", email=DIANA),
+        make_claims(email=DIANA),
+        make_claims(email=DIANA, uids=frozenset()),
+        make_claims(email="Diana.TenantB@GMail.com"),
+        make_claims("/staff", email=DIANA),
         # Groups that only resemble a tenant's group.
-        claims("/tenants/tenant-tenanta/guests", email=DIANA),
-        claims("/elsewhere/tenants/tenant-tenanta", email=DIANA),
-        claims("/tenants/tenanta", email=DIANA),
+        make_claims("/tenants/tenant-tenanta/guests", email=DIANA),
+        make_claims("/elsewhere/tenants/tenant-tenanta", email=DIANA),
+        make_claims("/tenants/tenanta", email=DIANA),
     ],
 )
 def test_a_verified_matching_address_proves_the_tenant(proof: Claims) -> None:
@@ -222,25 +225,25 @@ def test_a_verified_matching_address_proves_the_tenant(proof: Claims) -> None:
 
 def test_a_user_is_the_subject_of_the_token() -> None:
     """Documents and removals record the subject as their owner."""
-    person = resolve(claims(GROUP_B, email=DIANA), TENANTS)
+    person = resolve(make_claims(GROUP_B, email=DIANA), TENANTS)
     assert (person.subject, person.email) == ("x", DIANA)
 
 
 @pytest.mark.parametrize(
     ("proof", "why"),
     [
-        (claims(), "no e-mail"),
-        (claims(email=DIANA, verified=False), "not verified"),
-        (claims(email="diana@elsewhere.example"), "No tenant claims"),
-        (claims(email=f"{DIANA}@evil.example"), "No tenant claims"),
-        (claims("/tenants/tenant-gone"), "does not exist"),
+        (make_claims(), "no e-mail"),
+        (make_claims(email=DIANA, verified=False), "not verified"),
+        (make_claims(email="diana@elsewhere.example"), "No tenant claims"),
+        (make_claims(email=f"{DIANA}@evil.example"), "No tenant claims"),
+        (make_claims("/tenants/tenant-gone"), "does not exist"),
         # With a group of an unknown Tenant, the e-mail address is not considered.
-        (claims("/tenants/tenant-gone", email=DIANA), "does not exist"),
+        (make_claims("/tenants/tenant-gone", email=DIANA), "does not exist"),
         # A group without a matching address is a membership that the Tenant does not grant.
-        (claims(GROUP_B), "no e-mail"),
-        (claims(f"{GROUP_B}/admins"), "no e-mail"),
-        (claims(GROUP_B, email=DIANA, verified=False), "not verified"),
-        (claims(GROUP_B, email="diana@elsewhere.example"), "tenantb does not claim"),
+        (make_claims(GROUP_B), "no e-mail"),
+        (make_claims(f"{GROUP_B}/admins"), "no e-mail"),
+        (make_claims(GROUP_B, email=DIANA, verified=False), "not verified"),
+        (make_claims(GROUP_B, email="diana@elsewhere.example"), "tenantb does not claim"),
     ],
 )
 def test_without_a_tenant_the_refusal_has_the_reason(proof: Claims, why: str) -> None:
@@ -251,9 +254,9 @@ def test_without_a_tenant_the_refusal_has_the_reason(proof: Claims, why: str) ->
 @pytest.mark.parametrize(
     "proof",
     [
-        claims(GROUP_A, GROUP_B, email=DIANA),
-        claims(GROUP_A, f"{GROUP_B}/admins", email=DIANA),
-        claims(GROUP_A, email=DIANA),
+        make_claims(GROUP_A, GROUP_B, email=DIANA),
+        make_claims(GROUP_A, f"{GROUP_B}/admins", email=DIANA),
+        make_claims(GROUP_A, email=DIANA),
     ],
 )
 def test_claims_of_two_tenants_are_refused(proof: Claims) -> None:
@@ -274,13 +277,13 @@ def test_a_groups_name_without_its_tenants_uid_is_refused(
 ) -> None:
     """Such a token is of an earlier Tenant, has a group of the same name, or predates the mapper."""
     with pytest.raises(TokenRefused, match="Log in again"):
-        resolve(claims(*groups, email=DIANA, uids=frozenset(uids)), TENANTS)
+        resolve(make_claims(*groups, email=DIANA, uids=frozenset(uids)), TENANTS)
 
 
 def test_a_tenant_without_a_uid_is_refused() -> None:
     nameless = TENANTB.model_copy(update={"metadata": Metadata(name="tenantb")})
     with pytest.raises(TokenRefused):
-        resolve(claims(GROUP_B, email=DIANA, uids=frozenset({""})), Directory([nameless]))
+        resolve(make_claims(GROUP_B, email=DIANA, uids=frozenset({""})), Directory([nameless]))
 
 
 AGED = TENANTB.model_copy(
@@ -290,14 +293,14 @@ AGED = TENANTB.model_copy(
 
 @pytest.mark.parametrize("groups", [(), (GROUP_B,)], ids=["by address", "by group"])
 def test_a_token_issued_before_the_tenant_is_refused(groups: tuple[str, ...]) -> None:
-    old = claims(*groups, email=DIANA, issued=CREATED - timedelta(seconds=1))
+    old = make_claims(*groups, email=DIANA, issued=CREATED - timedelta(seconds=1))
     with pytest.raises(TokenRefused, match=r"older than the tenant\. Log in again"):
         resolve(old, Directory([AGED]))
-    assert resolve(claims(*groups, email=DIANA, issued=CREATED), Directory([AGED])).tenant is AGED
+    assert resolve(make_claims(*groups, email=DIANA, issued=CREATED), Directory([AGED])).tenant is AGED
 
 
 def test_a_removed_pattern_takes_effect_on_the_next_request() -> None:
-    member = claims(GROUP_B, f"{GROUP_B}/admins", email=DIANA)
+    member = make_claims(GROUP_B, f"{GROUP_B}/admins", email=DIANA)
     tenants = Directory([TENANTA, TENANTB])
     assert resolve(member, tenants).tenant is TENANTB
     tenants.put(make_tenant("tenantb", identity={"emails": ["boss.tenantb@gmail.com"]}))
@@ -308,21 +311,21 @@ def test_a_removed_pattern_takes_effect_on_the_next_request() -> None:
 def test_an_address_that_two_tenants_claim_is_refused() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
     with pytest.raises(TenantConflict, match="tenantb and twin"):
-        resolve(claims(email=DIANA), Directory([*TENANTS.all(), twin]))
+        resolve(make_claims(email=DIANA), Directory([*TENANTS.all(), twin]))
 
 
 def test_a_group_decides_between_two_tenants_that_claim_the_address() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
-    assert resolve(claims(GROUP_B, email=DIANA), Directory([*TENANTS.all(), twin])).tenant is TENANTB
+    assert resolve(make_claims(GROUP_B, email=DIANA), Directory([*TENANTS.all(), twin])).tenant is TENANTB
 
 
 @pytest.mark.parametrize(
     ("proof", "admin"),
     [
-        (claims(GROUP_B, email=DIANA), False),
-        (claims(GROUP_B, f"{GROUP_B}/admins", email=DIANA), False),
-        (claims(GROUP_B, email="boss.tenantb@gmail.com"), True),
-        (claims(email="boss.tenantb@gmail.com"), True),
+        (make_claims(GROUP_B, email=DIANA), False),
+        (make_claims(GROUP_B, f"{GROUP_B}/admins", email=DIANA), False),
+        (make_claims(GROUP_B, email="boss.tenantb@gmail.com"), True),
+        (make_claims(email="boss.tenantb@gmail.com"), True),
     ],
 )
 def test_administrators_are_those_in_the_current_tenant(proof: Claims, admin: bool) -> None:
@@ -338,4 +341,4 @@ def test_administrators_are_those_in_the_current_tenant(proof: Claims, admin: bo
 )
 def test_a_suspended_or_deleted_tenant_is_refused(tenant: Any, word: str) -> None:
     with pytest.raises(TenantSuspended, match=word):
-        resolve(claims(GROUP_B, email="person@tenantb.example"), Directory([tenant]))
+        resolve(make_claims(GROUP_B, email="person@tenantb.example"), Directory([tenant]))

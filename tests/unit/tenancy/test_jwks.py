@@ -16,7 +16,7 @@ from tests.support.timing.clock import simulate
 URL = "http://keycloak.test/certs"
 
 
-def in_simulated_time(
+def simulate_test(
     scenario: Callable[["Realm", RemoteKeys], Coroutine[Any, Any, None]],
 ) -> Callable[[], None]:
     """Run a test with a separate realm in simulated time."""
@@ -62,7 +62,7 @@ class Realm:
         return httpx.Response(self.status, json={"keys": keys})
 
 
-@in_simulated_time
+@simulate_test
 async def test_concurrent_callers_share_one_fetch(realm: Realm, keys: RemoteKeys) -> None:
     realm.seconds = 1.0
     found = await asyncio.gather(*(keys.get("first") for _ in range(50)))
@@ -71,7 +71,7 @@ async def test_concurrent_callers_share_one_fetch(realm: Realm, keys: RemoteKeys
     assert realm.fetches == 1
 
 
-@in_simulated_time
+@simulate_test
 async def test_a_new_key_is_found_immediately(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.rotate("second")
@@ -81,7 +81,7 @@ async def test_a_new_key_is_found_immediately(realm: Realm, keys: RemoteKeys) ->
     assert key.kid == "second"
 
 
-@in_simulated_time
+@simulate_test
 async def test_unknown_key_ids_do_not_cause_many_fetches(realm: Realm, keys: RemoteKeys) -> None:
     for number in range(1000):
         assert await keys.get(f"made-up-{number}") is None
@@ -89,13 +89,13 @@ async def test_unknown_key_ids_do_not_cause_many_fetches(realm: Realm, keys: Rem
     assert realm.fetches <= 10 / MIN_FETCH_INTERVAL_SECONDS + 1
 
 
-@in_simulated_time
+@simulate_test
 async def test_an_encryption_key_is_not_used_for_signatures(realm: Realm, keys: RemoteKeys) -> None:
     realm.rotate("sealing", use="enc")
     assert await keys.get("sealing") is None
 
 
-@in_simulated_time
+@simulate_test
 async def test_a_removed_key_is_refused_after_its_maximum_age(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.rotate("second", withdraw="first")
@@ -103,7 +103,7 @@ async def test_a_removed_key_is_refused_after_its_maximum_age(realm: Realm, keys
     assert await keys.get("first") is None
 
 
-@in_simulated_time
+@simulate_test
 async def test_old_keys_are_refreshed_in_the_background(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.rotate("second", withdraw="first")
@@ -117,7 +117,7 @@ async def test_old_keys_are_refreshed_in_the_background(realm: Realm, keys: Remo
     assert realm.fetches == 2
 
 
-@in_simulated_time
+@simulate_test
 async def test_during_an_outage_the_last_keys_are_used(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.status = 503
@@ -131,7 +131,7 @@ async def test_during_an_outage_the_last_keys_are_used(realm: Realm, keys: Remot
     assert await keys.get("first") is None
 
 
-@in_simulated_time
+@simulate_test
 async def test_a_hanging_keycloak_delays_a_caller_only_once(realm: Realm, keys: RemoteKeys) -> None:
     await keys.get("first")
     realm.seconds = 60
@@ -145,7 +145,7 @@ async def test_a_hanging_keycloak_delays_a_caller_only_once(realm: Realm, keys: 
     assert asyncio.get_running_loop().time() == began
 
 
-@in_simulated_time
+@simulate_test
 async def test_waiting_for_the_first_keys_causes_no_further_fetch(realm: Realm, keys: RemoteKeys) -> None:
     """A readiness probe that fetched keys would fail on every gateway while Keycloak hangs."""
     await keys.wait_fetched()
@@ -157,7 +157,7 @@ async def test_waiting_for_the_first_keys_causes_no_further_fetch(realm: Realm, 
     assert realm.fetches == 1
 
 
-@in_simulated_time
+@simulate_test
 async def test_waiting_for_the_first_keys_raises_if_there_are_none(realm: Realm, keys: RemoteKeys) -> None:
     realm.status = 503
     with pytest.raises(IdentityUnavailable):
@@ -169,7 +169,7 @@ async def test_waiting_for_the_first_keys_raises_if_there_are_none(realm: Realm,
 
 @pytest.mark.parametrize("status", [404, 500, 503])
 def test_without_any_key_the_error_is_not_a_refused_token(status: int) -> None:
-    @in_simulated_time
+    @simulate_test
     async def scenario(realm: Realm, keys: RemoteKeys) -> None:
         realm.status = status
         with pytest.raises(IdentityUnavailable, match="Try again"):
@@ -179,7 +179,7 @@ def test_without_any_key_the_error_is_not_a_refused_token(status: int) -> None:
     scenario()
 
 
-@in_simulated_time
+@simulate_test
 async def test_fresh_keys_are_not_fetched_again(realm: Realm, keys: RemoteKeys) -> None:
     await asyncio.sleep(10 * REFRESH_AGE_SECONDS)
     await keys.get("first")
@@ -189,7 +189,7 @@ async def test_fresh_keys_are_not_fetched_again(realm: Realm, keys: RemoteKeys) 
     assert realm.fetches == 1
 
 
-@in_simulated_time
+@simulate_test
 async def test_a_cancelled_caller_does_not_cancel_the_shared_fetch(realm: Realm, keys: RemoteKeys) -> None:
     realm.seconds = 1.0
     first, second = (asyncio.create_task(keys.get("first")) for _ in range(2))

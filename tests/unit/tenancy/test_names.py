@@ -16,7 +16,7 @@ segments = st.text(min_size=0, max_size=20)
 
 
 @st.composite
-def two_ids(draw: st.DrawFn) -> tuple[str, str]:
+def draw_two_ids(draw: st.DrawFn) -> tuple[str, str]:
     """Draw two different ids, often one a prefix of the other, to detect a missing slash."""
     first = draw(ids)
     related = st.sampled_from([f"{first}{tail}"[:40] for tail in ("0", "-0", "a", "-documents0")])
@@ -88,14 +88,14 @@ def test_an_invalid_tenant_id_is_refused(make: Callable[[str], str], no_id: str)
         make(no_id)
 
 
-@given(pair=two_ids())
+@given(pair=draw_two_ids())
 def test_names_of_two_tenants_differ(pair: tuple[str, str]) -> None:
     first, second = pair
     shared = [name for name, make in MAKERS.items() if make(first) == make(second)]
     assert shared == []
 
 
-@given(pair=two_ids())
+@given(pair=draw_two_ids())
 def test_no_prefix_of_a_tenant_is_a_prefix_of_another(pair: tuple[str, str]) -> None:
     first, second = map(names.tenant_prefix, pair)
     assert not first.startswith(second)

@@ -43,42 +43,42 @@ DONE = ErasureReceipt(
 )  # fmt: skip
 
 
-def private_pem(key: Any, password: bytes = b"") -> bytes:
+def format_private_pem(key: Any, password: bytes = b"") -> bytes:
     """Return a private key in PEM format."""
     encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     pem: bytes = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     return pem
 
 
-def signed(receipt: ErasureReceipt = DONE) -> dict[str, Any]:
+def sign_receipt(receipt: ErasureReceipt = DONE) -> dict[str, Any]:
     """Return a signed receipt as parsed from a file."""
     read: dict[str, Any] = json.loads(json.dumps(sign(receipt, KEY)))
     return read
 
 
-def paths(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def list_paths(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every value of a document."""
     inner = document.items() if isinstance(document, dict) else enumerate(document)
     found = []
     for name, value in inner:
-        found += paths(value, (*path, name)) if isinstance(value, dict | list) else [(*path, name)]
+        found += list_paths(value, (*path, name)) if isinstance(value, dict | list) else [(*path, name)]
     return found
 
 
 def test_a_signed_receipt_is_valid() -> None:
-    assert verify(signed(), KEY.public_key()) == DONE
+    assert verify(sign_receipt(), KEY.public_key()) == DONE
 
 
 @given(st.randoms())
 def test_the_order_of_members_does_not_matter(shuffle: Any) -> None:
-    names = list(signed().items())
+    names = list(sign_receipt().items())
     shuffle.shuffle(names)
     assert verify(dict(names), KEY.public_key()) == DONE
 
 
-@pytest.mark.parametrize("path", paths(signed()), ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("path", list_paths(sign_receipt()), ids=lambda path: ".".join(map(str, path)))
 def test_any_change_is_detected(path: tuple[Any, ...]) -> None:
-    document = signed()
+    document = sign_receipt()
     *outer, last = path
     inside = document
     for name in outer:
@@ -89,7 +89,7 @@ def test_any_change_is_detected(path: tuple[Any, ...]) -> None:
 
 
 def test_an_addition_to_the_signature_is_detected() -> None:
-    document = signed()
+    document = sign_receipt()
     document["signature"]["note"] = "and all is well"
     with pytest.raises(ReceiptInvalid, match="other members were changed"):
         verify(document, KEY.public_key())
@@ -97,22 +97,22 @@ def test_an_addition_to_the_signature_is_detected() -> None:
 
 def test_an_addition_is_detected() -> None:
     with pytest.raises(ReceiptInvalid, match=r": it was changed after it was signed\.$"):
-        verify(signed() | {"note": "and all is well"}, KEY.public_key())
+        verify(sign_receipt() | {"note": "and all is well"}, KEY.public_key())
 
 
 def test_a_signature_of_another_key_is_reported() -> None:
     with pytest.raises(ReceiptInvalid, match=r": another key signed it\.$"):
-        verify(signed(), Ed25519PrivateKey.generate().public_key())
+        verify(sign_receipt(), Ed25519PrivateKey.generate().public_key())
 
 
 @pytest.mark.parametrize("signature", [None, {}, "x", {"algorithm": "none", "value": ""}])
 def test_a_receipt_with_an_invalid_signature_is_refused(signature: Any) -> None:
     with pytest.raises(ReceiptInvalid, match="no signature"):
-        verify(signed() | {"signature": signature}, KEY.public_key())
+        verify(sign_receipt() | {"signature": signature}, KEY.public_key())
 
 
 def test_an_unsigned_receipt_is_refused() -> None:
-    document = signed()
+    document = sign_receipt()
     del document["signature"]
     with pytest.raises(ReceiptInvalid, match="no signature"):
         verify(document, KEY.public_key())
@@ -134,7 +134,7 @@ NOT_COUNTED = LEFT.model_copy(update={"store": "redis", "after": None})
 )
 def test_a_signed_receipt_of_an_incomplete_erasure_is_no_proof(changed: dict[str, Any], left: str) -> None:
     with pytest.raises(ReceiptInvalid, match=rf"not complete: {left}\.$"):
-        verify(signed(DONE.model_copy(update=changed)), KEY.public_key())
+        verify(sign_receipt(DONE.model_copy(update=changed)), KEY.public_key())
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def write(path: Path, key: Any) -> Path:
 
 def test_the_result_for_a_file_is_a_sentence(tmp_path: Path, public: Path) -> None:
     file = tmp_path / "receipt.json"
-    file.write_text(json.dumps(signed(), indent=2))
+    file.write_text(json.dumps(sign_receipt(), indent=2))
     assert verify_file(file, public) == (
         f"Valid: Tenant acme (uid 0b5c) had 7 items in 1 stores before the erasure, and none at {TIME}."
     )
@@ -179,7 +179,7 @@ def test_an_invalid_file_is_reported(text: str | None, message: str, tmp_path: P
 @pytest.mark.parametrize("depth", [500, 990, 5_000, 50_000])
 def test_a_deeply_nested_receipt_is_refused(depth: int, tmp_path: Path, public: Path) -> None:
     file = tmp_path / "receipt.json"
-    file.write_text(f'{{"deep": {"[" * depth}{"]" * depth}, {json.dumps(signed())[1:]}')
+    file.write_text(f'{{"deep": {"[" * depth}{"]" * depth}, {json.dumps(sign_receipt())[1:]}')
     with pytest.raises(ReceiptInvalid, match=r"nested too deeply|was changed"):
         verify_file(file, public)
 
@@ -197,14 +197,14 @@ def test_a_deeply_nested_receipt_is_refused(depth: int, tmp_path: Path, public: 
 def test_a_duplicate_member_is_refused(before: str, after: str, tmp_path: Path, public: Path) -> None:
     """Programs differ in which duplicate they use, so the signed value might not be the displayed one."""
     file = tmp_path / "receipt.json"
-    file.write_text(json.dumps(signed()).replace(before, after, 1))
+    file.write_text(json.dumps(sign_receipt()).replace(before, after, 1))
     with pytest.raises(ReceiptInvalid, match="twice in one object"):
         verify_file(file, public)
 
 
 def test_a_key_of_another_type_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "receipt.json"
-    file.write_text(json.dumps(signed()))
+    file.write_text(json.dumps(sign_receipt()))
     other = write(tmp_path / "ec.pem", generate_private_key(SECP256R1()).public_key())
     with pytest.raises(ReceiptInvalid, match="no Ed25519 public key"):
         verify_file(file, other)
@@ -217,8 +217,8 @@ def test_a_key_of_another_type_is_reported(tmp_path: Path) -> None:
     [
         (None, "cannot be read"),
         (b"no key", "no Ed25519 private key in PEM without a password"),
-        (private_pem(KEY, b"a password"), "no Ed25519 private key in PEM without a password"),
-        (private_pem(generate_private_key(SECP256R1())), "no Ed25519 private key"),
+        (format_private_pem(KEY, b"a password"), "no Ed25519 private key in PEM without a password"),
+        (format_private_pem(generate_private_key(SECP256R1())), "no Ed25519 private key"),
     ],
     ids=["missing", "no key", "with a password", "of another kind"],
 )
@@ -234,7 +234,7 @@ def test_an_unusable_signing_key_prevents_the_start(
 
 def test_a_valid_signing_key_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
-    file.write_bytes(private_pem(KEY))
+    file.write_bytes(format_private_pem(KEY))
     assert TypeAdapter(PrivateKeyFile).validate_python(file) == file
     document = json.loads(json.dumps(sign(DONE, read_private_key(file))))
     assert verify(document, KEY.public_key()) == DONE
@@ -243,7 +243,7 @@ def test_a_valid_signing_key_is_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [None, b"no key"], ids=["missing", "no key"])
 def test_an_unreadable_public_key_is_reported(content: bytes | None, tmp_path: Path) -> None:
     file, key = tmp_path / "receipt.json", tmp_path / "public.pem"
-    file.write_text(json.dumps(signed()))
+    file.write_text(json.dumps(sign_receipt()))
     if content is not None:
         key.write_bytes(content)
     with pytest.raises(ReceiptInvalid, match=r"public.pem (cannot be read|contains no Ed25519 public key)"):
@@ -253,7 +253,7 @@ def test_an_unreadable_public_key_is_reported(content: bytes | None, tmp_path: P
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 def test_openssl_verifies_a_receipt(tmp_path: Path, public: Path) -> None:
     """So the documented canonical form suffices to verify a receipt."""
-    document = signed()
+    document = sign_receipt()
     signature = base64.b64decode(document.pop("signature")["value"])
     (tmp_path / "signature").write_bytes(signature)
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

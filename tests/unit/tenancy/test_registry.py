@@ -20,7 +20,7 @@ from tests.support.timing.waiting import until
 TENANT = make_tenant("tenanta", uid="u-1")
 
 
-def manifest(tenant_id: str, uid: str = "", **metadata: Any) -> dict[str, Any]:
+def make_manifest(tenant_id: str, uid: str = "", **metadata: Any) -> dict[str, Any]:
     """Return a Tenant as the API server returns it."""
     shown = tenant_manifest(tenant_id)
     shown["metadata"] |= {"uid": uid or f"uid-{tenant_id}", "resourceVersion": "7", **metadata}
@@ -111,7 +111,7 @@ class RunningRegistry:
 
 
 async def test_an_existing_tenant_is_current(known: TenantRegistry, api: FakeApi) -> None:
-    api.one = manifest("tenanta", "u-1")
+    api.one = make_manifest("tenanta", "u-1")
     assert await known.is_current(TENANT) is True
     assert api.reads == [("tenantry.io", "v1alpha1", "tenants", "tenanta")]
 
@@ -120,9 +120,9 @@ async def test_an_existing_tenant_is_current(known: TenantRegistry, api: FakeApi
     "answer",
     [
         pytest.param(client.exceptions.ApiException(status=404), id="gone"),
-        pytest.param(manifest("tenanta", "u-2"), id="made again under its name"),
+        pytest.param(make_manifest("tenanta", "u-2"), id="made again under its name"),
         pytest.param(
-            manifest("tenanta", "u-1", deletionTimestamp="2026-11-23T00:00:00Z"), id="being deleted"
+            make_manifest("tenanta", "u-1", deletionTimestamp="2026-11-23T00:00:00Z"), id="being deleted"
         ),
     ],
 )
@@ -141,14 +141,14 @@ async def test_an_error_of_the_api_server_is_raised(
 
 
 async def test_watched_changes_are_applied(known: TenantRegistry, api: FakeApi) -> None:
-    api.lists = [[manifest("a"), manifest("b")]]
-    changed = manifest("a", suspended=True)
+    api.lists = [[make_manifest("a"), make_manifest("b")]]
+    changed = make_manifest("a", suspended=True)
     changed["spec"]["suspended"] = True
     bookmark = {"metadata": {"resourceVersion": "9"}}
     api.watches = [
-        [("ADDED", manifest("c")), ("MODIFIED", changed), ("DELETED", manifest("b"))],
+        [("ADDED", make_manifest("c")), ("MODIFIED", changed), ("DELETED", make_manifest("b"))],
         [("BOOKMARK", bookmark)],
-        [("ADDED", manifest("d"))],
+        [("ADDED", make_manifest("d"))],
     ]
     assert not known.synced
     async with RunningRegistry(known):
@@ -169,12 +169,12 @@ async def test_a_watch_has_a_server_and_a_client_timeout(known: TenantRegistry, 
 
 
 async def test_an_unreadable_tenant_is_ignored(known: TenantRegistry, api: FakeApi) -> None:
-    strange = manifest("a")
+    strange = make_manifest("a")
     strange["spec"]["tier"] = "galactic"
-    api.lists = [[strange, manifest("b")]]
-    later = manifest("b")
+    api.lists = [[strange, make_manifest("b")]]
+    later = make_manifest("b")
     later["spec"]["tier"] = "galactic"
-    api.watches = [[("MODIFIED", later), ("ADDED", manifest("c"))]]
+    api.watches = [[("MODIFIED", later), ("ADDED", make_manifest("c"))]]
     async with RunningRegistry(known):
         await until(lambda: known.get("c") is not None)
         assert {tenant.id for tenant in known.all()} == {"c"}
@@ -185,9 +185,9 @@ async def test_a_tenant_deleted_during_a_lost_watch_is_removed(
     status: int, known: TenantRegistry, api: FakeApi
 ) -> None:
     api.lists = [
-        [manifest("a"), manifest("b")],
+        [make_manifest("a"), make_manifest("b")],
         client.exceptions.ApiException(status=503),
-        [manifest("b"), manifest("c")],
+        [make_manifest("b"), make_manifest("c")],
     ]
     lost = {"code": status, "reason": "Gone", "message": "too old"}
     api.watches = [[("ERROR", lost)], []]
@@ -200,14 +200,14 @@ async def test_a_subscriber_gets_changes_until_it_unsubscribes(known: TenantRegi
     heard: list[str] = []
     with known.subscribe("a", lambda: heard.append("first")):
         with known.subscribe("a", lambda: heard.append("second")):
-            known._apply("ADDED", manifest("a"))
+            known._apply("ADDED", make_manifest("a"))
             assert sorted(heard) == ["first", "second"]
-            known._apply("ADDED", manifest("b"))
+            known._apply("ADDED", make_manifest("b"))
             assert len(heard) == 2, "another tenant's changes are not theirs"
-        known._apply("DELETED", manifest("a"))
+        known._apply("DELETED", make_manifest("a"))
         assert heard[2:] == ["first"]
         await known._list()
         assert heard[2:] == ["first", "first"], "a list may hold any change"
-    known._apply("ADDED", manifest("a"))
+    known._apply("ADDED", make_manifest("a"))
     assert len(heard) == 4
     assert not known._listeners

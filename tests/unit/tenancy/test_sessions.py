@@ -11,7 +11,7 @@ from servicekit.breaker import MAX_FAILURES
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.sessions import CONCURRENCY, READ_TIMEOUT_SECONDS, TenantSessions
 
-from tests.support.fakes.aws_errors import client_error
+from tests.support.fakes.aws_errors import make_client_error
 from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class FakeStsSession:
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:
         if self.sts_fails:
-            raise client_error("", 503)
+            raise make_client_error("", 503)
         name = arguments["RoleSessionName"]
         credentials = {"AccessKeyId": f"key {name}", "SecretAccessKey": f"secret {name}"}
         return {
@@ -106,7 +106,7 @@ async def test_arguments_are_passed_to_the_call(sessions: TenantSessions) -> Non
 
 
 async def test_arguments_are_passed_again_after_a_session_was_replaced(sessions: TenantSessions) -> None:
-    dead = [client_error("ExpiredToken", 403)]
+    dead = [make_client_error("ExpiredToken", 403)]
 
     def read_late(client: "S3Client", key: str, *, version: str = "") -> str:
         if dead:
@@ -120,7 +120,7 @@ async def test_a_failure_names_its_system_and_operation(
     sessions: TenantSessions, aws: FakeStsSession
 ) -> None:
     def refuse(client: "S3Client") -> None:
-        raise client_error("AccessDenied", 403)
+        raise make_client_error("AccessDenied", 403)
 
     with pytest.raises(RemoteRefused) as refused:
         await sessions.call(TENANT, "read", refuse)

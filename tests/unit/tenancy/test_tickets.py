@@ -11,11 +11,11 @@ from tenancy.errors import TicketRefused
 from tenancy.tickets import ISSUER, TICKET_TTL_SECONDS, Ticket, TicketAction, TicketIssuer, TicketVerifier
 
 from tests.support.security.forgery import (
-    alg_none,
-    claims_of,
-    signed_with_other_key,
-    signed_with_public_key,
-    tampered,
+    change_claims,
+    read_claims,
+    remove_signature,
+    sign_with_other_key,
+    sign_with_public_key,
 )
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "today"})
@@ -34,7 +34,7 @@ def issue(key: OKPKey = KEY, ticket: Ticket = TICKET, **options: Any) -> str:
 
 def sign(**claims: Any) -> str:
     """Return a ticket with changed claims, signed with the valid key; ``None`` removes a claim."""
-    content = {**claims_of(issue()), **claims}
+    content = {**read_claims(issue()), **claims}
     return jwt.encode(
         {"alg": "Ed25519", "kid": KEY.kid},
         {name: value for name, value in content.items() if value is not None},
@@ -60,7 +60,7 @@ def test_a_ticket_contains_its_purpose(ticket: Ticket, verifier: TicketVerifier)
 
 
 def test_a_ticket_expires_after_minutes() -> None:
-    claims = claims_of(issue())
+    claims = read_claims(issue())
     assert claims["iss"] == ISSUER
     assert claims["exp"] - claims["iat"] == TICKET_TTL_SECONDS <= 600
 
@@ -98,13 +98,13 @@ def test_a_ticket_with_wrong_claims_is_refused(claims: dict[str, Any], verifier:
 
 FORGERIES = {
     "empty": lambda _: "",
-    "with another tenant": lambda ticket: tampered(ticket, tenant_id="tenanta"),
-    "alg none": alg_none,
-    "signed by a stranger": signed_with_other_key,
-    "signed by a stranger who brings the key": lambda ticket: signed_with_other_key(
+    "with another tenant": lambda ticket: change_claims(ticket, tenant_id="tenanta"),
+    "alg none": remove_signature,
+    "signed by a stranger": sign_with_other_key,
+    "signed by a stranger who brings the key": lambda ticket: sign_with_other_key(
         ticket, header={"jwk": ...}
     ),
-    "HMAC with the public key": lambda ticket: signed_with_public_key(ticket, KEY.as_pem(private=False)),
+    "HMAC with the public key": lambda ticket: sign_with_public_key(ticket, KEY.as_pem(private=False)),
 }
 
 

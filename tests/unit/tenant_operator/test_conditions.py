@@ -17,7 +17,7 @@ PARTIAL = ConditionResult(status=False, reason="Partial", message="some are miss
 CONFLICT = Failure("EmailConflict", "claimed by another Tenant", permanent=True)
 
 
-def conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def get_conditions(status: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
 
 
@@ -87,16 +87,20 @@ def test_conditions_are_computed_from_the_results_of_parts(
     expected: dict[str, Any],
 ) -> None:
     tenant = make_tenant("acme", suspended=suspended)
-    assert conditions(build_status(tenant, parts, {}, parts=PARTS, overall=overall, now=NOW)) == expected
+    assert get_conditions(build_status(tenant, parts, {}, parts=PARTS, overall=overall, now=NOW)) == expected
 
 
 def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
     first = build_status(make_tenant("acme"), {"storage": TRANSIENT}, {}, parts=PARTS, overall=None, now=NOW)
-    again = build_status(having(first), {"storage": PERMANENT}, {}, parts=PARTS, overall=None, now=LATER)
-    recovered = build_status(having(again), {"storage": None}, {}, parts=PARTS, overall=None, now=LATER)
-    assert times(again)["StorageReady"] == NOW
-    assert times(again)["Stalled"] == LATER
-    assert times(recovered)["StorageReady"] == LATER
+    again = build_status(
+        make_tenant_with_status(first), {"storage": PERMANENT}, {}, parts=PARTS, overall=None, now=LATER
+    )
+    recovered = build_status(
+        make_tenant_with_status(again), {"storage": None}, {}, parts=PARTS, overall=None, now=LATER
+    )
+    assert get_times(again)["StorageReady"] == NOW
+    assert get_times(again)["Stalled"] == LATER
+    assert get_times(recovered)["StorageReady"] == LATER
 
 
 def test_the_same_results_later_are_the_same_status() -> None:
@@ -104,31 +108,38 @@ def test_the_same_results_later_are_the_same_status() -> None:
         make_tenant("acme"), {"storage": None}, {"storage": STORAGE}, parts=PARTS, overall=None, now=NOW
     )
     later = build_status(
-        having(first), {"storage": None}, {"storage": STORAGE}, parts=PARTS, overall=None, now=LATER
+        make_tenant_with_status(first),
+        {"storage": None},
+        {"storage": STORAGE},
+        parts=PARTS,
+        overall=None,
+        now=LATER,
     )
-    assert TenantStatus.model_validate(later) == having(first).status
+    assert TenantStatus.model_validate(later) == make_tenant_with_status(first).status
 
 
 def test_a_failed_part_keeps_its_section_and_a_part_that_did_not_run_its_condition() -> None:
     first = build_status(
         make_tenant("acme"), {"storage": None}, {"storage": STORAGE}, parts=PARTS, overall=None, now=NOW
     )
-    second = build_status(having(first), {}, {}, parts=PARTS, overall=CONFLICT, now=LATER)
+    second = build_status(make_tenant_with_status(first), {}, {}, parts=PARTS, overall=CONFLICT, now=LATER)
     assert second["storage"] == STORAGE
-    assert conditions(second)["StorageReady"] == ("True", "AsDeclared")
+    assert get_conditions(second)["StorageReady"] == ("True", "AsDeclared")
 
 
 def test_the_condition_of_a_part_that_the_operator_no_longer_runs_is_removed() -> None:
     first = build_status(make_tenant("acme"), {"storage": None}, {}, parts=PARTS, overall=None, now=NOW)
-    second = build_status(having(first), {}, {}, parts=("identity",), overall=CONFLICT, now=LATER)
-    assert conditions(second).keys() == {"Ready", "Reconciling", "Stalled"}
+    second = build_status(
+        make_tenant_with_status(first), {}, {}, parts=("identity",), overall=CONFLICT, now=LATER
+    )
+    assert get_conditions(second).keys() == {"Ready", "Reconciling", "Stalled"}
 
 
 def test_a_section_without_a_field_in_the_model_is_kept() -> None:
     first = build_status(make_tenant("acme"), {}, {"extra": {"id": "1"}}, parts=PARTS, overall=None, now=NOW)
-    second = build_status(having(first), {}, {}, parts=PARTS, overall=CONFLICT, now=LATER)
+    second = build_status(make_tenant_with_status(first), {}, {}, parts=PARTS, overall=CONFLICT, now=LATER)
     assert second["extra"] == {"id": "1"}
-    assert having(second).status.has_sections
+    assert make_tenant_with_status(second).status.has_sections
 
 
 def test_every_condition_has_the_observed_generation() -> None:
@@ -160,9 +171,9 @@ def test_an_exception_is_converted_to_a_failure(exc: Exception, expected: Failur
 STORAGE = {"bucket": "documents", "prefix": "tenant-acme/"}
 
 
-def having(status: dict[str, Any]) -> Tenant:
+def make_tenant_with_status(status: dict[str, Any]) -> Tenant:
     return make_tenant("acme").model_copy(update={"status": TenantStatus.model_validate(status)})
 
 
-def times(status: dict[str, Any]) -> dict[str, str]:
+def get_times(status: dict[str, Any]) -> dict[str, str]:
     return {c["type"]: c["lastTransitionTime"] for c in status["conditions"]}

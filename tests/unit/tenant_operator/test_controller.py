@@ -55,7 +55,7 @@ def harness() -> ControllerHarness:
     return ControllerHarness()
 
 
-def body(name: str, uid: str = "", *, held: bool = True, **spec: Any) -> dict[str, Any]:
+def make_body(name: str, uid: str = "", *, held: bool = True, **spec: Any) -> dict[str, Any]:
     manifest = tenant_manifest(name, **spec)
     manifest["metadata"] |= {"uid": uid or f"uid-{name}", "generation": 1}
     if held:
@@ -64,23 +64,23 @@ def body(name: str, uid: str = "", *, held: bool = True, **spec: Any) -> dict[st
 
 
 async def test_tenants_that_exist_at_start_are_enqueued_without_notice(harness: ControllerHarness) -> None:
-    harness.controller.load([body("a"), body("b")])
+    harness.controller.load([make_body("a"), make_body("b")])
     assert harness.enqueued == ["a", "b"]
     assert harness.notified == []
 
 
 async def test_only_the_changed_tenant_is_urgent(harness: ControllerHarness) -> None:
     same = {"emails": ["*@same.example"]}
-    harness.controller.load([body("a", identity=same), body("other")])
-    harness.controller.handle_event(body("b", held=False, identity=same))
+    harness.controller.load([make_body("a", identity=same), make_body("other")])
+    harness.controller.handle_event(make_body("b", held=False, identity=same))
     assert harness.enqueued == ["b", "a", "other"]
     assert list(harness.controller._queue._urgent) == ["b"]
     assert harness.notified == ["b", "a"]
 
 
 async def test_an_event_without_effect_notifies_no_listener(harness: ControllerHarness) -> None:
-    harness.controller.load([body("a")])
-    harness.controller.handle_event(body("a"))
+    harness.controller.load([make_body("a")])
+    harness.controller.handle_event(make_body("a"))
     assert harness.notified == []
 
 
@@ -90,16 +90,16 @@ async def test_an_absent_tenant_needs_no_reconcile(harness: ControllerHarness) -
 
 
 async def test_an_orphan_is_finalized_before_its_successor(harness: ControllerHarness) -> None:
-    harness.controller.load([body("a", "first")])
-    harness.controller.handle_event(body("a", "second"))
+    harness.controller.load([make_body("a", "first")])
+    harness.controller.handle_event(make_body("a", "second"))
     assert await harness.controller.reconcile("a") == Outcome()
     assert harness.reconciler.calls == ["finalize first, successor second", "reconcile second"]
     assert harness.tenants.get_orphan("a") is None
 
 
 async def test_a_failed_clean_up_of_an_orphan_delays_the_successor(harness: ControllerHarness) -> None:
-    harness.controller.load([body("a", "first")])
-    harness.controller.handle_event(body("a", "second"))
+    harness.controller.load([make_body("a", "first")])
+    harness.controller.handle_event(make_body("a", "second"))
     harness.reconciler.orphan_outcome = FAILED
     assert await harness.controller.reconcile("a") == FAILED
     assert harness.reconciler.calls == ["finalize first, successor second"]
@@ -114,7 +114,7 @@ async def test_a_failed_clean_up_of_an_orphan_delays_the_successor(harness: Cont
 async def test_the_time_until_ready_is_observed_once(
     status: dict[str, Any], outcome: Outcome, observed: int, harness: ControllerHarness
 ) -> None:
-    manifest = body("a") | {"status": status}
+    manifest = make_body("a") | {"status": status}
     manifest["metadata"]["creationTimestamp"] = "2026-11-30T00:00:00Z"
     harness.controller.load([manifest])
     harness.reconciler.outcome = outcome

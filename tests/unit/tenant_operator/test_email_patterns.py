@@ -9,13 +9,13 @@ from tenant_operator.email_patterns import EmailPatternIndex
 from tests.support.tenants.manifests import tenant_manifest
 
 
-def aged(tenant_id: str, year: int, *emails: str, admins: tuple[str, ...] = ()) -> Tenant:
+def make_aged_tenant(tenant_id: str, year: int, *emails: str, admins: tuple[str, ...] = ()) -> Tenant:
     manifest = tenant_manifest(tenant_id, identity={"emails": list(emails), "admins": list(admins)})
     manifest["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
     return Tenant.from_object(manifest)
 
 
-def index_of(*tenants: Tenant) -> EmailPatternIndex:
+def make_index(*tenants: Tenant) -> EmailPatternIndex:
     index = EmailPatternIndex()
     for tenant in tenants:
         index.put(tenant)
@@ -23,8 +23,11 @@ def index_of(*tenants: Tenant) -> EmailPatternIndex:
 
 
 def test_only_the_younger_of_two_conflicts() -> None:
-    old, young = aged("old", 2020, "*@a.example"), aged("young", 2021, "bob@a.example")
-    index = index_of(young, old)
+    old, young = (
+        make_aged_tenant("old", 2020, "*@a.example"),
+        make_aged_tenant("young", 2021, "bob@a.example"),
+    )
+    index = make_index(young, old)
     assert index.describe_conflict(old) is None
     message = index.describe_conflict(young)
     assert message
@@ -34,22 +37,22 @@ def test_only_the_younger_of_two_conflicts() -> None:
 
 
 def test_tenants_of_the_same_second_are_ordered_by_name() -> None:
-    a, b = aged("a", 2020, "*@a.example"), aged("b", 2020, "*@a.example")
-    index = index_of(a, b)
+    a, b = make_aged_tenant("a", 2020, "*@a.example"), make_aged_tenant("b", 2020, "*@a.example")
+    index = make_index(a, b)
     assert index.describe_conflict(a) is None
     assert index.describe_conflict(b)
 
 
 def test_administrators_addresses_conflict_too() -> None:
-    old = aged("old", 2020, admins=("boss@a.example",))
-    young = aged("young", 2021, "*@a.example")
-    assert index_of(old, young).describe_conflict(young)
+    old = make_aged_tenant("old", 2020, admins=("boss@a.example",))
+    young = make_aged_tenant("young", 2021, "*@a.example")
+    assert make_index(old, young).describe_conflict(young)
 
 
 def test_a_deleted_or_changed_tenant_frees_its_addresses() -> None:
-    old, young = aged("old", 2020, "*@a.example"), aged("young", 2021, "*@a.example")
-    index = index_of(old, young)
-    index.put(aged("old", 2020, "*@b.example"))
+    old, young = make_aged_tenant("old", 2020, "*@a.example"), make_aged_tenant("young", 2021, "*@a.example")
+    index = make_index(old, young)
+    index.put(make_aged_tenant("old", 2020, "*@b.example"))
     assert index.describe_conflict(young) is None
     index.put(old)
     index.remove("old")
@@ -57,8 +60,11 @@ def test_a_deleted_or_changed_tenant_frees_its_addresses() -> None:
 
 
 def test_a_domain_with_the_same_suffix_is_another_domain() -> None:
-    old, young = aged("old", 2020, "*@a.example"), aged("young", 2021, "*@ba.example", "*@x.a.example")
-    assert index_of(old, young).describe_conflict(young) is None
+    old, young = (
+        make_aged_tenant("old", 2020, "*@a.example"),
+        make_aged_tenant("young", 2021, "*@ba.example", "*@x.a.example"),
+    )
+    assert make_index(old, young).describe_conflict(young) is None
 
 
 patterns = st.builds(
@@ -71,8 +77,10 @@ patterns = st.builds(
 
 @given(st.lists(st.lists(patterns, max_size=3, unique=True), max_size=6))
 def test_the_index_finds_every_conflict_of_a_comparison_of_all_pairs(declared: list[list[str]]) -> None:
-    tenants = [aged(f"t{number}", 2000 + number, *emails) for number, emails in enumerate(declared)]
-    index = index_of(*tenants)
+    tenants = [
+        make_aged_tenant(f"t{number}", 2000 + number, *emails) for number, emails in enumerate(declared)
+    ]
+    index = make_index(*tenants)
     for tenant in tenants:
         others = [other for other in tenants if other is not tenant]
         expected = {

@@ -16,7 +16,7 @@ from tenant_operator.erasure import Erasure
 from tenant_operator.reconcile import Reconciler
 from typing_extensions import override
 
-from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, with_finalizer
+from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, add_finalizer
 from tests.support.faults.crashes import ProcessKilled
 from tests.support.tenants.manifests import make_tenant
 
@@ -49,7 +49,7 @@ class ErasureHarness:
     async def delete(self, policy: str = "Delete") -> str:
         """Run once; return the name of the outcome."""
         self.log.clear()
-        return (await self.reconciler.reconcile(leaving(policy))).name
+        return (await self.reconciler.reconcile(make_deleted_tenant(policy))).name
 
     @property
     def written(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class ErasureHarness:
     def receipt(self) -> ErasureReceipt:
         return verify(self.written, KEY.public_key())
 
-    def counts(self) -> dict[str, tuple[int, int]]:
+    def get_counts(self) -> dict[str, tuple[int, int]]:
         """Return the counts of each store before and after."""
         return {
             store.store: (sum(store.before.values()), sum((store.after or {}).values()))
@@ -72,8 +72,8 @@ async def finish_writes(_: Tenant) -> None:
     """Return immediately: no write is running."""
 
 
-def leaving(policy: str) -> Tenant:
-    return with_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
+def make_deleted_tenant(policy: str) -> Tenant:
+    return add_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
 
 
 async def test_data_is_counted_before_and_after_the_removal_and_signed() -> None:
@@ -83,7 +83,7 @@ async def test_data_is_counted_before_and_after_the_removal_and_signed() -> None
         "count storage", "count vectors", f"write {RECEIPT}", "remove storage", "remove vectors",
         "count storage", "count vectors", f"write {RECEIPT}", "remove finalizer",
     ]  # fmt: skip
-    assert harness.counts() == {"storage": (7, 0), "vectors": (40, 0)}
+    assert harness.get_counts() == {"storage": (7, 0), "vectors": (40, 0)}
     tenant = harness.receipt.tenant
     assert (tenant.id, tenant.key, tenant.uid) == ("acme", "tenant-acme", "uid-acme")
     assert harness.receipt.deletion_requested == "2026-11-23T00:00:00Z"
@@ -117,7 +117,7 @@ async def test_remaining_data_keeps_the_tenant_and_is_named() -> None:
         verify(harness.written, KEY.public_key())
     harness.parts[1].keeps = 0
     assert await harness.delete() == "ready"
-    assert harness.counts() == {"storage": (7, 0), "vectors": (40, 0)}
+    assert harness.get_counts() == {"storage": (7, 0), "vectors": (40, 0)}
 
 
 @pytest.mark.parametrize("at", range(8))
@@ -131,7 +131,7 @@ async def test_after_a_crash_at_any_step_the_receipt_has_the_first_counts(at: in
         await harness.delete()
     harness.log.remaining = 1000
     assert await harness.delete() == "ready"
-    assert harness.counts() == {"storage": (7, 0), "vectors": (40, 0)}
+    assert harness.get_counts() == {"storage": (7, 0), "vectors": (40, 0)}
 
 
 class CrashingLog(list[str]):
@@ -174,7 +174,7 @@ async def test_a_draft_with_an_invalid_signature_is_replaced() -> None:
     harness.receipts.objects[RECEIPT] = json.dumps(draft).encode()
     harness.receipts.fails_at = 0
     assert await harness.delete() == "ready"
-    assert harness.counts()["storage"][0] != 999
+    assert harness.get_counts()["storage"][0] != 999
 
 
 async def test_without_a_key_everything_is_counted_and_nothing_is_written() -> None:

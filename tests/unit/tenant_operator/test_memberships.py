@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 UNAVAILABLE = RemoteUnavailable("keycloak", "list-users", "unavailable")
 
 
-def tenant(name: str, *emails: str, **metadata: str) -> dict[str, Any]:
+def make_manifest(name: str, *emails: str, **metadata: str) -> dict[str, Any]:
     """Return a Tenant whose group in Open WebUI is ``g-{name}``."""
     manifest = tenant_manifest(name, identity={"emails": list(emails) or [f"*@{name}.example"]})
     manifest["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": "2026-11-01T00:00:00Z", **metadata}
     return manifest | {"status": {"workspace": {"groupId": f"g-{name}", "knowledge": []}}}
 
 
-def group(group_id: str, name: str, uid: str = "", parent: str | None = None) -> dict[str, Any]:
+def make_group(group_id: str, name: str, uid: str = "", parent: str | None = None) -> dict[str, Any]:
     data = {"tenantry": {"uid": uid}} if uid else None
     return {"id": group_id, "name": name, "data": data, "parent_group_id": parent}
 
@@ -67,7 +67,10 @@ class FakeGroups:
     """Open WebUI client with groups, and accounts (``known``) that are members of some."""
 
     def __init__(self) -> None:
-        self.listed = [group("g-acme", "/tenants/tenant-acme"), group("g-bolt", "/tenants/tenant-bolt")]
+        self.listed = [
+            make_group("g-acme", "/tenants/tenant-acme"),
+            make_group("g-bolt", "/tenants/tenant-bolt"),
+        ]
         self.known: dict[str, dict[str, Any]] = {}
         self.fails_at = ""
         self.detached: list[str] = []
@@ -77,7 +80,7 @@ class FakeGroups:
         oauth = {"oidc": {"sub": sub}} if sub else None
         self.known[email] = {"id": email, "email": email, "oauth": oauth, "group_ids": list(groups)}
 
-    def groups_of(self, email: str) -> list[str]:
+    def get_groups(self, email: str) -> list[str]:
         return list(self.known[email]["group_ids"])
 
     async def list_groups(self) -> list[dict[str, Any]]:
@@ -110,7 +113,7 @@ class MembershipHarness:
         self.webui, self.realm, self.tenants = FakeGroups(), FakeAccounts(), TenantStore()
         self.enqueued: list[str] = []
         for name in ("acme", "bolt"):
-            self.tenants.update(tenant(name))
+            self.tenants.update(make_manifest(name))
         self.memberships = MembershipChecker(
             cast("OpenWebUI", self.webui),
             cast("Keycloak", self.realm),
@@ -122,7 +125,7 @@ class MembershipHarness:
     async def check(self, email: str) -> list[str]:
         """Run a check; return the groups of an account after it."""
         await self.memberships.check()
-        return self.webui.groups_of(email)
+        return self.webui.get_groups(email)
 
 
 @pytest.fixture
@@ -180,7 +183,7 @@ async def test_an_account_missing_in_the_list_is_requested_alone_and_stays(
 async def test_an_account_removed_from_the_tenant_is_removed(harness: MembershipHarness) -> None:
     harness.realm.add("ann@acme.example")
     harness.webui.add("ann@acme.example", "g-acme")
-    harness.tenants.update(tenant("acme", "bea@acme.example"))
+    harness.tenants.update(make_manifest("acme", "bea@acme.example"))
     assert await harness.check("ann@acme.example") == []
     assert harness.enqueued == []
 
@@ -189,14 +192,17 @@ async def test_an_account_removed_from_the_tenant_is_removed(harness: Membership
     "name", ["/tenants/tenant-gone", "/tenants/tenant-acme", "/tenants/x", "/retained/g"]
 )
 async def test_a_group_without_a_tenant_has_no_members(name: str, harness: MembershipHarness) -> None:
-    harness.webui.listed.append(group("other", name, "uid-of-an-earlier-one"))
+    harness.webui.listed.append(make_group("other", name, "uid-of-an-earlier-one"))
     harness.realm.add("ann@acme.example")
     harness.webui.add("ann@acme.example", "g-acme", "other")
     assert await harness.check("ann@acme.example") == ["g-acme"]
 
 
 async def test_a_group_belongs_to_a_tenant_by_status_or_uid(harness: MembershipHarness) -> None:
-    harness.webui.listed = [group("g-acme", "renamed"), group("new", "/tenants/tenant-acme", "uid-acme")]
+    harness.webui.listed = [
+        make_group("g-acme", "renamed"),
+        make_group("new", "/tenants/tenant-acme", "uid-acme"),
+    ]
     for email, group_id in (("ann@acme.example", "g-acme"), ("bea@acme.example", "new")):
         harness.realm.add(email)
         harness.webui.add(email, group_id)
@@ -207,8 +213,8 @@ async def test_a_group_belongs_to_a_tenant_by_status_or_uid(harness: MembershipH
 
 async def test_child_groups_of_a_tenants_group_are_detached(harness: MembershipHarness) -> None:
     harness.webui.listed += [
-        group("child", "choir", parent="g-acme"),
-        group("grandchild", "x", parent="child"),
+        make_group("child", "choir", parent="g-acme"),
+        make_group("grandchild", "x", parent="child"),
     ]
     await harness.memberships.check()
     assert harness.webui.detached == ["child"]
@@ -223,8 +229,8 @@ async def test_a_missing_account_enqueues_the_tenant_and_is_not_added(harness: M
 
 
 async def test_an_account_that_a_reconcile_would_not_add_enqueues_nothing(harness: MembershipHarness) -> None:
-    harness.tenants.update(tenant("ending", deletionTimestamp="2026-11-23T00:00:00Z"))
-    harness.tenants.update(tenant("younger", "*@bolt.example", "x@younger.example"))
+    harness.tenants.update(make_manifest("ending", deletionTimestamp="2026-11-23T00:00:00Z"))
+    harness.tenants.update(make_manifest("younger", "*@bolt.example", "x@younger.example"))
     for email in ("eve@ending.example", "x@younger.example"):
         harness.realm.add(email)
         harness.webui.add(email)
@@ -235,8 +241,10 @@ async def test_an_account_that_a_reconcile_would_not_add_enqueues_nothing(harnes
 
 
 async def test_an_address_of_two_tenants_belongs_to_the_older_one(harness: MembershipHarness) -> None:
-    harness.tenants.update(tenant("younger", "*@bolt.example", creationTimestamp="2026-11-02T00:00:00Z"))
-    harness.webui.listed.append(group("g-younger", "/tenants/tenant-younger"))
+    harness.tenants.update(
+        make_manifest("younger", "*@bolt.example", creationTimestamp="2026-11-02T00:00:00Z")
+    )
+    harness.webui.listed.append(make_group("g-younger", "/tenants/tenant-younger"))
     harness.realm.add("bob@bolt.example")
     harness.webui.add("bob@bolt.example", "g-bolt", "g-younger")
     assert await harness.check("bob@bolt.example") == ["g-bolt"]
@@ -244,18 +252,18 @@ async def test_an_address_of_two_tenants_belongs_to_the_older_one(harness: Membe
 
 async def test_the_group_of_a_tenant_in_deletion_keeps_its_members(harness: MembershipHarness) -> None:
     """The group identifies the people until their chats and files are deleted."""
-    harness.tenants.update(tenant("acme", deletionTimestamp="2026-11-23T00:00:00Z"))
+    harness.tenants.update(make_manifest("acme", deletionTimestamp="2026-11-23T00:00:00Z"))
     for email in ("ann@acme.example", "nemo@nowhere.example"):
         harness.realm.add(email)
         harness.webui.add(email, "g-acme")
     assert await harness.check("ann@acme.example") == ["g-acme"]
-    assert harness.webui.groups_of("nemo@nowhere.example") == []
+    assert harness.webui.get_groups("nemo@nowhere.example") == []
 
 
 async def test_the_group_of_an_orphan_keeps_its_members_until_the_clean_up(
     harness: MembershipHarness,
 ) -> None:
-    harness.tenants.update(tenant("acme"), deleted=True)
+    harness.tenants.update(make_manifest("acme"), deleted=True)
     assert [orphan.id for orphan in harness.tenants.list_orphans()] == ["acme"]
     harness.webui.add("ann@acme.example", "g-acme")
     assert await harness.check("ann@acme.example") == ["g-acme"]
@@ -279,9 +287,9 @@ async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
     with capture_logs() as logs:
         async with background_task(harness.memberships.run(), "checks"):
             await until(lambda: len(logs) >= 2)
-            assert harness.webui.groups_of("nemo@nowhere.example") == ["g-acme"]
+            assert harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"]
             harness.realm.fails = None
-            await until(lambda: not harness.webui.groups_of("nemo@nowhere.example"))
+            await until(lambda: not harness.webui.get_groups("nemo@nowhere.example"))
     assert {entry["event"] for entry in logs[:2]} == {"Cannot check memberships in Open WebUI"}
 
 
@@ -296,11 +304,11 @@ async def test_an_account_that_a_changed_tenant_does_not_name_is_removed_without
     for email in ("stays@acme.example", "goes@acme.example"):
         harness.realm.add(email)
         harness.webui.add(email, "g-acme", "choir")
-    harness.tenants.update(tenant("acme", "stays@acme.example"))
+    harness.tenants.update(make_manifest("acme", "stays@acme.example"))
     async with background_task(harness.memberships.run_revocations(), "revocations"):
         harness.memberships.enqueue_revocation("acme")
-        await until(lambda: harness.webui.groups_of("goes@acme.example") == ["choir"])
-    assert harness.webui.groups_of("stays@acme.example") == ["g-acme", "choir"]
+        await until(lambda: harness.webui.get_groups("goes@acme.example") == ["choir"])
+    assert harness.webui.get_groups("stays@acme.example") == ["g-acme", "choir"]
 
 
 async def test_an_account_with_a_new_address_in_keycloak_stays_in_a_changed_tenant(
@@ -310,14 +318,14 @@ async def test_an_account_with_a_new_address_in_keycloak_stays_in_a_changed_tena
     harness.webui.add("old@elsewhere.example", "g-acme", subject="moved")
     (acme,) = (each for each in harness.tenants.list_all() if each.id == "acme")
     await harness.memberships.revoke(acme, "g-acme")
-    assert harness.webui.groups_of("old@elsewhere.example") == ["g-acme"]
+    assert harness.webui.get_groups("old@elsewhere.example") == ["g-acme"]
 
 
 async def test_a_failed_revocation_does_not_stop_the_next_ones(harness: MembershipHarness) -> None:
     harness.webui.add("nemo@nowhere.example", "g-acme", "g-bolt")
-    harness.tenants.update(tenant("gone", deletionTimestamp="2026-11-23T00:00:00Z"))
+    harness.tenants.update(make_manifest("gone", deletionTimestamp="2026-11-23T00:00:00Z"))
     harness.webui.fails_at = "g-acme"
     async with background_task(harness.memberships.run_revocations(), "revocations"):
         for name in ("unknown", "gone", "acme", "bolt"):
             harness.memberships.enqueue_revocation(name)
-        await until(lambda: harness.webui.groups_of("nemo@nowhere.example") == ["g-acme"])
+        await until(lambda: harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"])

@@ -9,7 +9,7 @@ from tenant_operator.conditions import ConditionResult
 from tenant_operator.erasure import Erasure
 from tenant_operator.reconcile import Reconciler
 
-from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, with_finalizer
+from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWriter, add_finalizer
 from tests.support.tenants.manifests import make_tenant
 
 NOW = "2026-11-23T10:00:00Z"
@@ -43,9 +43,9 @@ class ReconcileHarness:
         outcome = await self.reconciler.reconcile(tenant)
         return outcome.name
 
-    def after(self, tenant: Tenant) -> Tenant:
+    def apply_writes(self, tenant: Tenant) -> Tenant:
         """Return the Tenant after the recorded writes, as from the watch."""
-        return with_finalizer(tenant).model_copy(
+        return add_finalizer(tenant).model_copy(
             update={"status": TenantStatus.model_validate(self.writer.status)}
         )
 
@@ -73,7 +73,7 @@ async def test_a_second_run_writes_nothing() -> None:
     harness = ReconcileHarness()
     tenant = make_tenant("acme")
     await harness.run(tenant)
-    await harness.run(harness.after(tenant))
+    await harness.run(harness.apply_writes(tenant))
     assert "write status" not in harness.log
     assert "add finalizer" not in harness.log
     assert harness.writer.events == [(False, "Ready", "Everything is as declared")]
@@ -120,7 +120,7 @@ async def test_a_recovered_part_is_ready_after_the_next_run_with_an_event() -> N
     tenant = make_tenant("acme")
     await harness.run(tenant)
     harness.parts[0].fails = None
-    assert await harness.run(harness.after(tenant)) == "ready"
+    assert await harness.run(harness.apply_writes(tenant)) == "ready"
     assert harness.writer.events[-1][1] == "Ready"
 
 
@@ -151,20 +151,20 @@ async def test_a_failed_event_does_not_fail_the_reconcile() -> None:
     assert await harness.run(make_tenant("acme")) == "ready"
 
 
-def leaving(policy: str, **changes: Any) -> Tenant:
+def make_deleted_tenant(policy: str, **changes: Any) -> Tenant:
     return make_tenant("acme", deleting=True, prepared=False, deletionPolicy=policy, **changes)
 
 
 async def test_retain_releases_every_part() -> None:
     harness = ReconcileHarness()
-    await harness.run(with_finalizer(leaving("Retain")))
+    await harness.run(add_finalizer(make_deleted_tenant("Retain")))
     assert sorted(harness.log[1:4]) == ["release identity", "release namespace", "release storage"]
     assert harness.log[4:] == ["mark finalized", "remove finalizer"]
 
 
 async def test_delete_removes_every_part_before_the_finalizer() -> None:
     harness = ReconcileHarness()
-    await harness.run(with_finalizer(leaving("Delete")))
+    await harness.run(add_finalizer(make_deleted_tenant("Delete")))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
     assert sorted(done[1:4]) == ["remove identity", "remove namespace", "remove storage"]
@@ -174,7 +174,7 @@ async def test_delete_removes_every_part_before_the_finalizer() -> None:
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_part_that_cannot_be_cleaned_up_keeps_the_tenant(policy: str) -> None:
     harness = ReconcileHarness(storage=UNAVAILABLE)
-    assert await harness.run(with_finalizer(leaving(policy))) == "retrying"
+    assert await harness.run(add_finalizer(make_deleted_tenant(policy))) == "retrying"
     assert not {"mark finalized", "remove finalizer"} & set(harness.log)
     assert harness.conditions["StorageReady"] == "False"
     reason = next(c["reason"] for c in harness.writer.status["conditions"] if c["type"] == "Reconciling")
@@ -188,7 +188,7 @@ MADE = TenantStatus.model_validate({"namespace": {"name": ""}})
 async def test_a_tenant_in_deletion_without_its_finalizer_is_cleaned_up(policy: str, verb: str) -> None:
     """The finalizer of another controller, or a foreground deletion, still holds it."""
     harness = ReconcileHarness()
-    await harness.run(leaving(policy).model_copy(update={"status": MADE}))
+    await harness.run(make_deleted_tenant(policy).model_copy(update={"status": MADE}))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
     assert sorted(done[1:4]) == [f"{verb} identity", f"{verb} namespace", f"{verb} storage"]
@@ -228,14 +228,14 @@ async def test_an_orphan_with_a_successor_is_reported_and_not_removed() -> None:
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_a_deleted_tenant_without_data_needs_no_clean_up(policy: str) -> None:
     harness = ReconcileHarness()
-    await harness.run(leaving(policy))
+    await harness.run(make_deleted_tenant(policy))
     assert harness.log == []
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])
 async def test_nothing_is_removed_while_writes_are_running(policy: str) -> None:
     harness = ReconcileHarness()
-    tenant = with_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
+    tenant = add_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
     harness.writing = RemoteUnavailable("redis", "drain-writes", "uploads are running")
     assert await harness.run(tenant) == "retrying"
     assert harness.log == ["finish writes", "write status"]

@@ -10,43 +10,43 @@ from tenant_operator.tenant_store import Affected, TenantStore
 from tests.support.tenants.manifests import tenant_manifest
 
 
-def body(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
+def make_body(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
     manifest = tenant_manifest(name, **spec)
     manifest["metadata"] |= {"uid": f"uid-{name}", "generation": generation}
     return manifest
 
 
-def claiming(*emails: str) -> dict[str, Any]:
+def make_claiming(*emails: str) -> dict[str, Any]:
     return {"identity": {"emails": list(emails)}}
 
 
 def test_a_tenant_that_was_never_reconciled_is_urgent() -> None:
-    assert TenantStore().update(body("a")) == Affected(("a",), urgent=True)
+    assert TenantStore().update(make_body("a")) == Affected(("a",), urgent=True)
 
 
 def test_a_tenant_known_from_before_a_restart_is_not_urgent() -> None:
-    assert TenantStore().update(held("a")) == Affected(("a",), urgent=False)
+    assert TenantStore().update(make_reconciled("a")) == Affected(("a",), urgent=False)
 
 
-def held(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
+def make_reconciled(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
     """Return a Tenant that has been reconciled once."""
-    manifest = body(name, generation, **spec)
+    manifest = make_body(name, generation, **spec)
     manifest["metadata"]["finalizers"] = ["tenantry.io/operator"]
     return manifest | {"status": {"observedGeneration": generation, "namespace": {"name": ""}}}
 
 
-def without_finalizer(manifest: dict[str, Any]) -> dict[str, Any]:
+def remove_finalizer(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {"metadata": {**manifest["metadata"], "finalizers": []}}
 
 
-def deleting(manifest: dict[str, Any]) -> dict[str, Any]:
+def mark_deleting(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {"metadata": {**manifest["metadata"], "deletionTimestamp": "2026-11-23T10:00:00Z"}}
 
 
 def test_writes_of_the_operator_require_no_reconcile() -> None:
     tenants = TenantStore()
-    tenants.update(body("a"))
-    assert tenants.update(held("a")) == Affected()
+    tenants.update(make_body("a"))
+    assert tenants.update(make_reconciled("a")) == Affected()
     newest = tenants.get("a")
     assert newest
     assert newest.metadata.finalizers == ["tenantry.io/operator"]
@@ -54,33 +54,45 @@ def test_writes_of_the_operator_require_no_reconcile() -> None:
 
 def test_a_new_spec_and_a_deletion_require_a_reconcile() -> None:
     tenants = TenantStore()
-    tenants.update(held("a"))
-    assert tenants.update(held("a", generation=2)).names == ("a",)
-    assert tenants.update(deleting(held("a", generation=2))).names == ("a",)
+    tenants.update(make_reconciled("a"))
+    assert tenants.update(make_reconciled("a", generation=2)).names == ("a",)
+    assert tenants.update(mark_deleting(make_reconciled("a", generation=2))).names == ("a",)
 
 
 def test_an_existing_tenant_without_the_finalizer_is_urgent() -> None:
     tenants = TenantStore()
-    tenants.update(held("a"))
+    tenants.update(make_reconciled("a"))
     for _ in range(2):  # the second event has no finalizer, either
-        assert tenants.update(without_finalizer(held("a"))) == Affected(("a",), urgent=True)
-    assert tenants.update(held("a")) == Affected()
+        assert tenants.update(remove_finalizer(make_reconciled("a"))) == Affected(("a",), urgent=True)
+    assert tenants.update(make_reconciled("a")) == Affected()
 
 
 def test_a_tenant_in_deletion_without_the_finalizer_requires_nothing() -> None:
     tenants = TenantStore()
-    tenants.update(deleting(held("a")))
-    assert tenants.update(deleting(without_finalizer(held("a")))) == Affected()
+    tenants.update(mark_deleting(make_reconciled("a")))
+    assert tenants.update(mark_deleting(remove_finalizer(make_reconciled("a")))) == Affected()
 
 
 GONE = {
-    "replaced, then deleted": [held("a"), without_finalizer(held("a"))],
-    "deleted, without an event of the replacement": [held("a")],
-    "during the first reconcile": [body("a"), held("a") | {"status": {}}, without_finalizer(held("a"))],
-    "in the foreground": [held("a"), without_finalizer(held("a")), deleting(without_finalizer(held("a")))],
-    "just after the start": [without_finalizer(held("a"))],
-    "while its deletion waits": [held("a"), deleting(held("a")), deleting(without_finalizer(held("a")))],
-    "while its deletion waits, in one step": [held("a"), deleting(held("a"))],
+    "replaced, then deleted": [make_reconciled("a"), remove_finalizer(make_reconciled("a"))],
+    "deleted, without an event of the replacement": [make_reconciled("a")],
+    "during the first reconcile": [
+        make_body("a"),
+        make_reconciled("a") | {"status": {}},
+        remove_finalizer(make_reconciled("a")),
+    ],
+    "in the foreground": [
+        make_reconciled("a"),
+        remove_finalizer(make_reconciled("a")),
+        mark_deleting(remove_finalizer(make_reconciled("a"))),
+    ],
+    "just after the start": [remove_finalizer(make_reconciled("a"))],
+    "while its deletion waits": [
+        make_reconciled("a"),
+        mark_deleting(make_reconciled("a")),
+        mark_deleting(remove_finalizer(make_reconciled("a"))),
+    ],
+    "while its deletion waits, in one step": [make_reconciled("a"), mark_deleting(make_reconciled("a"))],
 }
 
 
@@ -100,10 +112,10 @@ def test_a_deleted_tenant_with_data_is_an_orphan(events: list[dict[str, Any]]) -
 @pytest.mark.parametrize(
     ("events", "is_orphan"),
     [
-        ([held("a")], True),
-        ([held("a"), without_finalizer(held("a"))], True),
-        ([held("a"), deleting(held("a"))], True),
-        ([held("a"), deleting(held("a"))], False),
+        ([make_reconciled("a")], True),
+        ([make_reconciled("a"), remove_finalizer(make_reconciled("a"))], True),
+        ([make_reconciled("a"), mark_deleting(make_reconciled("a"))], True),
+        ([make_reconciled("a"), mark_deleting(make_reconciled("a"))], False),
     ],
     ids=["at any time", "replaced", "while its deletion waits", "removed in order"],
 )
@@ -115,7 +127,7 @@ def test_a_deletion_without_an_event_is_detected_by_the_next_uid(
         tenants.update(event)
     if not is_orphan:
         tenants.mark_finalized(Tenant.from_object(events[-1]))
-    again = body("a")
+    again = make_body("a")
     again["metadata"]["uid"] = "another"
     assert tenants.update(again) == Affected(("a",), urgent=True)
     orphan = tenants.get_orphan("a")
@@ -125,8 +137,12 @@ def test_a_deletion_without_an_event_is_detected_by_the_next_uid(
 @pytest.mark.parametrize(
     "events",
     [
-        [held("a"), deleting(held("a"))],
-        [held("a"), deleting(held("a")), deleting(without_finalizer(held("a")))],
+        [make_reconciled("a"), mark_deleting(make_reconciled("a"))],
+        [
+            make_reconciled("a"),
+            mark_deleting(make_reconciled("a")),
+            mark_deleting(remove_finalizer(make_reconciled("a"))),
+        ],
     ],
     ids=["in the background", "in the foreground"],
 )
@@ -137,32 +153,32 @@ def test_a_finalized_tenant_is_not_an_orphan(events: list[dict[str, Any]]) -> No
     tenants.mark_finalized(Tenant.from_object(events[1]))
     for event in events[2:]:
         tenants.update(event)
-    assert tenants.update(without_finalizer(events[-1]), deleted=True) == Affected()
+    assert tenants.update(remove_finalizer(events[-1]), deleted=True) == Affected()
     assert tenants.get_orphan("a") is None
 
 
 @pytest.mark.parametrize(
     "events",
-    [[body("a")], [body("a") | {"status": {"observedGeneration": 1}}]],
+    [[make_body("a")], [make_body("a") | {"status": {"observedGeneration": 1}}]],
     ids=["never reconciled", "never more than a conflict"],
 )
 def test_a_deleted_tenant_without_data_is_not_an_orphan(events: list[dict[str, Any]]) -> None:
     tenants = TenantStore()
     for event in events:
         tenants.update(event)
-    assert tenants.update(without_finalizer(events[-1]), deleted=True) == Affected()
+    assert tenants.update(remove_finalizer(events[-1]), deleted=True) == Affected()
     assert tenants.get_orphan("a") is None
 
 
 def test_a_tenant_created_again_under_its_name_requires_a_reconcile() -> None:
     tenants = TenantStore()
-    tenants.update(body("a"))
-    again = body("a")
+    tenants.update(make_body("a"))
+    again = make_body("a")
     again["metadata"]["uid"] = "another"
     assert tenants.update(again).names == ("a",)
 
 
-def versioned(manifest: dict[str, Any], version: int, uid: str) -> dict[str, Any]:
+def set_version(manifest: dict[str, Any], version: int, uid: str) -> dict[str, Any]:
     metadata = {**manifest["metadata"], "resourceVersion": str(version), "uid": uid}
     return manifest | {"metadata": metadata}
 
@@ -170,17 +186,22 @@ def versioned(manifest: dict[str, Any], version: int, uid: str) -> dict[str, Any
 Event = tuple[dict[str, Any], bool]
 
 FIRST: list[Event] = [
-    (versioned(held("a", **claiming("*@x.example")), 8, "first"), False),
-    (versioned(deleting(held("a", **claiming("*@x.example"))), 9, "first"), False),
-    (versioned(deleting(without_finalizer(held("a", **claiming("*@x.example")))), 10, "first"), True),
+    (set_version(make_reconciled("a", **make_claiming("*@x.example")), 8, "first"), False),
+    (set_version(mark_deleting(make_reconciled("a", **make_claiming("*@x.example"))), 9, "first"), False),
+    (
+        set_version(
+            mark_deleting(remove_finalizer(make_reconciled("a", **make_claiming("*@x.example")))), 10, "first"
+        ),
+        True,
+    ),
 ]
 SECOND: list[Event] = [
-    (versioned(body("a", **claiming("*@y.example")), 11, "second"), False),
-    (versioned(held("a", **claiming("*@y.example")), 12, "second"), False),
+    (set_version(make_body("a", **make_claiming("*@y.example")), 11, "second"), False),
+    (set_version(make_reconciled("a", **make_claiming("*@y.example")), 12, "second"), False),
 ]
 
 
-def interleaved() -> list[list[Event]]:
+def list_interleavings() -> list[list[Event]]:
     """Return every order that keeps the order of each uid's events and begins with the first event."""
     orders = []
     for places in combinations(range(4), 2):
@@ -189,7 +210,7 @@ def interleaved() -> list[list[Event]]:
     return orders
 
 
-@pytest.mark.parametrize("events", interleaved())
+@pytest.mark.parametrize("events", list_interleavings())
 def test_late_events_of_an_earlier_tenant_do_not_replace_its_successor(events: list[Event]) -> None:
     tenants = TenantStore()
     seen = [tenants.update(event, deleted=deleted) for event, deleted in events]
@@ -198,32 +219,32 @@ def test_late_events_of_an_earlier_tenant_do_not_replace_its_successor(events: l
     assert newest.uid == "second"
     assert newest.metadata.finalizers == ["tenantry.io/operator"]
     assert seen[events.index(SECOND[0])] == Affected(("a",), urgent=True)
-    assert tenants.update(body("y", **claiming("*@y.example"))).names == ("y", "a")
-    assert tenants.update(body("x", **claiming("*@x.example"))).names == ("x",)
+    assert tenants.update(make_body("y", **make_claiming("*@y.example"))).names == ("y", "a")
+    assert tenants.update(make_body("x", **make_claiming("*@x.example"))).names == ("x",)
 
 
 def test_versions_are_compared_as_numbers() -> None:
     tenants = TenantStore()
-    tenants.update(versioned(held("a"), 10, "second"))
-    assert tenants.update(versioned(held("a"), 9, "first"), deleted=True) == Affected()
+    tenants.update(set_version(make_reconciled("a"), 10, "second"))
+    assert tenants.update(set_version(make_reconciled("a"), 9, "first"), deleted=True) == Affected()
     assert tenants.get("a")
 
 
 def test_tenants_with_the_same_addresses_are_reconciled_with_every_change() -> None:
     tenants = TenantStore()
-    tenants.update(body("a", **claiming("*@x.example")))
-    tenants.update(body("other", **claiming("*@y.example")))
-    assert tenants.update(body("b", **claiming("*@x.example"))).names == ("b", "a")
-    assert tenants.update(body("b", 2, **claiming("*@z.example"))).names == ("b", "a")
-    tenants.update(body("b", 3, **claiming("*@x.example")))
-    assert tenants.update(body("b", 3, **claiming("*@x.example")), deleted=True).names == ("a",)
+    tenants.update(make_body("a", **make_claiming("*@x.example")))
+    tenants.update(make_body("other", **make_claiming("*@y.example")))
+    assert tenants.update(make_body("b", **make_claiming("*@x.example"))).names == ("b", "a")
+    assert tenants.update(make_body("b", 2, **make_claiming("*@z.example"))).names == ("b", "a")
+    tenants.update(make_body("b", 3, **make_claiming("*@x.example")))
+    assert tenants.update(make_body("b", 3, **make_claiming("*@x.example")), deleted=True).names == ("a",)
     assert tenants.get("b") is None
 
 
 def test_an_unreadable_tenant_changes_nothing() -> None:
     tenants = TenantStore()
-    tenants.update(body("a"))
-    assert tenants.update(body("a", 2, quota={"documents": "many"})) == Affected()
+    tenants.update(make_body("a"))
+    assert tenants.update(make_body("a", 2, quota={"documents": "many"})) == Affected()
     newest = tenants.get("a")
     assert newest
     assert newest.metadata.generation == 1

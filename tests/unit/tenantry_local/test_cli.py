@@ -25,7 +25,7 @@ from tenantry_local.parts.services import Gateway
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError, Processes
 
-from tests.support.programs.ports import free_port
+from tests.support.programs.ports import find_free_port
 
 DIANA = "diana.tenantb@gmail.com"
 TENANTRY = Path(sys.executable).with_name("tenantry")
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("TENANTRY_KUBECONFIG", raising=False)
     monkeypatch.delenv("QDRANT_URL", raising=False)
     # A platform of the developer can use the fixed port.
-    monkeypatch.setenv("TENANTRY_PORT_GATEWAY", str(free_port()))
+    monkeypatch.setenv("TENANTRY_PORT_GATEWAY", str(find_free_port()))
     return tmp_path / "state"
 
 
@@ -74,7 +74,7 @@ def tenantry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return Program(monkeypatch, capsys)
 
 
-def state_of(tenantry: Program, name: str) -> str:
+def get_state(tenantry: Program, name: str) -> str:
     """Return the state of a part, as ``tenantry status`` shows it."""
     tenantry.run("status")
     (line,) = [line for line in tenantry.out.splitlines() if re.search(rf" {name} ", line)]
@@ -120,7 +120,7 @@ def test_env_sets_path_and_kubeconfig_of_a_shell(tenantry: Program, context: Con
 
 
 def test_status_of_a_stopped_platform_fails(tenantry: Program, context: Context) -> None:
-    assert state_of(tenantry, "gateway") == "stopped"
+    assert get_state(tenantry, "gateway") == "stopped"
     assert tenantry.run("status") == 1
 
 
@@ -143,15 +143,15 @@ def test_a_part_that_is_being_built_is_building(
     up.start()
     try:
         assert started.wait(30)
-        assert state_of(tenantry, "gateway") == "building"
+        assert get_state(tenantry, "gateway") == "building"
     finally:
         finish.set()
         up.join()
-    assert state_of(tenantry, "gateway") == "stopped", "the command that built it has ended"
+    assert get_state(tenantry, "gateway") == "stopped", "the command that built it has ended"
 
 
 @contextmanager
-def running_gateway(context: Context, *argv: str) -> Iterator[None]:
+def run_gateway(context: Context, *argv: str) -> Iterator[None]:
     processes = Processes(context.state)
     processes.start("gateway", argv or ["sleep", "600"], {})
     try:
@@ -161,8 +161,8 @@ def running_gateway(context: Context, *argv: str) -> Iterator[None]:
 
 
 def test_a_running_part_without_an_answer_is_not_answering(tenantry: Program, context: Context) -> None:
-    with running_gateway(context):
-        assert state_of(tenantry, "gateway") == "not answering"
+    with run_gateway(context):
+        assert get_state(tenantry, "gateway") == "not answering"
 
 
 def test_a_busy_part_that_answers_the_second_check_is_up(
@@ -170,16 +170,16 @@ def test_a_busy_part_that_answers_the_second_check_is_up(
 ) -> None:
     answers = iter([False, True])
     monkeypatch.setattr(Gateway, "is_healthy", lambda _: next(answers, True))
-    with running_gateway(context):
-        assert state_of(tenantry, "gateway") == "up"
+    with run_gateway(context):
+        assert get_state(tenantry, "gateway") == "up"
 
 
 def test_a_part_that_has_ended_is_exited(tenantry: Program, context: Context) -> None:
-    with running_gateway(context, "true"):
+    with run_gateway(context, "true"):
         deadline = time.monotonic() + 10
         while Processes(context.state).find("gateway") and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert state_of(tenantry, "gateway") == "exited"
+        assert get_state(tenantry, "gateway") == "exited"
 
 
 def test_status_as_json_has_every_part(tenantry: Program, context: Context) -> None:
@@ -196,13 +196,13 @@ def test_status_as_json_has_every_part(tenantry: Program, context: Context) -> N
 
 
 def test_status_shows_secrets_only_on_request(tenantry: Program, context: Context) -> None:
-    def shown() -> set[str]:
+    def list_shown() -> set[str]:
         return {name for name, secret in context.secrets.items() if secret in tenantry.out}
 
     tenantry.run("status")
-    assert not shown()
+    assert not list_shown()
     tenantry.run("status", "--secrets")
-    assert shown() == {"keycloak-admin", "people"}
+    assert list_shown() == {"keycloak-admin", "people"}
     assert f"{context.url('keycloak')}/admin/" in tenantry.out
     tenantry.run("status", "--secrets", "--json")
     assert {login["user"] for login in json.loads(tenantry.out)["logins"]} >= {"admin"}
@@ -220,7 +220,7 @@ def test_logins_of_open_webui_and_n8n_are_shown_if_they_were_started(
     assert f"{context.url('open-webui')}/auth?form=true" in tenantry.out
 
 
-def on_terminal(columns: int, *arguments: str) -> str:
+def run_on_terminal(columns: int, *arguments: str) -> str:
     """Run ``tenantry`` on a terminal and return its output without colours."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
@@ -238,7 +238,7 @@ def on_terminal(columns: int, *arguments: str) -> str:
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_urls_are_whole_on_a_terminal(context: Context, columns: int) -> None:
-    shown = on_terminal(columns, "status", "--secrets")
+    shown = run_on_terminal(columns, "status", "--secrets")
     for part in Platform(context).parts.values():
         if not part.name.startswith(("n8n", "open-webui", "file-sync")):
             assert part.url in shown, part.name
@@ -290,7 +290,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 @contextmanager
-def interruptible(*argv: str | Path) -> Iterator[subprocess.Popen[str]]:
+def run_interruptible(*argv: str | Path) -> Iterator[subprocess.Popen[str]]:
     """Run a program that Ctrl-C ends, even if the tests run in the background, where SIGINT is ignored."""
     restored = [sys.executable, "-c", RESTORE_SIGINT, *argv]
     with subprocess.Popen(restored, stdout=-1, stderr=-1, text=True) as program:
@@ -302,7 +302,7 @@ def interruptible(*argv: str | Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_log_that_is_followed_ends_with_ctrl_c(context: Context) -> None:
     Processes(context.state).log("gateway").write_text("one\n")
-    with interruptible(TENANTRY, "logs", "-f", "gateway") as program:
+    with run_interruptible(TENANTRY, "logs", "-f", "gateway") as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "one\n"
         program.send_signal(signal.SIGINT)
@@ -332,7 +332,7 @@ cli.main()
 
 
 def test_ctrl_c_stops_up_and_prints_how_to_continue(context: Context) -> None:
-    with interruptible(sys.executable, "-c", NEVER_HEALTHY) as program:
+    with run_interruptible(sys.executable, "-c", NEVER_HEALTHY) as program:
         try:
             assert program.stdout is not None
             while "started" not in program.stdout.readline():
@@ -412,7 +412,7 @@ def test_an_empty_question_is_an_error_with_an_example(
     assert not gateway.called
 
 
-def problem(title: str, **members: Any) -> dict[str, Any]:
+def make_problem(title: str, **members: Any) -> dict[str, Any]:
     return {"title": title, "detail": "See `errors`.", **members}
 
 
@@ -420,7 +420,7 @@ def test_a_question_that_is_too_long_is_an_error_with_both_lengths(
     tenantry: Program, gateway: respx.Route
 ) -> None:
     error = {"place": ["body", "question"], "reason": "String should have at most 4000 characters"}
-    gateway.respond(422, json=problem("The request is malformed", errors=[error]))
+    gateway.respond(422, json=make_problem("The request is malformed", errors=[error]))
     assert tenantry.run("ask", "--as", DIANA, "x" * 4001) == 1
     assert "The question has 4001 characters. Shorten it to 4000." in tenantry.err
     assert "errors" not in tenantry.err
@@ -428,13 +428,13 @@ def test_a_question_that_is_too_long_is_an_error_with_both_lengths(
 
 def test_an_invalid_persona_is_an_error_with_the_option(tenantry: Program, gateway: respx.Route) -> None:
     error = {"place": ["body", "personaId"], "reason": "String should have at most 40 characters"}
-    gateway.respond(422, json=problem("The request is malformed", errors=[error]))
+    gateway.respond(422, json=make_problem("The request is malformed", errors=[error]))
     assert tenantry.run("ask", "--as", DIANA, "--persona", "x" * 41, "Why?") == 1
     assert "--persona: String should have at most 40 characters." in tenantry.err
 
 
 def test_an_unknown_persona_is_an_error_with_the_known_ones(tenantry: Program, gateway: respx.Route) -> None:
-    gateway.respond(404, json=problem("There is no such persona", personas=["finance", "hr"]))
+    gateway.respond(404, json=make_problem("There is no such persona", personas=["finance", "hr"]))
     assert tenantry.run("ask", "--as", DIANA, "--persona", "legal", "Why?") == 1
     assert "There is no persona legal. Use --persona with one of finance, hr" in tenantry.err
 

@@ -15,13 +15,13 @@ def context(tmp_path: Path) -> Context:
     return Context.open(tmp_path, ephemeral=True)
 
 
-def token_url(context: Context) -> str:
+def get_token_url(context: Context) -> str:
     return f"{context.url('keycloak')}/realms/tenantry/protocol/openid-connect/token"
 
 
 @respx.mock
 def test_a_user_signs_in_with_the_platforms_password_through_the_chosen_client(context: Context) -> None:
-    route = respx.post(token_url(context)).respond(json={"access_token": "a.b.c"})
+    route = respx.post(get_token_url(context)).respond(json={"access_token": "a.b.c"})
     assert get_access_token(context, "diana.tenantb@gmail.com", "other-app") == "a.b.c"
     form = dict(httpx.QueryParams(route.calls.last.request.content.decode()))
     assert form == {
@@ -35,7 +35,7 @@ def test_a_user_signs_in_with_the_platforms_password_through_the_chosen_client(c
 @respx.mock
 def test_the_error_for_an_unknown_user_lists_the_demo_users(context: Context) -> None:
     refusal = {"error": "invalid_grant", "error_description": "Invalid user credentials"}
-    respx.post(token_url(context)).respond(401, json=refusal)
+    respx.post(get_token_url(context)).respond(401, json=refusal)
     with pytest.raises(LocalError) as error:
         get_access_token(context, "unknown@tenantb.example")
     assert "unknown@tenantb.example: Invalid user credentials" in str(error.value)
@@ -45,7 +45,7 @@ def test_the_error_for_an_unknown_user_lists_the_demo_users(context: Context) ->
 
 @respx.mock
 def test_an_error_page_of_a_proxy_is_reported_in_a_sentence(context: Context) -> None:
-    respx.post(token_url(context)).respond(502, text="<html>")
+    respx.post(get_token_url(context)).respond(502, text="<html>")
     with pytest.raises(LocalError, match="status 502"):
         get_access_token(context, "diana.tenantb@gmail.com")
 

@@ -13,7 +13,7 @@ from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError, PortInUse
 from typing_extensions import override
 
-from tests.support.programs.other_programs import web_server
+from tests.support.programs.other_programs import run_web_server
 
 
 class WebServer(PlatformPart):
@@ -60,7 +60,7 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     made.down()
 
 
-def server(platform: Platform) -> WebServer:
+def get_server(platform: Platform) -> WebServer:
     part = platform.parts["gateway"]
     assert isinstance(part, WebServer)
     return part
@@ -74,10 +74,10 @@ def test_prepare_starts_nothing(platform: Platform) -> None:
 def test_an_error_during_preparation_names_the_part(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: WebServer) -> None:
+    def raise_error(_: WebServer) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(WebServer, "prepare", broken)
+    monkeypatch.setattr(WebServer, "prepare", raise_error)
     with pytest.raises(LocalError, match=r"gateway did not come up: OSError: the disk is full"):
         platform.prepare()
     with pytest.raises(LocalError, match=r"gateway did not come up: OSError: the disk is full"):
@@ -90,13 +90,13 @@ def test_up_does_not_restart_a_program_with_the_same_settings(platform: Platform
     platform.up()
     assert first is not None
     assert platform.processes.find("gateway") == first
-    assert server(platform).provisioned == 2, "each start provisions it"
+    assert get_server(platform).provisioned == 2, "each start provisions it"
 
 
 def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -> None:
     platform.up()
     first = platform.processes.find("gateway")
-    server(platform).setting = "another"
+    get_server(platform).setting = "another"
     platform.up()
     second = platform.processes.find("gateway")
     assert first is not None
@@ -108,7 +108,7 @@ def test_a_port_of_the_stopped_predecessor_is_waited_for(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.up()
-    server(platform).setting = "another"
+    get_server(platform).setting = "another"
     owners = iter(["a program of another user", "a program of another user"])
     monkeypatch.setattr(module, "find_port_owner", lambda _: next(owners, None))
     platform.up()
@@ -117,7 +117,7 @@ def test_a_port_of_the_stopped_predecessor_is_waited_for(
 
 def test_the_error_for_a_port_in_use_names_its_owner_and_the_variable(platform: Platform) -> None:
     port = platform.context.ports["gateway"]
-    with web_server(port) as (pid, _):
+    with run_web_server(port) as (pid, _):
         with pytest.raises(LocalError) as error:
             platform.up()
         assert [status.healthy for status in platform.get_statuses()] == [False], (
@@ -129,7 +129,7 @@ def test_the_error_for_a_port_in_use_names_its_owner_and_the_variable(platform: 
 
 
 def test_the_error_for_a_program_that_ends_has_its_last_output(platform: Platform) -> None:
-    server(platform).argv = ("sh", "-c", "echo no space left on device; exit 3")
+    get_server(platform).argv = ("sh", "-c", "echo no space left on device; exit 3")
     with pytest.raises(
         LocalError, match=r"(?s)gateway stopped right after its start.*no space left on device"
     ):
@@ -137,8 +137,8 @@ def test_the_error_for_a_program_that_ends_has_its_last_output(platform: Platfor
 
 
 def test_a_program_that_stays_unhealthy_is_an_error_after_its_timeout(platform: Platform) -> None:
-    server(platform).argv = ("sh", "-c", "echo still thinking; sleep 600")
-    server(platform).start_timeout = 0.5  # type: ignore[misc]
+    get_server(platform).argv = ("sh", "-c", "echo still thinking; sleep 600")
+    get_server(platform).start_timeout = 0.5  # type: ignore[misc]
     with pytest.raises(LocalError, match=r"(?s)not healthy within \d s \(tenantry logs gateway\).*thinking"):
         platform.up()
 
@@ -153,7 +153,7 @@ def test_a_program_that_makes_progress_may_take_longer_than_its_start_timeout(
     health = iter([False, False, False, True])
     monkeypatch.setattr(WebServer, "is_healthy", lambda _: next(health))
     monkeypatch.setattr(startup, "MAX_EXTENSION", float("inf"))
-    server(platform).start_timeout = 1e-9  # type: ignore[misc]
+    get_server(platform).start_timeout = 1e-9  # type: ignore[misc]
     platform.up()
     assert next(used, None) is None, "it was asked for its progress each time"
 
@@ -163,7 +163,7 @@ def test_a_program_that_makes_progress_for_too_long_is_reported(
 ) -> None:
     monkeypatch.setattr(platform.processes, "cpu_seconds", lambda _: 100.0)
     monkeypatch.setattr(WebServer, "is_healthy", lambda _: False)
-    server(platform).start_timeout = 1e-9  # type: ignore[misc]
+    get_server(platform).start_timeout = 1e-9  # type: ignore[misc]
     with pytest.raises(LocalError, match=r"gateway was not healthy within 0 s"):
         platform.up()
 
@@ -181,7 +181,7 @@ def test_data_is_restored_before_a_program_starts_and_not_while_it_runs(
 
 def test_parts_that_depend_on_a_failed_part_are_not_started(platform: Platform) -> None:
     platform.parts["operator"] = Dependant(platform.context)
-    server(platform).argv = ("false",)
+    get_server(platform).argv = ("false",)
     with pytest.raises(LocalError) as error:
         platform.up()
     assert str(error.value).count("gateway stopped right after its start") == 1
@@ -192,15 +192,15 @@ def test_down_stops_what_up_started_and_a_second_down_has_nothing_to_do(platform
     platform.parts["operator"] = Dependant(platform.context)
     platform.up()
     assert platform.down() == ["operator", "gateway"], "dependants first"
-    assert not is_http_ok(server(platform).url)
+    assert not is_http_ok(get_server(platform).url)
     assert platform.down() == []
 
 
 def test_an_external_part_is_probed_but_neither_started_nor_stopped(platform: Platform) -> None:
-    server(platform).managed = False
+    get_server(platform).managed = False
     port = platform.context.ports["gateway"]
     assert [status.healthy for status in platform.get_statuses()] == [False]
-    with web_server(port):
+    with run_web_server(port):
         platform.up()
         assert [status.healthy for status in platform.get_statuses()] == [True]
         assert platform.down() == []

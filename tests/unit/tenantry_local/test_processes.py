@@ -14,7 +14,7 @@ import pytest
 from tenantry_local import processes as module
 from tenantry_local.processes import LocalError, Process, Processes, find_port_owner
 
-from tests.support.programs.other_programs import unrelated_program, web_server
+from tests.support.programs.other_programs import run_unrelated_program, run_web_server
 
 SLEEP = ["sleep", "600"]
 
@@ -27,7 +27,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
         made.stop(name, signal.SIGKILL)
 
 
-def eventually(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline, "it did not happen within 10 s"
@@ -47,7 +47,7 @@ def test_a_started_program_is_found_by_a_later_run_and_stopped(processes: Proces
 def test_another_program_with_a_recorded_pid_is_neither_found_nor_stopped(
     processes: Processes, tmp_path: Path
 ) -> None:
-    with unrelated_program(*SLEEP) as theirs:
+    with run_unrelated_program(*SLEEP) as theirs:
         fields = Path(f"/proc/{theirs.pid}/stat").read_text().split()
         fields[21] = str(int(fields[21]) - 100)  # ours was started a second earlier
         (tmp_path / "run" / "old.process").write_text(f"digest {' '.join(fields)}\n")
@@ -72,11 +72,11 @@ class Killed(Processes):
 Killed(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r}, {{}})
 """
     assert subprocess.run([sys.executable, "-c", starter], check=False).returncode == -signal.SIGKILL
-    eventually(lambda: processes.find("sleeper"))
+    wait_until(lambda: processes.find("sleeper"))
     assert processes.stop("sleeper")
 
 
-def sleepers(leader: Process) -> list[psutil.Process]:
+def list_sleepers(leader: Process) -> list[psutil.Process]:
     """Return the child processes ``sleep``, without those of the shell before its ``exec``."""
     found = []
     for child in psutil.Process(leader.pid).children():
@@ -88,14 +88,14 @@ def sleepers(leader: Process) -> list[psutil.Process]:
 
 def test_children_of_a_dead_program_are_stopped(processes: Processes) -> None:
     leader = processes.start("shell", ["sh", "-c", "sleep 600 & setsid sleep 600 & wait"], {})
-    eventually(lambda: len(sleepers(leader)) == 2)
-    children = sleepers(leader)
-    eventually(lambda: any(os.getsid(child.pid) == child.pid for child in children))
+    wait_until(lambda: len(list_sleepers(leader)) == 2)
+    children = list_sleepers(leader)
+    wait_until(lambda: any(os.getsid(child.pid) == child.pid for child in children))
     same_session = [child for child in children if os.getsid(child.pid) == leader.pid]
     others = [child for child in children if child not in same_session]
     assert (len(same_session), len(others)) == (1, 1)
     os.kill(leader.pid, signal.SIGKILL)
-    eventually(lambda: processes.find("shell") is None)
+    wait_until(lambda: processes.find("shell") is None)
     processes.stop("shell")
     assert not any(child.is_running() and child.status() != "zombie" for child in same_session)
     for child in others:  # it cut every tie, so only the test knows of it
@@ -107,9 +107,9 @@ def test_children_in_other_sessions_are_stopped_with_their_parent(
 ) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
     leader = processes.start("shell", ["sh", "-c", "setsid sleep 600 & wait"], {})
-    eventually(lambda: sleepers(leader))
-    (child,) = sleepers(leader)
-    eventually(lambda: os.getsid(child.pid) == child.pid)
+    wait_until(lambda: list_sleepers(leader))
+    (child,) = list_sleepers(leader)
+    wait_until(lambda: os.getsid(child.pid) == child.pid)
     processes.stop("shell")
     assert not child.is_running() or child.status() == "zombie"
 
@@ -119,14 +119,14 @@ def test_a_program_that_ignores_the_signal_is_killed(
 ) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
     deaf = processes.start("deaf", ["sh", "-c", "trap '' TERM; while :; do sleep 600; done"], {})
-    eventually(lambda: sleepers(deaf))
+    wait_until(lambda: list_sleepers(deaf))
     assert processes.stop("deaf")
     assert not psutil.pid_exists(deaf.pid)
 
 
 def test_a_zombie_does_not_delay_stop(processes: Processes) -> None:
     ended = processes.start("ended", ["true"], {})
-    eventually(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
     assert processes.find("ended") is None
     before = time.monotonic()
     assert not processes.stop("ended")
@@ -138,7 +138,7 @@ def test_a_program_gets_its_settings_and_no_other_variables(
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
     processes.start("printer", ["env"], {"ITS_OWN": "setting"})
-    eventually(lambda: processes.find("printer") is None)
+    wait_until(lambda: processes.find("printer") is None)
     printed = processes.tail("printer", 100)
     assert "ITS_OWN=setting" in printed
     assert "PATH=" in printed
@@ -154,7 +154,7 @@ def test_a_program_that_cannot_be_recorded_is_not_started(processes: Processes, 
 
 
 def test_the_owner_of_a_port_is_described_by_pid_and_command() -> None:
-    with web_server() as (pid, port):
+    with run_web_server() as (pid, port):
         owner = find_port_owner(port)
     assert owner is not None
     assert f"pid {pid}" in owner

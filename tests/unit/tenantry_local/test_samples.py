@@ -17,11 +17,11 @@ TENANTS_BY_ID = {
 FIGURE = "The approved marketing budget for 2026 is $5,000,000."
 
 
-def pages(sample: Sample) -> list[tuple[int | None, str]]:
+def list_pages(sample: Sample) -> list[tuple[int | None, str]]:
     return [(page.number, page.text) for page in extract(sample.path.name, sample.path.read_bytes())[1]]
 
 
-def every_sample() -> Iterator[Sample]:
+def iterate_samples() -> Iterator[Sample]:
     for tenant in TENANTS_BY_ID.values():
         yield from list_samples(tenant)
 
@@ -38,7 +38,7 @@ def test_every_persona_has_documents_and_every_document_a_persona() -> None:
 
 
 def test_the_samples_include_every_format_of_the_gateway() -> None:
-    assert {sample.path.suffix for sample in every_sample()} == {".md", ".txt", ".html", ".pdf", ".docx"}
+    assert {sample.path.suffix for sample in iterate_samples()} == {".md", ".txt", ".html", ".pdf", ".docx"}
 
 
 @pytest.mark.parametrize("person", ["alice.tenanta@gmail.com", "diana.tenantb@gmail.com"])
@@ -59,12 +59,12 @@ def test_each_tenant_has_an_administrator_who_can_sign_in() -> None:
 
 def test_the_budget_is_on_page_two_of_tenant_bs_plan() -> None:
     (plan,) = [s for s in list_samples(TENANTS_BY_ID["tenantb"]) if s.path.suffix == ".pdf"]
-    assert [number for number, _ in pages(plan)] == [1, 2]
-    assert [number for number, text in pages(plan) if FIGURE in text] == [2]
+    assert [number for number, _ in list_pages(plan)] == [1, 2]
+    assert [number for number, text in list_pages(plan) if FIGURE in text] == [2]
 
 
 def test_tenant_as_documents_mention_neither_the_budget_nor_the_amount() -> None:
     for sample in list_samples(TENANTS_BY_ID["tenanta"]):
-        text = " ".join(text for _, text in pages(sample)).casefold()
+        text = " ".join(text for _, text in list_pages(sample)).casefold()
         assert "budget" not in text
         assert "5,000,000" not in text

@@ -25,7 +25,7 @@ First.
 """
 
 
-def tree(folder: Path) -> Path:
+def make_tree(folder: Path) -> Path:
     for name in SOURCES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if "." in name or name == "Dockerfile":
@@ -39,7 +39,7 @@ def tree(folder: Path) -> Path:
 
 
 def test_a_release_of_a_clone_contains_only_committed_files(tmp_path: Path) -> None:
-    clone = tree(tmp_path / "clone")
+    clone = make_tree(tmp_path / "clone")
     run_git(clone, "init", "--quiet")
     run_git(clone, "add", ".")
     run_git(clone, "commit", "-m", "Add a tree")
@@ -51,14 +51,14 @@ def test_a_release_of_a_clone_contains_only_committed_files(tmp_path: Path) -> N
 
 
 def test_an_archive_without_git_is_released_unchanged(tmp_path: Path) -> None:
-    source = export_sources(tree(tmp_path / "archive"), tmp_path / "source")
+    source = export_sources(make_tree(tmp_path / "archive"), tmp_path / "source")
     assert {file.name for file in source.iterdir()} == set(SOURCES)
     assert [file.name for file in (source / "services").iterdir()] == ["a.py"]
 
 
 def test_the_context_contains_what_docker_would_send(tmp_path: Path) -> None:
     archive = tmp_path / "context.tar.gz"
-    pack_context(tree(tmp_path / "source"), archive)
+    pack_context(make_tree(tmp_path / "source"), archive)
     with tarfile.open(archive) as tar:
         members = tar.getmembers()
     assert {member.name for member in members} == {"Dockerfile", ".dockerignore", "services", "services/a.py"}

@@ -18,6 +18,7 @@ HALF = " ".join(["w"] * 13)
         ("a.md", f"```sh\nmake\n```\n{LONG}\n", 4),
         ("a.md", f"``` code `` ``` in text.\n{LONG}\n", 1),
         ("a.yaml", f"# {HALF}\n# {HALF}\nkey: value\n", 1),
+        ("a.py", f"code()\n# {HALF}\n# {HALF}\n", 2),
         ("a.py", f'"""Summary.\n\n{HALF}\n{HALF}\n"""\n', 3),
         (
             "a.py",
@@ -45,7 +46,7 @@ def test_a_sentence_that_is_too_long_is_reported_with_its_line(name: str, text: 
             "a.py",
             f'def f() -> None:\n    """Do it.\n\n    a\n        {HALF}\n    b\n        {HALF}\n    """\n',
         ),
-        ("a.py", f"# {LONG}\n"),
+        ("a.py", f"# {HALF}\ncode()\n# {HALF}\n"),
     ],
 )
 def test_code_and_separate_paragraphs_do_not_add_up(name: str, text: str) -> None:

@@ -249,7 +249,7 @@ def test_a_wrong_setting_is_named(
 def test_the_program_ends_as_the_installation_did(
     outcome: Exception | None, code: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def installs(_: WebUIInstallSettings) -> int:
+    async def return_status(_: WebUIInstallSettings) -> int:
         if outcome:
             raise outcome
         return 0
@@ -257,7 +257,7 @@ def test_the_program_ends_as_the_installation_did(
     for name, value in SETTINGS.model_dump(exclude={"seconds"}).items():
         text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         monkeypatch.setenv(f"WEBUI_INSTALL_{name.upper()}", text)
-    monkeypatch.setattr(program, "install", installs)
+    monkeypatch.setattr(program, "install", return_status)
     monkeypatch.setattr(program, "configure_logs", lambda *_: None)
     if code is None:
         program.main()

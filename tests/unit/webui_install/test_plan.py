@@ -54,19 +54,19 @@ def as_desired(desired: DesiredState = DESIRED) -> ObservedState:
     return ObservedState(functions, models)
 
 
-def with_function(**changed: Any) -> ObservedState:
+def make_state_with_function(**changed: Any) -> ObservedState:
     observed = as_desired()
     return replace(
         observed, functions={**observed.functions, PIPE: replace(observed.functions[PIPE], **changed)}
     )
 
 
-def with_model(**changed: Any) -> ObservedState:
+def make_state_with_model(**changed: Any) -> ObservedState:
     observed = as_desired()
     return replace(observed, models={**observed.models, PIPE: replace(observed.models[PIPE], **changed)})
 
 
-def names(observed: ObservedState) -> list[str]:
+def list_names(observed: ObservedState) -> list[str]:
     return [type(change).__name__ for change in plan(DESIRED, observed)]
 
 
@@ -97,16 +97,16 @@ def test_empty_open_webui_gets_everything_with_valves_before_activation() -> Non
     ids=lambda each: next(iter(each)),
 )
 def test_a_function_that_differs_is_updated_and_stays_active(changed: dict[str, Any]) -> None:
-    assert plan(DESIRED, with_function(**changed)) == [UpdateFunction(DESIRED.functions[0])]
+    assert plan(DESIRED, make_state_with_function(**changed)) == [UpdateFunction(DESIRED.functions[0])]
 
 
 def test_inactive_function_is_activated() -> None:
-    assert plan(DESIRED, with_function(is_active=False)) == [Activate(PIPE)]
+    assert plan(DESIRED, make_state_with_function(is_active=False)) == [Activate(PIPE)]
 
 
 @pytest.mark.parametrize("valves", [{}, {"gateway_url": "http://elsewhere"}])
 def test_desired_valves_are_set_and_others_kept(valves: dict[str, Any]) -> None:
-    observed = with_function(valves={**valves, "timeout_seconds": 7})
+    observed = make_state_with_function(valves={**valves, "timeout_seconds": 7})
     expected = {**DESIRED.functions[0].valves, "timeout_seconds": 7}
     assert plan(DESIRED, observed) == [SetValves(PIPE, expected)]
 
@@ -122,14 +122,14 @@ def test_desired_valves_are_set_and_others_kept(valves: dict[str, Any]) -> None:
     ],
 )
 def test_a_record_that_differs_is_updated(changed: dict[str, Any]) -> None:
-    assert plan(DESIRED, with_model(**changed)) == [UpdateModel(DESIRED.models[1])]
+    assert plan(DESIRED, make_state_with_model(**changed)) == [UpdateModel(DESIRED.models[1])]
 
 
 @pytest.mark.parametrize(
     "grants", [set(), {("user", "*", "read"), ("user", "*", "write")}, {("group", "g", "read")}]
 )
 def test_access_that_was_widened_or_narrowed_is_set(grants: set[tuple[str, str, str]]) -> None:
-    assert plan(DESIRED, with_model(grants=frozenset(grants))) == [SetAccess(DESIRED.models[1])]
+    assert plan(DESIRED, make_state_with_model(grants=frozenset(grants))) == [SetAccess(DESIRED.models[1])]
 
 
 def test_other_functions_are_ignored() -> None:

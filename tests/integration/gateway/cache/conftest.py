@@ -20,8 +20,8 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.faults.proxy import Proxy
-from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.tenants.manifests import PLENTY, applied, storage_status, tenant_manifest
+from tests.support.programs.gateway import RunningGateway, run_gateway
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_storage_status, tenant_manifest
 from tests.support.timing.waiting import until
 
 TENANT = "cached"
@@ -101,7 +101,7 @@ class CacheHarness:
         self.tenants.delete(TENANT)
         await until(lambda: self.gateway.context.registry.get(TENANT) is None)
         uid = self.tenants.create(MANIFEST)["metadata"]["uid"]
-        self.tenants.patch_status(TENANT, {"status": {"storage": storage_status(TENANT, uid)}})
+        self.tenants.patch_status(TENANT, {"status": {"storage": make_storage_status(TENANT, uid)}})
 
         def is_prepared() -> bool:
             found = self.gateway.context.registry.get(TENANT)
@@ -122,9 +122,9 @@ async def cache_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncIt
     async with open_people(platform) as people, open_qdrant(platform) as qdrant, Proxy(port) as proxy:
         await make_collection(qdrant)
         await people.add(PERSON)
-        with applied(platform, MANIFEST) as tenants:
+        with apply_tenants(platform, MANIFEST) as tenants:
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
-            async with running_gateway(platform, redis_url=url) as gateway:
+            async with run_gateway(platform, redis_url=url) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
                 yield CacheHarness(platform, gateway, tenants, proxy, raw, people, await people.token(PERSON))
 

@@ -12,7 +12,7 @@ from tenancy.names import answers_key, changes_key, document_id_for
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
-from tests.support.programs.standins import clear_calls, recorded_calls
+from tests.support.programs.standins import clear_calls, list_calls
 
 from .conftest import QUESTION, TENANT, CacheHarness
 
@@ -27,7 +27,7 @@ async def test_a_hit_calls_neither_model_nor_embedding(harness: CacheHarness) ->
     await clear_calls(bedrock)
     assert await harness.ask() == ("hit", first)
     assert await harness.ask(QUESTION.upper()) == ("hit", first)
-    assert await recorded_calls(bedrock) == []
+    assert await list_calls(bedrock) == []
 
 
 async def test_a_hit_is_in_the_usage_report_without_tokens(harness: CacheHarness) -> None:
@@ -99,12 +99,12 @@ async def test_an_answer_generated_during_a_change_is_not_stored(
     bedrock = harness.gateway.context.answers._answers._bedrock
     converse = bedrock.converse
 
-    async def think(prompt: Prompt) -> Any:
+    async def generate_slowly(prompt: Prompt) -> Any:
         monkeypatch.setattr(bedrock, "converse", converse)
         await harness.upload("The key to the boathouse hangs near the stove.")
         return await converse(prompt)
 
-    monkeypatch.setattr(bedrock, "converse", think)
+    monkeypatch.setattr(bedrock, "converse", generate_slowly)
     assert "behind the piano" in (await harness.ask())[1]
     assert "near the stove" in (await harness.ask())[1]
 
@@ -116,10 +116,10 @@ async def test_a_gateway_that_terminates_during_a_change_leaves_no_stale_answer(
     vectors = harness.gateway.context.retrieval._vectors
     with pytest.MonkeyPatch.context() as patch:
 
-        async def die(*_: Any) -> None:
+        async def kill_gateway(*_: Any) -> None:
             raise KeyError("dead")
 
-        patch.setattr(vectors, "_delete", die)  # the new version is published already
+        patch.setattr(vectors, "_delete", kill_gateway)  # the new version is published already
         assert (await harness.upload("The key to the boathouse hangs near the stove.")).status_code == 500
     outcome, answer = await harness.ask()
     assert outcome == "fwd=bypass"

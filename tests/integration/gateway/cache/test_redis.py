@@ -32,14 +32,14 @@ def changes(redis: TenantRedis) -> IndexWriteFence:
     return IndexWriteFence(redis)
 
 
-async def slot_of(cache: AnswerCache, tenant: Tenant, key: str = "d") -> CacheSlot:
+async def get_slot(cache: AnswerCache, tenant: Tenant, key: str = "d") -> CacheSlot:
     slot = (await cache.get(tenant, key)).slot
     assert slot
     return slot
 
 
 async def test_an_answer_is_found_by_its_key_in_its_tenant_only(cache: AnswerCache, tenant: Tenant) -> None:
-    await cache.put(tenant, await slot_of(cache, tenant), ANSWER)
+    await cache.put(tenant, await get_slot(cache, tenant), ANSWER)
     lookup = await cache.get(tenant, "d")
     assert (lookup.outcome, lookup.answer) == (CacheOutcome.HIT, ANSWER)
     assert (await cache.get(tenant, "e")).outcome is CacheOutcome.MISS
@@ -49,7 +49,7 @@ async def test_an_answer_is_found_by_its_key_in_its_tenant_only(cache: AnswerCac
 async def test_a_change_deletes_answers_at_its_start_and_at_its_end(
     cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
 ) -> None:
-    slot = await slot_of(cache, tenant)
+    slot = await get_slot(cache, tenant)
     await cache.put(tenant, slot, ANSWER)
     async with changes.guard(tenant):
         assert not await raw.exists(answers_key(tenant.id, tenant.uid)), "cached text is deleted immediately"
@@ -66,11 +66,11 @@ async def test_a_change_deletes_answers_at_its_start_and_at_its_end(
 async def test_an_answer_generated_before_a_change_is_not_stored_after_it(
     cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant
 ) -> None:
-    before = await slot_of(cache, tenant)
+    before = await get_slot(cache, tenant)
     async with changes.guard(tenant):
         pass
     await cache.put(tenant, before, ANSWER)
-    after = await slot_of(cache, tenant)
+    after = await get_slot(cache, tenant)
     assert after.version != before.version
     await cache.put(tenant, before, ANSWER)
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
@@ -89,7 +89,7 @@ async def test_concurrent_changes_are_counted_separately(
 async def test_the_change_of_a_terminated_gateway_expires(
     cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
 ) -> None:
-    before = await slot_of(cache, tenant)
+    before = await get_slot(cache, tenant)
     await cache.put(tenant, before, ANSWER)
     with pytest.raises(ZeroDivisionError):
         async with changes.guard(tenant):
@@ -114,7 +114,7 @@ async def test_a_change_that_ends_after_its_expiry_still_deletes_answers(
 ) -> None:
     async with changes.guard(tenant):
         await raw.delete(changes_key(tenant.id, tenant.uid))
-        await cache.put(tenant, await slot_of(cache, tenant), ANSWER)
+        await cache.put(tenant, await get_slot(cache, tenant), ANSWER)
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.HIT
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
@@ -122,7 +122,7 @@ async def test_a_change_that_ends_after_its_expiry_still_deletes_answers(
 async def test_answers_expire_a_fixed_time_after_the_first_lookup(
     cache: AnswerCache, tenant: Tenant, raw: Any
 ) -> None:
-    slot = await slot_of(cache, tenant)
+    slot = await get_slot(cache, tenant)
     key = answers_key(tenant.id, tenant.uid)
     assert 0 < await raw.ttl(key) <= 60
     await raw.expire(key, 5)
@@ -130,7 +130,7 @@ async def test_answers_expire_a_fixed_time_after_the_first_lookup(
     await cache.get(tenant, "d")
     assert 0 < await raw.ttl(key) <= 5
     await raw.delete(key)
-    assert (await slot_of(cache, tenant)).version != slot.version, "a deleted version never returns"
+    assert (await get_slot(cache, tenant)).version != slot.version, "a deleted version never returns"
     await cache.put(tenant, slot, ANSWER)
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
@@ -138,7 +138,7 @@ async def test_answers_expire_a_fixed_time_after_the_first_lookup(
 async def test_the_number_of_answers_of_a_tenant_is_limited(
     cache: AnswerCache, tenant: Tenant, raw: Any
 ) -> None:
-    slot = await slot_of(cache, tenant)
+    slot = await get_slot(cache, tenant)
     await raw.hset(
         answers_key(tenant.id, tenant.uid), mapping={f"q{number}": "{}" for number in range(ANSWERS - 1)}
     )

@@ -32,7 +32,7 @@ def journal(redis: TenantRedis) -> Journal:
 
 
 @asynccontextmanager
-async def abandoned_lease(
+async def abandon_lease(
     redis: TenantRedis, tenant: Tenant, intent: Intent | None
 ) -> AsyncIterator[WriteLease]:
     """Leave a lease of 50 ms and its intent, as a gateway that dies does."""
@@ -107,12 +107,12 @@ async def test_a_lease_is_renewed_while_its_holder_works(
 
 
 async def test_the_lease_of_a_dead_holder_expires(redis: TenantRedis, tenant: Tenant) -> None:
-    async with abandoned_lease(redis, tenant, INGEST), Journal(redis).acquire(tenant, "d1") as lease:
+    async with abandon_lease(redis, tenant, INGEST), Journal(redis).acquire(tenant, "d1") as lease:
         assert lease.intent == INGEST, "the next writer gets the intent"
 
 
 async def test_a_holder_that_lost_its_lease_changes_nothing(redis: TenantRedis, tenant: Tenant) -> None:
-    async with abandoned_lease(redis, tenant, INGEST) as late, Journal(redis).acquire(tenant, "d1") as lease:
+    async with abandon_lease(redis, tenant, INGEST) as late, Journal(redis).acquire(tenant, "d1") as lease:
         await lease.begin(Intent(IntentKind.DELETE))
         with pytest.raises(WritesUnavailable):
             await late.begin(INGEST)
@@ -147,7 +147,7 @@ async def test_a_failed_write_is_due_for_repair_after_a_growing_delay(
 async def test_a_write_that_did_not_begin_does_not_delay_the_repair(
     redis: TenantRedis, tenant: Tenant
 ) -> None:
-    async with abandoned_lease(redis, tenant, INGEST):
+    async with abandon_lease(redis, tenant, INGEST):
         journal = Journal(redis)
         async with journal.acquire(tenant, "d1"):
             assert await list_due(journal, tenant) == []
@@ -158,7 +158,7 @@ async def test_an_interrupted_write_is_due_when_its_lease_has_expired(
     redis: TenantRedis, journal: Journal, tenant: Tenant
 ) -> None:
     intent = Intent(IntentKind.DELETE, ObjectVersion(STORED_AT, '"e1"'), attempts=2)
-    async with abandoned_lease(redis, tenant, intent):
+    async with abandon_lease(redis, tenant, intent):
 
         async def is_due() -> bool:
             return await list_due(journal, tenant) == ["d1"]
@@ -186,7 +186,7 @@ async def test_only_one_of_many_replicas_repairs_a_document(
     async def is_due() -> bool:
         return await list_due(journal, tenant) == ["d1"]
 
-    async with abandoned_lease(redis, tenant, INGEST):
+    async with abandon_lease(redis, tenant, INGEST):
         await until(is_due)
         await asyncio.gather(*(repair() for _ in range(10)))
     assert repaired == 1
@@ -216,7 +216,7 @@ async def test_a_deletion_and_a_dead_ingest_are_not_shown_as_indexing(
     async with journal.acquire(tenant, "d2") as lease:
         await lease.begin(Intent(IntentKind.DELETE))
         assert (await journal.get_statuses(tenant, ["d2"]))["d2"] == DocumentStatus()
-    async with abandoned_lease(redis, tenant, INGEST):
+    async with abandon_lease(redis, tenant, INGEST):
         await asyncio.sleep(0.1)  # longer than the lease
         assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
 

@@ -18,8 +18,8 @@ from tenantry_local.platform import Platform
 from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
-from tests.support.programs.ports import free_port
-from tests.support.tenants.manifests import PLENTY, applied, tenant_manifest
+from tests.support.programs.ports import find_free_port
+from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 DOCUMENTS = 12
@@ -30,7 +30,7 @@ TIMEOUT_SECONDS = 300
 """Guard against hanging; leases of a dead gateway expire after 30 seconds, and repairs run every 15."""
 
 
-def text(number: int, version: str) -> bytes:
+def make_text(number: int, version: str) -> bytes:
     sentence = f"The {version} version of ledger {number} says that the tide is high at noon. "
     return "\n\n".join(sentence * 15 for _ in range(20)).encode()
 
@@ -48,7 +48,7 @@ class DocumentOwner:
         with suppress(httpx.TransportError):
             response = await http.post(
                 "/v1/documents",
-                files={"file": (f"ledger-{number}.txt", text(number, version))},
+                files={"file": (f"ledger-{number}.txt", make_text(number, version))},
                 data={"personaId": "finance"},
                 headers={"Authorization": f"Bearer {self.token}"},
             )
@@ -90,7 +90,7 @@ class DocumentOwner:
 async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[DocumentOwner]:
     tenant_id = f"killed-{uuid.uuid4().hex[:8]}"
     email = f"anna@{tenant_id}.example"
-    with applied(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
+    with apply_tenants(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
         async with open_people(platform) as people:
             await people.add(email)
             await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
@@ -100,11 +100,11 @@ async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterat
 
 
 @asynccontextmanager
-async def gateway_to_kill(
+async def run_killable_gateway(
     platform: Platform,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """Run a gateway in a separate process, and wait until it is ready."""
-    port = free_port()
+    port = find_free_port()
     env = {**os.environ, **gateway_env(platform.context), "GATEWAY_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", env=env, stderr=asyncio.subprocess.DEVNULL
@@ -112,12 +112,12 @@ async def gateway_to_kill(
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
 
-            async def ready() -> bool:
+            async def is_ready() -> bool:
                 with suppress(httpx.TransportError):
                     return (await http.get("/readyz")).status_code == 200
                 return False
 
-            await until(ready, seconds=TIMEOUT_SECONDS)
+            await until(is_ready, seconds=TIMEOUT_SECONDS)
             yield process, http
     finally:
         with suppress(ProcessLookupError):
@@ -131,7 +131,7 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
     survivor = harness.gateway.http
     for number in range(HALF):
         assert await person.upload(survivor, number, "old") == 201
-    async with gateway_to_kill(platform) as (process, victim):
+    async with run_killable_gateway(platform) as (process, victim):
         uploads = [asyncio.create_task(person.upload(victim, number, "new")) for number in range(DOCUMENTS)]
         await asyncio.wait(uploads, return_when=asyncio.FIRST_COMPLETED)
         process.kill()
@@ -139,13 +139,15 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
     assert 201 in statuses
     assert 0 in statuses, "some uploads were interrupted"
 
-    async def settled() -> bool:
-        return set((await person.states(survivor)).values()) == {"ready"} and not await entries(raw, person)
+    async def is_settled() -> bool:
+        return set((await person.states(survivor)).values()) == {"ready"} and not await read_entries(
+            raw, person
+        )
 
     try:
-        await until(settled, seconds=TIMEOUT_SECONDS)
+        await until(is_settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
-        states, intents = await person.states(survivor), await entries(raw, person)
+        states, intents = await person.states(survivor), await read_entries(raw, person)
         pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
     states = await person.states(survivor)
     for number, status in enumerate(statuses):
@@ -171,7 +173,7 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
         assert await person.upload(survivor, number, "old") == 201
         if restore:
             assert await person.remove_or_restore(survivor, number, restore=False) == 204
-    async with gateway_to_kill(platform) as (process, victim):
+    async with run_killable_gateway(platform) as (process, victim):
         moves = [
             asyncio.create_task(person.remove_or_restore(victim, number, restore=restore))
             for number in range(DOCUMENTS)
@@ -183,10 +185,12 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     assert done in statuses
     assert 0 in statuses, "some uploads were interrupted"
 
-    async def settled() -> bool:
-        return set((await person.states(survivor)).values()) <= {"ready"} and not await entries(raw, person)
+    async def is_settled() -> bool:
+        return set((await person.states(survivor)).values()) <= {"ready"} and not await read_entries(
+            raw, person
+        )
 
-    await until(settled, seconds=TIMEOUT_SECONDS)
+    await until(is_settled, seconds=TIMEOUT_SECONDS)
     states, trash = await person.states(survivor), await person.trash(survivor)
     for number, status in enumerate(statuses):
         name, found = f"ledger-{number}.txt", await person.found(survivor, number)
@@ -205,5 +209,5 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
 
 
-async def entries(raw: Any, person: DocumentOwner) -> Any:
+async def read_entries(raw: Any, person: DocumentOwner) -> Any:
     return await raw.hgetall(ingests_key(person.tenant_id, person.tenant_uid))

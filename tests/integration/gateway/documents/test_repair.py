@@ -23,13 +23,13 @@ from tests.support.faults.crashes import crash_after
 from .conftest import NAME, Replica, Replicas
 
 
-def version_text(number: int) -> str:
+def make_version_text(number: int) -> str:
     """Return a text of six chunks, each of which says its version."""
     sentence = f"Version {number} of the tide table of the estuary says high water at noon. "
     return "\n\n".join(sentence * 15 for _ in range(6))
 
 
-def versions_in(texts: list[str]) -> set[str]:
+def list_versions(texts: list[str]) -> set[str]:
     return {" ".join(text.split()[:2]) for text in texts}
 
 
@@ -51,7 +51,7 @@ async def crash_write_after(last: int, write: Callable[[], Awaitable[Any]]) -> b
         IN_CRASHING_WRITE.reset(token)
 
 
-async def repaired(replica: Replica, raw: Any) -> None:
+async def repair_all(replica: Replica, raw: Any) -> None:
     """Expire the leases of dead replicas, and sweep until no repair is left."""
     key = ingests_key(replica.tenant.id, replica.tenant.uid)
     for document_id, entry in (await raw.hgetall(key)).items():
@@ -68,25 +68,25 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     survivor = replicas.make()
-    await survivor.upload(version_text(0))  # from now on what is stored is counted in one call
+    await survivor.upload(make_version_text(0))  # from now on what is stored is counted in one call
     await survivor.delete()
     completed = 0
     for last in count():
         if replaced:
-            await survivor.upload(version_text(1))
+            await survivor.upload(make_version_text(1))
         dying = replicas.make()
-        if not await crash_write_after(last, lambda dying=dying: dying.upload(version_text(2))):  # type: ignore[misc]
+        if not await crash_write_after(last, lambda dying=dying: dying.upload(make_version_text(2))):  # type: ignore[misc]
             break
-        await repaired(survivor, raw)
+        await repair_all(survivor, raw)
         stored = await survivor.stored()
         if stored is None:
             assert not replaced, f"after {last} calls"
             assert await survivor.points() == 0, f"after {last} calls"
             continue
-        expected = "Version 2" if stored == version_text(2).encode() else "Version 1"
+        expected = "Version 2" if stored == make_version_text(2).encode() else "Version 1"
         assert await survivor.state() == "ready", f"after {last} calls"
         found = await survivor.found()
-        assert versions_in(found) == {expected}, f"after {last} calls"
+        assert list_versions(found) == {expected}, f"after {last} calls"
         assert len(found) == await survivor.points(), f"after {last} calls: nothing twice, nothing left"
         completed += expected == "Version 2"
         await survivor.delete()
@@ -104,7 +104,7 @@ async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
     with_intent = 0
     for last in count():
         await survivor.objects.put(
-            tenant, ticket.object_key, version_text(3).encode(), media_type="text/plain", owner=""
+            tenant, ticket.object_key, make_version_text(3).encode(), media_type="text/plain", owner=""
         )
         dying = replicas.make()
         if not await crash_write_after(
@@ -113,9 +113,9 @@ async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
         ):
             break
         begun = "ingest" in str(await raw.hgetall(ingests_key(tenant.id, tenant.uid)))
-        await repaired(survivor, raw)
+        await repair_all(survivor, raw)
         assert await survivor.state() == ("ready" if begun else "received"), f"after {last} calls"
-        assert versions_in(await survivor.found()) == ({"Version 3"} if begun else set())
+        assert list_versions(await survivor.found()) == ({"Version 3"} if begun else set())
         with_intent += begun
         await survivor.vectors.remove(tenant, survivor.document_id)
     assert with_intent >= 5
@@ -127,12 +127,12 @@ async def test_a_deletion_killed_after_any_call_is_completed_or_never_began(
     survivor = replicas.make()
     completed = 0
     for last in count():
-        await survivor.upload(version_text(1))
+        await survivor.upload(make_version_text(1))
         dying = replicas.make()
         if not await crash_write_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
             break
         begun = "delete" in str(await raw.hgetall(ingests_key(replicas.tenant.id, replicas.tenant.uid)))
-        await repaired(survivor, raw)
+        await repair_all(survivor, raw)
         if begun:
             completed += 1
             assert await survivor.stored() is None, f"after {last} calls"
@@ -146,10 +146,10 @@ async def test_concurrent_writes_of_a_document_end_with_one_complete_version(
     replicas: Replicas,
 ) -> None:
     writers = [replicas.make() for _ in range(4)]
-    await asyncio.gather(*(each.upload(version_text(number)) for number, each in enumerate(writers)))
+    await asyncio.gather(*(each.upload(make_version_text(number)) for number, each in enumerate(writers)))
     found, stored = await writers[0].found(), await writers[0].stored()
     assert stored
-    (name,) = versions_in(found)
+    (name,) = list_versions(found)
     assert stored.decode().startswith(name)
     assert len(found) == await writers[0].points()
     assert await writers[0].state() == "ready"
@@ -160,8 +160,8 @@ async def test_a_concurrent_write_and_deletion_leave_no_orphaned_points(
 ) -> None:
     one, other = replicas.make(), replicas.make()
     for number in range(4):
-        await one.upload(version_text(number))
-        await asyncio.gather(one.upload(version_text(number + 10)), other.delete())
+        await one.upload(make_version_text(number))
+        await asyncio.gather(one.upload(make_version_text(number + 10)), other.delete())
         if await one.stored() is None:
             assert await one.points() == 0
         else:
@@ -170,14 +170,14 @@ async def test_a_concurrent_write_and_deletion_leave_no_orphaned_points(
 
 async def test_a_writer_that_does_not_get_the_lease_changes_nothing(replicas: Replicas) -> None:
     one, other = replicas.make(), replicas.make(wait_seconds=0.2)
-    await one.upload(version_text(1))
+    await one.upload(make_version_text(1))
     async with one.journal.acquire(replicas.tenant, one.document_id):
         with pytest.raises(DocumentBusy):
-            await other.upload(version_text(2))
+            await other.upload(make_version_text(2))
         with pytest.raises(DocumentBusy):
             await other.delete()
-    assert await one.stored() == version_text(1).encode()
-    assert versions_in(await one.found()) == {"Version 1"}
+    assert await one.stored() == make_version_text(1).encode()
+    assert list_versions(await one.found()) == {"Version 1"}
 
 
 async def test_a_failed_document_has_a_reason_until_its_content_changes(
@@ -206,7 +206,7 @@ async def test_a_failed_document_has_a_reason_until_its_content_changes(
 
 async def test_a_late_repair_does_not_restore_a_deleted_document(replicas: Replicas, raw: Any) -> None:
     replica, tenant = replicas.make(), replicas.tenant
-    await replica.upload(version_text(1))
+    await replica.upload(make_version_text(1))
     with suppress(RuntimeError):
         async with replica.journal.acquire(tenant, replica.document_id) as lease:
             await lease.begin(Intent(IntentKind.INGEST))
@@ -227,7 +227,7 @@ async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, ra
         dying = replicas.make(lease_seconds=0.01)
         lease = await dying.journal._acquire_lease(replicas.tenant, theirs, repairing=False)
         await lease.begin(intent)
-        await repaired(replica, raw)
+        await repair_all(replica, raw)
     assert await replica.points() == 0
     assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs
     key = object_key("gw-main", "finance", theirs, "theirs.txt")

@@ -21,14 +21,14 @@ from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.documents.index_writes import publish
 from tests.support.faults.proxy import Proxy
-from tests.support.programs.gateway import RunningGateway, running_gateway
-from tests.support.tenants.manifests import UNCACHED, applied, make_tenant, tenant_manifest
+from tests.support.programs.gateway import RunningGateway, run_gateway
+from tests.support.tenants.manifests import UNCACHED, apply_tenants, make_tenant, tenant_manifest
 from tests.support.timing.waiting import until
 
 A, B = "limits-a", "limits-b"
 
 
-def new_tenant(**quota: Any) -> Tenant:
+def make_new_tenant(**quota: Any) -> Tenant:
     """Return a Tenant without any counters."""
     return make_tenant(f"t-{uuid.uuid4().hex[:12]}", quota=quota)
 
@@ -136,14 +136,14 @@ async def limits_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncI
         Proxy(port) as proxy,
     ):
         await make_collection(qdrant)
-        with applied(platform, *manifests) as tenants:
+        with apply_tenants(platform, *manifests) as tenants:
             for tenant_id in (A, B):
                 for kind, name in (("person", "anna"), ("admin", "boss")):
                     email = f"{name}@{tenant_id}.example"
                     await people.add(email)
                     tokens[f"{kind} of {tenant_id}"] = await people.token(email)
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
-            async with running_gateway(platform, redis_url=url) as gateway:
+            async with run_gateway(platform, redis_url=url) as gateway:
                 await until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))
                 harness = LimitsHarness(gateway, tenants, proxy, raw, tokens)
                 for tenant_id in (A, B):

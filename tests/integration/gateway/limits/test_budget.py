@@ -12,7 +12,7 @@ from gateway.redis import TenantRedis
 from tenancy.model import Tenant
 from tenancy.names import reservations_key, tokens_key
 
-from .conftest import new_tenant
+from .conftest import make_new_tenant
 
 
 class Calendar:
@@ -42,21 +42,21 @@ async def try_reserve(budget: Budget, tenant: Tenant, tokens: int) -> Reservatio
         return None
 
 
-async def used_and_reserved(budget: Budget, tenant: Tenant) -> tuple[int, int]:
+async def get_used_and_reserved(budget: Budget, tenant: Tenant) -> tuple[int, int]:
     state = await budget.get_state(tenant)
     return state.used, state.reserved
 
 
 async def test_fifty_concurrent_reservations_do_not_exceed_the_limit(budget: Budget) -> None:
-    tenant = new_tenant(tokensPerMonth=1000)
+    tenant = make_new_tenant(tokensPerMonth=1000)
     reservations = await asyncio.gather(*(try_reserve(budget, tenant, 90) for _ in range(50)))
     assert sum(each is not None for each in reservations) == 11
-    assert await used_and_reserved(budget, tenant) == (0, 990)
+    assert await get_used_and_reserved(budget, tenant) == (0, 990)
 
 
 async def test_concurrent_answers_never_exceed_the_limit(budget: Budget) -> None:
     """Fifty callers repeat until each is refused; every answer uses its whole reservation."""
-    tenant = new_tenant(tokensPerMonth=10_000)
+    tenant = make_new_tenant(tokensPerMonth=10_000)
 
     async def ask_until_refused(size: int) -> None:
         while reservation := await try_reserve(budget, tenant, size):
@@ -64,41 +64,41 @@ async def test_concurrent_answers_never_exceed_the_limit(budget: Budget) -> None
             await budget.commit(reservation, size)
 
     await asyncio.gather(*(ask_until_refused(50 + number) for number in range(50)))
-    used, reserved = await used_and_reserved(budget, tenant)
+    used, reserved = await get_used_and_reserved(budget, tenant)
     assert reserved == 0
     assert 10_000 - 100 < used <= 10_000
 
 
 async def test_only_one_answer_can_exceed_the_limit_beyond_its_reservation(budget: Budget) -> None:
-    tenant = new_tenant(tokensPerMonth=1000)
+    tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     await budget.commit(reservation, 1300)
-    assert await used_and_reserved(budget, tenant) == (1300, 0)
+    assert await get_used_and_reserved(budget, tenant) == (1300, 0)
     assert await try_reserve(budget, tenant, 1) is None
 
 
 async def test_unused_tokens_are_released(budget: Budget) -> None:
-    tenant = new_tenant(tokensPerMonth=1000)
+    tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     await budget.commit(reservation, 300)
     other = await budget.reserve(tenant, 700)
     await budget.release(other)
-    assert await used_and_reserved(budget, tenant) == (300, 0)
+    assert await get_used_and_reserved(budget, tenant) == (300, 0)
 
 
 async def test_reservations_of_the_same_size_are_distinct(budget: Budget) -> None:
-    tenant = new_tenant(tokensPerMonth=1000)
+    tenant = make_new_tenant(tokensPerMonth=1000)
     first = await budget.reserve(tenant, 400)
     await budget.reserve(tenant, 400)
-    assert await used_and_reserved(budget, tenant) == (0, 800)
+    assert await get_used_and_reserved(budget, tenant) == (0, 800)
     await budget.release(first)
-    assert await used_and_reserved(budget, tenant) == (0, 400)
+    assert await get_used_and_reserved(budget, tenant) == (0, 400)
 
 
 async def test_the_reservation_of_a_terminated_gateway_expires(
     budget: Budget, calendar: Calendar, raw: Any
 ) -> None:
-    tenant = new_tenant(tokensPerMonth=1000)
+    tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     key = reservations_key(tenant.id, tenant.uid, calendar.now)
     deadline = await raw.zscore(key, reservation.member)
@@ -106,7 +106,7 @@ async def test_the_reservation_of_a_terminated_gateway_expires(
     assert await raw.ttl(key) <= RESERVATION_TTL_SECONDS
     assert await try_reserve(budget, tenant, 1000) is None
     await raw.zadd(key, {reservation.member: deadline - RESERVATION_TTL_SECONDS * 1000 - 1})
-    assert await used_and_reserved(budget, tenant) == (0, 0)
+    assert await get_used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     assert await raw.zcard(key) == 1, "the dead one is swept away"
 
@@ -114,21 +114,21 @@ async def test_the_reservation_of_a_terminated_gateway_expires(
 async def test_an_answer_that_outlived_its_reservation_is_still_paid(
     budget: Budget, calendar: Calendar, raw: Any
 ) -> None:
-    tenant = new_tenant(tokensPerMonth=1000)
+    tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     await raw.delete(reservations_key(tenant.id, tenant.uid, calendar.now))
     await budget.commit(reservation, 900)
-    assert await used_and_reserved(budget, tenant) == (900, 0)
+    assert await get_used_and_reserved(budget, tenant) == (900, 0)
 
 
 async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Calendar, raw: Any) -> None:
-    tenant = new_tenant(tokensPerMonth=1000)
+    tenant = make_new_tenant(tokensPerMonth=1000)
     late = await budget.reserve(tenant, 600)
     await budget.commit(await budget.reserve(tenant, 400), 400)
     assert await try_reserve(budget, tenant, 1) is None
     november = calendar.now
     calendar.now = datetime(2026, 12, 1, tzinfo=UTC)
-    assert await used_and_reserved(budget, tenant) == (0, 0)
+    assert await get_used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     await budget.commit(late, 600)
     assert await raw.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", "it began in November"
@@ -137,20 +137,20 @@ async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Ca
 
 
 async def test_a_changed_limit_takes_effect_immediately(budget: Budget) -> None:
-    tenant = new_tenant(tokensPerMonth=1000)
+    tenant = make_new_tenant(tokensPerMonth=1000)
     await budget.commit(await budget.reserve(tenant, 800), 800)
-    lower = tenant.model_copy(update={"spec": new_tenant(tokensPerMonth=800).spec})
+    lower = tenant.model_copy(update={"spec": make_new_tenant(tokensPerMonth=800).spec})
     assert await try_reserve(budget, lower, 1) is None
-    higher = tenant.model_copy(update={"spec": new_tenant(tokensPerMonth=2000).spec})
+    higher = tenant.model_copy(update={"spec": make_new_tenant(tokensPerMonth=2000).spec})
     assert await try_reserve(budget, higher, 1200)
 
 
 async def test_tenants_never_share_a_budget(budget: Budget) -> None:
-    one, other = new_tenant(tokensPerMonth=100), new_tenant(tokensPerMonth=100)
+    one, other = make_new_tenant(tokensPerMonth=100), make_new_tenant(tokensPerMonth=100)
     await budget.commit(await budget.reserve(one, 100), 100)
-    assert await used_and_reserved(budget, other) == (0, 0)
+    assert await get_used_and_reserved(budget, other) == (0, 0)
     assert await try_reserve(budget, other, 100)
 
 
 async def test_a_budget_of_zero_allows_no_answer(budget: Budget) -> None:
-    assert await try_reserve(budget, new_tenant(tokensPerMonth=0), 1) is None
+    assert await try_reserve(budget, make_new_tenant(tokensPerMonth=0), 1) is None

@@ -11,15 +11,15 @@ from gateway.problems import DeletionsHeld
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
 
-from .conftest import new_tenant
+from .conftest import make_new_tenant
 
 
 @pytest.fixture
 def tenant() -> Tenant:
-    return new_tenant()
+    return make_new_tenant()
 
 
-def entry(document_id: str) -> StoredEntry:
+def make_entry(document_id: str) -> StoredEntry:
     version = ObjectVersion(datetime(2026, 11, 29, tzinfo=UTC), "e")
     return StoredEntry(
         f"tenant-x/finance/documents/{document_id}/a.md", "finance", document_id, "a.md", 5, version
@@ -41,7 +41,9 @@ class TenantDocuments:
             return self.count
 
         try:
-            await self.limit.admit(self.tenant, entry(document_id), "anna", batch=batch, count_stored=count)
+            await self.limit.admit(
+                self.tenant, make_entry(document_id), "anna", batch=batch, count_stored=count
+            )
         except DeletionsHeld:
             return False
         self.count -= 1
@@ -110,6 +112,6 @@ async def test_after_a_release_deletions_are_admitted_for_a_while(redis: TenantR
 
 async def test_one_tenants_deletions_do_not_count_for_another(redis: TenantRedis, tenant: Tenant) -> None:
     await TenantDocuments(redis, tenant, count=30).delete_all(25)
-    documents = TenantDocuments(redis, new_tenant(), count=30)
+    documents = TenantDocuments(redis, make_new_tenant(), count=30)
     assert await documents.delete("d0")
     assert not await documents.list_held()

@@ -15,8 +15,8 @@ from tenancy.names import rate_key, reservations_key, tokens_key
 from tenantry_local.platform import Platform
 
 from tests.support.fakes.limits import metric
-from tests.support.programs.gateway import running_gateway
-from tests.support.tenants.manifests import applied, tenant_manifest
+from tests.support.programs.gateway import run_gateway
+from tests.support.tenants.manifests import apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
 from .conftest import A, B, LimitsHarness
@@ -24,13 +24,13 @@ from .conftest import A, B, LimitsHarness
 ADMIN = f"admin of {A}"
 
 
-def today() -> dict[str, str]:
+def make_period_of_today() -> dict[str, str]:
     """Return a period that contains today even shortly after midnight."""
     now = datetime.now(UTC)
     return {"from": f"{now - timedelta(days=1):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
 
 
-async def used_tokens(harness: LimitsHarness) -> int:
+async def get_used_tokens(harness: LimitsHarness) -> int:
     stored = await harness.raw.get(tokens_key(A, harness.uid(A), datetime.now(UTC)))
     return int(stored or 0)
 
@@ -72,11 +72,11 @@ async def test_an_answer_settles_its_tokens_and_releases_its_reservation(
     response = await harness.answer()
     usage = response.json()["usage"]
     assert response.json()["grounded"]
-    assert await used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"] > 0
+    assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"] > 0
     assert not await harness.raw.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
     for _ in range(2):
         assert (await harness.search()).status_code == 200
-    assert await used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], "searches are free"
+    assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], "searches are free"
 
 
 async def test_an_exhausted_budget_is_429_until_the_limit_is_raised(harness: LimitsHarness) -> None:
@@ -109,11 +109,11 @@ async def test_many_concurrent_answers_do_not_exceed_the_budget(harness: LimitsH
             response.status_code
             for response in await asyncio.gather(*map(harness.answer, [f"person of {A}"] * 20))
         ]
-        assert await used_tokens(harness) <= limit
+        assert await get_used_tokens(harness) <= limit
         batch = set(statuses)
         assert batch <= {200, 429}
         answered += statuses.count(200)
-    assert answered * size == await used_tokens(harness)
+    assert answered * size == await get_used_tokens(harness)
 
 
 async def test_a_failed_model_call_settles_no_tokens(harness: LimitsHarness) -> None:
@@ -121,7 +121,7 @@ async def test_a_failed_model_call_settles_no_tokens(harness: LimitsHarness) -> 
     try:
         await until(lambda: bool((t := harness.gateway.context.registry.get(A)) and t.spec.model.chat))
         assert (await harness.answer()).status_code == 502
-        assert await used_tokens(harness) == 0
+        assert await get_used_tokens(harness) == 0
         assert not await harness.raw.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
     finally:
         harness.tenants.patch(A, {"spec": {"model": {"chat": ""}}})
@@ -139,7 +139,7 @@ async def test_without_redis_searches_work_and_answers_are_refused(harness: Limi
     assert answer.json()["type"] == "https://tenantry.io/problems/limits-unavailable"
     assert "127.0.0.1" not in answer.text
     assert metric("tenantry_gateway_limit_checks_skipped_total", limit="rate") == skipped + 2
-    report = await harness.get("/v1/usage", ADMIN, params=today())
+    report = await harness.get("/v1/usage", ADMIN, params=make_period_of_today())
     assert (report.status_code, report.json()["type"]) == (
         503,
         "https://tenantry.io/problems/limits-unavailable",
@@ -169,18 +169,18 @@ async def test_losing_redis_during_a_model_call_does_not_lose_the_answer(
 
 
 async def test_a_gateway_starts_and_is_ready_without_redis(platform: Platform) -> None:
-    async with running_gateway(platform, redis_url="redis://127.0.0.1:9/0") as gateway:
+    async with run_gateway(platform, redis_url="redis://127.0.0.1:9/0") as gateway:
 
-        async def ready() -> bool:
+        async def is_ready() -> bool:
             return (await gateway.http.get("/readyz")).status_code == 200
 
-        await until(ready)
+        await until(is_ready)
 
 
 async def test_administrators_see_the_usage_of_their_tenant(harness: LimitsHarness) -> None:
     usage = (await harness.answer()).json()["usage"]
     await harness.search(f"person of {B}")
-    response = await harness.get("/v1/usage", ADMIN, params=today())
+    response = await harness.get("/v1/usage", ADMIN, params=make_period_of_today())
     assert response.status_code == 200, response.text
     report = response.json()
     rows = {row["model"]: row for row in report["rows"]}
@@ -201,13 +201,13 @@ async def test_administrators_see_the_usage_of_their_tenant(harness: LimitsHarne
 
 @pytest.mark.parametrize("caller", [f"person of {A}", f"person of {B}"])
 async def test_other_users_do_not_see_the_usage(harness: LimitsHarness, caller: str) -> None:
-    response = await harness.get("/v1/usage", caller, params=today())
+    response = await harness.get("/v1/usage", caller, params=make_period_of_today())
     assert (response.status_code, response.json()["type"]) == (403, "https://tenantry.io/problems/admin-only")
 
 
 async def test_an_administrator_of_one_tenant_sees_nothing_of_another(harness: LimitsHarness) -> None:
     await harness.answer()
-    report = (await harness.get("/v1/usage", f"admin of {B}", params=today())).json()
+    report = (await harness.get("/v1/usage", f"admin of {B}", params=make_period_of_today())).json()
     assert (report["rows"], report["budget"]["used"]) == ([], 0)
 
 
@@ -227,7 +227,7 @@ async def test_the_series_of_a_deleted_tenant_are_removed(
 ) -> None:
     monkeypatch.setattr(tenant_metrics, "PRUNE_INTERVAL_SECONDS", 0.1)
     registry, counting = harness.gateway.context.registry, TenantMetrics(by_tenant=True)
-    with applied(platform, tenant_manifest("limits-gone")):
+    with apply_tenants(platform, tenant_manifest("limits-gone")):
         await until(lambda: registry.get("limits-gone") is not None)
         tenant = registry.get("limits-gone")
         assert tenant

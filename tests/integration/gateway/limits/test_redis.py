@@ -19,44 +19,46 @@ from tenantry_local.platform import Platform
 from tests.support.faults.proxy import Proxy
 from tests.support.tenants.manifests import make_tenant
 
-from .conftest import new_tenant
+from .conftest import make_new_tenant
 
 COUNT = "return redis.call('INCR', KEYS[1])"
 
 
-def counter(tenant: Tenant) -> str:
+def make_counter_key(tenant: Tenant) -> str:
     return f"{redis_prefix(tenant.id, tenant.uid)}n"
 
 
 async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(redis: TenantRedis, raw: Any) -> None:
-    tenant, before = new_tenant(), redis.script("count", COUNT)
+    tenant, before = make_new_tenant(), redis.script("count", COUNT)
     ending = redis.script("end", COUNT, ends_work=True)
-    assert await before.run(tenant, [counter(tenant)]) == 1
+    assert await before.run(tenant, [make_counter_key(tenant)]) == 1
     await raw.eval(
         SET_TOMBSTONE, 2, tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid), 60
     )
     with pytest.raises(RemoteRefused) as by_script:
-        await before.run(tenant, [counter(tenant)])
+        await before.run(tenant, [make_counter_key(tenant)])
     with pytest.raises(RemoteRefused) as by_commands:
-        await redis.execute(tenant, "e", ("INCR", counter(tenant)))
+        await redis.execute(tenant, "e", ("INCR", make_counter_key(tenant)))
     for refused in (by_script, by_commands):
         with pytest.raises(TenantSuspended, match="is being deleted"):
             raise_if_deleting(refused.value)
-    assert await ending.run(tenant, [counter(tenant)]) == 2, "a started operation may end"
+    assert await ending.run(tenant, [make_counter_key(tenant)]) == 2, "a started operation may end"
     again = make_tenant(tenant.id, uid="a-later-one")
-    assert await before.run(again, [counter(again)]) == 1, "a later Tenant of the same name is not affected"
+    assert await before.run(again, [make_counter_key(again)]) == 1, (
+        "a later Tenant of the same name is not affected"
+    )
 
 
 async def test_a_flushed_script_is_loaded_again(redis: TenantRedis, raw: Any) -> None:
-    tenant, script = new_tenant(), redis.script("count", COUNT)
-    assert await script.run(tenant, [counter(tenant)]) == 1
+    tenant, script = make_new_tenant(), redis.script("count", COUNT)
+    assert await script.run(tenant, [make_counter_key(tenant)]) == 1
     await raw.script_flush()
-    assert await script.run(tenant, [counter(tenant)]) == 2
+    assert await script.run(tenant, [make_counter_key(tenant)]) == 2
 
 
 async def test_commands_are_one_transaction(redis: TenantRedis, raw: Any) -> None:
-    tenant = new_tenant()
-    key = counter(tenant)
+    tenant = make_new_tenant()
+    key = make_counter_key(tenant)
     assert await redis.execute(tenant, "e", ("SET", key, 1), ("INCRBY", key, 4)) == [True, 5]
     with pytest.raises(RemoteRefused):
         await redis.execute(tenant, "e", ("INCRBY", key, 1), ("NO-SUCH-COMMAND", key))
@@ -64,14 +66,14 @@ async def test_commands_are_one_transaction(redis: TenantRedis, raw: Any) -> Non
 
 
 async def test_a_restart_between_two_calls_causes_no_error(platform: Platform, redis_url: str) -> None:
-    tenant, redis = new_tenant(), TenantRedis(SecretStr(redis_url))
+    tenant, redis = make_new_tenant(), TenantRedis(SecretStr(redis_url))
     script = redis.script("count", COUNT)
     try:
-        await asyncio.gather(*(script.run(tenant, [counter(tenant)]) for _ in range(20)))
+        await asyncio.gather(*(script.run(tenant, [make_counter_key(tenant)]) for _ in range(20)))
         await asyncio.to_thread(platform.stop, "redis")
         await asyncio.to_thread(platform.start, "redis")
         for _ in range(20):
-            await script.run(tenant, [counter(tenant)])
+            await script.run(tenant, [make_counter_key(tenant)])
     finally:
         await redis.close()
 
@@ -80,15 +82,15 @@ async def test_an_unreachable_redis_fails_fast(platform: Platform, redis_url: st
     port = platform.context.ports["redis"]
     async with Proxy(port) as proxy:
         redis = TenantRedis(SecretStr(redis_url.replace(str(port), str(proxy.port))))
-        script, tenant = redis.script("count", COUNT), new_tenant()
-        await script.run(tenant, [counter(tenant)])
+        script, tenant = redis.script("count", COUNT), make_new_tenant()
+        await script.run(tenant, [make_counter_key(tenant)])
         proxy.cut()
         started = time.monotonic()
         with pytest.raises(RemoteUnavailable):
-            await script.run(tenant, [counter(tenant)])
+            await script.run(tenant, [make_counter_key(tenant)])
         assert time.monotonic() - started < 1.0
         proxy.restore()
-        assert await script.run(tenant, [counter(tenant)]) == 2
+        assert await script.run(tenant, [make_counter_key(tenant)]) == 2
         await redis.close()
 
 
@@ -109,26 +111,29 @@ async def fake_server(*, silent: bool) -> AsyncIterator[tuple[TenantRedis, list[
 
 
 async def test_a_redis_that_does_not_respond_times_out_after_two_seconds() -> None:
-    tenant = new_tenant()
+    tenant = make_new_tenant()
     async with fake_server(silent=True) as (redis, connections):
         started = time.monotonic()
         with pytest.raises(RemoteUnavailable):
-            await redis.execute(tenant, "e", ("GET", counter(tenant)))
+            await redis.execute(tenant, "e", ("GET", make_counter_key(tenant)))
         assert len(connections) == 1
         assert 1.8 < time.monotonic() - started < 2.4
 
 
 async def test_a_failed_call_is_not_retried() -> None:
-    tenant = new_tenant()
+    tenant = make_new_tenant()
     async with fake_server(silent=False) as (redis, connections):
         with pytest.raises(RemoteUnavailable):
-            await redis.execute(tenant, "e", ("INCR", counter(tenant)))
+            await redis.execute(tenant, "e", ("INCR", make_counter_key(tenant)))
         assert len(connections) == 1
 
 
 async def test_the_error_of_a_wrong_password_does_not_show_it(redis_url: str) -> None:
-    redis, tenant = TenantRedis(SecretStr(redis_url.replace("redis://:", "redis://:wrong-"))), new_tenant()
+    redis, tenant = (
+        TenantRedis(SecretStr(redis_url.replace("redis://:", "redis://:wrong-"))),
+        make_new_tenant(),
+    )
     with pytest.raises(RemoteRefused) as refused:
-        await redis.execute(tenant, "e", ("GET", counter(tenant)))
+        await redis.execute(tenant, "e", ("GET", make_counter_key(tenant)))
     assert "wrong-" not in str(refused.value)
     await redis.close()

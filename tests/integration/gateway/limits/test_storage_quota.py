@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from tenancy.model import Tenant
 from tenancy.names import storage_quota_key
 
-from .conftest import new_tenant
+from .conftest import make_new_tenant
 
 
 class Listing:
@@ -43,7 +43,7 @@ async def try_reserve(
     return True
 
 
-async def stored_bytes(raw: Any, tenant: Tenant) -> int:
+async def get_stored_bytes(raw: Any, tenant: Tenant) -> int:
     """Return the stored total, after comparing it with the sizes of all documents."""
     stored = await raw.hgetall(storage_quota_key(tenant.id, tenant.uid))
     total = int(stored.pop("bytes"))
@@ -52,7 +52,7 @@ async def stored_bytes(raw: Any, tenant: Tenant) -> int:
 
 
 async def test_stored_documents_count(quota: StorageQuota) -> None:
-    tenant, listing = new_tenant(documents=3, storage="1Ki"), Listing(a=100, b=200)
+    tenant, listing = make_new_tenant(documents=3, storage="1Ki"), Listing(a=100, b=200)
     assert await try_reserve(quota, tenant, "c", 724, listing)
     with pytest.raises(QuotaExceeded) as refused:
         await quota.reserve(tenant, "d", 0, listing)
@@ -61,52 +61,52 @@ async def test_stored_documents_count(quota: StorageQuota) -> None:
 
 
 async def test_the_limit_of_bytes_is_enforced(quota: StorageQuota, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=100, storage="1Ki"), Listing(a=1000)
+    tenant, listing = make_new_tenant(documents=100, storage="1Ki"), Listing(a=1000)
     with pytest.raises(QuotaExceeded) as refused:
         await quota.reserve(tenant, "b", 25, listing)
     assert refused.value.extensions == {"quota": "storage", "limit": 1024, "used": 1000}
-    assert await stored_bytes(raw, tenant) == 1000
+    assert await get_stored_bytes(raw, tenant) == 1000
     assert await try_reserve(quota, tenant, "b", 24, listing)
 
 
 async def test_a_replacement_counts_only_the_difference(quota: StorageQuota, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=1, storage="1Ki"), Listing(a=1000)
+    tenant, listing = make_new_tenant(documents=1, storage="1Ki"), Listing(a=1000)
     assert await try_reserve(quota, tenant, "a", 1024, listing)
     assert not await try_reserve(quota, tenant, "a", 1025, listing)
     assert await try_reserve(quota, tenant, "a", 10, listing)
-    assert await stored_bytes(raw, tenant) == 10
+    assert await get_stored_bytes(raw, tenant) == 10
 
 
 async def test_a_document_may_shrink_while_a_lowered_quota_is_exceeded(quota: StorageQuota, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=1, storage="1Ki"), Listing(a=5000, b=5000)
+    tenant, listing = make_new_tenant(documents=1, storage="1Ki"), Listing(a=5000, b=5000)
     assert not await try_reserve(quota, tenant, "a", 5001, listing)
     assert await try_reserve(quota, tenant, "a", 4000, listing)
-    assert await stored_bytes(raw, tenant) == 9000
+    assert await get_stored_bytes(raw, tenant) == 9000
 
 
 async def test_fifty_concurrent_uploads_do_not_exceed_the_quota(quota: StorageQuota, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=40, storage="1Ki"), Listing(old=24)
+    tenant, listing = make_new_tenant(documents=40, storage="1Ki"), Listing(old=24)
     results = await asyncio.gather(*(try_reserve(quota, tenant, f"d{n}", 100, listing) for n in range(50)))
     assert sum(results) == 10
-    assert await stored_bytes(raw, tenant) == 1024
+    assert await get_stored_bytes(raw, tenant) == 1024
     assert listing.calls == 1, "one listing for all concurrent requests"
 
 
 async def test_gateways_that_fill_concurrently_do_not_count_twice(redis: TenantRedis, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=1000, storage="1Mi"), Listing(old=24)
+    tenant, listing = make_new_tenant(documents=1000, storage="1Mi"), Listing(old=24)
     gateways = [StorageQuota(redis) for _ in range(8)]
     results = await asyncio.gather(
         *(try_reserve(each, tenant, f"d{n}", 100, listing) for n, each in enumerate(gateways))
     )
     assert all(results)
-    assert await stored_bytes(raw, tenant) == 824
+    assert await get_stored_bytes(raw, tenant) == 824
     assert await raw.keys(f"{tenant.key}:*") == [storage_quota_key(tenant.id, tenant.uid)], (
         "no temporary copy is left"
     )
 
 
 async def test_a_slow_fill_does_not_discard_reservations(redis: TenantRedis, raw: Any) -> None:
-    tenant, listed = new_tenant(documents=2, storage="1Mi"), asyncio.Event()
+    tenant, listed = make_new_tenant(documents=2, storage="1Mi"), asyncio.Event()
 
     async def list_slowly() -> Mapping[str, int]:
         await listed.wait()
@@ -117,27 +117,27 @@ async def test_a_slow_fill_does_not_discard_reservations(redis: TenantRedis, raw
     await StorageQuota(redis).reserve(tenant, "quick", 100, Listing())
     listed.set()
     await slow
-    assert await stored_bytes(raw, tenant) == 200
+    assert await get_stored_bytes(raw, tenant) == 200
     assert not await try_reserve(StorageQuota(redis), tenant, "third", 100, Listing())
 
 
 async def test_a_released_document_frees_quota(quota: StorageQuota, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=1, storage="1Ki"), Listing(a=1000)
+    tenant, listing = make_new_tenant(documents=1, storage="1Ki"), Listing(a=1000)
     assert not await try_reserve(quota, tenant, "b", 1000, listing)
     for _ in range(2):
         await quota.release(tenant, "a")
-    assert await stored_bytes(raw, tenant) == 0
+    assert await get_stored_bytes(raw, tenant) == 0
     assert await try_reserve(quota, tenant, "b", 1000, listing)
 
 
 async def test_releasing_without_a_copy_creates_none(quota: StorageQuota, raw: Any) -> None:
-    tenant = new_tenant()
+    tenant = make_new_tenant()
     await quota.release(tenant, "a")
     assert not await raw.exists(storage_quota_key(tenant.id, tenant.uid))
 
 
 async def test_the_copy_expires_fifteen_minutes_after_it_was_filled(quota: StorageQuota, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=10, storage="1Ki"), Listing(a=1)
+    tenant, listing = make_new_tenant(documents=10, storage="1Ki"), Listing(a=1)
     await quota.reserve(tenant, "b", 1, listing)
     assert 890 <= await raw.ttl(storage_quota_key(tenant.id, tenant.uid)) <= 900
     await raw.expire(storage_quota_key(tenant.id, tenant.uid), 1)
@@ -151,34 +151,34 @@ async def test_the_copy_expires_fifteen_minutes_after_it_was_filled(quota: Stora
 
 
 async def test_an_empty_tenant_is_listed_once(quota: StorageQuota) -> None:
-    tenant, listing = new_tenant(documents=10, storage="1Ki"), Listing()
+    tenant, listing = make_new_tenant(documents=10, storage="1Ki"), Listing()
     for number in range(3):
         assert await try_reserve(quota, tenant, f"d{number}", 1, listing)
     assert listing.calls == 1
 
 
 async def test_no_document_id_can_overwrite_the_total(quota: StorageQuota, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=10, storage="1Ki"), Listing(bytes=7)
+    tenant, listing = make_new_tenant(documents=10, storage="1Ki"), Listing(bytes=7)
     assert await try_reserve(quota, tenant, "bytes", 9, listing)
-    assert await stored_bytes(raw, tenant) == 9
+    assert await get_stored_bytes(raw, tenant) == 9
 
 
 async def test_many_documents_are_filled_in_batches(quota: StorageQuota, raw: Any) -> None:
     listing = Listing(**{f"d{number}": 2 for number in range(2 * BATCH + 1)})
-    tenant = new_tenant(documents=2 * BATCH + 2, storage="1Mi")
+    tenant = make_new_tenant(documents=2 * BATCH + 2, storage="1Mi")
     assert await try_reserve(quota, tenant, "one-more", 1, listing)
     assert not await try_reserve(quota, tenant, "too-many", 1, listing)
-    assert await stored_bytes(raw, tenant) == 4 * BATCH + 3
+    assert await get_stored_bytes(raw, tenant) == 4 * BATCH + 3
 
 
 async def test_sizes_beyond_four_gibibytes_are_counted_to_the_byte(quota: StorageQuota, raw: Any) -> None:
-    tenant, listing = new_tenant(documents=10, storage="5Pi"), Listing(a=2**52 + 1)
+    tenant, listing = make_new_tenant(documents=10, storage="5Pi"), Listing(a=2**52 + 1)
     assert await try_reserve(quota, tenant, "b", 2**40 + 1, listing)
-    assert await stored_bytes(raw, tenant) == 2**52 + 2**40 + 2
+    assert await get_stored_bytes(raw, tenant) == 2**52 + 2**40 + 2
 
 
 async def test_tenants_never_share_a_quota(quota: StorageQuota) -> None:
-    one, other = new_tenant(documents=1), new_tenant(documents=1)
+    one, other = make_new_tenant(documents=1), make_new_tenant(documents=1)
     assert await try_reserve(quota, one, "a", 1, Listing())
     assert await try_reserve(quota, other, "a", 1, Listing())
 
@@ -186,6 +186,6 @@ async def test_tenants_never_share_a_quota(quota: StorageQuota) -> None:
 async def test_without_redis_reserving_fails() -> None:
     redis, listing = TenantRedis(SecretStr("redis://127.0.0.1:9")), Listing()
     with pytest.raises(LimitsUnavailable):
-        await StorageQuota(redis).reserve(new_tenant(), "a", 1, listing)
+        await StorageQuota(redis).reserve(make_new_tenant(), "a", 1, listing)
     assert listing.calls == 0
     await redis.close()

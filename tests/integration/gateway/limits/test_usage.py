@@ -9,13 +9,13 @@ from gateway.limits.usage import Counts, UsageLog, UsageRow
 from gateway.redis import TenantRedis
 from tenancy.names import usage_key
 
-from .conftest import new_tenant
+from .conftest import make_new_tenant
 
 
 async def test_counts_add_up_by_day_persona_and_model(redis: TenantRedis, raw: Any) -> None:
     now = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
     log = UsageLog(redis, TenantMetrics(by_tenant=True), lambda: now)
-    one, other = new_tenant(), new_tenant()
+    one, other = make_new_tenant(), make_new_tenant()
     answer = Counts(requests=1, input_tokens=30, output_tokens=12)
     logs = [log, UsageLog(redis, TenantMetrics(by_tenant=True), lambda: now)]
     for number in range(50):

@@ -37,7 +37,7 @@ async def driver(platform: Platform, tenants: Tenants, settings: dict[str, str])
         yield opened
 
 
-def person(observed: Observed, webui: ObservedOpenWebUI, email: str) -> str:
+def create_person(observed: Observed, webui: ObservedOpenWebUI, email: str) -> str:
     """Create a person who has logged in to Open WebUI; return the id in Keycloak."""
     subject = observed.add_person(email)
     webui.drop_user(email)

@@ -11,7 +11,7 @@ from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
 
 from ..conftest import Driver, OperatorHarness, open_driver
-from .conftest import person
+from .conftest import create_person
 
 pytestmark = pytest.mark.programs
 
@@ -130,7 +130,7 @@ async def test_drift_is_repaired(
     observed: Observed,
     webui: ObservedOpenWebUI,
 ) -> None:
-    person(observed, webui, "ann@bent.example")
+    create_person(observed, webui, "ann@bent.example")
     harness.apply("bent", **SPEC)
     await driver.reconcile("bent")
     as_declared = webui.get_state("bent")

@@ -344,7 +344,7 @@ class Writers:
         async def send(turn: int) -> httpx.Response:
             content = (text + " ") * (1 if turn % 3 else 60_000)
             files = {"file": (f"{text} {uuid.uuid4()}.txt", content.encode(), "text/plain")}
-            return await self._http.post("/files/", files=files, data=form, headers=_bearer(token))
+            return await self._http.post("/files/", files=files, data=form, headers=_make_headers(token))
 
         return self._repeat(send)
 
@@ -355,7 +355,7 @@ class Writers:
 
         async def send(turn: int) -> httpx.Response:
             path, form = ("/chats/new", {"chat": chat}) if turn % 2 else ("/evaluations/feedback", rating)
-            return await self._http.post(path, json=form, headers=_bearer(token))
+            return await self._http.post(path, json=form, headers=_make_headers(token))
 
         return self._repeat(send)
 
@@ -368,18 +368,18 @@ class Writers:
     def _repeat(self, send: Callable[[int], Awaitable[httpx.Response]]) -> Counter[int]:
         statuses: Counter[int] = Counter()
 
-        async def repeat() -> None:
+        async def send_repeatedly() -> None:
             turn = 0
             while not self._stopped:
                 turn += 1
                 statuses[(await send(turn)).status_code] += 1
                 await asyncio.sleep(0.05)
 
-        self._tasks.append(asyncio.create_task(repeat()))
+        self._tasks.append(asyncio.create_task(send_repeatedly()))
         return statuses
 
 
-def _bearer(token: str) -> dict[str, str]:
+def _make_headers(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -459,13 +459,13 @@ async def test_a_closed_account_is_reopened_for_another_tenant_of_its_person(
     await driver.reconcile("gone")
     user_id = accounts.people["ann@gone.example"]
     erasure = {"groups": [webui.groups("gone")[0]["id"]], "step": "close"}
-    assert webui.action("tenantry_erasure", _form(**erasure)).json() == {"writers": 1}
-    assert webui.action("tenantry_erasure", _form(**erasure)).json() == {"writers": 0}
+    assert webui.action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 1}
+    assert webui.action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 0}
     assert webui.status(ann, "/chats/") == 401
     assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 401
     stays = webui.groups("stays")[0]["id"]
     webui.call("POST", f"/groups/id/{stays}/users/add", json={"user_ids": [user_id]})
-    assert webui.action("tenantry_erasure", _form(**erasure)).json() == {"writers": 0}
+    assert webui.action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 0}
     assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 200
 
 
@@ -473,7 +473,7 @@ async def test_only_an_administrator_can_call_the_action(
     accounts: Accounts, webui: ObservedOpenWebUI
 ) -> None:
     token = accounts.create_account("eve@stays.example")
-    body = _form(step="delete")
+    body = _make_form(step="delete")
     models: tuple[dict[str, Any], ...] = ({}, {"id": "tenantry_erasure", "direct": True})
     for model in models:
         answer = webui.action("tenantry_erasure", body | {"model_item": model}, token)
@@ -481,7 +481,7 @@ async def test_only_an_administrator_can_call_the_action(
         assert "files" not in answer.text
 
 
-def _form(**erasure: Any) -> dict[str, Any]:
+def _make_form(**erasure: Any) -> dict[str, Any]:
     """Return the body of the operator's call of the action for the Tenant ``gone``."""
     asked = {"tenant": "tenant-gone", "groups": [], "knowledge": [], "since": 0, "until": 2**40} | erasure
     model = {"id": "tenantry_erasure", "direct": True}

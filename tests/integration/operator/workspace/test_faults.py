@@ -7,7 +7,7 @@ from tests.support.backends.api_server import Tenants
 from tests.support.faults.proxy import Proxy
 from tests.support.open_webui.observed import USER_PASSWORD, ObservedOpenWebUI
 
-from ..conftest import Driver, OperatorHarness, conditions, open_driver
+from ..conftest import Driver, OperatorHarness, get_conditions, open_driver
 
 pytestmark = pytest.mark.programs
 
@@ -27,13 +27,13 @@ async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
         async with open_driver(platform, tenants, **through) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "retrying"
-            seen = conditions(tenants.get("patient"))
+            seen = get_conditions(tenants.get("patient"))
             assert seen["Ready"] == seen["WorkspaceReady"] == ("False", "OpenWebUIUnavailable")
             assert seen["Reconciling"] == ("True", "Retrying")
             assert {seen[part] for part in OTHERS} == {("True", "AsDeclared")}
             proxy.restore()
             assert (await driver.reconcile("patient")).name == "ready"
-    assert conditions(tenants.get("patient"))["WorkspaceReady"] == ("True", "AsDeclared")
+    assert get_conditions(tenants.get("patient"))["WorkspaceReady"] == ("True", "AsDeclared")
 
 
 async def test_unavailable_open_webui_delays_the_deletion_of_a_tenant(
@@ -50,7 +50,7 @@ async def test_unavailable_open_webui_delays_the_deletion_of_a_tenant(
     through = settings | {"open_webui_url": "http://127.0.0.1:9"}
     async with open_driver(platform, tenants, **through) as cut_off:
         assert (await cut_off.reconcile("held")).name == "retrying"
-    assert conditions(tenants.get("held"))["WorkspaceReady"] == ("False", "OpenWebUIUnavailable")
+    assert get_conditions(tenants.get("held"))["WorkspaceReady"] == ("False", "OpenWebUIUnavailable")
     await driver.reconcile_until_ready("held")
     assert tenants.get("held") is None
     assert not any(webui.get_state("held").values())
@@ -63,7 +63,7 @@ async def test_a_wrong_password_stalls_with_the_account_and_without_the_password
     async with open_driver(platform, tenants, **settings | {"open_webui_password": "wr0ng-s3cr3t"}) as driver:
         assert (await driver.reconcile("shut-out")).name == "stalled"
     written = tenants.get("shut-out")
-    assert conditions(written)["WorkspaceReady"] == ("False", "OpenWebUIRefused")
+    assert get_conditions(written)["WorkspaceReady"] == ("False", "OpenWebUIRefused")
     assert settings["open_webui_email"] in str(written)
     assert "wr0ng-s3cr3t" not in str(written)
 

@@ -16,8 +16,8 @@ from tests.support.open_webui.observed import ObservedOpenWebUI
 
 from ..conftest import Driver, OperatorHarness
 from ..test_kill import crash_reconcile_after
-from ..test_program import die_at
-from .conftest import person
+from ..test_program import kill_operator_at
+from .conftest import create_person
 
 pytestmark = pytest.mark.programs
 
@@ -28,7 +28,7 @@ SPEC: dict[str, Any] = {"identity": {"emails": ["*@ghost.example"]}}
 async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it(
     driver: Driver, harness: OperatorHarness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    ann = person(observed, webui, "ann@ghost.example")
+    ann = create_person(observed, webui, "ann@ghost.example")
     harness.apply("ghost", **SPEC)
     await driver.reconcile("ghost")
     undisturbed = webui.get_state("ghost")
@@ -93,7 +93,7 @@ async def test_a_kill_of_the_program_during_a_creation_leaves_no_copy(
 ) -> None:
     harness.apply("ghost", **SPEC)
     env = {f"OPERATOR_{name.upper()}": value for name, value in settings.items()}
-    await die_at(platform, number, "after", **env)
+    await kill_operator_at(platform, number, "after", **env)
     assert (await driver.reconcile("ghost")).name == "ready"
     seen = webui.get_state("ghost")
     assert len(seen["groups"]) == len(seen["models"]) == len(seen["knowledge"]) == 1

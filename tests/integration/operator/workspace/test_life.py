@@ -9,8 +9,8 @@ from tests.support.backends.observed import Observed
 from tests.support.open_webui.observed import ObservedOpenWebUI
 from tests.support.programs.remote_calls import record_calls
 
-from ..conftest import Driver, OperatorHarness, conditions
-from .conftest import person
+from ..conftest import Driver, OperatorHarness, get_conditions
+from .conftest import create_person
 
 pytestmark = pytest.mark.programs
 
@@ -23,7 +23,7 @@ SPEC: dict[str, Any] = {
 }
 
 
-def persona(name: str) -> dict[str, Any]:
+def make_model(name: str) -> dict[str, Any]:
     """Return the model of a persona of the Tenant "Work"."""
     return {
         "name": f"Work: {name}",
@@ -35,7 +35,7 @@ def persona(name: str) -> dict[str, Any]:
     }
 
 
-def base(name: str, files: int = 0) -> dict[str, Any]:
+def make_base(name: str, files: int = 0) -> dict[str, Any]:
     """Return the knowledge base of a persona of the Tenant "Work"."""
     return {
         "name": f"Work: {name}",
@@ -48,7 +48,7 @@ def base(name: str, files: int = 0) -> dict[str, Any]:
 async def test_a_new_tenant_gets_a_group_models_and_knowledge_bases(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    person(observed, webui, "ann@work.example")
+    create_person(observed, webui, "ann@work.example")
     harness.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"
     assert webui.get_state("work") == {
@@ -61,14 +61,14 @@ async def test_a_new_tenant_gets_a_group_models_and_knowledge_bases(
             }
         ],
         "models": {
-            "tenant-work.finance": persona("Finance"),
-            "tenant-work.people": persona("People"),
+            "tenant-work.finance": make_model("Finance"),
+            "tenant-work.people": make_model("People"),
         },
-        "knowledge": [base("Finance"), base("People")],
+        "knowledge": [make_base("Finance"), make_base("People")],
     }
     written = tenants.get("work")
     assert written
-    assert conditions(written)["WorkspaceReady"] == ("True", "AsDeclared")
+    assert get_conditions(written)["WorkspaceReady"] == ("True", "AsDeclared")
     assert written["status"]["workspace"] == {
         "groupId": webui.groups("work")[0]["id"],
         "knowledge": [
@@ -117,7 +117,7 @@ async def test_members_are_exactly_the_accounts_of_the_tenants_people(
 async def test_a_former_employee_is_removed_from_the_group(
     driver: Driver, harness: OperatorHarness, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    ann = person(observed, webui, "ann@work.example")
+    ann = create_person(observed, webui, "ann@work.example")
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
     assert webui.groups("work")[0]["members"] == ["ann@work.example"]
@@ -165,7 +165,7 @@ async def test_a_changed_tenant_is_applied(
 async def test_the_knowledge_bases_of_a_suspended_tenant_are_closed(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    person(observed, webui, "ann@work.example")
+    create_person(observed, webui, "ann@work.example")
     ann = webui.person_token("ann@work.example")
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
@@ -192,7 +192,7 @@ async def test_a_former_personas_files_are_kept_and_reported(
         assert (await driver.reconcile("work")).name == "ready"
         seen = webui.get_state("work")
         assert list(seen["models"]) == ["tenant-work.finance"]
-        assert seen["knowledge"][1] == base("People", files=1) | {
+        assert seen["knowledge"][1] == make_base("People", files=1) | {
             "description": "Documents of a former persona of Work.",
             "grants": ["mark people", "read group own"],
         }
@@ -204,7 +204,7 @@ async def test_a_former_personas_files_are_kept_and_reported(
         assert "people (files: 1)" in condition["message"]
     webui.call("DELETE", f"/files/{file_id}")
     await driver.reconcile("work")
-    assert webui.get_state("work")["knowledge"] == [base("Finance")]
+    assert webui.get_state("work")["knowledge"] == [make_base("Finance")]
     status = tenants.get("work")
     assert status
     assert [each["persona"] for each in status["status"]["workspace"]["knowledge"]] == ["finance"]
@@ -221,7 +221,7 @@ async def test_a_restored_persona_has_its_files(
     await driver.reconcile("work")
     tenants.patch("work", {"spec": {"personas": [FINANCE, PEOPLE]}})
     await driver.reconcile("work")
-    assert webui.get_state("work")["knowledge"] == [base("Finance"), base("People", files=1)]
+    assert webui.get_state("work")["knowledge"] == [make_base("Finance"), make_base("People", files=1)]
     assert webui.base("work", "people")["id"] == kept
 
 
@@ -253,7 +253,7 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
 async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    person(observed, webui, "ann@work.example")
+    create_person(observed, webui, "ann@work.example")
     harness.apply("work", **SPEC, deletionPolicy="Retain")
     await driver.reconcile("work")
     old = webui.base("work", "finance")["id"]
@@ -310,10 +310,10 @@ async def test_a_forged_mark_does_not_move_a_knowledge_base(
     assert {name: repaired[name] for name in ("id", "name", "description")} == {
         name: theirs[name] for name in ("id", "name", "description")
     }
-    assert _holders(repaired) == _holders(theirs)
+    assert _list_holders(repaired) == _list_holders(theirs)
 
 
-def _holders(base: dict[str, Any]) -> list[tuple[str, str]]:
+def _list_holders(base: dict[str, Any]) -> list[tuple[str, str]]:
     return sorted((grant["principal_id"], grant["permission"]) for grant in base["access_grants"])
 
 

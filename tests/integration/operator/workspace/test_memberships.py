@@ -19,7 +19,7 @@ from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import tenant_manifest
 from tests.support.timing.waiting import until
 
-from .conftest import person
+from .conftest import create_person
 
 pytestmark = pytest.mark.programs
 
@@ -43,7 +43,7 @@ async def operator(
     environment["OPERATOR_MEMBERSHIP_INTERVAL_SECONDS"] = "1"
     async with run_operator(platform, "tenant_operator", **environment):
         webui.drop_user("@kept.example")  # of an earlier run
-        person(observed, webui, ANN)
+        create_person(observed, webui, ANN)
         tenants.create(tenant_manifest("kept", identity=identity, deletionPolicy="Delete"))
         await until(lambda: bool(webui.groups("kept")), seconds=60, every=0.2)
         yield
@@ -187,10 +187,10 @@ async def test_a_login_without_the_gateway_gets_the_tenants_models(
     browser = WebUI(webui.url)
     late = await browser.log_in(email, PASSWORD)
 
-    async def sees_models() -> bool:
+    async def has_models() -> bool:
         return await late.models() == {"tenant-kept.finance"}
 
-    await until(sees_models, seconds=SECONDS, every=0.5)
+    await until(has_models, seconds=SECONDS, every=0.5)
     await wait_for_members(webui, ANN, email)
     webui.drop_user(email)
     await browser.aclose()

@@ -13,7 +13,7 @@ from tests.support.programs.operator_program import run_operator
 from tests.support.timing.waiting import until
 
 from ..conftest import OperatorHarness
-from .conftest import person
+from .conftest import create_person
 
 pytestmark = pytest.mark.programs
 
@@ -30,7 +30,7 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def people(observed: Observed, webui: ObservedOpenWebUI) -> None:
     for email in BOTH:
-        person(observed, webui, email)
+        create_person(observed, webui, email)
 
 
 async def test_a_person_removed_from_the_tenant_is_removed_from_both_groups_in_five_seconds(
@@ -44,14 +44,14 @@ async def test_a_person_removed_from_the_tenant_is_removed_from_both_groups_in_f
     async with run_operator(platform, "tenant_operator", **environment):
         harness.apply("leaving", identity={"emails": ["*@leaving.example"]})
 
-        def members() -> tuple[Any, Any]:
+        def list_members() -> tuple[Any, Any]:
             groups = webui.get_state("leaving")["groups"]
             in_keycloak = observed.get_state("leaving")["identity"].get("members")
             return in_keycloak, groups[0]["members"] if groups else None
 
-        await until(lambda: members() == (BOTH, BOTH), seconds=60, every=0.2)
+        await until(lambda: list_members() == (BOTH, BOTH), seconds=60, every=0.2)
         tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})
-        await until(lambda: members() == (BOTH[1:], BOTH[1:]), seconds=OUT_SECONDS, every=0.2)
+        await until(lambda: list_members() == (BOTH[1:], BOTH[1:]), seconds=OUT_SECONDS, every=0.2)
 
 
 async def test_a_person_is_removed_from_open_webui_in_five_seconds_while_keycloak_hangs(
@@ -63,7 +63,7 @@ async def test_a_person_is_removed_from_open_webui_in_five_seconds_while_keycloa
 ) -> None:
     """The Tenant alone proves that an address does not belong."""
 
-    def members() -> Any:
+    def list_members() -> Any:
         groups = webui.groups("leaving")
         return groups[0]["members"] if groups else None
 
@@ -71,8 +71,8 @@ async def test_a_person_is_removed_from_open_webui_in_five_seconds_while_keycloa
         environment["OPERATOR_KEYCLOAK_URL"] = f"http://127.0.0.1:{proxy.port}"
         async with run_operator(platform, "tenant_operator", **environment):
             harness.apply("leaving", identity={"emails": ["*@leaving.example"]})
-            await until(lambda: members() == BOTH, seconds=60, every=0.2)
+            await until(lambda: list_members() == BOTH, seconds=60, every=0.2)
             proxy.hang()
             tenants.patch("leaving", {"spec": {"identity": {"emails": ["stays@leaving.example"]}}})
-            await until(lambda: members() == BOTH[1:], seconds=OUT_SECONDS, every=0.2)
+            await until(lambda: list_members() == BOTH[1:], seconds=OUT_SECONDS, every=0.2)
             proxy.restore()

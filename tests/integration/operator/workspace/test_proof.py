@@ -15,10 +15,10 @@ from tenantry_local.platform import Platform
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 from tests.support.backends.qdrant import open_qdrant
-from tests.support.documents.raw_scan import raw_scan
+from tests.support.documents.raw_scan import scan_stores
 from tests.support.open_webui.observed import ObservedOpenWebUI
 
-from ..conftest import Driver, OperatorHarness, conditions
+from ..conftest import Driver, OperatorHarness, get_conditions
 from .test_erasure import GONE, Accounts, accounts, create_tenants, delete_tenant
 
 __all__ = ["accounts"]
@@ -66,7 +66,7 @@ def create_in_open_webui(accounts: Accounts, token: str) -> None:
         accounts.create_feedback(token, f"{KEY}.finance", f"{MARKER} {number}")
 
 
-def receipt_of(observed: Observed, uid: str) -> bytes:
+def read_receipt(observed: Observed, uid: str) -> bytes:
     answer = observed.s3.get_object(Bucket=BUCKET, Key=f"receipts/erasure/{KEY}/{uid}.json")
     return answer["Body"].read()
 
@@ -89,15 +89,15 @@ async def test_no_marker_remains_and_the_receipt_proves_it(
     await create_points(platform)
     create_keys(observed)
     create_in_open_webui(accounts, ann)
-    planted = raw_scan(platform, MARKER)
+    planted = scan_stores(platform, MARKER)
     assert sum(planted.values()) >= 1000
     assert planted.keys() >= {"aws", "qdrant", "redis", "openwebui.chat", "openwebui.file", "open-webui"}
     applied = tenants.get("gone")
     assert applied
     uid = applied["metadata"]["uid"]
     await delete_tenant(driver, tenants, "gone")
-    assert raw_scan(platform, MARKER) == {}
-    written = receipt_of(observed, uid)
+    assert scan_stores(platform, MARKER) == {}
+    written = read_receipt(observed, uid)
     file = tmp_path / "receipt.json"
     file.write_bytes(written)
     public = receipts.ensure_public_key(platform.context.state)
@@ -130,7 +130,7 @@ async def test_a_late_write_delays_the_deletion_until_it_is_removed(
         patch.setattr(erasure, "finish", write_then_finish)
         assert (await driver.reconcile("gone")).name == "retrying"
     held = tenants.get("gone")
-    assert conditions(held)["NamespaceReady"] == ("False", "DataRemaining")
+    assert get_conditions(held)["NamespaceReady"] == ("False", "DataRemaining")
     assert "keys tenant-gone:*" in str(held)
     await driver.reconcile_until_ready("gone")
     assert tenants.get("gone") is None

@@ -21,7 +21,7 @@ KEY = OKPKey.generate_key("Ed25519", {"kid": "k1"})
 VERIFIER = TicketVerifier({"keys": [KEY.as_dict(private=False)]})
 
 
-def listed(document_id: str, **values: Any) -> dict[str, Any]:
+def make_listed_document(document_id: str, **values: Any) -> dict[str, Any]:
     """Return a document as the gateway lists it."""
     return {
         "documentId": document_id,
@@ -36,7 +36,7 @@ def listed(document_id: str, **values: Any) -> dict[str, Any]:
     }
 
 
-def problem(slug: str, status: int) -> httpx.Response:
+def make_problem(slug: str, status: int) -> httpx.Response:
     return httpx.Response(
         status,
         json={"type": f"https://tenantry.io/problems/{slug}"},
@@ -44,7 +44,7 @@ def problem(slug: str, status: int) -> httpx.Response:
     )
 
 
-def ticket_of(request: httpx.Request) -> Ticket:
+def read_ticket(request: httpx.Request) -> Ticket:
     scheme, _, token = request.headers["authorization"].partition(" ")
     assert scheme == "Ticket"
     return VERIFIER.verify(token)
@@ -67,12 +67,14 @@ def gateway() -> Any:
 async def test_all_pages_of_documents_are_listed(client: GatewayClient, gateway: Any) -> None:
     pages = gateway.get("/v1/documents").mock(
         side_effect=[
-            httpx.Response(200, json={"documents": [listed("d1")], "nextCursor": "c1"}),
+            httpx.Response(200, json={"documents": [make_listed_document("d1")], "nextCursor": "c1"}),
             httpx.Response(
                 200,
                 json={
                     "documents": [
-                        listed("d2", state="failed", sha256=None, problem={"type": "t", "detail": "why"})
+                        make_listed_document(
+                            "d2", state="failed", sha256=None, problem={"type": "t", "detail": "why"}
+                        )
                     ],
                     "nextCursor": None,
                 },
@@ -89,7 +91,7 @@ async def test_all_pages_of_documents_are_listed(client: GatewayClient, gateway:
         {"limit": "200", "cursor": "c1"},
     ]
     for request in requests:
-        assert ticket_of(request) == Ticket(TENANT.id, TENANT.uid, action=TicketAction.LIST)
+        assert read_ticket(request) == Ticket(TENANT.id, TENANT.uid, action=TicketAction.LIST)
 
 
 async def test_a_deletion_names_the_document_its_batch_and_its_replacement(
@@ -101,29 +103,31 @@ async def test_a_deletion_names_the_document_its_batch_and_its_replacement(
     first, second = (call.request for call in route.calls)
     assert dict(first.url.params) == {"batch": "3", "replacedBy": "d2"}
     assert dict(second.url.params) == {"batch": "1"}
-    assert ticket_of(first) == Ticket(TENANT.id, TENANT.uid, "finance", "d1", "plan.pdf", TicketAction.DELETE)
+    assert read_ticket(first) == Ticket(
+        TENANT.id, TENANT.uid, "finance", "d1", "plan.pdf", TicketAction.DELETE
+    )
 
 
 async def test_a_blocked_deletion_is_not_repeated(client: GatewayClient, gateway: Any) -> None:
-    route = gateway.delete("/v1/documents/d1").mock(return_value=problem("deletions-held", 409))
+    route = gateway.delete("/v1/documents/d1").mock(return_value=make_problem("deletions-held", 409))
     with pytest.raises(DeletionBlocked):
         await client.delete_document(TENANT, "finance", "d1", "plan.pdf")
     assert route.call_count == 1
 
 
 async def test_a_missing_document_is_deleted_already(client: GatewayClient, gateway: Any) -> None:
-    gateway.delete("/v1/documents/d1").mock(return_value=problem("document-missing", 404))
+    gateway.delete("/v1/documents/d1").mock(return_value=make_problem("document-missing", 404))
     await client.delete_document(TENANT, "finance", "d1", "plan.pdf")
 
 
 async def test_any_other_refusal_of_a_deletion_is_an_error(client: GatewayClient, gateway: Any) -> None:
-    gateway.delete("/v1/documents/d1").mock(return_value=problem("ticket-refused", 401))
+    gateway.delete("/v1/documents/d1").mock(return_value=make_problem("ticket-refused", 401))
     with pytest.raises(RemoteRefused):
         await client.delete_document(TENANT, "finance", "d1", "plan.pdf")
 
 
 async def test_a_person_reads_a_document_with_their_token(client: GatewayClient, gateway: Any) -> None:
-    route = gateway.get("/v1/documents/d1").respond(200, json=listed("d1"))
+    route = gateway.get("/v1/documents/d1").respond(200, json=make_listed_document("d1"))
     found = await client.get_document("token-of-anna", "d1")
     assert found == Document("d1", "finance", "plan.pdf", 10, "ready", "a" * 64, stored_at=5)
     assert route.calls.last.request.headers["authorization"] == "Bearer token-of-anna"
@@ -132,7 +136,7 @@ async def test_a_person_reads_a_document_with_their_token(client: GatewayClient,
 async def test_a_document_that_a_person_may_not_read_does_not_exist(
     client: GatewayClient, gateway: Any
 ) -> None:
-    gateway.get("/v1/documents/d1").mock(return_value=problem("document-missing", 404))
+    gateway.get("/v1/documents/d1").mock(return_value=make_problem("document-missing", 404))
     assert await client.get_document("token-of-anna", "d1") is None
 
 
@@ -143,7 +147,7 @@ async def test_a_gateway_that_does_not_answer_is_unavailable(client: GatewayClie
 
 
 async def test_the_request_id_is_passed_on(client: GatewayClient, gateway: Any) -> None:
-    route = gateway.get("/v1/documents/d1").respond(200, json=listed("d1"))
+    route = gateway.get("/v1/documents/d1").respond(200, json=make_listed_document("d1"))
     with structlog.contextvars.bound_contextvars(request_id="r1"):
         await client.get_document("token-of-anna", "d1")
     assert route.calls.last.request.headers["x-request-id"] == "r1"

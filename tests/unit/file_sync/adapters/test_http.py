@@ -10,7 +10,7 @@ REQUEST = httpx.Request("GET", "http://gateway.test/")
 PROBLEM = "application/problem+json"
 
 
-def status_error(
+def make_status_error(
     code: int, *, slug: str = "", retry: str = "", content_type: str = PROBLEM
 ) -> httpx.HTTPStatusError:
     headers = ({"Retry-After": retry} if retry else {}) | ({"Content-Type": content_type} if slug else {})
@@ -19,7 +19,7 @@ def status_error(
     return httpx.HTTPStatusError("", request=REQUEST, response=response)
 
 
-def remote_error(cause: Exception | None) -> RemoteUnavailable:
+def make_remote_error(cause: Exception | None) -> RemoteUnavailable:
     error = RemoteUnavailable("gateway", "list", "it failed")
     error.__cause__ = cause
     return error
@@ -27,22 +27,22 @@ def remote_error(cause: Exception | None) -> RemoteUnavailable:
 
 @pytest.mark.parametrize("code", [408, 409, 425, 429, 503])
 def test_a_busy_service_does_not_open_the_circuit(code: int) -> None:
-    assert classify(status_error(code)) is Fault.BUSY
+    assert classify(make_status_error(code)) is Fault.BUSY
 
 
 @pytest.mark.parametrize("code", [500, 502, 504])
 def test_an_error_of_the_service_is_transient(code: int) -> None:
-    assert classify(status_error(code)) is Fault.TRANSIENT
+    assert classify(make_status_error(code)) is Fault.TRANSIENT
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 422])
 def test_a_refusal_is_permanent(code: int) -> None:
-    assert classify(status_error(code)) is Fault.PERMANENT
+    assert classify(make_status_error(code)) is Fault.PERMANENT
 
 
 def test_a_blocked_deletion_is_permanent_whatever_its_status() -> None:
-    assert classify(status_error(409, slug="deletions-held")) is Fault.PERMANENT
-    assert classify(status_error(503, slug="deletions-held")) is Fault.PERMANENT
+    assert classify(make_status_error(409, slug="deletions-held")) is Fault.PERMANENT
+    assert classify(make_status_error(503, slug="deletions-held")) is Fault.PERMANENT
 
 
 def test_an_error_without_a_response_is_transient_and_any_other_exception_is_not_classified() -> None:
@@ -55,21 +55,23 @@ def test_an_error_without_a_response_is_transient_and_any_other_exception_is_not
     [("7", 7), ("300", 300), ("301", 300), ("-1", None), ("1.5", None), ("Wed, 21 Oct", None), ("", None)],
 )
 def test_retry_after_is_a_bounded_number_of_seconds(value: str, seconds: float | None) -> None:
-    assert retry_after(remote_error(status_error(503, retry=value))) == seconds
+    assert retry_after(make_remote_error(make_status_error(503, retry=value))) == seconds
 
 
 def test_without_a_response_there_is_no_status_and_no_retry_after() -> None:
     for cause in (None, httpx.ConnectError("refused")):
-        assert status(remote_error(cause)) == 0
-        assert retry_after(remote_error(cause)) is None
-        assert not is_problem(remote_error(cause), "deletions-held")
-    assert status(remote_error(status_error(503))) == 503
+        assert status(make_remote_error(cause)) == 0
+        assert retry_after(make_remote_error(cause)) is None
+        assert not is_problem(make_remote_error(cause), "deletions-held")
+    assert status(make_remote_error(make_status_error(503))) == 503
 
 
 def test_a_problem_is_recognised_by_its_slug_and_content_type() -> None:
-    assert is_problem(remote_error(status_error(409, slug="deletions-held")), "deletions-held")
-    assert not is_problem(remote_error(status_error(409, slug="other")), "deletions-held")
-    assert not is_problem(remote_error(status_error(409, slug="not-deletions-held")), "deletions-held")
-    html = status_error(409, slug="deletions-held", content_type="text/html")
-    assert not is_problem(remote_error(html), "deletions-held")
-    assert not is_problem(remote_error(status_error(502)), "deletions-held")
+    assert is_problem(make_remote_error(make_status_error(409, slug="deletions-held")), "deletions-held")
+    assert not is_problem(make_remote_error(make_status_error(409, slug="other")), "deletions-held")
+    assert not is_problem(
+        make_remote_error(make_status_error(409, slug="not-deletions-held")), "deletions-held"
+    )
+    html = make_status_error(409, slug="deletions-held", content_type="text/html")
+    assert not is_problem(make_remote_error(html), "deletions-held")
+    assert not is_problem(make_remote_error(make_status_error(502)), "deletions-held")

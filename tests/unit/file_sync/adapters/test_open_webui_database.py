@@ -47,12 +47,12 @@ def test_a_lost_connection_is_transient_and_a_refused_query_permanent(
 async def test_a_row_becomes_a_file_with_its_links_in_order_of_time(
     monkeypatch: pytest.MonkeyPatch, links: object
 ) -> None:
-    async def rows(*_: object, **values: object) -> list[dict[str, object]]:
+    async def list_rows(*_: object, **values: object) -> list[dict[str, object]]:
         assert values == {"ids": ["f1"]}
         return [{**ROW, "links": links}]
 
     database = OpenWebUIDatabase("postgresql://unused")
-    monkeypatch.setattr(database, "_rows", rows)
+    monkeypatch.setattr(database, "_rows", list_rows)
     assert await database.list_files_by_id(["f1"]) == [
         File(
             id="f1",

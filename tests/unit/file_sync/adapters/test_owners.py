@@ -39,7 +39,7 @@ class FakeKeycloak:
         self.people[subject] = usual | account
         self.groups[subject] = list(groups)
 
-    def group(self, path: str) -> dict[str, Any]:
+    def get_group(self, path: str) -> dict[str, Any]:
         return {"path": path, "attributes": {"tenant-uid": [self.uids[path]]} if path in self.uids else {}}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -53,7 +53,7 @@ class FakeKeycloak:
         if subject not in self.people:
             return httpx.Response(404)
         if rest == "groups":
-            return httpx.Response(200, json=[self.group(path) for path in self.groups[subject]])
+            return httpx.Response(200, json=[self.get_group(path) for path in self.groups[subject]])
         return httpx.Response(200, json=self.people[subject])
 
 
@@ -68,7 +68,7 @@ async def http(keycloak: FakeKeycloak) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def owners(http: httpx.AsyncClient, seconds: float = 60) -> OwnerResolver:
+def make_resolver(http: httpx.AsyncClient, seconds: float = 60) -> OwnerResolver:
     return OwnerResolver(
         KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: TENANTS, seconds=seconds
     )
@@ -115,13 +115,13 @@ async def test_an_owner_belongs_to_the_tenant_that_a_token_would_name(
     tenant_id: str | None,
 ) -> None:
     keycloak.add("anna", *groups, **account)
-    assert await owners(http).resolve(["anna"]) == {"anna": Owner(tenant_id)}
+    assert await make_resolver(http).resolve(["anna"]) == {"anna": Owner(tenant_id)}
 
 
 async def test_the_tenant_names_its_administrators(keycloak: FakeKeycloak, http: httpx.AsyncClient) -> None:
     for subject in ("anna", "dora"):
         keycloak.add(subject)
-    assert await owners(http).resolve(["anna", "dora"]) == {
+    assert await make_resolver(http).resolve(["anna", "dora"]) == {
         "anna": Owner("tenanta"),
         "dora": Owner("tenanta", admin=True),
     }
@@ -133,7 +133,7 @@ async def test_an_answer_older_than_the_tenant_is_fetched_again(
     """The group's uid is first that of an earlier Tenant of the name."""
     keycloak.uids[GROUP_A] = "uid-of-an-earlier-tenant"
     keycloak.add("anna", GROUP_A)
-    remembering = owners(http)
+    remembering = make_resolver(http)
     assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, (
         "unknown until the operator has written the uid"
     )
@@ -150,28 +150,31 @@ async def test_people_of_a_new_tenant_are_resolved_without_delay(
         KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: tenants, seconds=60
     )
     assert await remembering.resolve(["anna"]) == {"anna": Owner()}
-    tenants.put(aged(TENANTS.all()[0], datetime.now(UTC) + timedelta(minutes=1)))
+    tenants.put(set_age(TENANTS.all()[0], datetime.now(UTC) + timedelta(minutes=1)))
     assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, (
         "the answer is older than the Tenant"
     )
-    tenants.put(aged(TENANTS.all()[0], datetime.now(UTC)))
+    tenants.put(set_age(TENANTS.all()[0], datetime.now(UTC)))
     assert await remembering.resolve(["anna"]) == {"anna": Owner("tenanta")}
 
 
-def aged(tenant: Tenant, created: datetime) -> Tenant:
+def set_age(tenant: Tenant, created: datetime) -> Tenant:
     metadata = tenant.metadata.model_copy(update={"creation_timestamp": created})
     return tenant.model_copy(update={"metadata": metadata})
 
 
 async def test_an_unknown_id_has_no_tenant(http: httpx.AsyncClient) -> None:
-    assert await owners(http).resolve(["gone", "../clients"]) == {"gone": Owner(), "../clients": Owner()}
+    assert await make_resolver(http).resolve(["gone", "../clients"]) == {
+        "gone": Owner(),
+        "../clients": Owner(),
+    }
 
 
 async def test_while_keycloak_is_down_owners_are_unknown(
     keycloak: FakeKeycloak, http: httpx.AsyncClient
 ) -> None:
     keycloak.down = True
-    asked = owners(http)
+    asked = make_resolver(http)
     assert await asked.resolve(["anna"]) == {"anna": Owner(known=False)}
     keycloak.down = False
     keycloak.add("anna")
@@ -182,10 +185,10 @@ async def test_concurrent_lookups_share_one_request_until_it_expires(
     keycloak: FakeKeycloak, http: httpx.AsyncClient
 ) -> None:
     keycloak.add("anna")
-    remembering = owners(http)
+    remembering = make_resolver(http)
     await asyncio.gather(*(remembering.resolve(["anna"]) for _ in range(5)))
     assert keycloak.requested_paths == ["anna", "anna/groups"]
-    forgetting = owners(http, seconds=0)
+    forgetting = make_resolver(http, seconds=0)
     await forgetting.resolve(["anna"])
     await forgetting.resolve(["anna"])
     assert len(keycloak.requested_paths) == 6
@@ -205,6 +208,6 @@ async def test_a_hanging_keycloak_is_not_called_for_each_owner(
         return keycloak(request)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(hang)) as hanging:
-        found = await owners(hanging).resolve([f"person-{number}" for number in range(100)])
+        found = await make_resolver(hanging).resolve([f"person-{number}" for number in range(100)])
     assert set(found.values()) == {Owner(known=False)}
     assert asked < 20

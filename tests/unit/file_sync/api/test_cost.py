@@ -11,7 +11,7 @@ from file_sync.user_files import MAX_FILES
 from servicekit.web import probes
 
 from tests.support.programs.gateway import serving
-from tests.support.timing.loop_steps import longest_step
+from tests.support.timing.loop_steps import measure_longest_step
 
 from .conftest import HINT_SECRET, make_fake_app
 
@@ -62,7 +62,7 @@ async def test_no_step_of_the_event_loop_is_slow(url: str, operation: str, sent:
     method, _, path = operation.partition(" ")
     headers, params, status = sent
     for _ in range(TRIES):
-        with longest_step() as longest:
+        with measure_longest_step() as longest:
             response = await asyncio.to_thread(
                 httpx.request, method, f"{url}{path}", headers=headers, params=params
             )

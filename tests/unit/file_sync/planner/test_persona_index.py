@@ -8,22 +8,22 @@ from file_sync.models import Link, LinkKind, PersonaRef
 from file_sync.planner.persona_index import CACHE_TTL_SECONDS, PersonaIndex, PersonaIndexCache
 from tenancy.model import Tenant
 
-from tests.support.file_sync.files import chat_link, knowledge_link, tenant_with_workspace
+from tests.support.file_sync.files import make_chat_link, make_knowledge_link, make_tenant_with_workspace
 from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
 
-A, B = tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb")
+A, B = make_tenant_with_workspace("tenanta"), make_tenant_with_workspace("tenantb")
 
 
 def test_a_knowledge_base_belongs_to_the_persona_that_the_tenant_names() -> None:
-    link = knowledge_link("hr", tenant_id="tenantb")
+    link = make_knowledge_link("hr", tenant_id="tenantb")
     assert PersonaIndex([A, B]).resolve(link) == PersonaRef("tenantb", "hr")
 
 
 def test_a_model_belongs_to_the_persona_that_its_id_names() -> None:
-    link = chat_link("hr", tenant_id="tenantb")
+    link = make_chat_link("hr", tenant_id="tenantb")
     assert PersonaIndex([A, B]).resolve(link) == PersonaRef("tenantb", "hr")
 
 
@@ -33,8 +33,8 @@ def test_a_model_belongs_to_the_persona_that_its_id_names() -> None:
         Link(1, LinkKind.KNOWLEDGE, "kb-of-no-tenant"),
         Link(1, LinkKind.KNOWLEDGE, "tenant-tenanta.hr"),
         Link(1, LinkKind.MODEL, "kb-tenanta-hr"),
-        chat_link("legal"),
-        chat_link(tenant_id="tenantz"),
+        make_chat_link("legal"),
+        make_chat_link(tenant_id="tenantz"),
         Link(1, LinkKind.MODEL, "tenant-tenanta.hr.finance"),
         Link(1, LinkKind.MODEL, "tenant-tenanta"),
         Link(1, LinkKind.MODEL, " tenant-tenanta.hr"),
@@ -46,14 +46,14 @@ def test_any_other_link_resolves_to_no_persona(link: Link) -> None:
 
 
 def test_a_knowledge_base_that_two_tenants_claim_belongs_to_neither() -> None:
-    thief = tenant_with_workspace("tenantb")
+    thief = make_tenant_with_workspace("tenantb")
     assert thief.status.workspace
     stolen = thief.status.workspace.knowledge[0].model_copy(update={"id": "kb-tenanta-finance"})
     workspace = thief.status.workspace.model_copy(update={"knowledge": [stolen]})
     thief = thief.model_copy(update={"status": thief.status.model_copy(update={"workspace": workspace})})
     for tenants in ([A, thief], [thief, A]):
         index = PersonaIndex(tenants)
-        assert index.resolve(knowledge_link()) is None
+        assert index.resolve(make_knowledge_link()) is None
         assert not index.has_knowledge_base(PersonaRef("tenanta", "finance")), "none of its files is deleted"
         assert index.has_knowledge_base(PersonaRef("tenanta", "hr"))
 
@@ -62,8 +62,8 @@ def test_a_persona_that_the_tenant_no_longer_has_loses_its_knowledge_base() -> N
     assert A.spec.personas[0].id == "finance"
     spec = A.spec.model_copy(update={"personas": A.spec.personas[1:]})
     index = PersonaIndex([A.model_copy(update={"spec": spec})])
-    assert index.resolve(knowledge_link("finance")) is None
-    assert index.resolve(chat_link("finance")) is None
+    assert index.resolve(make_knowledge_link("finance")) is None
+    assert index.resolve(make_chat_link("finance")) is None
     assert not index.has_knowledge_base(PersonaRef("tenanta", "finance"))
 
 
@@ -110,7 +110,7 @@ class TestCache:
     def test_the_first_index_has_the_registrys_tenants(
         self, cache: PersonaIndexCache, clock: list[float]
     ) -> None:
-        assert cache.current.resolve(knowledge_link()) == PersonaRef("tenanta", "finance")
+        assert cache.current.resolve(make_knowledge_link()) == PersonaRef("tenanta", "finance")
 
     def test_the_index_is_built_again_when_it_expires(
         self, cache: PersonaIndexCache, registry: CountingRegistry, clock: list[float]
@@ -121,7 +121,9 @@ class TestCache:
         assert registry.lists == 1
         registry.tenants = [A, B]
         clock[0] += 0.2
-        assert cache.current.resolve(knowledge_link(tenant_id="tenantb")) == PersonaRef("tenantb", "finance")
+        assert cache.current.resolve(make_knowledge_link(tenant_id="tenantb")) == PersonaRef(
+            "tenantb", "finance"
+        )
         assert registry.lists == 2
 
     def test_a_refresh_builds_the_index_immediately(
@@ -129,6 +131,6 @@ class TestCache:
     ) -> None:
         first = cache.current
         registry.tenants = []
-        assert cache.refresh().resolve(knowledge_link()) is None
+        assert cache.refresh().resolve(make_knowledge_link()) is None
         assert cache.current is not first
         assert registry.lists == 2

@@ -15,11 +15,11 @@ from file_sync.planner.plan import plan
 
 from tests.support.file_sync.files import (
     BUCKET,
-    chat_link,
-    knowledge_link,
+    make_chat_link,
     make_document,
     make_file,
-    tenant_with_workspace,
+    make_knowledge_link,
+    make_tenant_with_workspace,
 )
 from tests.support.file_sync.plans import CONFIG, OWNERS, compare
 
@@ -47,7 +47,7 @@ CASES = [
         "a new file is stored", make_file(), [], [(STORE, "finance", "plan.pdf", ())], FileState.WAITING
     ),
     PlanCase(
-        "a file sent to a persona is stored", make_file("f1", chat_link("hr")), [], [(STORE, *MOVED, ())]
+        "a file sent to a persona is stored", make_file("f1", make_chat_link("hr")), [], [(STORE, *MOVED, ())]
     ),
     PlanCase("a ready file needs no action", make_file(), [make_document()], [], FileState.READY),
     PlanCase(
@@ -87,33 +87,33 @@ CASES = [
     ),
     PlanCase(
         "a file in another knowledge base moves",
-        make_file("f1", knowledge_link("hr")),
+        make_file("f1", make_knowledge_link("hr")),
         [make_document()],
         [(STORE, *MOVED, (("finance", "plan.pdf"),))],
     ),
     PlanCase(
         "an interrupted move is completed, although both copies are ready",
-        make_file("f1", knowledge_link("hr")),
+        make_file("f1", make_knowledge_link("hr")),
         [make_document(), make_document(persona_id="hr")],
         [(INDEX, *MOVED, (("finance", "plan.pdf"),))],
         FileState.INDEXING,
     ),
     PlanCase(
         "a file in two knowledge bases is not moved",
-        make_file("f1", knowledge_link("finance", since=1), knowledge_link("hr", since=2)),
+        make_file("f1", make_knowledge_link("finance", since=1), make_knowledge_link("hr", since=2)),
         [make_document(persona_id="hr")],
         [],
         FileState.READY,
     ),
     PlanCase(
         "a new file in two knowledge bases belongs to the first",
-        make_file("f1", knowledge_link("hr", since=1), knowledge_link("finance", since=2)),
+        make_file("f1", make_knowledge_link("hr", since=1), make_knowledge_link("finance", since=2)),
         [],
         [(STORE, *MOVED, ())],
     ),
     PlanCase(
         "a knowledge base takes precedence over a chat",
-        make_file("f1", chat_link("finance", since=1), knowledge_link("hr", since=2)),
+        make_file("f1", make_chat_link("finance", since=1), make_knowledge_link("hr", since=2)),
         [make_document()],
         [(STORE, *MOVED, (("finance", "plan.pdf"),))],
     ),
@@ -145,14 +145,14 @@ CASES = [
     ),
     PlanCase(
         "the document of a file without a link to a persona is deleted",
-        make_file("f1", knowledge_link("other", tenant_id="tenantz")),
+        make_file("f1", make_knowledge_link("other", tenant_id="tenantz")),
         [make_document()],
         [(DELETE, "finance", "plan.pdf", ())],
         None,
     ),
     PlanCase(
         "a file without a link to a persona is not stored",
-        make_file("f1", knowledge_link("x", tenant_id="z")),
+        make_file("f1", make_knowledge_link("x", tenant_id="z")),
         [],
         [],
         None,
@@ -186,20 +186,20 @@ CASES = [
     ),
     PlanCase(
         "a file that was given to another tenant first is ignored",
-        make_file("f1", knowledge_link(tenant_id="tenantb", since=1), knowledge_link(since=2)),
+        make_file("f1", make_knowledge_link(tenant_id="tenantb", since=1), make_knowledge_link(since=2)),
         [],
         [],
         FileState.FOREIGN,
     ),
     PlanCase(
         "a later link to another tenant has no effect",
-        make_file("f1", knowledge_link(since=1), knowledge_link(tenant_id="tenantb", since=2)),
+        make_file("f1", make_knowledge_link(since=1), make_knowledge_link(tenant_id="tenantb", since=2)),
         [],
         [(STORE, "finance", "plan.pdf", ())],
     ),
     PlanCase(
         "a link to another tenant chooses no persona",
-        make_file("f1", chat_link("hr", since=1), knowledge_link(tenant_id="tenantb", since=2)),
+        make_file("f1", make_chat_link("hr", since=1), make_knowledge_link(tenant_id="tenantb", since=2)),
         [],
         [(STORE, *MOVED, ())],
     ),
@@ -286,7 +286,9 @@ def test_plan_of_one_file(case: PlanCase) -> None:
     assert not compared.unresolved_subjects
 
 
-@pytest.mark.parametrize("link", [knowledge_link(tenant_id="tenantb"), chat_link(tenant_id="tenantb")])
+@pytest.mark.parametrize(
+    "link", [make_knowledge_link(tenant_id="tenantb"), make_chat_link(tenant_id="tenantb")]
+)
 def test_a_file_that_only_another_tenant_has_is_not_planned(link: Link) -> None:
     compared = compare([make_file("f1", link)], [])
     assert (compared.actions, compared.statuses) == ([], {})
@@ -347,7 +349,7 @@ class TestQuota:
 
     def test_a_full_tenant_may_move_its_documents(self) -> None:
         compared = compare(
-            [make_file("f1", knowledge_link("hr"))],
+            [make_file("f1", make_knowledge_link("hr"))],
             [make_document()],
             quota={"documents": 1, "storage": "10"},
         )
@@ -378,12 +380,12 @@ def test_files_sent_before_the_tenant_was_created_are_not_stored(
     since: int, actions: list[ActionType]
 ) -> None:
     """A persona's model has the same id in every Tenant of a name; 1764547200 is 2025-12-01."""
-    tenant = tenant_with_workspace()
+    tenant = make_tenant_with_workspace()
     created = tenant.metadata.model_copy(update={"creation_timestamp": datetime(2025, 12, 1, tzinfo=UTC)})
     tenant = tenant.model_copy(update={"metadata": created})
     compared = plan(
         tenant,
-        [make_file("f1", chat_link("hr", since=since))],
+        [make_file("f1", make_chat_link("hr", since=since))],
         [],
         personas=PersonaIndex([tenant]),
         owners=OWNERS,

@@ -7,37 +7,37 @@ from file_sync.planner.messages import NAME_OF_COLLEAGUE
 from file_sync.planner.models import ActionType, FileState
 
 from tests.support.file_sync.files import (
-    chat_link,
-    knowledge_link,
+    make_chat_link,
     make_document,
     make_file,
+    make_knowledge_link,
 )
-from tests.support.file_sync.plans import BENS, actions_of, compare, removed_file, states_of
+from tests.support.file_sync.plans import BENS, compare, get_states, list_actions, make_removed_file
 
 STORE, CHECK, INDEX, DELETE = ActionType
 
 
 @pytest.mark.parametrize(
-    "link", [pytest.param(knowledge_link(), id="knowledge"), pytest.param(chat_link(), id="chat")]
+    "link", [pytest.param(make_knowledge_link(), id="knowledge"), pytest.param(make_chat_link(), id="chat")]
 )
 def test_a_colleagues_name_is_refused_and_their_document_stays(link: Any) -> None:
     bens = make_file("bens", link, created_at=2, **BENS)
     compared = compare([make_file("annas"), bens], [make_document("annas")])
     assert not compared.actions
     assert compared.statuses["bens"].reason == NAME_OF_COLLEAGUE
-    assert states_of(compared) == {"annas": FileState.READY, "bens": FileState.REFUSED}
+    assert get_states(compared) == {"annas": FileState.READY, "bens": FileState.REFUSED}
 
 
 def test_of_two_new_files_of_one_name_the_first_gets_it() -> None:
     compared = compare([make_file("bens", created_at=2, **BENS), make_file("annas")], [])
-    assert actions_of(compared) == [(STORE, "owui-annas")]
+    assert list_actions(compared) == [(STORE, "owui-annas")]
     assert compared.statuses["bens"].state is FileState.REFUSED
 
 
 def test_the_name_of_a_kept_document_is_taken() -> None:
-    compared = compare([make_file("bens", **BENS)], [make_document()], [removed_file()])
+    compared = compare([make_file("bens", **BENS)], [make_document()], [make_removed_file()])
     assert not compared.actions
-    assert states_of(compared) == {"f1": FileState.KEPT, "bens": FileState.REFUSED}
+    assert get_states(compared) == {"f1": FileState.KEPT, "bens": FileState.REFUSED}
 
 
 def test_a_file_renamed_to_a_colleagues_name_keeps_its_document() -> None:
@@ -51,13 +51,13 @@ def test_existing_documents_of_two_people_keep_one_name() -> None:
     files = [make_file("annas"), make_file("bens", created_at=2, **BENS)]
     compared = compare(files, [make_document("annas"), make_document("bens")])
     assert not compared.actions
-    assert set(states_of(compared).values()) == {FileState.READY}
+    assert set(get_states(compared).values()) == {FileState.READY}
 
 
 def test_a_name_in_another_directory_or_persona_is_free() -> None:
-    for link in (knowledge_link(directory="d1"), knowledge_link("hr")):
+    for link in (make_knowledge_link(directory="d1"), make_knowledge_link("hr")):
         bens = make_file("bens", link, **BENS)
-        assert actions_of(compare([make_file("annas"), bens], [make_document("annas")])) == [
+        assert list_actions(compare([make_file("annas"), bens], [make_document("annas")])) == [
             (STORE, "owui-bens")
         ]
 
@@ -65,9 +65,9 @@ def test_a_name_in_another_directory_or_persona_is_free() -> None:
 def test_a_file_of_another_tenant_takes_no_name() -> None:
     eves = make_file("eves", created_at=1, owner="owui-eve", subject="eve")
     compared = compare([eves, make_file("annas", created_at=2)], [])
-    assert actions_of(compared) == [(STORE, "owui-annas")]
+    assert list_actions(compared) == [(STORE, "owui-annas")]
 
 
 def test_a_name_is_free_after_its_document_is_deleted() -> None:
     compared = compare([make_file("bens", **BENS)], [])
-    assert actions_of(compared) == [(STORE, "owui-bens")]
+    assert list_actions(compared) == [(STORE, "owui-bens")]

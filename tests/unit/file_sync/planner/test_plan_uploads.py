@@ -8,8 +8,8 @@ from file_sync.models import Document
 from file_sync.planner.messages import NAME_OF_COLLEAGUE, UPLOAD_OWNER_UNKNOWN
 from file_sync.planner.models import ActionType, FileState
 
-from tests.support.file_sync.files import chat_link, knowledge_link, make_document, make_file
-from tests.support.file_sync.plans import BENS, actions_of, compare, removed_file, states_of
+from tests.support.file_sync.files import make_chat_link, make_document, make_file, make_knowledge_link
+from tests.support.file_sync.plans import BENS, compare, get_states, list_actions, make_removed_file
 
 STORE, CHECK, INDEX, DELETE = ActionType
 UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", "c" * 64, stored_at=5, owner="anna")
@@ -17,7 +17,7 @@ OLDER, NEWER = make_file("older", created_at=4), make_file("newer", created_at=6
 TIED = make_file("tied", created_at=5)
 
 
-@pytest.mark.parametrize("link", [knowledge_link(), chat_link()], ids=["knowledge", "chat"])
+@pytest.mark.parametrize("link", [make_knowledge_link(), make_chat_link()], ids=["knowledge", "chat"])
 @pytest.mark.parametrize("created_at", [4, 5, 6])
 @pytest.mark.parametrize("state", ["ready", "received", "failed"])
 @pytest.mark.parametrize("owner", ["anna", ""], ids=["a-colleagues", "no-owner"])
@@ -34,8 +34,8 @@ def test_the_name_of_a_colleagues_upload_is_refused(
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param({"links": (knowledge_link(directory="d1"),)}, id="in-a-directory"),
-        pytest.param({"links": (knowledge_link("hr"),)}, id="of-another-persona"),
+        pytest.param({"links": (make_knowledge_link(directory="d1"),)}, id="in-a-directory"),
+        pytest.param({"links": (make_knowledge_link("hr"),)}, id="of-another-persona"),
         pytest.param({"filename": "other.pdf"}, id="of-another-name"),
     ],
 )
@@ -43,15 +43,17 @@ def test_the_name_of_a_colleagues_upload_is_refused(
 def test_another_name_conflicts_with_nothing(other: dict[str, Any], whose: dict[str, Any]) -> None:
     values = {"created_at": 6, **whose, **other}
     file = make_file("f1", *values.pop("links", ()), **values)
-    assert actions_of(compare([file], [UPLOAD])) == [(STORE, "owui-f1")]
-    place = {"persona_id": "hr"} if file.links == (knowledge_link("hr"),) else {}
+    assert list_actions(compare([file], [UPLOAD])) == [(STORE, "owui-f1")]
+    place = {"persona_id": "hr"} if file.links == (make_knowledge_link("hr"),) else {}
     compared = compare([file], [UPLOAD, make_document("f1", filename=file.filename, **place)])
-    assert (compared.actions, states_of(compared)) == ([], {"f1": FileState.READY})
+    assert (compared.actions, get_states(compared)) == ([], {"f1": FileState.READY})
 
 
 def test_an_upload_of_another_persona_takes_no_name() -> None:
     for file in (NEWER, make_file("bens", **BENS)):
-        assert actions_of(compare([file], [replace(UPLOAD, persona_id="hr")])) == [(STORE, file.document_id)]
+        assert list_actions(compare([file], [replace(UPLOAD, persona_id="hr")])) == [
+            (STORE, file.document_id)
+        ]
 
 
 def test_a_file_waits_until_the_owner_of_an_upload_with_its_name_is_fetched() -> None:
@@ -74,7 +76,7 @@ def test_nothing_is_deleted_for_an_upload_whose_owner_is_unknown() -> None:
     for file in (OLDER, NEWER):
         kept = [each for each in documents if each.id in ("by-name", file.document_id)]
         compared = compare([file], kept)
-        assert (compared.actions, states_of(compared)) == ([], {file.id: FileState.READY})
+        assert (compared.actions, get_states(compared)) == ([], {file.id: FileState.READY})
 
 
 def test_no_owner_is_fetched_for_other_names() -> None:
@@ -103,14 +105,14 @@ def test_a_file_replaces_its_persons_upload_when_it_is_ready(
     if document is not None:
         documents.append(make_document("newer", **document))
     compared = compare([NEWER], documents)
-    assert actions_of(compared) == done
+    assert list_actions(compared) == done
     assert compared.needs_recheck is waits
     for action in compared.actions:
         assert action.replaced_by == ("owui-newer" if action.type is DELETE else "")
 
 
 def test_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
-    assert actions_of(compare([NEWER], [UPLOAD], quota={"documents": 1, "storage": "10"})) == [
+    assert list_actions(compare([NEWER], [UPLOAD], quota={"documents": 1, "storage": "10"})) == [
         (STORE, "owui-newer")
     ]
 
@@ -119,33 +121,33 @@ def test_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
 def test_an_upload_replaces_an_older_file_of_its_person(*, has_document: bool) -> None:
     documents = [make_document("older")] if has_document else []
     compared = compare([OLDER], [UPLOAD, *documents])
-    assert actions_of(compared) == ([(DELETE, "owui-older")] if has_document else [])
+    assert list_actions(compared) == ([(DELETE, "owui-older")] if has_document else [])
     assert [action.replaced_by for action in compared.actions] == ["by-name"] * has_document
-    assert states_of(compared) == {"older": FileState.REPLACED}
+    assert get_states(compared) == {"older": FileState.REPLACED}
 
 
 @pytest.mark.parametrize("state", ["received", "indexing", "failed"])
 def test_an_upload_that_is_not_ready_replaces_nothing(state: str) -> None:
     compared = compare([OLDER], [replace(UPLOAD, state=state), make_document("older")])
-    assert (compared.actions, states_of(compared)) == ([], {"older": FileState.READY})
+    assert (compared.actions, get_states(compared)) == ([], {"older": FileState.READY})
 
 
 def test_a_file_and_an_upload_of_one_second_are_not_versions() -> None:
     compared = compare([TIED], [UPLOAD, make_document("tied")])
-    assert (compared.actions, states_of(compared)) == ([], {"tied": FileState.READY})
+    assert (compared.actions, get_states(compared)) == ([], {"tied": FileState.READY})
 
 
 def test_the_newest_of_a_file_an_upload_and_a_file_stays() -> None:
     documents = [make_document("older"), UPLOAD, make_document("newer")]
     compared = compare([OLDER, NEWER], documents)
-    assert sorted(actions_of(compared)) == [(DELETE, "by-name"), (DELETE, "owui-older")]
+    assert sorted(list_actions(compared)) == [(DELETE, "by-name"), (DELETE, "owui-older")]
     assert {action.replaced_by for action in compared.actions} == {"owui-newer"}
 
 
 def test_an_existing_file_and_a_colleagues_upload_keep_one_name() -> None:
     for file in (make_file("bens", created_at=number, **BENS) for number in (4, 6)):
         compared = compare([file], [UPLOAD, make_document("bens")])
-        assert (compared.actions, states_of(compared)) == ([], {"bens": FileState.READY})
+        assert (compared.actions, get_states(compared)) == ([], {"bens": FileState.READY})
 
 
 def test_an_account_without_keycloak_owns_no_upload() -> None:
@@ -157,11 +159,11 @@ def test_an_account_without_keycloak_owns_no_upload() -> None:
 
 def test_a_kept_document_is_replaced_by_a_newer_upload_and_replaces_none() -> None:
     for created_at, done in ((4, [(DELETE, "owui-f1")]), (6, [])):
-        kept = removed_file(created_at=created_at)
+        kept = make_removed_file(created_at=created_at)
         compared = compare(
             [make_file("f2", filename="plan.pdf", created_at=1)], [UPLOAD, make_document()], [kept]
         )
-        assert actions_of(compared) == done
+        assert list_actions(compared) == done
 
 
 def test_an_upload_without_a_file_of_its_name_is_not_deleted() -> None:

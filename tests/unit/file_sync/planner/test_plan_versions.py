@@ -6,12 +6,12 @@ import pytest
 from file_sync.planner.models import ActionType, FileState
 
 from tests.support.file_sync.files import (
-    chat_link,
-    knowledge_link,
+    make_chat_link,
     make_document,
     make_file,
+    make_knowledge_link,
 )
-from tests.support.file_sync.plans import actions_of, compare, removed_file, states_of
+from tests.support.file_sync.plans import compare, get_states, list_actions, make_removed_file
 
 STORE, CHECK, INDEX, DELETE = ActionType
 
@@ -42,7 +42,7 @@ def test_a_new_version_replaces_the_old_one_when_it_is_ready(
     if document is not None:
         documents.append(make_document("new", **{"sha256": "b" * 64, **document}))
     compared = compare([NEW, OLD], documents)
-    assert actions_of(compared) == done
+    assert list_actions(compared) == done
     assert compared.statuses["old"].state == old
     assert compared.needs_recheck is waits
 
@@ -57,16 +57,16 @@ def test_a_replaced_file_needs_no_room_and_no_owner() -> None:
     document = make_document("new", sha256="b" * 64)
     compared = compare([NEW, OLD], [document], owners={}, quota={"documents": 1})
     assert (compared.actions, compared.unresolved_subjects) == ([], set())
-    assert states_of(compared) == {"new": FileState.READY, "old": FileState.REPLACED}
+    assert get_states(compared) == {"new": FileState.READY, "old": FileState.REPLACED}
 
 
 def test_the_older_version_is_stored_again_when_the_newer_one_is_deleted() -> None:
     compared = compare([OLD], [make_document("new", sha256="b" * 64)])
-    assert actions_of(compared) == [(DELETE, "owui-new"), (STORE, "owui-old")]
+    assert list_actions(compared) == [(DELETE, "owui-new"), (STORE, "owui-old")]
 
 
 def test_a_new_version_gets_the_room_of_the_old_one() -> None:
-    assert actions_of(compare([NEW, OLD], [OLD_DOCUMENT], quota={"documents": 1, "storage": "10"})) == [
+    assert list_actions(compare([NEW, OLD], [OLD_DOCUMENT], quota={"documents": 1, "storage": "10"})) == [
         (STORE, "owui-new")
     ]
 
@@ -74,7 +74,7 @@ def test_a_new_version_gets_the_room_of_the_old_one() -> None:
 def test_a_file_of_the_same_second_needs_additional_room() -> None:
     files = [OLD, make_file("tied"), make_file("new", created_at=2)]
     compared = compare(files, [OLD_DOCUMENT], quota={"documents": 1})
-    assert actions_of(compared) == [(STORE, "owui-new")]
+    assert list_actions(compared) == [(STORE, "owui-new")]
     assert compared.statuses["tied"].state is FileState.REFUSED
 
 
@@ -83,31 +83,31 @@ def test_a_file_of_the_same_second_needs_additional_room() -> None:
     [
         pytest.param({"created_at": 1}, id="of-the-same-second"),
         pytest.param({"filename": "other.pdf"}, id="of-another-name"),
-        pytest.param({"links": (knowledge_link("hr"),)}, id="of-another-persona"),
-        pytest.param({"links": (knowledge_link(directory="d1"),)}, id="in-another-directory"),
+        pytest.param({"links": (make_knowledge_link("hr"),)}, id="of-another-persona"),
+        pytest.param({"links": (make_knowledge_link(directory="d1"),)}, id="in-another-directory"),
     ],
 )
 def test_files_that_are_not_versions_of_each_other_both_stay(other: dict[str, Any]) -> None:
-    links = other.pop("links", (knowledge_link(),))
+    links = other.pop("links", (make_knowledge_link(),))
     new = make_file("new", *links, **{"created_at": 2, **other})
-    place = {"persona_id": "hr"} if links == (knowledge_link("hr"),) else {}
+    place = {"persona_id": "hr"} if links == (make_knowledge_link("hr"),) else {}
     document = make_document("new", filename=new.filename, **place)
     compared = compare([OLD, new], [OLD_DOCUMENT, document])
     assert not compared.actions
-    assert states_of(compared) == {"old": FileState.READY, "new": FileState.READY}
+    assert get_states(compared) == {"old": FileState.READY, "new": FileState.READY}
 
 
 def test_files_sent_in_chats_have_versions() -> None:
-    old = make_file("old", chat_link(since=1))
-    new = make_file("new", chat_link(since=2), created_at=2)
+    old = make_file("old", make_chat_link(since=1))
+    new = make_file("new", make_chat_link(since=2), created_at=2)
     compared = compare([old, new], [OLD_DOCUMENT, make_document("new")])
-    assert actions_of(compared) == [(DELETE, "owui-old")]
+    assert list_actions(compared) == [(DELETE, "owui-old")]
 
 
 def test_a_newer_file_replaces_kept_ones_which_do_not_replace_each_other() -> None:
-    kept = [removed_file("k1", created_at=1), removed_file("k2", created_at=2)]
+    kept = [make_removed_file("k1", created_at=1), make_removed_file("k2", created_at=2)]
     documents = [make_document("k1"), make_document("k2")]
     assert not compare([], documents, kept).actions
     new = make_file("new", created_at=3)
     compared = compare([new], [*documents, make_document("new")], kept)
-    assert actions_of(compared) == [(DELETE, "owui-k1"), (DELETE, "owui-k2")]
+    assert list_actions(compared) == [(DELETE, "owui-k1"), (DELETE, "owui-k2")]

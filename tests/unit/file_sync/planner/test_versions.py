@@ -10,35 +10,49 @@ from tests.support.file_sync.files import make_document, make_file
 UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=2)
 
 
-def linked(file_id: str, created_at: int, *, has_document: bool = True) -> LinkedFile:
+def make_linked_file(file_id: str, created_at: int, *, has_document: bool = True) -> LinkedFile:
     copies = [make_document(file_id)] if has_document else []
     return LinkedFile(make_file(file_id, created_at=created_at), "finance", TOP_DIRECTORY, copies)
 
 
-def predecessors(files: list[LinkedFile], upload: Document | None = None) -> list[str | None]:
+def list_predecessors(files: list[LinkedFile], upload: Document | None = None) -> list[str | None]:
     set_predecessors(files, upload)
     return [each.predecessor.id if each.predecessor else None for each in files]
 
 
 def test_the_predecessor_is_the_newest_older_document() -> None:
-    files = [linked("f1", 1), linked("f2", 2), linked("f3", 3, has_document=False), linked("f4", 4)]
-    assert predecessors(files) == [None, "owui-f1", "owui-f2", "owui-f2"]
+    files = [
+        make_linked_file("f1", 1),
+        make_linked_file("f2", 2),
+        make_linked_file("f3", 3, has_document=False),
+        make_linked_file("f4", 4),
+    ]
+    assert list_predecessors(files) == [None, "owui-f1", "owui-f2", "owui-f2"]
 
 
 def test_files_of_one_second_have_the_same_predecessor() -> None:
-    files = [linked("f1", 1), linked("f2", 2), linked("f3", 2), linked("f4", 3)]
-    assert predecessors(files) == [None, "owui-f1", "owui-f1", "owui-f3"]
+    files = [
+        make_linked_file("f1", 1),
+        make_linked_file("f2", 2),
+        make_linked_file("f3", 2),
+        make_linked_file("f4", 3),
+    ]
+    assert list_predecessors(files) == [None, "owui-f1", "owui-f1", "owui-f3"]
 
 
 def test_an_upload_is_the_predecessor_of_newer_files_without_an_older_document() -> None:
-    files = [linked("f1", 1, has_document=False), linked("f2", 2, has_document=False), linked("f3", 3)]
-    assert predecessors(files, UPLOAD) == [None, None, "by-name"]
+    files = [
+        make_linked_file("f1", 1, has_document=False),
+        make_linked_file("f2", 2, has_document=False),
+        make_linked_file("f3", 3),
+    ]
+    assert list_predecessors(files, UPLOAD) == [None, None, "by-name"]
 
 
 def test_a_file_is_ready_if_its_only_copy_is_and_has_its_content() -> None:
-    ready = linked("f1", 1)
+    ready = make_linked_file("f1", 1)
     assert ready.is_ready
-    assert not linked("f1", 1, has_document=False).is_ready
+    assert not make_linked_file("f1", 1, has_document=False).is_ready
     for values in ({"state": "indexing"}, {"persona_id": "hr"}, {"filename": "old.pdf"}, {"size": 11}):
         assert not replace(ready, copies=[make_document("f1", **values)]).is_ready
     assert not replace(ready, copies=[make_document("f1"), make_document("f1", persona_id="hr")]).is_ready

@@ -13,35 +13,35 @@ from tests.support.timing.clock import simulate
 REQUEST = httpx.Request("POST", "http://n8n/webhook/tenantry/upload")
 
 
-def failure(cause: Exception) -> RemoteUnavailable:
+def make_failure(cause: Exception) -> RemoteUnavailable:
     error = RemoteUnavailable("n8n", "upload", "it failed")
     error.__cause__ = cause
     return error
 
 
-def error_response(status: int, *, problem: str = "", retry_after: str = "") -> RemoteUnavailable:
+def make_error_response(status: int, *, problem: str = "", retry_after: str = "") -> RemoteUnavailable:
     headers = {"Retry-After": retry_after} if retry_after else {}
     body: dict[str, Any] = {"json": {"type": f"https://tenantry.io/problems/{problem}"}} if problem else {}
     if problem:
         headers["Content-Type"] = "application/problem+json"
     response = httpx.Response(status, headers=headers, request=REQUEST, **body)
-    return failure(httpx.HTTPStatusError("", request=REQUEST, response=response))
+    return make_failure(httpx.HTTPStatusError("", request=REQUEST, response=response))
 
 
 @pytest.mark.parametrize(
     ("error", "own", "others"),
     [
-        (error_response(429, retry_after="7"), 7, 0),
-        (error_response(503, retry_after="9"), 9, 9),
-        (error_response(503, problem="overloaded"), 2, 2),
-        (error_response(503, retry_after="99999"), 300, 300),
-        (error_response(503, retry_after="Wed, 21 Oct"), 2, 2),
-        (error_response(503, problem="tenant-not-ready", retry_after="5"), 5, 0),
-        (failure(httpx.ConnectError("refused")), 2, 2),
-        (failure(TimeoutError()), 0, 0),
-        (failure(httpx.ReadError("cut off")), 0, 0),
-        (error_response(504), 0, 0),
-        (error_response(409, problem="document-busy"), 0, 0),
+        (make_error_response(429, retry_after="7"), 7, 0),
+        (make_error_response(503, retry_after="9"), 9, 9),
+        (make_error_response(503, problem="overloaded"), 2, 2),
+        (make_error_response(503, retry_after="99999"), 300, 300),
+        (make_error_response(503, retry_after="Wed, 21 Oct"), 2, 2),
+        (make_error_response(503, problem="tenant-not-ready", retry_after="5"), 5, 0),
+        (make_failure(httpx.ConnectError("refused")), 2, 2),
+        (make_failure(TimeoutError()), 0, 0),
+        (make_failure(httpx.ReadError("cut off")), 0, 0),
+        (make_error_response(504), 0, 0),
+        (make_error_response(409, problem="document-busy"), 0, 0),
     ],
     ids=[
         "too many calls of one tenant",
@@ -73,7 +73,7 @@ def test_concurrent_failures_count_as_one() -> None:
         gate, pauses = BackoffGate(), []
         for _ in range(2):
             for _ in range(8):
-                gate.record_failure("a", failure(httpx.ConnectError("refused")))
+                gate.record_failure("a", make_failure(httpx.ConnectError("refused")))
             pauses.append(gate.retry_after("b"))
             await asyncio.sleep(pauses[-1])
         return pauses
@@ -85,12 +85,12 @@ def test_pauses_double_up_to_a_limit_and_a_success_resets_them() -> None:
     async def scenario() -> list[float]:
         gate, pauses = BackoffGate(), []
         for _ in range(6):
-            gate.record_failure("a", failure(httpx.ConnectError("refused")))
+            gate.record_failure("a", make_failure(httpx.ConnectError("refused")))
             pauses.append(gate.retry_after("b"))
             await asyncio.sleep(pauses[-1])
             assert gate.retry_after("b") == 0
         gate.record_success()
-        gate.record_failure("a", failure(httpx.ConnectError("refused")))
+        gate.record_failure("a", make_failure(httpx.ConnectError("refused")))
         return [*pauses, gate.retry_after("a")]
 
     assert simulate(scenario()) == [2, 4, 8, 16, 30, 30, 2]

@@ -35,13 +35,13 @@ async def run(calls: InFlightCalls, call: TimedCall, document_id: str = "d1", te
     await calls.run(tenant_id, document_id, call(), call.started)
 
 
-def in_time(scenario: Callable[[InFlightCalls], Awaitable[None]]) -> None:
-    async def with_calls() -> None:
+def simulate_test(scenario: Callable[[InFlightCalls], Awaitable[None]]) -> None:
+    async def run_with_calls() -> None:
         calls = InFlightCalls()
         await scenario(calls)
         calls.close()
 
-    simulate(with_calls())
+    simulate(run_with_calls())
 
 
 def test_a_short_call_is_awaited() -> None:
@@ -51,7 +51,7 @@ def test_a_short_call_is_awaited() -> None:
         assert call.is_done
         assert calls.document_ids("a") == frozenset()
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 def test_an_error_of_a_short_call_is_raised() -> None:
@@ -62,7 +62,7 @@ def test_an_error_of_a_short_call_is_raised() -> None:
         with pytest.raises(ValueError, match="it failed"):
             await calls.run("a", "d1", fail(), asyncio.Event())
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 def test_a_long_call_continues_in_the_background_until_it_ends() -> None:
@@ -75,7 +75,7 @@ def test_a_long_call_continues_in_the_background_until_it_ends() -> None:
         assert call.is_done
         assert calls.document_ids("a") == frozenset()
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 def test_a_call_that_has_not_started_is_cancelled() -> None:
@@ -85,7 +85,7 @@ def test_a_call_that_has_not_started_is_cancelled() -> None:
         assert call.is_cancelled
         assert calls.document_ids("a") == frozenset()
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 def test_a_call_is_cancelled_with_its_sync_run() -> None:
@@ -98,7 +98,7 @@ def test_a_call_is_cancelled_with_its_sync_run() -> None:
         await asyncio.sleep(0)
         assert call.is_cancelled
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 def test_documents_of_other_tenants_are_not_listed_or_cancelled() -> None:
@@ -114,7 +114,7 @@ def test_documents_of_other_tenants_are_not_listed_or_cancelled() -> None:
         assert calls.document_ids("a") == frozenset()
         assert calls.document_ids("b") == {"d1"}
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 def test_a_call_for_a_document_that_is_being_indexed_continues_however_old_it_is() -> None:
@@ -126,7 +126,7 @@ def test_a_call_for_a_document_that_is_being_indexed_continues_however_old_it_is
         await asyncio.sleep(0)
         assert not call.is_cancelled
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_call_for_a_waiting_document_is_lost_after_a_while(age: float, *, is_l
         assert call.is_cancelled is is_lost
         assert calls.document_ids("a") == (frozenset() if is_lost else {"d1"})
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 def test_the_end_of_a_cancelled_call_does_not_remove_its_successor() -> None:
@@ -153,7 +153,7 @@ def test_the_end_of_a_cancelled_call_does_not_remove_its_successor() -> None:
         await asyncio.sleep(2)
         assert calls.document_ids("a") == {"d1"}
 
-    in_time(scenario)
+    simulate_test(scenario)
 
 
 def test_close_cancels_all_calls() -> None:
@@ -166,4 +166,4 @@ def test_close_cancels_all_calls() -> None:
         assert all(call.is_cancelled for call in started)
         assert calls.document_ids("a") == calls.document_ids("b") == frozenset()
 
-    in_time(scenario)
+    simulate_test(scenario)

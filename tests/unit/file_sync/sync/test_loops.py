@@ -17,7 +17,7 @@ from file_sync.sync.tenant_sync import SyncResult, TenantSync
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.file_sync.files import knowledge_link, tenant_with_workspace
+from tests.support.file_sync.files import make_knowledge_link, make_tenant_with_workspace
 from tests.support.timing.clock import simulate
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class LoopHarness:
     def close(self) -> None:
         pass
 
-    def loops(self, **settings: Any) -> SyncLoops:
+    def make_loops(self, **settings: Any) -> SyncLoops:
         registry = cast("TenantRegistry", self)
         values = {
             "poll_interval_seconds": 10.0,
@@ -93,7 +93,7 @@ class LoopHarness:
         """Run the loops until a time, and call each event at its time."""
 
         async def scenario() -> None:
-            loops = self.loops(**settings)
+            loops = self.make_loops(**settings)
             running = asyncio.create_task(loops.run())
             for at, event in events:
                 await asyncio.sleep(at - asyncio.get_running_loop().time())
@@ -104,37 +104,37 @@ class LoopHarness:
 
         simulate(scenario())
 
-    def times(self, tenant_id: str) -> list[float]:
+    def list_times(self, tenant_id: str) -> list[float]:
         return [round(at) for at, each in self.compared if each == tenant_id]
 
 
 @pytest.fixture
 def harness() -> LoopHarness:
-    return LoopHarness(tenant_with_workspace("a"), tenant_with_workspace("b"))
+    return LoopHarness(make_tenant_with_workspace("a"), make_tenant_with_workspace("b"))
 
 
 def test_all_tenants_are_compared_first_and_then_a_changed_one_at_the_next_poll(
     harness: LoopHarness,
 ) -> None:
-    change = {knowledge_link(tenant_id="b"): "1"}
+    change = {make_knowledge_link(tenant_id="b"): "1"}
     harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
-    assert harness.times("a") == [0]
-    assert harness.times("b") == [0, 20]
+    assert harness.list_times("a") == [0]
+    assert harness.list_times("b") == [0, 20]
     assert set(harness.configs.values()) == {PlanConfig(100, "files")}
 
 
 def test_new_files_of_a_tenant_do_not_wait_for_all_old_ones(harness: LoopHarness) -> None:
     harness.indexing = {"a"}
-    change = {knowledge_link(tenant_id="a"): "1"}
+    change = {make_knowledge_link(tenant_id="a"): "1"}
     harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
-    assert harness.times("a") == [0, 20]
+    assert harness.list_times("a") == [0, 20]
 
 
 def test_some_files_are_indexed_in_each_run_while_others_arrive(harness: LoopHarness) -> None:
     harness.indexing = {"a"}
 
     def add_file(loops: SyncLoops) -> None:
-        harness.fingerprints[knowledge_link(tenant_id="a")] = str(len(harness.polls))
+        harness.fingerprints[make_knowledge_link(tenant_id="a")] = str(len(harness.polls))
         loops.hint()
 
     harness.simulate(*((10 + number / 4, add_file) for number in range(40)), until=18)
@@ -143,9 +143,9 @@ def test_some_files_are_indexed_in_each_run_while_others_arrive(harness: LoopHar
 
 
 def test_a_deleted_file_is_a_change(harness: LoopHarness) -> None:
-    harness.fingerprints = {knowledge_link(tenant_id="a"): "1"}
+    harness.fingerprints = {make_knowledge_link(tenant_id="a"): "1"}
     harness.simulate((15, lambda _: harness.fingerprints.clear()), until=100)
-    assert harness.times("a") == [0, 20]
+    assert harness.list_times("a") == [0, 20]
 
 
 def test_a_thousand_hints_start_one_immediate_poll_and_two_more(harness: LoopHarness) -> None:
@@ -159,7 +159,7 @@ def test_a_thousand_hints_start_one_immediate_poll_and_two_more(harness: LoopHar
 
 def test_all_tenants_are_compared_at_each_full_sync(harness: LoopHarness) -> None:
     harness.simulate(until=2000)
-    assert harness.times("a") == [0, 900, 1800]
+    assert harness.list_times("a") == [0, 900, 1800]
 
 
 def test_a_change_of_the_tenants_spec_is_a_change(harness: LoopHarness) -> None:
@@ -169,11 +169,11 @@ def test_a_change_of_the_tenants_spec_is_a_change(harness: LoopHarness) -> None:
         harness.tenants["a"] = changed.model_copy(update={"metadata": metadata})
 
     harness.simulate((15, raise_quota), until=100)
-    assert harness.times("a") == [0, 20]
+    assert harness.list_times("a") == [0, 20]
 
 
 def test_suspended_and_deleted_tenants_are_not_compared() -> None:
-    harness = LoopHarness(tenant_with_workspace("a", suspended=True), tenant_with_workspace("b"))
+    harness = LoopHarness(make_tenant_with_workspace("a", suspended=True), make_tenant_with_workspace("b"))
     deleting = harness.tenants["b"].metadata.model_copy(update={"deletion_timestamp": "2026-11-24T00:00:00Z"})
     harness.tenants["b"] = harness.tenants["b"].model_copy(update={"metadata": deleting})
     harness.simulate(until=2000)
@@ -183,22 +183,22 @@ def test_suspended_and_deleted_tenants_are_not_compared() -> None:
 def test_after_an_outage_of_the_database_no_change_is_lost(harness: LoopHarness) -> None:
     def stop(_: SyncLoops) -> None:
         harness.is_down = True
-        harness.fingerprints[knowledge_link(tenant_id="a")] = "1"
+        harness.fingerprints[make_knowledge_link(tenant_id="a")] = "1"
 
     def start(_: SyncLoops) -> None:
         harness.is_down = False
 
     harness.simulate((15, stop), (55, start), until=100)
-    assert harness.times("a") == [0, 61]
-    assert harness.times("b") == [0]
+    assert harness.list_times("a") == [0, 61]
+    assert harness.list_times("b") == [0]
 
 
 def test_an_unexpected_error_of_one_tenant_is_retried_and_stops_no_other(harness: LoopHarness) -> None:
     harness.failing = {"a"}
-    change = {knowledge_link(tenant_id="b"): "1"}
+    change = {make_knowledge_link(tenant_id="b"): "1"}
     harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)
-    assert harness.times("b") == [0, 20]
-    assert 3 <= len(harness.times("a")) <= 8
+    assert harness.list_times("b") == [0, 20]
+    assert 3 <= len(harness.list_times("a")) <= 8
 
 
 def test_a_tenant_yields_to_waiting_tenants_after_its_time_slice(
@@ -207,7 +207,7 @@ def test_a_tenant_yields_to_waiting_tenants_after_its_time_slice(
     monkeypatch.setattr("file_sync.sync.loops.SYNC_CONCURRENCY", 1)
     harness.indexing = {"a"}
     harness.simulate(until=60)
-    assert harness.times("b") == [10]
+    assert harness.list_times("b") == [10]
 
 
 def test_results_of_tenants_count_until_the_tenant_is_deleted(harness: LoopHarness) -> None:

@@ -125,7 +125,7 @@ def test_a_changed_tenant_leaves_the_queue_of_the_full_sync() -> None:
         schedule.enqueue_full_sync(["a", "b"])
         schedule.enqueue_changed(["b"])
         taken = [await schedule.get(), await schedule.get()]
-        assert lengths() == {"changed": 0, "full-sync": 0, "running": 2, "backoff": 0}
+        assert read_lengths() == {"changed": 0, "full-sync": 0, "running": 2, "backoff": 0}
         return taken
 
     assert simulate(scenario()) == ["b", "a"]
@@ -137,7 +137,7 @@ def test_a_full_sync_does_not_move_a_changed_tenant_behind_others() -> None:
         schedule.enqueue_changed(["a", "b"])
         schedule.enqueue_full_sync(["a"])
         taken = [await schedule.get(), await schedule.get()]
-        assert lengths()["full-sync"] == 0
+        assert read_lengths()["full-sync"] == 0
         return taken
 
     assert simulate(scenario()) == ["a", "b"]
@@ -153,7 +153,7 @@ def test_a_changed_tenant_is_not_enqueued_while_it_runs() -> None:
         schedule.enqueue_full_sync(["a"])
         assert schedule.has_changed("a")
         assert not schedule.has_waiting, "it is compared once more afterwards, not concurrently"
-        assert lengths() == {"changed": 0, "full-sync": 0, "running": 1, "backoff": 0}
+        assert read_lengths() == {"changed": 0, "full-sync": 0, "running": 1, "backoff": 0}
         schedule.mark_done("a", settled=True)
         assert schedule.has_waiting
 
@@ -166,9 +166,9 @@ def test_a_change_ends_a_backoff_and_its_timer() -> None:
         schedule.enqueue_changed(["a"])
         await schedule.get()
         schedule.mark_done("a", settled=False, retry_after=30)
-        assert lengths()["backoff"] == 1
+        assert read_lengths()["backoff"] == 1
         schedule.enqueue_changed(["a"])
-        assert lengths() == {"changed": 1, "full-sync": 0, "running": 0, "backoff": 0}
+        assert read_lengths() == {"changed": 1, "full-sync": 0, "running": 0, "backoff": 0}
         await schedule.get()
         schedule.mark_done("a", settled=True)
         await asyncio.sleep(60)
@@ -205,15 +205,15 @@ def test_close_removes_all_tenants_and_timers() -> None:
         await schedule.get()
         schedule.mark_done("a", settled=False, retry_after=30)
         await schedule.get()
-        assert lengths() == {"changed": 1, "full-sync": 1, "running": 1, "backoff": 1}
+        assert read_lengths() == {"changed": 1, "full-sync": 1, "running": 1, "backoff": 1}
         schedule.close()
-        assert lengths() == {"changed": 0, "full-sync": 0, "running": 0, "backoff": 0}
+        assert read_lengths() == {"changed": 0, "full-sync": 0, "running": 0, "backoff": 0}
         await asyncio.sleep(60)
         assert not schedule.has_waiting
 
     simulate(scenario())
 
 
-def lengths() -> dict[str, float]:
+def read_lengths() -> dict[str, float]:
     """Return the published number of tenants in each state."""
     return {sample.labels["state"]: sample.value for sample in next(iter(QUEUE.collect())).samples}

@@ -21,11 +21,16 @@ from servicekit.fair_semaphore import FairSemaphore
 from structlog.testing import capture_logs
 from tenancy.model import Tenant
 
-from tests.support.file_sync.files import knowledge_link, make_document, make_file, tenant_with_workspace
+from tests.support.file_sync.files import (
+    make_document,
+    make_file,
+    make_knowledge_link,
+    make_tenant_with_workspace,
+)
 from tests.support.file_sync.plans import CONFIG, OWNERS
 from tests.support.timing.clock import simulate
 
-TENANTS = [tenant_with_workspace("tenanta"), tenant_with_workspace("tenantb")]
+TENANTS = [make_tenant_with_workspace("tenanta"), make_tenant_with_workspace("tenantb")]
 
 
 class FakeAdapters:
@@ -93,16 +98,16 @@ class FakeAdapters:
         async def resolve(tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
             return [replace(each, owner="anna") for each in documents]
 
-        return _with("resolve", resolve)
+        return _replace("resolve", resolve)
 
     # OwnerResolver
     def owners(self) -> Any:
         async def resolve(subjects: Iterable[str]) -> dict[str, Owner]:
             return {subject: OWNERS[subject] for subject in subjects}
 
-        return _with("resolve", resolve)
+        return _replace("resolve", resolve)
 
-    def tenant_sync(self) -> TenantSync:
+    def make_tenant_sync(self) -> TenantSync:
         fake = cast("Any", self)
         return TenantSync(
             database=fake,
@@ -126,33 +131,33 @@ class FakeAdapters:
 
         return simulate_with(self, scenario)
 
-    def calls_of(self, operation: str) -> list[str]:
+    def list_calls(self, operation: str) -> list[str]:
         return [document_id for each, document_id in self.calls if each == operation]
 
 
-def _with(name: str, function: Any) -> Any:
+def _replace(name: str, function: Any) -> Any:
     return type("Fake", (), {name: staticmethod(function)})()
 
 
 def simulate_with(
     adapters: FakeAdapters, scenario: Callable[[TenantSync], Awaitable[SyncResult]]
 ) -> SyncResult:
-    async def with_sync() -> SyncResult:
-        sync = adapters.tenant_sync()
+    async def run_with_sync() -> SyncResult:
+        sync = adapters.make_tenant_sync()
         try:
             return await scenario(sync)
         finally:
             sync.close()
             await asyncio.sleep(0)
 
-    return simulate(with_sync())
+    return simulate(run_with_sync())
 
 
 async def run(sync: TenantSync, **options: Any) -> SyncResult:
     return await sync.run(TENANTS[0], PersonaIndex(TENANTS), CONFIG, **options)
 
 
-def unavailable(cause: Exception | None = None) -> RemoteUnavailable:
+def make_unavailable(cause: Exception | None = None) -> RemoteUnavailable:
     error = RemoteUnavailable("n8n", "upload", "it is down")
     error.__cause__ = cause
     return error
@@ -162,7 +167,7 @@ def count(action: str, outcome: str) -> float:
     return float(ACTIONS.labels(action, outcome)._value.get())
 
 
-def observations(histogram: Any) -> float:
+def count_observations(histogram: Any) -> float:
     return sum(float(bucket.get()) for bucket in histogram._buckets)
 
 
@@ -203,7 +208,7 @@ def test_a_file_is_stored_only_if_its_owner_belongs_to_the_tenant(
 ) -> None:
     adapters.files = [make_file("f1", subject=subject, owner=f"owui-{subject}")]
     result = adapters.run()
-    assert len(adapters.calls_of("put")) == stored
+    assert len(adapters.list_calls("put")) == stored
     assert result.unassigned_owners == ({"owui-no-tenant"} if subject == "no-tenant" else set())
     assert result.settled is (subject in ("anna", "bob"))
 
@@ -229,7 +234,7 @@ def test_a_document_that_cannot_be_indexed_is_settled(adapters: FakeAdapters) ->
     ("error", "outcome"),
     [
         (ContentNotAvailable(), "postponed"),
-        (unavailable(), "postponed"),
+        (make_unavailable(), "postponed"),
         (ValueError("a bug"), "error"),
     ],
 )
@@ -240,7 +245,7 @@ def test_a_failed_file_remains_and_stops_no_other(
     adapters.errors["download", "owui-f1"] = error
     before = count("store", outcome)
     result = adapters.run()
-    assert adapters.calls_of("ingest") == ["owui-f2"]
+    assert adapters.list_calls("ingest") == ["owui-f2"]
     assert result.remaining == 1
     assert not result.settled
     assert result.progress
@@ -268,8 +273,8 @@ def test_a_check_downloads_only_other_content(
     adapters.files, adapters.documents = [make_file("f1", digest="b" * 64)], [make_document("f1")]
     adapters.has_same_version = has_same_version
     result = adapters.run()
-    assert adapters.calls_of("check") == ["owui-f1"]
-    assert adapters.calls_of("put") == adapters.calls_of("ingest") == calls
+    assert adapters.list_calls("check") == ["owui-f1"]
+    assert adapters.list_calls("put") == adapters.list_calls("ingest") == calls
     assert result.settled
 
 
@@ -280,27 +285,27 @@ def test_a_check_of_the_same_content_still_indexes_a_document_that_is_not_indexe
     adapters.documents = [make_document("f1", state="received", sha256=None)]
     adapters.has_same_version = True
     adapters.run()
-    assert adapters.calls_of("put") == []
-    assert adapters.calls_of("ingest") == ["owui-f1"]
+    assert adapters.list_calls("put") == []
+    assert adapters.list_calls("ingest") == ["owui-f1"]
 
 
 @pytest.mark.parametrize("is_indexed", [True, False])
 def test_the_former_object_is_deleted_only_after_the_new_one_is_indexed(
     adapters: FakeAdapters, *, is_indexed: bool
 ) -> None:
-    adapters.files, adapters.documents = [make_file("f1", knowledge_link("hr"))], [make_document("f1")]
+    adapters.files, adapters.documents = [make_file("f1", make_knowledge_link("hr"))], [make_document("f1")]
     if not is_indexed:
-        adapters.errors["ingest", "owui-f1"] = unavailable()
+        adapters.errors["ingest", "owui-f1"] = make_unavailable()
     adapters.run()
-    assert adapters.calls_of("put") == ["owui-f1"]
-    assert adapters.calls_of("delete-object") == (["finance/owui-f1/plan.pdf"] if is_indexed else [])
+    assert adapters.list_calls("put") == ["owui-f1"]
+    assert adapters.list_calls("delete-object") == (["finance/owui-f1/plan.pdf"] if is_indexed else [])
     assert adapters.calls[-1][0] == ("delete-object" if is_indexed else "ingest")
 
 
 def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(adapters: FakeAdapters) -> None:
     adapters.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(5)]
     for file in adapters.files:
-        adapters.errors["ingest", file.document_id] = unavailable(httpx.ConnectError("refused"))
+        adapters.errors["ingest", file.document_id] = make_unavailable(httpx.ConnectError("refused"))
 
     async def scenario(sync: TenantSync) -> SyncResult:
         result = await run(sync)
@@ -308,8 +313,8 @@ def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(adapters: Fake
         return result
 
     result = simulate_with(adapters, scenario)
-    assert len(adapters.calls_of("put")) == 5
-    assert len(adapters.calls_of("ingest")) == 1
+    assert len(adapters.list_calls("put")) == 5
+    assert len(adapters.list_calls("ingest")) == 1
     assert result.remaining == 5
 
 
@@ -319,7 +324,7 @@ def test_during_a_pause_documents_wait_without_an_attempt(adapters: FakeAdapters
     before = count("index", "postponed")
 
     async def scenario(sync: TenantSync) -> SyncResult:
-        sync.backoff.record_failure("tenantb", unavailable(httpx.ConnectError("refused")))
+        sync.backoff.record_failure("tenantb", make_unavailable(httpx.ConnectError("refused")))
         return await run(sync)
 
     assert simulate_with(adapters, scenario).remaining == 1
@@ -332,10 +337,10 @@ def test_a_success_ends_the_growth_of_the_backoff(adapters: FakeAdapters) -> Non
 
     async def scenario(sync: TenantSync) -> SyncResult:
         for _ in range(3):
-            sync.backoff.record_failure("tenanta", unavailable(httpx.ConnectError("refused")))
+            sync.backoff.record_failure("tenanta", make_unavailable(httpx.ConnectError("refused")))
             await asyncio.sleep(sync.backoff.retry_after("tenanta"))
         result = await run(sync)
-        sync.backoff.record_failure("tenanta", unavailable(httpx.ConnectError("refused")))
+        sync.backoff.record_failure("tenanta", make_unavailable(httpx.ConnectError("refused")))
         assert sync.backoff.retry_after("tenanta") == 2
         return result
 
@@ -345,8 +350,8 @@ def test_a_success_ends_the_growth_of_the_backoff(adapters: FakeAdapters) -> Non
 def test_without_time_to_continue_files_are_stored_and_not_indexed(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     result = adapters.run(may_continue=lambda: False)
-    assert adapters.calls_of("put") == ["owui-f1"]
-    assert adapters.calls_of("ingest") == []
+    assert adapters.list_calls("put") == ["owui-f1"]
+    assert adapters.list_calls("ingest") == []
     assert result.remaining == 1
     assert not result.settled
 
@@ -356,7 +361,7 @@ def test_a_document_with_a_call_in_flight_is_not_sent_again(adapters: FakeAdapte
     adapters.documents = [make_document("f1", state="received", sha256=None)]
     adapters.ingest_seconds = 2 * WAIT_TIMEOUT_SECONDS
     adapters.run(runs=2)
-    assert adapters.calls_of("ingest") == ["owui-f1"]
+    assert adapters.list_calls("ingest") == ["owui-f1"]
 
 
 def test_a_lost_call_is_replaced_after_a_minute(adapters: FakeAdapters) -> None:
@@ -370,7 +375,7 @@ def test_a_lost_call_is_replaced_after_a_minute(adapters: FakeAdapters) -> None:
         return await run(sync)
 
     simulate_with(adapters, scenario)
-    assert adapters.calls_of("ingest") == ["owui-f1"] * 2
+    assert adapters.list_calls("ingest") == ["owui-f1"] * 2
 
 
 def test_the_call_for_a_document_that_became_ready_is_cancelled(adapters: FakeAdapters) -> None:
@@ -400,14 +405,14 @@ def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters)
 
     async def scenario(sync: TenantSync) -> SyncResult:
         await run(sync)
-        assert len(adapters.calls_of("ingest")) == 2, "half of the four slots"
+        assert len(adapters.list_calls("ingest")) == 2, "half of the four slots"
         started_at = asyncio.get_running_loop().time()
         result = await run(sync)
         assert asyncio.get_running_loop().time() == started_at, "the run waits for no slot"
         return result
 
     simulate_with(adapters, scenario)
-    assert len(adapters.calls_of("ingest")) == 2
+    assert len(adapters.list_calls("ingest")) == 2
 
 
 def test_a_kept_document_is_logged_once(adapters: FakeAdapters) -> None:
@@ -423,18 +428,18 @@ def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(adapters: Fa
     adapters.files = [make_file("f1", created_at=9)]
     adapters.documents = [Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)]
     result = adapters.run()
-    assert adapters.calls_of("ingest") == ["owui-f1"]
+    assert adapters.list_calls("ingest") == ["owui-f1"]
     assert result.plan.unowned == set()
 
 
 def test_lags_are_observed_for_new_files_and_not_for_moved_ones(adapters: FakeAdapters) -> None:
     new = make_file("f1", created_at=int(time.time()))
-    moved = make_file("f2", knowledge_link("hr"), filename="2.pdf")
+    moved = make_file("f2", make_knowledge_link("hr"), filename="2.pdf")
     adapters.files = [new, moved]
     adapters.documents = [make_document("f2", filename="2.pdf")]
-    before = observations(STORE_LAG), observations(READY_LAG)
+    before = count_observations(STORE_LAG), count_observations(READY_LAG)
     adapters.run()
-    assert (observations(STORE_LAG), observations(READY_LAG)) == (before[0] + 1, before[1] + 1)
+    assert (count_observations(STORE_LAG), count_observations(READY_LAG)) == (before[0] + 1, before[1] + 1)
 
 
 def test_comparisons_wait_for_a_slot(adapters: FakeAdapters) -> None:
@@ -455,7 +460,7 @@ def test_the_actions_of_one_run_are_bounded(adapters: FakeAdapters, monkeypatch:
     monkeypatch.setattr("file_sync.sync.tenant_sync.MAX_ACTIONS", 2)
     adapters.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(3)]
     result = adapters.run()
-    assert len(adapters.calls_of("put")) == 2
+    assert len(adapters.list_calls("put")) == 2
     assert result.remaining == 1
     assert not result.settled
 

@@ -15,7 +15,7 @@ from gateway.answers.service import Answer
 from gateway.index_fence import fence_keys
 from structlog.testing import capture_logs
 
-from tests.support.fakes.limits import FakeRedis, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta")
@@ -23,33 +23,37 @@ SLOT = CacheSlot("d", "v1")
 ANSWER = Answer("It is $5 [1].", "m", [Citation(1, "d", "a.md", 4, "It is $5.")], 7, 3)
 
 
-def cache(redis: FakeRedis, seconds: int = 60) -> AnswerCache:
+def make_cache(redis: FakeRedis, seconds: int = 60) -> AnswerCache:
     return AnswerCache(redis.as_adapter(), seconds=seconds)
 
 
 async def test_a_stored_answer_is_returned_unchanged() -> None:
     redis = FakeRedis(None)
-    await cache(redis).put(TENANT, SLOT, ANSWER)
+    await make_cache(redis).put(TENANT, SLOT, ANSWER)
     ((*own, name, version, text, max_answers),) = redis.sent
     assert (own, name, version, max_answers) == (fence_keys(TENANT), "d", "v1", ANSWERS)
     redis.answer = ["v1", text]
-    assert await cache(redis).get(TENANT, "d") == CacheLookup(CacheOutcome.HIT, ANSWER, SLOT)
+    assert await make_cache(redis).get(TENANT, "d") == CacheLookup(CacheOutcome.HIT, ANSWER, SLOT)
     *own, name, new_version, seconds = redis.sent[1]
     assert (own, name, seconds) == (fence_keys(TENANT), "d", 60)
     assert len(new_version) == 32
 
 
 async def test_during_a_change_of_the_index_the_cache_is_bypassed() -> None:
-    assert await cache(FakeRedis([None, None])).get(TENANT, "d") == CacheLookup(CacheOutcome.BYPASS)
+    assert await make_cache(FakeRedis([None, None])).get(TENANT, "d") == CacheLookup(CacheOutcome.BYPASS)
 
 
 async def test_a_miss_returns_a_slot_with_the_version_of_the_index() -> None:
-    assert await cache(FakeRedis(["v1", None])).get(TENANT, "d") == CacheLookup(CacheOutcome.MISS, slot=SLOT)
+    assert await make_cache(FakeRedis(["v1", None])).get(TENANT, "d") == CacheLookup(
+        CacheOutcome.MISS, slot=SLOT
+    )
 
 
 async def test_without_redis_the_cache_is_unavailable() -> None:
-    assert await cache(unavailable_redis()).get(TENANT, "d") == CacheLookup(CacheOutcome.UNAVAILABLE)
-    await cache(unavailable_redis()).put(TENANT, SLOT, ANSWER)
+    assert await make_cache(make_unavailable_redis()).get(TENANT, "d") == CacheLookup(
+        CacheOutcome.UNAVAILABLE
+    )
+    await make_cache(make_unavailable_redis()).put(TENANT, SLOT, ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,7 @@ async def test_without_redis_the_cache_is_unavailable() -> None:
 )
 async def test_an_unreadable_answer_is_a_miss_and_does_not_appear_in_logs(stored: str) -> None:
     with capture_logs() as logs:
-        lookup = await cache(FakeRedis(["v1", stored or None])).get(TENANT, "d")
+        lookup = await make_cache(FakeRedis(["v1", stored or None])).get(TENANT, "d")
     assert lookup.answer is None
     assert lookup.slot == SLOT
     assert lookup.outcome is (CacheOutcome.UNAVAILABLE if stored else CacheOutcome.MISS)
@@ -67,17 +71,17 @@ async def test_an_unreadable_answer_is_a_miss_and_does_not_appear_in_logs(stored
 
 async def test_a_disabled_cache_does_not_call_redis() -> None:
     redis = FakeRedis(None)
-    assert await cache(redis, seconds=0).get(TENANT, "d") == CacheLookup(CacheOutcome.BYPASS)
+    assert await make_cache(redis, seconds=0).get(TENANT, "d") == CacheLookup(CacheOutcome.BYPASS)
     assert not redis.sent
 
 
 async def test_an_answer_above_the_size_limit_is_not_stored() -> None:
     redis = FakeRedis(None)
-    await cache(redis).put(TENANT, SLOT, Answer("", "m"))
+    await make_cache(redis).put(TENANT, SLOT, Answer("", "m"))
     room = ANSWER_BYTES - len(redis.sent.pop()[-2])
-    await cache(redis).put(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2 + 1), "m"))
+    await make_cache(redis).put(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2 + 1), "m"))
     assert not redis.sent
-    await cache(redis).put(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2), "m"))
+    await make_cache(redis).put(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2), "m"))
     assert redis.sent
 
 

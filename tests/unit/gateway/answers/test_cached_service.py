@@ -28,7 +28,7 @@ SAYS = "It is $5,000,000 [cite:1]."
 ASKED = Question("What is the budget?", "finance")
 
 
-def tenant(uid: str = "uid-1", tenant_id: str = "tenanta", **spec: Any) -> Tenant:
+def make_cached_tenant(uid: str = "uid-1", tenant_id: str = "tenanta", **spec: Any) -> Tenant:
     manifest = tenant_manifest(tenant_id, **{"personas": [{"id": "finance"}, {"id": "hr"}], **spec})
     manifest["metadata"]["uid"] = uid
     return Tenant.from_object(manifest)
@@ -41,9 +41,9 @@ class CachedAnswerHarness:
         self.bedrock, self.vectors, self.cache = FakeBedrock(), FakeVectors(), FakeAnswerCache()
         self.budget, self.usage = FakeBudget(), FakeUsage()
         self.bedrock.says = SAYS
-        self.answers = self.with_settings()
+        self.answers = self.make_service()
 
-    def with_settings(self, **settings: Any) -> CachedAnswerService:
+    def make_service(self, **settings: Any) -> CachedAnswerService:
         retrieval = RetrievalService(
             self.bedrock.as_adapter(), self.vectors.as_adapter(), self.usage.as_log()
         )
@@ -60,20 +60,23 @@ class CachedAnswerHarness:
     async def ask(
         self, question: Question = ASKED, of: Tenant | None = None, policy: CachePolicy = CachePolicy.DEFAULT
     ) -> tuple[CacheOutcome, Answer]:
-        asking = of or tenant()
+        asking = of or make_cached_tenant()
         lookup = await self.answers.lookup(asking, question, policy)
         return lookup.outcome, await self.answers.answer(asking, question, lookup, RequestTimings())
 
     async def stream(self, question: Question = ASKED) -> list[str | Answer]:
-        lookup = await self.answers.lookup(tenant(), question, CachePolicy.DEFAULT)
-        return [piece async for piece in self.answers.stream(tenant(), question, lookup, RequestTimings())]
+        lookup = await self.answers.lookup(make_cached_tenant(), question, CachePolicy.DEFAULT)
+        return [
+            piece
+            async for piece in self.answers.stream(make_cached_tenant(), question, lookup, RequestTimings())
+        ]
 
 
 @pytest.fixture
 async def harness() -> CachedAnswerHarness:
     harness = CachedAnswerHarness()
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
-    for asking in (tenant(), tenant(tenant_id="tenantb")):
+    for asking in (make_cached_tenant(), make_cached_tenant(tenant_id="tenantb")):
         await publish(
             harness.vectors, asking, document, [Chunk(BUDGET, 4)], await harness.bedrock.embed([BUDGET])
         )
@@ -134,15 +137,15 @@ async def test_different_words_have_different_keys(
 
 
 OTHER_TENANTS = {
-    "another tenant": tenant(tenant_id="tenantb"),
-    "a recreated tenant of the same name": tenant(uid="uid-2"),
-    "another model": tenant(model={"chat": "its-own"}),
-    "a guardrail": tenant(model={"guardrail": {"id": "g1", "version": "1"}}),
-    "the guardrail's next version": tenant(model={"guardrail": {"id": "g1", "version": "2"}}),
-    "instructions": tenant(personas=[{"id": "finance", "instructions": "Be brief."}]),
-    "more passages": tenant(retrieval={"topK": 5}),
-    "a threshold": tenant(retrieval={"scoreThreshold": 0.1}),
-    "another mode": tenant(retrieval={"mode": "dense"}),
+    "another tenant": make_cached_tenant(tenant_id="tenantb"),
+    "a recreated tenant of the same name": make_cached_tenant(uid="uid-2"),
+    "another model": make_cached_tenant(model={"chat": "its-own"}),
+    "a guardrail": make_cached_tenant(model={"guardrail": {"id": "g1", "version": "1"}}),
+    "the guardrail's next version": make_cached_tenant(model={"guardrail": {"id": "g1", "version": "2"}}),
+    "instructions": make_cached_tenant(personas=[{"id": "finance", "instructions": "Be brief."}]),
+    "more passages": make_cached_tenant(retrieval={"topK": 5}),
+    "a threshold": make_cached_tenant(retrieval={"scoreThreshold": 0.1}),
+    "another mode": make_cached_tenant(retrieval={"mode": "dense"}),
 }
 
 
@@ -150,7 +153,7 @@ OTHER_TENANTS = {
 async def test_each_field_of_the_tenant_that_affects_answers_changes_the_key(
     harness: CachedAnswerHarness, other: Tenant
 ) -> None:
-    for each in (tenant(), *OTHER_TENANTS.values()):
+    for each in (make_cached_tenant(), *OTHER_TENANTS.values()):
         if each is not other:
             await harness.ask(of=each)
     assert (await harness.ask(of=other))[0] is CacheOutcome.MISS
@@ -166,7 +169,7 @@ async def test_settings_of_the_gateway_change_the_key(
     harness: CachedAnswerHarness, settings: dict[str, Any]
 ) -> None:
     await harness.ask()
-    harness.answers = harness.with_settings(**settings)
+    harness.answers = harness.make_service(**settings)
     assert (await harness.ask())[0] is CacheOutcome.MISS
 
 
@@ -196,7 +199,7 @@ async def test_the_answer_format_changes_the_key(harness: CachedAnswerHarness) -
 async def test_a_removed_persona_is_refused_despite_a_cached_answer(harness: CachedAnswerHarness) -> None:
     await harness.ask()
     with pytest.raises(PersonaMissing):
-        await harness.ask(of=tenant(personas=[{"id": "hr"}]))
+        await harness.ask(of=make_cached_tenant(personas=[{"id": "hr"}]))
 
 
 async def test_a_question_with_a_history_bypasses_the_cache(harness: CachedAnswerHarness) -> None:
@@ -208,7 +211,9 @@ async def test_a_question_with_a_history_bypasses_the_cache(harness: CachedAnswe
 
 async def test_a_tenant_can_disable_the_cache(harness: CachedAnswerHarness) -> None:
     for _ in range(2):
-        assert (await harness.ask(of=tenant(model={"cacheAnswers": False})))[0] is CacheOutcome.BYPASS
+        assert (await harness.ask(of=make_cached_tenant(model={"cacheAnswers": False})))[
+            0
+        ] is CacheOutcome.BYPASS
     assert not harness.cache.requested
     assert not harness.cache.stored
 
@@ -248,7 +253,7 @@ async def test_an_answer_of_a_fallback_model_is_not_stored(harness: CachedAnswer
 
 
 async def test_an_answer_at_the_token_limit_is_not_stored(harness: CachedAnswerHarness) -> None:
-    harness.answers = harness.with_settings(max_tokens=3)
+    harness.answers = harness.make_service(max_tokens=3)
     assert (await harness.ask())[1].output_tokens == 3
     assert not harness.cache.stored
 
@@ -261,8 +266,8 @@ async def test_a_failed_stream_is_not_stored(harness: CachedAnswerHarness) -> No
 
 
 async def test_a_stream_that_the_caller_closed_is_not_stored(harness: CachedAnswerHarness) -> None:
-    lookup = await harness.answers.lookup(tenant(), ASKED, CachePolicy.DEFAULT)
-    stream = harness.answers.stream(tenant(), ASKED, lookup, RequestTimings())
+    lookup = await harness.answers.lookup(make_cached_tenant(), ASKED, CachePolicy.DEFAULT)
+    stream = harness.answers.stream(make_cached_tenant(), ASKED, lookup, RequestTimings())
     await anext(stream)
     await stream.aclose()
     assert not harness.cache.stored

@@ -5,7 +5,7 @@ from gateway.answers.history import select_recent
 from gateway.bedrock import Turn
 
 
-def turns(text: str) -> list[Turn]:
+def make_turns(text: str) -> list[Turn]:
     """Return turns from ``u:text a:text``."""
     sides = {"u": "user", "a": "assistant"}
     return [Turn(sides[each[0]], each[2:]) for each in text.split()]  # type: ignore[arg-type]
@@ -23,7 +23,7 @@ def turns(text: str) -> list[Turn]:
     ],
 )
 def test_the_latest_turns_within_the_limit_are_selected(history: str, selected: str) -> None:
-    assert select_recent(turns(history), 4) == turns(selected)
+    assert select_recent(make_turns(history), 4) == make_turns(selected)
 
 
 def test_consecutive_turns_of_one_role_are_joined() -> None:

@@ -7,18 +7,18 @@ import pytest
 from gateway.answers.output_check import OutputCheck
 from gateway.answers.sanitizer import AnswerFormat, AnswerSanitizer, sanitize
 
-from tests.support.text.commonmark import live
-from tests.support.text.random_markdown import harmless_text, hostile_text
+from tests.support.text.commonmark import find_active_markup
+from tests.support.text.random_markdown import make_harmless_text, make_hostile_text
 
 MARKDOWN = AnswerFormat.MARKDOWN
 
 
-def checked(text: str) -> str:
+def check_text(text: str) -> str:
     check = OutputCheck()
     return check.feed(text) + check.finish()
 
 
-def checked_in_pieces(text: str) -> str:
+def check_in_pieces(text: str) -> str:
     check = OutputCheck()
     return "".join(map(check.feed, text)) + check.finish()
 
@@ -93,12 +93,12 @@ def checked_in_pieces(text: str) -> str:
     ],
 )
 def test_active_constructs_are_neutralised(text: str, shown: str) -> None:
-    assert checked(text) == checked_in_pieces(text) == shown
+    assert check_text(text) == check_in_pieces(text) == shown
 
 
 @pytest.mark.parametrize("language", ["html", "svg", "xml", "css", "js", "javascript"])
 def test_a_rendered_language_after_inline_backticks_is_separated(language: str) -> None:
-    assert checked(f"a ```{language}\nx\n```") == f"a ```\u200b{language}\nx\n```"
+    assert check_text(f"a ```{language}\nx\n```") == f"a ```\u200b{language}\nx\n```"
 
 
 @pytest.mark.parametrize(
@@ -129,18 +129,18 @@ def test_a_rendered_language_after_inline_backticks_is_separated(language: str) 
     ids=itertools.count(),
 )
 def test_inactive_text_is_unchanged(text: str) -> None:
-    assert checked(text) == checked_in_pieces(text) == text
+    assert check_text(text) == check_in_pieces(text) == text
 
 
 def test_harmless_answers_are_unchanged() -> None:
     for seed in range(300):
-        text = harmless_text(random.Random(seed))
-        assert checked(text) == checked_in_pieces(text) == text, seed
+        text = make_harmless_text(random.Random(seed))
+        assert check_text(text) == check_in_pieces(text) == text, seed
 
 
 def test_sanitized_answers_are_hardly_ever_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check is stricter in a few places; a much stricter check would change harmless answers."""
-    said = [hostile_text(random.Random(seed)) for seed in range(500)]
+    said = [make_hostile_text(random.Random(seed)) for seed in range(500)]
     twice = [sanitize(each, MARKDOWN) for each in said]
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
     once = [sanitize(each, MARKDOWN) for each in said]
@@ -167,14 +167,14 @@ def test_an_answer_is_safe_with_a_broken_sanitizer(
 ) -> None:
     for name, instead in BROKEN[broken].items():
         monkeypatch.setattr(AnswerSanitizer, name, instead)
-    assert not live(sanitize(said, MARKDOWN))
+    assert not find_active_markup(sanitize(said, MARKDOWN))
 
 
 def test_a_broken_sanitizer_without_the_check_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Precondition of the test above."""
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
     monkeypatch.setattr(AnswerSanitizer, "_neutralize_angle", lambda self: self._show_angle())
-    assert live(sanitize("<img src=x>", MARKDOWN))
+    assert find_active_markup(sanitize("<img src=x>", MARKDOWN))
 
 
 @pytest.mark.parametrize("opener", ["`", "<b ", "```", "[a](", "x@", "{{", "\\", "$$\n\n```\n"])

@@ -11,8 +11,8 @@ from gateway.answers.sanitizer import INVISIBLE, AnswerFormat, AnswerSanitizer, 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.text.commonmark import live
-from tests.support.text.random_markdown import hostile_text
+from tests.support.text.commonmark import find_active_markup
+from tests.support.text.random_markdown import make_hostile_text
 
 TEXT, MARKDOWN = AnswerFormat
 EVIL = "https://evil.example/?q=secret"
@@ -23,7 +23,7 @@ ODD = tuple(
 FORMATS = pytest.mark.parametrize("answer_format", [TEXT, MARKDOWN])
 
 
-def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
+def sanitize_in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
     sanitizer = AnswerSanitizer(answer_format)
     return "".join([*map(sanitizer.feed, pieces), sanitizer.finish()])
 
@@ -101,8 +101,8 @@ def in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
 )
 def test_active_constructs_are_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == shown
-    assert in_pieces(list(said), answer_format) == shown
-    assert not live(shown)
+    assert sanitize_in_pieces(list(said), answer_format) == shown
+    assert not find_active_markup(shown)
 
 
 @FORMATS
@@ -120,8 +120,8 @@ def test_active_constructs_are_escaped(said: str, shown: str, answer_format: Ans
 )
 def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == shown
-    assert in_pieces(list(said), answer_format) == shown
-    assert not live(shown.replace("\ud801", "[1]"))
+    assert sanitize_in_pieces(list(said), answer_format) == shown
+    assert not find_active_markup(shown.replace("\ud801", "[1]"))
 
 
 @FORMATS
@@ -198,7 +198,7 @@ def test_code_is_unchanged_only_if_no_construct_can_end_in_it(
     said: str, shown: str, answer_format: AnswerFormat
 ) -> None:
     assert sanitize(said, answer_format) == shown
-    assert in_pieces(list(said), answer_format) == shown
+    assert sanitize_in_pieces(list(said), answer_format) == shown
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_code_is_unchanged_only_if_no_construct_can_end_in_it(
 )
 def test_a_number_is_unchanged_only_in_a_formula(said: str, shown: str) -> None:
     assert sanitize(said, MARKDOWN) == shown
-    assert in_pieces(list(said), MARKDOWN) == shown
+    assert sanitize_in_pieces(list(said), MARKDOWN) == shown
 
 
 @pytest.mark.parametrize("begin", [">", "#", "|", "+", "*", "`", "~", "=", "-", "1.", "1)", ":::"])
@@ -254,8 +254,8 @@ def test_hostile_answers_are_safe_without_the_second_check(
     """In format text a mail address is unchanged."""
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
     for seed in range(500):
-        said = hostile_text(random.Random(seed)).replace("<m@e.x>", "")
-        assert not live(sanitize(said, answer_format)), seed
+        said = make_hostile_text(random.Random(seed)).replace("<m@e.x>", "")
+        assert not find_active_markup(sanitize(said, answer_format)), seed
 
 
 @pytest.mark.parametrize(
@@ -314,9 +314,12 @@ def test_hostile_answers_are_safe_without_the_second_check(
 )  # fmt: skip
 def test_all_fences_for_open_webui_are_backticks_without_nesting(said: str, text: str, markdown: str) -> None:
     assert (sanitize(said, TEXT), sanitize(said, MARKDOWN)) == (text, markdown)
-    assert (in_pieces(list(said), TEXT), in_pieces(list(said), MARKDOWN)) == (text, markdown)
-    assert not live(text)
-    assert not live(markdown)
+    assert (sanitize_in_pieces(list(said), TEXT), sanitize_in_pieces(list(said), MARKDOWN)) == (
+        text,
+        markdown,
+    )
+    assert not find_active_markup(text)
+    assert not find_active_markup(markdown)
 
 
 @FORMATS
@@ -350,7 +353,7 @@ def test_all_fences_for_open_webui_are_backticks_without_nesting(said: str, text
 )
 def test_inactive_text_is_unchanged(said: str, answer_format: AnswerFormat) -> None:
     assert sanitize(said, answer_format) == said
-    assert in_pieces(list(said), answer_format) == said
+    assert sanitize_in_pieces(list(said), answer_format) == said
 
 
 @pytest.mark.parametrize(
@@ -429,8 +432,8 @@ def test_inactive_text_is_unchanged(said: str, answer_format: AnswerFormat) -> N
 )
 def test_text_that_open_webui_would_not_display_verbatim_is_escaped(said: str, shown: str) -> None:
     assert sanitize(said, MARKDOWN) == shown
-    assert in_pieces(list(said), MARKDOWN) == shown
-    assert not live(shown)
+    assert sanitize_in_pieces(list(said), MARKDOWN) == shown
+    assert not find_active_markup(shown)
 
 
 @pytest.mark.parametrize(
@@ -440,7 +443,9 @@ def test_text_that_open_webui_would_not_display_verbatim_is_escaped(said: str, s
 def test_a_fence_is_not_read_as_a_heading_while_streamed(sign: str, space: str) -> None:
     """Open WebUI strips spaces from the end of a partial answer, which then ends with the underline."""
     said = f"Text\n```\n![x](//a.example)\n{sign}{space}\n\nx\n```"
-    assert in_pieces(list(said), MARKDOWN) == sanitize(said, MARKDOWN) == said.replace("\n", "\n\n", 1)
+    assert (
+        sanitize_in_pieces(list(said), MARKDOWN) == sanitize(said, MARKDOWN) == said.replace("\n", "\n\n", 1)
+    )
 
 
 @FORMATS
@@ -453,7 +458,7 @@ def test_an_address_after_a_space_like_character_is_escaped(
     for said in (f"![x]({odd} {address})", f"[x]({address} {odd}'t')", f"[x]:{odd} {address}"):
         shown = sanitize(said, answer_format)
         assert re.search(r"\](?:[\\\u200b]+[(:]|\\?:\u200b)", shown), shown
-        assert in_pieces(list(said), answer_format) == shown
+        assert sanitize_in_pieces(list(said), answer_format) == shown
 
 
 @FORMATS
@@ -516,7 +521,7 @@ def test_no_preceding_character_hides_an_active_construct(before: str, answer_fo
     for said in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
         shown = sanitize(said, answer_format)
         assert "<img" not in shown.replace("\\<img", "")
-        assert not live(shown)
+        assert not find_active_markup(shown)
 
 
 @pytest.mark.parametrize(
@@ -569,13 +574,13 @@ PIECES = st.lists(ATOMS, max_size=25)
 @example(["~", "~", "~html\n"], MARKDOWN)
 def test_the_result_does_not_depend_on_the_pieces(pieces: list[str], answer_format: AnswerFormat) -> None:
     whole = sanitize("".join(pieces), answer_format)
-    assert in_pieces(pieces, answer_format) == whole
-    assert in_pieces(list("".join(pieces)), answer_format) == whole
+    assert sanitize_in_pieces(pieces, answer_format) == whole
+    assert sanitize_in_pieces(list("".join(pieces)), answer_format) == whole
 
 
 @given(PIECES)
 def test_no_active_construct_remains(pieces: list[str]) -> None:
-    assert not live(sanitize("".join(pieces), MARKDOWN).replace("\ud801", "[1]"))
+    assert not find_active_markup(sanitize("".join(pieces), MARKDOWN).replace("\ud801", "[1]"))
 
 
 @given(PIECES)
@@ -611,7 +616,7 @@ QUIET = st.lists(
 def test_text_without_active_constructs_is_unchanged(pieces: list[str], answer_format: AnswerFormat) -> None:
     said = "".join(pieces)
     assert sanitize(said, answer_format) == said
-    assert in_pieces(list(said), answer_format) == said
+    assert sanitize_in_pieces(list(said), answer_format) == said
 
 
 def test_text_is_emitted_as_soon_as_it_is_decided() -> None:
@@ -628,7 +633,7 @@ def test_held_text_is_bounded(opener: str) -> None:
     shown = sanitizer.feed(opener + "a" * 10_000)
     assert len(shown) > 7_000
     rest = sanitizer.feed("](https://evil.example)\n<img src=x>") + sanitizer.finish()
-    assert not live(shown + rest)
+    assert not find_active_markup(shown + rest)
 
 
 @pytest.mark.parametrize(
@@ -641,14 +646,14 @@ def test_the_number_of_steps_is_linear_in_the_length(unit: str, monkeypatch: pyt
     steps = 0
     step = AnswerSanitizer._step
 
-    def counted(sanitizer: AnswerSanitizer) -> bool:
+    def count_step(sanitizer: AnswerSanitizer) -> bool:
         nonlocal steps
         steps += 1
         return step(sanitizer)
 
-    monkeypatch.setattr(AnswerSanitizer, "_step", counted)
+    monkeypatch.setattr(AnswerSanitizer, "_step", count_step)
     text = (unit * 20_000)[:20_000]
-    in_pieces([text[at : at + 5] for at in range(0, len(text), 5)], MARKDOWN)
+    sanitize_in_pieces([text[at : at + 5] for at in range(0, len(text), 5)], MARKDOWN)
     assert steps < 2 * len(text)
 
 
@@ -658,4 +663,4 @@ def test_random_text_does_not_depend_on_the_pieces() -> None:
     for _ in range(20):
         at = sorted(cut.sample(range(len(text)), 30))
         pieces = [text[start:end] for start, end in zip([0, *at], [*at, len(text)], strict=True)]
-        assert in_pieces(pieces, MARKDOWN) == sanitize(text, MARKDOWN)
+        assert sanitize_in_pieces(pieces, MARKDOWN) == sanitize(text, MARKDOWN)

@@ -43,10 +43,10 @@ async def service(bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage) ->
     vectors = FakeVectors()
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
     await publish(vectors, TENANT, document, [Chunk(BUDGET, 4)], await bedrock.embed([BUDGET]))
-    return _service(bedrock, vectors, budget, usage)
+    return _make_service(bedrock, vectors, budget, usage)
 
 
-def _service(
+def _make_service(
     bedrock: FakeBedrock, vectors: FakeVectors, budget: FakeBudget, usage: FakeUsage
 ) -> AnswerService:
     retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
@@ -109,7 +109,7 @@ async def test_the_tenants_model_guardrail_and_key_are_used(bedrock: FakeBedrock
         [Chunk(BUDGET)],
         await bedrock.embed([BUDGET]),
     )
-    service = _service(bedrock, vectors, FakeBudget(), FakeUsage())
+    service = _make_service(bedrock, vectors, FakeBudget(), FakeUsage())
     await service.answer(tenant, Question("budget?"), RequestTimings())
     (asked,) = bedrock.prompts
     assert (asked.model, asked.tenant_key) == ("its-own", "tenant-tenanta")
@@ -150,7 +150,7 @@ async def test_without_passages_nothing_is_reserved(service: AnswerService, budg
     assert not budget.reserved
 
 
-async def streamed(service: AnswerService, question: Question) -> tuple[list[str], Answer]:
+async def stream_answer(service: AnswerService, question: Question) -> tuple[list[str], Answer]:
     *words, answer = [piece async for piece in service.stream(TENANT, question, RequestTimings())]
     assert isinstance(answer, Answer)
     return [word for word in words if isinstance(word, str)], answer
@@ -160,7 +160,7 @@ async def test_the_pieces_of_a_stream_are_the_text_of_its_answer(
     service: AnswerService, bedrock: FakeBedrock, budget: FakeBudget
 ) -> None:
     bedrock.says = "It is $5,000,000 [cite:1]. See [plan](https://evil.example) [cite:7]."
-    words, answer = await streamed(service, Question("What is the budget?"))
+    words, answer = await stream_answer(service, Question("What is the budget?"))
     assert len(words) > 3
     assert "".join(words) == answer.text == "It is $5,000,000 [1]. See [plan]\u200b(https\\://evil.example)."
     assert answer == await service.answer(TENANT, Question("What is the budget?"), RequestTimings())
@@ -172,7 +172,7 @@ async def test_a_stream_is_reserved_and_recorded_like_an_answer(
 ) -> None:
     question = Question("What is the budget?", "finance")
     await service.answer(TENANT, question, RequestTimings())
-    await streamed(service, question)
+    await stream_answer(service, question)
     whole, stream = budget.reserved
     assert stream == whole
     assert budget.settled == [10, 10]
@@ -238,7 +238,7 @@ async def test_a_throttled_model_is_replaced_and_settles_nothing(
     bedrock.busy = {"the-default"}
     bedrock.says = "It is $5,000,000 [cite:1]."
     question = Question("What is the budget?")
-    answer = (await streamed(service, question))[1] if stream else None
+    answer = (await stream_answer(service, question))[1] if stream else None
     answer = answer or await service.answer(TENANT, question, RequestTimings())
     assert (answer.model, answer.grounded) == ("the-second", True)
     assert (budget.released, budget.settled) == (1, [10])
@@ -253,7 +253,7 @@ async def test_without_an_available_model_an_error_is_raised(
     with pytest.raises(RemoteUnavailable):
         await service.answer(TENANT, question, RequestTimings())
     with pytest.raises(RemoteUnavailable):
-        await streamed(service, question)
+        await stream_answer(service, question)
 
 
 async def test_a_broken_stream_is_not_continued_by_another_model(
@@ -261,5 +261,5 @@ async def test_a_broken_stream_is_not_continued_by_another_model(
 ) -> None:
     bedrock.says, bedrock.breaks_before = "One two three.", "three"
     with pytest.raises(RemoteUnavailable):
-        await streamed(service, Question("What is the budget?"))
+        await stream_answer(service, Question("What is the budget?"))
     assert [asked.model for asked in bedrock.prompts] == ["the-default"]

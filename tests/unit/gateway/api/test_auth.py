@@ -10,7 +10,7 @@ from .conftest import GatewayHarness
 SEARCH = {"query": "x"}
 
 
-def ticket(harness: GatewayHarness, tenant_id: str = "tenanta", uid: str = "") -> str:
+def make_ticket(harness: GatewayHarness, tenant_id: str = "tenanta", uid: str = "") -> str:
     named = Ticket(tenant_id, uid or uid_of(tenant_id), "finance", "doc-1", "a.md")
     return f"Ticket {harness.issuer.issue(named)}"
 
@@ -48,7 +48,7 @@ async def test_an_inactive_tenant_is_refused_by_token_and_by_ticket(
     harness: GatewayHarness, tenant_id: str, problem: str
 ) -> None:
     by_token = await harness.post("/v1/search", as_=f"Bearer person-{tenant_id}", json=SEARCH)
-    by_ticket = await harness.post("/v1/documents", as_=ticket(harness, tenant_id))
+    by_ticket = await harness.post("/v1/documents", as_=make_ticket(harness, tenant_id))
     for response in (by_token, by_ticket):
         assert response.status_code == 403
         assert response.json()["type"].endswith(f"/{problem}")
@@ -58,7 +58,7 @@ async def test_requests_are_503_until_the_tenants_are_listed(harness: GatewayHar
     harness.registry.synced = False
     for response in (
         await harness.post("/v1/search", json=SEARCH),
-        await harness.post("/v1/documents", as_=ticket(harness)),
+        await harness.post("/v1/documents", as_=make_ticket(harness)),
     ):
         assert response.status_code == 503
         assert response.headers["retry-after"]
@@ -66,7 +66,7 @@ async def test_requests_are_503_until_the_tenants_are_listed(harness: GatewayHar
 
 @pytest.mark.parametrize("path", ["/v1/search", "/v1/answers"])
 async def test_a_ticket_does_not_allow_a_search(harness: GatewayHarness, path: str) -> None:
-    response = await harness.post(path, as_=ticket(harness), json={"query": "x"})
+    response = await harness.post(path, as_=make_ticket(harness), json={"query": "x"})
     assert response.status_code == 401
 
 
@@ -75,7 +75,7 @@ async def test_an_invalid_ticket_is_refused(harness: GatewayHarness) -> None:
 
 
 async def test_a_ticket_of_an_earlier_tenant_of_the_name_is_refused(harness: GatewayHarness) -> None:
-    response = await harness.post("/v1/documents", as_=ticket(harness, uid="uid-an-earlier-one"))
+    response = await harness.post("/v1/documents", as_=make_ticket(harness, uid="uid-an-earlier-one"))
     assert response.status_code == 401
     assert response.json()["type"].endswith("/ticket-refused")
     assert "earlier tenant of this name" in response.json()["detail"]

@@ -41,17 +41,17 @@ async def ask(
     return response
 
 
-def status(response: httpx.Response) -> str:
+def get_cache_status(response: httpx.Response) -> str:
     return str(response.headers["cache-status"])
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("route", ROUTES)
 async def test_every_route_marks_a_hit(harness: GatewayHarness, route: str, stream: bool) -> None:
-    assert status(await ask(harness, route, stream=stream)) == "tenantry-answers; fwd=miss"
+    assert get_cache_status(await ask(harness, route, stream=stream)) == "tenantry-answers; fwd=miss"
     for again in (False, True):
         response = await ask(harness, route, stream=again)
-        assert status(response) == "tenantry-answers; hit"
+        assert get_cache_status(response) == "tenantry-answers; hit"
         assert response.headers["cache-control"] == "no-store", "intermediate caches do not store it"
     assert len(harness.bedrock.prompts) == 1
 
@@ -63,7 +63,7 @@ async def test_a_cached_answer_is_marked_and_has_no_tokens(harness: GatewayHarne
     assert again.pop("usage") == {"inputTokens": 0, "outputTokens": 0}
     assert first == again
     # Chat answers are Markdown, so they have separate cache entries.
-    assert status(await ask(harness, "chat")) == "tenantry-answers; fwd=miss"
+    assert get_cache_status(await ask(harness, "chat")) == "tenantry-answers; fwd=miss"
     completion = (await ask(harness, "chat")).json()
     assert completion["usage"]["total_tokens"] == 0
 
@@ -87,14 +87,20 @@ async def test_no_cache_and_no_store_bypass_the_cache(
     harness: GatewayHarness, route: str, directives: tuple[str, ...]
 ) -> None:
     await ask(harness, route)
-    assert status(await ask(harness, route, cache_control=directives)) == "tenantry-answers; fwd=bypass"
+    assert (
+        get_cache_status(await ask(harness, route, cache_control=directives))
+        == "tenantry-answers; fwd=bypass"
+    )
     assert len(harness.bedrock.prompts) == 2
 
 
 @pytest.mark.parametrize("directives", ["", "max-age=60", "private, no-storehouse", "no-cache=x", ",,"])
 async def test_other_directives_are_ignored(harness: GatewayHarness, directives: str) -> None:
     await ask(harness, "answers")
-    assert status(await ask(harness, "answers", cache_control=(directives,))) == "tenantry-answers; hit"
+    assert (
+        get_cache_status(await ask(harness, "answers", cache_control=(directives,)))
+        == "tenantry-answers; hit"
+    )
 
 
 async def test_a_hit_counts_against_the_rate(harness: GatewayHarness) -> None:

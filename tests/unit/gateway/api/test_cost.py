@@ -20,7 +20,7 @@ from tenancy.model import Tenant
 from tenancy.names import document_id_for
 
 from tests.support.programs.gateway import serving
-from tests.support.timing.loop_steps import longest_step
+from tests.support.timing.loop_steps import measure_longest_step
 
 from .conftest import GatewayHarness
 
@@ -51,17 +51,17 @@ class Input:
     status: int = 200
 
 
-def body(name: str, content: Any, status: int = 422) -> Input:
+def make_json_input(name: str, content: Any, status: int = 422) -> Input:
     """Return a request with a JSON body."""
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     return Input(name, headers={**PERSON, "Content-Type": "application/json"}, content=raw, status=status)
 
 
-def deep(size: int) -> bytes:
+def make_deep_json(size: int) -> bytes:
     return b"[" * size
 
 
-def many_fields(size: int) -> bytes:
+def make_many_fields(size: int) -> bytes:
     return b"{" + b",".join(b'"%d":0' % number for number in range(size // 10)) + b"}"
 
 
@@ -73,37 +73,37 @@ MESSAGE = {"role": "user", "content": "y" * 4900}
 
 INPUTS: dict[str, list[Input]] = {
     "POST /v1/search": [
-        body("deep", deep(QUESTION_BYTES)),
-        body("unknown fields", many_fields(QUESTION_BYTES)),
-        body("spaces", {"query": " " * 60_000}),
-        body("longest question", {"query": "wörd, " * 660, "topK": 50}, 200),
-        body("accents", {"query": "a" + "\u0301" * 3990, "topK": 50}, 200),
+        make_json_input("deep", make_deep_json(QUESTION_BYTES)),
+        make_json_input("unknown fields", make_many_fields(QUESTION_BYTES)),
+        make_json_input("spaces", {"query": " " * 60_000}),
+        make_json_input("longest question", {"query": "wörd, " * 660, "topK": 50}, 200),
+        make_json_input("accents", {"query": "a" + "\u0301" * 3990, "topK": 50}, 200),
         Input("long token", headers={"Authorization": f"Bearer {LONG}"}, content=b"{}", status=401),
     ],
     "POST /v1/answers": [
-        body("deep", deep(CHAT_BYTES)),
-        body("unknown fields", many_fields(CHAT_BYTES)),
-        body("wrong turns", {"question": "x", "history": [0] * 300_000}),
-        body("unknown fields of turns", {"question": "x", "history": [MANY] * 200}),
-        body("long history", {"question": "x", "history": [TURN] * 200}, 200),
-        body(
+        make_json_input("deep", make_deep_json(CHAT_BYTES)),
+        make_json_input("unknown fields", make_many_fields(CHAT_BYTES)),
+        make_json_input("wrong turns", {"question": "x", "history": [0] * 300_000}),
+        make_json_input("unknown fields of turns", {"question": "x", "history": [MANY] * 200}),
+        make_json_input("long history", {"question": "x", "history": [TURN] * 200}, 200),
+        make_json_input(
             "one word",
             {"question": "x" * 4000, "history": [WORD] * 40},
             200,
         ),
     ],
     "POST /v1/chat/completions": [
-        body("deep", deep(CHAT_BYTES)),
-        body("unknown fields", many_fields(CHAT_BYTES)),
-        body("wrong messages", {"model": "finance", "messages": [0] * 300_000}),
-        body(
+        make_json_input("deep", make_deep_json(CHAT_BYTES)),
+        make_json_input("unknown fields", make_many_fields(CHAT_BYTES)),
+        make_json_input("wrong messages", {"model": "finance", "messages": [0] * 300_000}),
+        make_json_input(
             "many parts",
             {
                 "model": "finance",
                 "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * 25_000}],
             },
         ),
-        body(
+        make_json_input(
             "many messages",
             {"model": "finance", "messages": [MESSAGE] * 199 + [{"role": "user", "content": "x"}]},
             200,
@@ -220,7 +220,7 @@ async def url(harness: GatewayHarness) -> AsyncIterator[str]:
         yield url
 
 
-def operations(app: FastAPI) -> set[str]:
+def list_operations(app: FastAPI) -> set[str]:
     """Return all operations of an application, including undocumented ones."""
     described = {
         f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods
@@ -229,7 +229,7 @@ def operations(app: FastAPI) -> set[str]:
 
 
 def test_every_operation_has_worst_case_inputs(harness: GatewayHarness) -> None:
-    assert INPUTS.keys() == operations(harness.app)
+    assert INPUTS.keys() == list_operations(harness.app)
 
 
 CASES = [
@@ -256,7 +256,7 @@ async def test_no_step_of_the_event_loop_exceeds_the_limit(url: str, operation: 
             )
 
     for _ in range(TRIES):
-        with longest_step() as longest:
+        with measure_longest_step() as longest:
             response = await asyncio.to_thread(call)
         assert response.status_code == sent.status, response.text[:500]
         if longest.seconds < STEP_SECONDS:

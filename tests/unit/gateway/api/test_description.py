@@ -25,7 +25,7 @@ WRITES = TICKETS | {RESTORE}
 each_operation = pytest.mark.parametrize("operation", OPERATIONS)
 
 
-def resolved(value: dict[str, Any]) -> dict[str, Any]:
+def resolve(value: dict[str, Any]) -> dict[str, Any]:
     """Return the component of a reference, or the value itself."""
     if "$ref" not in value:
         return value
@@ -34,21 +34,21 @@ def resolved(value: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def iterate_contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield each body of an operation's request and responses."""
     for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
         yield from holder.get("content", {}).values()
 
 
-def examples(content: dict[str, Any]) -> list[Any]:
+def list_examples(content: dict[str, Any]) -> list[Any]:
     """Return all examples of a body."""
-    named = [resolved(each)["value"] for each in content.get("examples", {}).values()]
+    named = [resolve(each)["value"] for each in content.get("examples", {}).values()]
     own = [content["example"]] if "example" in content else []
-    of_schema: list[Any] = resolved(content["schema"]).get("examples", [])
+    of_schema: list[Any] = resolve(content["schema"]).get("examples", [])
     return named + own + of_schema
 
 
-def headers_with(name: str) -> set[str]:
+def list_operations_with_header(name: str) -> set[str]:
     """Return the operations with a header field on all responses."""
     return {
         operation
@@ -72,16 +72,16 @@ def test_every_operation_has_a_security_scheme(operation: str) -> None:
 
 @each_operation
 def test_every_body_has_examples_that_match_its_schema(operation: str) -> None:
-    for content in contents(OPERATIONS[operation]):
+    for content in iterate_contents(OPERATIONS[operation]):
         validator = OAS31Validator({**content["schema"], "components": DOCUMENT["components"]})
-        assert examples(content)
-        for example in examples(content):
+        assert list_examples(content)
+        for example in list_examples(content):
             validator.validate(example)
 
 
 @each_operation
 def test_every_parameter_has_a_description_and_an_example_and_is_not_null(operation: str) -> None:
-    parameters = [resolved(each) for each in OPERATIONS[operation]["parameters"]]
+    parameters = [resolve(each) for each in OPERATIONS[operation]["parameters"]]
     assert {each["name"] for each in parameters} >= {"X-Request-ID", "traceparent"}
     for each in parameters:
         assert each["description"], each["name"]
@@ -112,7 +112,7 @@ def test_errors_of_an_operation_have_one_shape_and_known_problems(operation: str
 def test_every_response_declares_its_header_fields(operation: str) -> None:
     everywhere = {"X-Request-ID", "Server-Timing", "Cache-Control", "X-Content-Type-Options"}
     for status, response in OPERATIONS[operation]["responses"].items():
-        required = {name for name, header in response["headers"].items() if resolved(header)["required"]}
+        required = {name for name, header in response["headers"].items() if resolve(header)["required"]}
         own: dict[str, set[str]] = {
             "401": {"WWW-Authenticate"},
             "409": {"Retry-After"},
@@ -127,8 +127,10 @@ def test_every_response_declares_its_header_fields(operation: str) -> None:
 
 
 def test_rate_limit_and_replay_headers_are_declared() -> None:
-    assert headers_with("RateLimit") == headers_with("RateLimit-Policy") == QUERIES
-    assert headers_with("Idempotent-Replayed") == WRITES
+    assert (
+        list_operations_with_header("RateLimit") == list_operations_with_header("RateLimit-Policy") == QUERIES
+    )
+    assert list_operations_with_header("Idempotent-Replayed") == WRITES
 
 
 def test_an_upload_links_to_operations_of_the_document() -> None:
@@ -141,7 +143,7 @@ def test_every_problem_type_is_declared_by_an_operation() -> None:
     described = {
         slug
         for each in OPERATIONS.values()
-        for content in contents(each)
+        for content in iterate_contents(each)
         for slug in content.get("examples", {})
     }
     never_answered = {"dimension-mismatch", "indexing-failed"}

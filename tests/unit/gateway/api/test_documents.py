@@ -7,7 +7,7 @@ import pytest
 from tenancy.names import document_id_for
 from tenancy.tickets import Ticket, TicketAction
 
-from tests.support.documents.files import pdf_file
+from tests.support.documents.files import make_pdf
 
 from .conftest import DOCUMENT_BYTES, GatewayHarness
 
@@ -20,13 +20,13 @@ FORM = (
 )
 
 
-def ticket(harness: GatewayHarness, action: TicketAction = TicketAction.INGEST) -> str:
+def make_ticket(harness: GatewayHarness, action: TicketAction = TicketAction.INGEST) -> str:
     named = Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md", action)
     return f"Ticket {harness.issuer.issue(named)}"
 
 
 async def test_an_upload_returns_the_document(harness: GatewayHarness) -> None:
-    content = pdf_file("One.", "Two.")
+    content = make_pdf("One.", "Two.")
     response = await harness.upload("budget.pdf", content)
     assert response.status_code == 201
     assert response.json() == {
@@ -93,7 +93,7 @@ async def test_an_unknown_answer_format_is_refused(harness: GatewayHarness) -> N
 
 async def test_a_ticket_indexes_the_object_it_names(harness: GatewayHarness) -> None:
     harness.objects.contents[STORED] = b"From S3."
-    response = await harness.post("/v1/documents", as_=ticket(harness))
+    response = await harness.post("/v1/documents", as_=make_ticket(harness))
     assert response.status_code == 201
     assert (response.json()["documentId"], response.json()["chunks"]) == ("doc-1", 1)
 
@@ -101,23 +101,23 @@ async def test_a_ticket_indexes_the_object_it_names(harness: GatewayHarness) -> 
 async def test_a_service_lists_and_deletes_documents_by_tickets(harness: GatewayHarness) -> None:
     harness.objects.contents["tenant-tenanta/finance/documents/owui-f1/a.md"] = b"From S3."
 
-    def ticket_for(action: TicketAction) -> str:
+    def make_ticket_for(action: TicketAction) -> str:
         named = Ticket("tenanta", "uid-tenanta", "finance", "owui-f1", "a.md", action)
         return f"Ticket {harness.issuer.issue(named)}"
 
-    await harness.post("/v1/documents", as_=ticket_for(TicketAction.INGEST))
+    await harness.post("/v1/documents", as_=make_ticket_for(TicketAction.INGEST))
     lister = f"Ticket {harness.issuer.issue(Ticket('tenanta', 'uid-tenanta', action=TicketAction.LIST))}"
     (entry,) = (await harness.get("/v1/documents", as_=lister)).json()["documents"]
     assert (entry["documentId"], entry["state"]) == ("owui-f1", "ready")
     assert entry["sha256"] == hashlib.sha256(b"From S3.").hexdigest()
-    headers = {"Authorization": ticket_for(TicketAction.DELETE)}
+    headers = {"Authorization": make_ticket_for(TicketAction.DELETE)}
     assert (await harness.http.delete("/v1/documents/owui-f1", headers=headers)).status_code == 204
     assert (await harness.get("/v1/documents", as_=lister)).json()["documents"] == []
 
 
 async def test_a_ticket_does_not_delete_a_persons_upload(harness: GatewayHarness) -> None:
     harness.objects.contents[STORED] = b"From S3."
-    headers = {"Authorization": ticket(harness, TicketAction.DELETE)}
+    headers = {"Authorization": make_ticket(harness, TicketAction.DELETE)}
     response = await harness.http.delete("/v1/documents/doc-1", headers=headers)
     assert response.status_code == 403
     assert response.json()["type"].endswith("/document-foreign")
@@ -136,7 +136,7 @@ async def test_a_ticket_for_another_action_does_not_delete(
 ) -> None:
     harness.objects.contents[STORED] = b"From S3."
     other = Ticket("tenanta", "uid-tenanta", action=action) if action is TicketAction.LIST else None
-    header = f"Ticket {harness.issuer.issue(other)}" if other else ticket(harness, action)
+    header = f"Ticket {harness.issuer.issue(other)}" if other else make_ticket(harness, action)
     response = await harness.http.delete("/v1/documents/doc-1", headers={"Authorization": header})
     assert response.status_code == 401
     assert response.json()["type"].endswith("/ticket-refused")
@@ -146,7 +146,7 @@ async def test_a_ticket_for_another_action_does_not_delete(
 async def test_a_ticket_for_one_document_does_not_delete_another(harness: GatewayHarness) -> None:
     other = "tenant-tenanta/finance/documents/doc-2/b.md"
     harness.objects.contents[other] = b"Stays."
-    headers = {"Authorization": ticket(harness, TicketAction.DELETE)}
+    headers = {"Authorization": make_ticket(harness, TicketAction.DELETE)}
     response = await harness.http.delete("/v1/documents/doc-2", headers=headers)
     assert response.status_code == 401
     assert other in harness.objects.contents
@@ -154,7 +154,7 @@ async def test_a_ticket_for_one_document_does_not_delete_another(harness: Gatewa
 
 async def test_a_ticket_with_a_body_is_refused(harness: GatewayHarness) -> None:
     harness.objects.contents[STORED] = b"From S3."
-    response = await harness.post("/v1/documents", as_=ticket(harness), json={"documentId": "doc-2"})
+    response = await harness.post("/v1/documents", as_=make_ticket(harness), json={"documentId": "doc-2"})
     assert response.status_code == 422
     assert not harness.vectors.documents
 

@@ -12,7 +12,7 @@ from servicekit.web.errors import error_response, headers_of
 from .conftest import GatewayHarness
 
 
-def problem(response: httpx.Response) -> dict[str, Any]:
+def check_problem(response: httpx.Response) -> dict[str, Any]:
     """Check the invariants of a problem document and return it."""
     assert response.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = response.json()
@@ -21,11 +21,11 @@ def problem(response: httpx.Response) -> dict[str, Any]:
     assert document["type"]
     assert document["title"]
     assert document["detail"]
-    assert documented(document)
+    assert is_documented(document)
     return document
 
 
-def documented(document: dict[str, Any]) -> bool:
+def is_documented(document: dict[str, Any]) -> bool:
     """Return True if a problem has the extension members of its type's example."""
     further = document.keys() - {"type", "title", "status", "detail", "instance"}
     members = {
@@ -47,7 +47,7 @@ async def test_errors_of_the_framework_are_problem_documents(
     harness: GatewayHarness, method: str, path: str, status: int
 ) -> None:
     response = await harness.http.request(method, path)
-    assert problem(response)["status"] == status
+    assert check_problem(response)["status"] == status
     assert "allow" in response.headers or status != 405
 
 
@@ -67,7 +67,7 @@ async def test_an_invalid_body_is_explained_without_its_values(
     harness: GatewayHarness, body: dict[str, Any], place: str
 ) -> None:
     response = await harness.post("/v1/search", json=body)
-    document = problem(response)
+    document = check_problem(response)
     assert response.status_code == 422
     assert [error["place"] for error in document["errors"]] == [["body", place]]
     assert "x" * 50 not in response.text
@@ -104,19 +104,19 @@ async def test_an_undecodable_body_is_refused(harness: GatewayHarness, body: byt
         content=body,
         headers={"Content-Type": "application/json", "Authorization": "Bearer person-tenanta"},
     )
-    assert problem(response)["status"] == 422
+    assert check_problem(response)["status"] == 422
 
 
 async def test_an_error_of_the_gateway_is_rendered_unchanged(harness: GatewayHarness) -> None:
     response = await harness.post("/v1/search", json={"query": "x", "personaId": "unknown"})
-    document = problem(response)
+    document = check_problem(response)
     assert document["type"] == "https://tenantry.io/problems/persona-missing"
     assert document["personas"] == ["finance"]
 
 
 async def test_a_401_names_the_authentication_scheme(harness: GatewayHarness) -> None:
     response = await harness.post("/v1/search", json={"query": "x"}, as_="")
-    assert problem(response)["status"] == 401
+    assert check_problem(response)["status"] == 401
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -135,7 +135,7 @@ async def test_a_backend_failure_has_a_retry_after_and_no_internal_details(
 ) -> None:
     harness.bedrock.fails = exc
     response = await harness.post("/v1/search", json={"query": "x"})
-    assert problem(response)["status"] == status
+    assert check_problem(response)["status"] == status
     assert response.headers.get("retry-after") == retry_after
     assert "host-1" not in response.text
 
@@ -143,6 +143,6 @@ async def test_a_backend_failure_has_a_retry_after_and_no_internal_details(
 async def test_an_unexpected_error_shows_no_details(harness: GatewayHarness) -> None:
     harness.bedrock.fails = KeyError("the inner works")
     response = await harness.post("/v1/search", json={"query": "x"})
-    assert problem(response)["status"] == 500
+    assert check_problem(response)["status"] == 500
     assert "inner works" not in response.text
     assert "Traceback" not in response.text

@@ -40,15 +40,15 @@ async def delete(harness: GatewayHarness, who: str = "person-tenanta", **headers
     return await harness.http.delete(PATH, headers={"Authorization": f"Bearer {who}", **headers})
 
 
-def replayed(response: httpx.Response) -> bool:
+def is_replayed(response: httpx.Response) -> bool:
     return bool(response.headers.get("Idempotent-Replayed") == "true")
 
 
 async def test_a_repeated_upload_is_replayed_and_processed_once(harness: GatewayHarness) -> None:
     first = await upload(harness)
     again = await upload(harness)
-    assert (first.status_code, replayed(first)) == (201, False)
-    assert (again.status_code, again.content, replayed(again)) == (201, first.content, True)
+    assert (first.status_code, is_replayed(first)) == (201, False)
+    assert (again.status_code, again.content, is_replayed(again)) == (201, first.content, True)
     assert again.headers["content-type"] == first.headers["content-type"] == "application/json"
     assert len(harness.usage.recorded) == 1, "the upload is embedded once"
 
@@ -56,7 +56,7 @@ async def test_a_repeated_upload_is_replayed_and_processed_once(harness: Gateway
 async def test_without_a_key_each_upload_is_processed(harness: GatewayHarness) -> None:
     with_key, without = await upload(harness), await upload(harness, headers={})
     assert without.json() == with_key.json()
-    assert not replayed(without)
+    assert not is_replayed(without)
     assert len(harness.usage.recorded) == 2
 
 
@@ -64,7 +64,7 @@ async def test_a_repeated_delete_is_replayed(harness: GatewayHarness) -> None:
     await upload(harness, headers={})
     for expected in (False, True):
         response = await delete(harness, **KEY)
-        assert (response.status_code, response.content, replayed(response)) == (204, b"", expected)
+        assert (response.status_code, response.content, is_replayed(response)) == (204, b"", expected)
     assert (await delete(harness)).status_code == 404
 
 
@@ -84,7 +84,7 @@ async def test_a_repeated_ingest_by_ticket_is_replayed(harness: GatewayHarness) 
         headers = {"Authorization": f"Ticket {ticket}", **KEY}
         answers.append(await harness.http.post("/v1/documents", headers=headers))
     assert [each.status_code for each in answers] == [201, 201]
-    assert [replayed(each) for each in answers] == [False, True]
+    assert [is_replayed(each) for each in answers] == [False, True]
     assert len(harness.usage.recorded) == 1
 
 
@@ -106,7 +106,7 @@ async def test_a_key_belongs_to_one_caller(harness: GatewayHarness) -> None:
     # Another file name, because a colleague may not replace the document.
     for who, name in (("person-tenantb", "a.md"), ("colleague-tenanta", "colleague.md")):
         response = await upload(harness, who=who, name=name)
-        assert (response.status_code, replayed(response)) == (201, False)
+        assert (response.status_code, is_replayed(response)) == (201, False)
     assert {key.partition(":")[0] for key in harness.keys.values} == {"tenant-tenanta", "tenant-tenantb"}
     assert not [key for key in harness.keys.values if KEY["Idempotency-Key"] in key]
 
@@ -114,13 +114,13 @@ async def test_a_key_belongs_to_one_caller(harness: GatewayHarness) -> None:
 async def test_a_key_belongs_to_one_method_and_path(harness: GatewayHarness) -> None:
     await upload(harness)
     response = await delete(harness, **KEY)
-    assert (response.status_code, replayed(response)) == (204, False)
+    assert (response.status_code, is_replayed(response)) == (204, False)
 
 
 async def test_a_replayed_refusal_has_the_id_of_the_new_request(harness: GatewayHarness) -> None:
     first, again = await upload(harness, persona="unknown"), await upload(harness, persona="unknown")
     assert (first.status_code, again.status_code) == (404, 404)
-    assert (replayed(first), replayed(again)) == (False, True)
+    assert (is_replayed(first), is_replayed(again)) == (False, True)
     assert again.headers["content-type"] == "application/problem+json"
     assert again.json() == {**first.json(), "instance": again.headers["X-Request-ID"]}
 
@@ -138,7 +138,7 @@ async def test_temporary_failures_are_not_stored(harness: GatewayHarness, passin
     assert (await upload(harness)).status_code in (409, 503)
     harness.bedrock.fails = None
     response = await upload(harness)
-    assert (response.status_code, replayed(response)) == (201, False)
+    assert (response.status_code, is_replayed(response)) == (201, False)
 
 
 async def test_an_unexpected_error_is_not_stored(harness: GatewayHarness) -> None:
@@ -158,7 +158,7 @@ async def test_a_repetition_during_the_first_request_is_409(harness: GatewayHarn
     assert second.json()["type"].endswith("/idempotency-key-busy")
     assert int(second.headers["Retry-After"]) > 0
     assert (await first).status_code == 201
-    assert replayed(await upload(harness))
+    assert is_replayed(await upload(harness))
 
 
 async def test_without_redis_a_request_with_a_key_is_503(harness: GatewayHarness) -> None:
@@ -187,7 +187,7 @@ async def test_two_keys_are_refused(harness: GatewayHarness) -> None:
 
 async def test_a_key_may_be_quoted_as_a_structured_field(harness: GatewayHarness) -> None:
     assert (await upload(harness, headers={"Idempotency-Key": '"one"'})).status_code == 201
-    assert replayed(await upload(harness, headers={"Idempotency-Key": "one"}))
+    assert is_replayed(await upload(harness, headers={"Idempotency-Key": "one"}))
     assert (await upload(harness, headers={"Idempotency-Key": "k" * 255})).status_code == 201
 
 

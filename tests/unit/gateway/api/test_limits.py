@@ -5,7 +5,7 @@ from gateway.limits.rate import RateLimitResult
 from gateway.problems import BudgetExhausted, LimitsUnavailable, QuotaExceeded
 
 from .conftest import GatewayHarness
-from .test_errors import problem
+from .test_errors import check_problem
 
 QUERIES = [("/v1/search", {"query": "budget"}), ("/v1/answers", {"question": "budget"})]
 
@@ -28,7 +28,7 @@ async def test_a_query_above_the_rate_is_429_and_not_processed(
 ) -> None:
     harness.rate.result = RateLimitResult(60, allowed=False, remaining=0, reset=31)
     response = await harness.post(path, json=body)
-    assert problem(response)["type"] == "https://tenantry.io/problems/rate-limited"
+    assert check_problem(response)["type"] == "https://tenantry.io/problems/rate-limited"
     assert response.status_code == 429
     assert response.headers["retry-after"] == "31"
     assert response.headers["ratelimit"] == '"queries";r=0;t=31'
@@ -55,7 +55,7 @@ async def test_an_exhausted_budget_is_429_with_its_numbers(harness: GatewayHarne
     members = {"limit": 1000, "used": 990, "resetsAt": "2026-12-01T00:00:00Z"}
     harness.budget.refuses = BudgetExhausted("No more.", retry_after=3600, **members)
     response = await harness.post("/v1/answers", json={"question": "What is the budget?"})
-    document = problem(response)
+    document = check_problem(response)
     assert (response.status_code, response.headers["retry-after"]) == (429, "3600")
     assert members.items() <= document.items()
     assert "ratelimit" in response.headers
@@ -67,7 +67,7 @@ async def test_a_budget_that_cannot_be_counted_is_503(harness: GatewayHarness) -
     await harness.upload()
     harness.budget.refuses = LimitsUnavailable("Try again.")
     response = await harness.post("/v1/answers", json={"question": "What is the budget?"})
-    assert problem(response)["type"] == "https://tenantry.io/problems/limits-unavailable"
+    assert check_problem(response)["type"] == "https://tenantry.io/problems/limits-unavailable"
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tenancy.registry import TenantRegistry
 
 
-async def membership(registry: FakeRegistry, tenant_id: str = "tenanta") -> Membership:
+async def make_membership(registry: FakeRegistry, tenant_id: str = "tenanta") -> Membership:
     claims = await FakeTokenVerifier().verify(f"person-{tenant_id}")
     return Membership(claims, tenant_id, cast("TenantRegistry", registry))
 
@@ -31,17 +31,17 @@ DELETING = make_tenant("tenanta", deleting=True)
 @pytest.mark.parametrize("becomes", [SUSPENDED, DELETING], ids=["suspended", "deleted"])
 async def test_losing_the_right_cancels_the_awaited_operation(becomes: Any) -> None:
     registry = FakeRegistry([make_tenant("tenanta")])
-    member = await membership(registry)
+    member = await make_membership(registry)
     cancelled = asyncio.Event()
 
-    async def endless() -> None:
+    async def wait_forever() -> None:
         try:
             await asyncio.sleep(3600)
         finally:
             cancelled.set()
 
     with registry.subscribe("tenanta", member.check):
-        waiting = asyncio.create_task(member.hold(endless()))
+        waiting = asyncio.create_task(member.hold(wait_forever()))
         await asyncio.sleep(0)
         registry.replace(becomes)
         with pytest.raises(TenantSuspended):
@@ -51,7 +51,7 @@ async def test_losing_the_right_cancels_the_awaited_operation(becomes: Any) -> N
 
 async def test_losing_the_right_between_two_pieces_ends_the_stream() -> None:
     registry = FakeRegistry([make_tenant("tenanta")])
-    member = await membership(registry)
+    member = await make_membership(registry)
     registry.tenants = []
     member.check()
     with pytest.raises(NoTenant):
@@ -60,7 +60,7 @@ async def test_losing_the_right_between_two_pieces_ends_the_stream() -> None:
 
 async def test_other_changes_of_the_tenant_cancel_nothing() -> None:
     registry = FakeRegistry([make_tenant("tenanta")])
-    member = await membership(registry)
+    member = await make_membership(registry)
     with registry.subscribe("tenanta", member.check):
         waiting = asyncio.create_task(member.hold(asyncio.sleep(0.01, "done")))
         await asyncio.sleep(0)
@@ -69,7 +69,7 @@ async def test_other_changes_of_the_tenant_cancel_nothing() -> None:
 
 
 async def test_an_external_cancellation_is_passed_on() -> None:
-    member = await membership(FakeRegistry([make_tenant("tenanta")]))
+    member = await make_membership(FakeRegistry([make_tenant("tenanta")]))
     waiting = asyncio.create_task(member.hold(asyncio.sleep(3600)))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -79,7 +79,7 @@ async def test_an_external_cancellation_is_passed_on() -> None:
 
 async def test_a_stream_ends_with_the_reason() -> None:
     registry = FakeRegistry([make_tenant("tenanta")])
-    member = await membership(registry)
+    member = await make_membership(registry)
     closed = asyncio.Event()
 
     async def pieces() -> Any:
@@ -90,7 +90,7 @@ async def test_a_stream_ends_with_the_reason() -> None:
         finally:
             closed.set()
 
-    def broken(problem: TenantryError) -> bytes:
+    def read_until_error(problem: TenantryError) -> bytes:
         return problem.detail.encode()
 
     response = await stream_answer(
@@ -98,7 +98,7 @@ async def test_a_stream_ends_with_the_reason() -> None:
         member,
         encode_text=str.encode,
         encode_answer=lambda answer: answer.text.encode(),
-        encode_error=broken,
+        encode_error=read_until_error,
     )
     body = cast("Any", response.body_iterator)
     with registry.subscribe("tenanta", member.check):

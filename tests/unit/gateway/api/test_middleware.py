@@ -36,7 +36,7 @@ def logs() -> Iterator[LogCapture]:
     configure_plain_logs()
 
 
-def requests_counted(**labels: str) -> float:
+def count_requests(**labels: str) -> float:
     return sum(
         sample.value
         for metric in REQUEST_SECONDS.collect()
@@ -73,13 +73,13 @@ async def test_an_answer_reports_the_model_as_a_stage(harness: GatewayHarness) -
 async def test_a_too_large_body_is_refused_before_it_is_read(harness: GatewayHarness) -> None:
     sent = 0
 
-    async def ten_megabytes() -> Any:
+    async def send_ten_megabytes() -> Any:
         nonlocal sent
         for _ in range(1000):
             sent += 1
             yield b" " * 10_000
 
-    response = await harness.post("/v1/search", content=ten_megabytes())
+    response = await harness.post("/v1/search", content=send_ten_megabytes())
     assert response.status_code == 413
     assert response.headers["content-type"] == "application/problem+json"
     assert sent < 10
@@ -128,16 +128,16 @@ async def test_an_unexpected_error_is_logged_under_the_requests_id(
 
 
 async def test_unknown_paths_and_methods_share_one_label(harness: GatewayHarness) -> None:
-    before = requests_counted(route="unmatched", method="OTHER", status="4xx")
+    before = count_requests(route="unmatched", method="OTHER", status="4xx")
     for number in range(3):
         await harness.http.request(f"MADEUP{number}", f"/made/up/{number}")
-    assert requests_counted(route="unmatched", method="OTHER", status="4xx") - before == 3
+    assert count_requests(route="unmatched", method="OTHER", status="4xx") - before == 3
 
 
 async def test_the_label_of_a_route_is_its_template(harness: GatewayHarness) -> None:
-    before = requests_counted(route="/v1/search", method="POST", status="4xx")
+    before = count_requests(route="/v1/search", method="POST", status="4xx")
     await harness.post("/v1/search", json={})
-    assert requests_counted(route="/v1/search", method="POST", status="4xx") - before == 1
+    assert count_requests(route="/v1/search", method="POST", status="4xx") - before == 1
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v1/documents", 200), ("/v1/usage", 403), ("/nowhere", 404)])
@@ -163,18 +163,18 @@ async def test_a_malformed_trace_is_ignored(harness: GatewayHarness, logs: LogCa
     assert "trace_id" not in logs.entries[-1]
 
 
-def limited(
+def make_limited_client(
     app: ASGIApp, *, seconds: float = 60, limiter: ConcurrencyLimiter | None = None
 ) -> httpx.AsyncClient:
     """Return a client of an application with only the middleware."""
     limiter = limiter or ConcurrencyLimiter("test", max_concurrent=1, max_waiting=0, wait_seconds=1)
 
-    async def admitted(scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle_admitted(scope: Scope, receive: Receive, send: Send) -> None:
         await scope["state"]["admit"]("tenant-a")
         await app(scope, receive, send)
 
     served = RequestMiddleware(
-        admitted,
+        handle_admitted,
         service="gateway",
         durations=REQUEST_SECONDS,
         limits={},
@@ -189,7 +189,7 @@ async def test_a_request_beyond_its_deadline_is_504(monkeypatch: pytest.MonkeyPa
     async def hang(*_: Any) -> None:
         await asyncio.sleep(60)
 
-    async with limited(hang, seconds=0.01) as http:
+    async with make_limited_client(hang, seconds=0.01) as http:
         response = await http.get("/v1/search")
     assert response.status_code == 504
     assert response.json()["type"].endswith("/deadline-exceeded")
@@ -202,7 +202,7 @@ async def test_handlers_see_the_deadline() -> None:
         left.append(deadline.remaining())
         await PlainTextResponse("")(scope, receive, send)
 
-    async with limited(read_deadline, seconds=30) as http:
+    async with make_limited_client(read_deadline, seconds=30) as http:
         await http.get("/v1/search")
     assert left[0] is not None
     assert 29 < left[0] <= 30
@@ -212,14 +212,14 @@ async def test_a_request_above_the_limit_is_503_and_not_processed() -> None:
     served = 0
     begun, release = asyncio.Event(), asyncio.Event()
 
-    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle_slowly(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal served
         served += 1
         begun.set()
         await release.wait()
         await PlainTextResponse("")(scope, receive, send)
 
-    async with limited(slow) as http:
+    async with make_limited_client(handle_slowly) as http:
         first = asyncio.create_task(http.get("/v1/search"))
         await begun.wait()
         second = await http.get("/v1/search")
@@ -257,11 +257,11 @@ async def test_probes_are_answered_under_full_load(harness: GatewayHarness) -> N
 async def test_a_stalled_body_is_408(harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
 
-    async def half() -> AsyncIterator[bytes]:
+    async def send_half() -> AsyncIterator[bytes]:
         yield b'{"query": "'
         await asyncio.sleep(60)
 
-    response = await harness.post("/v1/search", content=half())
+    response = await harness.post("/v1/search", content=send_half())
     assert (response.status_code, response.headers["connection"]) == (408, "close")
 
 
@@ -270,11 +270,11 @@ async def test_a_stalled_body_is_408(harness: GatewayHarness, monkeypatch: pytes
 async def test_unauthenticated_callers_are_refused_before_the_body_is_read(
     harness: GatewayHarness, path: str, as_: str
 ) -> None:
-    async def endless() -> AsyncIterator[bytes]:
+    async def send_endlessly() -> AsyncIterator[bytes]:
         raise AssertionError("it was read")
         yield b""
 
-    response = await harness.post(path, as_=as_, content=endless())
+    response = await harness.post(path, as_=as_, content=send_endlessly())
     assert response.status_code in (401, 403)
     assert response.headers["connection"] == "close"
 
@@ -302,14 +302,14 @@ async def test_one_tenant_cannot_use_all_slots(harness: GatewayHarness) -> None:
         slow = asyncio.create_task(search("tenanta", "slow"))
         await hanging.wait()
         assert await search("tenanta", "x") == 503
-        listing = await http.get("/v1/documents", headers={"Authorization": lister(harness)})
+        listing = await http.get("/v1/documents", headers={"Authorization": make_list_credentials(harness)})
         assert listing.status_code == 503, "a service takes the tenant's places, too"
         assert await search("tenantb", "x") == 200
         release.set()
         assert await slow == 200
 
 
-def lister(harness: GatewayHarness) -> str:
+def make_list_credentials(harness: GatewayHarness) -> str:
     """Return the credentials of a service that lists the documents of tenanta."""
     return f"Ticket {harness.issuer.issue(Ticket('tenanta', uid_of('tenanta'), action=TicketAction.LIST))}"
 
@@ -322,7 +322,7 @@ async def test_every_operation_has_a_rate_limit(
     harness: GatewayHarness, path: str, *, is_service: bool
 ) -> None:
     harness.app.state.context = replace(harness.app.state.context, calls=CallLimiter(6))
-    headers = {"Authorization": lister(harness) if is_service else "Bearer person-tenanta"}
+    headers = {"Authorization": make_list_credentials(harness) if is_service else "Bearer person-tenanta"}
     first, second = [await harness.http.get(path, headers=headers) for _ in range(2)]
     assert (first.status_code, second.status_code) == (200, 429)
     assert int(second.headers["retry-after"]) >= 1

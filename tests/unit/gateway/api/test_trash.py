@@ -9,7 +9,7 @@ from .conftest import GatewayHarness
 PERSON = "Bearer person-tenanta"
 
 
-async def removed(harness: GatewayHarness, name: str = "a.md") -> str:
+async def upload_and_remove(harness: GatewayHarness, name: str = "a.md") -> str:
     """Upload a document and remove it; return its id."""
     document_id = str((await harness.upload(name)).json()["documentId"])
     headers = {"Authorization": PERSON}
@@ -18,14 +18,14 @@ async def removed(harness: GatewayHarness, name: str = "a.md") -> str:
 
 
 async def test_a_removed_document_is_described(harness: GatewayHarness) -> None:
-    document_id = await removed(harness)
+    document_id = await upload_and_remove(harness)
     (item,) = (await harness.get("/v1/trash", as_=PERSON)).json()["documents"]
     assert item["documentId"] == document_id
     assert {"removalId", "removedAt", "removedBy", "restorableUntil", "filename", "size"} <= item.keys()
 
 
 async def test_pages_list_each_document_once(harness: GatewayHarness) -> None:
-    ids = {await removed(harness, f"{name}.md") for name in "abc"}
+    ids = {await upload_and_remove(harness, f"{name}.md") for name in "abc"}
     seen, query = set(), "?limit=2"
     while query:
         page = (await harness.get(f"/v1/trash{query}", as_=PERSON)).json()
@@ -41,14 +41,14 @@ async def test_limit_and_cursor_are_validated(harness: GatewayHarness) -> None:
 
 async def test_a_document_is_restored_unchanged(harness: GatewayHarness) -> None:
     before = (await harness.upload()).json()
-    await removed(harness)
+    await upload_and_remove(harness)
     response = await harness.post(f"/v1/documents/{before['documentId']}/restore")
     assert response.status_code == 201
     assert response.json() == before
 
 
 async def test_the_same_key_restores_once(harness: GatewayHarness) -> None:
-    document_id = await removed(harness)
+    document_id = await upload_and_remove(harness)
     path, headers = f"/v1/documents/{document_id}/restore", {"Idempotency-Key": "k", "Authorization": PERSON}
     first = await harness.http.post(path, headers=headers)
     again = await harness.http.post(path, headers=headers)
@@ -64,13 +64,13 @@ async def test_restoring_an_unknown_document_is_404(harness: GatewayHarness) -> 
 
 
 async def test_an_invalid_removal_id_is_422(harness: GatewayHarness) -> None:
-    document_id = await removed(harness)
+    document_id = await upload_and_remove(harness)
     response = await harness.post(f"/v1/documents/{document_id}/restore?removalId=..%2Fx")
     assert response.status_code == 422
 
 
 async def test_a_ticket_does_not_allow_the_trash(harness: GatewayHarness) -> None:
-    document_id = await removed(harness)
+    document_id = await upload_and_remove(harness)
     for action in TicketAction:
         names = {} if action is TicketAction.LIST else {"persona_id": "finance", "document_id": document_id}
         ticket = Ticket(

@@ -7,7 +7,7 @@ import pytest
 from gateway.limits.usage import Counts, UsageRow
 
 from .conftest import GatewayHarness
-from .test_errors import problem
+from .test_errors import check_problem
 
 SPAN = {"from": "2026-11-01", "to": "2026-11-30"}
 CLAUDE = "us.anthropic.claude-sonnet-4-6"
@@ -83,7 +83,7 @@ async def test_without_usage_the_cost_is_zero(harness: GatewayHarness) -> None:
 
 async def test_only_administrators_may_read_it(harness: GatewayHarness) -> None:
     response = await harness.get("/v1/usage", as_="Bearer person-tenanta", params=SPAN)
-    assert (response.status_code, problem(response)["type"]) == (
+    assert (response.status_code, check_problem(response)["type"]) == (
         403,
         "https://tenantry.io/problems/admin-only",
     )
@@ -104,5 +104,5 @@ async def test_unauthenticated_callers_are_401(harness: GatewayHarness, as_: str
 )
 async def test_an_invalid_period_is_422(harness: GatewayHarness, span: dict[str, str]) -> None:
     response = await harness.get("/v1/usage", as_="Bearer admin-tenanta", params=SPAN | span)
-    assert problem(response)["type"] == "https://tenantry.io/problems/invalid-request"
+    assert check_problem(response)["type"] == "https://tenantry.io/problems/invalid-request"
     assert response.status_code == 422

@@ -11,15 +11,15 @@ from gateway.models import Chunk
 from gateway.problems import DocumentRefused
 
 from tests.support.documents.attacks import (
-    bzip2_bomb,
-    lying_docx,
-    nested_zip_docx,
-    pdf_bomb,
-    pdf_of_forms,
-    xlsx_with_impossible_date,
-    xlsx_with_rows,
+    make_bzip2_bomb,
+    make_docx_with_false_size,
+    make_docx_with_nested_zip,
+    make_pdf_bomb,
+    make_pdf_of_forms,
+    make_xlsx_with_impossible_date,
+    make_xlsx_with_rows,
 )
-from tests.support.documents.files import pdf_file
+from tests.support.documents.files import make_pdf
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -42,7 +42,7 @@ async def reader() -> AsyncIterator[DocumentReader]:
     await reader.close()
 
 
-async def peak_mebibytes(reader: DocumentReader) -> int:
+async def get_peak_mebibytes(reader: DocumentReader) -> int:
     """Return the peak of the reader process' resident memory."""
     process = reader._idle[-1]
     assert process, "the process is alive"
@@ -54,11 +54,11 @@ async def peak_mebibytes(reader: DocumentReader) -> int:
 @pytest.mark.parametrize(
     ("filename", "content"),
     [
-        pytest.param("a.docx", lying_docx(700), id="lying-zip"),
-        pytest.param("a.docx", bzip2_bomb(500), id="bzip2"),
-        pytest.param("a.docx", nested_zip_docx(300), id="nested-zip"),
-        pytest.param("a.pdf", pdf_bomb(1000), id="pdf-stream"),
-        pytest.param("a.xlsx", xlsx_with_rows(b"", b"A1:XFD1048576"), id="declared-size-of-a-sheet"),
+        pytest.param("a.docx", make_docx_with_false_size(700), id="lying-zip"),
+        pytest.param("a.docx", make_bzip2_bomb(500), id="bzip2"),
+        pytest.param("a.docx", make_docx_with_nested_zip(300), id="nested-zip"),
+        pytest.param("a.pdf", make_pdf_bomb(1000), id="pdf-stream"),
+        pytest.param("a.xlsx", make_xlsx_with_rows(b"", b"A1:XFD1048576"), id="declared-size-of-a-sheet"),
     ],
 )
 async def test_a_decompression_bomb_uses_little_memory(
@@ -66,21 +66,21 @@ async def test_a_decompression_bomb_uses_little_memory(
 ) -> None:
     with contextlib.suppress(DocumentRefused):
         await reader.read("tenant-a", filename, content)
-    assert await peak_mebibytes(reader) < 400
+    assert await get_peak_mebibytes(reader) < 400
     assert (await reader.read("tenant-a", "a.txt", b"Text.")).chunks == [Chunk("Text.")]
 
 
 async def test_a_thousand_pages_use_little_memory(reader: DocumentReader) -> None:
     pages = [" ".join(f"Sentence {n} of page {page}." for n in range(100)) for page in range(1000)]
-    document = await reader.read("tenant-a", "a.pdf", pdf_file(*pages))
+    document = await reader.read("tenant-a", "a.pdf", make_pdf(*pages))
     assert document.pages == 1000
-    assert await peak_mebibytes(reader) < 512
+    assert await get_peak_mebibytes(reader) < 512
 
 
 async def test_warnings_of_parsers_are_not_logged(
     reader: DocumentReader, capfd: pytest.CaptureFixture[str]
 ) -> None:
     # openpyxl warns about the date and quotes it.
-    await reader.read("tenant-a", "a.xlsx", xlsx_with_impossible_date())
-    await reader.read("tenant-a", "a.pdf", pdf_of_forms(9, 10))
+    await reader.read("tenant-a", "a.xlsx", make_xlsx_with_impossible_date())
+    await reader.read("tenant-a", "a.pdf", make_pdf_of_forms(9, 10))
     assert capfd.readouterr() == ("", "")

@@ -10,20 +10,20 @@ from gateway.problems import DocumentRefused, DocumentTooLarge, DocumentUnreadab
 
 from tests.support.documents.attacks import (
     ENTITIES,
-    bzip2_bomb,
-    docx_with_parts,
-    docx_with_rows,
-    entities,
-    lying_docx,
-    nested_mail,
-    nested_zip_docx,
-    pdf_bomb,
-    pdf_of_forms,
-    pdf_with_kids,
-    xlsx_with_rows,
-    xlsx_with_strings,
+    make_bzip2_bomb,
+    make_docx_with_false_size,
+    make_docx_with_nested_zip,
+    make_docx_with_parts,
+    make_docx_with_rows,
+    make_entity_file,
+    make_nested_mail,
+    make_pdf_bomb,
+    make_pdf_of_forms,
+    make_pdf_with_kids,
+    make_xlsx_with_rows,
+    make_xlsx_with_strings,
 )
-from tests.support.documents.files import zip_bomb_docx
+from tests.support.documents.files import make_docx_zip_bomb
 
 TO_MANY = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\nTo: %s\n\nText."
 
@@ -32,39 +32,45 @@ TO_MANY = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\nTo: %s\n\n
     ("filename", "content", "problem", "reason"),
     [
         pytest.param(
-            "a.docx", zip_bomb_docx(MAX_UNPACKED_BYTES), DocumentTooLarge, "unpacks to", id="zip-bomb"
+            "a.docx", make_docx_zip_bomb(MAX_UNPACKED_BYTES), DocumentTooLarge, "unpacks to", id="zip-bomb"
         ),
-        pytest.param("a.docx", lying_docx(1), DocumentUnreadable, "damaged", id="lying-zip"),
-        pytest.param("a.docx", docx_with_parts(MAX_MEMBERS), DocumentTooLarge, "members", id="many-members"),
+        pytest.param("a.docx", make_docx_with_false_size(1), DocumentUnreadable, "damaged", id="lying-zip"),
         pytest.param(
-            "a.docx", bzip2_bomb(1), DocumentUnreadable, "that Office programs do not use", id="bzip2-bomb"
+            "a.docx", make_docx_with_parts(MAX_MEMBERS), DocumentTooLarge, "members", id="many-members"
         ),
-        pytest.param("a.pdf", pdf_with_kids("2 0 R"), DocumentUnreadable, "damaged", id="cyclic-pdf"),
+        pytest.param(
+            "a.docx",
+            make_bzip2_bomb(1),
+            DocumentUnreadable,
+            "that Office programs do not use",
+            id="bzip2-bomb",
+        ),
+        pytest.param("a.pdf", make_pdf_with_kids("2 0 R"), DocumentUnreadable, "damaged", id="cyclic-pdf"),
         pytest.param(
             "a.pdf",
-            pdf_with_kids("4 0 R " * (MAX_PAGES + 1)),
+            make_pdf_with_kids("4 0 R " * (MAX_PAGES + 1)),
             DocumentTooLarge,
             "pages",
             id="pdf-of-many-pages",
         ),
-        pytest.param("a.pdf", pdf_bomb(80), DocumentUnreadable, "damaged", id="pdf-stream-bomb"),
+        pytest.param("a.pdf", make_pdf_bomb(80), DocumentUnreadable, "damaged", id="pdf-stream-bomb"),
         pytest.param(
             "a.xlsx",
-            xlsx_with_rows(b'<row r="99999999999"><c><v>1</v></c></row>'),
+            make_xlsx_with_rows(b'<row r="99999999999"><c><v>1</v></c></row>'),
             DocumentTooLarge,
             "cells",
             id="cell-far-below",
         ),
         pytest.param(
             "a.xlsx",
-            xlsx_with_rows(b"".join(b'<row><c r="XFD%d"><v>1</v></c></row>' % n for n in range(2, 700))),
+            make_xlsx_with_rows(b"".join(b'<row><c r="XFD%d"><v>1</v></c></row>' % n for n in range(2, 700))),
             DocumentTooLarge,
             "cells",
             id="cells-far-to-the-right",
         ),
         pytest.param(
             "a.xlsx",
-            xlsx_with_strings(b"word " * (MAX_CHARACTERS // 100), 21),
+            make_xlsx_with_strings(b"word " * (MAX_CHARACTERS // 100), 21),
             DocumentTooLarge,
             "characters",
             id="one-text-in-many-cells",
@@ -76,7 +82,7 @@ TO_MANY = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\nTo: %s\n\n
             "quote",
             id="open-quote",
         ),
-        pytest.param("a.eml", nested_mail(MAX_PARTS), DocumentTooLarge, "parts", id="nested-e-mail"),
+        pytest.param("a.eml", make_nested_mail(MAX_PARTS), DocumentTooLarge, "parts", id="nested-e-mail"),
         pytest.param(
             "a.eml",
             TO_MANY % (b"a@b.example, " * (MAX_HEADER_CHARACTERS // 13 + 1)),
@@ -95,7 +101,7 @@ def test_a_crafted_file_is_refused_with_the_reason(
 
 @pytest.mark.timeout(60)
 def test_a_pdf_with_a_billion_drawings_is_read_partly() -> None:
-    _, (page,) = extract("a.pdf", pdf_of_forms(9, 10))
+    _, (page,) = extract("a.pdf", make_pdf_of_forms(9, 10))
     assert 1000 < len(page.text) < 1_000_000
 
 
@@ -104,17 +110,17 @@ def test_a_pdf_with_a_billion_drawings_is_read_partly() -> None:
 @pytest.mark.parametrize("filename", ["a.docx", "a.pptx", "a.xlsx"])
 def test_entities_are_refused_in_every_encoding(filename: str, kind: str, encoding: str) -> None:
     with pytest.raises(DocumentUnreadable, match="document type declaration"):
-        extract(filename, entities(filename, kind, encoding))
+        extract(filename, make_entity_file(filename, kind, encoding))
 
 
 @pytest.mark.parametrize(
     ("filename", "content", "text"),
     [
-        pytest.param("a.docx", nested_zip_docx(20), "Text.", id="an-archive-inside-stays-closed"),
-        pytest.param("a.eml", nested_mail(MAX_PARTS // 2), "Deep.", id="e-mail-nested-less"),
+        pytest.param("a.docx", make_docx_with_nested_zip(20), "Text.", id="an-archive-inside-stays-closed"),
+        pytest.param("a.eml", make_nested_mail(MAX_PARTS // 2), "Deep.", id="e-mail-nested-less"),
         pytest.param(
             "a.xlsx",
-            xlsx_with_rows(b"<row><c><v>1</v></c></row>", dimension=b"A1:XFD1048576"),
+            make_xlsx_with_rows(b"<row><c><v>1</v></c></row>", dimension=b"A1:XFD1048576"),
             "S\nYear | Sum\n1",
             id="declared-size-of-a-sheet",
         ),
@@ -134,14 +140,14 @@ MERGED = CELL % (b'<w:vMerge w:val="%s"/>', b"%s") + CELL % (b"", b"v")
 def test_a_cell_that_spans_thousands_of_rows_appears_in_each_row() -> None:
     rows = b"<w:tr>%s</w:tr>" % (MERGED % (b"restart", b"Q1"))
     rows += b"<w:tr>%s</w:tr>" % (MERGED % (b"continue", b"")) * 3000
-    _, (page,) = extract("a.docx", docx_with_rows(rows))
+    _, (page,) = extract("a.docx", make_docx_with_rows(rows))
     assert page.text == "\n".join(["Q1 | v"] * 3001)
 
 
 @pytest.mark.timeout(60)
 def test_a_cell_that_spans_billions_of_columns_is_one_cell() -> None:
     rows = b"<w:tr>%s</w:tr>" % (CELL % (b'<w:gridSpan w:val="2000000000"/>', b"wide") + CELL % (b"", b"v"))
-    _, (page,) = extract("a.docx", docx_with_rows(rows))
+    _, (page,) = extract("a.docx", make_docx_with_rows(rows))
     assert page.text == "wide | v"
 
 

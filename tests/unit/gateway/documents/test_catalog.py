@@ -21,7 +21,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 
 from tests.support.documents.index_writes import publish
-from tests.support.fakes.backends import STORED_AT, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.backends import STORED_AT, FakeObjects, FakeVectors, make_object_version
 from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota
@@ -36,7 +36,7 @@ PERSON = Principal(TENANT, "anna", "", admin=False)
 ADMIN = Principal(TENANT, "boss", "", admin=True)
 
 
-def key_of(document_id: str, persona: str = "finance", tenant: str = "tenanta") -> str:
+def make_key(document_id: str, persona: str = "finance", tenant: str = "tenanta") -> str:
     return f"tenant-{tenant}/{persona}/documents/{document_id}/a.md"
 
 
@@ -44,10 +44,10 @@ def key_of(document_id: str, persona: str = "finance", tenant: str = "tenanta") 
 def objects() -> FakeObjects:
     objects = FakeObjects()
     for document_id in ("d1", "d2", "d3"):
-        objects.contents[key_of(document_id)] = b"Text."
-        objects.owners[key_of(document_id)] = "anna"
-    objects.contents[key_of("d4", "hr")] = b"Text."
-    objects.contents[key_of("d5", tenant="tenantb")] = b"Text."
+        objects.contents[make_key(document_id)] = b"Text."
+        objects.owners[make_key(document_id)] = "anna"
+    objects.contents[make_key("d4", "hr")] = b"Text."
+    objects.contents[make_key("d5", tenant="tenantb")] = b"Text."
     return objects
 
 
@@ -55,7 +55,7 @@ def objects() -> FakeObjects:
 async def vectors() -> FakeVectors:
     vectors = FakeVectors()
     for document_id, content in (("d1", b"Text."), ("d2", b"An earlier text.")):
-        document = Document("finance", document_id, "a.md", "0", *astuple(object_version_of(content)))
+        document = Document("finance", document_id, "a.md", "0", *astuple(make_object_version(content)))
         await publish(vectors, TENANT, document, [Chunk("Text.")], [[1.0]])
     return vectors
 
@@ -112,7 +112,7 @@ async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_
     refused = DocumentEmpty("It holds no text.")
     for document_id in ("d1", "d3"):
         journal.failures["tenanta", document_id] = IngestFailure.from_problem(
-            refused, object_version_of(b"Text.").etag
+            refused, make_object_version(b"Text.").etag
         )
     journal.failures["tenanta", "d2"] = IngestFailure.from_problem(refused, "another-etag")
     page = await catalog.list_page(TENANT, limit=10)
@@ -121,7 +121,7 @@ async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_
         None,
         None,
         IngestFailure(
-            object_version_of(b"Text.").etag,
+            make_object_version(b"Text.").etag,
             "https://tenantry.io/problems/document-empty",
             refused.title,
             refused.detail,
@@ -130,7 +130,7 @@ async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_
     ]
     failed = await catalog.list_page(TENANT, state=DocumentState.FAILED, limit=10)
     assert [entry.stored.document_id for entry in failed.entries] == ["d3"]
-    objects.contents[key_of("d3")] = b"Better."
+    objects.contents[make_key("d3")] = b"Better."
     assert (await catalog.get(TENANT, "d3")).state is DocumentState.RECEIVED
 
 
@@ -151,7 +151,9 @@ async def test_the_intent_of_a_delete_names_the_version(
     with pytest.raises(RemoteUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
     assert journal.intents == {
-        ("tenanta", "d1"): Intent(IntentKind.DELETE, to_delete=object_version_of(b"Text."), removed_by="anna")
+        ("tenanta", "d1"): Intent(
+            IntentKind.DELETE, to_delete=make_object_version(b"Text."), removed_by="anna"
+        )
     }
     vectors.fails = None
     await catalog.remove(TENANT, "d1", person=PERSON)
@@ -164,7 +166,7 @@ async def test_without_a_journal_nothing_is_deleted(
     journal.is_unavailable = True
     with pytest.raises(WritesUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
-    assert key_of("d1") in objects.contents
+    assert make_key("d1") in objects.contents
 
 
 async def test_pages_list_each_document_once(catalog: Catalog) -> None:
@@ -198,23 +200,23 @@ async def test_only_the_owner_and_administrators_may_delete(
     catalog: Catalog, objects: FakeObjects, vectors: FakeVectors
 ) -> None:
     await catalog.remove(TENANT, "d1", person=PERSON)
-    assert key_of("d1") not in objects.contents
+    assert make_key("d1") not in objects.contents
     assert ("tenant-tenanta", "d1") not in vectors.documents
     with pytest.raises(DocumentForeign):
         await catalog.remove(TENANT, "d2", person=Principal(TENANT, "ben", "", admin=False))
     with pytest.raises(DocumentForeign):
         await catalog.remove(TENANT, "d4", person=PERSON)
-    assert key_of("d2") in objects.contents
+    assert make_key("d2") in objects.contents
     await catalog.remove(TENANT, "d4", person=ADMIN)
-    assert key_of("d4", "hr") not in objects.contents
+    assert make_key("d4", "hr") not in objects.contents
 
 
 async def test_a_service_deletes_the_file_that_its_ticket_names_for_any_owner(
     catalog: Catalog, objects: FakeObjects
 ) -> None:
-    objects.contents[key_of("owui-f1")] = b"Text."
+    objects.contents[make_key("owui-f1")] = b"Text."
     await catalog.remove(TENANT, "owui-f1", person=None)
-    assert key_of("owui-f1") not in objects.contents
+    assert make_key("owui-f1") not in objects.contents
 
 
 @dataclass(frozen=True)
@@ -254,9 +256,9 @@ async def test_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owner(
     file_key = f"tenant-tenanta/{pair.persona}/documents/owui-f1/{pair.filename}"
     objects.contents[file_key] = b"Newer."
     objects.owners[file_key] = pair.owner
-    objects.stored_at[key_of("d1")] = STORED_AT - timedelta(seconds=pair.earlier)
+    objects.stored_at[make_key("d1")] = STORED_AT - timedelta(seconds=pair.earlier)
     if pair.is_ready:
-        version = astuple(object_version_of(b"Newer."))
+        version = astuple(make_object_version(b"Newer."))
         document = Document(pair.persona, "owui-f1", pair.filename, "0", *version)
         await publish(vectors, TENANT, document, [Chunk("Newer.")], [[1.0]])
     limit.allowed = 0
@@ -266,7 +268,7 @@ async def test_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owner(
     else:
         with pytest.raises(DocumentForeign):
             await remove()
-    assert (key_of("d1") not in objects.contents) is pair.is_deleted
+    assert (make_key("d1") not in objects.contents) is pair.is_deleted
     assert not limit.entries, "what is refused is not shown as held, and what is replaced does not count"
 
 
@@ -276,10 +278,10 @@ async def test_a_delete_that_fails_in_the_index_keeps_the_object_and_can_be_repe
     vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
     with pytest.raises(RemoteUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
-    assert key_of("d1") in objects.contents
+    assert make_key("d1") in objects.contents
     vectors.fails = None
     await catalog.remove(TENANT, "d1", person=PERSON)
-    assert key_of("d1") not in objects.contents
+    assert make_key("d1") not in objects.contents
 
 
 async def test_a_deleted_document_releases_its_quota_and_is_deleted_without_a_counter_too(
@@ -289,4 +291,4 @@ async def test_a_deleted_document_releases_its_quota_and_is_deleted_without_a_co
     quota.refuses = LimitsUnavailable("Redis is unavailable.")
     await catalog.remove(TENANT, "d2", person=PERSON)
     assert quota.released == ["d1", "d2"]
-    assert not {key_of("d1"), key_of("d2")} & objects.contents.keys()
+    assert not {make_key("d1"), make_key("d2")} & objects.contents.keys()

@@ -23,7 +23,7 @@ documents = st.lists(texts, min_size=1, max_size=4).map(
 )
 
 
-def fits(text: str) -> bool:
+def is_within_limit(text: str) -> bool:
     """Return True if a text is within the limit, by an independent splitter."""
     return len(PLAIN.chunks(text)) <= 1
 
@@ -35,7 +35,7 @@ def test_chunks_keep_all_text_within_the_limit_and_the_right_page(pages: list[Pa
     for page in pages:
         covered = 0
         for chunk in (c for c in chunks if c.page == page.number):
-            assert fits(chunk.text)
+            assert is_within_limit(chunk.text)
             # Latest position without a gap before it: a page may contain the same words twice.
             gap = len(page.text[covered:]) - len(page.text[covered:].lstrip())
             start = page.text.rfind(chunk.text, 0, covered + gap + len(chunk.text))
@@ -58,11 +58,11 @@ def test_a_word_longer_than_a_chunk_is_cut_not_dropped() -> None:
     assert "".join(chunk.text for chunk in Chunker(TOKENS, 0).chunk([Page(word)])) == word
 
 
-def paragraph(words: int) -> str:
+def make_paragraph(words: int) -> str:
     return " ".join(["word"] * words) + "."
 
 
-def page_of(*blocks: tuple[str, int] | str) -> Page:
+def make_page(*blocks: tuple[str, int] | str) -> Page:
     """Return a page of headings (with their level) and paragraphs."""
     text, headings, below_heading = "", [], False
     for block in blocks:
@@ -75,8 +75,14 @@ def page_of(*blocks: tuple[str, int] | str) -> Page:
 
 
 def test_a_chunk_has_the_headings_above_it_but_not_its_own() -> None:
-    page = page_of(
-        ("Travel", 1), paragraph(30), ("Meals", 2), paragraph(30), paragraph(30), ("Hotels", 2), paragraph(30)
+    page = make_page(
+        ("Travel", 1),
+        make_paragraph(30),
+        ("Meals", 2),
+        make_paragraph(30),
+        make_paragraph(30),
+        ("Hotels", 2),
+        make_paragraph(30),
     )
     chunks = Chunker(TOKENS, 0).chunk([page])
     assert [(chunk.text.split(None, 1)[0], chunk.heading) for chunk in chunks] == [
@@ -90,7 +96,7 @@ def test_a_chunk_has_the_headings_above_it_but_not_its_own() -> None:
 
 
 def test_a_heading_does_not_apply_to_the_next_page() -> None:
-    chunks = Chunker(TOKENS, 0).chunk([page_of(("Travel", 1), "x"), page_of("y")])
+    chunks = Chunker(TOKENS, 0).chunk([make_page(("Travel", 1), "x"), make_page("y")])
     assert [chunk.heading for chunk in chunks] == ["", ""]
 
 
@@ -103,13 +109,13 @@ def test_a_heading_does_not_apply_to_the_next_page() -> None:
 )
 def test_the_path_of_headings_has_a_maximum_length(titles: list[str], path: str) -> None:
     blocks = [(title, level) for level, title in enumerate(titles)]
-    (*_, last) = Chunker(TOKENS, 0).chunk([page_of(*blocks, paragraph(30), "End.")])
+    (*_, last) = Chunker(TOKENS, 0).chunk([make_page(*blocks, make_paragraph(30), "End.")])
     assert last.heading == path
 
 
 def test_embedded_text_has_a_maximum_length() -> None:
     heading = "预" * HEADING_CHARACTERS
-    for chunk in Chunker(TOKENS, OVERLAP).chunk([page_of((heading, 1), paragraph(200))]):
+    for chunk in Chunker(TOKENS, OVERLAP).chunk([make_page((heading, 1), make_paragraph(200))]):
         assert len(chunk.embedded_text) <= len(chunk.text) + HEADING_CHARACTERS + 2
 
 

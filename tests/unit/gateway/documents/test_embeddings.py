@@ -6,7 +6,7 @@ import pytest
 from gateway.documents.embeddings import digest, pack, unpack
 
 
-async def batches(
+async def yield_batches(
     *those: list[tuple[str, Sequence[float]]],
 ) -> AsyncIterator[list[tuple[str, Sequence[float]]]]:
     for batch in those:
@@ -14,7 +14,9 @@ async def batches(
 
 
 async def test_each_text_has_its_embedding_again() -> None:
-    packed = await pack("titan", 2, batches([("one", [1.0, 0.0])], [("two", [0.0, 1.0]), ("\n", [0.5, 0.5])]))
+    packed = await pack(
+        "titan", 2, yield_batches([("one", [1.0, 0.0])], [("two", [0.0, 1.0]), ("\n", [0.5, 0.5])])
+    )
     known = unpack("titan", 2, packed)
     assert {key: list(vector) for key, vector in known.items()} == {
         digest("one"): [1.0, 0.0],
@@ -25,10 +27,10 @@ async def test_each_text_has_its_embedding_again() -> None:
 
 @pytest.mark.parametrize(("model", "dimension"), [("nova", 2), ("titan", 3)])
 async def test_embeddings_of_another_model_or_dimension_are_not_used(model: str, dimension: int) -> None:
-    packed = await pack("titan", 2, batches([("one", [1.0, 0.0])]))
+    packed = await pack("titan", 2, yield_batches([("one", [1.0, 0.0])]))
     assert not unpack(model, dimension, packed)
 
 
 async def test_a_document_without_embeddings_is_packed_as_nothing() -> None:
-    assert await pack("titan", 2, batches([])) == b""
+    assert await pack("titan", 2, yield_batches([])) == b""
     assert not unpack("titan", 2, b"")

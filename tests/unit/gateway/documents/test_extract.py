@@ -13,7 +13,7 @@ from gateway.problems import (
     DocumentUnsupported,
 )
 
-from tests.support.documents.files import docx_file, encrypted_pdf, pdf_file, zip_bomb_docx
+from tests.support.documents.files import make_docx, make_docx_zip_bomb, make_encrypted_pdf, make_pdf
 
 HTML = b"""<!doctype html><html><head><title>Budget 2026</title><style>p { color: red }</style></head><body>
 <h1>Finance</h1><p>The <b>budget</b> is $5,<i>000</i>,000.<br>Second line</p>
@@ -21,7 +21,7 @@ HTML = b"""<!doctype html><html><head><title>Budget 2026</title><style>p { color
 <table><tr><th>Year<th>Sum</tr><tr><td>2025</td><td>4</td></tr></table><ul><li>one</li><li>two</li></ul></body></html>"""
 
 
-def text_of(filename: str, content: bytes) -> str:
+def read_text(filename: str, content: bytes) -> str:
     _, (page,) = extract(filename, content)
     return page.text
 
@@ -38,11 +38,11 @@ def text_of(filename: str, content: bytes) -> str:
     ],
 )
 def test_text_is_normalised(filename: str, content: bytes, text: str) -> None:
-    assert text_of(filename, content) == text
+    assert read_text(filename, content) == text
 
 
 def test_html_keeps_visible_text_in_its_lines() -> None:
-    assert text_of("a.html", HTML) == (
+    assert read_text("a.html", HTML) == (
         "Budget 2026\n\nFinance\n\nThe budget is $5,000,000.\nSecond line\n\n"
         "Year | Sum\n2025 | 4\n\none\n\ntwo"
     )
@@ -50,22 +50,22 @@ def test_html_keeps_visible_text_in_its_lines() -> None:
 
 def test_html_in_a_declared_encoding_is_read() -> None:
     content = b'<html><meta charset="iso-8859-1"><p>Gr\xfc\xdfe'
-    assert text_of("a.html", content) == "Grüße"
+    assert read_text("a.html", content) == "Grüße"
 
 
 def test_pdf_keeps_its_pages() -> None:
-    format_, pages = extract("a.pdf", pdf_file("First page.", "", "Third page."))
+    format_, pages = extract("a.pdf", make_pdf("First page.", "", "Third page."))
     assert format_ is Format.PDF
     assert pages == [Page("First page.", 1), Page("", 2), Page("Third page.", 3)]
 
 
 def test_pdf_that_only_restricts_printing_is_read() -> None:
-    assert text_of("a.pdf", encrypted_pdf("owner", user_password="")) == "A secret."
+    assert read_text("a.pdf", make_encrypted_pdf("owner", user_password="")) == "A secret."
 
 
 def test_docx_keeps_paragraphs_and_tables_in_order() -> None:
-    content = docx_file("Before.", table=[["Year", "Sum"], ["2025", "4"]], after="After.")
-    assert text_of("a.docx", content) == "Before.\n\nYear | Sum\n2025 | 4\n\nAfter."
+    content = make_docx("Before.", table=[["Year", "Sum"], ["2025", "4"]], after="After.")
+    assert read_text("a.docx", content) == "Before.\n\nYear | Sum\n2025 | 4\n\nAfter."
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,16 @@ def test_docx_keeps_paragraphs_and_tables_in_order() -> None:
             "a.html", b"<html><p>Gr\xfc\xdfe", DocumentUnsupported, "Save it as UTF-8", id="latin-1-html"
         ),
         pytest.param("a.html", b"<html><script>x</script>", DocumentEmpty, "no text", id="html-of-scripts"),
-        pytest.param("a.pdf", pdf_file(""), DocumentEmpty, "OCR", id="scanned-pdf"),
-        pytest.param("a.pdf", encrypted_pdf("secret"), DocumentUnreadable, "encrypted", id="encrypted-pdf"),
-        pytest.param("a.pdf", pdf_file("Text.")[:60], DocumentUnreadable, "damaged", id="pdf-cut-off"),
+        pytest.param("a.pdf", make_pdf(""), DocumentEmpty, "OCR", id="scanned-pdf"),
+        pytest.param(
+            "a.pdf", make_encrypted_pdf("secret"), DocumentUnreadable, "encrypted", id="encrypted-pdf"
+        ),
+        pytest.param("a.pdf", make_pdf("Text.")[:60], DocumentUnreadable, "damaged", id="pdf-cut-off"),
         pytest.param("a.pdf", b"%PDF-1.7\nnonsense", DocumentUnreadable, "damaged", id="pdf-in-name-only"),
-        pytest.param("a.docx", docx_file(), DocumentEmpty, "no text", id="empty-docx"),
+        pytest.param("a.docx", make_docx(), DocumentEmpty, "no text", id="empty-docx"),
         pytest.param(
             "a.docx",
-            zip_bomb_docx(MAX_UNPACKED_BYTES),
+            make_docx_zip_bomb(MAX_UNPACKED_BYTES),
             DocumentTooLarge,
             "unpacks to more than",
             id="zip-bomb",
@@ -98,7 +100,7 @@ def test_unreadable_files_are_refused_with_the_reason(
 
 
 def test_a_docx_with_damaged_content_is_refused() -> None:
-    content = bytearray(docx_file("Text."))
+    content = bytearray(make_docx("Text."))
     start = content.index(b"word/document.xml")
     content[start + 40 : start + 80] = b"\xff" * 40
     with pytest.raises(DocumentUnreadable, match="damaged"):

@@ -4,10 +4,10 @@ import pytest
 from gateway.documents.formats import Format, sniff
 from gateway.problems import DocumentEmpty, DocumentUnreadable, DocumentUnsupported
 
-from tests.support.documents.files import docx_file, pdf_file, pptx_file, xlsx_file, zip_file
+from tests.support.documents.files import make_docx, make_pdf, make_pptx, make_xlsx, make_zip
 
-PDF, DOCX = pdf_file("Text."), docx_file("Text.")
-PPTX, XLSX = pptx_file(("Title", "Text.")), xlsx_file(S=[["Text."]])
+PDF, DOCX = make_pdf("Text."), make_docx("Text.")
+PPTX, XLSX = make_pptx(("Title", "Text.")), make_xlsx(S=[["Text."]])
 MAIL = b"Return-Path: <a@b.example>\r\nReceived: from x\r\n\tby y\r\nFrom: a@b.example\r\n\r\nText."
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -75,7 +75,7 @@ def test_content_decides_and_the_name_only_refines(filename: str, content: bytes
         pytest.param("a.txt", b"ab\x00cd", DocumentUnsupported, "binary", id="nul-in-text"),
         pytest.param("a.doc", OLE, DocumentUnsupported, "old or a password-protected", id="ole"),
         pytest.param("a.docx", OLE, DocumentUnsupported, "old or a password-protected", id="encrypted-docx"),
-        pytest.param("a.zip", zip_file(a=b"x"), DocumentUnsupported, "not DOCX", id="archive"),
+        pytest.param("a.zip", make_zip(a=b"x"), DocumentUnsupported, "not DOCX", id="archive"),
         pytest.param("a.docx", DOCX[:200], DocumentUnreadable, "cut off or damaged", id="docx-cut-off"),
     ],
 )
@@ -87,7 +87,7 @@ def test_unsupported_formats_are_refused_with_the_reason(
 
 
 def test_other_office_formats_are_unsupported() -> None:
-    content = zip_file(**{"[Content_Types].xml": b"<Types>ms-visio.drawing.main+xml</Types>"})
+    content = make_zip(**{"[Content_Types].xml": b"<Types>ms-visio.drawing.main+xml</Types>"})
     with pytest.raises(DocumentUnsupported, match=r"not DOCX, PPTX or XLSX\. Send text, Markdown"):
         sniff("a.vsdx", content)
 

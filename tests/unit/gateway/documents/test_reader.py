@@ -12,7 +12,7 @@ from gateway.documents.reader import SMALL_BYTES, DocumentReader, ExtractedDocum
 from gateway.models import Chunk
 from gateway.problems import DocumentTooLarge, DocumentUnreadable, DocumentUnsupported
 
-from tests.support.documents.files import long_docx, pdf_file
+from tests.support.documents.files import make_long_docx, make_pdf
 
 ENDLESS = b"a" * 20_000_000
 """Text of one word, for which the tokenizer needs many minutes."""
@@ -44,12 +44,12 @@ async def reader() -> AsyncIterator[DocumentReader]:
     await reader.close()
 
 
-def proc(process_id: int, name: str) -> str:
+def read_proc(process_id: int, name: str) -> str:
     """Return a file of a process in ``/proc``."""
     return Path(f"/proc/{process_id}/{name}").read_text()
 
 
-async def process_id(reader: DocumentReader) -> int:
+async def get_process_id(reader: DocumentReader) -> int:
     """Return the id of the only process, which is idle."""
     process = reader._idle[-1]
     assert process
@@ -57,15 +57,15 @@ async def process_id(reader: DocumentReader) -> int:
 
 
 async def test_a_document_is_read(reader: DocumentReader) -> None:
-    document = await reader.read("tenant-a", "a.pdf", pdf_file("One.", "Two."))
+    document = await reader.read("tenant-a", "a.pdf", make_pdf("One.", "Two."))
     assert document == ExtractedDocument(Format.PDF, 2, [Chunk("One.", 1), Chunk("Two.", 2)])
 
 
 async def test_the_process_is_kept_for_the_next_document(reader: DocumentReader) -> None:
     await reader.read("tenant-a", "a.txt", b"One.")
-    first = await process_id(reader)
+    first = await get_process_id(reader)
     await reader.read("tenant-a", "a.txt", b"Two.")
-    assert await process_id(reader) == first
+    assert await get_process_id(reader) == first
 
 
 async def test_the_process_has_an_empty_environment(
@@ -73,7 +73,7 @@ async def test_the_process_has_an_empty_environment(
 ) -> None:
     monkeypatch.setenv("GATEWAY_QDRANT_API_KEY", "the-key")
     await reader.read("tenant-a", "a.txt", b"Text.")
-    assert "the-key" not in proc(await process_id(reader), "environ")
+    assert "the-key" not in read_proc(await get_process_id(reader), "environ")
 
 
 async def test_a_refusal_has_the_reason_that_the_process_gives(reader: DocumentReader) -> None:
@@ -83,7 +83,7 @@ async def test_a_refusal_has_the_reason_that_the_process_gives(reader: DocumentR
 
 async def test_too_many_chunks_are_refused(reader: DocumentReader) -> None:
     with pytest.raises(DocumentTooLarge, match="more than 3 chunks"):
-        await reader.read("tenant-a", "a.pdf", pdf_file("1", "2", "3", "4"))
+        await reader.read("tenant-a", "a.pdf", make_pdf("1", "2", "3", "4"))
 
 
 async def test_a_document_that_takes_too_long_is_refused_and_the_next_is_read(reader: DocumentReader) -> None:
@@ -110,7 +110,7 @@ async def test_a_small_file_has_a_lower_limit_of_cpu_time(
 ) -> None:
     monkeypatch.setattr("gateway.documents.reader.SMALL_CPU_SECONDS", 1)
     reader = make_reader()
-    bomb = long_docx(4_000_000)
+    bomb = make_long_docx(4_000_000)
     assert len(bomb) < SMALL_BYTES
     try:
         with pytest.raises(DocumentUnreadable, match="more than 1 s of CPU time"):
@@ -164,7 +164,7 @@ async def test_a_document_that_kills_its_reader_is_refused_and_the_next_is_read(
     reader: DocumentReader,
 ) -> None:
     await reader.read("tenant-a", "a.txt", b"Text.")
-    victim = await process_id(reader)
+    victim = await get_process_id(reader)
     reading = asyncio.create_task(reader.read("tenant-a", "a.txt", ENDLESS))
     await asyncio.sleep(0)
     os.kill(victim, signal.SIGKILL)
@@ -175,7 +175,7 @@ async def test_a_document_that_kills_its_reader_is_refused_and_the_next_is_read(
 
 async def test_memory_is_bounded(reader: DocumentReader) -> None:
     await reader.read("tenant-a", "a.txt", b"Text.")
-    limits = proc(await process_id(reader), "limits")
+    limits = read_proc(await get_process_id(reader), "limits")
     (line,) = (line for line in limits.splitlines() if line.startswith("Max address space"))
     assert line.split()[3] == str(2 * 1024**3)
 

@@ -13,7 +13,7 @@ from gateway.documents.service import DocumentService
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
-from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
 from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage, metric
@@ -66,7 +66,7 @@ class RepairHarness:
             interval=0.01,
         )
 
-    def found(self) -> list[str]:
+    def list_found(self) -> list[str]:
         """Return the texts of the document in the index."""
         _, chunks, _ = self.vectors.documents.get(POINTS, (None, [], []))
         return [chunk.text for chunk in chunks]
@@ -83,7 +83,7 @@ async def test_a_stored_document_that_was_not_indexed_is_indexed_under_the_names
     harness.objects.contents[KEY] = b"The budget is $5."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
-    assert harness.found() == ["The budget is $5."]
+    assert harness.list_found() == ["The budget is $5."]
     document, _, _ = harness.vectors.documents[POINTS]
     assert (document.persona_id, document.filename) == ("finance", "budget.md")
     assert not harness.journal.intents
@@ -109,18 +109,18 @@ async def test_a_repair_without_an_object_deletes_the_index(harness: RepairHarne
     del harness.objects.contents[KEY]
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
-    assert not harness.found()
+    assert not harness.list_found()
     assert not harness.journal.intents
 
 
 async def test_an_interrupted_delete_is_completed(harness: RepairHarness) -> None:
     harness.objects.contents[KEY] = b"The budget is $5."
     harness.journal.intents[ENTRY] = Intent(
-        IntentKind.DELETE, to_delete=object_version_of(b"The budget is $5.")
+        IntentKind.DELETE, to_delete=make_object_version(b"The budget is $5.")
     )
     await harness.repair.sweep()
     assert not harness.objects.contents
-    assert not harness.found()
+    assert not harness.list_found()
     assert harness.quota.released == ["doc-1"]
     assert not harness.journal.intents
 
@@ -129,7 +129,7 @@ async def test_an_interrupted_delete_is_completed(harness: RepairHarness) -> Non
 async def test_an_interrupted_delete_keeps_a_version_that_was_stored_since(
     harness: RepairHarness, stored: str
 ) -> None:
-    to_delete = object_version_of(b"Old.")
+    to_delete = make_object_version(b"Old.")
     if stored == "another content":
         harness.objects.contents[KEY] = b"New."
     else:
@@ -138,7 +138,7 @@ async def test_an_interrupted_delete_keeps_a_version_that_was_stored_since(
     harness.journal.intents[ENTRY] = Intent(IntentKind.DELETE, to_delete=to_delete)
     await harness.repair.sweep()
     assert harness.objects.contents
-    assert not harness.found(), "to index it is its own ingest's affair"
+    assert not harness.list_found(), "to index it is its own ingest's affair"
     assert not harness.journal.intents
 
 
@@ -147,7 +147,7 @@ async def test_a_refused_document_becomes_failed_with_the_reason(harness: Repair
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
     failure = harness.journal.failures[ENTRY]
-    assert failure.etag == object_version_of(b"\x00\x01 no text").etag
+    assert failure.etag == make_object_version(b"\x00\x01 no text").etag
     assert failure.type.rpartition("/")[2].startswith("document-")
     assert failure.detail
     assert not harness.journal.intents
@@ -188,16 +188,16 @@ async def test_a_document_that_ends_its_gateway_becomes_failed_without_another_a
     harness.bedrock.fails = AssertionError("it must not be tried again")
     await harness.repair.sweep()
     assert harness.journal.failures[ENTRY].type.endswith("/indexing-failed")
-    assert not harness.found()
+    assert not harness.list_found()
 
 
 async def test_a_document_that_cannot_be_read_from_s3_stays_due(
     harness: RepairHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object) -> None:
+    async def raise_unavailable(*_: object) -> None:
         raise RemoteUnavailable("s3", "find", "down")
 
-    monkeypatch.setattr(harness.objects, "find", away)
+    monkeypatch.setattr(harness.objects, "find", raise_unavailable)
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     for _ in range(MAX_ATTEMPTS + 2):
         await harness.repair.sweep()
@@ -216,7 +216,7 @@ async def test_suspended_and_deleting_tenants_are_skipped(harness: RepairHarness
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
     assert not harness.journal.listed_tenants
-    assert not harness.found()
+    assert not harness.list_found()
 
 
 async def test_an_entry_of_one_tenant_touches_no_other_tenants_document(harness: RepairHarness) -> None:
@@ -227,7 +227,7 @@ async def test_an_entry_of_one_tenant_touches_no_other_tenants_document(harness:
     harness.objects.contents[theirs] = b"Theirs."
     for document_id in ("doc-1", theirs, "../../tenant-tenantb/finance/documents/doc-1"):
         harness.journal.intents["tenanta", document_id] = Intent(
-            IntentKind.DELETE, to_delete=object_version_of(b"Theirs.")
+            IntentKind.DELETE, to_delete=make_object_version(b"Theirs.")
         )
         await harness.repair.sweep()
         harness.journal.intents["tenanta", document_id] = Intent(IntentKind.INGEST)
@@ -246,12 +246,12 @@ async def test_an_unexpected_error_of_one_document_does_not_stop_other_repairs(
     get_indexed = harness.vectors.get_indexed
     before = metric("tenantry_gateway_repairs_total", outcome="error")
 
-    async def surprising(tenant: Tenant, ids: list[str]) -> object:
+    async def raise_unexpected(tenant: Tenant, ids: list[str]) -> object:
         if tenant.id == "tenanta":
             raise RuntimeError("a fault of ours")
         return await get_indexed(tenant, ids)
 
-    harness.vectors.get_indexed = surprising  # type: ignore[assignment, method-assign]
+    harness.vectors.get_indexed = raise_unexpected  # type: ignore[assignment, method-assign]
     await harness.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in harness.vectors.documents
     assert harness.journal.intents[ENTRY].attempts == 1, "it counts as an attempt"
@@ -283,12 +283,12 @@ async def test_a_hanging_repair_times_out_and_blocks_no_other(harness: RepairHar
         harness.journal.intents[tenant_id, "doc-1"] = Intent(IntentKind.INGEST)
     get_indexed = harness.vectors.get_indexed
 
-    async def hanging(tenant: Tenant, ids: list[str]) -> object:
+    async def hang(tenant: Tenant, ids: list[str]) -> object:
         if tenant.id == "tenanta":
             await asyncio.Event().wait()
         return await get_indexed(tenant, ids)
 
-    harness.vectors.get_indexed = hanging  # type: ignore[assignment, method-assign]
+    harness.vectors.get_indexed = hang  # type: ignore[assignment, method-assign]
     harness.repair._attempt_timeout = 0.2
     await harness.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in harness.vectors.documents
@@ -299,11 +299,11 @@ async def test_many_tenants_need_few_calls(harness: RepairHarness) -> None:
     calls = []
     list_due = harness.journal.list_due
 
-    async def counted(tenants: list[Tenant]) -> object:
+    async def count_call(tenants: list[Tenant]) -> object:
         calls.append(len(tenants))
         return await list_due(tenants)
 
-    harness.journal.list_due = counted  # type: ignore[assignment, method-assign]
+    harness.journal.list_due = count_call  # type: ignore[assignment, method-assign]
     harness.tenants = [make_tenant(f"t-{number}") for number in range(2 * TENANTS_PER_CALL + 1)]
     await harness.repair.sweep()
     assert calls == [TENANTS_PER_CALL, TENANTS_PER_CALL, 1]

@@ -31,8 +31,8 @@ from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
 from typing_extensions import override
 
-from tests.support.documents.files import encrypted_pdf
-from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, object_version_of
+from tests.support.documents.files import make_encrypted_pdf
+from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeObjects, FakeVectors, make_object_version
 from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage
@@ -93,7 +93,7 @@ async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(harness: In
     }
     assert list(harness.objects.owners.values()) == ["subject-1"]
     assert ingested.document == harness.vectors.documents["tenant-tenanta", document_id][0]
-    etag = object_version_of(b"The budget is $5.").etag
+    etag = make_object_version(b"The budget is $5.").etag
     created_at = ingested.document.created_at
     assert ingested.document == Document("finance", document_id, "budget.md", digest, created_at, etag)
     assert abs(datetime.now(UTC) - created_at) < timedelta(minutes=1)
@@ -189,7 +189,7 @@ async def test_an_existing_document_accepts_new_versions_despite_files_of_its_na
         pytest.param(b"", "a.md", "finance", DocumentRefused, id="empty"),
         pytest.param(b"a" * (MAX_BYTES + 1), "a.md", "finance", DocumentRefused, id="too-large"),
         pytest.param(b"Text.", "a.pdf", "finance", DocumentRefused, id="mislabelled"),
-        pytest.param(encrypted_pdf("secret"), "a.pdf", "finance", DocumentRefused, id="encrypted"),
+        pytest.param(make_encrypted_pdf("secret"), "a.pdf", "finance", DocumentRefused, id="encrypted"),
     ],
 )
 async def test_a_refused_document_stores_nothing(
@@ -286,7 +286,7 @@ async def test_a_refused_stored_document_is_recorded_with_the_reason(
     with pytest.raises(DocumentRefused) as refused:
         await harness.redeem()
     failure = harness.journal.failures[TENANT.id, "doc-1"]
-    assert (failure.etag, failure.detail) == (object_version_of(content).etag, refused.value.detail)
+    assert (failure.etag, failure.detail) == (make_object_version(content).etag, refused.value.detail)
     assert failure.type == f"https://tenantry.io/problems/{slug}"
     assert not harness.journal.intents
     harness.objects.contents[STORED] = b"Better."
@@ -300,7 +300,7 @@ async def test_a_document_is_not_written_before_its_interrupted_delete_is_comple
     harness.objects.contents[STORED] = b"From S3."
     for document_id in ("doc-1", document_id_for("tenanta", "finance", "budget.md")):
         harness.journal.intents[TENANT.id, document_id] = Intent(
-            IntentKind.DELETE, to_delete=object_version_of(b"From S3.")
+            IntentKind.DELETE, to_delete=make_object_version(b"From S3.")
         )
     with pytest.raises(DocumentBusy):
         await harness.redeem()

@@ -26,7 +26,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.names import document_id_for, removal_key, removals_prefix
 
-from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, object_version_of
+from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
 from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage
@@ -100,10 +100,10 @@ class TrashHarness:
         restored = await self.trash.restore(person, document_id, removal_id, RequestTimings())
         return restored.document.document_id
 
-    async def listed(self, person: Principal = OWNER) -> list[Removal]:
+    async def list_removals(self, person: Principal = OWNER) -> list[Removal]:
         return (await self.trash.list_page(person, limit=50)).removals
 
-    def found(self, document_id: str = ID) -> list[str]:
+    def list_found(self, document_id: str = ID) -> list[str]:
         """Return the texts of the document in the index."""
         _, chunks, _ = self.vectors.documents.get((TENANT.key, document_id), (None, [], []))
         return [chunk.text for chunk in chunks]
@@ -120,8 +120,8 @@ async def test_a_removed_document_is_listed_with_who_removed_it_and_until_when_i
     await harness.upload()
     before = datetime.now(UTC)
     await harness.remove(ADMIN)
-    assert not harness.found()
-    (removal,) = await harness.listed()
+    assert not harness.list_found()
+    (removal,) = await harness.list_removals()
     assert (removal.document_id, removal.persona_id, removal.filename) == (ID, "finance", NAME)
     assert removal.size == len(TEXT)
     assert removal.removed_by == "boss@a.example"
@@ -134,9 +134,9 @@ async def test_a_restored_document_is_found_without_new_embeddings(harness: Tras
     await harness.remove()
     harness.bedrock.fails = AssertionError("nothing is to be embedded")
     assert await harness.restore() == ID
-    assert harness.found() == [TEXT.decode()]
+    assert harness.list_found() == [TEXT.decode()]
     assert list(harness.objects.contents.values()) == [TEXT]
-    assert not await harness.listed()
+    assert not await harness.list_removals()
     assert not harness.kept.embeddings
     assert not harness.journal.intents
     assert harness.quota.reserved[-1] == ("tenanta", ID, len(TEXT)), "it counts again"
@@ -149,16 +149,16 @@ async def test_only_chunks_without_an_embedding_are_embedded(harness: TrashHarne
     harness.bedrock.embedded.clear()
     await harness.restore()
     assert harness.bedrock.embedded == [TEXT.decode()]
-    assert harness.found() == [TEXT.decode()]
+    assert harness.list_found() == [TEXT.decode()]
 
 
 async def test_a_colleague_neither_lists_nor_restores_it(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
-    assert not await harness.listed(COLLEAGUE)
+    assert not await harness.list_removals(COLLEAGUE)
     with pytest.raises(DocumentForeign):
         await harness.restore(COLLEAGUE)
-    assert len(await harness.listed(ADMIN)) == 1
+    assert len(await harness.list_removals(ADMIN)) == 1
     await harness.restore(ADMIN)
     assert harness.objects.owners.popitem()[1] == OWNER.subject, "it belongs to the same person as before"
 
@@ -166,7 +166,7 @@ async def test_a_colleague_neither_lists_nor_restores_it(harness: TrashHarness) 
 async def test_another_tenants_administrator_neither_lists_nor_restores_it(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
-    assert not await harness.listed(STRANGER)
+    assert not await harness.list_removals(STRANGER)
     with pytest.raises(TrashMissing):
         await harness.restore(STRANGER)
 
@@ -176,16 +176,16 @@ async def test_a_restore_does_not_replace_a_document_of_that_name(
 ) -> None:
     await harness.upload()
     await harness.remove()
-    (first,) = await harness.listed()
+    (first,) = await harness.list_removals()
     await harness.upload(b"The marketing budget is $6.")
     with pytest.raises(DocumentExists, match=NAME):
         await harness.restore()
-    assert harness.found() == ["The marketing budget is $6."]
+    assert harness.list_found() == ["The marketing budget is $6."]
     await harness.remove()
-    assert len(await harness.listed()) == 2
+    assert len(await harness.list_removals()) == 2
     await harness.restore(removal_id=first.id)
-    assert harness.found() == [TEXT.decode()]
-    (second,) = await harness.listed()
+    assert harness.list_found() == [TEXT.decode()]
+    (second,) = await harness.list_removals()
     assert second.id != first.id
 
 
@@ -195,7 +195,7 @@ async def test_a_colleagues_later_removal_does_not_hide_the_persons_own(harness:
     await harness.service.upload(TENANT, "finance", NAME, b"Mine.", COLLEAGUE.subject, RequestTimings())
     await harness.remove(COLLEAGUE)
     await harness.restore(OWNER)
-    assert harness.found() == [TEXT.decode()]
+    assert harness.list_found() == [TEXT.decode()]
 
 
 async def test_without_a_removal_id_the_latest_removal_is_restored(harness: TrashHarness) -> None:
@@ -204,7 +204,7 @@ async def test_without_a_removal_id_the_latest_removal_is_restored(harness: Tras
     await harness.upload(b"The marketing budget is $6.")
     await harness.remove()
     await harness.restore()
-    assert harness.found() == ["The marketing budget is $6."]
+    assert harness.list_found() == ["The marketing budget is $6."]
 
 
 async def test_an_expired_removal_is_neither_listed_nor_restored_and_is_deleted(
@@ -213,7 +213,7 @@ async def test_an_expired_removal_is_neither_listed_nor_restored_and_is_deleted(
     await harness.upload()
     await harness.remove()
     harness.trash.retention = timedelta()
-    assert not await harness.listed(ADMIN)
+    assert not await harness.list_removals(ADMIN)
     with pytest.raises(TrashMissing):
         await harness.restore(ADMIN)
     assert await harness.trash.expire(TENANT) == 1
@@ -227,7 +227,7 @@ async def test_a_restore_beyond_the_quota_stays_in_the_trash(harness: TrashHarne
     harness.quota.refuses = QuotaExceeded("No room.")
     with pytest.raises(QuotaExceeded):
         await harness.restore()
-    assert len(await harness.listed()) == 1
+    assert len(await harness.list_removals()) == 1
     assert not harness.journal.intents
 
 
@@ -237,7 +237,7 @@ async def test_a_document_of_a_deleted_persona_stays_in_the_trash(harness: Trash
     moved = replace(OWNER, tenant=make_tenant("tenanta", personas=[{"id": "legal"}]))
     with pytest.raises(PersonaMissing):
         await harness.restore(moved)
-    assert len(await harness.listed()) == 1
+    assert len(await harness.list_removals()) == 1
 
 
 async def test_without_a_record_nothing_is_removed(harness: TrashHarness) -> None:
@@ -245,7 +245,7 @@ async def test_without_a_record_nothing_is_removed(harness: TrashHarness) -> Non
     harness.kept.fails = DOWN
     with pytest.raises(RemoteUnavailable):
         await harness.remove()
-    assert harness.found() == [TEXT.decode()]
+    assert harness.list_found() == [TEXT.decode()]
     assert harness.objects.contents
 
 
@@ -255,10 +255,10 @@ async def test_an_interrupted_removal_is_in_the_trash_only_after_its_repair(harn
     with pytest.raises(RemoteUnavailable):
         await harness.remove(ADMIN)
     assert harness.kept.records, "the record is first"
-    assert not await harness.listed()
+    assert not await harness.list_removals()
     harness.vectors.fails = None
     await harness.repair.sweep()
-    (removal,) = await harness.listed()
+    (removal,) = await harness.list_removals()
     assert removal.removed_by == "boss@a.example"
     harness.bedrock.fails = AssertionError("nothing is to be embedded")
     await harness.restore()
@@ -269,17 +269,17 @@ async def test_a_repair_keeps_the_record_and_embeddings_of_the_interrupted_attem
 ) -> None:
     await harness.upload()
     await harness.remove()
-    first = await harness.listed()
+    first = await harness.list_removals()
     (stored,) = harness.objects.versions
     harness.objects.contents[stored] = harness.objects.versions[stored].pop()
     harness.journal.intents["tenanta", ID] = Intent(
-        IntentKind.DELETE, to_delete=object_version_of(TEXT), removed_by="anna@a.example"
+        IntentKind.DELETE, to_delete=make_object_version(TEXT), removed_by="anna@a.example"
     )
     await harness.repair.sweep()
-    assert await harness.listed() == first, "with the time at which it was removed"
+    assert await harness.list_removals() == first, "with the time at which it was removed"
     harness.bedrock.fails = AssertionError("nothing is to be embedded")
     await harness.restore()
-    assert harness.found() == [TEXT.decode()]
+    assert harness.list_found() == [TEXT.decode()]
 
 
 async def test_an_interrupted_restore_is_completed_without_a_new_embedding(harness: TrashHarness) -> None:
@@ -292,7 +292,7 @@ async def test_an_interrupted_restore_is_completed_without_a_new_embedding(harne
     harness.vectors.fails = None
     harness.bedrock.fails = AssertionError("nothing is to be embedded")
     await harness.repair.sweep()
-    assert harness.found() == [TEXT.decode()]
+    assert harness.list_found() == [TEXT.decode()]
     assert not harness.kept.records
     assert not harness.kept.embeddings
     assert not harness.journal.intents
@@ -303,10 +303,10 @@ async def test_a_restore_interrupted_before_its_copy_leaves_the_document_in_the_
 ) -> None:
     await harness.upload()
     await harness.remove()
-    (removal,) = await harness.listed()
+    (removal,) = await harness.list_removals()
     harness.journal.intents["tenanta", ID] = Intent(IntentKind.RESTORE, restored=(ID, removal.id))
     await harness.repair.sweep()
-    assert len(await harness.listed()) == 1
+    assert len(await harness.list_removals()) == 1
     assert not harness.journal.intents
     await harness.restore()
 
@@ -314,12 +314,12 @@ async def test_a_restore_interrupted_before_its_copy_leaves_the_document_in_the_
 async def test_a_restored_document_of_open_webui_is_ignored_by_file_sync(harness: TrashHarness) -> None:
     await harness.upload_file()
     await harness.remove(None, FILE_ID)
-    (removal,) = await harness.listed()
+    (removal,) = await harness.list_removals()
     assert removal.removed_by == "open-webui"
     harness.bedrock.fails = AssertionError("nothing is to be embedded")
     assert await harness.restore(document_id=FILE_ID) == ID, "named as a person's upload of that name"
-    assert harness.found(ID) == [TEXT.decode()]
-    assert not harness.found(FILE_ID)
+    assert harness.list_found(ID) == [TEXT.decode()]
+    assert not harness.list_found(FILE_ID)
 
 
 async def test_a_document_of_open_webui_whose_file_is_back_is_not_duplicated(harness: TrashHarness) -> None:
@@ -328,7 +328,7 @@ async def test_a_document_of_open_webui_whose_file_is_back_is_not_duplicated(har
     await harness.upload_file()
     with pytest.raises(DocumentExists):
         await harness.restore(document_id=FILE_ID)
-    assert not harness.found(ID)
+    assert not harness.list_found(ID)
 
 
 async def test_in_a_bucket_without_versions_a_document_is_removed_and_not_listed(
@@ -337,7 +337,7 @@ async def test_in_a_bucket_without_versions_a_document_is_removed_and_not_listed
     harness.kept.versioned = False
     await harness.upload()
     await harness.remove()
-    assert not await harness.listed()
+    assert not await harness.list_removals()
 
 
 async def test_a_document_that_was_deleted_meanwhile_is_missing(harness: TrashHarness) -> None:
@@ -367,7 +367,7 @@ async def test_a_held_deletion_changes_nothing(harness: TrashHarness) -> None:
     harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
         await harness.remove()
-    assert harness.found() == [TEXT.decode()]
+    assert harness.list_found() == [TEXT.decode()]
     assert not harness.kept.records
     assert not harness.journal.intents
     (held,) = harness.limit.entries.values()
@@ -393,10 +393,10 @@ async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_na
     rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.kept] == [FILE_ID]
     assert not rejected.in_trash
-    assert harness.found(ID) == [TEXT.decode()]
-    assert not harness.found(FILE_ID)
+    assert harness.list_found(ID) == [TEXT.decode()]
+    assert not harness.list_found(FILE_ID)
     assert not harness.limit.entries
-    assert not await harness.listed(ADMIN)
+    assert not await harness.list_removals(ADMIN)
 
 
 async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harness: TrashHarness) -> None:
@@ -406,7 +406,7 @@ async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harn
         await harness.remove()
     rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.kept] == [ID]
-    assert harness.found() == [TEXT.decode()]
+    assert harness.list_found() == [TEXT.decode()]
     assert not harness.limit.entries
 
 
@@ -420,8 +420,8 @@ async def test_a_rejected_deletion_whose_name_is_taken_is_in_the_trash_and_repor
         await harness.remove(None, FILE_ID)
     rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.in_trash] == [FILE_ID]
-    assert [each.document_id for each in await harness.listed(ADMIN)] == [FILE_ID]
-    assert harness.found() == ["The marketing budget is $6."]
+    assert [each.document_id for each in await harness.list_removals(ADMIN)] == [FILE_ID]
+    assert harness.list_found() == ["The marketing budget is $6."]
 
 
 async def test_an_interrupted_rejection_continues(harness: TrashHarness) -> None:
@@ -433,7 +433,7 @@ async def test_an_interrupted_rejection_continues(harness: TrashHarness) -> None
     await harness.remove(None, FILE_ID)  # as its first half does
     rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.kept] == [FILE_ID]
-    assert harness.found(ID) == [TEXT.decode()]
+    assert harness.list_found(ID) == [TEXT.decode()]
     assert not harness.limit.entries
 
 
@@ -467,10 +467,10 @@ async def test_a_restore_next_to_a_file_of_the_name_is_refused(
         with pytest.raises(DocumentExists, match=NAME):
             await harness.restore(person, removed_id)
     assert list(harness.objects.contents) == [NEWER_KEY]
-    assert [each.document_id for each in await harness.listed()] == [removed_id]
+    assert [each.document_id for each in await harness.list_removals()] == [removed_id]
     await harness.objects.delete(TENANT, NEWER_KEY)
     await harness.restore(document_id=removed_id)
-    assert harness.found(ID) == [TEXT.decode()]
+    assert harness.list_found(ID) == [TEXT.decode()]
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ async def test_a_restore_next_to_other_documents_succeeds(harness: TrashHarness,
     await harness.remove(ADMIN, FILE_ID)
     harness.objects.contents[key] = TEXT
     await harness.restore(document_id=FILE_ID)
-    assert harness.found(ID) == [TEXT.decode()]
+    assert harness.list_found(ID) == [TEXT.decode()]
 
 
 async def test_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash(
@@ -500,7 +500,7 @@ async def test_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash
         await harness.remove(None, FILE_ID)
     rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.in_trash] == [FILE_ID]
-    assert not harness.found(ID)
+    assert not harness.list_found(ID)
 
 
 async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: TrashHarness) -> None:
@@ -514,8 +514,8 @@ async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: Trash
     harness.journal.intents["tenanta", NEWER_ID] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
     await remove()
-    assert not harness.found(FILE_ID)
-    assert len(await harness.listed()) == 1, "it is in the trash all the same"
+    assert not harness.list_found(FILE_ID)
+    assert len(await harness.list_removals()) == 1, "it is in the trash all the same"
 
 
 @pytest.mark.parametrize("other", [FILE_ID, "owui-none", "owui-other-name", "owui-colleagues"])

@@ -8,7 +8,7 @@ from gateway.documents.chunk import Chunker
 from gateway.documents.framing import FRAME_HEADER
 from gateway.documents.worker import serve
 
-from tests.support.documents.files import pdf_file
+from tests.support.documents.files import make_pdf
 
 
 def exchange(*requests: tuple[str, bytes]) -> list[Any]:
@@ -26,7 +26,7 @@ def exchange(*requests: tuple[str, bytes]) -> list[Any]:
 
 
 def test_replies_are_in_the_order_of_requests() -> None:
-    refused, read, chunks = exchange(("a.pdf", b"no"), ("b.pdf", pdf_file("One.", "", "Three.")))
+    refused, read, chunks = exchange(("a.pdf", b"no"), ("b.pdf", make_pdf("One.", "", "Three.")))
     assert refused["problem"] == "document-unsupported"
     assert read == {"format": "PDF", "pages": 3, "chunks": 2}
     assert chunks == [
@@ -42,7 +42,7 @@ def test_a_format_without_pages_has_none() -> None:
 
 
 def test_too_many_chunks_are_refused_before_they_are_sent() -> None:
-    (reply,) = exchange(("a.pdf", pdf_file("1", "2", "3", "4")))
+    (reply,) = exchange(("a.pdf", make_pdf("1", "2", "3", "4")))
     assert reply == {
         "problem": "document-too-large",
         "detail": "The document makes more than 3 chunks. Split it.",

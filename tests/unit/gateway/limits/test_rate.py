@@ -4,7 +4,7 @@ import pytest
 from gateway.limits.rate import RateLimiter, RateLimitResult
 from gateway.problems import RateLimited
 
-from tests.support.fakes.limits import FakeRedis, metric, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, make_unavailable_redis, metric
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta", quota={"queriesPerMinute": 7})
@@ -39,7 +39,7 @@ async def test_the_limit_comes_from_the_tenant() -> None:
 
 async def test_without_redis_every_query_passes_and_a_metric_counts_it() -> None:
     before = metric("tenantry_gateway_limit_checks_skipped_total", limit="rate")
-    rate = await RateLimiter(unavailable_redis().as_adapter()).count(TENANT)
+    rate = await RateLimiter(make_unavailable_redis().as_adapter()).count(TENANT)
     rate.require_allowed()
     assert rate.remaining is None
     assert metric("tenantry_gateway_limit_checks_skipped_total", limit="rate") == before + 1

@@ -7,20 +7,20 @@ from gateway.limits.storage_quota import StorageQuota
 from gateway.problems import LimitsUnavailable
 from servicekit.errors import RemoteUnavailable
 
-from tests.support.fakes.limits import FakeRedis, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("storage-quota")
 
 
-async def none_stored() -> Mapping[str, int]:
+async def list_nothing() -> Mapping[str, int]:
     return {}
 
 
 async def test_without_redis_reserving_and_releasing_fail() -> None:
-    quota = StorageQuota(unavailable_redis().as_adapter())
+    quota = StorageQuota(make_unavailable_redis().as_adapter())
     with pytest.raises(LimitsUnavailable):
-        await quota.reserve(TENANT, "d", 1, none_stored)
+        await quota.reserve(TENANT, "d", 1, list_nothing)
     with pytest.raises(LimitsUnavailable):
         await quota.release(TENANT, "d")
 

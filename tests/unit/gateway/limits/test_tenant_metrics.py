@@ -9,7 +9,7 @@ from tests.support.tenants.manifests import make_tenant
 KEPT, DELETED = make_tenant("series-kept"), make_tenant("series-deleted")
 
 
-def labelled_tenants() -> set[str]:
+def list_labelled_tenants() -> set[str]:
     found = {sample.labels.get("tenant", "") for family in REGISTRY.collect() for sample in family.samples}
     return {key for key in found if key.startswith("tenant-series-")}
 
@@ -19,9 +19,9 @@ def test_pruning_removes_the_series_of_deleted_tenants() -> None:
     for tenant in (KEPT, DELETED):
         tenant_metrics.record_tokens(tenant, input=5, output=2)
         tenant_metrics.record_answer(tenant)
-    assert labelled_tenants() == {KEPT.key, DELETED.key}
+    assert list_labelled_tenants() == {KEPT.key, DELETED.key}
     tenant_metrics.prune([KEPT])
-    assert labelled_tenants() == {KEPT.key}
+    assert list_labelled_tenants() == {KEPT.key}
     assert metric("tenantry_gateway_tokens_total", tenant=KEPT.key, kind="input") == 5
 
 
@@ -38,7 +38,7 @@ def test_by_default_no_series_names_a_tenant() -> None:
     tenant_metrics, hidden = TenantMetrics(), make_tenant("series-hidden")
     tenant_metrics.record_tokens(hidden, input=5)
     tenant_metrics.record_answer(hidden)
-    assert hidden.key not in labelled_tenants()
+    assert hidden.key not in list_labelled_tenants()
     assert metric("tenantry_gateway_answers_total", tenant="") == before + 1
     tenant_metrics.prune([])
     assert metric("tenantry_gateway_answers_total", tenant="") == before + 1

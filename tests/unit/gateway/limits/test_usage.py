@@ -8,7 +8,7 @@ from gateway.limits.tenant_metrics import TenantMetrics
 from gateway.limits.usage import READ_DAYS, Counts, UsageLog, UsageRow
 from gateway.problems import LimitsUnavailable
 
-from tests.support.fakes.limits import FakeRedis, metric, unavailable_redis
+from tests.support.fakes.limits import FakeRedis, make_unavailable_redis, metric
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("usage")
@@ -39,7 +39,7 @@ async def test_only_nonzero_counts_are_written_and_the_key_expires() -> None:
 async def test_a_failed_write_is_counted_and_does_not_affect_prometheus() -> None:
     failures = metric("tenantry_gateway_usage_write_failures_total", record="usage")
     tokens = metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input")
-    usage = log(unavailable_redis())
+    usage = log(make_unavailable_redis())
     usage.record(TENANT, Counts(input_tokens=5), model="a", persona_id=None)
     await usage.flush()
     assert metric("tenantry_gateway_usage_write_failures_total", record="usage") == failures + 1
@@ -71,7 +71,7 @@ async def test_pending_counts_are_written_at_shutdown() -> None:
 
 async def test_without_redis_reading_fails() -> None:
     with pytest.raises(LimitsUnavailable):
-        await log(unavailable_redis()).read(TENANT, DAY, DAY)
+        await log(make_unavailable_redis()).read(TENANT, DAY, DAY)
 
 
 async def test_rows_are_grouped_by_persona_and_model_and_unknown_counts_are_ignored() -> None:

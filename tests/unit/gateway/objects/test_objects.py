@@ -18,7 +18,7 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import TenantStatus
 from tenancy.sessions import SESSIONS, session_policy
 
-from tests.support.fakes.aws_errors import client_error
+from tests.support.fakes.aws_errors import make_client_error
 from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class FakeS3Session:
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         if self.dead_codes:
-            raise client_error(self.dead_codes.pop(), 403)
+            raise make_client_error(self.dead_codes.pop(), 403)
         if self.get_fails:
             raise self.get_fails
         content = self.contents[Key]
@@ -231,13 +231,13 @@ async def test_an_expired_session_is_replaced(objects: TenantObjects, aws: FakeS
 
 async def test_the_gateways_expired_session_is_replaced(objects: TenantObjects, aws: FakeS3Session) -> None:
     await put(objects)
-    aws.assume_fails = [client_error("InvalidClientTokenId", 403)]
+    aws.assume_fails = [make_client_error("InvalidClientTokenId", 403)]
     await put(objects, "tenantb")
     assert aws.opened == 2
 
 
 async def test_a_session_that_stays_invalid_is_an_error(objects: TenantObjects, aws: FakeS3Session) -> None:
-    aws.get_fails = client_error("InvalidAccessKeyId", 403)
+    aws.get_fails = make_client_error("InvalidAccessKeyId", 403)
     with pytest.raises(RemoteRefused):
         await objects.get(TENANT, KEY, max_bytes=5)
     assert len(aws.assumed) == 2
@@ -258,12 +258,12 @@ async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: Fak
 @pytest.mark.parametrize(
     ("answer", "there", "problem"),
     [
-        pytest.param(client_error("NoSuchKey", 404), False, DocumentMissing, id="not-there"),
+        pytest.param(make_client_error("NoSuchKey", 404), False, DocumentMissing, id="not-there"),
         pytest.param(
-            client_error("AccessDenied", 403), False, DocumentMissing, id="not-there-reported-as-denied"
+            make_client_error("AccessDenied", 403), False, DocumentMissing, id="not-there-reported-as-denied"
         ),
-        pytest.param(client_error("AccessDenied", 403), True, RemoteRefused, id="denied"),
-        pytest.param(client_error("SlowDown", 503), True, RemoteUnavailable, id="busy"),
+        pytest.param(make_client_error("AccessDenied", 403), True, RemoteRefused, id="denied"),
+        pytest.param(make_client_error("SlowDown", 503), True, RemoteUnavailable, id="busy"),
     ],
 )
 async def test_absent_denied_and_busy_are_distinguished(

@@ -46,10 +46,10 @@ async def test_the_end_of_a_query_that_is_too_long_is_used(
 ) -> None:
     bedrock, embedded = FakeBedrock(), list[str]()
 
-    async def note(text: str) -> None:
+    async def record_text(text: str) -> None:
         embedded.append(text)
 
-    bedrock.before_embedding = note
+    bedrock.before_embedding = record_text
     service = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
     await service.find(TENANT, filler * 10_000 + "\nbudget?", RequestTimings())
     (text,) = embedded

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
-def passage(chunk: int, text: str, page: int | None = None, document: str = "d") -> Passage:
+def make_passage(chunk: int, text: str, page: int | None = None, document: str = "d") -> Passage:
     return Passage("finance", document, "a.md", page, chunk, text, 0.9, "v1")
 
 
-def by_position(*passages: Passage) -> dict[tuple[str, int], Passage]:
+def map_by_position(*passages: Passage) -> dict[tuple[str, int], Passage]:
     return {(each.document_id, each.chunk): each for each in passages}
 
 
 def test_a_passage_is_extended_by_both_neighbours() -> None:
-    neighbours = by_position(passage(1, "One. Two."), passage(3, "Three. Four."))
-    (widened,) = widen([passage(2, "Two. Three.")], neighbours, 100)
+    neighbours = map_by_position(make_passage(1, "One. Two."), make_passage(3, "Three. Four."))
+    (widened,) = widen([make_passage(2, "Two. Three.")], neighbours, 100)
     assert widened.text == "One. Two. Three. Four."
     assert widened.chunk == 2
 
@@ -25,27 +25,29 @@ def test_a_passage_is_extended_by_both_neighbours() -> None:
 @pytest.mark.parametrize(
     ("neighbour", "tokens"),
     [
-        pytest.param(passage(3, "Three.", page=2), 100, id="on-another-page"),
-        pytest.param(passage(3, "Three.", document="other"), 100, id="of-another-document"),
-        pytest.param(passage(4, "Three."), 100, id="not-adjacent"),
-        pytest.param(passage(3, "Three."), 2, id="too-long"),
+        pytest.param(make_passage(3, "Three.", page=2), 100, id="on-another-page"),
+        pytest.param(make_passage(3, "Three.", document="other"), 100, id="of-another-document"),
+        pytest.param(make_passage(4, "Three."), 100, id="not-adjacent"),
+        pytest.param(make_passage(3, "Three."), 2, id="too-long"),
     ],
 )
 def test_unrelated_or_too_long_neighbours_are_skipped(neighbour: Passage, tokens: int) -> None:
-    found = [passage(2, "Two.", page=1)]
-    assert widen(found, by_position(neighbour), tokens) == found
+    found = [make_passage(2, "Two.", page=1)]
+    assert widen(found, map_by_position(neighbour), tokens) == found
 
 
 def test_no_chunk_is_used_twice() -> None:
-    found = [passage(1, "One."), passage(2, "Two."), passage(4, "Four.")]
-    neighbours = by_position(*found, passage(0, "Zero."), passage(3, "Three."), passage(5, "Five."))
+    found = [make_passage(1, "One."), make_passage(2, "Two."), make_passage(4, "Four.")]
+    neighbours = map_by_position(
+        *found, make_passage(0, "Zero."), make_passage(3, "Three."), make_passage(5, "Five.")
+    )
     texts = [each.text for each in widen(found, neighbours, 100)]
     assert texts == ["Zero.\nOne.", "Two.\nThree.", "Four.\nFive."]
 
 
 def test_the_best_passages_are_extended_first() -> None:
-    found = [passage(1, "A" * 30), passage(1, "B" * 30, document="e")]
-    neighbours = by_position(passage(2, "C" * 27), passage(2, "D" * 27, document="e"))
+    found = [make_passage(1, "A" * 30), make_passage(1, "B" * 30, document="e")]
+    neighbours = map_by_position(make_passage(2, "C" * 27), make_passage(2, "D" * 27, document="e"))
     first, second = widen(found, neighbours, 30)
     assert "C" in first.text
     assert "D" not in second.text

@@ -11,7 +11,7 @@ from joserfc.jwk import OctKey
 KEY = OctKey.import_key("the-api-key-of-qdrant")
 
 
-def access() -> Any:
+def sign_and_read_access() -> Any:
     """Return the access claim of a token that is signed now."""
     claims = jwt.decode(sign_token(KEY), KEY, algorithms=["HS256"]).claims
     assert 0 < claims["exp"] - time.time() <= TOKEN_TTL_SECONDS
@@ -21,8 +21,8 @@ def access() -> Any:
 def test_a_token_opens_the_collection_of_the_request() -> None:
     with token_scope("shared", "rw"):
         with token_scope("acme", "r"):
-            assert access() == [{"collection": "acme", "access": "r"}]
-        assert access() == [{"collection": "shared", "access": "rw"}]
+            assert sign_and_read_access() == [{"collection": "acme", "access": "r"}]
+        assert sign_and_read_access() == [{"collection": "shared", "access": "rw"}]
 
 
 def test_after_a_request_no_token_is_signed() -> None:

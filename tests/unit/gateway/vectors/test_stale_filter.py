@@ -4,7 +4,7 @@ from gateway.models import Passage
 from gateway.vectors.stale_filter import StaleFilter
 
 
-def passage(document_id: str, version: str = "v1", chunk: int = 1) -> Passage:
+def make_passage(document_id: str, version: str = "v1", chunk: int = 1) -> Passage:
     return Passage("finance", document_id, "a.md", None, chunk, "x", 0.5, version)
 
 
@@ -15,7 +15,7 @@ def test_a_round_that_finds_nothing_ends_the_search() -> None:
 
 
 def test_stale_chunks_cause_another_round_only_if_the_result_is_full() -> None:
-    gone, good = passage("gone"), passage("good")
+    gone, good = make_passage("gone"), make_passage("good")
     assert StaleFilter().absorb([gone, good], {"good": "v1"}, is_full=False)
     results = StaleFilter()
     assert not results.absorb([gone, good], {"good": "v1"}, is_full=True)
@@ -24,20 +24,22 @@ def test_stale_chunks_cause_another_round_only_if_the_result_is_full() -> None:
 
 def test_the_round_with_most_passages_is_best_if_all_are_inconsistent() -> None:
     results = StaleFilter()
-    changing = passage("changing", "v1")
-    first = [passage("a"), passage("b"), changing]
+    changing = make_passage("changing", "v1")
+    first = [make_passage("a"), make_passage("b"), changing]
     assert not results.absorb(first, {"a": "v1", "b": "v1", "changing": "v2"}, is_full=False)
-    assert not results.absorb([passage("a"), changing], {"a": "v1", "changing": "v2"}, is_full=False)
+    assert not results.absorb([make_passage("a"), changing], {"a": "v1", "changing": "v2"}, is_full=False)
     assert [each.document_id for each in results.best] == ["a", "b"]
     assert not results.absorb(
-        [passage("c"), passage("d"), changing], {"c": "v1", "d": "v1", "changing": "v2"}, is_full=False
+        [make_passage("c"), make_passage("d"), changing],
+        {"c": "v1", "d": "v1", "changing": "v2"},
+        is_full=False,
     )
     assert [each.document_id for each in results.best] == ["c", "d"], "of two like it the later one"
 
 
 def test_a_consistent_round_is_better_than_one_with_more_passages() -> None:
     results = StaleFilter()
-    first = [passage("a"), passage("b"), passage("changing")]
+    first = [make_passage("a"), make_passage("b"), make_passage("changing")]
     assert not results.absorb(first, {"a": "v1", "b": "v1", "changing": "v2"}, is_full=False)
-    assert results.absorb([passage("changing", "v2")], {"changing": "v2"}, is_full=False)
+    assert results.absorb([make_passage("changing", "v2")], {"changing": "v2"}, is_full=False)
     assert [each.version_id for each in results.best] == ["v2"]

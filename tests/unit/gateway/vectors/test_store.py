@@ -46,7 +46,7 @@ OWN = [
 
 
 @asynccontextmanager
-async def no_guard(tenant: Tenant) -> AsyncIterator[None]:
+async def allow_write(tenant: Tenant) -> AsyncIterator[None]:
     """Allow every write."""
     yield
 
@@ -54,7 +54,7 @@ async def no_guard(tenant: Tenant) -> AsyncIterator[None]:
 @pytest.fixture
 async def vectors() -> AsyncIterator[Vectors]:
     with stamina.set_testing(True, attempts=2, cap=True):
-        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=no_guard)
+        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=allow_write)
         yield vectors
         await vectors.close()
 
@@ -62,17 +62,17 @@ async def vectors() -> AsyncIterator[Vectors]:
 @pytest.fixture
 def qdrant() -> Iterator[respx.MockRouter]:
     with respx.mock(base_url=URL, assert_all_called=False, using=AIOHTTP) as router:
-        done = result({"operation_id": 1, "status": "completed"})
+        done = make_result({"operation_id": 1, "status": "completed"})
         router.put(path__regex=r"/points$", name="upsert").mock(return_value=done)
         router.post(path__regex=r"/points/delete$", name="delete").mock(return_value=done)
         yield router
 
 
-def result(content: Any) -> httpx.Response:
+def make_result(content: Any) -> httpx.Response:
     return httpx.Response(200, json={"result": content, "status": "ok", "time": 0})
 
 
-def hit(
+def make_hit(
     tenant_key: str, text: str, *, document_id: str = "d", chunk: int = 0, version: str = "v1", uid: str = ""
 ) -> dict[str, Any]:
     payload = {
@@ -93,18 +93,18 @@ def hit(
     return {"id": 1, "version": 1, "score": 0.5, "payload": payload, "vector": {"dense": [0.6, 0.8, 0, 0]}}
 
 
-def marker(version: str) -> dict[str, Any]:
+def make_marker(version: str) -> dict[str, Any]:
     return {
-        **hit("tenant-tenanta", "marker", version=version),
+        **make_hit("tenant-tenanta", "marker", version=version),
         "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
     }
 
 
-def sent(route: respx.Route) -> Any:
+def read_sent(route: respx.Route) -> Any:
     return json.loads(route.calls.last.request.content)
 
 
-def access(request: httpx.Request) -> Any:
+def read_access(request: httpx.Request) -> Any:
     """Return the access claim of a request's token, after a check of its signature."""
     scheme, _, token = request.headers["authorization"].partition(" ")
     assert scheme == "Bearer"
@@ -122,9 +122,9 @@ async def search(vectors: Vectors, tenant: Tenant = TENANT) -> list[str]:
 
 async def test_a_search_sends_the_tenants_filter(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
-    route.mock(return_value=result({"points": [hit("tenant-tenanta", "mine")]}))
+    route.mock(return_value=make_result({"points": [make_hit("tenant-tenanta", "mine")]}))
     assert await search(vectors) == ["mine"]
-    body = sent(route)
+    body = read_sent(route)
     assert body["filter"] == {"must": OWN}
     assert (body["limit"], body["score_threshold"], body["with_payload"]) == (3, 0.1, True)
 
@@ -132,15 +132,17 @@ async def test_a_search_sends_the_tenants_filter(vectors: Vectors, qdrant: respx
 async def test_a_search_of_a_persona_finds_nothing_of_another(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(
+        return_value=make_result({"points": []})
+    )
     await vectors.search(TENANT, [1, 0, 0, 0], sparse=None, persona_id="hr", limit=3, threshold=0.0)
-    assert sent(route)["filter"] == {"must": [*OWN, {"key": "personaId", "match": {"value": "hr"}}]}
+    assert read_sent(route)["filter"] == {"must": [*OWN, {"key": "personaId", "match": {"value": "hr"}}]}
 
 
 async def test_a_passage_has_its_position(vectors: Vectors, qdrant: respx.MockRouter) -> None:
-    found = hit("tenant-tenanta", "mine")
+    found = make_hit("tenant-tenanta", "mine")
     found["payload"] |= {"page": 7, "heading": "Plan > Part two"}
-    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": [found]}))
+    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=make_result({"points": [found]}))
     (passage,) = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=None, persona_id=None, limit=3, threshold=0.1
     )
@@ -151,12 +153,12 @@ async def test_a_point_of_another_tenant_is_dropped_and_counted(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     points = [
-        hit("tenant-tenantb", "foreign"),
-        hit("tenant-tenanta", "of an earlier tenant of the name", uid="an-earlier-one"),
-        hit("tenant-tenanta", "mine"),
+        make_hit("tenant-tenantb", "foreign"),
+        make_hit("tenant-tenanta", "of an earlier tenant of the name", uid="an-earlier-one"),
+        make_hit("tenant-tenanta", "mine"),
         {"id": 3, "version": 1, "score": 0.4},
     ]
-    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": points}))
+    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=make_result({"points": points}))
     before = FOREIGN_HITS._value.get()
     assert await search(vectors) == ["mine"]
     assert FOREIGN_HITS._value.get() - before == 3
@@ -165,27 +167,29 @@ async def test_a_point_of_another_tenant_is_dropped_and_counted(
 async def test_a_token_opens_one_collection_for_reading_or_writing(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    reading = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
+    reading = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(
+        return_value=make_result({"points": []})
+    )
     await search(vectors)
     await publish(vectors, make_tenant("dedi", tier="dedicated"), DOCUMENT, [Chunk("x")], [[1, 0, 0, 0]])
-    assert access(reading.calls.last.request) == [{"collection": COLLECTION, "access": "r"}]
+    assert read_access(reading.calls.last.request) == [{"collection": COLLECTION, "access": "r"}]
     for writing in (qdrant["upsert"].calls.last.request, qdrant["delete"].calls.last.request):
         assert writing.url.path.startswith(f"/collections/{COLLECTION}--tenant-dedi/")
-        assert access(writing) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "rw"}]
+        assert read_access(writing) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "rw"}]
 
 
 async def test_reading_by_id_opens_the_tenants_collection_for_reading(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     dedicated = make_tenant("dedi", tier="dedicated")
-    by_id = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points").mock(return_value=result([]))
+    by_id = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points").mock(return_value=make_result([]))
     scroll = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points/scroll")
-    scroll.mock(return_value=result({"points": [], "next_page_offset": None}))
+    scroll.mock(return_value=make_result({"points": [], "next_page_offset": None}))
     await vectors.get_indexed(dedicated, ["d"])
     await vectors.neighbours(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
     assert [batch async for batch in vectors.iter_embeddings(dedicated, "d")] == [[]]
     for call in (*by_id.calls, *scroll.calls):
-        assert access(call.request) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "r"}]
+        assert read_access(call.request) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "r"}]
 
 
 def test_a_call_without_a_collection_gets_no_token() -> None:
@@ -194,14 +198,18 @@ def test_a_call_without_a_collection_gets_no_token() -> None:
 
 
 async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.MockRouter) -> None:
-    route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(
+        return_value=make_result({"points": []})
+    )
     await search(vectors)
     assert KEY not in str(route.calls.last.request.headers)
 
 
 async def test_without_a_key_no_token_is_sent(qdrant: respx.MockRouter) -> None:
-    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4, write_guard=no_guard)
-    route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": []}))
+    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4, write_guard=allow_write)
+    route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(
+        return_value=make_result({"points": []})
+    )
     await search(open_qdrant)
     assert "authorization" not in route.calls.last.request.headers
     await open_qdrant.close()
@@ -225,7 +233,7 @@ async def test_qdrants_certificate_is_verified(
             super().__init__(verify=verify, limits=limits)
 
     monkeypatch.setattr("gateway.vectors.store.AiohttpTransport", Recorded)
-    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=no_guard, **given)
+    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=allow_write, **given)
     await vectors.close()
     assert checked == [expected]
 
@@ -233,7 +241,7 @@ async def test_qdrants_certificate_is_verified(
 async def test_the_collection_comes_from_the_tenants_status(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    route = qdrant.post("/collections/elsewhere/points/query").mock(return_value=result({"points": []}))
+    route = qdrant.post("/collections/elsewhere/points/query").mock(return_value=make_result({"points": []}))
     await search(vectors, make_tenant("tenanta", collection="elsewhere"))
     assert route.called
 
@@ -282,7 +290,7 @@ async def test_the_commit_marker_is_written_last_and_then_other_versions_are_del
     await vectors.publish(TENANT, version, [1, 0, 0, 0])
     batches = [json.loads(call.request.content)["points"] for call in qdrant["upsert"].calls]
     assert [[point["payload"]["chunk"] for point in batch] for batch in batches] == [[1], [2, 3], [4], [0]]
-    assert sent(qdrant["delete"])["filter"] == {
+    assert read_sent(qdrant["delete"])["filter"] == {
         "must": [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}],
         "must_not": [
             {"key": "version", "match": {"value": DocumentVersion.from_chunks(DOCUMENT, chunks).id}}
@@ -306,21 +314,21 @@ async def test_a_delete_waits_for_its_completion(vectors: Vectors, qdrant: respx
 async def test_an_indexed_document_is_returned_with_all_fields(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    stored = marker("v1")
+    stored = make_marker("v1")
     stored["payload"] |= {"etag": '"e"', "sha256": "0" * 64, "documentId": "doc-1"}
-    route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([stored]))
+    route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=make_result([stored]))
     expected = IndexedDocument(replace(DOCUMENT, etag='"e"'), "v1", 9)
     assert await vectors.get_indexed(TENANT, ["doc-1"]) == {"doc-1": expected}
-    assert {"tenantId", "tenantUid"} < set(sent(route)["with_payload"])
+    assert {"tenantId", "tenantUid"} < set(read_sent(route)["with_payload"])
     del stored["payload"]["etag"]
-    route.mock(return_value=result([stored]))
+    route.mock(return_value=make_result([stored]))
     assert await vectors.get_indexed(TENANT, ["doc-1"]) == {"doc-1": IndexedDocument(DOCUMENT, "v1", 9)}
 
 
 async def test_the_old_version_is_kept_until_the_commit_marker_has_changed(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    qdrant["upsert"].mock(side_effect=[result({"status": "completed"}), httpx.Response(403)])
+    qdrant["upsert"].mock(side_effect=[make_result({"status": "completed"}), httpx.Response(403)])
     with pytest.raises(RemoteRefused):
         await publish(vectors, TENANT, DOCUMENT, [Chunk("x"), Chunk("y")], [[1, 0, 0, 0]] * 2)
     assert not qdrant["delete"].called
@@ -346,15 +354,20 @@ def test_each_visible_change_makes_another_version(changed: tuple[Document, list
 async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    old = hit("tenant-tenanta", "old", chunk=3, version="v0")
-    gone = hit("tenant-tenanta", "gone", document_id="deleted", chunk=1)
-    good = hit("tenant-tenanta", "good", chunk=2)
+    old = make_hit("tenant-tenanta", "old", chunk=3, version="v0")
+    gone = make_hit("tenant-tenanta", "gone", document_id="deleted", chunk=1)
+    good = make_hit("tenant-tenanta", "good", chunk=2)
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
-    route.mock(side_effect=[result({"points": [old, gone]}), result({"points": [good]})])
+    route.mock(side_effect=[make_result({"points": [old, gone]}), make_result({"points": [good]})])
     markers = qdrant.post(f"/collections/{COLLECTION}/points")
     markers.mock(
-        return_value=result(
-            [{**hit("tenant-tenanta", "marker"), "id": commit_marker_id("tenanta", uid_of("tenanta"), "d")}]
+        return_value=make_result(
+            [
+                {
+                    **make_hit("tenant-tenanta", "marker"),
+                    "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+                }
+            ]
         )
     )
     assert await search(vectors) == ["good"]
@@ -362,7 +375,7 @@ async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
         commit_marker_id("tenanta", uid_of("tenanta"), "d"),
         commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
     ]
-    left_out = sent(route)["filter"]["must_not"]
+    left_out = read_sent(route)["filter"]["must_not"]
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
         ["d", "v0"],
         ["deleted", "v1"],
@@ -370,11 +383,11 @@ async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
 
 
 async def test_points_without_a_version_are_found(vectors: Vectors, qdrant: respx.MockRouter) -> None:
-    old = hit("tenant-tenanta", "old", chunk=1)
+    old = make_hit("tenant-tenanta", "old", chunk=1)
     for field in ("version", "heading", "chunks"):
         del old["payload"][field]
-    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=result({"points": [old]}))
-    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([old]))
+    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=make_result({"points": [old]}))
+    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=make_result([old]))
     assert await search(vectors) == ["old"]
     assert (await vectors.get_indexed(TENANT, ["d"]))["d"].chunks == 0
 
@@ -382,22 +395,22 @@ async def test_points_without_a_version_are_found(vectors: Vectors, qdrant: resp
 async def test_a_version_that_is_committed_between_two_rounds_is_found(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    new = hit("tenant-tenanta", "v2", chunk=3, version="v2")
+    new = make_hit("tenant-tenanta", "v2", chunk=3, version="v2")
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     # v2 is being written and is excluded; it is committed before the second round.
-    route.mock(side_effect=[result({"points": found}) for found in ([new], [], [new])])
+    route.mock(side_effect=[make_result({"points": found}) for found in ([new], [], [new])])
     markers = qdrant.post(f"/collections/{COLLECTION}/points")
-    markers.mock(side_effect=[result([marker(version)]) for version in ("v1", "v2", "v2")])
+    markers.mock(side_effect=[make_result([make_marker(version)]) for version in ("v1", "v2", "v2")])
     assert await search(vectors) == ["v2"]
 
 
 async def test_there_is_no_second_round_if_the_result_was_not_full(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    good = hit("tenant-tenanta", "v1")
-    half_written = hit("tenant-tenanta", "v2", chunk=3, version="v2")
+    good = make_hit("tenant-tenanta", "v1")
+    half_written = make_hit("tenant-tenanta", "v2", chunk=3, version="v2")
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
-    route.mock(return_value=result({"points": [half_written, good]}))
+    route.mock(return_value=make_result({"points": [half_written, good]}))
     assert await search(vectors) == ["v1"]
     assert len(route.calls) == 1
 
@@ -406,8 +419,10 @@ async def test_a_search_that_finds_only_stale_versions_ends(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
-    route.mock(return_value=result({"points": [hit("tenant-tenanta", "x", chunk=n) for n in (1, 2, 3)]}))
-    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result([]))
+    route.mock(
+        return_value=make_result({"points": [make_hit("tenant-tenanta", "x", chunk=n) for n in (1, 2, 3)]})
+    )
+    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=make_result([]))
     assert await search(vectors) == []
     assert len(route.calls) == MAX_SEARCH_ROUNDS
 
@@ -416,12 +431,12 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_points(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
-    route.mock(return_value=result({"points": [hit("tenant-tenanta", "mine")]}))
+    route.mock(return_value=make_result({"points": [make_hit("tenant-tenanta", "mine")]}))
     words = query_vector("budget")
     (found,) = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=words, persona_id=None, limit=3, threshold=0.0
     )
-    body = sent(route)
+    body = read_sent(route)
     assert found.score == pytest.approx(0.6), "the cosine, whatever the fusion says"
     assert (body["query"], body["limit"], body["with_payload"]) == ({"fusion": "rrf"}, 3, True)
     dense, lexical = body["prefetch"]
@@ -435,9 +450,9 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_points(
 async def test_the_threshold_applies_to_a_hybrid_search_too(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    weak = {**hit("tenant-tenanta", "weak", document_id="e"), "vector": {"dense": [0.1, 0.9, 0, 0]}}
+    weak = {**make_hit("tenant-tenanta", "weak", document_id="e"), "vector": {"dense": [0.1, 0.9, 0, 0]}}
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
-    route.mock(return_value=result({"points": [weak, hit("tenant-tenanta", "strong")]}))
+    route.mock(return_value=make_result({"points": [weak, make_hit("tenant-tenanta", "strong")]}))
     found = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.5
     )
@@ -446,7 +461,7 @@ async def test_the_threshold_applies_to_a_hybrid_search_too(
         TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.6
     )
     assert [passage.text for passage in found] == ["strong"], "one that just reaches it counts"
-    assert sent(route)["limit"] == CANDIDATES, "those below the threshold take no place of others"
+    assert read_sent(route)["limit"] == CANDIDATES, "those below the threshold take no place of others"
 
 
 async def test_the_commit_marker_of_a_removed_document_is_deleted_first(
@@ -462,8 +477,8 @@ async def test_the_commit_marker_of_a_removed_document_is_deleted_first(
 async def test_a_commit_marker_of_another_tenant_is_ignored(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    markers = [hit("tenant-tenantb", "theirs"), hit("tenant-tenanta", "ours", document_id="e")]
-    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(markers))
+    markers = [make_hit("tenant-tenantb", "theirs"), make_hit("tenant-tenanta", "ours", document_id="e")]
+    qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=make_result(markers))
     assert set(await vectors.get_indexed(TENANT, ["d", "e"])) == {"e"}
 
 
@@ -507,14 +522,14 @@ async def test_a_broken_connection_or_protocol_is_an_outage(answer: bytes) -> No
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with stamina.set_testing(True, attempts=2, cap=True):
-            vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, write_guard=no_guard)
+            vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, write_guard=allow_write)
             with pytest.raises(RemoteUnavailable):
                 await search(vectors)
             await vectors.close()
 
 
-def collection_of(size: int) -> httpx.Response:
-    return result(
+def make_collection_response(size: int) -> httpx.Response:
+    return make_result(
         {
             "status": "green",
             "optimizer_status": "ok",
@@ -537,9 +552,9 @@ def collection_of(size: int) -> httpx.Response:
 async def test_a_matching_or_missing_collection_is_accepted(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    route = qdrant.get(f"/collections/{COLLECTION}").mock(return_value=collection_of(4))
+    route = qdrant.get(f"/collections/{COLLECTION}").mock(return_value=make_collection_response(4))
     await vectors.check()
-    assert access(route.calls.last.request) == [{"collection": COLLECTION, "access": "r"}]
+    assert read_access(route.calls.last.request) == [{"collection": COLLECTION, "access": "r"}]
     route.mock(return_value=httpx.Response(404, json={"status": {"error": "Not found"}}))
     await vectors.check()
 
@@ -547,7 +562,7 @@ async def test_a_matching_or_missing_collection_is_accepted(
 async def test_a_collection_of_another_dimension_is_refused_with_the_setting(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    qdrant.get(f"/collections/{COLLECTION}").mock(return_value=collection_of(1024))
+    qdrant.get(f"/collections/{COLLECTION}").mock(return_value=make_collection_response(1024))
     with pytest.raises(DimensionMismatch, match="1024 numbers, but GATEWAY_EMBEDDING_DIMENSION is 4"):
         await vectors.check()
 
@@ -557,15 +572,15 @@ async def test_neighbours_of_a_passage_are_of_the_same_version(
 ) -> None:
     passage = Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")
     points = [
-        hit("tenant-tenanta", "newer commit marker", version="v2"),
-        hit("tenant-tenanta", "after", chunk=2),
-        hit("tenant-tenantb", "theirs", chunk=2),
+        make_hit("tenant-tenanta", "newer commit marker", version="v2"),
+        make_hit("tenant-tenanta", "after", chunk=2),
+        make_hit("tenant-tenantb", "theirs", chunk=2),
     ]
-    route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=result(points))
+    route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=make_result(points))
     found = await vectors.neighbours(TENANT, [passage])
     assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
-    assert sent(route)["with_payload"] is True
-    assert set(sent(route)["ids"]) == {
+    assert read_sent(route)["with_payload"] is True
+    assert set(read_sent(route)["ids"]) == {
         commit_marker_id("tenanta", uid_of("tenanta"), "d"),
         point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
     }
@@ -606,12 +621,12 @@ async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
 async def test_embeddings_of_another_tenant_are_dropped(vectors: Vectors, qdrant: respx.MockRouter) -> None:
     def scroll(request: httpx.Request) -> httpx.Response:
         wanted = json.loads(request.content)["with_payload"]
-        hits = [hit("tenant-tenanta", "Own."), hit("tenant-tenantb", "Theirs.")]
+        hits = [make_hit("tenant-tenanta", "Own."), make_hit("tenant-tenantb", "Theirs.")]
         if "offset" in json.loads(request.content):
             hits[0]["payload"]["heading"] = "Plan"
         for each in hits:
             each["payload"] = {name: value for name, value in each["payload"].items() if name in wanted}
-        return result({"points": hits, "next_page_offset": next_page.pop()})
+        return make_result({"points": hits, "next_page_offset": next_page.pop()})
 
     next_page = [None, 33]
 
@@ -630,9 +645,9 @@ async def test_embeddings_of_another_tenant_are_dropped(vectors: Vectors, qdrant
 async def test_embeddings_of_points_without_a_heading_are_read(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
-    old = hit("tenant-tenanta", "Own.")
+    old = make_hit("tenant-tenanta", "Own.")
     del old["payload"]["heading"]
     route = qdrant.post(path__regex=r"/points/scroll$")
-    route.mock(return_value=result({"points": [old], "next_page_offset": None}))
+    route.mock(return_value=make_result({"points": [old], "next_page_offset": None}))
     found = [each async for batch in vectors.iter_embeddings(TENANT, "d") for each in batch]
     assert found == [("Own.", [0.6, 0.8, 0, 0])]

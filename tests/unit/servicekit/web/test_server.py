@@ -123,7 +123,7 @@ async def is_closed(connection: Connection) -> bool:
         return True
 
 
-async def answers(connection: Connection, path: str = "/") -> bool:
+async def is_answered(connection: Connection, path: str = "/") -> bool:
     reader, writer = connection
     writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     return (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 200")
@@ -143,12 +143,12 @@ async def test_a_slow_head_has_the_same_timeout(connect: Connect, monkeypatch: p
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
     reader, writer = await connect(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
 
-    async def drip() -> None:
+    async def send_slowly() -> None:
         while True:
             writer.write(b"x")
             await asyncio.sleep(0.02)
 
-    dripping = asyncio.create_task(drip())
+    dripping = asyncio.create_task(send_slowly())
     assert await is_closed((reader, writer))
     dripping.cancel()
 
@@ -158,9 +158,9 @@ async def test_the_timeout_applies_to_every_head_of_a_connection(
 ) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
     connection = await connect()
-    assert await answers(connection, "/token")
+    assert await is_answered(connection, "/token")
     await asyncio.sleep(0.5)  # idle time is not limited by the timeout of a head
-    assert await answers(connection, "/token")
+    assert await is_answered(connection, "/token")
     connection[1].write(b"GET /")
     assert await is_closed(connection)
 
@@ -169,9 +169,9 @@ async def open_one_too_many(connect: Connect) -> list[Connection]:
     """Open four connections with a limit of three; return those that remain."""
     oldest, *others = [await connect() for _ in range(3)]
     for connection in (oldest, *others):
-        assert await answers(connection)
+        assert await is_answered(connection)
     newest = await connect()
-    assert await answers(newest)
+    assert await is_answered(newest)
     assert await is_closed(oldest)
     return [*others, newest]
 
@@ -182,9 +182,9 @@ async def test_the_oldest_unauthenticated_connection_is_closed(
     monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
     monkeypatch.setattr(server, "MIN_SECONDS", 0.0)
     proven = await connect()
-    assert await answers(proven, "/token")
+    assert await is_answered(proven, "/token")
     for connection in (proven, *await open_one_too_many(connect)):
-        assert await answers(connection)
+        assert await is_answered(connection)
 
 
 async def test_concurrent_new_connections_have_time_to_authenticate(
@@ -193,16 +193,16 @@ async def test_concurrent_new_connections_have_time_to_authenticate(
     monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
     monkeypatch.setattr(server, "MIN_SECONDS", 60.0)
     for connection in [await connect() for _ in range(10)]:
-        assert await answers(connection, "/token")
+        assert await is_answered(connection, "/token")
 
 
 async def test_there_is_a_limit_over_all_sources(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MAX_TOTAL", 3)
     connections = [await connect() for _ in range(4)]
-    assert await answers(connections[3])
+    assert await is_answered(connections[3])
     assert await is_closed(connections[0])
     for connection in connections[1:]:
-        assert await answers(connection)
+        assert await is_answered(connection)
 
 
 async def test_closed_and_authenticated_connections_are_not_counted(
@@ -212,12 +212,12 @@ async def test_closed_and_authenticated_connections_are_not_counted(
     for _ in range(3):
         left = [await connect(), await connect()]
         for reader, writer in left:
-            assert await answers((reader, writer))
+            assert await is_answered((reader, writer))
             writer.write_eof()
             await asyncio.wait_for(reader.read(), 5)  # until the server has closed it as well
-        assert await answers(await connect(), "/token")
+        assert await is_answered(await connect(), "/token")
     for connection in await open_one_too_many(connect):
-        assert await answers(connection)
+        assert await is_answered(connection)
 
 
 async def test_connections_of_one_source_do_not_displace_those_of_another(
@@ -225,11 +225,11 @@ async def test_connections_of_one_source_do_not_displace_those_of_another(
 ) -> None:
     monkeypatch.setattr(server, "MAX_TOTAL", 3)
     other = await connect(source="127.0.0.2")
-    assert await answers(other)
+    assert await is_answered(other)
     many = [await connect() for _ in range(4)]
-    assert await answers(many[3])
+    assert await is_answered(many[3])
     assert await is_closed(many[0])
-    assert await answers(other)
+    assert await is_answered(other)
 
 
 async def test_the_limit_holds_for_simultaneous_connections(
@@ -239,4 +239,4 @@ async def test_the_limit_holds_for_simultaneous_connections(
     burst = await asyncio.gather(*(connect() for _ in range(10)))
     await until(lambda: sum(reader.at_eof() for reader, _ in burst) == 7, seconds=5)
     newest = await connect()
-    assert await answers(newest)
+    assert await is_answered(newest)

@@ -18,7 +18,7 @@ from botocore.exceptions import (
 from servicekit.remote import Fault
 from tenant_operator.clients.aws import AwsClients
 
-from tests.support.fakes.aws_errors import client_error
+from tests.support.fakes.aws_errors import make_client_error
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[boto3.Session]:
     return opened
 
 
-def key_of(client: Any) -> str:
+def get_key(client: Any) -> str:
     return str(client._get_credentials().access_key)
 
 
@@ -53,8 +53,8 @@ def test_concurrent_threads_share_one_session_and_one_client(sessions: list[boto
 def test_a_role_has_a_separate_key_and_needs_no_session(sessions: list[boto3.Session]) -> None:
     clients = AwsClients()
     role: Any = {"AccessKeyId": "role", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": None}
-    assert key_of(clients.create_s3_client(role)) == "role"
-    assert key_of(clients.s3) == "own"
+    assert get_key(clients.create_s3_client(role)) == "role"
+    assert get_key(clients.s3) == "own"
     assert len(sessions) == 1
 
 
@@ -65,7 +65,7 @@ def test_an_expired_session_is_opened_again(sessions: list[boto3.Session]) -> No
     assert clients.classify(refused) is Fault.BUSY
     assert clients.s3 is not first
     assert len(sessions) == 2
-    assert clients.classify(client_error("AccessDenied", 403)) is Fault.PERMANENT
+    assert clients.classify(make_client_error("AccessDenied", 403)) is Fault.PERMANENT
     assert len(sessions) == 2
 
 
@@ -78,13 +78,13 @@ def test_an_expired_session_is_opened_again(sessions: list[boto3.Session]) -> No
         ParamValidationError(report="bucket"),
         CredentialRetrievalError(provider="web-identity", error_msg="unavailable"),
         EndpointConnectionError(endpoint_url="http://x"),
-        client_error("TooManyRequestsException", 400),
-        client_error("Unknown", 408),
-        client_error("ModelErrorException", 424),
-        client_error("SlowDown", 503),
-        client_error("InternalError", 200),
-        client_error("ServiceUnavailable", 200),
-        client_error("AccessDenied", 403),
+        make_client_error("TooManyRequestsException", 400),
+        make_client_error("Unknown", 408),
+        make_client_error("ModelErrorException", 424),
+        make_client_error("SlowDown", 503),
+        make_client_error("InternalError", 200),
+        make_client_error("ServiceUnavailable", 200),
+        make_client_error("AccessDenied", 403),
         ClientError({}, "PutObject"),
         KeyError("x"),
     ],

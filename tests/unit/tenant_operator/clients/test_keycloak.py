@@ -11,13 +11,13 @@ from tenant_operator.clients.keycloak import Keycloak
 from tests.support.fakes.keycloak_server import FakeKeycloakServer
 
 
-def user(email: str, **more: Any) -> dict[str, Any]:
+def make_user(email: str, **more: Any) -> dict[str, Any]:
     return {"id": f"id of {email}", "email": email, "emailVerified": True, "enabled": True, **more}
 
 
 @pytest.fixture
 def server() -> FakeKeycloakServer:
-    return FakeKeycloakServer([user(f"u{number}@a.example") for number in range(250)])
+    return FakeKeycloakServer([make_user(f"u{number}@a.example") for number in range(250)])
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ async def test_long_lists_are_read_in_pages_of_a_hundred(
 @pytest.mark.parametrize(
     "stranger",
     [
-        user("diana@a.example", emailVerified=False),
-        user("diana@a.example", enabled=False),
+        make_user("diana@a.example", emailVerified=False),
+        make_user("diana@a.example", enabled=False),
         {"id": "1", "email": "diana@a.example", "enabled": True},
         {"id": "2", "email": "diana@a.example", "emailVerified": True},
-        user("diana@a.example.evil.example"),
-        user("diana@nota.example"),
+        make_user("diana@a.example.evil.example"),
+        make_user("diana@nota.example"),
         {"id": "3", "emailVerified": True, "enabled": True},
         {"id": "4", "email": None, "emailVerified": True, "enabled": True},
     ],
@@ -76,8 +76,8 @@ async def test_long_lists_are_read_in_pages_of_a_hundred(
 async def test_an_account_that_matches_no_pattern_is_ignored(
     stranger: dict[str, Any], keycloak: Keycloak, server: FakeKeycloakServer
 ) -> None:
-    server.users = [stranger, user("ann@a.example")]
-    assert await keycloak.search_accounts(["*@a.example", "ann@*.example"]) == [user("ann@a.example")]
+    server.users = [stranger, make_user("ann@a.example")]
+    assert await keycloak.search_accounts(["*@a.example", "ann@*.example"]) == [make_user("ann@a.example")]
 
 
 async def test_an_absent_object_is_returned_as_a_value(

@@ -201,13 +201,13 @@ async def test_a_creation_is_sent_once(webui: OpenWebUI, server: FakeOpenWebUISe
     assert len(server.requests) == 3
 
 
-def groups(*names: str) -> httpx.Response:
+def make_groups_response(*names: str) -> httpx.Response:
     listed = [{"id": f"{name}{n}", "name": name, "created_at": -n} for n, name in enumerate(names)]
     return httpx.Response(200, json=listed)
 
 
 async def test_groups_are_listed_once_for_many_names(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
-    server.answers = [groups("a", "b", "a")]
+    server.answers = [make_groups_response("a", "b", "a")]
     assert await webui.list_group_ids("a") == ["a2", "a0"]
     assert await webui.list_group_ids("c") == []
     await webui.create_group({"name": "c"})
@@ -218,11 +218,11 @@ async def test_groups_are_listed_once_for_many_names(webui: OpenWebUI, server: F
 async def test_groups_are_listed_again_after_a_deletion_or_a_failed_creation(
     webui: OpenWebUI, server: FakeOpenWebUIServer
 ) -> None:
-    server.answers = [groups("a"), httpx.Response(200, json=True), groups()]
+    server.answers = [make_groups_response("a"), httpx.Response(200, json=True), make_groups_response()]
     await webui.list_group_ids("a")
     await webui.delete_group("a0")
     assert await webui.list_group_ids("a") == []
-    server.answers = [httpx.Response(503), groups("a")]
+    server.answers = [httpx.Response(503), make_groups_response("a")]
     with pytest.raises(RemoteUnavailable):
         await webui.create_group({"name": "a"})
     assert await webui.list_group_ids("a") == ["a0"]
@@ -232,6 +232,6 @@ async def test_a_list_of_groups_expires(
     webui: OpenWebUI, server: FakeOpenWebUIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_webui, "GROUPS_TTL_SECONDS", 0.0)
-    server.answers = [groups(), groups("a")]
+    server.answers = [make_groups_response(), make_groups_response("a")]
     assert await webui.list_group_ids("a") == []
     assert await webui.list_group_ids("a") == ["a0"]

@@ -83,17 +83,21 @@ def test_members_become_exactly_the_wanted_accounts() -> None:
 
 def test_only_a_tenant_with_compute_has_a_namespace() -> None:
     assert objects.build_objects(ACME) == []
-    kinds = [each["kind"] for each in objects.build_objects(computing())]
+    kinds = [each["kind"] for each in objects.build_objects(make_tenant_with_compute())]
     assert kinds == ["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount"]
 
 
 def test_the_namespaces_quota_has_the_declared_limits_and_no_others() -> None:
-    quota = next(each for each in objects.build_objects(computing()) if each["kind"] == "ResourceQuota")
+    quota = next(
+        each for each in objects.build_objects(make_tenant_with_compute()) if each["kind"] == "ResourceQuota"
+    )
     assert quota["spec"]["hard"] == {"requests.cpu": "2", "pods": "10"}
 
 
 def test_the_network_policy_allows_only_dns() -> None:
-    policy = next(each for each in objects.build_objects(computing()) if each["kind"] == "NetworkPolicy")
+    policy = next(
+        each for each in objects.build_objects(make_tenant_with_compute()) if each["kind"] == "NetworkPolicy"
+    )
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in policy["spec"]
     assert [rule["ports"] for rule in policy["spec"]["egress"]] == [
@@ -125,5 +129,5 @@ def test_an_equal_quantity_in_another_unit_is_no_difference(wanted: str, stored:
     assert not _contains({"hard": {"requests.cpu": "3"}}, {"hard": {"requests.cpu": wanted}})
 
 
-def computing() -> Tenant:
+def make_tenant_with_compute() -> Tenant:
     return make_tenant("acme", quota={"compute": {"requests.cpu": "2", "pods": "10"}})

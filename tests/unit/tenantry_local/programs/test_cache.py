@@ -24,12 +24,12 @@ def test_a_complete_installation_is_not_repeated(tmp_path: Path) -> None:
 def test_an_interrupted_installation_is_deleted_and_repeated(tmp_path: Path) -> None:
     folder = tmp_path / "program"
 
-    def interrupted(made: Path) -> None:
+    def interrupt_install(made: Path) -> None:
         (made / "half").touch()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ensure_installed(folder, interrupted)
+        ensure_installed(folder, interrupt_install)
     ensure_installed(folder, lambda made: (made / "whole").touch())
     assert [path.name for path in folder.iterdir()] == ["whole"]
 

@@ -9,7 +9,7 @@ from tenantry_local.programs import n8n, open_webui
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
-def lock() -> dict[str, Any]:
+def read_lock() -> dict[str, Any]:
     found: dict[str, Any] = json.loads((n8n.PINS / "package-lock.json").read_text())
     return found
 
@@ -20,11 +20,11 @@ def test_each_program_has_a_pinned_version() -> None:
 
 
 def test_the_lock_of_n8n_has_the_pinned_version() -> None:
-    assert lock()["packages"]["node_modules/n8n"]["version"] == n8n.version()
+    assert read_lock()["packages"]["node_modules/n8n"]["version"] == n8n.version()
 
 
 def test_each_package_of_n8n_has_a_digest() -> None:
-    assert {name for name, package in lock()["packages"].items() if "integrity" not in package} == {""}
+    assert {name for name, package in read_lock()["packages"].items() if "integrity" not in package} == {""}
 
 
 def test_no_lock_names_an_address() -> None:

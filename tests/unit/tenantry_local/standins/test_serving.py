@@ -6,7 +6,7 @@ import signal
 import pytest
 from tenantry_local.standins.serving import add_address
 
-from tests.support.programs.standins import running_bedrock
+from tests.support.programs.standins import run_bedrock
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -27,7 +27,7 @@ def test_any_other_address_is_refused(host: str) -> None:
 
 
 def test_a_stand_in_ends_after_sigterm() -> None:
-    with running_bedrock() as standin:
+    with run_bedrock() as standin:
         standin.process.send_signal(signal.SIGTERM)
         standin.process.wait(10)
         assert standin.records[-1]["event"] == f"Finished server process [{standin.process.pid}]"

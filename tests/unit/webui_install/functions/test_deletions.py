@@ -10,7 +10,7 @@ from tests.support.open_webui.pipe import FakePipeBackends, ask, make_pipe, make
 HELD = "/v1/deletions"
 
 
-def item(filename: str = "plan.pdf", **changes: Any) -> dict[str, Any]:
+def make_held_deletion(filename: str = "plan.pdf", **changes: Any) -> dict[str, Any]:
     return {
         "documentId": "d1",
         "personaId": "finance",
@@ -23,9 +23,9 @@ def item(filename: str = "plan.pdf", **changes: Any) -> dict[str, Any]:
 
 async def test_the_command_lists_held_deletions_and_the_possible_commands() -> None:
     held = [
-        item(),
-        item("notes.md", requestedBy="anna@tenantb.example"),
-        *(item(f"{n}.md") for n in range(60)),
+        make_held_deletion(),
+        make_held_deletion("notes.md", requestedBy="anna@tenantb.example"),
+        *(make_held_deletion(f"{n}.md") for n in range(60)),
     ]
     backends = FakePipeBackends({HELD: httpx.Response(200, json={"deletions": held})})
     output = await ask(make_pipe(backends), "/deletions")
@@ -55,7 +55,11 @@ async def test_an_administrator_releases_held_deletions() -> None:
 
 
 async def test_an_administrator_rejects_held_deletions_and_sees_the_rest() -> None:
-    body = {"kept": [item(), item()], "inTrash": [item()], "remaining": 3}
+    body = {
+        "kept": [make_held_deletion(), make_held_deletion()],
+        "inTrash": [make_held_deletion()],
+        "remaining": 3,
+    }
     backends = FakePipeBackends({f"{HELD}/reject": httpx.Response(200, json=body)})
     output = await ask(make_pipe(backends), "/deletions reject")
     assert "2 documents stay" in output.text

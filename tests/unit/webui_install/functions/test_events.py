@@ -86,7 +86,7 @@ def webui(monkeypatch: pytest.MonkeyPatch) -> FakeOpenWebUITables:
     return tables
 
 
-def function(backends: FakePipeBackends, **valves: Any) -> Event:
+def make_function(backends: FakePipeBackends, **valves: Any) -> Event:
     made = Event(transport=backends)
     urls = {
         "gateway_url": "http://gateway/",
@@ -97,18 +97,18 @@ def function(backends: FakePipeBackends, **valves: Any) -> Event:
     return made
 
 
-def me(tenant: str, **members: Any) -> httpx.Response:
+def make_me_response(tenant: str, **members: Any) -> httpx.Response:
     body = {"tenant": tenant, "tenantUid": tenant.replace("tenant-", "uid-"), "admin": False}
     return httpx.Response(200, json=body | members)
 
 
 async def log_in(reply: Any, **event: Any) -> FakePipeBackends:
     backends = FakePipeBackends({ME: reply})
-    await function(backends, login_seconds=0.1).event({**LOGIN, **event}, "auth.login")
+    await make_function(backends, login_seconds=0.1).event({**LOGIN, **event}, "auth.login")
     return backends
 
 
-async def hangs(_: httpx.Request) -> httpx.Response:
+async def hang(_: httpx.Request) -> httpx.Response:
     await asyncio.Event().wait()
     raise AssertionError("nothing ends it")
 
@@ -116,35 +116,42 @@ async def hangs(_: httpx.Request) -> httpx.Response:
 @pytest.mark.parametrize(
     ("was", "reply", "becomes"),
     [
-        pytest.param([], me("tenant-a"), ["a"], id="first-login"),
-        pytest.param(["a"], me("tenant-a"), ["a"], id="as-it-was"),
-        pytest.param(["b"], me("tenant-a"), ["a"], id="moved"),
-        pytest.param(["a", "b"], me("tenant-a"), ["a"], id="one-too-many"),
-        pytest.param(["a", "aa"], me("tenant-a", admin=True), ["a"], id="sub-group"),
-        pytest.param(["a-before"], me("tenant-a"), ["a"], id="group-of-an-earlier-tenant"),
-        pytest.param(["a"], me("tenant-a", tenantUid="uid-after"), [], id="group-of-the-tenant-not-made-yet"),
-        pytest.param(["not-ours"], me("tenant-c"), [], id="group-without-uid"),
-        pytest.param(["b", "choir"], me("tenant-a"), ["a", "choir"], id="other-groups-stay"),
+        pytest.param([], make_me_response("tenant-a"), ["a"], id="first-login"),
+        pytest.param(["a"], make_me_response("tenant-a"), ["a"], id="as-it-was"),
+        pytest.param(["b"], make_me_response("tenant-a"), ["a"], id="moved"),
+        pytest.param(["a", "b"], make_me_response("tenant-a"), ["a"], id="one-too-many"),
+        pytest.param(["a", "aa"], make_me_response("tenant-a", admin=True), ["a"], id="sub-group"),
+        pytest.param(["a-before"], make_me_response("tenant-a"), ["a"], id="group-of-an-earlier-tenant"),
+        pytest.param(
+            ["a"],
+            make_me_response("tenant-a", tenantUid="uid-after"),
+            [],
+            id="group-of-the-tenant-not-made-yet",
+        ),
+        pytest.param(["not-ours"], make_me_response("tenant-c"), [], id="group-without-uid"),
+        pytest.param(["b", "choir"], make_me_response("tenant-a"), ["a", "choir"], id="other-groups-stay"),
         pytest.param(["a", "b", "choir"], make_problem(403, "no-tenant"), ["choir"], id="no-tenant"),
         pytest.param(["a", "aa"], make_problem(403, "tenant-conflict"), [], id="conflict"),
-        pytest.param(["b"], me("tenant-new"), [], id="group-not-made-yet"),
+        pytest.param(["b"], make_me_response("tenant-new"), [], id="group-not-made-yet"),
         pytest.param(
             ["a", "choir"], make_problem(403, "tenant-suspended"), ["a", "choir"], id="out-of-service"
         ),
         pytest.param(["a"], make_problem(503, "tenant-suspended"), [], id="another-status"),
         pytest.param(["a", "choir"], make_problem(403, "admin-only"), ["choir"], id="another-403"),
         pytest.param(["a", "b"], make_problem(401, "token-refused"), [], id="token-refused"),
-        pytest.param(["a"], httpx.Response(403, json=me("tenant-a").json()), [], id="403-with-a-tenant"),
+        pytest.param(
+            ["a"], httpx.Response(403, json=make_me_response("tenant-a").json()), [], id="403-with-a-tenant"
+        ),
         pytest.param(["a"], make_problem(503, "identity-unavailable"), [], id="unavailable"),
         pytest.param(["a", "choir"], httpx.Response(502, text="<html>"), ["choir"], id="proxy"),
         pytest.param(["a"], httpx.Response(302, headers={"Location": "/"}), [], id="redirect"),
         pytest.param(["a"], httpx.Response(200, json=["?"]), [], id="odd-answer"),
         pytest.param(["a"], httpx.Response(200, json={"tenant": "tenant-a"}), [], id="without-uid"),
-        pytest.param(["a"], me("tenant-a", tenantUid=None), [], id="odd-uid"),
-        pytest.param(["not-ours"], me("tenant-c", tenantUid=""), [], id="empty-uid"),
-        pytest.param(["a"], me("../b"), [], id="odd-tenant"),
+        pytest.param(["a"], make_me_response("tenant-a", tenantUid=None), [], id="odd-uid"),
+        pytest.param(["not-ours"], make_me_response("tenant-c", tenantUid=""), [], id="empty-uid"),
+        pytest.param(["a"], make_me_response("../b"), [], id="odd-tenant"),
         pytest.param(["a"], httpx.ConnectError("refused"), [], id="away"),
-        pytest.param(["a", "choir"], hangs, ["choir"], id="hangs"),
+        pytest.param(["a", "choir"], hang, ["choir"], id="hangs"),
         pytest.param(["a"], RuntimeError("secret"), [], id="bug"),
     ],
 )
@@ -159,7 +166,7 @@ async def test_a_login_sets_the_memberships_from_the_gateways_response(
 
 async def test_nothing_is_written_when_nothing_changes(webui: FakeOpenWebUITables) -> None:
     webui.members = {("u1", "a")}
-    await log_in(me("tenant-a"))
+    await log_in(make_me_response("tenant-a"))
     assert webui.writes == []
 
 
@@ -169,7 +176,7 @@ async def test_the_request_has_the_token_of_the_newest_session(webui: FakeOpenWe
         SessionRow({"access_token": "new"}, created_at=3),
         SessionRow({"access_token": "of a tool"}, created_at=9, provider="mcp:tool"),
     ]
-    backends = await log_in(me("tenant-a"))
+    backends = await log_in(make_me_response("tenant-a"))
     assert [request.headers["Authorization"] for request in backends.requests] == ["Bearer new"]
 
 
@@ -180,7 +187,7 @@ async def test_without_a_session_all_memberships_end(
     webui: FakeOpenWebUITables, sessions: list[SessionRow]
 ) -> None:
     webui.sessions, webui.members = sessions, {("u1", "a")}
-    backends = await log_in(me("tenant-a"))
+    backends = await log_in(make_me_response("tenant-a"))
     assert webui.members == set()
     assert not backends.requests
 
@@ -188,12 +195,12 @@ async def test_without_a_session_all_memberships_end(
 async def test_after_a_failed_read_of_sessions_all_memberships_end(
     webui: FakeOpenWebUITables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(_: str) -> list[SessionRow]:
+    async def raise_error(_: str) -> list[SessionRow]:
         raise RuntimeError("the database is unavailable")
 
-    monkeypatch.setattr(webui, "get_sessions_by_user_id", fails)
+    monkeypatch.setattr(webui, "get_sessions_by_user_id", raise_error)
     webui.members = {("u1", "a"), ("u1", "choir")}
-    await log_in(me("tenant-a"))
+    await log_in(make_me_response("tenant-a"))
     assert webui.members == {("u1", "choir")}
 
 
@@ -224,7 +231,7 @@ async def test_other_logins_change_no_membership(webui: FakeOpenWebUITables, eve
 )
 async def test_events_that_may_change_files_send_a_hint(name: str, hints: int) -> None:
     backends = FakePipeBackends({HINTS: httpx.Response(202)})
-    await function(backends).event({"event": name, "source": "api"}, name)
+    await make_function(backends).event({"event": name, "source": "api"}, name)
     assert backends.paths == [HINTS] * hints
     for request in backends.requests:
         assert (request.method, request.headers["X-Tenantry-Hint"], request.content) == (
@@ -237,13 +244,13 @@ async def test_events_that_may_change_files_send_a_hint(name: str, hints: int) -
 async def test_hints_during_a_request_are_coalesced() -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(_: httpx.Request) -> httpx.Response:
+    async def answer_slowly(_: httpx.Request) -> httpx.Response:
         arrived.set()
         await go_on.wait()
         return httpx.Response(202)
 
-    backends = FakePipeBackends({HINTS: slow})
-    handler = function(backends)
+    backends = FakePipeBackends({HINTS: answer_slowly})
+    handler = make_function(backends)
     first = asyncio.create_task(handler.event({}, "file.uploaded"))
     await arrived.wait()
     await asyncio.gather(*(handler.event({}, "file.uploaded") for _ in range(100)))
@@ -252,10 +259,10 @@ async def test_hints_during_a_request_are_coalesced() -> None:
     assert backends.paths == [HINTS] * 2
 
 
-@pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), httpx.Response(401), hangs])
+@pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), httpx.Response(401), hang])
 async def test_failed_hint_is_dropped_and_the_next_is_sent(reply: Any) -> None:
     backends = FakePipeBackends({HINTS: reply})
-    handler = function(backends, hint_seconds=0.05)
+    handler = make_function(backends, hint_seconds=0.05)
     await handler.event({}, "file.uploaded")
     backends.replies[HINTS] = httpx.Response(202)
     await handler.event({}, "file.uploaded")
@@ -264,11 +271,13 @@ async def test_failed_hint_is_dropped_and_the_next_is_sent(reply: Any) -> None:
 
 async def test_without_file_sync_no_hint_is_sent() -> None:
     backends = FakePipeBackends()
-    await function(backends, file_sync_url="").event({}, "file.uploaded")
+    await make_function(backends, file_sync_url="").event({}, "file.uploaded")
     assert not backends.requests
 
 
-@pytest.mark.parametrize("reply", [me("tenant-a"), make_problem(403, "no-tenant"), RuntimeError("the-token")])
+@pytest.mark.parametrize(
+    "reply", [make_me_response("tenant-a"), make_problem(403, "no-tenant"), RuntimeError("the-token")]
+)
 async def test_tokens_are_not_logged(
     webui: FakeOpenWebUITables, reply: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,7 +19,7 @@ from tests.support.open_webui.pipe import (
     FakePipeBackends,
     Stream,
     ask,
-    event,
+    make_event,
     make_pipe,
     make_problem,
     make_stream,
@@ -257,7 +257,7 @@ class TestN8nDoesNotRespond:
     """A worker that hangs leaves n8n's webhooks without an answer, and without an error."""
 
     async def test_the_gateway_answers_this_question_and_the_next(self) -> None:
-        backends = FakePipeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
+        backends = FakePipeBackends({N8N: hang, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
         pipe = make_pipe(backends, workflow_seconds=0.2)
         for paths in ([N8N, GATEWAY], [GATEWAY]):
             backends.requests.clear()
@@ -267,7 +267,7 @@ class TestN8nDoesNotRespond:
             assert backends.paths == paths
 
     async def test_only_one_concurrent_question_retries_n8n(self) -> None:
-        backends = FakePipeBackends({N8N: hangs, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
+        backends = FakePipeBackends({N8N: hang, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
         pipe = make_pipe(backends, workflow_seconds=0.2)
         await ask(pipe)
         await asyncio.sleep(0.3)
@@ -284,7 +284,7 @@ class TestN8nDoesNotRespond:
 
     async def test_without_fallback_n8n_has_the_whole_timeout(self) -> None:
         pipe = make_pipe(
-            make_backends(N8N, hangs), workflow_seconds=0.05, timeout_seconds=0.2, fallback_to_direct=False
+            make_backends(N8N, hang), workflow_seconds=0.05, timeout_seconds=0.2, fallback_to_direct=False
         )
         assert "took too long" in (await ask(pipe)).text
 
@@ -321,13 +321,13 @@ async def test_an_empty_address_is_reported_as_unavailable(valve: str) -> None:
     assert "cannot be reached right now" in (await ask(pipe)).text
 
 
-async def hangs(_: httpx.Request) -> httpx.Response:
+async def hang(_: httpx.Request) -> httpx.Response:
     await asyncio.Event().wait()
     raise AssertionError("nothing ends it")
 
 
 @WAYS
-@pytest.mark.parametrize("reply", [hangs, httpx.ReadTimeout("slow")], ids=["hangs", "says-nothing"])
+@pytest.mark.parametrize("reply", [hang, httpx.ReadTimeout("slow")], ids=["hangs", "says-nothing"])
 async def test_a_service_that_does_not_respond_is_reported_after_the_timeout(
     orchestrator: str, path: str, reply: Any
 ) -> None:
@@ -360,11 +360,11 @@ async def test_an_interrupted_answer_is_marked_as_incomplete(end: Any) -> None:
 
 
 async def test_a_stalled_answer_ends_after_the_timeout() -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        yield event("words", {"text": "The budget"})
+    async def stream_and_hang() -> AsyncIterator[bytes]:
+        yield make_event("words", {"text": "The budget"})
         await asyncio.Event().wait()
 
-    backends = make_backends(GATEWAY, httpx.Response(200, stream=Stream(pieces())))
+    backends = make_backends(GATEWAY, httpx.Response(200, stream=Stream(stream_and_hang())))
     output = await ask(make_pipe(backends, orchestrator="direct", timeout_seconds=0.1))
     assert output.text.startswith("The budget\n\n*The answer took too long")
 

@@ -18,7 +18,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 0.05)
 
 
-def own(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
+def make_file_entry(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
     return {
         "id": file_id,
         "filename": f"{file_id}.pdf",
@@ -35,11 +35,11 @@ def make_backends(*replies: list[dict[str, Any]]) -> FakePipeBackends:
     output = iter(replies)
     latest: list[dict[str, Any]] = []
 
-    def files(_: httpx.Request) -> httpx.Response:
+    def list_files(_: httpx.Request) -> httpx.Response:
         latest[:] = next(output, latest)
         return httpx.Response(200, json={"files": latest})
 
-    return FakePipeBackends({FILES: files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
+    return FakePipeBackends({FILES: list_files, N8N: lambda _: httpx.Response(200, json=ANSWER)})
 
 
 async def ask_with(backends: FakePipeBackends, *file_ids: str, **valves: Any) -> PipeOutput:
@@ -48,7 +48,7 @@ async def ask_with(backends: FakePipeBackends, *file_ids: str, **valves: Any) ->
 
 
 async def test_without_attachments_file_sync_is_not_called() -> None:
-    backends = make_backends([own("ready")])
+    backends = make_backends([make_file_entry("ready")])
     assert (await ask_with(backends)).text == ANSWERED
     assert FILES not in backends.paths
 
@@ -56,7 +56,11 @@ async def test_without_attachments_file_sync_is_not_called() -> None:
 async def test_a_file_that_is_being_indexed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 10)  # the machine may be slow
     backends = make_backends(
-        [own("not-synced")], [own("waiting")], [own("received")], [own("indexing")], [own("ready")]
+        [make_file_entry("not-synced")],
+        [make_file_entry("waiting")],
+        [make_file_entry("received")],
+        [make_file_entry("indexing")],
+        [make_file_entry("ready")],
     )
     output = await ask_with(backends, "f1", file_wait_seconds=10)
     assert output.text == ANSWERED
@@ -67,7 +71,7 @@ async def test_a_file_that_is_being_indexed_is_waited_for(monkeypatch: pytest.Mo
 
 
 async def test_a_file_that_takes_too_long_is_named_and_left_out() -> None:
-    output = await ask_with(make_backends([own("indexing")]), "f1")
+    output = await ask_with(make_backends([make_file_entry("indexing")]), "f1")
     assert output.text == f"{ANSWERED}\n\n> `f1.pdf` is being indexed. Ask again in a moment to include it."
 
 
@@ -75,15 +79,15 @@ async def test_a_file_that_takes_too_long_is_named_and_left_out() -> None:
     ("file", "note"),
     [
         (
-            own("failed", reason="The PDF is encrypted."),
+            make_file_entry("failed", reason="The PDF is encrypted."),
             "> `f1.pdf` could not be indexed: The PDF is encrypted. It was not used.",
         ),
         (
-            own("refused", reason="The quota is used up."),
+            make_file_entry("refused", reason="The quota is used up."),
             "> `f1.pdf` was refused: The quota is used up. It was not used.",
         ),
-        (own("not-synced"), "> `f1.pdf` is in no persona's knowledge. It was not used."),
-        (own("of-tomorrow"), "> `f1.pdf` is in an unknown state. It was not used."),
+        (make_file_entry("not-synced"), "> `f1.pdf` is in no persona's knowledge. It was not used."),
+        (make_file_entry("of-tomorrow"), "> `f1.pdf` is in an unknown state. It was not used."),
     ],
 )
 async def test_a_file_that_cannot_be_read_is_named_with_its_reason(file: dict[str, Any], note: str) -> None:
@@ -94,7 +98,7 @@ async def test_a_file_that_cannot_be_read_is_named_with_its_reason(file: dict[st
 @pytest.mark.parametrize("state", ["indexing", "failed", "not-synced", "ready"])
 async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> None:
     """The list contains only the user's files, so another user's file id is not in it."""
-    backends = make_backends([own(state, "mine")])
+    backends = make_backends([make_file_entry(state, "mine")])
     output = await ask_with(backends, "foreign", file_wait_seconds=10)
     assert output.text == ANSWERED
     assert backends.paths == [FILES, N8N]
@@ -102,7 +106,7 @@ async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> Non
 
 
 async def test_only_own_files_are_named_next_to_foreign_ones() -> None:
-    backends = make_backends([own("failed", "mine")])
+    backends = make_backends([make_file_entry("failed", "mine")])
     output = await ask_with(backends, "foreign", "mine")
     assert output.text == f"{ANSWERED}\n\n> `mine.pdf` could not be indexed. It was not used."
 
@@ -118,7 +122,7 @@ async def test_only_own_files_are_named_next_to_foreign_ones() -> None:
     ],
 )
 async def test_other_attachments_are_ignored(given: Any) -> None:
-    backends = make_backends([own("failed")])
+    backends = make_backends([make_file_entry("failed")])
     assert (await ask(make_pipe(backends), __files__=given)).text == ANSWERED
     assert backends.paths == [N8N]
 
@@ -147,7 +151,11 @@ async def test_refusal_of_file_sync_has_its_message() -> None:
 @pytest.mark.parametrize("command", ["/files", " /Files\n"])
 async def test_the_command_lists_the_persons_files(command: str) -> None:
     backends = make_backends(
-        [own("ready"), own("failed", "f2", reason="It is empty."), own("not-synced", "f3", personaId=None)]
+        [
+            make_file_entry("ready"),
+            make_file_entry("failed", "f2", reason="It is empty."),
+            make_file_entry("not-synced", "f3", personaId=None),
+        ]
     )
     output = await ask(make_pipe(backends), command)
     assert output.text.splitlines() == [
@@ -163,7 +171,9 @@ async def test_the_command_lists_the_persons_files(command: str) -> None:
 
 
 async def test_the_command_lists_a_limited_number_of_files_and_counts_the_rest() -> None:
-    output = await ask(make_pipe(make_backends([own("ready", f"f{at}") for at in range(60)])), "/files")
+    output = await ask(
+        make_pipe(make_backends([make_file_entry("ready", f"f{at}") for at in range(60)])), "/files"
+    )
     assert output.text.count("`") == 100
     assert output.text.endswith("- and 10 more")
 
@@ -190,5 +200,5 @@ async def test_the_command_reports_unavailable_file_sync() -> None:
     ],
 )
 async def test_names_and_reasons_are_never_rendered(filename: str, reason: str | None, shown: str) -> None:
-    backends = make_backends([own("failed", filename=filename, reason=reason)])
+    backends = make_backends([make_file_entry("failed", filename=filename, reason=reason)])
     assert (await ask(make_pipe(backends), "/files")).text.splitlines()[-1] == shown

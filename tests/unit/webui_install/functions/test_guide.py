@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[4] / "docs"
 USERS, OPEN_WEBUI = DOCS / "guides" / "users.md", DOCS / "open-webui.md"
 
 
-def first_cells(page: Path, *headings: str) -> list[str]:
+def list_first_cells(page: Path, *headings: str) -> list[str]:
     """Return the first cells of the tables whose first heading is one of ``headings``."""
     tables = re.findall(r"^\| ([^|]+) \|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", page.read_text(), re.MULTILINE)
     return [
@@ -28,7 +28,7 @@ def first_cells(page: Path, *headings: str) -> list[str]:
 
 @pytest.mark.parametrize(("page", "heading"), [(USERS, "message begins with"), (OPEN_WEBUI, "message")])
 def test_page_lists_each_message_once_and_no_other(page: Path, heading: str) -> None:
-    cells = [cell.rstrip(" .") for cell in first_cells(page, heading)]
+    cells = [cell.rstrip(" .") for cell in list_first_cells(page, heading)]
     kinds = [kind for cell in cells for kind, message in MESSAGES.items() if message.startswith(cell)]
     assert len(kinds) == len(cells), "a row is the beginning of no message or of several"
     assert sorted(kinds) == sorted(MESSAGES)
@@ -44,15 +44,15 @@ def test_limits_quote_existing_messages() -> None:
 
 @pytest.mark.parametrize("page", [USERS, OPEN_WEBUI])
 def test_page_lists_each_file_state_once_and_no_other(page: Path) -> None:
-    assert sorted(first_cells(page, "state")) == sorted(FILE_STATES.values())
+    assert sorted(list_first_cells(page, "state")) == sorted(FILE_STATES.values())
 
 
 async def test_guide_lists_each_status_line_of_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tenantry, "POLL_SECONDS", 0.01)
-    assert set(first_cells(USERS, "line")) == {status async for status in _statuses()}
+    assert set(list_first_cells(USERS, "line")) == {status async for status in _stream_statuses()}
 
 
-async def _statuses() -> AsyncIterator[str]:
+async def _stream_statuses() -> AsyncIterator[str]:
     file = {"id": "f1", "filename": "plan.pdf", "state": "indexing"}
     states = iter([file, file | {"state": "ready"}])
     files = {"/v1/files": lambda _: httpx.Response(200, json={"files": [next(states)]})}

@@ -13,13 +13,13 @@ REPLACED = ("from utils", "from apps", "from main", "from config")
 """Open WebUI inserts its package name before the last word of these, also within prose."""
 
 
-def content(name: str) -> str:
+def read_content(name: str) -> str:
     return files("webui_install.functions").joinpath(f"{name}.py").read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_header_has_the_keys_of_open_webui(name: str) -> None:
-    lines = content(name).splitlines()
+    lines = read_content(name).splitlines()
     assert lines[0] == '"""'
     head = dict(re.findall(r"^([a-z_]+): (.+)$", "\n".join(lines[1 : lines.index('"""', 1)]), re.MULTILINE))
     assert head.keys() == {
@@ -36,12 +36,12 @@ def test_header_has_the_keys_of_open_webui(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_open_webui_does_not_change_the_source(name: str) -> None:
     """Otherwise the stored source would always differ from the desired one, and each run would write it."""
-    assert not [words for words in REPLACED if words in content(name)]
+    assert not [words for words in REPLACED if words in read_content(name)]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_function_loads_without_tenantrys_packages(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = content(name)
+    text = read_content(name)
     for own_module in [
         module for module in sys.modules if module.partition(".")[0] in {"tenancy", "webui_install"}
     ]:
@@ -58,6 +58,6 @@ def test_function_loads_without_tenantrys_packages(name: str, monkeypatch: pytes
 @pytest.mark.parametrize("name", NAMES)
 def test_each_valve_has_a_description_and_a_default(name: str) -> None:
     module = types.ModuleType(f"function_{name}")
-    exec(content(name), module.__dict__)
+    exec(read_content(name), module.__dict__)
     fields = getattr(module, NAMES[name]).Valves.model_fields
     assert all(field.description and not field.is_required() for field in fields.values())

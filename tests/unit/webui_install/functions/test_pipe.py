@@ -18,8 +18,8 @@ from tests.support.open_webui.pipe import (
     FakePipeBackends,
     Stream,
     ask,
-    event,
     make_arguments,
+    make_event,
     make_pipe,
     make_stream,
 )
@@ -76,9 +76,11 @@ async def test_words_are_forwarded_as_they_arrive(backends: FakePipeBackends) ->
     go_on = asyncio.Event()
 
     async def pieces() -> AsyncIterator[bytes]:
-        yield event("words", {"text": "First words, "})
+        yield make_event("words", {"text": "First words, "})
         await go_on.wait()
-        yield event("words", {"text": "the rest."}) + event("answer", {"answer": "", "citations": []})
+        yield make_event("words", {"text": "the rest."}) + make_event(
+            "answer", {"answer": "", "citations": []}
+        )
 
     backends.replies[GATEWAY] = httpx.Response(200, stream=Stream(pieces()))
     async with aclosing(make_pipe(backends, orchestrator="direct").pipe(**make_arguments("?"))) as words:
@@ -228,7 +230,7 @@ async def test_a_cancellation_before_the_answer_ends_the_call(
 ) -> None:
     reached, ended = asyncio.Event(), asyncio.Event()
 
-    async def hangs(_: httpx.Request) -> httpx.Response:
+    async def hang(_: httpx.Request) -> httpx.Response:
         reached.set()
         try:
             await asyncio.Event().wait()
@@ -236,7 +238,7 @@ async def test_a_cancellation_before_the_answer_ends_the_call(
             ended.set()
         raise AssertionError("nothing ends it")
 
-    backends.replies |= {N8N: hangs, GATEWAY: hangs}
+    backends.replies |= {N8N: hang, GATEWAY: hang}
     asking = asyncio.create_task(ask(make_pipe(backends, orchestrator=orchestrator)))
     await reached.wait()
     asking.cancel()
@@ -248,7 +250,7 @@ async def test_a_cancellation_before_the_answer_ends_the_call(
 @pytest.mark.parametrize("way", ["cancelled", "closed"])
 async def test_a_cancellation_during_the_answer_ends_the_stream(backends: FakePipeBackends, way: str) -> None:
     async def pieces() -> AsyncIterator[bytes]:
-        yield event("words", {"text": "First words"})
+        yield make_event("words", {"text": "First words"})
         await asyncio.Event().wait()
 
     stream = Stream(pieces())

@@ -4,7 +4,7 @@ import pytest
 from gateway.documents.extract import extract
 from gateway.models import Heading
 
-from tests.support.documents.files import docx_file
+from tests.support.documents.files import make_docx
 
 MARKDOWN = b"""# Travel #
 Intro.
@@ -17,7 +17,7 @@ Intro.
 """
 
 
-def headings_of(filename: str, content: bytes) -> list[tuple[str, int]]:
+def list_headings(filename: str, content: bytes) -> list[tuple[str, int]]:
     _, (page,) = extract(filename, content)
     for heading in page.headings:
         shown = page.text[heading.start :].split("\n")[0]
@@ -38,14 +38,14 @@ def headings_of(filename: str, content: bytes) -> list[tuple[str, int]]:
         ),
         pytest.param(
             "a.docx",
-            docx_file(("Rules", "Title"), ("Travel", "Heading 1"), "Text.", ("Meals", "Heading 2")),
+            make_docx(("Rules", "Title"), ("Travel", "Heading 1"), "Text.", ("Meals", "Heading 2")),
             [("Rules", 0), ("Travel", 1), ("Meals", 2)],
             id="docx",
         ),
     ],
 )
 def test_headings_are_found(filename: str, content: bytes, expected: list[tuple[str, int]]) -> None:
-    assert headings_of(filename, content) == expected
+    assert list_headings(filename, content) == expected
 
 
 def test_the_position_of_a_heading_is_in_the_normalised_text() -> None:

@@ -5,7 +5,7 @@ from gateway.documents.formats import Format
 from gateway.models import Heading, Page
 
 
-def message(**headers: str) -> EmailMessage:
+def make_message(**headers: str) -> EmailMessage:
     mail = EmailMessage()
     mail["From"] = "Diana Prince <diana@tenantb.example>"
     mail["To"] = "bruce@tenantb.example"
@@ -29,7 +29,7 @@ def extract_text(mail: EmailMessage) -> str:
 
 
 def test_an_email_has_its_headers_and_its_body() -> None:
-    mail = message(Subject="Größe des Budgets")
+    mail = make_message(Subject="Größe des Budgets")
     mail.set_content("Es wächst.\n")
     text = f"Subject: Größe des Budgets\n{HEAD}\n\nEs wächst."
     assert extract("a.eml", mail.as_bytes()) == (
@@ -39,20 +39,20 @@ def test_an_email_has_its_headers_and_its_body() -> None:
 
 
 def test_plain_text_is_preferred_to_html() -> None:
-    mail = message()
+    mail = make_message()
     mail.set_content("Plain.")
     mail.add_alternative("<p>HTML.</p>", subtype="html")
     assert extract_text(mail) == f"{HEAD}\n\nPlain."
 
 
 def test_html_alone_is_read_like_a_page() -> None:
-    mail = message(Subject="Offer")
+    mail = make_message(Subject="Offer")
     mail.set_content("<h1>Offer</h1><p>Two <b>rooms</b>.<script>steal()</script>", subtype="html")
     assert extract_text(mail) == f"Subject: Offer\n{HEAD}\n\n\nOffer\n\nTwo rooms."
 
 
 def test_attachments_are_named_and_not_read() -> None:
-    mail = message()
+    mail = make_message()
     mail.set_content("See below.")
     mail.add_attachment("Secret of the attachment.", filename="größe.txt")
     mail.add_attachment(b"%PDF-", maintype="application", subtype="pdf", filename="plan.pdf")
@@ -60,7 +60,7 @@ def test_attachments_are_named_and_not_read() -> None:
 
 
 def test_text_that_goes_on_below_a_picture_is_read() -> None:
-    mail = message()
+    mail = make_message()
     mail.set_content("Above.")
     mail.add_attachment(
         b"\x89PNG", maintype="image", subtype="png", filename="photo.png", disposition="inline"
@@ -70,4 +70,4 @@ def test_text_that_goes_on_below_a_picture_is_read() -> None:
 
 
 def test_an_email_without_text_still_has_its_headers() -> None:
-    assert extract_text(message(Subject="Call me")) == f"Subject: Call me\n{HEAD}"
+    assert extract_text(make_message(Subject="Call me")) == f"Subject: Call me\n{HEAD}"

@@ -9,11 +9,11 @@ from gateway.documents.formats import Format
 from gateway.models import Heading, Page
 from gateway.problems import DocumentUnsupported
 
-from tests.support.documents.files import xlsx_file
+from tests.support.documents.files import make_xlsx
 
 
 def test_a_sheet_is_a_page_under_its_name_and_the_names_of_its_columns() -> None:
-    content = xlsx_file(Budget=[["Year", "Sum"], [2025, 4], [2026, 5]], Staff=[["Only a note."]])
+    content = make_xlsx(Budget=[["Year", "Sum"], [2025, 4], [2026, 5]], Staff=[["Only a note."]])
     assert extract("a.xlsx", content) == (
         Format.XLSX,
         [
@@ -31,14 +31,14 @@ def test_values_are_formatted_as_programs_show_them() -> None:
     midnight = dt.datetime(2026, 5, 1)  # noqa: DTZ001 (a sheet knows no time zones)
     noon = midnight.replace(hour=12)
     row = [0.1 + 0.2, 5_000_000.0, True, midnight, noon, dt.time(9, 30), "two\nlines", None, "last", None]
-    _, (page,) = extract("a.xlsx", xlsx_file(S=[row]))
+    _, (page,) = extract("a.xlsx", make_xlsx(S=[row]))
     assert page.text.splitlines()[-1] == (
         "0.3 | 5000000 | TRUE | 2026-05-01 | 2026-05-01 12:00:00 | 09:30:00 | two lines |  | last"
     )
 
 
 def test_empty_rows_are_omitted_and_a_title_row_is_no_header() -> None:
-    content = xlsx_file(S=[["Plan of 2026"], [], [None, "Year", "Sum"], [None, 2026, 5]])
+    content = make_xlsx(S=[["Plan of 2026"], [], [None, "Year", "Sum"], [None, 2026, 5]])
     _, (page,) = extract("a.xlsx", content)
     assert page.text == "S\nPlan of 2026\n| Year | Sum\n| 2026 | 5"
     assert [heading.title for heading in page.headings] == ["S", "| Year | Sum"]
@@ -77,7 +77,7 @@ def test_each_chunk_of_a_long_table_has_its_column_names() -> None:
         ["City", "Hotel limit"],
         *([f"City {number}", number] for number in range(100)),
     ]
-    _, pages = extract("a.xlsx", xlsx_file(Limits=rows))
+    _, pages = extract("a.xlsx", make_xlsx(Limits=rows))
     first, *others = Chunker(60, 0).chunk(pages)
     assert first.text.startswith("Limits\nCity | Hotel limit\nCity 0 | 0\n")
     assert first.heading == ""

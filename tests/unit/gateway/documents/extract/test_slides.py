@@ -6,11 +6,11 @@ from gateway.models import Heading, Page
 from pptx import Presentation
 from pptx.util import Inches
 
-from tests.support.documents.files import pptx_file
+from tests.support.documents.files import make_pptx
 
 
 def test_a_slide_is_a_page_with_its_table_and_notes() -> None:
-    content = pptx_file(
+    content = make_pptx(
         ("Aims", "Grow.\nSave."),
         ("Budget 2026", "In euros."),
         table=[["Year", "Sum"], ["2026", "5"]],
@@ -30,15 +30,15 @@ def test_a_slide_is_a_page_with_its_table_and_notes() -> None:
 
 
 def test_a_slide_without_text_keeps_its_number() -> None:
-    _, pages = extract("a.pptx", pptx_file(("", ""), ("Second", "")))
+    _, pages = extract("a.pptx", make_pptx(("", ""), ("Second", "")))
     assert [(page.text, page.number) for page in pages] == [("", 1), ("Second", 2)]
 
 
 def test_shapes_in_groups_are_read() -> None:
-    assert "In a group." in extract("a.pptx", grouped("In a group."))[1][0].text
+    assert "In a group." in extract("a.pptx", make_grouped_pptx("In a group."))[1][0].text
 
 
-def grouped(text: str) -> bytes:
+def make_grouped_pptx(text: str) -> bytes:
     """Return a PPTX with a text box in a group in a group."""
     presentation = Presentation()
     shapes = presentation.slides.add_slide(presentation.slide_layouts[6]).shapes

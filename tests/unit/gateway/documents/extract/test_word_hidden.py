@@ -22,7 +22,7 @@ def extract_text(document: Any) -> str:
     return " ".join(read.text.split())
 
 
-def shading(fill: str) -> Any:
+def make_shading(fill: str) -> Any:
     return parse_xml(f'<w:shd {nsdecls("w")} w:val="clear" w:color="auto" w:fill="{fill}"/>')
 
 
@@ -88,61 +88,61 @@ def test_a_hidden_row_is_not_read(value: str | None, read: str) -> None:
     assert extract_text(document) == read
 
 
-def on_shaded_run(document: Any) -> Any:
+def add_on_shaded_run(document: Any) -> Any:
     run = document.add_paragraph().add_run("Kept.")
-    run._r.get_or_add_rPr().append(shading("000000"))
+    run._r.get_or_add_rPr().append(make_shading("000000"))
     return run
 
 
-def on_shaded_paragraph(document: Any) -> Any:
+def add_on_shaded_paragraph(document: Any) -> Any:
     paragraph = document.add_paragraph()
-    paragraph._p.get_or_add_pPr().append(shading("1F3864"))
+    paragraph._p.get_or_add_pPr().append(make_shading("1F3864"))
     return paragraph.add_run("Kept.")
 
 
-def on_shaded_style(document: Any) -> Any:
+def add_on_shaded_style(document: Any) -> Any:
     style = document.styles.add_style("Banner", WD_STYLE_TYPE.PARAGRAPH)
-    style.element.get_or_add_pPr().append(shading("1F3864"))
+    style.element.get_or_add_pPr().append(make_shading("1F3864"))
     below = document.styles.add_style("Below", WD_STYLE_TYPE.PARAGRAPH)
     below.base_style = style
     return document.add_paragraph(style="Below").add_run("Kept.")
 
 
-def in_shaded_cell(document: Any) -> Any:
+def add_in_shaded_cell(document: Any) -> Any:
     cell = document.add_table(1, 1).cell(0, 0)
-    cell._tc.get_or_add_tcPr().append(shading("444444"))
+    cell._tc.get_or_add_tcPr().append(make_shading("444444"))
     return cell.paragraphs[0].add_run("Kept.")
 
 
-def in_a_table_in_a_shaded_cell(document: Any) -> Any:
+def add_in_nested_table(document: Any) -> Any:
     cell = document.add_table(1, 1).cell(0, 0)
-    cell._tc.get_or_add_tcPr().append(shading("444444"))
+    cell._tc.get_or_add_tcPr().append(make_shading("444444"))
     return cell.add_table(1, 1).cell(0, 0).paragraphs[0].add_run("Kept.")
 
 
-def in_a_table_of_a_shading_style(document: Any) -> Any:
+def add_in_styled_table(document: Any) -> Any:
     table = document.add_table(1, 1, style="Medium Shading 1 Accent 1")
     return table.cell(0, 0).paragraphs[0].add_run("Kept.")
 
 
-def on_a_highlight(document: Any) -> Any:
+def add_on_highlight(document: Any) -> Any:
     run = document.add_paragraph().add_run("Kept.")
     run.font.highlight_color = 1
     return run
 
 
-def on_a_coloured_page(document: Any) -> Any:
+def add_on_coloured_page(document: Any) -> Any:
     document.element.insert(0, parse_xml(f'<w:background {nsdecls("w")} w:color="000000"/>'))
     return document.add_paragraph().add_run("Kept.")
 
 
-def on_a_picture_behind_the_text(document: Any) -> Any:
+def add_on_picture(document: Any) -> Any:
     anchor = parse_xml(f'<w:r {nsdecls("w", "wp")}><w:drawing><wp:anchor behindDoc="1"/></w:drawing></w:r>')
     document.add_paragraph()._p.append(anchor)
     return document.add_paragraph().add_run("Kept.")
 
 
-def on_a_picture_of_the_header(document: Any) -> Any:
+def add_on_header_picture(document: Any) -> Any:
     picture = parse_xml(f"<w:r {nsdecls('w')}><w:pict/></w:r>")
     document.sections[0].header.paragraphs[0]._p.append(picture)
     return document.add_paragraph().add_run("Kept.")
@@ -151,16 +151,16 @@ def on_a_picture_of_the_header(document: Any) -> Any:
 @pytest.mark.parametrize(
     "add",
     [
-        on_shaded_run,
-        on_shaded_paragraph,
-        on_shaded_style,
-        in_shaded_cell,
-        in_a_table_in_a_shaded_cell,
-        in_a_table_of_a_shading_style,
-        on_a_highlight,
-        on_a_coloured_page,
-        on_a_picture_behind_the_text,
-        on_a_picture_of_the_header,
+        add_on_shaded_run,
+        add_on_shaded_paragraph,
+        add_on_shaded_style,
+        add_in_shaded_cell,
+        add_in_nested_table,
+        add_in_styled_table,
+        add_on_highlight,
+        add_on_coloured_page,
+        add_on_picture,
+        add_on_header_picture,
     ],
 )
 def test_white_text_on_what_may_be_dark_is_read(add: Callable[[Any], Any]) -> None:

@@ -83,7 +83,7 @@ class FakeWorkspaceClient:
 
     async def get_knowledge_base(self, knowledge_id: str) -> dict[str, Any] | None:
         self.calls.append(f"knowledge {knowledge_id}")
-        return None if knowledge_id == "gone" else base(knowledge_id)
+        return None if knowledge_id == "gone" else make_base(knowledge_id)
 
     async def list_pending_files(self, knowledge_id: str) -> list[str]:
         return self.pending
@@ -108,14 +108,14 @@ class FakeWorkspaceClient:
         return write
 
 
-def base(knowledge_id: str = "1", persona: str = "finance", files: int = 0) -> dict[str, Any]:
+def make_base(knowledge_id: str = "1", persona: str = "finance", files: int = 0) -> dict[str, Any]:
     return {
         "id": knowledge_id, "name": "n", "description": "d", "user": {"role": "admin"},
         "access_grants": [*build_grants("g", "read"), build_mark(ACME, persona)], "file_count": files,
     }  # fmt: skip
 
 
-def settled(tenant: Tenant = ACME, *, generation: int = 0, **ids: str) -> Tenant:
+def make_settled_tenant(tenant: Tenant = ACME, *, generation: int = 0, **ids: str) -> Tenant:
     """Return the Tenant after a successful run."""
     condition = {
         "type": "WorkspaceReady", "status": "True", "reason": "AsDeclared", "message": "",
@@ -139,11 +139,11 @@ def part(webui: FakeWorkspaceClient) -> WorkspacePart:
 @pytest.mark.parametrize(
     ("tenant", "searches"),
     [
-        (settled(finance="1"), False),
+        (make_settled_tenant(finance="1"), False),
         (ACME, True),
-        (settled(generation=7, finance="1"), True),
-        (settled(finance="1", former="2"), True),
-        (settled(finance="gone"), True),
+        (make_settled_tenant(generation=7, finance="1"), True),
+        (make_settled_tenant(finance="1", former="2"), True),
+        (make_settled_tenant(finance="gone"), True),
     ],
     ids=["all-is-known", "never-reconciled", "of-another-spec", "with-a-former-persona", "one-is-gone"],
 )
@@ -158,7 +158,7 @@ async def test_a_model_of_another_tenant_is_ignored(part: WorkspacePart) -> None
     assert list((await part.observe(ACME)).models) == ["tenant-acme.former"]
 
 
-def user(user_id: str, subject: Any = None, provider: str = "oidc") -> dict[str, Any]:
+def make_user(user_id: str, subject: Any = None, provider: str = "oidc") -> dict[str, Any]:
     return {"id": user_id, "oauth": {provider: {"sub": subject}} if subject else None}
 
 
@@ -196,7 +196,8 @@ async def test_people_are_identified_by_their_keycloak_id(
     part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     webui.found_users = [
-        user("1", "ann-in-keycloak"), user("2", "mallory"), user("3"), user("4", "ann-in-keycloak", "google"),
+        make_user("1", "ann-in-keycloak"), make_user("2", "mallory"), make_user("3"),
+        make_user("4", "ann-in-keycloak", "google"),
     ]  # fmt: skip
     assert (await part.observe(ACME)).people == {"1"}
 
@@ -211,7 +212,7 @@ async def test_a_member_missing_in_the_search_is_requested_alone(
 async def test_a_failed_search_creates_no_second_knowledge_base(
     part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
-    webui.found_bases = [[], [base()]]
+    webui.found_bases = [[], [make_base()]]
     observed = await part.observe(ACME)
     with pytest.raises(RemoteUnavailable, match="found in the second search"):
         await part.ensure(ACME, observed)
@@ -221,10 +222,10 @@ async def test_a_failed_search_creates_no_second_knowledge_base(
 @pytest.mark.parametrize(
     ("first", "second", "pending", "goes"),
     [
-        (0, [base("2", "former", 0)], [], True),
+        (0, [make_base("2", "former", 0)], [], True),
         (3, [], [], False),
-        (0, [base("2", "former", 1)], [], False),
-        (0, [base("2", "former", 0)], ["f"], False),
+        (0, [make_base("2", "former", 1)], [], False),
+        (0, [make_base("2", "former", 0)], ["f"], False),
         (0, [], [], False),
     ],
     ids=["empty", "with-files", "filled-meanwhile", "being-filled", "not-found-any-more"],
@@ -237,7 +238,7 @@ async def test_a_former_knowledge_base_is_deleted_only_when_it_is_empty(
     part: WorkspacePart,
     webui: FakeWorkspaceClient,
 ) -> None:
-    webui.found_bases = [[base(), base("2", "former", first)], second]
+    webui.found_bases = [[make_base(), make_base("2", "former", first)], second]
     webui.pending = pending
     ensured = await part.ensure(ACME, await part.observe(ACME))
     assert ("delete_knowledge_base" in webui.calls) is goes
@@ -249,7 +250,7 @@ async def test_a_former_knowledge_base_is_deleted_only_when_it_is_empty(
 async def test_content_is_deleted_before_knowledge_bases_and_group(
     part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
-    webui.found_bases = [[base(files=3)], []]
+    webui.found_bases = [[make_base(files=3)], []]
     webui.content = [{"files": 3, "chats": 2}, {"files": 1, "chats": 2}, {"files": 0, "chats": 0}]
     await part.remove(ACME)
     assert [call for call in webui.calls if call.startswith(("close", "delete"))] == [
@@ -290,7 +291,7 @@ async def test_content_after_the_last_answer_is_not_counted(
 
 
 async def test_remaining_content_stops_the_removal(part: WorkspacePart, webui: FakeWorkspaceClient) -> None:
-    webui.found_bases = [[base(files=1)]]
+    webui.found_bases = [[make_base(files=1)]]
     webui.content = [{"files": 1, "chats": 0}, {"files": 1, "chats": 0}]
     with pytest.raises(RemoteUnavailable, match="still there: 1 files"):
         await part.remove(ACME)
@@ -310,7 +311,7 @@ async def test_content_before_the_creation_is_not_counted(
 async def test_a_remaining_knowledge_base_keeps_the_group(
     part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
-    webui.found_bases = [[base()], [base()]]
+    webui.found_bases = [[make_base()], [make_base()]]
     with pytest.raises(RemoteUnavailable, match=r"still (there|exists)"):
         await part.remove(ACME)
     assert "delete_group" not in webui.calls

@@ -31,7 +31,7 @@ EARLIER = {"principal_type": "user", "principal_id": "tenantry:tenant-acme/u-0/f
 NEIGHBOUR = {"principal_type": "group", "principal_id": "another", "permission": "read"}
 
 
-def settled(tenant: Tenant = ACME) -> WorkspaceState:
+def make_settled_state(tenant: Tenant = ACME) -> WorkspaceState:
     """Return the observed state after all writes."""
     steps = plan(tenant, WorkspaceState(OpenWebUIGroup("g")), "g")
     models = {step.subject: dict(step.form) for step in steps if step.action == "create model"}
@@ -50,7 +50,7 @@ def settled(tenant: Tenant = ACME) -> WorkspaceState:
     return WorkspaceState(OpenWebUIGroup("g"), models=models, bases=bases)
 
 
-def actions(state: WorkspaceState, tenant: Tenant = ACME) -> list[str]:
+def plan_actions(state: WorkspaceState, tenant: Tenant = ACME) -> list[str]:
     return [step.change for step in plan(tenant, state, "g")]
 
 
@@ -85,7 +85,7 @@ def test_a_new_tenant_gets_a_model_and_a_knowledge_base_for_its_group_alone() ->
 
 
 def test_without_a_difference_nothing_is_written() -> None:
-    assert actions(settled()) == []
+    assert plan_actions(make_settled_state()) == []
 
 
 def test_ids_replace_missing_names() -> None:
@@ -93,21 +93,21 @@ def test_ids_replace_missing_names() -> None:
     assert model.form["name"] == "acme: hr"
 
 
-def model_with(**changes: Any) -> WorkspaceState:
-    state = settled()
+def make_state_with_model(**changes: Any) -> WorkspaceState:
+    state = make_settled_state()
     return replace(state, models={MODEL: state.models[MODEL] | changes})
 
 
-def model_for(*others: dict[str, str]) -> WorkspaceState:
-    return model_with(access_grants=[*build_grants("g", "read"), *others])
+def make_state_with_grants(*others: dict[str, str]) -> WorkspaceState:
+    return make_state_with_model(access_grants=[*build_grants("g", "read"), *others])
 
 
-def meta_with(**changes: Any) -> WorkspaceState:
-    return model_with(meta=settled().models[MODEL]["meta"] | changes)
+def make_state_with_meta(**changes: Any) -> WorkspaceState:
+    return make_state_with_model(meta=make_settled_state().models[MODEL]["meta"] | changes)
 
 
-def base_with(**changes: Any) -> WorkspaceState:
-    state = settled()
+def make_state_with_base(**changes: Any) -> WorkspaceState:
+    state = make_settled_state()
     return replace(state, bases={"finance": replace(state.bases["finance"], **changes)})
 
 
@@ -117,94 +117,112 @@ READ, WRITE = ("group", "g", "read"), ("group", "g", "write")
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        pytest.param(replace(settled(), models={}), [f"create model {MODEL}"], id="model-gone"),
-        pytest.param(replace(settled(), bases={}), ["create knowledge base finance"], id="base-gone"),
-        pytest.param(model_with(name="Evil: Finance"), [f"update model {MODEL}"], id="model-renamed"),
-        pytest.param(model_with(base_model_id="gpt"), [f"update model {MODEL}"], id="another-base"),
-        pytest.param(model_with(is_active=False), [f"update model {MODEL}"], id="turned-off"),
-        pytest.param(meta_with(description=""), [f"update model {MODEL}"], id="description-gone"),
-        pytest.param(meta_with(capabilities=None), [f"update model {MODEL}"], id="capabilities-gone"),
+        pytest.param(replace(make_settled_state(), models={}), [f"create model {MODEL}"], id="model-gone"),
         pytest.param(
-            meta_with(capabilities={"file_context": True}), [f"update model {MODEL}"], id="files-in-context"
+            replace(make_settled_state(), bases={}), ["create knowledge base finance"], id="base-gone"
         ),
-        pytest.param(meta_with(profile_image_url="/a.png"), [], id="an-icon-is-theirs"),
         pytest.param(
-            meta_with(capabilities={"file_context": False, "vision": True}),
+            make_state_with_model(name="Evil: Finance"), [f"update model {MODEL}"], id="model-renamed"
+        ),
+        pytest.param(
+            make_state_with_model(base_model_id="gpt"), [f"update model {MODEL}"], id="another-base"
+        ),
+        pytest.param(make_state_with_model(is_active=False), [f"update model {MODEL}"], id="turned-off"),
+        pytest.param(make_state_with_meta(description=""), [f"update model {MODEL}"], id="description-gone"),
+        pytest.param(
+            make_state_with_meta(capabilities=None), [f"update model {MODEL}"], id="capabilities-gone"
+        ),
+        pytest.param(
+            make_state_with_meta(capabilities={"file_context": True}),
+            [f"update model {MODEL}"],
+            id="files-in-context",
+        ),
+        pytest.param(make_state_with_meta(profile_image_url="/a.png"), [], id="an-icon-is-theirs"),
+        pytest.param(
+            make_state_with_meta(capabilities={"file_context": False, "vision": True}),
             [],
             id="abilities-are-theirs",
         ),
         pytest.param(
-            model_for(ANYBODY),
+            make_state_with_grants(ANYBODY),
             [f"grant model {MODEL}"],
             id="for-anybody",
         ),
         pytest.param(
-            model_for(NEIGHBOUR),
+            make_state_with_grants(NEIGHBOUR),
             [f"grant model {MODEL}"],
             id="for-another-group",
         ),
         pytest.param(
-            model_for(OUTSIDER),
+            make_state_with_grants(OUTSIDER),
             [f"grant model {MODEL}"],
             id="for-a-user",
         ),
         pytest.param(
-            model_with(access_grants=build_grants("g", "read", "write")),
+            make_state_with_model(access_grants=build_grants("g", "read", "write")),
             [f"grant model {MODEL}"],
             id="writable",
         ),
-        pytest.param(model_with(access_grants=[]), [f"grant model {MODEL}"], id="without-grants"),
+        pytest.param(make_state_with_model(access_grants=[]), [f"grant model {MODEL}"], id="without-grants"),
         pytest.param(
-            model_with(access_grants=build_grants("was", "read")),
+            make_state_with_model(access_grants=build_grants("was", "read")),
             [f"grant model {MODEL}"],
             id="for-a-former-group",
         ),
-        pytest.param(base_with(name="x"), ["update knowledge base kb-finance"], id="base-renamed"),
+        pytest.param(make_state_with_base(name="x"), ["update knowledge base kb-finance"], id="base-renamed"),
         pytest.param(
-            base_with(description="x"), ["update knowledge base kb-finance"], id="description-changed"
+            make_state_with_base(description="x"),
+            ["update knowledge base kb-finance"],
+            id="description-changed",
         ),
         pytest.param(
-            base_with(description="Documents of Acme: Finance. [tenantry:tenant-acme/finance]"),
+            make_state_with_base(description="Documents of Acme: Finance. [tenantry:tenant-acme/finance]"),
             ["update knowledge base kb-finance"],
             id="with-a-marker-of-before",
         ),
         pytest.param(
-            base_with(grants=frozenset({READ, WRITE})),
+            make_state_with_base(grants=frozenset({READ, WRITE})),
             ["grant knowledge base kb-finance"],
             id="mark-gone",
         ),
         pytest.param(
-            base_with(grants=frozenset({READ, WRITE, ("user", "*", "read")})),
+            make_state_with_base(grants=frozenset({READ, WRITE, ("user", "*", "read")})),
             ["grant knowledge base kb-finance"],
             id="base-for-anybody",
         ),
         pytest.param(
-            base_with(grants=frozenset({READ, WRITE, ("group", "another", "write")})),
+            make_state_with_base(grants=frozenset({READ, WRITE, ("group", "another", "write")})),
             ["grant knowledge base kb-finance"],
             id="base-for-another-group",
         ),
         pytest.param(
-            base_with(grants=frozenset({READ})), ["grant knowledge base kb-finance"], id="base-not-writable"
+            make_state_with_base(grants=frozenset({READ})),
+            ["grant knowledge base kb-finance"],
+            id="base-not-writable",
         ),
         pytest.param(
-            replace(settled(), models={**settled().models, "tenant-acme.former": {}}),
+            replace(make_settled_state(), models={**make_settled_state().models, "tenant-acme.former": {}}),
             ["delete model tenant-acme.former"],
             id="a-former-personas-model-goes",
         ),
         pytest.param(
-            replace(settled(), group=OpenWebUIGroup("g", children=frozenset("x"))),
+            replace(make_settled_state(), group=OpenWebUIGroup("g", children=frozenset("x"))),
             ["detach group x"],
             id="a-group-beneath",
         ),
         pytest.param(
-            replace(settled(), group=OpenWebUIGroup("g", members=frozenset("ab")), people=frozenset("bc")),
+            replace(
+                make_settled_state(),
+                group=OpenWebUIGroup("g", members=frozenset("ab")),
+                people=frozenset("bc"),
+            ),
             ["remove members g", "add members g"],
             id="members-are-exactly-the-people",
         ),
     ],
 )
 def test_only_differences_are_written(state: WorkspaceState, expected: list[str]) -> None:
-    assert actions(state) == expected
+    assert plan_actions(state) == expected
 
 
 def test_a_suspended_tenants_knowledge_base_is_closed_and_its_model_stays() -> None:
@@ -214,25 +232,27 @@ def test_a_suspended_tenants_knowledge_base_is_closed_and_its_model_stays() -> N
         personas=[{"id": "finance", "displayName": "Finance"}],
         suspended=True,
     )
-    (step,) = plan(suspended, settled(), "g")
+    (step,) = plan(suspended, make_settled_state(), "g")
     assert (step.change, step.form) == ("grant knowledge base kb-finance", [MARK])
     former = KnowledgeBase("1", "gone", grants=frozenset({READ}))
     grant, _ = plan_former(suspended, former, "g")
     assert grant.form == [build_mark(suspended, "gone")]
-    (step,) = plan(ACME, settled(suspended), "g")
+    (step,) = plan(ACME, make_settled_state(suspended), "g")
     assert step.change == "grant knowledge base kb-finance"
 
 
 def test_repairs_remove_foreign_grants_and_keep_foreign_values() -> None:
-    (step,) = plan(ACME, model_with(access_grants=[ANYBODY, NEIGHBOUR, OUTSIDER]), "g")
+    (step,) = plan(ACME, make_state_with_model(access_grants=[ANYBODY, NEIGHBOUR, OUTSIDER]), "g")
     assert step.form == [{"principal_type": "group", "principal_id": "g", "permission": "read"}]
-    (step,) = plan(ACME, meta_with(description="", profile_image_url="/a.png"), "g")
+    (step,) = plan(ACME, make_state_with_meta(description="", profile_image_url="/a.png"), "g")
     assert step.form["meta"]["profile_image_url"] == "/a.png"
     assert "access_grants" not in step.form
 
 
 def test_members_are_compared_by_id() -> None:
-    state = replace(settled(), group=OpenWebUIGroup("g", members=frozenset("ab")), people=frozenset("bc"))
+    state = replace(
+        make_settled_state(), group=OpenWebUIGroup("g", members=frozenset("ab")), people=frozenset("bc")
+    )
     assert [(step.action, step.form) for step in plan(ACME, state, "g")] == [
         ("remove members", ["a"]),
         ("add members", ["c"]),
@@ -244,7 +264,7 @@ def test_the_group_has_no_parent() -> None:
     assert build_group_form(ACME)["parent_group_id"] is None
 
 
-def body(knowledge_id: str = "1", persona: str = "finance", **changes: Any) -> dict[str, Any]:
+def make_base_body(knowledge_id: str = "1", persona: str = "finance", **changes: Any) -> dict[str, Any]:
     return {
         "id": knowledge_id,
         "name": "Acme: Finance",
@@ -255,7 +275,7 @@ def body(knowledge_id: str = "1", persona: str = "finance", **changes: Any) -> d
     } | changes
 
 
-def knowing(**ids: str) -> Tenant:
+def make_tenant_with_bases(**ids: str) -> Tenant:
     """Return the Tenant with knowledge bases in its status."""
     knowledge = [{"persona": persona, "id": each} for persona, each in ids.items()]
     status = TenantStatus.model_validate({"workspace": {"groupId": "g", "knowledge": knowledge}})
@@ -265,21 +285,27 @@ def knowing(**ids: str) -> Tenant:
 @pytest.mark.parametrize(
     ("found", "persona"),
     [
-        pytest.param(body(), "finance", id="marked-and-the-groups"),
-        pytest.param(body(access_grants=[MARK]), "finance", id="marked-without-groups"),
-        pytest.param(body(access_grants=[MARK, ANYBODY]), "finance", id="marked-and-widened"),
-        pytest.param(body(persona="former"), "former", id="a-former-personas"),
+        pytest.param(make_base_body(), "finance", id="marked-and-the-groups"),
+        pytest.param(make_base_body(access_grants=[MARK]), "finance", id="marked-without-groups"),
+        pytest.param(make_base_body(access_grants=[MARK, ANYBODY]), "finance", id="marked-and-widened"),
+        pytest.param(make_base_body(persona="former"), "former", id="a-former-personas"),
         pytest.param(
-            body(access_grants=build_grants("g", "read", "write")), None, id="the-groups-and-not-marked"
+            make_base_body(access_grants=build_grants("g", "read", "write")),
+            None,
+            id="the-groups-and-not-marked",
         ),
-        pytest.param(body(access_grants=[]), None, id="neither"),
-        pytest.param(body(user={"role": "user"}), None, id="marked-by-a-user"),
-        pytest.param(body(user=None), None, id="of-an-account-that-is-gone"),
-        pytest.param(body(access_grants=[MARK, *build_grants("other", "read")]), None, id="another-tenants"),
-        pytest.param(body(access_grants=[OUTSIDER]), None, id="a-persons"),
-        pytest.param(body(access_grants=[EARLIER]), None, id="an-earlier-tenants-of-the-name"),
+        pytest.param(make_base_body(access_grants=[]), None, id="neither"),
+        pytest.param(make_base_body(user={"role": "user"}), None, id="marked-by-a-user"),
+        pytest.param(make_base_body(user=None), None, id="of-an-account-that-is-gone"),
         pytest.param(
-            body(access_grants=[], description="[tenantry:tenant-acme/finance]"), None, id="only-described"
+            make_base_body(access_grants=[MARK, *build_grants("other", "read")]), None, id="another-tenants"
+        ),
+        pytest.param(make_base_body(access_grants=[OUTSIDER]), None, id="a-persons"),
+        pytest.param(make_base_body(access_grants=[EARLIER]), None, id="an-earlier-tenants-of-the-name"),
+        pytest.param(
+            make_base_body(access_grants=[], description="[tenantry:tenant-acme/finance]"),
+            None,
+            id="only-described",
         ),
     ],
 )
@@ -289,13 +315,13 @@ def test_a_mark_alone_proves_no_ownership(found: dict[str, Any], persona: str | 
 
 
 def test_a_knowledge_base_in_the_status_belongs_to_the_tenant() -> None:
-    stolen = body("7", persona="other", user=None, access_grants=[ANYBODY], description="mine")
-    read = parse_knowledge_base(knowing(finance="7"), stolen, "g")
+    stolen = make_base_body("7", persona="other", user=None, access_grants=[ANYBODY], description="mine")
+    read = parse_knowledge_base(make_tenant_with_bases(finance="7"), stolen, "g")
     assert read
     assert read.persona == "finance"
 
 
-def bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
+def make_bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
     granted = frozenset({READ})
     return [KnowledgeBase(key, persona, grants=granted, files=files) for key, persona, files in found]
 
@@ -305,7 +331,8 @@ def bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
     [
         pytest.param(ACME, [("1", "finance", 0)], "1", [], id="the-only-one"),
         pytest.param(
-            knowing(finance="2"), [("1", "finance", 9), ("2", "finance", 0)], "2", ["1"], id="the-known-one"
+            make_tenant_with_bases(finance="2"), [("1", "finance", 9), ("2", "finance", 0)], "2", ["1"],
+            id="the-known-one",
         ),
         pytest.param(ACME, [("1", "finance", 0), ("2", "finance", 3)], "2", ["1"], id="the-one-with-files"),
         pytest.param(ACME, [("2", "finance", 0), ("1", "finance", 0)], "1", ["2"], id="always-the-same-one"),
@@ -315,7 +342,7 @@ def bases(*found: tuple[str, str, int | None]) -> list[KnowledgeBase]:
 def test_one_knowledge_base_is_assigned_to_each_persona(
     tenant: Tenant, found: list[tuple[str, str, int | None]], chosen: str, former: list[str]
 ) -> None:
-    mine, left = assign_bases(tenant, bases(*found))
+    mine, left = assign_bases(tenant, make_bases(*found))
     assert mine["finance"].id == chosen
     assert [base.id for base in left] == former
 
@@ -344,7 +371,7 @@ def test_a_former_personas_knowledge_base_is_read_only(changed: dict[str, Any], 
     ("kept", "message"),
     [
         (list, ""),
-        (lambda: bases(("1", "hr", 3), ("2", "dev", None)), "dev (files: uncounted), hr (files: 3)"),
+        (lambda: make_bases(("1", "hr", 3), ("2", "dev", None)), "dev (files: uncounted), hr (files: 3)"),
     ],
     ids=["none", "two"],
 )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.support.programs.standins import Standin, bedrock_client, running_bedrock
+from tests.support.programs.standins import Standin, make_bedrock_client, run_bedrock
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def program() -> Iterator[Standin]:
-    with running_bedrock(BEDROCK_BLOCKED_WORDS="launch code, zebra") as standin:
+    with run_bedrock(BEDROCK_BLOCKED_WORDS="launch code, zebra") as standin:
         yield standin
 
 
@@ -26,7 +26,7 @@ def standin(program: Standin) -> Iterator[Standin]:
 
 @pytest.fixture(scope="session")
 def client(program: Standin) -> "Iterator[BedrockRuntimeClient]":
-    client = bedrock_client(program)
+    client = make_bedrock_client(program)
     yield client
     client.close()
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EventStreamError
 from tenantry_local.standins.bedrock.app import SLOW_SECONDS
 from tenantry_local.standins.bedrock.embeddings import embed, project
 
-from tests.support.programs.standins import Standin, bedrock_client
+from tests.support.programs.standins import Standin, make_bedrock_client
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -36,15 +36,15 @@ def stream(client: "BedrockRuntimeClient") -> Iterator[Any]:
         yield from events
 
 
-def embedding(client: "BedrockRuntimeClient", text: str = "a budget") -> Any:
+def get_embedding(client: "BedrockRuntimeClient", text: str = "a budget") -> Any:
     return client.invoke_model(modelId=TITAN, body=json.dumps({"inputText": text}))
 
 
-def steer(standin: Standin, what: str, **body: Any) -> None:
+def configure(standin: Standin, what: str, **body: Any) -> None:
     httpx.put(f"{standin.url}/standin/{what}", json=body).raise_for_status()
 
 
-def failure(call: Any, *arguments: Any) -> tuple[str, int, str]:
+def get_failure(call: Any, *arguments: Any) -> tuple[str, int, str]:
     with pytest.raises(ClientError) as caught:
         call(*arguments)
     response = caught.value.response
@@ -56,7 +56,7 @@ def failure(call: Any, *arguments: Any) -> tuple[str, int, str]:
 
 
 def test_an_embedding_is_the_same_in_every_process(bedrock: "BedrockRuntimeClient") -> None:
-    response = embedding(bedrock)
+    response = get_embedding(bedrock)
     vector = json.loads(response["body"].read())["embedding"]
     np.testing.assert_allclose(vector, project(embed(["a budget"]), 1024)[0], atol=1e-7)
     headers = response["ResponseMetadata"]["HTTPHeaders"]
@@ -105,7 +105,7 @@ def test_an_arn_is_accepted_as_a_model_id(bedrock: "BedrockRuntimeClient") -> No
 def test_a_model_that_does_not_serve_is_refused(
     bedrock: "BedrockRuntimeClient", model: str, code: str, status: int
 ) -> None:
-    assert failure(converse, bedrock, PROMPT, model)[:2] == (code, status)
+    assert get_failure(converse, bedrock, PROMPT, model)[:2] == (code, status)
 
 
 def test_an_error_has_its_type_in_the_header(standin: Standin) -> None:
@@ -162,10 +162,10 @@ def test_converse_applies_its_guardrail(standin: Standin, bedrock: "BedrockRunti
     guardrail = {"guardrailIdentifier": "gr1", "guardrailVersion": "1"}
     said = converse(bedrock, "Where is the zebra?", guardrailConfig=guardrail)
     assert said["stopReason"] == "guardrail_intervened"
-    steer(standin, "guardrails", words=["tiger"])
+    configure(standin, "guardrails", words=["tiger"])
     said = converse(bedrock, "Where is the zebra?", guardrailConfig=guardrail)
     assert said["stopReason"] == "end_turn"
-    steer(standin, "guardrails", words=["launch code", "zebra"])
+    configure(standin, "guardrails", words=["launch code", "zebra"])
 
 
 @pytest.mark.parametrize(
@@ -181,44 +181,44 @@ def test_converse_applies_its_guardrail(standin: Standin, bedrock: "BedrockRunti
 def test_faults_occur_as_often_as_configured(
     standin: Standin, bedrock: "BedrockRuntimeClient", fault: str, code: str, status: int
 ) -> None:
-    steer(standin, "faults", operation="Converse", fault=fault, times=2)
-    embedding(bedrock)
-    assert [failure(converse, bedrock)[:2] for _ in range(2)] == [(code, status)] * 2
+    configure(standin, "faults", operation="Converse", fault=fault, times=2)
+    get_embedding(bedrock)
+    assert [get_failure(converse, bedrock)[:2] for _ in range(2)] == [(code, status)] * 2
     assert converse(bedrock)["stopReason"] == "end_turn"
 
 
 def test_a_fault_header_affects_only_its_request(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
-    faulty = bedrock_client(standin, x_standin_fault="throttle:0.2")
+    faulty = make_bedrock_client(standin, x_standin_fault="throttle:0.2")
     started = time.monotonic()
-    assert failure(embedding, faulty)[0] == "ThrottlingException"
+    assert get_failure(get_embedding, faulty)[0] == "ThrottlingException"
     assert time.monotonic() - started >= 0.2
     faulty.close()
-    embedding(bedrock)
-    wrong = bedrock_client(standin, x_standin_fault="flood")
-    assert "flood is none of throttle" in failure(embedding, wrong)[2]
+    get_embedding(bedrock)
+    wrong = make_bedrock_client(standin, x_standin_fault="flood")
+    assert "flood is none of throttle" in get_failure(get_embedding, wrong)[2]
     wrong.close()
 
 
 def test_a_delay_causes_no_error(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
-    steer(standin, "faults", fault="delay", delay=0.3)
+    configure(standin, "faults", fault="delay", delay=0.3)
     started = time.monotonic()
     assert converse(bedrock)["stopReason"] == "end_turn"
     assert time.monotonic() - started >= 0.3
 
 
 def test_a_stream_can_be_slow(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
-    steer(standin, "faults", operation="ConverseStream", fault="streamslow")
+    configure(standin, "faults", operation="ConverseStream", fault="streamslow")
     started = time.monotonic()
     events = list(stream(bedrock))
     assert time.monotonic() - started >= SLOW_SECONDS * len(events)
 
 
 def test_a_stream_can_break_in_the_middle(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
-    steer(standin, "faults", operation="ConverseStream", fault="streamerror")
+    configure(standin, "faults", operation="ConverseStream", fault="streamerror")
     seen: list[Any] = []
     with pytest.raises(EventStreamError, match="modelStreamErrorException"):
         seen.extend(stream(bedrock))
-    steer(standin, "faults", operation="ConverseStream", fault="streamcut")
+    configure(standin, "faults", operation="ConverseStream", fault="streamcut")
     cut: list[Any] = []
     with pytest.raises(Exception, match=r"Connection broken|ended prematurely|IncompleteRead"):
         cut.extend(stream(bedrock))
@@ -226,18 +226,18 @@ def test_a_stream_can_break_in_the_middle(standin: Standin, bedrock: "BedrockRun
 
 
 def test_requests_above_a_limit_are_throttled(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
-    steer(standin, "limits", operation="InvokeModel", requestsPerMinute=2)
-    embedding(bedrock)
-    embedding(bedrock)
-    assert failure(embedding, bedrock)[:2] == ("ThrottlingException", 429)
+    configure(standin, "limits", operation="InvokeModel", requestsPerMinute=2)
+    get_embedding(bedrock)
+    get_embedding(bedrock)
+    assert get_failure(get_embedding, bedrock)[:2] == ("ThrottlingException", 429)
     assert converse(bedrock)["stopReason"] == "end_turn"
     httpx.delete(f"{standin.url}/standin/faults")
-    embedding(bedrock)
+    get_embedding(bedrock)
 
 
 def test_calls_are_recorded_with_their_metadata(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:
     converse(bedrock, requestMetadata={"tenant": "tenant-tenantb"})
-    embedding(bedrock)
+    get_embedding(bedrock)
     calls = httpx.get(f"{standin.url}/standin/calls").json()
     assert [(call["operation"], call["model"], call["requestMetadata"]) for call in calls] == [
         ("Converse", CHAT, {"tenant": "tenant-tenantb"}),

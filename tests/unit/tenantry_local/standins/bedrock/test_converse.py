@@ -16,11 +16,11 @@ PROMPT = (
 GUARDRAIL = {"guardrailIdentifier": "gr1", "guardrailVersion": "1"}
 
 
-def turn(*texts: str, role: str = "user") -> dict[str, Any]:
+def make_turn(*texts: str, role: str = "user") -> dict[str, Any]:
     return {"role": role, "content": [{"text": text} for text in texts]}
 
 
-def chat_model(*words: str) -> ChatModel:
+def make_chat_model(*words: str) -> ChatModel:
     return ChatModel(Guardrails(words), None)
 
 
@@ -28,31 +28,31 @@ def chat_model(*words: str) -> ChatModel:
     ("body", "message"),
     [
         ({"messages": []}, "A conversation must start with a user message."),
-        ({"messages": [turn("x", role="assistant")]}, "A conversation must start with a user message."),
-        ({"messages": [turn("x"), turn("y")]}, "must alternate between user and assistant roles"),
-        ({"messages": [turn("x"), turn("y", role="assistant")]}, "must end with a user message"),
-        ({"messages": [turn()]}, "The content field in the Message object at messages.0 is empty."),
-        ({"messages": [turn("x", " \n")]}, "ContentBlock object at messages.0.content.1 is blank"),
-        ({"messages": [turn("x", role="robot")]}, "satisfy enum value set: [user, assistant, system]"),
+        ({"messages": [make_turn("x", role="assistant")]}, "A conversation must start with a user message."),
+        ({"messages": [make_turn("x"), make_turn("y")]}, "must alternate between user and assistant roles"),
+        ({"messages": [make_turn("x"), make_turn("y", role="assistant")]}, "must end with a user message"),
+        ({"messages": [make_turn()]}, "The content field in the Message object at messages.0 is empty."),
+        ({"messages": [make_turn("x", " \n")]}, "ContentBlock object at messages.0.content.1 is blank"),
+        ({"messages": [make_turn("x", role="robot")]}, "satisfy enum value set: [user, assistant, system]"),
         ({"messages": [{"role": "user"}]}, "Value null at 'messages.1.member.content' failed"),
         (
             {"messages": [{"role": "user", "content": [{"text": "x", "image": {}}]}]},
             "Member must have exactly one field set",
         ),
         (
-            {"messages": [turn("x")], "requestMetadata": dict.fromkeys(map(str, range(17)), "x")},
+            {"messages": [make_turn("x")], "requestMetadata": dict.fromkeys(map(str, range(17)), "x")},
             "at 'requestMetadata' failed to satisfy constraint: Member must have length less than",
         ),
         (
-            {"messages": [turn("x")], "requestMetadata": {"tenant": "ü"}},
+            {"messages": [make_turn("x")], "requestMetadata": {"tenant": "ü"}},
             "at 'requestMetadata.tenant.member' failed to satisfy constraint: Member must satisfy regular",
         ),
         (
-            {"messages": [turn("x")], "inferenceConfig": {"maxTokens": 0, "temperature": 1.5}},
+            {"messages": [make_turn("x")], "inferenceConfig": {"maxTokens": 0, "temperature": 1.5}},
             "greater than or equal to 1; Value '1.5' at 'inferenceConfig.temperature' failed",
         ),
         (
-            {"messages": [turn("x")], "guardrailConfig": {"guardrailIdentifier": "No!"}},
+            {"messages": [make_turn("x")], "guardrailConfig": {"guardrailIdentifier": "No!"}},
             "Value 'No!' at 'guardrailConfig.guardrailIdentifier' failed",
         ),
     ],
@@ -67,8 +67,8 @@ def test_an_invalid_request_is_refused(body: dict[str, Any], message: str) -> No
     "body",
     [
         {"messages": "x"},
-        {"messages": [turn("x")], "inferenceConfig": {"maxTokens": "many"}},
-        {"messages": [turn("x")], "inferenceConfig": {"maxTokens": True}},
+        {"messages": [make_turn("x")], "inferenceConfig": {"maxTokens": "many"}},
+        {"messages": [make_turn("x")], "inferenceConfig": {"maxTokens": True}},
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(body: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ def test_a_complete_request_is_accepted() -> None:
         "ConverseStream",
         MODEL,
         {
-            "messages": [turn("a"), turn("b", role="assistant"), turn("c")],
+            "messages": [make_turn("a"), make_turn("b", role="assistant"), make_turn("c")],
             "system": [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}],
             "inferenceConfig": {"maxTokens": 500, "temperature": 0, "stopSequences": ["x"]},
             "guardrailConfig": GUARDRAIL,
@@ -92,7 +92,11 @@ def test_a_complete_request_is_accepted() -> None:
 
 
 def test_an_answer_has_its_token_counts() -> None:
-    said = chat_model().reply({"system": [{"text": "Be brief."}], "messages": [turn(PROMPT)]}).to_response()
+    said = (
+        make_chat_model()
+        .reply({"system": [{"text": "Be brief."}], "messages": [make_turn(PROMPT)]})
+        .to_response()
+    )
     usage = said["usage"]
     assert said["output"]["message"]["content"][0]["text"].endswith("$5,000,000 for this year. [cite:1]")
     assert said["stopReason"] == "end_turn"
@@ -100,13 +104,13 @@ def test_an_answer_has_its_token_counts() -> None:
 
 
 def test_an_answer_is_cut_at_the_maximum_of_tokens() -> None:
-    said = chat_model().reply({"messages": [turn(PROMPT)], "inferenceConfig": {"maxTokens": 8}})
+    said = make_chat_model().reply({"messages": [make_turn(PROMPT)], "inferenceConfig": {"maxTokens": 8}})
     assert said.stop_reason == "max_tokens"
     assert "The budget of the zebra project is".startswith(said.text)
 
 
 def test_the_events_of_a_stream_make_up_the_answer() -> None:
-    said = chat_model().reply({"messages": [turn(PROMPT)]})
+    said = make_chat_model().reply({"messages": [make_turn(PROMPT)]})
     events = list(said.to_events())
     assert [name for name, _ in events if name != "contentBlockDelta"] == [
         "messageStart",
@@ -129,8 +133,8 @@ def test_the_events_of_a_stream_make_up_the_answer() -> None:
     ],
 )
 def test_a_guardrail_blocks_a_question_by_whole_words(words: tuple[str, ...], said: str | None) -> None:
-    prompt = turn("What is the budget?")
-    reply = chat_model(*words).reply({"messages": [prompt], "guardrailConfig": GUARDRAIL})
+    prompt = make_turn("What is the budget?")
+    reply = make_chat_model(*words).reply({"messages": [prompt], "guardrailConfig": GUARDRAIL})
     assert (reply.stop_reason == "guardrail_intervened") == (said is not None)
     assert said in (None, reply.text)
 
@@ -142,22 +146,22 @@ def test_a_guardrail_blocks_an_answer() -> None:
             return "The launch code is 0000."
 
     reply = Indiscreet(Guardrails(("launch code",)), None).reply(
-        {"messages": [turn("Hello")], "guardrailConfig": GUARDRAIL}
+        {"messages": [make_turn("Hello")], "guardrailConfig": GUARDRAIL}
     )
     assert (reply.stop_reason, reply.text) == ("guardrail_intervened", BLOCKED_ANSWER)
 
 
 def test_without_a_guardrail_nothing_is_blocked() -> None:
-    assert chat_model("budget").reply({"messages": [turn(PROMPT)]}).stop_reason == "end_turn"
+    assert make_chat_model("budget").reply({"messages": [make_turn(PROMPT)]}).stop_reason == "end_turn"
 
 
 def test_an_empty_guardrail_id_means_no_guardrail() -> None:
     body = {
-        "messages": [turn(PROMPT)],
+        "messages": [make_turn(PROMPT)],
         "guardrailConfig": {"guardrailIdentifier": "", "guardrailVersion": ""},
     }
     validate("Converse", MODEL, body)
-    assert chat_model("budget").reply(body).stop_reason == "end_turn"
+    assert make_chat_model("budget").reply(body).stop_reason == "end_turn"
 
 
 def test_every_error_has_a_status() -> None:

@@ -16,7 +16,7 @@ TEXTS = [
 ]
 
 
-def normalized(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def normalize(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths: NDArray[np.float64] = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / lengths
 
@@ -24,20 +24,20 @@ def normalized(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 @pytest.mark.parametrize("cut", [256, 512, 768, 1024])
 def test_a_cut_keeps_every_cosine(cut: int) -> None:
     rows = embed(TEXTS)
-    front = normalized(project(rows, 1024)[:, :cut])
+    front = normalize(project(rows, 1024)[:, :cut])
     np.testing.assert_allclose(front @ front.T, rows @ rows.T, atol=1e-12)
 
 
 @pytest.mark.parametrize("dimensions", [256, 512, 1024, 1536])
 def test_fewer_dimensions_are_a_prefix_of_more(dimensions: int) -> None:
-    wide = normalized(project(embed(TEXTS), 1536)[:, :dimensions])
+    wide = normalize(project(embed(TEXTS), 1536)[:, :dimensions])
     np.testing.assert_allclose(project(embed(TEXTS), dimensions), wide, atol=1e-12)
 
 
 def test_vectors_that_were_cut_at_different_places_do_not_match() -> None:
     wide = project(embed(TEXTS), 1024)
     for first, second in itertools.combinations((0, 256, 512), 2):
-        blocks = normalized(wide[:, first : first + 256]), normalized(wide[:, second : second + 256])
+        blocks = normalize(wide[:, first : first + 256]), normalize(wide[:, second : second + 256])
         assert np.abs(np.sum(blocks[0] * blocks[1], axis=1)).max() < 0.4
 
 

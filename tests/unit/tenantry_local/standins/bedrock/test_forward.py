@@ -17,7 +17,7 @@ from tenantry_local.standins.bedrock.errors import (
 from tenantry_local.standins.bedrock.forward import ForwardClient
 from typing_extensions import override
 
-from tests.support.programs.standins import bedrock_client, running_bedrock
+from tests.support.programs.standins import make_bedrock_client, run_bedrock
 
 
 class FakeChatServer(ThreadingHTTPServer):
@@ -117,8 +117,8 @@ def test_a_server_that_does_not_answer_is_a_timeout(
 
 
 def test_with_a_url_set_the_stand_in_forwards(server: FakeChatServer) -> None:
-    with running_bedrock(BEDROCK_FORWARD_URL=server.url, BEDROCK_FORWARD_API_KEY="sesame") as standin:
-        client = bedrock_client(standin)
+    with run_bedrock(BEDROCK_FORWARD_URL=server.url, BEDROCK_FORWARD_API_KEY="sesame") as standin:
+        client = make_bedrock_client(standin)
         said = client.converse(
             modelId="us.anthropic.claude-sonnet-4-6",
             messages=[{"role": "user", "content": [{"text": "What is the budget?"}]}],

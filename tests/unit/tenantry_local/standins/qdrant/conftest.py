@@ -3,13 +3,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from tests.support.programs.standins import Standin, qdrant_client, running_qdrant
+from tests.support.programs.standins import Standin, qdrant_client, run_qdrant
 
 
 @pytest.fixture(scope="session")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
     """Run one stand-in for all tests that do not stop it; each uses separate collections."""
-    with running_qdrant(tmp_path_factory.mktemp("qdrant")) as standin:
+    with run_qdrant(tmp_path_factory.mktemp("qdrant")) as standin:
         yield standin
 
 

@@ -7,13 +7,13 @@ import httpx
 import pytest
 from tenantry_local.standins.qdrant.access import Access, Authenticator, Forbidden, Level, Unauthenticated
 
-from tests.support.programs.standins import QDRANT_KEY, Standin, qdrant_token
+from tests.support.programs.standins import QDRANT_KEY, Standin, sign_qdrant_token
 
 AUTHENTICATOR = Authenticator(QDRANT_KEY)
 
 
-def rights(**claims: Any) -> Access:
-    return AUTHENTICATOR.authenticate(qdrant_token(**claims))
+def grant_access(**claims: Any) -> Access:
+    return AUTHENTICATOR.authenticate(sign_qdrant_token(**claims))
 
 
 def test_the_key_grants_all_rights() -> None:
@@ -25,7 +25,7 @@ def test_without_a_key_every_caller_has_all_rights() -> None:
 
 
 def test_a_token_without_access_grants_all_rights() -> None:
-    rights(sub="x").require("k", Level.MANAGE)
+    grant_access(sub="x").require("k", Level.MANAGE)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_token_without_access_grants_all_rights() -> None:
 def test_a_token_grants_exactly_the_rights_in_its_claims(
     access: Any, collection: str, highest: Level | None
 ) -> None:
-    granted = rights(access=access)
+    granted = grant_access(access=access)
     for level in Level:
         if highest is not None and level <= highest:
             granted.require(collection, level)
@@ -58,14 +58,18 @@ def test_a_token_grants_exactly_the_rights_in_its_claims(
         ("", 401, "Must provide an API key or an Authorization bearer token"),
         ("guess", 401, "Invalid API key or JWT"),
         ("a.b.c", 401, "Invalid API key or JWT"),
-        (qdrant_token("another key, as long as ours", access="r"), 403, "InvalidSignature"),
-        (qdrant_token(access="r", exp=int(time.time()) - 60), 403, "ExpiredSignature"),
-        (qdrant_token(access="everything"), 401, "Invalid API key or JWT"),
-        (qdrant_token(access=[{"collection": "k"}]), 401, "Invalid API key or JWT"),
-        (qdrant_token(access=7), 401, "Invalid API key or JWT"),
-        (qdrant_token(value_exists={"collection": "k", "matches": []}), 403, "stateful validation failed"),
+        (sign_qdrant_token("another key, as long as ours", access="r"), 403, "InvalidSignature"),
+        (sign_qdrant_token(access="r", exp=int(time.time()) - 60), 403, "ExpiredSignature"),
+        (sign_qdrant_token(access="everything"), 401, "Invalid API key or JWT"),
+        (sign_qdrant_token(access=[{"collection": "k"}]), 401, "Invalid API key or JWT"),
+        (sign_qdrant_token(access=7), 401, "Invalid API key or JWT"),
         (
-            qdrant_token(access=[{"collection": "k", "access": "r", "payload": {"tenantId": "a"}}]),
+            sign_qdrant_token(value_exists={"collection": "k", "matches": []}),
+            403,
+            "stateful validation failed",
+        ),
+        (
+            sign_qdrant_token(access=[{"collection": "k", "access": "r", "payload": {"tenantId": "a"}}]),
             401,
             "deprecated and should not be used",
         ),
@@ -79,7 +83,7 @@ def test_bad_credentials_are_refused(credential: str, status: int, message: str)
 
 
 def test_an_expired_token_is_accepted_for_less_than_half_a_minute() -> None:
-    rights(access="r", exp=int(time.time()) - 5).require("k", Level.READ)
+    grant_access(access="r", exp=int(time.time()) - 5).require("k", Level.READ)
 
 
 def test_an_unsigned_token_is_refused() -> None:
@@ -89,7 +93,7 @@ def test_an_unsigned_token_is_refused() -> None:
 
 
 def test_a_token_for_one_collection_grants_no_other(front: Standin) -> None:
-    token = qdrant_token(access=[{"collection": "mine", "access": "r"}])
+    token = sign_qdrant_token(access=[{"collection": "mine", "access": "r"}])
     bearer = {"Authorization": f"Bearer {token}"}
     for name in ("mine", "theirs"):
         httpx.put(f"{front.url}/collections/{name}", json={"vectors": {}}, headers={"api-key": QDRANT_KEY})
@@ -111,8 +115,10 @@ def test_a_token_for_one_collection_grants_no_other(front: Standin) -> None:
 
 
 def test_only_identity_and_probes_need_no_key(front: Standin) -> None:
-    def status(path: str) -> int:
+    def get_status(path: str) -> int:
         return httpx.get(f"{front.url}{path}").status_code
 
-    assert [status(path) for path in ("/", "/healthz", "/readyz", "/livez")] == [200] * 4
-    assert [status(path) for path in ("/collections", "/collections/k", "/collections/k/exists")] == [401] * 3
+    assert [get_status(path) for path in ("/", "/healthz", "/readyz", "/livez")] == [200] * 4
+    assert [get_status(path) for path in ("/collections", "/collections/k", "/collections/k/exists")] == [
+        401
+    ] * 3

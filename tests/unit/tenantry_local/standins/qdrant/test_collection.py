@@ -26,30 +26,30 @@ WRITES = st.lists(
 )
 
 
-def field(key: str, match: Any) -> models.FieldCondition:
+def make_condition(key: str, match: Any) -> models.FieldCondition:
     return models.FieldCondition(key=key, match=match)
 
 
 FILTERS = [
     None,
-    models.Filter(must=[field("tenantId", models.MatchValue(value="a"))]),
-    models.Filter(must=field("tenantId", models.MatchValue(value="a"))),
-    models.Filter(must=[field("tenantId", models.MatchValue(value=1))]),
-    models.Filter(must=[field("tenantId", models.MatchAny(any=["a", "b"]))]),
-    models.Filter(must=[field("tenantId", models.MatchExcept(**{"except": ["a"]}))]),
-    models.Filter(must_not=[field("tenantId", models.MatchValue(value="a"))]),
-    models.Filter(should=[field("tenantId", models.MatchValue(value="a"))]),
+    models.Filter(must=[make_condition("tenantId", models.MatchValue(value="a"))]),
+    models.Filter(must=make_condition("tenantId", models.MatchValue(value="a"))),
+    models.Filter(must=[make_condition("tenantId", models.MatchValue(value=1))]),
+    models.Filter(must=[make_condition("tenantId", models.MatchAny(any=["a", "b"]))]),
+    models.Filter(must=[make_condition("tenantId", models.MatchExcept(**{"except": ["a"]}))]),
+    models.Filter(must_not=[make_condition("tenantId", models.MatchValue(value="a"))]),
+    models.Filter(should=[make_condition("tenantId", models.MatchValue(value="a"))]),
     models.Filter(
         must=[
-            field("tenantId", models.MatchValue(value="a")),
-            field("documentId", models.MatchValue(value="b")),
+            make_condition("tenantId", models.MatchValue(value="a")),
+            make_condition("documentId", models.MatchValue(value="b")),
         ],
         must_not=[models.HasIdCondition(has_id=[2])],
     ),
 ]
 
 
-def collections() -> tuple[LocalCollection, IndexedCollection]:
+def make_collections() -> tuple[LocalCollection, IndexedCollection]:
     config = models.CreateCollection(
         vectors=models.VectorParams(size=2, distance=models.Distance.DOT),
         sparse_vectors={"words": models.SparseVectorParams(modifier=models.Modifier.IDF)},
@@ -79,7 +79,7 @@ def write(collection: LocalCollection, verb: str, number: int, payload: Any) -> 
 def test_an_indexed_collection_returns_the_same_points_as_the_engine(
     writes: list[tuple[str, int, Any]],
 ) -> None:
-    plain, indexed = collections()
+    plain, indexed = make_collections()
     for verb, number, payload in writes:
         write(plain, verb, number, payload)
         write(indexed, verb, number, payload)
@@ -95,7 +95,7 @@ def test_an_indexed_collection_returns_the_same_points_as_the_engine(
 
 
 def test_only_points_of_the_index_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, indexed = collections()
+    _, indexed = make_collections()
     indexed.upsert(
         [
             models.PointStruct(id=number, vector=[1, 0], payload={"tenantId": random.choice("bc")})
@@ -115,7 +115,7 @@ def test_only_points_of_the_index_are_checked(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_search_skips_sparse_vectors_of_deleted_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, indexed = collections()
+    _, indexed = make_collections()
     for number in range(3):
         write(indexed, "upsert", number, {})
     indexed.delete([0, 1])
@@ -131,7 +131,7 @@ def test_a_search_skips_sparse_vectors_of_deleted_points(monkeypatch: pytest.Mon
 
 
 def test_an_index_counts_the_points_with_its_field() -> None:
-    _, indexed = collections()
+    _, indexed = make_collections()
     write(indexed, "upsert", 1, {"tenantId": "a"})
     write(indexed, "upsert", 2, {"tenantId": ["a", "b"], "documentId": None})
     write(indexed, "upsert", 3, {})

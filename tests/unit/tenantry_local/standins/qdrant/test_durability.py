@@ -9,7 +9,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException
 
-from tests.support.programs.standins import qdrant_client, running_qdrant
+from tests.support.programs.standins import qdrant_client, run_qdrant
 
 POINTS = 300
 MANY = 20_000
@@ -36,12 +36,12 @@ async def fill(client: AsyncQdrantClient) -> None:
 
 
 async def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
-    with running_qdrant(tmp_path) as front:
+    with run_qdrant(tmp_path) as front:
         client = qdrant_client(front)
         await fill(client)
         await client.close()
         front.kill()
-    with running_qdrant(tmp_path) as front:
+    with run_qdrant(tmp_path) as front:
         client = qdrant_client(front)
         info = await client.get_collection("k")
         first = models.Filter(
@@ -59,22 +59,22 @@ async def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
 
 
 async def test_a_folder_can_be_opened_after_a_kill_during_a_write(tmp_path: Path) -> None:
-    def written() -> int:
+    def count_written() -> int:
         return sum(file.stat().st_size for file in (tmp_path / "collection" / "k").glob("*.sqlite*"))
 
-    with running_qdrant(tmp_path) as front:
+    with run_qdrant(tmp_path) as front:
         client = qdrant_client(front)
         await fill(client)
         many = [models.PointStruct(id=POINTS + n, vector=[0, 0, 1, 0], payload={}) for n in range(MANY)]
-        before = written()
+        before = count_written()
         writing = asyncio.create_task(client.upsert("k", many))
-        while written() < before + 100_000:  # noqa: ASYNC110 (a file sends no event)
+        while count_written() < before + 100_000:  # noqa: ASYNC110 (a file sends no event)
             await asyncio.sleep(0.005)
         front.kill()
         with pytest.raises(ResponseHandlingException):
             await writing
         await client.close()
-    with running_qdrant(tmp_path) as front:
+    with run_qdrant(tmp_path) as front:
         client = qdrant_client(front)
         info = await client.get_collection("k")
         await client.close()
@@ -84,7 +84,7 @@ async def test_a_folder_can_be_opened_after_a_kill_during_a_write(tmp_path: Path
 
 
 def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
-    with running_qdrant(tmp_path):
+    with run_qdrant(tmp_path):
         second = subprocess.run(
             [sys.executable, "-m", "tenantry_local.standins.qdrant", "--path", str(tmp_path)],
             check=False,

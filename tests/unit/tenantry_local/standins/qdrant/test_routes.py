@@ -31,17 +31,19 @@ async def name(client: AsyncQdrantClient) -> str:
     return name
 
 
-def point(number: int, tenant: str, *vector: float, **payload: Any) -> models.PointStruct:
+def make_point(number: int, tenant: str, *vector: float, **payload: Any) -> models.PointStruct:
     return models.PointStruct(id=number, vector=list(vector), payload={"tenantId": tenant, **payload})
 
 
-def only(tenant: str) -> models.Filter:
+def make_tenant_filter(tenant: str) -> models.Filter:
     return models.Filter(must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant))])
 
 
 async def test_a_collection_reports_its_settings(client: AsyncQdrantClient, name: str) -> None:
     await client.create_payload_index(name, "documentId", models.PayloadSchemaType.KEYWORD, wait=True)
-    await client.upsert(name, [point(1, "a", 1, 0, 0, 0), point(2, "b", 0, 1, 0, 0, documentId="d")])
+    await client.upsert(
+        name, [make_point(1, "a", 1, 0, 0, 0), make_point(2, "b", 0, 1, 0, 0, documentId="d")]
+    )
     info = await client.get_collection(name)
     assert isinstance(info.config.params.vectors, models.VectorParams)
     assert info.config.params.vectors.size == 4
@@ -58,7 +60,7 @@ async def test_a_collection_reports_its_settings(client: AsyncQdrantClient, name
 async def test_a_deleted_index_no_longer_exists(client: AsyncQdrantClient, name: str) -> None:
     await client.delete_payload_index(name, "tenantId")
     assert (await client.get_collection(name)).payload_schema == {}
-    assert (await client.count(name, count_filter=only("a"))).count == 0
+    assert (await client.count(name, count_filter=make_tenant_filter("a"))).count == 0
 
 
 async def test_collections_are_listed_and_deleted(client: AsyncQdrantClient, name: str) -> None:
@@ -77,14 +79,19 @@ async def test_hnsw_settings_can_be_changed(client: AsyncQdrantClient, name: str
 
 async def test_a_search_finds_the_nearest_of_one_tenant_only(client: AsyncQdrantClient, name: str) -> None:
     await client.upsert(
-        name, [point(1, "a", 1, 0, 0, 0), point(2, "a", 1, 1, 0, 0), point(3, "b", 1, 0, 0, 0, page=None)]
+        name,
+        [
+            make_point(1, "a", 1, 0, 0, 0),
+            make_point(2, "a", 1, 1, 0, 0),
+            make_point(3, "b", 1, 0, 0, 0, page=None),
+        ],
     )
     found = await client.query_points(
-        name, query=[1.0, 0.0, 0.0, 0.0], query_filter=only("a"), with_payload=True
+        name, query=[1.0, 0.0, 0.0, 0.0], query_filter=make_tenant_filter("a"), with_payload=True
     )
     assert [(each.id, round(each.score, 3)) for each in found.points] == [(1, 1.0), (2, 0.707)]
     found = await client.query_points(
-        name, query=[1.0, 0.0, 0.0, 0.0], query_filter=only("b"), limit=1, with_payload=["page"]
+        name, query=[1.0, 0.0, 0.0, 0.0], query_filter=make_tenant_filter("b"), limit=1, with_payload=["page"]
     )
     assert found.points[0].payload == {"page": None}
     found = await client.query_points(
@@ -113,7 +120,7 @@ async def test_dense_and_sparse_are_fused(client: AsyncQdrantClient, name: str) 
             models.Prefetch(query=words[1], using="words", limit=5),
         ],
         query=models.FusionQuery(fusion=models.Fusion.RRF),
-        query_filter=only("a"),
+        query_filter=make_tenant_filter("a"),
     )
     assert [each.id for each in found.points] == [2, 1]
 
@@ -132,29 +139,29 @@ async def test_points_are_replaced_retrieved_counted_and_deleted(
     retrieved = await client.retrieve(name, [one], with_vectors=True)
     assert retrieved[0].payload == {"tenantId": "a", "text": "new"}
     assert retrieved[0].vector == [1, 0, 0, 0]
-    await client.upsert(name, [point(number, "b", 0, 1, 0, 0) for number in range(5)])
+    await client.upsert(name, [make_point(number, "b", 0, 1, 0, 0) for number in range(5)])
     assert (await client.count(name)).count == 6
-    await client.delete(name, models.FilterSelector(filter=only("b")), wait=True)
-    assert (await client.count(name, count_filter=only("b"))).count == 0
+    await client.delete(name, models.FilterSelector(filter=make_tenant_filter("b")), wait=True)
+    assert (await client.count(name, count_filter=make_tenant_filter("b"))).count == 0
     await client.delete(name, [one])
     assert (await client.count(name)).count == 0
 
 
 async def test_a_point_that_is_inserted_again_is_found(client: AsyncQdrantClient, name: str) -> None:
-    await client.upsert(name, [point(1, "a", 1, 0, 0, 0)])
+    await client.upsert(name, [make_point(1, "a", 1, 0, 0, 0)])
     await client.delete(name, [1])
-    await client.upsert(name, [point(1, "b", 1, 0, 0, 0)])
-    assert (await client.count(name, count_filter=only("a"))).count == 0
-    assert (await client.count(name, count_filter=only("b"))).count == 1
+    await client.upsert(name, [make_point(1, "b", 1, 0, 0, 0)])
+    assert (await client.count(name, count_filter=make_tenant_filter("a"))).count == 0
+    assert (await client.count(name, count_filter=make_tenant_filter("b"))).count == 1
 
 
 async def test_scrolling_returns_every_point_once(client: AsyncQdrantClient, name: str) -> None:
-    await client.upsert(name, [point(number, "ab"[number % 2], 1, 0, 0, 0) for number in range(25)])
+    await client.upsert(name, [make_point(number, "ab"[number % 2], 1, 0, 0, 0) for number in range(25)])
     seen: list[Any] = []
     offset: Any = None
     while True:
         points, offset = await client.scroll(
-            name, scroll_filter=only("a"), limit=5, offset=offset, with_vectors=True
+            name, scroll_filter=make_tenant_filter("a"), limit=5, offset=offset, with_vectors=True
         )
         seen += [each.id for each in points]
         assert all(each.vector and each.payload for each in points)
@@ -164,22 +171,22 @@ async def test_scrolling_returns_every_point_once(client: AsyncQdrantClient, nam
 
 
 async def test_filters_use_the_changed_payload(client: AsyncQdrantClient, name: str) -> None:
-    await client.upsert(name, [point(1, "a", 1, 0, 0, 0, text="kept")])
-    await client.set_payload(name, {"tenantId": "b"}, points=only("a"))
-    assert (await client.count(name, count_filter=only("a"))).count == 0
+    await client.upsert(name, [make_point(1, "a", 1, 0, 0, 0, text="kept")])
+    await client.set_payload(name, {"tenantId": "b"}, points=make_tenant_filter("a"))
+    assert (await client.count(name, count_filter=make_tenant_filter("a"))).count == 0
     assert (await client.retrieve(name, [1]))[0].payload == {"tenantId": "b", "text": "kept"}
-    assert (await client.count(name, count_filter=only("b"))).count == 1
+    assert (await client.count(name, count_filter=make_tenant_filter("b"))).count == 1
 
 
 async def test_values_of_an_indexed_field_are_counted(client: AsyncQdrantClient, name: str) -> None:
-    await client.upsert(name, [point(number, "aab"[number], 1, 0, 0, 0) for number in range(3)])
+    await client.upsert(name, [make_point(number, "aab"[number], 1, 0, 0, 0) for number in range(3)])
     hits = (await client.facet(name, "tenantId")).hits
     assert [(hit.value, hit.count) for hit in hits] == [("a", 2), ("b", 1)]
     with pytest.raises(UnexpectedResponse, match="Index required but not found"):
         await client.facet(name, "text")
 
 
-async def refusal(response: Any) -> tuple[int | None, str]:
+async def get_refusal(response: Any) -> tuple[int | None, str]:
     with pytest.raises(UnexpectedResponse) as caught:
         await response
     return caught.value.status_code, caught.value.structured()["status"]["error"]
@@ -189,20 +196,20 @@ async def test_invalid_requests_have_qdrants_error_messages(client: AsyncQdrantC
     gone = "Not found: Collection `nowhere` doesn't exist!"
     four = "Wrong input: Vector dimension error: expected dim: 4, got 3"
     size = models.VectorParams(size=4, distance=models.Distance.COSINE)
-    assert await refusal(client.get_collection("nowhere")) == (404, gone)
-    assert await refusal(client.query_points("nowhere", query=[1.0])) == (404, gone)
-    assert await refusal(client.upsert("nowhere", [point(1, "a", 1)])) == (404, gone)
-    assert await refusal(client.upsert(name, [point(1, "a", 1, 0, 0)])) == (400, four)
-    assert await refusal(client.query_points(name, query=[1.0, 0.0, 0.0])) == (400, four)
-    assert await refusal(client.query_points(name, query=[1.0, 0.0, 0.0, 0.0], using="other")) == (
+    assert await get_refusal(client.get_collection("nowhere")) == (404, gone)
+    assert await get_refusal(client.query_points("nowhere", query=[1.0])) == (404, gone)
+    assert await get_refusal(client.upsert("nowhere", [make_point(1, "a", 1)])) == (404, gone)
+    assert await get_refusal(client.upsert(name, [make_point(1, "a", 1, 0, 0)])) == (400, four)
+    assert await get_refusal(client.query_points(name, query=[1.0, 0.0, 0.0])) == (400, four)
+    assert await get_refusal(client.query_points(name, query=[1.0, 0.0, 0.0, 0.0], using="other")) == (
         400,
         "Wrong input: Not existing vector name error: other",
     )
-    assert await refusal(client.create_collection(name, vectors_config=size)) == (
+    assert await get_refusal(client.create_collection(name, vectors_config=size)) == (
         409,
         f"Wrong input: Collection `{name}` already exists!",
     )
-    assert await refusal(client.set_payload(name, {"a": 1}, points=[77])) == (
+    assert await get_refusal(client.set_payload(name, {"a": 1}, points=[77])) == (
         404,
         "Not found: No point with id 77 found",
     )
@@ -212,7 +219,7 @@ async def test_a_batch_with_an_invalid_point_is_rejected_as_a_whole(
     client: AsyncQdrantClient, name: str
 ) -> None:
     with pytest.raises(UnexpectedResponse):
-        await client.upsert(name, [point(1, "a", 1, 0, 0, 0), point(2, "a", 1, 0)])
+        await client.upsert(name, [make_point(1, "a", 1, 0, 0, 0), make_point(2, "a", 1, 0)])
     assert (await client.count(name)).count == 0
 
 
