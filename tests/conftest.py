@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
 from tests.support.programs.platform import add_open_webui, run_platform, run_whole_platform
+from tests.support.pytest_setup.aws_models import cache_aws_models
 from tests.support.pytest_setup.logs import configure_plain_logs
 from tests.support.pytest_setup.order import sort_longest_first
 
@@ -15,6 +16,7 @@ from tests.support.pytest_setup.order import sort_longest_first
 settings.register_profile("tenantry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tenantry")
 configure_plain_logs()
+cache_aws_models()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

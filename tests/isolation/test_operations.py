@@ -387,7 +387,7 @@ async def test_usage_reports_exclude_other_tenants(harness: IsolationHarness) ->
     span = {"from": f"{now - timedelta(days=1):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
     report = await harness.request("GET", "/v1/usage", f"person of {A}", params=span)
     assert report.status_code == 200, report.text
-    assert report.json()["rows"], "it has A's usage"
+    assert report.json()["rows"], "the report contains A's usage"
     assert "only-in-b" not in report.text
 
 

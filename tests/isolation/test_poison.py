@@ -86,7 +86,9 @@ async def test_quoted_active_content_is_plain_text(
     assert "$9," in answer["answer"], "the answer quotes the passage"
     assert not find_active_markup(answer["answer"])
     assert not re.search(r"https?://|www\.", answer["answer"])
-    assert [citation["marker"] for citation in answer["citations"]] == [1], "a fake citation is not one"
+    assert [citation["marker"] for citation in answer["citations"]] == [1], (
+        "a forged citation is not a citation"
+    )
 
 
 async def get_prompt(harness: IsolationHarness, question: str) -> Any:

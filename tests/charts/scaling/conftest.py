@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from tests.support.charts.metrics_api import CpuLoad, serve_metrics
 from tests.support.charts.nodes import run_controllers, run_pods
 from tests.support.charts.rendering import RELEASE, Object, Release, render
 
-MINUTE = 60
+NAMESPACE = "namespace-of-a-scaling-test"
+"""Namespace for which the chart is rendered once; tests replace it by a unique one."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,15 @@ def is_hook(item: Object) -> bool:
 
 
 def speed_up(autoscaler: Object) -> Object:
-    """Return an autoscaler whose minutes are seconds."""
+    """Return an autoscaler whose times are as short as whole seconds allow, in the same ratio."""
     changed = deepcopy(autoscaler)
-    for rules in changed["spec"]["behavior"].values():
-        if "stabilizationWindowSeconds" in rules:
-            rules["stabilizationWindowSeconds"] //= MINUTE
-        for policy in rules.get("policies", []):
-            policy["periodSeconds"] //= MINUTE
+    behavior = changed["spec"]["behavior"].values()
+    times = [(rules, "stabilizationWindowSeconds") for rules in behavior]
+    times += [(policy, "periodSeconds") for rules in behavior for policy in rules.get("policies", [])]
+    divisor = gcd(*(where.get(name, 0) for where, name in times))
+    for where, name in times:
+        if name in where:
+            where[name] //= divisor
     return changed
 
 
@@ -130,7 +134,8 @@ def create_cluster(platform: Platform) -> Iterator[ScalingCluster]:
         run_pods(platform, name),
         open_admin_client(platform) as api,
     ):
-        yield ScalingCluster(platform, name, render("values-eks-prod.yaml", namespace=name), api)
+        rendered = render("values-eks-prod.yaml", namespace=NAMESPACE)
+        yield ScalingCluster(platform, name, Release(rendered.text.replace(NAMESPACE, name)), api)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Tests of autoscaling on real controllers with simulated load.
 
-The autoscalers have the chart's numbers, but seconds instead of minutes.
+The autoscalers have the chart's numbers, but seconds instead of minutes. Scaling down takes 13 seconds, so
+tests with few pods come first, then tests of the peak. Each test creates the load that it needs.
 """
 
 from copy import deepcopy
@@ -35,17 +36,15 @@ MINIMUM = {name: BOUNDS[name][0] for name in SCALED_DOWN}
 MAXIMUM = {name: BOUNDS[name][1] for name in SCALED_DOWN}
 
 
-@pytest.fixture(autouse=True)
-async def start_idle(cluster: ScalingCluster, load: CpuLoad) -> None:
-    """Start without load and with the minimum of pods."""
-    set_idle(load)
-    await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
-
-
 def set_idle(load: CpuLoad) -> None:
     load.cpu = dict.fromkeys(BY_CPU, 0.1)
     load.memory = {}
     load.external = {QUEUE: 0}
+
+
+async def wait_for_minimum(cluster: ScalingCluster, load: CpuLoad) -> None:
+    set_idle(load)
+    await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
 
 
 async def wait_for_peak(cluster: ScalingCluster, load: CpuLoad) -> None:
@@ -65,7 +64,29 @@ def test_the_bounds_are_those_of_ecs(cluster: ScalingCluster) -> None:
     assert {name: (spec["minReplicas"], spec["maxReplicas"]) for name, spec in found.items()} == BOUNDS
 
 
+async def test_a_worker_is_added_per_ten_waiting_jobs(cluster: ScalingCluster, load: CpuLoad) -> None:
+    await wait_for_minimum(cluster, load)
+    load.external[QUEUE] = 50
+    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
+
+
+async def test_without_the_queue_metric_the_number_of_workers_stays(
+    cluster: ScalingCluster, load: CpuLoad
+) -> None:
+    set_idle(load)
+    load.external[QUEUE] = 50
+    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
+    del load.external[QUEUE]
+    worker = "n8n-worker"
+    await until(
+        lambda: cluster.get_state()[worker].get_reason("ScalingActive") == "FailedGetExternalMetric",
+        seconds=TIMEOUT_SECONDS,
+    )
+    assert cluster.get_replicas()[worker] == 5
+
+
 async def test_cpu_at_ninety_percent_scales_to_the_maximum(cluster: ScalingCluster, load: CpuLoad) -> None:
+    await wait_for_minimum(cluster, load)
     await wait_for_peak(cluster, load)
     # The metric asks for more than the maximum.
     await until(
@@ -89,9 +110,19 @@ async def test_two_hundred_waiting_jobs_scale_to_twenty_workers_at_most(
     assert cluster.get_replicas()["n8n-worker"] == 20
 
 
-async def test_a_worker_is_added_per_ten_waiting_jobs(cluster: ScalingCluster, load: CpuLoad) -> None:
-    load.external[QUEUE] = 50
-    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
+async def test_an_upgrade_during_a_peak_removes_no_pod(cluster: ScalingCluster, load: CpuLoad) -> None:
+    await wait_for_peak(cluster, load)
+    before = get_last_scale_times(cluster)
+    changed = deepcopy(cluster.list_workloads())
+    for item in changed:
+        if item["kind"] in ("Deployment", "StatefulSet"):
+            item["spec"]["template"]["metadata"]["labels"]["changed"] = "by-an-upgrade"
+    cluster.apply(changed)
+    assert get_replicas(cluster) == MAXIMUM
+    rolled = [f"deployment/{item['metadata']['name']}" for item in changed if item["kind"] == "Deployment"]
+    kubectl(cluster.platform.context, "rollout", "status", "--timeout=60s", "-n", cluster.namespace, *rolled)
+    assert get_replicas(cluster) == MAXIMUM
+    assert get_last_scale_times(cluster) == before
 
 
 async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the_minimum(
@@ -111,38 +142,10 @@ async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the
     await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
 
 
-async def test_an_upgrade_during_a_peak_removes_no_pod(cluster: ScalingCluster, load: CpuLoad) -> None:
-    await wait_for_peak(cluster, load)
-    before = get_last_scale_times(cluster)
-    changed = deepcopy(cluster.list_workloads())
-    for item in changed:
-        if item["kind"] in ("Deployment", "StatefulSet"):
-            item["spec"]["template"]["metadata"]["labels"]["changed"] = "by-an-upgrade"
-    cluster.apply(changed)
-    assert get_replicas(cluster) == MAXIMUM
-    rolled = [f"deployment/{item['metadata']['name']}" for item in changed if item["kind"] == "Deployment"]
-    kubectl(cluster.platform.context, "rollout", "status", "--timeout=60s", "-n", cluster.namespace, *rolled)
-    assert get_replicas(cluster) == MAXIMUM
-    assert get_last_scale_times(cluster) == before
-
-
-async def test_without_the_queue_metric_the_number_of_workers_stays(
-    cluster: ScalingCluster, load: CpuLoad
-) -> None:
-    load.external[QUEUE] = 50
-    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
-    del load.external[QUEUE]
-    worker = "n8n-worker"
-    await until(
-        lambda: cluster.get_state()[worker].get_reason("ScalingActive") == "FailedGetExternalMetric",
-        seconds=TIMEOUT_SECONDS,
-    )
-    assert cluster.get_replicas()[worker] == 5
-
-
 async def test_the_three_initial_workers_stay_for_the_stabilization_window(
     platform: Platform, load: CpuLoad
 ) -> None:
+    set_idle(load)
     with create_cluster(platform) as cluster:
         cluster.apply([*cluster.list_workloads(), *list_initial_scale_objects(cluster)])
         job = cluster.release.get("Job", "n8n-initial-scale")["metadata"]["name"]
@@ -163,6 +166,7 @@ async def test_the_three_initial_workers_stay_for_the_stabilization_window(
 
 
 async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster, load: CpuLoad) -> None:
+    set_idle(load)
     load.memory = {"qdrant": 0.9}
     await until(
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "TooManyReplicas",

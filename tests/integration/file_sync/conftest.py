@@ -53,6 +53,17 @@ class FileSyncHarness:
     def s3(self) -> Any:
         return Aws(self.platform.context).s3
 
+    @property
+    def program_env(self) -> dict[str, str]:
+        """Return the environment of file-sync as a program, without its ports."""
+        return {
+            **file_sync_env(self.platform.context),
+            "FILE_SYNC_DATABASE_URL": self.owui.url,
+            "FILE_SYNC_GATEWAY_URL": self.gateway.url,
+            "FILE_SYNC_UPLOAD_URL": self.n8n.url,
+            "FILE_SYNC_DOCUMENT_BYTES": "1000000",
+        }
+
     async def person(self, email: str, **account: Any) -> str:
         """Create a person in Keycloak with an account in Open WebUI; return the account's id."""
         for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
@@ -92,7 +103,7 @@ class FileSyncHarness:
         tenant = self.replica.registry.get(tenant_id)
         assert tenant
         listed = await self.replica.gateway.list_documents(tenant)
-        assert len({each.id for each in listed}) == len(listed), "each document once"
+        assert len({each.id for each in listed}) == len(listed), "each document is returned once"
         return {each.filename: each.state for each in listed}
 
     async def points(self, tenant_id: str) -> int:

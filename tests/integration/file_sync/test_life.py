@@ -185,7 +185,7 @@ async def test_while_n8n_is_down_files_are_stored_and_indexed_later(
     assert not result.settled
     assert set((await harness.states(A)).values()) == {"received"}
     assert len(harness.keys(A)) == 4
-    assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "it is down for all tenants"
+    assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "n8n is unavailable for all tenants"
     harness.n8n.response = None
     harness.replica.tenant_sync.backoff = type(harness.replica.tenant_sync.backoff)()
     await harness.sync_until_stable(A)
@@ -231,7 +231,7 @@ async def test_an_administrator_rejects_deletions_and_the_documents_stay(
     assert (await harness.replica.run(A)).plan.blocked_deletions == 21
     await harness.decide(A, "reject")
     await harness.decide(A, "reject")
-    assert not (await harness.replica.run(A)).plan.actions, "the documents are no longer tied to files"
+    assert not (await harness.replica.run(A)).plan.actions, "the documents no longer belong to files"
     assert len(await harness.search(ANNA, word)) == 20  # the most that one search returns
     assert len(harness.keys(A)) == 21
 

@@ -101,8 +101,8 @@ async def test_documents_stay_with_their_tenant_when_the_owner_moves(
     new = harness.give(anna, "new.txt", f"Anna's new {word}.", B)
     await harness.sync_until_stable(A)
     await harness.sync_until_stable(B)
-    assert harness.keys(A) == [harness.key(old, "old.txt")], "not deleted, not changed"
-    assert harness.keys(B) == [harness.key(new, "new.txt")], "not copied"
+    assert harness.keys(A) == [harness.key(old, "old.txt")], "nothing is deleted or changed"
+    assert harness.keys(B) == [harness.key(new, "new.txt")], "nothing is copied"
     assert [each["text"] for each in await harness.search(BOB, word)] == [f"Anna's new {word}."]
 
 

@@ -22,6 +22,7 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.programs.gateway import RunningGateway, run_gateway
+from tests.support.programs.ports import find_free_port
 from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
@@ -92,7 +93,7 @@ class GatewayProcess:
         self.http = http
 
     async def is_ready(self) -> bool:
-        assert self.process.returncode is None, "it died"
+        assert self.process.returncode is None, "the gateway exited"
         with contextlib.suppress(httpx.TransportError):
             return (await self.http.get("/readyz")).status_code == 200
         return False
@@ -105,7 +106,9 @@ class GatewayProcess:
 
 
 async def start(harness: IntegrationHarness, port: int, **env: str) -> asyncio.subprocess.Process:
-    own = {**os.environ, **gateway_env(harness.platform.context), "GATEWAY_PORT": str(port), **env}
+    # Several gateways can run at the same time, and the platform's own port for metrics can be taken.
+    ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
+    own = {**os.environ, **gateway_env(harness.platform.context), **ports, **env}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", env=own, stderr=asyncio.subprocess.PIPE
     )

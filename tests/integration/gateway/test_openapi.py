@@ -7,6 +7,7 @@ of calls, and without credentials.
 import asyncio
 import json
 import re
+import secrets
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,10 +23,10 @@ from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
-TENANT = "described"
+TENANT = f"described-{secrets.token_hex(3)}"  # documents outlive their tenants
 PERSON = f"anna@{TENANT}.example"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
-HOOKS = Path(__file__).parents[2] / "support" / "schemathesis_hooks.py"
+HOOKS = Path(__file__).parents[2] / "support" / "pytest_setup" / "schemathesis_hooks.py"
 CASES = 1200
 """Minimum number of test cases per operation."""
 

@@ -20,16 +20,18 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Open = Callable[[bytes, int], Awaitable[list[Connection]]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
     port = find_free_port()
     started = await start(harness, port, **ROOM)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+    ended = asyncio.create_task(started.communicate())  # reads the log, or the program would wait for it
+    no_idle = httpx.Limits(max_keepalive_connections=0)  # the program may close an idle connection
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=no_idle) as http:
         process = GatewayProcess(started, http)
         await until(process.is_ready, seconds=60)
         yield process
     started.kill()
-    await started.communicate()
+    await ended
 
 
 @pytest.fixture
@@ -68,7 +70,9 @@ async def test_half_a_body_without_a_token_is_refused_and_holds_no_slot(
     assert await search(harness, process) == 200
     for connection in connections:
         said = await answer(connection)
-        assert not said or said.startswith(b"HTTP/1.1 401"), "refused, and hung up"
+        assert not said or said.startswith(b"HTTP/1.1 401"), (
+            "the request is refused and the connection closed"
+        )
 
 
 async def test_endless_heads_hold_no_slot_and_are_closed(
@@ -87,7 +91,7 @@ async def test_half_a_body_with_a_token_leaves_slots_and_times_out(
     token = f"Authorization: Bearer {harness.token}\r\n".encode()
     connections = await opened(HALF_A_BODY % token, 2)  # the maximum of one tenant
     async with asyncio.timeout(25):
-        assert await search(harness, process) == 200, "after the ten seconds that a body may pause"
+        assert await search(harness, process) == 200, "the body timed out after ten seconds"
     for connection in connections:
         said = await answer(connection)
         assert not said or said.startswith(b"HTTP/1.1 408")

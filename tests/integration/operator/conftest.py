@@ -19,6 +19,8 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants, open_admin_client
 from tests.support.backends.observed import Observed
+from tests.support.faults.crashes import crash_after
+from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import tenant_manifest
 
 
@@ -33,6 +35,10 @@ def observed(platform: Platform) -> Iterator[Observed]:
 def tenants(platform: Platform) -> Iterator[Tenants]:
     with open_admin_client(platform) as api:
         yield Tenants(api)
+
+
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 1.0
+"""Pauses between the reconciles of a Tenant that is not ready yet."""
 
 
 class Driver:
@@ -50,12 +56,17 @@ class Driver:
         return await self.context.controller.reconcile(name)
 
     async def reconcile_until_ready(self, name: str, seconds: float = 30) -> None:
-        """Reconcile until the Tenant is ready or deleted."""
+        """Reconcile until the Tenant is ready or deleted.
+
+        Kubernetes deletes a namespace after 5 seconds, so the pauses between reconciles grow.
+        """
+        pause = FIRST_PAUSE_SECONDS
         async with asyncio.timeout(seconds):
             while await asyncio.to_thread(self._tenants.get, name):
                 if (await self.reconcile(name)).name == "ready":
                     return
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
 
 @asynccontextmanager
@@ -95,12 +106,13 @@ class OperatorHarness:
         return self._tenants.create(tenant_manifest(name, **({"deletionPolicy": "Delete"} | spec)))
 
     async def delete_all(self) -> None:
-        """Delete all Tenants that were applied."""
-        for name in self._names:
+        """Delete all Tenants that were applied, concurrently."""
+        names, self._names = list(dict.fromkeys(self._names)), []
+        for name in names:
             if self._tenants.get(name):
                 self._tenants.patch(name, {"spec": {"deletionPolicy": "Delete"}})
                 self._tenants.delete(name)
-            await self._driver.reconcile_until_ready(name)
+        await asyncio.gather(*map(self._driver.reconcile_until_ready, names))
 
 
 @pytest.fixture
@@ -108,6 +120,23 @@ async def harness(tenants: Tenants, driver: Driver) -> AsyncIterator[OperatorHar
     opened = OperatorHarness(tenants, driver)
     yield opened
     await opened.delete_all()
+
+
+@pytest.fixture(scope="module")
+async def operator_program(platform: Platform) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the operator as one separate program for all tests of a module."""
+    async with run_operator(platform, "tenant_operator") as process:
+        yield process
+
+
+async def crash_reconcile_after(last: int, driver: Driver, name: str, *, system: str = "") -> bool:
+    """Reconcile, and crash after ``last`` calls; return False when the reconcile needed no more calls.
+
+    With ``system`` only calls of that system count.
+    """
+    return await crash_after(
+        last, lambda: driver.reconcile(name), counts=lambda remote, _: system in ("", remote.system)
+    )
 
 
 def get_conditions(tenant: dict[str, Any] | None) -> dict[str, tuple[str, str]]:
@@ -126,20 +155,25 @@ class OpenedPart:
 
 
 async def open_part(
-    name: str, driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
+    name: str,
+    driver: Driver,
+    harness: OperatorHarness,
+    tenants: Tenants,
+    observed: Observed,
+    tenant_id: str = "contract",
 ) -> OpenedPart:
     """Create a Tenant that needs every part, and return one of them."""
-    observed.add_person("boss@contract.example")
+    observed.add_person(f"boss@{tenant_id}.example")
     applied = harness.apply(
-        "contract",
+        tenant_id,
         tier="dedicated",
-        identity={"emails": ["*@contract.example"], "admins": ["boss@contract.example"]},
+        identity={"emails": [f"*@{tenant_id}.example"], "admins": [f"boss@{tenant_id}.example"]},
         quota={"compute": {"pods": "1"}},
     )
     (part,) = [each for each in driver.context.parts if each.name == name]
     before = await part.observe(Tenant.from_object(applied))
-    await driver.reconcile_until_ready("contract")
-    tenant = Tenant.from_object(tenants.get("contract"))
+    await driver.reconcile_until_ready(tenant_id)
+    tenant = Tenant.from_object(tenants.get(tenant_id))
     _put_data(tenant, observed)
     return OpenedPart(part, tenant, before)
 

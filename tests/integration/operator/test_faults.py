@@ -1,13 +1,11 @@
 """Tests of unavailable and refusing backends: conditions, independence of parts, and recovery."""
 
 import pytest
-from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 from tests.support.faults.proxy import Proxy
-from tests.support.timing.waiting import until
 
 from .conftest import Driver, OperatorHarness, get_conditions, open_driver
 
@@ -37,51 +35,6 @@ async def test_an_unavailable_backend_fails_only_its_part_until_it_recovers(
             proxy.restore()
             assert (await driver.reconcile("patient")).name == "ready"
     assert get_conditions(tenants.get("patient"))["Ready"] == ("True", "AsDeclared")
-
-
-HANGING = BACKENDS | {
-    # Any server will do: it only must not answer.
-    "open-webui": ("WorkspaceReady", "OpenWebUIUnavailable", "open_webui_url", "http://127.0.0.1:{port}")
-}
-WORKERS = 4
-HUNG_SECONDS = 45.0
-"""Less than the time of two calls with three attempts each in one worker."""
-
-
-@pytest.mark.parametrize("backend", HANGING)
-async def test_a_hanging_backend_blocks_no_worker_for_long(
-    backend: str, platform: Platform, harness: OperatorHarness, tenants: Tenants
-) -> None:
-    """It blocks every worker for a moment; the Tenants in the queue are reconciled nevertheless."""
-    type_, reason, setting, url = HANGING[backend]
-    account = {"open_webui_email": "admin@tenantry.example", "open_webui_password": "s3cret"}
-    names = [f"hung-{number}" for number in range(3 * WORKERS)]
-    others = PARTS - {type_}
-
-    def get_seen_conditions(name: str) -> dict[str, tuple[str, str]]:
-        tenant = tenants.get(name)
-        return get_conditions(tenant) if tenant and "status" in tenant else {}
-
-    def have_all(wanted: dict[str, tuple[str, str]]) -> bool:
-        rest = dict.fromkeys(others, ("True", "AsDeclared"))
-        return all((wanted | rest).items() <= get_seen_conditions(name).items() for name in names)
-
-    async with Proxy(platform.context.ports["keycloak" if backend == "open-webui" else backend]) as proxy:
-        address = url.format(port=proxy.port, password=platform.context.secrets["redis-operator"])
-        overrides = {setting: address, "concurrency": str(WORKERS), "retry_max_delay_seconds": "5"}
-        if backend == "open-webui":
-            overrides |= account
-        async with open_driver(platform, tenants, **overrides) as driver:
-            proxy.hang()
-            for name in names:
-                driver.context.controller.handle_event(harness.apply(name))
-            async with background_task(driver.context.controller.run(), "controller"):
-                await until(lambda: have_all({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5)
-                proxy.restore()
-                if backend != "open-webui":
-                    await until(
-                        lambda: have_all({"Ready": ("True", "AsDeclared")}), seconds=HUNG_SECONDS, every=0.5
-                    )
 
 
 async def test_a_tenant_is_ready_without_redis(

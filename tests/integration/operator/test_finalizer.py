@@ -11,6 +11,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
+from tests.support.faults.proxy import Proxy
 from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import tenant_manifest
 from tests.support.timing.waiting import until
@@ -44,13 +45,21 @@ def is_ready(tenants: Tenants, name: str) -> bool:
     )
 
 
-@pytest.fixture
-async def running(platform: Platform) -> AsyncIterator[asyncio.subprocess.Process]:
-    async with run_operator(platform, "tenant_operator") as process:
+@pytest.fixture(scope="module")
+async def keycloak(platform: Platform) -> AsyncIterator[Proxy]:
+    """Proxy between the operator and Keycloak."""
+    async with Proxy(platform.context.ports["keycloak"]) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+async def operator_program(platform: Platform, keycloak: Proxy) -> AsyncIterator[asyncio.subprocess.Process]:
+    url = f"http://127.0.0.1:{keycloak.port}"
+    async with run_operator(platform, "tenant_operator", OPERATOR_KEYCLOAK_URL=url) as process:
         yield process
 
 
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("operator_program")
 async def test_a_removed_finalizer_is_added_again_before_the_deletion(
     harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
@@ -70,37 +79,37 @@ async def test_a_tenant_deleted_without_its_finalizer_leaves_nothing(
     harness: OperatorHarness,
     tenants: Tenants,
     observed: Observed,
-    running: asyncio.subprocess.Process,
+    operator_program: asyncio.subprocess.Process,
     cascade: str,
 ) -> None:
     harness.apply("replaced", **SPEC)
     await until(lambda: is_ready(tenants, "replaced"), seconds=60)
-    running.send_signal(signal.SIGSTOP)
+    operator_program.send_signal(signal.SIGSTOP)
     try:
         replace(observed, "replaced")
         observed.kubectl("delete", "tenant", "replaced", "--wait=false", f"--cascade={cascade}")
         await until(lambda: tenants.get("replaced") is None, seconds=20)
         assert observed.find_data("replaced")
     finally:
-        running.send_signal(signal.SIGCONT)
-    await until(lambda: observed.find_data("replaced") == {}, seconds=20, every=0.2)
+        operator_program.send_signal(signal.SIGCONT)
+    await until(lambda: observed.find_data("replaced") == {}, seconds=20, every=0.5)
 
 
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("operator_program")
 async def test_a_finalizer_removed_from_a_waiting_deletion_leaves_nothing(
-    platform: Platform, harness: OperatorHarness, tenants: Tenants, observed: Observed
+    keycloak: Proxy, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("stuck", **SPEC)
     await until(lambda: is_ready(tenants, "stuck"), seconds=60)
-    platform.stop("keycloak")
+    keycloak.cut()
     try:
         tenants.delete("stuck")
         await until(lambda: is_waiting_for_identity(tenants, "stuck"), seconds=60)
         tenants.patch("stuck", {"metadata": {"finalizers": None}})
         await until(lambda: tenants.get("stuck") is None, seconds=20)
     finally:
-        platform.start("keycloak")
-    await until(lambda: observed.find_data("stuck") == {}, seconds=60, every=0.2)
+        keycloak.restore()
+    await until(lambda: observed.find_data("stuck") == {}, seconds=60, every=0.5)
 
 
 def is_waiting_for_identity(tenants: Tenants, name: str) -> bool:

@@ -1,13 +1,12 @@
 """Tests of a Tenant that is deleted and recreated while the operator does not read its watch."""
 
+import asyncio
 import signal
 
 import pytest
-from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
-from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import tenant_manifest
 from tests.support.timing.waiting import until
 
@@ -28,19 +27,22 @@ def is_ready(tenants: Tenants, uid: str) -> bool:
 
 @pytest.mark.parametrize("changes", [0, 5])
 async def test_a_recreated_tenant_is_ready_with_pending_events_of_its_predecessor(
-    platform: Platform, harness: OperatorHarness, tenants: Tenants, observed: Observed, changes: int
+    operator_program: asyncio.subprocess.Process,
+    harness: OperatorHarness,
+    tenants: Tenants,
+    observed: Observed,
+    changes: int,
 ) -> None:
-    async with run_operator(platform, "tenant_operator") as running:
-        first = harness.apply(NAME)
-        await until(lambda: is_ready(tenants, first["metadata"]["uid"]), seconds=60)
-        running.send_signal(signal.SIGSTOP)
-        try:
-            for number in range(changes):
-                tenants.patch(NAME, {"metadata": {"annotations": {"example/change": str(number)}}})
-            tenants.patch(NAME, {"metadata": {"finalizers": None}})
-            tenants.delete(NAME)
-            second = tenants.create(tenant_manifest(NAME, deletionPolicy="Delete"))
-        finally:
-            running.send_signal(signal.SIGCONT)
-        await until(lambda: is_ready(tenants, second["metadata"]["uid"]), seconds=20)
-        assert {tags["tenant-uid"] for tags in observed.markers(NAME).values()} == {second["metadata"]["uid"]}
+    first = harness.apply(NAME)
+    await until(lambda: is_ready(tenants, first["metadata"]["uid"]), seconds=60)
+    operator_program.send_signal(signal.SIGSTOP)
+    try:
+        for number in range(changes):
+            tenants.patch(NAME, {"metadata": {"annotations": {"example/change": str(number)}}})
+        tenants.patch(NAME, {"metadata": {"finalizers": None}})
+        tenants.delete(NAME)
+        second = tenants.create(tenant_manifest(NAME, deletionPolicy="Delete"))
+    finally:
+        operator_program.send_signal(signal.SIGCONT)
+    await until(lambda: is_ready(tenants, second["metadata"]["uid"]), seconds=20)
+    assert {tags["tenant-uid"] for tags in observed.markers(NAME).values()} == {second["metadata"]["uid"]}

@@ -3,10 +3,12 @@
 import json
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, cast
 
 import httpx
 import redis
+from kubernetes import client
 from tenantry_local.part import system_tls_context
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.keycloak import REALM, Keycloak
@@ -16,14 +18,9 @@ from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
 from tenantry_local.tenant_data import find_tenant_data
 
-__all__ = ["Observed"]
+from tests.support.backends.api_server import open_admin_client
 
-NAMESPACED = (
-    "resourcequota/tenant",
-    "limitrange/tenant",
-    "networkpolicy/default-deny",
-    "serviceaccount/tenant",
-)
+__all__ = ["Observed"]
 
 
 ADMIN_TOKEN_SECONDS = 30.0
@@ -46,12 +43,14 @@ class Observed:
         self._token, self._token_expiry = "", 0.0
         self.s3 = Aws(platform.context).s3
         self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
+        self._api = open_admin_client(platform)  # a start of kubectl takes 60 ms of CPU
 
     def close(self) -> None:
         """Close connections."""
         self._http.close()
         self.s3.close()
         self.redis.close()
+        self._api.close()
 
     def find_data(self, tenant_id: str) -> dict[str, Any]:
         """Return the remaining data of a tenant in every system; empty for none."""
@@ -160,13 +159,29 @@ class Observed:
         return sorted(user["email"] for user in self.keycloak("GET", f"/groups/{group_id}/members").json())
 
     def _namespace(self, tenant_id: str) -> dict[str, Any]:
-        name = f"tenant-{tenant_id}"
-        if not self.kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name"):
+        core, name = client.CoreV1Api(self._api), f"tenant-{tenant_id}"
+        if not _read(core.read_namespace, name):
             return {}
-        printed = self.kubectl("get", *NAMESPACED, "-n", name, "--ignore-not-found", "-o", "json")
-        return {item["kind"]: item.get("spec", {}) for item in json.loads(printed)["items"]}
+        network = client.NetworkingV1Api(self._api)
+        found = {
+            "ResourceQuota": _read(core.read_namespaced_resource_quota, "tenant", name),
+            "LimitRange": _read(core.read_namespaced_limit_range, "tenant", name),
+            "NetworkPolicy": _read(network.read_namespaced_network_policy, "default-deny", name),
+            "ServiceAccount": _read(core.read_namespaced_service_account, "tenant", name),
+        }
+        return {kind: item.get("spec", {}) for kind, item in found.items() if item}
 
     def _qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         part = Qdrant(self._context)
         headers, trust = {"api-key": part.api_key}, system_tls_context()
         return httpx.request(method, part.url + path, headers=headers, timeout=30, verify=trust, **arguments)
+
+
+def _read(method: Callable[..., Any], *names: str) -> dict[str, Any]:
+    """Return an object of the API server; empty when it is absent."""
+    try:
+        return cast("dict[str, Any]", json.loads(method(*names, _preload_content=False).data))
+    except client.ApiException as exc:
+        if exc.status == httpx.codes.NOT_FOUND:
+            return {}
+        raise

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ DEFINITION = Path(__file__).parents[3] / "crds" / "tenants.tenantry.io.yaml"
 
 def load_schema() -> dict[str, Any]:
     """Return the schema of the only version, without aliases of YAML: each part can be changed separately."""
-    (version,) = yaml.safe_load(DEFINITION.read_text())["spec"]["versions"]
-    schema: dict[str, Any] = json.loads(json.dumps(version["schema"]["openAPIV3Schema"]))
+    schema: dict[str, Any] = json.loads(_read_schema())
     return schema
+
+
+@cache
+def _read_schema() -> str:
+    (version,) = yaml.load(DEFINITION.read_text(), yaml.CSafeLoader)["spec"]["versions"]
+    return json.dumps(version["schema"]["openAPIV3Schema"])
 
 
 Table = dict[str, dict[str, Any]]

@@ -1,12 +1,11 @@
 """Evaluation of rules and queries by Prometheus' promtool, over the series of a test."""
 
+import json
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tools.linters import promtool
 
@@ -27,7 +26,7 @@ def check_rules(rules: RuleFile) -> None:
     """Check the queries of rules and the templates of their annotations."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rules.yaml"
-        file.write_text(yaml.safe_dump(dict(rules)))
+        file.write_text(json.dumps(dict(rules)))
         _run("check", "rules", "--lint=all", "--lint-fatal", str(file))
 
 
@@ -60,10 +59,10 @@ def check_queries(
     ]
     inputs = [{"series": name, "values": values} for name, values in series.items()]
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "rules.yaml").write_text(yaml.safe_dump(dict(rules or {"groups": []})))
+        (Path(folder) / "rules.yaml").write_text(json.dumps(dict(rules or {"groups": []})))
         test_file = Path(folder) / "test.yaml"
         test = {"interval": "1m", "input_series": inputs, "promql_expr_test": tests}
-        test_file.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": [test]}))
+        test_file.write_text(json.dumps({"rule_files": ["rules.yaml"], "tests": [test]}))
         _run("test", "rules", str(test_file))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import secrets
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,8 +14,11 @@ import httpx
 
 __all__ = ["Colleague", "Load", "RequestOutcome"]
 
-PAUSE_SECONDS = 0.2
-"""Pause between two requests of a kind. With shorter ones the test waits for the processor."""
+PAUSE_SECONDS, IDLE_PAUSE_SECONDS = 0.8, 2.0
+"""Pause between two requests of a kind, inside and outside phases.
+
+With shorter ones the test waits for the processor, and a part that restarts between two phases is slower.
+"""
 
 TIMEOUT_SECONDS = 60
 """Timeout of a request; no request may reach it."""
@@ -92,7 +96,8 @@ class Load:
     def __init__(self, colleagues: Sequence[Colleague]) -> None:
         self._colleagues = colleagues
         self._phase = ""
-        self._numbers = itertools.count()
+        # Documents of an earlier load of the same tenants have different names.
+        self._run, self._numbers = secrets.token_hex(3), itertools.count()
         self.outcomes: dict[str, list[RequestOutcome]] = defaultdict(list)
 
     @asynccontextmanager
@@ -139,7 +144,7 @@ class Load:
 
     def _list_requests(self, colleague: Colleague) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
         def upload() -> Awaitable[httpx.Response]:
-            number = next(self._numbers)
+            number = f"{self._run}{next(self._numbers):04}"
             return colleague.upload(f"note-{number}.md", f"subject{number}")
 
         return {
@@ -163,7 +168,7 @@ class Load:
                 self.outcomes[phase].append(
                     RequestOutcome(kind, what, response.status_code, seconds, retry_after)
                 )
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS if self._phase else IDLE_PAUSE_SECONDS)
 
 
 def _get_slug(response: httpx.Response) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 
 __all__ = ["until"]
 
-POLL_SECONDS = 0.02
+FIRST_POLL_SECONDS = 0.02
+LAST_POLL_SECONDS = 0.25
+"""Bounds of the default pause between two checks."""
 
 COST_FACTOR, MAX_COST_SECONDS = 4, 0.25
 """A pause is this many times as long as the last check, so that costly checks leave the processor to the
@@ -20,7 +22,7 @@ async def until(
     condition: Callable[[], bool | Awaitable[bool]],
     *,
     seconds: float = BOUND_SECONDS,
-    every: float = POLL_SECONDS,
+    every: float | None = None,
 ) -> None:
     """Return when a condition holds.
 
@@ -31,13 +33,16 @@ async def until(
     seconds
         Seconds after which the wait fails. Bounds below the default count as the default.
     every
-        Minimum seconds between two checks; a check that takes long is repeated later.
+        Minimum seconds between two checks; by default a tenth of the time waited so far, within bounds. A
+        check that takes long is repeated later.
 
     Raises
     ------
     TimeoutError
         The condition did not hold in time.
     """
+    clock = asyncio.get_running_loop().time
+    started = clock()
     async with asyncio.timeout(max(seconds, BOUND_SECONDS)):
         while True:
             began = time.perf_counter()
@@ -45,4 +50,9 @@ async def until(
             if held if isinstance(held, bool) else await held:
                 return
             cost = min(time.perf_counter() - began, MAX_COST_SECONDS)
-            await asyncio.sleep(max(every, COST_FACTOR * cost))
+            pause = _get_pause(clock() - started) if every is None else every
+            await asyncio.sleep(max(pause, COST_FACTOR * cost))
+
+
+def _get_pause(waited: float) -> float:
+    return min(max(waited / 10, FIRST_POLL_SECONDS), LAST_POLL_SECONDS)

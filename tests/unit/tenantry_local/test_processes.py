@@ -30,7 +30,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
+        assert time.monotonic() < deadline, "the condition was not met within 10 s"
         time.sleep(0.01)
 
 
@@ -54,7 +54,7 @@ def test_another_program_with_a_recorded_pid_is_neither_found_nor_stopped(
         assert processes.find("old") is None
         assert not processes.stop("old")
         assert theirs.poll() is None
-        assert processes.names() == [], "the record is of no more use"
+        assert processes.names() == [], "the record is deleted"
 
 
 def test_a_starter_that_is_killed_before_it_knows_the_pid_leaves_a_record(

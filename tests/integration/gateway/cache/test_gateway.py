@@ -146,8 +146,8 @@ async def test_without_redis_no_document_changes(harness: CacheHarness) -> None:
     harness.proxy.restore()
     outcome, answer = await harness.ask()
     assert outcome == "hit"
-    assert "behind the piano" in answer, "it is what the index says"
-    assert (await harness.redeem(ticket)).status_code == 201, "the same call again completes it"
+    assert "behind the piano" in answer, "the answer matches the index"
+    assert (await harness.redeem(ticket)).status_code == 201, "a repeated call completes it"
     assert "in the sink" in (await harness.ask())[1]
 
 

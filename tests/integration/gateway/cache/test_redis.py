@@ -130,7 +130,9 @@ async def test_answers_expire_a_fixed_time_after_the_first_lookup(
     await cache.get(tenant, "d")
     assert 0 < await raw.ttl(key) <= 5
     await raw.delete(key)
-    assert (await get_slot(cache, tenant)).version != slot.version, "a deleted version never returns"
+    assert (await get_slot(cache, tenant)).version != slot.version, (
+        "an answer of a deleted version is not returned"
+    )
     await cache.put(tenant, slot, ANSWER)
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 

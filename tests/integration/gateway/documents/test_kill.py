@@ -105,7 +105,8 @@ async def run_killable_gateway(
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """Run a gateway in a separate process, and wait until it is ready."""
     port = find_free_port()
-    env = {**os.environ, **gateway_env(platform.context), "GATEWAY_PORT": str(port)}
+    ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
+    env = {**os.environ, **gateway_env(platform.context), **ports}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", env=env, stderr=asyncio.subprocess.DEVNULL
     )
@@ -113,6 +114,7 @@ async def run_killable_gateway(
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
 
             async def is_ready() -> bool:
+                assert process.returncode is None, "it died"
                 with suppress(httpx.TransportError):
                     return (await http.get("/readyz")).status_code == 200
                 return False
@@ -152,16 +154,20 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
     states = await person.states(survivor)
     for number, status in enumerate(statuses):
         found = await person.found(survivor, number)
-        assert len(found) <= 1, "never two versions"
+        assert len(found) <= 1, "a search finds only one version"
         if status == 201:
             assert found == {"new"}, number
         if number < HALF:
             assert found <= {"old", "new"}
             assert found, "the earlier version is still found"
-        assert bool(found) is (f"ledger-{number}.txt" in states), "in both bucket and index, or in neither"
+        assert bool(found) is (f"ledger-{number}.txt" in states), (
+            "each document is in both bucket and index, or in neither"
+        )
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
-    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, (
+        "no chunk of another version remains"
+    )
 
 
 @pytest.mark.parametrize("restore", [False, True], ids=["removals", "restores"])
@@ -194,7 +200,7 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     states, trash = await person.states(survivor), await person.trash(survivor)
     for number, status in enumerate(statuses):
         name, found = f"ledger-{number}.txt", await person.found(survivor, number)
-        assert (name in states) != (name in trash), "in one of the two, and never in both or neither"
+        assert (name in states) != (name in trash), "each document is either found or in the trash"
         assert bool(found) is (name in states)
         if status == done:
             assert (name in states) is restore
@@ -206,7 +212,9 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
     assert len(listed["documents"]) == DOCUMENTS
-    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, (
+        "no chunk of another version remains"
+    )
 
 
 async def read_entries(raw: Any, person: DocumentOwner) -> Any:

@@ -90,9 +90,9 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
         assert len(found) == await survivor.points(), f"after {last} calls: nothing twice, nothing left"
         completed += expected == "Version 2"
         await survivor.delete()
-    assert last >= 8, "it died too seldom for what an upload needs"
+    assert last >= 8, "an upload needs more calls"
     # Four calls follow the one that stores the object.
-    assert completed >= 3, "what was stored was completed"
+    assert completed >= 3, "stored uploads were completed"
 
 
 async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
@@ -197,7 +197,7 @@ async def test_a_failed_document_has_a_reason_until_its_content_changes(
     assert entry.failure
     assert entry.failure.type.endswith("/document-empty")
     await store(b"Not read yet.")
-    assert await replica.state() == "received", "the failure belongs to another content"
+    assert await replica.state() == "received", "the failure applies to the earlier content"
     await replica.service.index_stored(tenant, ticket, RequestTimings())
     assert await replica.state() == "ready"
     await store(b"")

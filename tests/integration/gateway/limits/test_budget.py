@@ -108,7 +108,7 @@ async def test_the_reservation_of_a_terminated_gateway_expires(
     await raw.zadd(key, {reservation.member: deadline - RESERVATION_TTL_SECONDS * 1000 - 1})
     assert await get_used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
-    assert await raw.zcard(key) == 1, "the dead one is swept away"
+    assert await raw.zcard(key) == 1, "the expired reservation is removed"
 
 
 async def test_an_answer_that_outlived_its_reservation_is_still_paid(
@@ -131,7 +131,9 @@ async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Ca
     assert await get_used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     await budget.commit(late, 600)
-    assert await raw.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", "it began in November"
+    assert await raw.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", (
+        "the answer began in November"
+    )
     assert (await budget.get_state(tenant)).used == 0
     assert 61 < await raw.ttl(tokens_key(tenant.id, tenant.uid, november)) / 86400 <= 62
 

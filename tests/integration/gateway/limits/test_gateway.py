@@ -76,7 +76,9 @@ async def test_an_answer_settles_its_tokens_and_releases_its_reservation(
     assert not await harness.raw.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
     for _ in range(2):
         assert (await harness.search()).status_code == 200
-    assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], "searches are free"
+    assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], (
+        "searches need no budget"
+    )
 
 
 async def test_an_exhausted_budget_is_429_until_the_limit_is_raised(harness: LimitsHarness) -> None:

@@ -42,7 +42,7 @@ async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(redis: Tena
     for refused in (by_script, by_commands):
         with pytest.raises(TenantSuspended, match="is being deleted"):
             raise_if_deleting(refused.value)
-    assert await ending.run(tenant, [make_counter_key(tenant)]) == 2, "a started operation may end"
+    assert await ending.run(tenant, [make_counter_key(tenant)]) == 2, "an operation that began may finish"
     again = make_tenant(tenant.id, uid="a-later-one")
     assert await before.run(again, [make_counter_key(again)]) == 1, (
         "a later Tenant of the same name is not affected"

@@ -1,6 +1,6 @@
 """Tests of a crash between any two calls of Open WebUI: the next run completes the work, without copies.
 
-Calls of other systems: ../test_kill.py.
+Calls of other systems: ../test_kill_creation.py and ../test_kill_removal.py.
 """
 
 from itertools import count
@@ -13,10 +13,9 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 from tests.support.faults.crashes import ProcessKilled
 from tests.support.open_webui.observed import ObservedOpenWebUI
+from tests.support.programs.operator_program import run_killed_operators
 
-from ..conftest import Driver, OperatorHarness
-from ..test_kill import crash_reconcile_after
-from ..test_program import kill_operator_at
+from ..conftest import Driver, OperatorHarness, crash_reconcile_after
 from .conftest import create_person
 
 pytestmark = pytest.mark.programs
@@ -43,7 +42,7 @@ async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it
         assert webui.get_state("ghost") == undisturbed, f"after {last} calls"
         await harness.delete_all()
         assert not any(webui.get_state("ghost").values()), f"after {last} calls"
-    assert last >= 8, "it died too seldom for what a creation needs"
+    assert last >= 8, "a creation needs more calls"
 
 
 @pytest.mark.timeout(900)
@@ -60,7 +59,7 @@ async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
         await harness.delete_all()
         assert not any(webui.get_state("ghost").values()), f"after {last} calls"
         assert not webui.has_file(file_id), f"after {last} calls"
-    assert last >= 8, "it died too seldom for what a removal needs"
+    assert last >= 8, "a removal needs more calls"
 
 
 async def test_an_unrecorded_object_is_deleted_when_it_is_no_longer_declared(
@@ -93,7 +92,8 @@ async def test_a_kill_of_the_program_during_a_creation_leaves_no_copy(
 ) -> None:
     harness.apply("ghost", **SPEC)
     env = {f"OPERATOR_{name.upper()}": value for name, value in settings.items()}
-    await kill_operator_at(platform, number, "after", **env)
+    async with run_killed_operators(platform, **env) as killed:
+        await killed.run(number, "after")
     assert (await driver.reconcile("ghost")).name == "ready"
     seen = webui.get_state("ghost")
     assert len(seen["groups"]) == len(seen["models"]) == len(seen["knowledge"]) == 1

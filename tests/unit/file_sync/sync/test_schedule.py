@@ -152,7 +152,7 @@ def test_a_changed_tenant_is_not_enqueued_while_it_runs() -> None:
         schedule.enqueue_changed(["a"])
         schedule.enqueue_full_sync(["a"])
         assert schedule.has_changed("a")
-        assert not schedule.has_waiting, "it is compared once more afterwards, not concurrently"
+        assert not schedule.has_waiting, "the tenant is compared again afterwards, not concurrently"
         assert read_lengths() == {"changed": 0, "full-sync": 0, "running": 1, "backoff": 0}
         schedule.mark_done("a", settled=True)
         assert schedule.has_waiting

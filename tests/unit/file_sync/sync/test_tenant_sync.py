@@ -405,7 +405,7 @@ def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters)
 
     async def scenario(sync: TenantSync) -> SyncResult:
         await run(sync)
-        assert len(adapters.list_calls("ingest")) == 2, "half of the four slots"
+        assert len(adapters.list_calls("ingest")) == 2, "the tenant uses half of the four slots"
         started_at = asyncio.get_running_loop().time()
         result = await run(sync)
         assert asyncio.get_running_loop().time() == started_at, "the run waits for no slot"

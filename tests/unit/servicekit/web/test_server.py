@@ -61,7 +61,7 @@ async def test_a_request_at_shutdown_is_answered() -> None:
         ending = asyncio.create_task(server.__aexit__(None, None, None))
         await asyncio.sleep(0.3)  # uvicorn checks for shutdown ten times a second
         writer.write(request)
-        assert (await reader.read()).startswith(b"HTTP/1.1 200"), "and then the connection ends"
+        assert (await reader.read()).startswith(b"HTTP/1.1 200"), "the connection is closed"
         await ending
         writer.close()
 
@@ -88,7 +88,7 @@ async def test_a_client_that_never_stops_sending_is_disconnected(
     monkeypatch.setattr(server, "LINGER_SECONDS", 0.2)
     head = b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
     reader, writer = await connect(head)
-    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200"), "and nothing more is sent"
+    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200"), "nothing else is sent"
     await until(lambda: is_reset(writer), seconds=5)
 
 

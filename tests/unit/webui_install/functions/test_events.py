@@ -110,7 +110,7 @@ async def log_in(reply: Any, **event: Any) -> FakePipeBackends:
 
 async def hang(_: httpx.Request) -> httpx.Response:
     await asyncio.Event().wait()
-    raise AssertionError("nothing ends it")
+    raise AssertionError("the call must be cancelled")
 
 
 @pytest.mark.parametrize(

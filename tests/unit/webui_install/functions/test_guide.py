@@ -30,7 +30,7 @@ def list_first_cells(page: Path, *headings: str) -> list[str]:
 def test_page_lists_each_message_once_and_no_other(page: Path, heading: str) -> None:
     cells = [cell.rstrip(" .") for cell in list_first_cells(page, heading)]
     kinds = [kind for cell in cells for kind, message in MESSAGES.items() if message.startswith(cell)]
-    assert len(kinds) == len(cells), "a row is the beginning of no message or of several"
+    assert len(kinds) == len(cells), "a row matches no message or several"
     assert sorted(kinds) == sorted(MESSAGES)
 
 

@@ -1,7 +1,8 @@
-"""Tests of a crash between any two external calls: the next run completes the work, without copies.
+"""Tests of a crash between any two external calls of a creation.
 
+The next run completes the work, without copies.
 The process is not killed: from the n-th call on, every call raises. Running calls of other parts still
-finish, as they do when a process is killed. test_program.py uses kill -9.
+finish, as they do when a process is killed. test_program_kill.py uses kill -9.
 """
 
 from itertools import count
@@ -9,24 +10,14 @@ from typing import Any
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
-from tests.support.faults.crashes import crash_after, crash_when
+from tests.support.faults.crashes import crash_when
 
-from .conftest import Driver, OperatorHarness
+from .conftest import Driver, OperatorHarness, crash_reconcile_after
 
 SPEC = {
     "identity": {"emails": ["*@undead.example"], "admins": ["boss@undead.example"]},
     "personas": [{"id": "finance"}, {"id": "people"}],
 }
-
-
-async def crash_reconcile_after(last: int, driver: Driver, name: str, *, system: str = "") -> bool:
-    """Reconcile, and crash after ``last`` calls; return False when the reconcile needed no more calls.
-
-    With ``system`` only calls of that system count.
-    """
-    return await crash_after(
-        last, lambda: driver.reconcile(name), counts=lambda remote, _: system in ("", remote.system)
-    )
 
 
 def get_state_without_uid(observed: Observed) -> dict[str, Any]:
@@ -53,20 +44,6 @@ async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it
         await harness.delete_all()
         assert observed.find_data("undead") == {}, f"after {last} calls"
     assert last >= 12, "a creation needs more calls"
-
-
-async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
-    driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
-) -> None:
-    for last in count():
-        harness.apply("undead", **SPEC)
-        await driver.reconcile("undead")
-        tenants.delete("undead")
-        if not await crash_reconcile_after(last, driver, "undead"):
-            break
-        await harness.delete_all()
-        assert observed.find_data("undead") == {}, f"after {last} calls"
-    assert last >= 6, "a removal needs more calls"
 
 
 async def test_an_unrecorded_namespace_is_deleted_when_it_is_no_longer_declared(

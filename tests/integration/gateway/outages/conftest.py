@@ -1,6 +1,6 @@
-"""Tests of outages: each backend ends or hangs under load, and comes back.
+"""Outages for tests: a backend ends or hangs under load, and comes back.
 
-They check the problems that users see, the duration of requests, the probes and the recovery. No accepted
+The checks are the problems that users see, the duration of requests, the probes and the recovery. No accepted
 document may be lost, and no tenant may see another tenant's data.
 
 A process that hangs (SIGSTOP) is the worse case: the kernel still accepts connections for it, so each call
@@ -19,17 +19,19 @@ import pytest
 from servicekit.tasks import background_task
 from tenantry_local.platform import Platform
 
-from tests.support.backends.keycloak_users import open_people
+from tests.support.backends.keycloak_users import People, open_people
+from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.load import Colleague, Load
-from tests.support.programs.gateway import count_foreign_hits, run_gateway
+from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
 from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
-from .conftest import IntegrationHarness
-
-PROBES = 60
+PROBES = 30
 """Minimum number of answered probes per outage: about six seconds."""
+
+PROBE_PAUSE_SECONDS = 0.4
+"""Pause between two rounds of probes."""
 
 PROBE_SECONDS = 5.0
 """Timeout of a probe in the chart."""
@@ -59,46 +61,51 @@ class Outage:
     hangs: bool = False
 
 
-PROBLEMS: dict[str, dict[str, set[str]]] = {
-    "redis": {"answer": NO_LIMITS, "upload": NO_WRITES},
-    "qdrant": {"search": UNAVAILABLE, "answer": UNAVAILABLE, "upload": UNAVAILABLE, "list": UNAVAILABLE},
-    "bedrock": {"search": UNAVAILABLE, "answer": UNAVAILABLE, "upload": UNAVAILABLE},
-    "aws": {"upload": UNAVAILABLE, "list": UNAVAILABLE},
-    "keycloak": {},
-    "kubernetes": {},
-}
-"""Problems during the outage of a part, by kind of request; other requests are ``ok``."""
+@dataclass(frozen=True)
+class Company:
+    """A tenant of the module's gateway, and a token of one of its users."""
 
-OUTAGES = [
-    pytest.param(Outage(part, problems, hangs=hangs), id=f"{part}-{'hangs' if hangs else 'ends'}")
-    for part, problems in PROBLEMS.items()
-    for hangs in (False, True)
-]
+    tenant: str
+    gateway: RunningGateway
+    token: str
+
+    def make_colleague(self) -> Colleague:
+        """Return the user without a history of requests."""
+        return Colleague(self.tenant, self.gateway.http, self.token)
 
 
-@pytest.fixture
-async def colleagues(harness: IntegrationHarness, platform: Platform) -> AsyncIterator[list[Colleague]]:
-    """Two users of two tenants of a separate gateway."""
-    names = [f"chaos-{side}-{secrets.token_hex(3)}" for side in "ab"]  # documents outlive their tenants
+@pytest.fixture(scope="module")
+async def companies(platform: Platform) -> AsyncIterator[list[Company]]:
+    """Two tenants of a gateway that serves all outages of a module."""
+    names = [f"outage-{side}-{secrets.token_hex(3)}" for side in "ab"]  # documents outlive their tenants
     manifests = [
         tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=UNCACHED)
         for tenant in names
     ]
-    with apply_tenants(platform, *manifests):
-        async with run_gateway(platform) as gateway, open_people(platform) as people:
-            await until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
-            colleagues = []
-            for tenant in names:
-                await people.add(f"c@{tenant}.example")
-                token = await people.token(f"c@{tenant}.example")
-                colleagues.append(Colleague(tenant, gateway.http, token))
-            yield colleagues
+    async with open_people(platform) as people, open_qdrant(platform) as qdrant:
+        await make_collection(qdrant)
+        with apply_tenants(platform, *manifests):
+            async with run_gateway(platform) as gateway:
+                await until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
+                yield [await open_company(people, gateway, tenant) for tenant in names]
 
 
-@pytest.mark.parametrize("outage", OUTAGES)
-async def test_an_outage_has_known_problems_and_nothing_is_lost_or_leaked(
-    platform: Platform, colleagues: list[Colleague], outage: Outage
-) -> None:
+async def open_company(people: People, gateway: RunningGateway, tenant: str) -> Company:
+    """Create a user of a tenant; upload a document, because the first one starts a process that reads it."""
+    await people.add(f"c@{tenant}.example")
+    company = Company(tenant, gateway, await people.token(f"c@{tenant}.example"))
+    assert (await company.make_colleague().upload("first.md", "first")).status_code == 201
+    return company
+
+
+@pytest.fixture
+def colleagues(companies: list[Company]) -> list[Colleague]:
+    """Two users of two tenants."""
+    return [company.make_colleague() for company in companies]
+
+
+async def check_outage(platform: Platform, colleagues: list[Colleague], outage: Outage) -> None:
+    """Stop or suspend a part under load, and assert what users see before, meanwhile and afterwards."""
     foreign = count_foreign_hits()
     load = Load(colleagues)
     async with load.run():
@@ -141,7 +148,7 @@ async def send_probes(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
                 response = await http.get(path, timeout=PROBE_SECONDS)
                 assert response.status_code == 200, response.text
                 asked.append(path)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(PROBE_PAUSE_SECONDS)
 
     async with background_task(ask(), "probes"):
         yield asked

@@ -1,0 +1,50 @@
+"""Runner of file-sync as a separate process."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+
+from tests.support.programs.ports import find_free_port_pair
+from tests.support.timing.waiting import until
+
+__all__ = ["list_own_files", "run_file_sync"]
+
+
+@asynccontextmanager
+async def run_file_sync(
+    env: Mapping[str, str], **more: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
+    """Run file-sync with additional variables, and wait until it is ready; metrics are at the next port."""
+    port = find_free_port_pair()
+    ports = {"FILE_SYNC_PORT": str(port), "FILE_SYNC_METRICS_PORT": str(port + 1)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "file_sync"),
+        env={**os.environ, **env, **ports, **more},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+
+            async def is_ready() -> bool:
+                with suppress(httpx.TransportError):
+                    return (await http.get("/readyz")).status_code == 200
+                return False
+
+            await until(is_ready, seconds=60)
+            yield process, http
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def list_own_files(http: httpx.AsyncClient, token: str, **params: Any) -> dict[str, dict[str, Any]]:
+    """Return the files of a person by name."""
+    response = await http.get("/v1/files", headers={"Authorization": f"Bearer {token}"}, params=params)
+    assert response.status_code == 200, response.text
+    return {each["filename"]: each for each in response.json()["files"]}
