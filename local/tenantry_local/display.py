@@ -90,9 +90,9 @@ class Progress:
         with self._lock:
             for part, (text, since) in self._lines.items():
                 done = text in ("ready", "prepared")
-                mark = "[green]●[/]" if done else "[yellow]○[/]"
+                symbol = "[green]●[/]" if done else "[yellow]○[/]"
                 elapsed = "" if done else f"{time.monotonic() - since:.0f} s"
-                table.add_row(mark, f"[bold]{part}[/]", text, f"[dim]{elapsed}[/]")
+                table.add_row(symbol, f"[bold]{part}[/]", text, f"[dim]{elapsed}[/]")
         return table
 
 

@@ -220,8 +220,8 @@ class _Planner:
             if objection is None:
                 self._people_by_name[linked.name].add(file.person)
                 if current:
-                    settled = not (former or current.state == "received" or may_succeed_on_retry(current))
-                    check = replace(action, type=ActionType.CHECK, settled=settled)
+                    is_final = not (former or current.state == "received" or may_succeed_on_retry(current))
+                    check = replace(action, type=ActionType.CHECK, is_final=is_final)
                     return self._add(check, FileState(current.state))
                 return self._add(action, FileState.WAITING)
             if not copies or objection.state in (FileState.REFUSED, FileState.WAITING):

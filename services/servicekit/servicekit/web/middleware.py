@@ -1,7 +1,7 @@
 """Middleware around every request: id, admission, deadline, size limit, log line, problem documents.
 
 Handlers put headers of the response into ``request.state.headers``; an error response has them, too. They
-call ``request.state.admit`` with the tenant key when it is proven. Until then a request takes no place in a
+call ``request.state.admit`` with the tenant key when it is proven. Until then a request takes no slot in a
 queue, and its connection can be closed in favour of a proven caller's.
 """
 
@@ -55,7 +55,7 @@ class RouteLimits:
     body_bytes
         Largest body; 0 for routes that read none.
     acquire
-        Holds a place for a tenant key; entered as soon as the tenant is proven.
+        Holds a slot for a tenant key; entered as soon as the tenant is proven.
     """
 
     seconds: float
