@@ -66,7 +66,7 @@ from pathlib import Path
 from tenantry_local.processes import Processes
 
 class Killed(Processes):
-    def _recorded(self, name):
+    def _find_recorded(self, name):
         os.kill(os.getpid(), signal.SIGKILL)
 
 Killed(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r}, {{}})

@@ -442,11 +442,11 @@ def test_lags_are_observed_for_new_files_and_not_for_moved_ones(adapters: FakeAd
     assert (count_observations(STORE_LAG), count_observations(READY_LAG)) == (before[0] + 1, before[1] + 1)
 
 
-def test_comparisons_wait_for_a_slot(adapters: FakeAdapters) -> None:
+def test_a_sync_waits_for_a_slot(adapters: FakeAdapters) -> None:
     async def scenario(sync: TenantSync) -> SyncResult:
         slots = asyncio.Semaphore(1)
         await slots.acquire()
-        running = asyncio.create_task(run(sync, comparisons=slots))
+        running = asyncio.create_task(run(sync, slots=slots))
         await asyncio.sleep(1)
         assert adapters.listed_tenants == []
         slots.release()
