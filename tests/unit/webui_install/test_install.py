@@ -92,7 +92,7 @@ class InMemoryOpenWebUI(httpx.AsyncBaseTransport):
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Any:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(installing, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(installing, "BUSY_SECONDS", 0.0)
     with stamina.set_testing(True, attempts=99, cap=True):
