@@ -160,7 +160,7 @@ async def call(harness: IsolationHarness, operation: str, caller: str, attack: A
     return await harness.request(method, path, caller, **arguments)
 
 
-@pytest.mark.usefixtures("expired")
+@pytest.mark.usefixtures("wait_for_expiry")
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(("caller", "status"), CALLERS.items())
 async def test_a_caller_without_proof_of_one_tenant_is_refused(

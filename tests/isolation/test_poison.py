@@ -62,7 +62,7 @@ POISONED: dict[str, tuple[str, str]] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def planted(harness: IsolationHarness) -> None:
+async def planted_documents(harness: IsolationHarness) -> None:
     for name, (text, _) in POISONED.items():
         files = {"file": (f"{name}.md", text.encode())}
         response = await harness.post(

@@ -248,6 +248,6 @@ async def bob(harness: FileSyncHarness) -> str:
 
 
 @pytest.fixture
-def word() -> str:
+def unique_word() -> str:
     """Return a word that no document of another test contains."""
     return f"w{uuid.uuid4().hex[:10]}"

@@ -92,7 +92,7 @@ class InMemoryOpenWebUI(httpx.AsyncBaseTransport):
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Any:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(installing, "RETRY_DELAY_SECONDS", 0.0)
     monkeypatch.setattr(installing, "SIGN_IN_LIMIT_DELAY_SECONDS", 0.0)
     with stamina.set_testing(True, attempts=99, cap=True):

@@ -128,7 +128,7 @@ async def run_killable_gateway(
 
 
 async def test_after_a_kill_during_uploads_every_document_is_complete(
-    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, raw: Any
+    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, redis_client: Any
 ) -> None:
     survivor = harness.gateway.http
     for number in range(HALF):
@@ -143,13 +143,13 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
 
     async def is_settled() -> bool:
         return set((await person.states(survivor)).values()) == {"ready"} and not await read_entries(
-            raw, person
+            redis_client, person
         )
 
     try:
         await until(is_settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
-        states, intents = await person.states(survivor), await read_entries(raw, person)
+        states, intents = await person.states(survivor), await read_entries(redis_client, person)
         pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
     states = await person.states(survivor)
     for number, status in enumerate(statuses):
@@ -172,7 +172,7 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
 
 @pytest.mark.parametrize("restore", [False, True], ids=["removals", "restores"])
 async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_trash(
-    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, raw: Any, restore: bool
+    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, redis_client: Any, restore: bool
 ) -> None:
     survivor = harness.gateway.http
     for number in range(DOCUMENTS):
@@ -193,7 +193,7 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
 
     async def is_settled() -> bool:
         return set((await person.states(survivor)).values()) <= {"ready"} and not await read_entries(
-            raw, person
+            redis_client, person
         )
 
     await until(is_settled, seconds=TIMEOUT_SECONDS)
@@ -217,5 +217,5 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     )
 
 
-async def read_entries(raw: Any, person: DocumentOwner) -> Any:
-    return await raw.hgetall(ingests_key(person.tenant_id, person.tenant_uid))
+async def read_entries(redis_client: Any, person: DocumentOwner) -> Any:
+    return await redis_client.hgetall(ingests_key(person.tenant_id, person.tenant_uid))
