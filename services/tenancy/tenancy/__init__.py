@@ -1,4 +1,7 @@
-"""Domain of the operator and the services: the Tenant model, names, the registry, identity, tickets.
+"""Domain of Tenantry: the Tenant, its names and rules, and the access of callers to it.
 
-It imports none of the others, so everything here must make sense to all of them.
+``sessions``, ``call_limiter``, ``callers`` and ``jwks`` are here although they call AWS or Keycloak. Each
+knows the domain: sessions are bound to one tenant, calls are counted by tenant, and callers resolve to a
+tenant. ``jwks`` raises this package's error for callers that cannot be authenticated. Code that knows no
+tenant is in ``servicekit``.
 """
