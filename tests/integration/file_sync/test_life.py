@@ -120,7 +120,7 @@ async def test_a_forged_hash_costs_one_check(harness: FileSyncHarness, anna: str
     await harness.replica.run(A)
     calls = harness.n8n.calls
     result = await harness.replica.run(A)
-    assert result.settled
+    assert result.is_complete
     assert harness.n8n.calls == calls
     assert await harness.states(A) == {"plan.txt": "ready"}
 
@@ -159,7 +159,7 @@ async def test_a_file_with_a_forged_size_is_measured(harness: FileSyncHarness, a
         harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
     result = await harness.replica.run(A)
     assert {each.state for each in result.plan.statuses.values()} == {FileState.REFUSED}
-    assert result.settled
+    assert result.is_complete
     assert harness.keys(A) == []
 
 
@@ -190,7 +190,7 @@ async def test_while_n8n_is_down_files_are_stored_and_indexed_later(
     for number in range(4):
         harness.give(anna, f"{number}.txt", "Tide.", A)
     result = await harness.replica.run(A)
-    assert not result.settled
+    assert not result.is_complete
     assert set((await harness.states(A)).values()) == {"received"}
     assert len(harness.keys(A)) == 4
     assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "n8n is unavailable for all tenants"
@@ -222,7 +222,7 @@ async def test_an_emptied_database_does_not_empty_the_bucket(harness: FileSyncHa
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
     result = await harness.replica.run(A)
     assert result.plan.blocked_deletions == 21
-    assert result.settled, "an administrator must decide now"
+    assert result.is_complete, "an administrator must decide now"
     assert len(harness.keys(A)) == 21
     await harness.decide(A, "release")
     assert not (await harness.replica.run(A)).plan.blocked_deletions

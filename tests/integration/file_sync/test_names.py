@@ -105,7 +105,7 @@ async def test_a_file_replaces_its_persons_upload_at_the_gateway(
     new = harness.give(anna, "price.txt", f"{unique_word} costs 20 crowns.", A)
     harness.owui.backdate(new, -10)
     result = await harness.sync_until_stable(A)
-    assert result.settled
+    assert result.is_complete
     assert harness.keys(A) == [harness.key(new, "price.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
@@ -120,7 +120,7 @@ async def test_a_newer_upload_at_the_gateway_replaces_a_file(
     harness.owui.backdate(old, 60)
     uploaded = await upload(harness, ANNA, "price.txt", f"{unique_word} costs 20 crowns.")
     assert uploaded.status_code == 201
-    assert (await harness.sync_until_stable(A)).settled
+    assert (await harness.sync_until_stable(A)).is_complete
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.REPLACED}
     assert harness.n8n.calls == (await count_calls_of_next_run(harness))
@@ -150,7 +150,7 @@ async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept
         patched.setattr(harness.gateway.context.documents._objects, "find_files", return_none)
         assert (await upload(harness, who, "price.txt", f"{unique_word} of the gateway.")).status_code == 201
     harness.owui.backdate(file_id, 60)
-    assert (await harness.sync_until_stable(A)).settled
+    assert (await harness.sync_until_stable(A)).is_complete
     kept = ["gateway"] if who == ANNA else ["file", "gateway"]
     assert await search_texts(harness, unique_word) == [f"{unique_word} of the {each}." for each in kept]
     again = await upload(harness, BEN, "price.txt", f"{unique_word} of the gateway, again.")

@@ -131,7 +131,7 @@ async def test_a_new_version_replaces_the_old_one(
     await harness.sync_until_stable(A)
     new = give(f"{unique_word} costs 20 crowns.")
     result = await harness.sync_until_stable(A)
-    assert result.settled
+    assert result.is_complete
     assert harness.keys(A) == [harness.key(new, "price.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.REPLACED, new: FileState.READY}

@@ -184,7 +184,7 @@ def make_limited_client(
 
 
 async def test_a_request_beyond_its_deadline_is_504(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "GRACE_SECONDS", 0)
+    monkeypatch.setattr(middleware, "CANCEL_DELAY_SECONDS", 0)
 
     async def hang(*_: Any) -> None:
         await asyncio.sleep(60)
@@ -255,7 +255,7 @@ async def test_probes_are_answered_under_full_load(harness: GatewayHarness) -> N
 
 
 async def test_a_stalled_body_is_408(harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(middleware, "BODY_IDLE_TIMEOUT_SECONDS", 0.01)
 
     async def send_half() -> AsyncIterator[bytes]:
         yield b'{"query": "'

@@ -48,7 +48,7 @@ def test_page_lists_each_file_state_once_and_no_other(page: Path) -> None:
 
 
 async def test_guide_lists_each_status_line_of_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tenantry, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(tenantry, "POLL_INTERVAL_SECONDS", 0.01)
     assert set(list_first_cells(USERS, "line")) == {status async for status in _stream_statuses()}
 
 
