@@ -1,7 +1,6 @@
 """Fixtures for all tests, and the order of test files. The code behind them is in tests/support."""
 
-import gc
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +8,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.programs.platform import add_open_webui, run_platform, run_whole_platform
 from tests.support.pytest_setup.aws_models import cache_aws_models
+from tests.support.pytest_setup.collection import suspend_garbage_collection
 from tests.support.pytest_setup.logs import configure_plain_logs
 from tests.support.pytest_setup.order import sort_longest_first
 
@@ -24,9 +24,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     sort_longest_first(items)
 
 
-def pytest_collection_finish() -> None:
-    """Exclude modules and collected tests from garbage collection, which takes 0.4 s a time otherwise."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import the test modules without garbage collection, which takes a third of the time otherwise."""
+    with suspend_garbage_collection():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,7 @@ def render() -> str:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart tenantry"}
     rules = {"allOf": [_build_rule(switch, if_on, if_off) for switch, if_on, if_off in RULES]}
-    return json.dumps(schema | _object_schema(values, "") | rules, indent=2) + "\n"
+    return json.dumps(schema | _build_object_schema(values, "") | rules, indent=2) + "\n"
 
 
 def list_derived_settings(service: str) -> set[str]:
@@ -162,21 +162,21 @@ def list_derived_settings(service: str) -> set[str]:
 def _build_rule(switch: str, if_on: dict[str, Schema], if_off: dict[str, Schema]) -> Schema:
     """Return the rule for a switch: one schema if it is on, another if it is off."""
     sides = {
-        side: {"allOf": [_nest(path, schema) for path, schema in rules.items()]}
+        side: {"allOf": [_nest_schema(path, schema) for path, schema in rules.items()]}
         for side, rules in (("then", if_on), ("else", if_off))
         if rules
     }
-    return {"if": _nest(switch, {"const": True}), **sides}
+    return {"if": _nest_schema(switch, {"const": True}), **sides}
 
 
-def _nest(path: str, schema: Schema) -> Schema:
+def _nest_schema(path: str, schema: Schema) -> Schema:
     for key in reversed(path.split(".")):
         schema = {"properties": {key: schema}}
     return schema
 
 
-def _object_schema(values: dict[str, Any], path: str) -> Schema:
-    properties = {key: _schema(value, f"{path}.{key}".lstrip(".")) for key, value in values.items()}
+def _build_object_schema(values: dict[str, Any], path: str) -> Schema:
+    properties = {key: _build_schema(value, f"{path}.{key}".lstrip(".")) for key, value in values.items()}
     # Helm passes "global" to each subchart, and adds a key for the library chart.
     if not path:
         properties["common"] = {"type": "object"}
@@ -185,18 +185,18 @@ def _object_schema(values: dict[str, Any], path: str) -> Schema:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
-def _schema(value: Any, path: str) -> Schema:
+def _build_schema(value: Any, path: str) -> Schema:
     if path in REQUIRED_VALUES:
         return REQUIRED_VALUES[path]
     service, _, rest = path.partition(".")
     if rest == "settings" and service in SERVICES:
-        return _settings_schema(service)
+        return _build_settings_schema(service)
     for pattern, schema in SCHEMAS_BY_PATH:
         if re.fullmatch(pattern, path):
             return schema
     match value:
         case dict():
-            return _object_schema(value, path)
+            return _build_object_schema(value, path)
         case bool():
             return {"type": "boolean"}
         case str():
@@ -205,7 +205,7 @@ def _schema(value: Any, path: str) -> Schema:
             raise TypeError(f"tools/chart_schema.py needs a schema for {path}")
 
 
-def _settings_schema(service: str) -> Schema:
+def _build_settings_schema(service: str) -> Schema:
     settings = SERVICES[service]
     prefix = settings.model_config["env_prefix"]
     names = sorted(

@@ -36,17 +36,17 @@ label `tenant`: a few series for each Tenant, which are removed with the Tenant.
 
 def render() -> str:
     """Return the page."""
-    return "\n".join([HEAD, *(_section(title, modules) for title, modules in SECTIONS.items())])
+    return "\n".join([HEAD, *(_render_section(title, modules) for title, modules in SECTIONS.items())])
 
 
-def _section(title: str, modules: tuple[ModuleType, ...]) -> str:
-    rows = [row for module in modules for row in _rows(module)]
+def _render_section(title: str, modules: tuple[ModuleType, ...]) -> str:
+    rows = [row for module in modules for row in _render_rows(module)]
     return "\n".join(
         [f"## {title}\n", "| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""]
     )
 
 
-def _rows(module: ModuleType) -> Iterator[str]:
+def _render_rows(module: ModuleType) -> Iterator[str]:
     for metric in vars(module).values():
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()

@@ -33,10 +33,12 @@ def get_version(folder: Path) -> str:
     """
     if not (folder / ".git").exists():
         return PLACEHOLDER
-    described = _git(folder, "describe", "--tags", "--long", "--always", "--match=v[0-9]*", "--exclude=*-*")
+    described = _run_git(
+        folder, "describe", "--tags", "--long", "--always", "--match=v[0-9]*", "--exclude=*-*"
+    )
     tagged = re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)-(\d+)-g[0-9a-f]+", described)
     if not tagged:
-        return f"{PLACEHOLDER}.{_git(folder, 'rev-list', '--count', 'HEAD')}"
+        return f"{PLACEHOLDER}.{_run_git(folder, 'rev-list', '--count', 'HEAD')}"
     major, minor, patch, commits = map(int, tagged.groups())
     return f"{major}.{minor}.{patch + 1}-dev.{commits}" if commits else f"{major}.{minor}.{patch}"
 
@@ -52,7 +54,7 @@ def stamp(files: Iterable[Path], version: str) -> None:
         file.write_text(file.read_text().replace(PLACEHOLDER, version))
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _run_git(folder: Path, *arguments: str) -> str:
     argv = ["git", *arguments]
     return subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 

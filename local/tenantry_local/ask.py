@@ -17,7 +17,7 @@ from .processes import LocalError
 
 __all__ = ["ask", "print_answer", "request_answer"]
 
-ANSWER_SECONDS = 60
+ANSWER_TIMEOUT_SECONDS = 60
 
 OPTIONS = {"question": "The question", "personaId": "--persona"}
 """Fields of the request, and the arguments of the command line that set them."""
@@ -58,7 +58,7 @@ def request_answer(context: Context, token: str, question: str, persona: str = "
             f"{context.url('gateway')}/v1/answers",
             json=body,
             headers={"Authorization": f"Bearer {token}"},
-            timeout=ANSWER_SECONDS,
+            timeout=ANSWER_TIMEOUT_SECONDS,
         )
     except httpx.TransportError as exc:
         raise LocalError("The gateway does not answer. Is the platform up? (make up)") from exc

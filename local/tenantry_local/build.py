@@ -43,7 +43,7 @@ def ensure_control_plane(report: Callable[[str], None]) -> Path:
     LocalError
         The build failed, or ``KUBEBUILDER_ASSETS`` lacks a program.
     """
-    if external := _external_programs():
+    if external := _find_external_programs():
         missing = [name for name in PROGRAMS if not (external / name).exists()]
         if missing:
             raise LocalError(f"KUBEBUILDER_ASSETS={external} has no {', '.join(missing)}")
@@ -58,7 +58,7 @@ def ensure_control_plane(report: Callable[[str], None]) -> Path:
 
 def get_version(name: str) -> str:
     """Return the version of a control plane program: the pinned one, or the output of an external program."""
-    external = _external_programs()
+    external = _find_external_programs()
     if not external:
         return ETCD_VERSION if name == "etcd" else KUBERNETES_VERSION
     try:
@@ -80,7 +80,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def _external_programs() -> Path | None:
+def _find_external_programs() -> Path | None:
     folder = os.environ.get("KUBEBUILDER_ASSETS")
     return Path(folder).resolve() if folder else None
 
@@ -88,7 +88,7 @@ def _external_programs() -> Path | None:
 def _build(folder: Path, report: Callable[[str], None]) -> None:
     env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     report("downloading the Go modules")
-    deps = _go(["list", "-deps", *PACKAGES], env)
+    deps = _run_go(["list", "-deps", *PACKAGES], env)
     temporary = folder.with_suffix(f".{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
@@ -111,7 +111,7 @@ def _build(folder: Path, report: Callable[[str], None]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _go(arguments: list[str], env: dict[str, str]) -> str:
+def _run_go(arguments: list[str], env: dict[str, str]) -> str:
     done = subprocess.run(
         [find_program("go"), *arguments], cwd=SOURCE, env=env, capture_output=True, text=True, check=False
     )

@@ -99,8 +99,8 @@ class Context:
     ) -> "Context":
         """Open the platform in ``state``; create its folder, ports and secrets if they are missing."""
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ports = _free_ports(state / "ports.json") if ephemeral else _fixed_ports()
-        return cls(state, ports, _secrets(state / "secrets.json"), ephemeral, whole, report)
+        ports = _choose_free_ports(state / "ports.json") if ephemeral else _get_fixed_ports()
+        return cls(state, ports, _ensure_secrets(state / "secrets.json"), ephemeral, whole, report)
 
     def url(self, name: str) -> str:
         """Return the base URL of an HTTP port."""
@@ -130,11 +130,11 @@ def get_port_variable(name: str) -> str:
     return f"TENANTRY_PORT_{name.upper().replace('-', '_')}"
 
 
-def _fixed_ports() -> dict[str, int]:
-    return {name: _fixed_port(name) for name in PORTS}
+def _get_fixed_ports() -> dict[str, int]:
+    return {name: _get_fixed_port(name) for name in PORTS}
 
 
-def _fixed_port(name: str) -> int:
+def _get_fixed_port(name: str) -> int:
     variable = get_port_variable(name)
     value = os.environ.get(variable, str(PORTS[name]))
     if not value.isdecimal() or not 0 < int(value) <= HIGHEST_PORT:
@@ -142,7 +142,7 @@ def _fixed_port(name: str) -> int:
     return int(value)
 
 
-def _free_ports(record: Path) -> dict[str, int]:
+def _choose_free_ports(record: Path) -> dict[str, int]:
     """Return free ports; record them, so that a restarted part gets its former port.
 
     The ports lie below the kernel's range for outgoing connections. A port from that range could be in use by
@@ -184,7 +184,7 @@ class _Secrets(dict[str, str]):
         return self[name]
 
 
-def _secrets(path: Path) -> Mapping[str, str]:
+def _ensure_secrets(path: Path) -> Mapping[str, str]:
     known = _Secrets(path)
     # One thread generates all secrets here, because parts that start concurrently may only read them.
     for name in SECRETS:

@@ -57,18 +57,18 @@ def run_demo(
 
 
 def _ask_as_two_tenants(console: Console, context: Context) -> None:
-    with _section(console, "Diana (Tenant B) asks for the budget"):
+    with _print_section(console, "Diana (Tenant B) asks for the budget"):
         answer = _ask_and_print(console, context, DIANA, BUDGET_QUESTION)
         _require(FIGURE in answer["answer"], "the answer contains the amount")
         _require(bool(answer["citations"]), "the answer cites a document")
-    with _section(console, "Alice (Tenant A) asks the same question"):
+    with _print_section(console, "Alice (Tenant A) asks the same question"):
         answer = _ask_and_print(console, context, ALICE, BUDGET_QUESTION)
         _require(FIGURE not in str(answer), "the answer contains nothing of Tenant B")
         _require(not answer["citations"], "the answer cites no document")
 
 
 def _create_tenant(console: Console, context: Context) -> None:
-    with _section(console, "A platform engineer creates Tenant C"):
+    with _print_section(console, "A platform engineer creates Tenant C"):
         started = time.monotonic()
         console.print(f"  {kubectl(context, 'apply', '-f', str(MANIFEST)).strip()}")
         kubectl(context, "wait", "--for=condition=Ready", "tenant/tenantc", "--timeout=10s")
@@ -76,7 +76,7 @@ def _create_tenant(console: Console, context: Context) -> None:
 
 
 def _use_tenant(console: Console, context: Context) -> None:
-    with _section(console, "Carol (Tenant C) uploads a document and asks about it"):
+    with _print_section(console, "Carol (Tenant C) uploads a document and asks about it"):
         _upload(context, CAROL, THIRD / "lease.md", "legal")
         answer = _ask_and_print(console, context, CAROL, NOTICE_QUESTION)
         _require("nine months" in answer["answer"], "the answer is from the document")
@@ -85,7 +85,7 @@ def _use_tenant(console: Console, context: Context) -> None:
 
 
 def _delete_tenant(console: Console, context: Context) -> None:
-    with _section(console, "The platform engineer deletes Tenant C"):
+    with _print_section(console, "The platform engineer deletes Tenant C"):
         kubectl(context, "delete", "tenant", "tenantc", "--timeout=60s")
         found = find_tenant_data(context, "tenantc")
         _require(not found, f"no system holds data of Tenant C (found: {found})")
@@ -118,7 +118,7 @@ def _is_created_by_demo(tenant: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _section(console: Console, title: str) -> Iterator[None]:
+def _print_section(console: Console, title: str) -> Iterator[None]:
     console.print(f"\n[bold]{title}[/]")
     yield
     console.print("  [green]as expected[/]")

@@ -19,7 +19,7 @@ DEMO_USERS: tuple[str, ...] = tuple(
 )
 """E-mail addresses of the users in the realm; one of them is not verified."""
 
-SIGN_IN_SECONDS = 20.0
+SIGN_IN_TIMEOUT_SECONDS = 20.0
 """Timeout of a login: password hashing is slow, and Keycloak's first response takes seconds."""
 
 
@@ -39,18 +39,18 @@ def get_access_token(context: Context, email: str, client_id: str = "tenantry-cl
     }
     url = f"{context.url('keycloak')}/realms/{REALM}/protocol/openid-connect/token"
     try:
-        answer = httpx.post(url, data=form, timeout=SIGN_IN_SECONDS)
+        answer = httpx.post(url, data=form, timeout=SIGN_IN_TIMEOUT_SECONDS)
     except httpx.TransportError as exc:
         raise LocalError("Keycloak does not answer. Is the platform up? (make up)") from exc
     if answer.is_error:
         raise LocalError(
-            f"Keycloak refused the login of {email}: {_reason(answer)}. "
+            f"Keycloak refused the login of {email}: {_parse_error(answer)}. "
             f"The demo users are {', '.join(DEMO_USERS)}."
         )
     return str(answer.json()["access_token"])
 
 
-def _reason(answer: httpx.Response) -> str:
+def _parse_error(answer: httpx.Response) -> str:
     try:
         problem = answer.json()
     except ValueError:

@@ -24,7 +24,7 @@ UNLIMITED_WIDTH = 10_000
 COUNTER = "(once per machine): "
 """Marks a progress text that changes every second."""
 
-COUNTER_SECONDS = 10
+LINE_INTERVAL_SECONDS = 10
 """Interval of such texts without a terminal."""
 
 MARKS = {
@@ -55,7 +55,9 @@ class Progress:
         self._console = console
         self._lines: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
-        self._live = Live(get_renderable=self._table, console=console, refresh_per_second=8, transient=True)
+        self._live = Live(
+            get_renderable=self._build_table, console=console, refresh_per_second=8, transient=True
+        )
         self._printed: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -78,25 +80,25 @@ class Progress:
     def _is_due(self, part: str, text: str) -> bool:
         """Return True unless the text is a counter that was printed a short time ago."""
         now = time.monotonic()
-        if COUNTER in text and now - self._printed.get(part, 0) < COUNTER_SECONDS:
+        if COUNTER in text and now - self._printed.get(part, 0) < LINE_INTERVAL_SECONDS:
             return False
         self._printed[part] = now
         return True
 
-    def _table(self) -> Table:
+    def _build_table(self) -> Table:
         table = Table.grid(padding=(0, 2))
         with self._lock:
             for part, (text, since) in self._lines.items():
                 done = text in ("ready", "prepared")
-                mark = "[green]●[/]" if done else "[yellow]○[/]"
+                symbol = "[green]●[/]" if done else "[yellow]○[/]"
                 elapsed = "" if done else f"{time.monotonic() - since:.0f} s"
-                table.add_row(mark, f"[bold]{part}[/]", text, f"[dim]{elapsed}[/]")
+                table.add_row(symbol, f"[bold]{part}[/]", text, f"[dim]{elapsed}[/]")
         return table
 
 
 def print_statuses(console: Console, statuses: Sequence[PartStatus]) -> None:
     """Print each part with its state, purpose, version and URL; without a table if that is too wide."""
-    table = _statuses_table(statuses)
+    table = _build_status_table(statuses)
     if _measure(console, table) <= console.width:
         console.print(table)
         return
@@ -133,7 +135,7 @@ def statuses_to_json(statuses: Sequence[PartStatus]) -> list[dict[str, Any]]:
     ]
 
 
-def _statuses_table(statuses: Sequence[PartStatus]) -> Table:
+def _build_status_table(statuses: Sequence[PartStatus]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("part", "state", "purpose", "", "version", "URL"):
         table.add_column(title, no_wrap=True)

@@ -9,7 +9,7 @@ from .processes import LocalError
 
 __all__ = ["run_job"]
 
-JOB_SECONDS = 420.0
+JOB_TIMEOUT_SECONDS = 420.0
 """Time limit of a job. Each job has a shorter limit inside, and reports the reason."""
 
 
@@ -29,9 +29,9 @@ def run_job(module: str, settings: Mapping[str, str]) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=JOB_SECONDS,
+            timeout=JOB_TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired as exc:
-        raise LocalError(f"{module} did not end within {JOB_SECONDS:.0f} s") from exc
+        raise LocalError(f"{module} did not end within {JOB_TIMEOUT_SECONDS:.0f} s") from exc
     if done.returncode:
         raise LocalError(f"{module} failed:\n{(done.stdout + done.stderr)[-2000:]}")

@@ -19,9 +19,9 @@ from .startup_records import StartupRecords
 
 __all__ = ["PartState", "PartStatus", "Platform"]
 
-POLL_SECONDS = 0.1
+POLL_INTERVAL_SECONDS = 0.1
 
-PORT_RELEASE_SECONDS = 5.0
+PORT_RELEASE_TIMEOUT_SECONDS = 5.0
 """Time in which the kernel releases the ports of a program that has ended."""
 
 HEALTH_ATTEMPTS = 3
@@ -90,7 +90,7 @@ class Platform:
         LocalError
             A download or build failed; the message says which one, and why.
         """
-        with _thread_pool(len(self.parts)) as pool:
+        with _open_thread_pool(len(self.parts)) as pool:
             for part, prepared in [(part, pool.submit(self._prepare, part)) for part in self.parts.values()]:
                 prepared.result()
                 self.context.report(part.name, "prepared")
@@ -105,7 +105,7 @@ class Platform:
         """
         wanted = [part for part in self.parts.values() if names is None or part.name in names]
         results: dict[str, Future[None]] = {}
-        with _thread_pool(len(wanted)) as pool:
+        with _open_thread_pool(len(wanted)) as pool:
             # Parts are listed after those they depend on, so every future that is waited for exists.
             for part in wanted:
                 dependencies = [results[name] for name in part.depends_on if name in results]
@@ -190,7 +190,7 @@ class Platform:
             enter(PartState.BUILDING)
             self._prepare(part)
             enter(PartState.STARTING)
-            with _naming_errors(part):
+            with _add_part_to_errors(part):
                 for dependency in dependencies:
                     dependency.result()
                 if part.managed:
@@ -201,7 +201,7 @@ class Platform:
 
     def _prepare(self, part: PlatformPart) -> None:
         self.context.report(part.name, "preparing")
-        with _naming_errors(part):
+        with _add_part_to_errors(part):
             part.prepare()
 
     def _run(self, part: PlatformPart) -> None:
@@ -217,7 +217,7 @@ class Platform:
             self.context.report(part.name, "starting")
         stopped = self.stop(part.name)
         with self._start_lock:
-            self._require_free_ports(part, timeout=PORT_RELEASE_SECONDS if stopped else 0)
+            self._require_free_ports(part, timeout=PORT_RELEASE_TIMEOUT_SECONDS if stopped else 0)
             self.processes.start(part.name, command.argv, command.env)
 
     def _require_free_ports(self, part: PlatformPart, *, timeout: float) -> None:
@@ -225,7 +225,7 @@ class Platform:
         for name in part.ports:
             port = self.context.ports[name]
             while (owner := find_port_owner(port)) and time.monotonic() < deadline:
-                time.sleep(POLL_SECONDS)
+                time.sleep(POLL_INTERVAL_SECONDS)
             if owner:
                 raise PortInUse(
                     f"{part.name} needs port {port}, which is in use by {owner}. "
@@ -238,7 +238,7 @@ def _is_answering(part: PlatformPart) -> bool:
 
 
 @contextmanager
-def _thread_pool(size: int) -> Iterator[ThreadPoolExecutor]:
+def _open_thread_pool(size: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a thread pool; wait for its threads at the end, unless Ctrl-C ends the block."""
     pool = ThreadPoolExecutor(size)
     interrupted = False
@@ -252,7 +252,7 @@ def _thread_pool(size: int) -> Iterator[ThreadPoolExecutor]:
 
 
 @contextmanager
-def _naming_errors(part: PlatformPart) -> Iterator[None]:
+def _add_part_to_errors(part: PlatformPart) -> Iterator[None]:
     """Convert each exception to a :exc:`LocalError` that names the part."""
     try:
         yield

@@ -19,10 +19,10 @@ import psutil
 
 __all__ = ["LocalError", "PortInUse", "Process", "Processes", "find_port_owner", "fingerprint"]
 
-STOP_SECONDS = 20.0
+STOP_TIMEOUT_SECONDS = 20.0
 """Time for an orderly shutdown before the program is killed."""
 
-RECORD_SECONDS = 10.0
+RECORD_TIMEOUT_SECONDS = 10.0
 """Time limit for the record of a started program; long, because the machine may be busy."""
 
 RECORD_AND_EXEC = r"""
@@ -71,7 +71,7 @@ class Processes:
 
     def find(self, name: str) -> Process | None:
         """Return the running program of a name, or ``None``."""
-        process = self._recorded(name)
+        process = self._find_recorded(name)
         return process if process and _is_running(process) else None
 
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> Process:
@@ -97,8 +97,8 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + RECORD_SECONDS
-        while not (process := self._recorded(name)):
+        deadline = time.monotonic() + RECORD_TIMEOUT_SECONDS
+        while not (process := self._find_recorded(name)):
             if popen.poll() is not None or time.monotonic() > deadline:
                 popen.kill()
                 popen.wait()
@@ -111,7 +111,7 @@ class Processes:
 
     def stop(self, name: str, sign: signal.Signals = signal.SIGTERM) -> bool:
         """Stop the program of a name and its children; return True if it was running."""
-        process = self._recorded(name)
+        process = self._find_recorded(name)
         if not process:
             return False
         running = _is_running(process)
@@ -127,7 +127,7 @@ class Processes:
         """Return the processor time that the program of that name and its session have used so far."""
         process = self.find(name)
         total = 0.0
-        for member in _session_processes(process.pid) if process else ():
+        for member in _list_session_processes(process.pid) if process else ():
             with suppress(psutil.NoSuchProcess):
                 times = member.cpu_times()
                 total += times.user + times.system
@@ -149,7 +149,7 @@ class Processes:
     def _record(self, name: str) -> Path:
         return self._run / f"{name}.process"
 
-    def _recorded(self, name: str) -> Process | None:
+    def _find_recorded(self, name: str) -> Process | None:
         try:
             digest, _, stat = self._record(name).read_text().partition(" ")
         except FileNotFoundError:
@@ -205,7 +205,7 @@ def _end_session(leader: int, sign: signal.Signals) -> None:
 
     The leader's pid is the session's id. The kernel does not reuse it while a member of the session lives.
     """
-    family = _session_processes(leader)
+    family = _list_session_processes(leader)
     with suppress(ProcessLookupError):  # it has ended in the meantime
         os.killpg(leader, sign)
     for process in _wait_ended(family):
@@ -216,7 +216,7 @@ def _end_session(leader: int, sign: signal.Signals) -> None:
         os.waitpid(leader, os.WNOHANG)
 
 
-def _session_processes(leader: int) -> list[psutil.Process]:
+def _list_session_processes(leader: int) -> list[psutil.Process]:
     """Return the members of a session and their children in other sessions, as Postgres has them."""
     family: set[psutil.Process] = set()
     for process in psutil.process_iter():
@@ -231,7 +231,7 @@ def _wait_ended(family: list[psutil.Process]) -> list[psutil.Process]:
 
     ``psutil.wait_procs`` also waits for zombies, for ever if init does not collect them.
     """
-    deadline = time.monotonic() + STOP_SECONDS
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
     while (left := [process for process in family if _is_alive(process)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return left

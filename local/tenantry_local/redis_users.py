@@ -41,14 +41,14 @@ def build_acl_file(passwords: Mapping[str, str], *, admin: str = "") -> str:
     admin
         Password of the ``default`` user, which has all rights; empty disables that user.
     """
-    everything = f"on {_password_hash(admin)} ~* &* +@all" if admin else "off resetkeys resetchannels -@all"
+    everything = f"on {_hash_password(admin)} ~* &* +@all" if admin else "off resetkeys resetchannels -@all"
     lines = [
         f"user default {everything}",
         f"user {PROBE} on nopass resetkeys resetchannels -@all +ping",
-        *(f"user {name} on {_password_hash(passwords[name])} resetchannels {USERS[name]}" for name in USERS),
+        *(f"user {name} on {_hash_password(passwords[name])} resetchannels {USERS[name]}" for name in USERS),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _password_hash(password: str) -> str:
+def _hash_password(password: str) -> str:
     return "#" + hashlib.sha256(password.encode()).hexdigest()

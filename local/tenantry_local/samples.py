@@ -26,11 +26,11 @@ DEMO = Path(__file__).parent / "demo"
 TENANTS = DEMO / "tenants"
 DOCUMENTS = DEMO / "documents"
 
-READY_SECONDS = 60
+READY_TIMEOUT_SECONDS = 60
 """Time limit; a Tenant is Ready in less than a second unless the machine is busy."""
 
-INGEST_SECONDS = 120.0
-INDEX_SECONDS = 20.0
+INGEST_TIMEOUT_SECONDS = 120.0
+INDEX_TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,11 @@ def list_samples(tenant: Tenant) -> list[Sample]:
 def _wait_ready(context: Context, tenant: Tenant) -> None:
     try:
         kubectl(
-            context, "wait", "--for=condition=Ready", f"--timeout={READY_SECONDS}s", f"tenant/{tenant.id}"
+            context,
+            "wait",
+            "--for=condition=Ready",
+            f"--timeout={READY_TIMEOUT_SECONDS}s",
+            f"tenant/{tenant.id}",
         )
     except LocalError as exc:
         current = Tenant.from_object(
@@ -82,7 +86,9 @@ def _wait_ready(context: Context, tenant: Tenant) -> None:
         )
         conditions = [f"  {c.type}={c.status} {c.reason}: {c.message}" for c in current.status.conditions]
         reasons = "\n".join(conditions) or "  It has no conditions yet (tenantry logs operator)."
-        raise LocalError(f"The Tenant {tenant.id} is not Ready after {READY_SECONDS} s:\n{reasons}") from exc
+        raise LocalError(
+            f"The Tenant {tenant.id} is not Ready after {READY_TIMEOUT_SECONDS} s:\n{reasons}"
+        ) from exc
 
 
 def _is_indexed(context: Context, sample: Sample) -> bool:
@@ -93,14 +99,14 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
         "documentId": document_id_for(tenant.id, sample.persona_id, sample.path.name),
         "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
     }
-    answer = _post(
+    answer = _post_file(
         "Qdrant",
         f"{qdrant.url}/collections/{tenant.collection}/points/count",
         json={
             "filter": {"must": [{"key": key, "match": {"value": value}} for key, value in payload.items()]}
         },
         headers={"api-key": qdrant.api_key},
-        timeout=INDEX_SECONDS,
+        timeout=INDEX_TIMEOUT_SECONDS,
     )
     if answer.is_error:
         raise LocalError(f"Qdrant refused to count points: {answer.text}")
@@ -109,26 +115,28 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
 
 def _ingest(context: Context, sample: Sample) -> None:
     token = get_access_token(context, sample.tenant.spec.identity.admins[0])
-    answer = _post(
+    answer = _post_file(
         "The gateway",
         f"{context.url('gateway')}/v1/documents",
         files={"file": (sample.path.name, sample.path.read_bytes())},
         data={"personaId": sample.persona_id},
         headers={"Authorization": f"Bearer {token}"},
-        timeout=INGEST_SECONDS,
+        timeout=INGEST_TIMEOUT_SECONDS,
     )
     if answer.is_error:
-        raise LocalError(f"The gateway refused {sample.path.name} of {sample.tenant.id}: {_problem(answer)}")
+        raise LocalError(
+            f"The gateway refused {sample.path.name} of {sample.tenant.id}: {_parse_problem(answer)}"
+        )
 
 
-def _post(server: str, url: str, *, timeout: float, **arguments: Any) -> httpx.Response:
+def _post_file(server: str, url: str, *, timeout: float, **arguments: Any) -> httpx.Response:
     try:
         return httpx.post(url, timeout=timeout, **arguments)
     except httpx.TransportError as exc:
         raise LocalError(f"{server} does not answer: {type(exc).__name__} {exc}".rstrip()) from exc
 
 
-def _problem(answer: httpx.Response) -> str:
+def _parse_problem(answer: httpx.Response) -> str:
     try:
         problem: dict[str, Any] = answer.json()
     except ValueError:

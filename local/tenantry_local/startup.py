@@ -7,7 +7,7 @@ from .processes import LocalError, Processes
 
 __all__ = ["wait_until_healthy"]
 
-POLL_SECONDS = 0.1
+POLL_INTERVAL_SECONDS = 0.1
 
 PROGRESS_WINDOW_SECONDS = 20.0
 PROGRESS_CPU_SECONDS = 0.5
@@ -43,4 +43,4 @@ def wait_until_healthy(part: PlatformPart, processes: Processes) -> None:
                     f"(tenantry logs {part.name}):\n{processes.tail(part.name)}"
                 )
             used, deadline = total, now + PROGRESS_WINDOW_SECONDS
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_INTERVAL_SECONDS)

@@ -26,7 +26,7 @@ class StartupRecords:
     @contextmanager
     def record(self, name: str) -> Iterator[Callable[[str], None]]:
         """Yield a function that records the phase of a part until the end of the block."""
-        with self._path(name).open("a+") as file:
+        with self._get_path(name).open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # another command brings the part up and records it
@@ -43,7 +43,7 @@ class StartupRecords:
     def read(self, name: str) -> str | None:
         """Return the recorded phase of a part; ``None`` if no running command brings it up."""
         try:
-            with self._path(name).open() as file:
+            with self._get_path(name).open() as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -52,5 +52,5 @@ class StartupRecords:
             pass
         return None
 
-    def _path(self, name: str) -> Path:
+    def _get_path(self, name: str) -> Path:
         return self._folder / f"{name}.startup"

@@ -20,16 +20,16 @@ __all__ = ["find_tenant_data"]
 def find_tenant_data(context: Context, tenant_id: str) -> dict[str, Any]:
     """Return the data that each system still holds for a tenant, by system; empty if there is none."""
     found = {
-        "s3": _objects(context, tenant_id),
+        "s3": _list_objects(context, tenant_id),
         "qdrant": _points(context, tenant_id),
-        "keycloak": _group(context, tenant_id),
-        "redis": _keys(context, tenant_id),
-        "kubernetes": _namespace(context, tenant_id),
+        "keycloak": _find_group(context, tenant_id),
+        "redis": _list_keys(context, tenant_id),
+        "kubernetes": _find_namespace(context, tenant_id),
     }
     return {system: data for system, data in found.items() if data}
 
 
-def _objects(context: Context, tenant_id: str) -> list[str]:
+def _list_objects(context: Context, tenant_id: str) -> list[str]:
     pages = Aws(context).s3.get_paginator("list_object_versions")
     found = pages.paginate(Bucket=BUCKET, Prefix=tenant_prefix(tenant_id))
     return [
@@ -61,7 +61,7 @@ def _count_points(http: httpx.Client, collection: str, conditions: dict[str, Any
     return int(answer.raise_for_status().json()["result"]["count"])
 
 
-def _group(context: Context, tenant_id: str) -> str:
+def _find_group(context: Context, tenant_id: str) -> str:
     keycloak = Keycloak(context)
     with _open_client(keycloak.url) as http:
         http.headers["Authorization"] = f"Bearer {keycloak.admin_token(http)}"
@@ -69,13 +69,13 @@ def _group(context: Context, tenant_id: str) -> str:
         return str(answer.json()["path"]) if answer.is_success else ""
 
 
-def _keys(context: Context, tenant_id: str) -> list[str]:
+def _list_keys(context: Context, tenant_id: str) -> list[str]:
     with redis.Redis.from_url(Redis(context).url_with_password, decode_responses=True) as client:
         found = client.scan_iter(match=f"{tenant_key(tenant_id)}:*")
         return sorted(key for key in found if not is_tombstone(key))
 
 
-def _namespace(context: Context, tenant_id: str) -> str:
+def _find_namespace(context: Context, tenant_id: str) -> str:
     return kubectl(
         context, "get", "namespace", tenant_key(tenant_id), "--ignore-not-found", "-o", "name"
     ).strip()

@@ -56,10 +56,10 @@ def to_failure(exc: BaseException) -> Failure:
     """Convert a part's exception. An unexpected one is retried, because it may be temporary."""
     match exc:
         case RemoteRefused():
-            return Failure(f"{_system_name(exc)}Refused", str(exc), permanent=True)
+            return Failure(f"{_format_system_name(exc)}Refused", str(exc), permanent=True)
         case RemoteError():
             return Failure(
-                f"{_system_name(exc)}Unavailable",
+                f"{_format_system_name(exc)}Unavailable",
                 str(exc),
                 permanent=False,
                 retry_after=getattr(exc, "retry_after", None),
@@ -157,6 +157,6 @@ def _summarize(
     }
 
 
-def _system_name(exc: RemoteError) -> str:
+def _format_system_name(exc: RemoteError) -> str:
     """Return the system's name as reasons spell it: ``OpenWebUI`` for ``open-webui``."""
     return "".join(_SPELLINGS.get(word, word.capitalize()) for word in exc.system.split("-"))

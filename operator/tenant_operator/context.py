@@ -94,10 +94,10 @@ class OperatorContext:
             self._log.info("A part is disabled", part=part.name, reason=part.reason)
         key = read_private_key(settings.receipt_key_file) if settings.receipt_key_file else None
         receipts = ReceiptObjects(clients.bucket, clients.aws)
-        erasure = Erasure(self.parts, disabled, receipts, key, _now)
+        erasure = Erasure(self.parts, disabled, receipts, key, _format_now)
         self.reconciler = Reconciler(
             self.parts, clients.cluster, Drain(clients.redis).finish_writes, erasure,
-            self.tenants.email_patterns.describe_conflict, _now, self.tenants.mark_finalized,
+            self.tenants.email_patterns.describe_conflict, _format_now, self.tenants.mark_finalized,
         )  # fmt: skip
         backoff = BackoffPolicy(
             settings.retry_delay_seconds,
@@ -172,7 +172,7 @@ def _open_webui(settings: OperatorSettings, http: httpx.AsyncClient) -> OpenWebU
     )
 
 
-def _now() -> str:
+def _format_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -24,18 +24,18 @@ class EmailPatternIndex:
         """Add a Tenant, or replace its patterns."""
         self.remove(tenant.id)
         self._tenants[tenant.id] = tenant
-        for domain in _domains(tenant):
+        for domain in _list_domains(tenant):
             self._by_domain[domain].add(tenant.id)
 
     def remove(self, tenant_id: str) -> None:
         """Remove a Tenant."""
         tenant = self._tenants.pop(tenant_id, None)
-        for domain in _domains(tenant) if tenant else ():
+        for domain in _list_domains(tenant) if tenant else ():
             self._by_domain[domain].discard(tenant_id)
 
     def conflicts(self, tenant: Tenant) -> list[Tenant]:
         """Return the other Tenants that claim an address of this one; the oldest first."""
-        candidates = set().union(*(self._by_domain[domain] for domain in _domains(tenant))) - {tenant.id}
+        candidates = set().union(*(self._by_domain[domain] for domain in _list_domains(tenant))) - {tenant.id}
         found = (self._tenants[tenant_id] for tenant_id in candidates)
         return sorted((each for each in found if _overlaps(tenant, each)), key=lambda each: each.seniority)
 
@@ -60,7 +60,7 @@ def _overlaps(first: Tenant, second: Tenant) -> list[tuple[str, str]]:
     ]
 
 
-def _domains(tenant: Tenant) -> Iterable[str]:
+def _list_domains(tenant: Tenant) -> Iterable[str]:
     return {
         ".".join(pattern.casefold().split(".")[-2:]).rpartition("@")[2]
         for pattern in tenant.spec.email_patterns

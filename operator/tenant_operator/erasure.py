@@ -123,7 +123,7 @@ class Erasure:
             The receipt cannot be written.
         """
         counts, failures = await self._count(tenant)
-        failures |= {name: failure for name, found in counts.items() if (failure := _remaining(found))}
+        failures |= {name: failure for name, found in counts.items() if (failure := _find_remaining(found))}
         if failures:
             return failures
         finished = self._now()
@@ -164,7 +164,7 @@ class Erasure:
     async def _read(self, tenant: Tenant) -> ErasureReceipt | None:
         if self._key is None:
             return None
-        body = await self._store.read(_key(tenant))
+        body = await self._store.read(_get_object_key(tenant))
         try:
             return read_signed(parse(body), self._key.public_key()) if body else None
         except ReceiptInvalid as exc:
@@ -175,13 +175,15 @@ class Erasure:
     async def _write(self, tenant: Tenant, receipt: ErasureReceipt) -> None:
         if self._key is not None:
             body: Mapping[str, Any] = sign(receipt, self._key)
-            await self._store.write(_key(tenant), json.dumps(body, indent=2, sort_keys=True).encode())
+            await self._store.write(
+                _get_object_key(tenant), json.dumps(body, indent=2, sort_keys=True).encode()
+            )
 
 
-def _key(tenant: Tenant) -> str:
+def _get_object_key(tenant: Tenant) -> str:
     return erasure_receipt_key(tenant.id, tenant.metadata.uid)
 
 
-def _remaining(counts: Mapping[str, int]) -> Failure | None:
+def _find_remaining(counts: Mapping[str, int]) -> Failure | None:
     remaining = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     return Failure("DataRemaining", f"still there: {remaining}", permanent=False) if remaining else None

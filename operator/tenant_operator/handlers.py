@@ -26,10 +26,10 @@ def run(settings: OperatorSettings) -> None:
     configure_logs("operator", settings.log_level)
     # kopf logs every event that it passes on; the operator logs the result.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
-    kopf.run(registry=_registry(settings), clusterwide=True, standalone=True)
+    kopf.run(registry=_build_registry(settings), clusterwide=True, standalone=True)
 
 
-def _registry(settings: OperatorSettings) -> kopf.OperatorRegistry:
+def _build_registry(settings: OperatorSettings) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     context = OperatorContext(settings)
 

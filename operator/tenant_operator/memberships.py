@@ -107,7 +107,7 @@ class MembershipChecker:
                 for user_id in unnamed:
                     account = await self._webui.get_user(user_id)
                     address = await self._fetch_address(account) if account else ""
-                    if self._uid_for_address(address) == tenant.metadata.uid:
+                    if self._find_uid(address) == tenant.metadata.uid:
                         verified.add(user_id)
         except (RemoteError, TimeoutError) as exc:
             self._log.warning("Keycloak did not confirm addresses in time", tenant=tenant.id, error=str(exc))
@@ -141,7 +141,7 @@ class MembershipChecker:
             if (
                 group["parent_group_id"] in owners
             ):  # members of a child group inherit the rights of its parent
-                await self._change(group["name"], "detach", self._webui.detach_group(group_id))
+                await self._write_change(group["name"], "detach", self._webui.detach_group(group_id))
         for tenant_id in incomplete:
             self._enqueue(tenant_id)
 
@@ -163,8 +163,8 @@ class MembershipChecker:
         A second request to Keycloak confirms it: a list can lack an account that was changed during the
         listing.
         """
-        found = self._foreign_groups(account, address, owners)
-        return found and self._foreign_groups(account, await self._fetch_address(account), owners)
+        found = self._find_groups_to_leave(account, address, owners)
+        return found and self._find_groups_to_leave(account, await self._fetch_address(account), owners)
 
     async def _fetch_address(self, account: dict[str, Any]) -> str:
         """Return the verified address that an account has in Keycloak; empty for none."""
@@ -172,14 +172,14 @@ class MembershipChecker:
         user = await self._keycloak.get_user(subject) if subject else None
         return verified_email(user) if user else ""
 
-    def _foreign_groups(
+    def _find_groups_to_leave(
         self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]
     ) -> set[str]:
         """Return an account's groups whose Tenant does not own the address."""
-        uid = self._uid_for_address(address)
+        uid = self._find_uid(address)
         return {group_id for group_id in account["group_ids"] if owners.get(group_id, uid) != uid}
 
-    def _uid_for_address(self, address: str) -> str:
+    def _find_uid(self, address: str) -> str:
         tenant = self._tenants.get_by_email(address)
         return tenant.metadata.uid if tenant else ""
 
@@ -209,9 +209,9 @@ class MembershipChecker:
 
     async def _remove(self, group: str, group_id: str, accounts: list[str]) -> None:
         change = f"remove {', '.join(accounts)}"
-        await self._change(group, change, self._webui.remove_members(group_id, accounts))
+        await self._write_change(group, change, self._webui.remove_members(group_id, accounts))
 
-    async def _change(self, group: str, change: str, writing: Awaitable[None]) -> None:
+    async def _write_change(self, group: str, change: str, writing: Awaitable[None]) -> None:
         """Make one write; log a failure, so that the next group is still written."""
         try:
             await writing

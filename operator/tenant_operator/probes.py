@@ -29,8 +29,8 @@ class Probes:
         app = web.Application()
         app.add_routes(
             [
-                web.get("/healthz", self._healthz),
-                web.get("/readyz", self._readyz),
+                web.get("/healthz", self._handle_healthz),
+                web.get("/readyz", self._handle_readyz),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -42,9 +42,9 @@ class Probes:
         if self._runner:
             await self._runner.cleanup()
 
-    async def _healthz(self, _: web.Request) -> web.Response:
+    async def _handle_healthz(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def _readyz(self, _: web.Request) -> web.Response:
+    async def _handle_readyz(self, _: web.Request) -> web.Response:
         ready = self._ready()
         return web.json_response({"status": "ok" if ready else "starting"}, status=200 if ready else 503)

@@ -126,10 +126,10 @@ def _is_late(tenant: Tenant, newest: Tenant) -> bool:
     The watch is in order, but kopf passes on the events of each uid separately. The creation of a Tenant
     overtakes the deletion of its predecessor when both are read together, as after a pause of this process.
     """
-    return tenant.uid != newest.uid and _version(tenant) < _version(newest)
+    return tenant.uid != newest.uid and _parse_version(tenant) < _parse_version(newest)
 
 
-def _version(tenant: Tenant) -> int:
+def _parse_version(tenant: Tenant) -> int:
     # Kubernetes guarantees the order (KEP-5504); the version of a deletion is the latest of an object.
     return int(tenant.metadata.resource_version or 0)
 

@@ -1,4 +1,4 @@
-"""Notes that helm prints after an installation."""
+"""Tests of the notes that helm prints after an installation."""
 
 import pytest
 

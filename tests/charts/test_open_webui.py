@@ -43,7 +43,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 @pytest.fixture
-def local(command: Command) -> dict[str, str]:
+def local_env(command: Command) -> dict[str, str]:
     """Return the variables of the local platform's Open WebUI."""
     return dict(command.env)
 
@@ -60,21 +60,23 @@ def get_env(spec: dict[str, Any]) -> dict[str, Any]:
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
 
 
-def test_a_pod_has_the_variables_of_the_local_platform(release: Release, local: dict[str, str]) -> None:
-    assert set(get_env(get_pod(release))) - POD_ONLY == set(local) - LOCAL_ONLY
+def test_a_pod_has_the_variables_of_the_local_platform(release: Release, local_env: dict[str, str]) -> None:
+    assert set(get_env(get_pod(release))) - POD_ONLY == set(local_env) - LOCAL_ONLY
     names = [entry["name"] for entry in get_pod(release)["containers"][0]["env"]]
     assert len(set(names)) == len(names)
 
 
-def test_constant_variables_equal_the_local_platforms(release: Release, local: dict[str, str]) -> None:
+def test_constant_variables_equal_the_local_platforms(release: Release, local_env: dict[str, str]) -> None:
     constant = yaml.safe_load((CHART / "charts" / "open-webui" / "environment.yaml").read_text())
-    assert constant == {name: local[name] for name in constant}
+    assert constant == {name: local_env[name] for name in constant}
     assert constant.items() <= get_env(get_pod(release)).items()
 
 
-def test_texts_for_users_are_values_with_the_same_defaults(release: Release, local: dict[str, str]) -> None:
+def test_texts_for_users_are_values_with_the_same_defaults(
+    release: Release, local_env: dict[str, str]
+) -> None:
     names = {"signInName": "OAUTH_PROVIDER_NAME", "noTenantNotice": "TENANTRY_NO_TENANT_NOTICE"}
-    assert {name: local[name] for name in names.values()}.items() <= get_env(get_pod(release)).items()
+    assert {name: local_env[name] for name in names.values()}.items() <= get_env(get_pod(release)).items()
     options = [option for value in names for option in ("--set", f"open-webui.{value}=Acme: {value}")]
     given = get_env(get_pod(render(PROFILE, *options)))
     assert {given[name] for name in names.values()} == {f"Acme: {value}" for value in names}

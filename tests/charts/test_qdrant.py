@@ -19,7 +19,7 @@ def release() -> Release:
 
 
 @pytest.fixture(scope="module")
-def encrypted() -> Release:
+def release_with_tls() -> Release:
     """The production profile with a certificate for Qdrant."""
     return render(PROFILE, "--set", f"global.qdrant.tlsSecret={SECRET}")
 
@@ -97,42 +97,42 @@ def test_without_a_certificate_all_clients_use_http(profile: str) -> None:
         assert f"{prefix}_QDRANT_CA_FILE" not in given
 
 
-def test_with_a_certificate_peers_and_clients_use_tls(encrypted: Release) -> None:
-    given = get_env(encrypted)
+def test_with_a_certificate_peers_and_clients_use_tls(release_with_tls: Release) -> None:
+    given = get_env(release_with_tls)
     assert given["QDRANT__CLUSTER__P2P__ENABLE_TLS"] == given["QDRANT__SERVICE__ENABLE_TLS"] == "true"
-    (script,) = get_container(encrypted)["args"]
+    (script,) = get_container(release_with_tls)["args"]
     assert script.count("https://") == script.count("://") == 2  # the peer's own URI and the first peer's
-    mounted = {mount["mountPath"] for mount in get_container(encrypted)["volumeMounts"]}
+    mounted = {mount["mountPath"] for mount in get_container(release_with_tls)["volumeMounts"]}
     for name in ("CERT", "KEY", "CA_CERT"):
         assert given[f"QDRANT__TLS__{name}"].rpartition("/")[0] in mounted
-    assert list_read_keys(encrypted, "StatefulSet", "qdrant") == {"tls.crt", "tls.key", "ca.crt"}
+    assert list_read_keys(release_with_tls, "StatefulSet", "qdrant") == {"tls.crt", "tls.key", "ca.crt"}
 
 
-def test_probes_use_the_scheme_of_the_server(release: Release, encrypted: Release) -> None:
-    for rendered, scheme in ((release, "HTTP"), (encrypted, "HTTPS")):
+def test_probes_use_the_scheme_of_the_server(release: Release, release_with_tls: Release) -> None:
+    for rendered, scheme in ((release, "HTTP"), (release_with_tls, "HTTPS")):
         probes = {name: value for name, value in get_container(rendered).items() if name.endswith("Probe")}
         assert {probe["httpGet"]["scheme"] for probe in probes.values()} == {scheme}
         assert len(probes) == len(("startup", "liveness", "readiness"))
 
 
 @pytest.mark.parametrize("service", CLIENTS)
-def test_clients_mount_the_ca_and_no_private_key(encrypted: Release, service: str) -> None:
-    given = get_env(encrypted, "Deployment", service)
+def test_clients_mount_the_ca_and_no_private_key(release_with_tls: Release, service: str) -> None:
+    given = get_env(release_with_tls, "Deployment", service)
     assert given[f"{CLIENTS[service]}_QDRANT_URL"] == "https://demo-qdrant:6333"
     folder, _, file = given[f"{CLIENTS[service]}_QDRANT_CA_FILE"].rpartition("/")
     (mount,) = (
         each
-        for each in get_container(encrypted, "Deployment", service)["volumeMounts"]
+        for each in get_container(release_with_tls, "Deployment", service)["volumeMounts"]
         if each["mountPath"] == folder
     )
     assert mount["readOnly"]
-    assert list_read_keys(encrypted, "Deployment", service) == {file} == {"ca.crt"}
+    assert list_read_keys(release_with_tls, "Deployment", service) == {file} == {"ca.crt"}
 
 
-def test_only_qdrant_and_its_clients_mount_the_certificate(encrypted: Release) -> None:
+def test_only_qdrant_and_its_clients_mount_the_certificate(release_with_tls: Release) -> None:
     readers = {
         name
-        for name, pod in encrypted.pods()
+        for name, pod in release_with_tls.pods()
         for volume in pod["spec"].get("volumes", [])
         if volume.get("secret", {}).get("secretName") == SECRET
     }

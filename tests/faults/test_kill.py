@@ -1,4 +1,4 @@
-"""Tests that kill a part during 200 uploads of four tenants: each file is stored once, in its tenant."""
+"""Tests of a part that is killed during 200 uploads of four tenants: each file is stored once."""
 
 import asyncio
 import time

@@ -91,7 +91,7 @@ async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: Fau
             seconds=READY_TIMEOUT_SECONDS,
             every=0.5,
         )
-        async with harness.webui.valves(fallback_to_direct=True, workflow_seconds=5.0):
+        async with harness.webui.valves(fallback_to_direct=True, workflow_timeout_seconds=5.0):
             with suspend_parts(harness.platform, "n8n-worker"):
                 for _ in range(2):
                     answer, seconds = await ask(diana, model)

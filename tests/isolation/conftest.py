@@ -266,6 +266,6 @@ def sign_invalid_ticket(issuer: TicketIssuer, ticket: Ticket, **claims: Any) -> 
 
 
 @pytest.fixture(scope="session")
-async def expired(harness: IsolationHarness) -> None:
+async def wait_for_expiry(harness: IsolationHarness) -> None:
     """Wait until the short-lived token has expired, including the leeway for clocks."""
     await asyncio.sleep(max(0.0, harness.expired_at - time.time() + 0.5))

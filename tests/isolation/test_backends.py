@@ -39,7 +39,7 @@ def objects(harness: IsolationHarness) -> TenantObjects:
 
 
 @pytest.fixture
-async def s3_of_a(harness: IsolationHarness, objects: TenantObjects) -> Any:
+async def tenant_s3(harness: IsolationHarness, objects: TenantObjects) -> Any:
     """Return the S3 client that the gateway uses for A's requests, after a successful read."""
     await objects.get(get_tenant(harness, A), make_key(A), max_bytes=1000)
     return await objects.sessions.client(get_tenant(harness, A))
@@ -85,9 +85,9 @@ async def test_a_key_of_another_tenant_is_refused(harness: IsolationHarness, obj
         ),
     ],
 )
-async def test_a_tenants_session_is_refused_outside_its_prefix(s3_of_a: Any, call: Any) -> None:
+async def test_a_tenants_session_is_refused_outside_its_prefix(tenant_s3: Any, call: Any) -> None:
     with pytest.raises(ClientError) as caught:
-        call(s3_of_a)
+        call(tenant_s3)
     # The response to a HEAD has no body, so its only code is the status.
     assert caught.value.response["Error"]["Code"] in {"AccessDenied", "403"}
 
@@ -103,7 +103,7 @@ async def test_the_gateway_itself_may_read_no_document(
 
 
 @pytest.fixture
-async def as_dedicated(harness: IsolationHarness) -> AsyncIterator[httpx.AsyncClient]:
+async def dedicated_qdrant(harness: IsolationHarness) -> AsyncIterator[httpx.AsyncClient]:
     """Client of Qdrant with the token of a dedicated tenant's search."""
     vectors: Vectors = harness.gateway.context.retrieval._vectors
     sent: list[str] = []
@@ -149,14 +149,14 @@ async def test_the_points_of_a_dedicated_tenant_are_in_its_collection(harness: I
     ],
 )
 async def test_a_dedicated_tenants_token_reads_only_its_collection(
-    as_dedicated: httpx.AsyncClient, method: str, path: str, body: Any, status: int
+    dedicated_qdrant: httpx.AsyncClient, method: str, path: str, body: Any, status: int
 ) -> None:
-    response = await as_dedicated.request(method, path, json=body)
+    response = await dedicated_qdrant.request(method, path, json=body)
     assert response.status_code == status, response.text
 
 
 async def test_a_dedicated_tenants_token_lists_only_its_collection(
-    as_dedicated: httpx.AsyncClient,
+    dedicated_qdrant: httpx.AsyncClient,
 ) -> None:
-    listed = (await as_dedicated.get("/collections")).json()["result"]["collections"]
+    listed = (await dedicated_qdrant.get("/collections")).json()["result"]["collections"]
     assert {each["name"] for each in listed} <= {OWN}

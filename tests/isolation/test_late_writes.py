@@ -14,7 +14,7 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
 from tests.support.backends.qdrant import count_points
-from tests.support.tenants.sequences import Incarnation, IncarnationHarness, open_incarnation_harness
+from tests.support.tenants.sequences import RecreatedTenant, SequenceHarness, open_sequence_harness
 
 ROUNDS, TENANTS = 2, 5
 """The Tenants of a round run concurrently, because a deletion may wait half a minute for a write."""
@@ -22,8 +22,8 @@ UPLOADS = 3
 
 
 @pytest.fixture(scope="module")
-async def harness(platform: Platform) -> AsyncIterator[IncarnationHarness]:
-    async with open_incarnation_harness(platform) as opened:
+async def harness(platform: Platform) -> AsyncIterator[SequenceHarness]:
+    async with open_sequence_harness(platform) as opened:
         yield opened
 
 
@@ -32,7 +32,7 @@ def make_text(number: int) -> bytes:
     return "\n\n".join(f"{part}. {sentence * 12}" for part in range(60)).encode()
 
 
-async def find_remainders(harness: IncarnationHarness, name: str) -> dict[str, Any]:
+async def find_remainders(harness: SequenceHarness, name: str) -> dict[str, Any]:
     """Return what Qdrant, S3 and Redis have of a name."""
     s3 = Aws(harness.platform.context).s3
     page = s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{name}/")
@@ -44,12 +44,12 @@ async def find_remainders(harness: IncarnationHarness, name: str) -> dict[str, A
     return {system: what for system, what in found.items() if what}
 
 
-async def delete_during_uploads(harness: IncarnationHarness, number: int) -> list[int]:
+async def delete_during_uploads(harness: SequenceHarness, number: int) -> list[int]:
     """Delete a Tenant in the middle of uploads, and return their statuses."""
     name, chance = f"race-{number}", random.Random(number)
-    incarnation = Incarnation("pooled", "Delete", await harness.add_people(name), "")
-    await harness.begin(name, incarnation)
-    headers = {"Authorization": f"Bearer {await harness.people.token(incarnation.emails[0])}"}
+    tenant = RecreatedTenant("pooled", "Delete", await harness.add_people(name), "")
+    await harness.begin(name, tenant)
+    headers = {"Authorization": f"Bearer {await harness.people.token(tenant.emails[0])}"}
 
     async def upload(file: int) -> int:
         response = await harness.gateway.http.post(
@@ -62,14 +62,14 @@ async def delete_during_uploads(harness: IncarnationHarness, number: int) -> lis
 
     uploads = [asyncio.create_task(upload(file)) for file in range(UPLOADS)]
     await asyncio.sleep(chance.uniform(0.0, 1.5))
-    await harness.finish(name, incarnation)
+    await harness.finish(name, tenant)
     statuses = await asyncio.gather(*uploads)
     await harness.gateway.context.usage.flush()
     assert await find_remainders(harness, name) == {}, f"try {number}: {statuses}"
     return statuses
 
 
-async def test_uploads_during_a_deletion_leave_nothing(harness: IncarnationHarness) -> None:
+async def test_uploads_during_a_deletion_leave_nothing(harness: SequenceHarness) -> None:
     refused: list[int] = []
     for first in range(0, ROUNDS * TENANTS, TENANTS):
         runs = await asyncio.gather(
@@ -79,12 +79,12 @@ async def test_uploads_during_a_deletion_leave_nothing(harness: IncarnationHarne
     assert refused, "no upload ran when its Tenant was deleted, so the test proved nothing"
 
 
-async def test_a_gateway_with_a_stale_registry_writes_nothing(harness: IncarnationHarness) -> None:
-    incarnation = Incarnation("pooled", "Delete", await harness.add_people("late"), "")
-    await harness.begin("late", incarnation)
+async def test_a_gateway_with_a_stale_registry_writes_nothing(harness: SequenceHarness) -> None:
+    recreated = RecreatedTenant("pooled", "Delete", await harness.add_people("late"), "")
+    await harness.begin("late", recreated)
     tenant = harness.gateway.context.registry.get("late")
     assert tenant
-    await harness.finish("late", incarnation)
+    await harness.finish("late", recreated)
     context = harness.gateway.context
     with pytest.raises((TenantSuspended, WritesUnavailable)):
         await context.documents.upload(tenant, "finance", "late.md", b"Too late.", "ann", RequestTimings())

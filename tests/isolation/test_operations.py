@@ -160,7 +160,7 @@ async def call(harness: IsolationHarness, operation: str, caller: str, attack: A
     return await harness.request(method, path, caller, **arguments)
 
 
-@pytest.mark.usefixtures("expired")
+@pytest.mark.usefixtures("wait_for_expiry")
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(("caller", "status"), CALLERS.items())
 async def test_a_caller_without_proof_of_one_tenant_is_refused(
@@ -387,7 +387,7 @@ async def test_usage_reports_exclude_other_tenants(harness: IsolationHarness) ->
     span = {"from": f"{now - timedelta(days=1):%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
     report = await harness.request("GET", "/v1/usage", f"person of {A}", params=span)
     assert report.status_code == 200, report.text
-    assert report.json()["rows"], "it has A's usage"
+    assert report.json()["rows"], "the report contains A's usage"
     assert "only-in-b" not in report.text
 
 

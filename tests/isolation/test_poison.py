@@ -62,7 +62,7 @@ POISONED: dict[str, tuple[str, str]] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def planted(harness: IsolationHarness) -> None:
+async def planted_documents(harness: IsolationHarness) -> None:
     for name, (text, _) in POISONED.items():
         files = {"file": (f"{name}.md", text.encode())}
         response = await harness.post(
@@ -86,7 +86,9 @@ async def test_quoted_active_content_is_plain_text(
     assert "$9," in answer["answer"], "the answer quotes the passage"
     assert not find_active_markup(answer["answer"])
     assert not re.search(r"https?://|www\.", answer["answer"])
-    assert [citation["marker"] for citation in answer["citations"]] == [1], "a fake citation is not one"
+    assert [citation["marker"] for citation in answer["citations"]] == [1], (
+        "a forged citation is not a citation"
+    )
 
 
 async def get_prompt(harness: IsolationHarness, question: str) -> Any:

@@ -51,14 +51,14 @@ class GoProgram:
 
         def fill(folder: Path) -> None:
             argv = [
-                find_program("go"), "build", "-C", self._source(), "-trimpath", *self.flags,
+                find_program("go"), "build", "-C", self._download_source(), "-trimpath", *self.flags,
                 "-ldflags", "-s -w", "-o", str(folder / self.name), f"./cmd/{self.name}",
             ]  # fmt: skip
             run_logged(argv, folder=folder, env=ENVIRONMENT, report=report, doing=f"building {self.name}")
 
         return ensure_installed(get_cache_folder(self.name, self.hash.encode()), fill) / self.name
 
-    def _source(self) -> str:
+    def _download_source(self) -> str:
         """Download the module and return its folder in Go's cache."""
         argv = [find_program("go"), "mod", "download", "-json", self.module]
         done = subprocess.run(

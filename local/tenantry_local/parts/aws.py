@@ -59,7 +59,7 @@ class Aws(PlatformPart):
 
     @override
     def prepare(self) -> None:
-        write_private(self.config_file, self._config())
+        write_private(self.config_file, self._build_config())
 
     @override
     def command(self) -> Command:
@@ -91,7 +91,7 @@ class Aws(PlatformPart):
     def provision(self) -> None:
         self._ensure_bucket()
         self._ensure_files_bucket()
-        iam = self._root("iam")
+        iam = self._get_root_client("iam")
         for service in ROLE_SERVICES:
             self._ensure_user(iam, service, policy=json.dumps(_assume_role_policy(f"tenantry-{service}")))
             trust = _render("trust", principal=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
@@ -99,18 +99,18 @@ class Aws(PlatformPart):
         self._ensure_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
         self._ensure_role(iam, "retention", _render("retention-trust", account=ACCOUNT))
         # Open WebUI uses a key pair and assumes no role.
-        self._ensure_user(iam, "open-webui", policy=_policy("open-webui"))
+        self._ensure_user(iam, "open-webui", policy=_build_policy("open-webui"))
 
     @cached_property
     def s3(self) -> "S3Client":
         """Return an S3 client with the rights of the account's root."""
-        client: S3Client = self._root("s3")
+        client: S3Client = self._get_root_client("s3")
         return client
 
-    def _root(self, service: str) -> Any:
+    def _get_root_client(self, service: str) -> Any:
         config = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 1})
         with SESSION_LOCK:
-            return _root_session().client(service, endpoint_url=self.url, config=config)
+            return _open_root_session().client(service, endpoint_url=self.url, config=config)
 
     def _ensure_bucket(self) -> None:
         if BUCKET in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
@@ -141,7 +141,7 @@ class Aws(PlatformPart):
 
     def get_key_pair(self, service: str) -> tuple[str, str]:
         """Return the access key of a service's user: the id and the secret."""
-        key = json.loads(self._key_file(service).read_text())
+        key = json.loads(self._get_key_file(service).read_text())
         return key["AccessKeyId"], key["SecretAccessKey"]
 
     def _ensure_files_bucket(self) -> None:
@@ -150,7 +150,7 @@ class Aws(PlatformPart):
         self.s3.create_bucket(Bucket=FILES_BUCKET)
 
     def _ensure_user(self, iam: Any, service: str, *, policy: str) -> None:
-        name, file = f"tenantry-{service}", self._key_file(service)
+        name, file = f"tenantry-{service}", self._get_key_file(service)
         _create_if_missing(iam.create_user, UserName=name)
         iam.put_user_policy(UserName=name, PolicyName="tenantry", PolicyDocument=policy)
         # ministack may have lost a key in a crash although the key file is still there.
@@ -160,24 +160,24 @@ class Aws(PlatformPart):
             write_private(file, json.dumps({k: key[k] for k in ("AccessKeyId", "SecretAccessKey")}))
         self._write_credentials()
 
-    def _key_file(self, service: str) -> Path:
+    def _get_key_file(self, service: str) -> Path:
         return self.context.state / "aws" / f"{service}.json"
 
     def _ensure_role(self, iam: Any, service: str, trust: str) -> None:
         name = f"tenantry-{service}"
         _create_if_missing(iam.create_role, RoleName=name, AssumeRolePolicyDocument=trust)
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
-        iam.put_role_policy(RoleName=name, PolicyName="tenantry", PolicyDocument=_policy(service))
+        iam.put_role_policy(RoleName=name, PolicyName="tenantry", PolicyDocument=_build_policy(service))
 
     def _write_credentials(self) -> None:
         file = configparser.ConfigParser()
         for service in ROLE_SERVICES:
-            if self._key_file(service).exists():
+            if self._get_key_file(service).exists():
                 identifier, secret = self.get_key_pair(service)
                 file[f"{service}-user"] = {"aws_access_key_id": identifier, "aws_secret_access_key": secret}
         write_private(self.config_file.with_name("credentials"), _to_text(file))
 
-    def _config(self) -> str:
+    def _build_config(self) -> str:
         file = configparser.ConfigParser()
         file["services local"] = {
             name: f"\nendpoint_url = {url}"
@@ -199,7 +199,7 @@ class Aws(PlatformPart):
 
 
 @cache
-def _root_session() -> Any:
+def _open_root_session() -> Any:
     """Return the session of the account's root. A new one takes 0.1 s of a processor, and a client 5 ms."""
     import boto3  # noqa: PLC0415 (it takes 0.4 s, and most commands of `tenantry` need no AWS)
     import botocore.session  # noqa: PLC0415
@@ -237,7 +237,7 @@ def _render(name: str, **values: str) -> str:
     return Template((POLICIES / f"{name}.json").read_text()).safe_substitute(values)
 
 
-def _policy(service: str) -> str:
+def _build_policy(service: str) -> str:
     """Return a role's policy.
 
     ministack treats ``${aws:PrincipalTag/tenant}`` as a literal and would deny everything. So the local

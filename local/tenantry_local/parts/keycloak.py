@@ -73,7 +73,7 @@ class Keycloak(PlatformPart):
     @override
     def restore(self) -> None:
         restore_template(
-            Postgres(self.context), template_file(_cache()), self.context.secrets["keycloak-admin"]
+            Postgres(self.context), template_file(_get_cache_folder()), self.context.secrets["keycloak-admin"]
         )
 
     @override
@@ -93,7 +93,7 @@ class Keycloak(PlatformPart):
                 "--log-level=warn",
             ],
             {
-                **_java_env(),
+                **_build_java_env(),
                 "JAVA_OPTS_KC_HEAP": "-Xms96m -Xmx512m",
                 "JAVA_OPTS_APPEND": QUICK_START,
                 "KC_DB_PASSWORD": self.context.secrets["postgres"],
@@ -110,10 +110,10 @@ class Keycloak(PlatformPart):
     def provision(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as http:
             http.headers["Authorization"] = f"Bearer {self.admin_token(http)}"
-            realm = self._realm()
+            realm = self._build_realm()
             if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
                 # A realm of an earlier version can lack only clients and their mappers.
-                answer = http.post(f"/admin/realms/{REALM}/partialImport", json=_clients(realm))
+                answer = http.post(f"/admin/realms/{REALM}/partialImport", json=_build_client_import(realm))
                 _add_missing_mappers(http, realm)
             else:
                 self.context.report(self.name, "importing the realm")
@@ -135,7 +135,7 @@ class Keycloak(PlatformPart):
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 
-    def _realm(self) -> dict[str, Any]:
+    def _build_realm(self) -> dict[str, Any]:
         secrets = self.context.secrets
         realm: dict[str, Any] = json.loads(
             Template(REALM_FILE.read_text()).substitute(
@@ -150,7 +150,7 @@ class Keycloak(PlatformPart):
         return realm
 
 
-def _clients(realm: dict[str, Any]) -> dict[str, Any]:
+def _build_client_import(realm: dict[str, Any]) -> dict[str, Any]:
     """Return the partial import of a realm's clients and their service accounts."""
     accounts = [user for user in realm["users"] if "serviceAccountClientId" in user]
     return {"ifResourceExists": "SKIP", "clients": realm["clients"], "users": accounts}
@@ -170,17 +170,17 @@ def _add_missing_mappers(http: httpx.Client, realm: dict[str, Any]) -> None:
 
 def server_folder() -> Path:
     """Return the folder of the unpacked distribution."""
-    return _cache() / f"keycloak-{VERSION}"
+    return _get_cache_folder() / f"keycloak-{VERSION}"
 
 
-def _cache() -> Path:
+def _get_cache_folder() -> Path:
     """Return the folder of the cache that belongs to this version of Keycloak."""
     return CACHE / "keycloak" / VERSION
 
 
 def ensure_template(report: Callable[[str], None]) -> None:
     """Build the template of the database if this machine has none yet."""
-    folder = _cache()
+    folder = _get_cache_folder()
     with lock_folder(folder):
         if not template_file(folder).exists():
             report("creating the tables, once")
@@ -217,7 +217,7 @@ def ensure_distribution(report: Callable[[str], None]) -> None:
         report("building for Postgres (once per machine)")
         built = subprocess.run(
             [str(script), "build", "--db=postgres", "--cache=local"],
-            env={**os.environ, **_java_env()},
+            env={**os.environ, **_build_java_env()},
             capture_output=True,
             text=True,
             check=False,
@@ -240,7 +240,7 @@ def _download() -> Path:
     return archive
 
 
-def _java_env() -> dict[str, str]:
+def _build_java_env() -> dict[str, str]:
     """Return the environment variables that point Keycloak to a Java that is new enough."""
     java = shutil.which("java")
     if java:

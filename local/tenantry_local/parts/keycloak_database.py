@@ -95,11 +95,11 @@ def restore_template(postgres: Postgres, file: Path, password: str) -> None:
     """
     if postgres.run("select to_regclass('public.databasechangelog')", DATABASE):
         return
-    password_sql = f"set search_path to public;\n{_password_sql(password)}"
+    password_sql = f"set search_path to public;\n{_build_password_sql(password)}"
     postgres.run(f"begin;\n{file.read_text()}\n{password_sql}commit;", DATABASE)
 
 
-def _password_sql(password: str) -> str:
+def _build_password_sql(password: str) -> str:
     salt = secrets.token_bytes(16)
     digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ITERATIONS, 64)
     value, salt_text = (base64.b64encode(data).decode() for data in (digest, salt))

@@ -74,16 +74,16 @@ class _N8nProcess(PlatformPart):
         # n8n starts its task runner as "node", which must not be an older one of the system.
         path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
         argv = [runtime.program, str(program), *self.subcommand]
-        return Command(argv, path | self._env() | self._own_env())
+        return Command(argv, path | self._build_env() | self._build_own_env())
 
     @override
     def is_healthy(self) -> bool:
         return is_http_ok(f"{self.url}/healthz/readiness")
 
-    def _own_env(self) -> dict[str, str]:
+    def _build_own_env(self) -> dict[str, str]:
         return {"N8N_PORT": str(self.context.ports[self.name])}
 
-    def _env(self) -> dict[str, str]:
+    def _build_env(self) -> dict[str, str]:
         ports, secrets = self.context.ports, self.context.secrets
         return {
             **NO_TELEMETRY,
@@ -100,7 +100,7 @@ class _N8nProcess(PlatformPart):
             "N8N_INSTANCE_OWNER_EMAIL": OWNER,
             "N8N_INSTANCE_OWNER_FIRST_NAME": "Tenantry",
             "N8N_INSTANCE_OWNER_LAST_NAME": "Owner",
-            "N8N_INSTANCE_OWNER_PASSWORD_HASH": _owner_hash(self.context),
+            "N8N_INSTANCE_OWNER_PASSWORD_HASH": _hash_owner_password(self.context),
             "N8N_METRICS": "true",
             "N8N_METRICS_INCLUDE_QUEUE_METRICS": "true",
             "DB_TYPE": "postgresdb",
@@ -128,8 +128,8 @@ class N8n(_N8nProcess):
     ports = ("n8n", "n8n-broker-main")
 
     @override
-    def _own_env(self) -> dict[str, str]:
-        return super()._own_env() | {"N8N_DISABLE_PRODUCTION_MAIN_PROCESS": "true"}
+    def _build_own_env(self) -> dict[str, str]:
+        return super()._build_own_env() | {"N8N_DISABLE_PRODUCTION_MAIN_PROCESS": "true"}
 
 
 class N8nWorker(_N8nProcess):
@@ -143,7 +143,7 @@ class N8nWorker(_N8nProcess):
     ports = ("n8n-worker", "n8n-broker-worker")
 
     @override
-    def _own_env(self) -> dict[str, str]:
+    def _build_own_env(self) -> dict[str, str]:
         return {
             "QUEUE_HEALTH_CHECK_ACTIVE": "true",
             "QUEUE_HEALTH_CHECK_PORT": str(self.context.ports[self.name]),
@@ -174,7 +174,7 @@ class N8nWebhook(_N8nProcess):
         run_job("n8n_install", settings)
 
 
-def _owner_hash(context: Context) -> str:
+def _hash_owner_password(context: Context) -> str:
     """Return the bcrypt hash of the owner's password; stored, because each new hash would restart n8n."""
     file = context.state / "n8n" / "owner.hash"
     if not file.exists():

@@ -176,7 +176,7 @@ class OpenWebUI(PlatformPart):
     @override
     def command(self) -> Command:
         program = open_webui.install(lambda text: self.context.report(self.name, text))
-        return Command([str(program.with_name("python")), str(GUARD)], self._env())
+        return Command([str(program.with_name("python")), str(GUARD)], self._build_env())
 
     @override
     def is_healthy(self) -> bool:
@@ -207,7 +207,7 @@ class OpenWebUI(PlatformPart):
         database_url = postgres.dsn("openwebui", "openwebui", "postgres-open-webui")
         run_job("file_sync.jobs.grants", {"FILE_SYNC_GRANTS_DATABASE_URL": database_url})
 
-    def _env(self) -> dict[str, str]:
+    def _build_env(self) -> dict[str, str]:
         email, password = open_webui_admin(self.context)
         access_key, secret_key = Aws(self.context).get_key_pair("open-webui")
         redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI_DATABASE, redis_users.OPEN_WEBUI)
@@ -217,7 +217,7 @@ class OpenWebUI(PlatformPart):
             **{name: os.environ.get(name, text) for name, text in UI_TEXTS.items()},
             **LOGIN_SETTINGS,
             **DISABLED_FEATURES,
-            **_permissions(),
+            **_build_permissions(),
             "DEFAULT_PROMPT_SUGGESTIONS": json.dumps(PROMPT_SUGGESTIONS),
             "HOST": "127.0.0.1",
             "PORT": str(self.context.ports[self.name]),
@@ -259,6 +259,6 @@ class OpenWebUI(PlatformPart):
         }
 
 
-def _permissions() -> dict[str, str]:
+def _build_permissions() -> dict[str, str]:
     allowed = {f"USER_PERMISSIONS_{name}": "true" for name in GRANTED_PERMISSIONS}
     return allowed | {f"USER_PERMISSIONS_{name}": "false" for name in DENIED_PERMISSIONS}

@@ -23,7 +23,7 @@ ROLES = {"openwebui": "postgres-open-webui", "n8n": "postgres-n8n"}
 """Databases of Open WebUI and n8n, and the secret of each owner. The owner has the database's name and no
 access to the other database."""
 
-CLIENT_SECONDS = 600.0
+CLIENT_TIMEOUT_SECONDS = 600.0
 """The longest that a program may take that uses the server and ends. A busy machine takes its time."""
 
 UNPRIVILEGED_ID = 65534
@@ -72,7 +72,7 @@ class Postgres(PlatformPart):
         durable = "off" if self.context.ephemeral else "on"
         return Command(
             [
-                *_unprivileged_command(),
+                *_build_unprivileged_command(),
                 str(find_postgres_programs() / "postgres"),
                 "-D", str(self.context.state / "data" / "postgres"),
                 "-h", "127.0.0.1",
@@ -86,7 +86,8 @@ class Postgres(PlatformPart):
     @override
     def is_healthy(self) -> bool:
         return (
-            is_port_open(self.context.ports["postgres"]) and not self._psql("select 1", "postgres").returncode
+            is_port_open(self.context.ports["postgres"])
+            and not self._run_psql("select 1", "postgres").returncode
         )
 
     @override
@@ -113,7 +114,7 @@ class Postgres(PlatformPart):
         LocalError
             Postgres rejected it; the message is from Postgres.
         """
-        done = self._psql(sql, database)
+        done = self._run_psql(sql, database)
         if done.returncode:
             raise LocalError(f"Postgres rejected the SQL: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -141,20 +142,20 @@ class Postgres(PlatformPart):
                 str(find_postgres_programs() / "pg_dump"), f"{self.url}/{database}",
                 "--no-owner", "--no-privileges",
             ],
-            env=self._client_env(),
+            env=self._build_client_env(),
             capture_output=True,
             text=True,
             check=False,
-            timeout=CLIENT_SECONDS,
+            timeout=CLIENT_TIMEOUT_SECONDS,
         )  # fmt: skip
         if done.returncode:
             raise LocalError(f"pg_dump failed: {done.stderr.strip()}")
         return done.stdout
 
-    def _client_env(self) -> dict[str, str]:
+    def _build_client_env(self) -> dict[str, str]:
         return {**os.environ, "PGPASSWORD": self.context.secrets["postgres"], "PGCONNECT_TIMEOUT": "3"}
 
-    def _psql(self, sql: str, database: str) -> subprocess.CompletedProcess[str]:
+    def _run_psql(self, sql: str, database: str) -> subprocess.CompletedProcess[str]:
         # Through standard input, so that the process list shows no password.
         return subprocess.run(
             [
@@ -162,20 +163,20 @@ class Postgres(PlatformPart):
                 "--tuples-only", "--set=ON_ERROR_STOP=1", "--file=-",
             ],
             input=sql,
-            env=self._client_env(),
+            env=self._build_client_env(),
             capture_output=True,
             text=True,
             check=False,
-            timeout=CLIENT_SECONDS,
+            timeout=CLIENT_TIMEOUT_SECONDS,
         )  # fmt: skip
 
     def _run(self, name: str, *arguments: str) -> None:
         done = subprocess.run(
-            [*_unprivileged_command(), str(find_postgres_programs() / name), *arguments],
+            [*_build_unprivileged_command(), str(find_postgres_programs() / name), *arguments],
             capture_output=True,
             text=True,
             check=False,
-            timeout=CLIENT_SECONDS,
+            timeout=CLIENT_TIMEOUT_SECONDS,
         )
         if done.returncode:
             raise LocalError(f"{name} failed:\n{done.stderr[-2000:]}")
@@ -191,7 +192,7 @@ def find_postgres_programs() -> Path:
     return max(root.glob("pginstall*/bin"), key=lambda path: path.parent.name)
 
 
-def _unprivileged_command() -> list[str]:
+def _build_unprivileged_command() -> list[str]:
     if os.geteuid() != 0:
         return []
     argv = [

@@ -27,7 +27,7 @@ class Qdrant(PlatformPart):
     @property
     @override
     def version(self) -> str:
-        return version("qdrant-client") if self.managed else _server_version(self.url)
+        return version("qdrant-client") if self.managed else _fetch_server_version(self.url)
 
     @property
     @override
@@ -62,7 +62,7 @@ class Qdrant(PlatformPart):
         return is_http_ok(f"{self.url}/healthz")
 
 
-def _server_version(url: str) -> str:
+def _fetch_server_version(url: str) -> str:
     try:
         return str(httpx.get(url, timeout=2).json()["version"])
     except (httpx.HTTPError, ValueError, KeyError):

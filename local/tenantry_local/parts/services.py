@@ -25,7 +25,7 @@ __all__ = ["FileSync", "Gateway", "Operator", "file_sync_env", "gateway_env", "o
 def operator_env(context: Context) -> dict[str, str]:
     """Return the operator's environment variables for this platform."""
     return {
-        **_common_env(context, "operator"),
+        **_build_common_env(context, "operator"),
         **(_open_webui_env(context) if context.whole else {}),
         "OPERATOR_BUCKET": BUCKET,
         "OPERATOR_KEYCLOAK_URL": context.url("keycloak"),
@@ -44,7 +44,7 @@ def operator_env(context: Context) -> dict[str, str]:
 def gateway_env(context: Context) -> dict[str, str]:
     """Return the gateway's environment variables for this platform."""
     return {
-        **_common_env(context, "gateway"),
+        **_build_common_env(context, "gateway"),
         "GATEWAY_PORT": str(context.ports["gateway"]),
         "GATEWAY_METRICS_PORT": str(context.ports["gateway-metrics"]),
         "GATEWAY_BUCKET": BUCKET,
@@ -62,7 +62,7 @@ def gateway_env(context: Context) -> dict[str, str]:
 def file_sync_env(context: Context) -> dict[str, str]:
     """Return file-sync's environment variables for this platform."""
     return {
-        **_common_env(context, "file-sync"),
+        **_build_common_env(context, "file-sync"),
         "FILE_SYNC_PORT": str(context.ports["file-sync"]),
         "FILE_SYNC_METRICS_PORT": str(context.ports["file-sync-metrics"]),
         "FILE_SYNC_DATABASE_URL": Postgres(context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync"),
@@ -93,14 +93,14 @@ class _Service(PlatformPart):
 
     @override
     def command(self) -> Command:
-        return Command([find_program("python"), "-m", self.module], self._env())
+        return Command([find_program("python"), "-m", self.module], self._build_env())
 
     @override
     def is_healthy(self) -> bool:
         return is_http_ok(f"{self.url}/readyz")
 
     @abstractmethod
-    def _env(self) -> dict[str, str]:
+    def _build_env(self) -> dict[str, str]:
         """Return the environment variables of the service."""
 
 
@@ -115,7 +115,7 @@ class Operator(_Service):
     ports = ("operator", "operator-metrics")
 
     @override
-    def _env(self) -> dict[str, str]:
+    def _build_env(self) -> dict[str, str]:
         return operator_env(self.context)
 
 
@@ -130,7 +130,7 @@ class Gateway(_Service):
     ports = ("gateway", "gateway-metrics")
 
     @override
-    def _env(self) -> dict[str, str]:
+    def _build_env(self) -> dict[str, str]:
         return gateway_env(self.context)
 
 
@@ -145,7 +145,7 @@ class FileSync(_Service):
     ports = ("file-sync", "file-sync-metrics")
 
     @override
-    def _env(self) -> dict[str, str]:
+    def _build_env(self) -> dict[str, str]:
         return file_sync_env(self.context)
 
 
@@ -158,7 +158,7 @@ def _open_webui_env(context: Context) -> dict[str, str]:
     }
 
 
-def _common_env(context: Context, service: str) -> dict[str, str]:
+def _build_common_env(context: Context, service: str) -> dict[str, str]:
     aws = Aws(context).config_file
     return {
         "KUBECONFIG": str(kubeconfig(context, service)),

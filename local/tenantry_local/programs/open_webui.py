@@ -32,7 +32,7 @@ def install(report: Callable[[str], None]) -> Path:
     LocalError
         The installation failed; the message gives the reason.
     """
-    python = _python()
+    python = _find_python()
     folder = get_cache_folder("open-webui", LOCK.read_bytes(), python.encode())
 
     def fill(folder: Path) -> None:
@@ -51,7 +51,7 @@ def install(report: Callable[[str], None]) -> Path:
     return ensure_installed(folder, fill) / "venv" / "bin" / "open-webui"
 
 
-def _python() -> str:
+def _find_python() -> str:
     if sys.version_info[:2] <= NEWEST_PYTHON:
         return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}")
     for name in ("python3.12", "python3.11"):

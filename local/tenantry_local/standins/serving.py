@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["RequestLogMiddleware", "add_address", "serve"]
 
-SHUTDOWN_SECONDS = 3
+SHUTDOWN_TIMEOUT_SECONDS = 3
 """Time for requests in flight to finish after SIGTERM."""
 
-KEEP_ALIVE_SECONDS = 75
+KEEP_ALIVE_TIMEOUT_SECONDS = 75
 """Idle time after which a connection is closed: longer than clients keep one in their pools."""
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 def add_address(parser: argparse.ArgumentParser) -> None:
     """Add the options ``--host`` and ``--port``; the first log line has the number of a free port."""
-    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--host", type=_validate_loopback, default="127.0.0.1", help="a loopback address")
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free port")
 
 
@@ -40,8 +40,8 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
         RequestLogMiddleware(app),
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_SECONDS,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio disables Nagle's algorithm, which costs 40 ms per request, only if the protocol is given.
@@ -91,7 +91,7 @@ class RequestLogMiddleware:
             )
 
 
-def _loopback(host: str) -> str:
+def _validate_loopback(host: str) -> str:
     """Return a loopback address; refuse all others, because the stand-ins have no access control."""
     try:
         local = ipaddress.ip_address(host).is_loopback

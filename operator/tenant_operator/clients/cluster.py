@@ -98,19 +98,21 @@ class ClusterClient:
     async def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Return an object, or ``None`` when it is absent."""
         return await self._call(
-            f"get-{kind.lower()}", "GET", _path(kind, name, namespace), absent=_is_missing
+            f"get-{kind.lower()}", "GET", _build_path(kind, name, namespace), absent=_is_missing
         )
 
     async def apply(self, wanted: dict[str, Any]) -> None:
         """Apply an object (server-side apply); fields of other managers stay."""
         metadata = wanted["metadata"]
-        path = _path(wanted["kind"], metadata["name"], metadata.get("namespace"))
+        path = _build_path(wanted["kind"], metadata["name"], metadata.get("namespace"))
         operation = f"apply-{wanted['kind'].lower()}"
         await self._call(operation, "PATCH", path, query=_FORCE, body=wanted, content_type=_APPLY)
 
     async def delete(self, kind: str, name: str) -> None:
         """Delete a cluster-scoped object; an absent one is a success."""
-        await self._call(f"delete-{kind.lower()}", "DELETE", _path(kind, name, None), absent=_is_missing)
+        await self._call(
+            f"delete-{kind.lower()}", "DELETE", _build_path(kind, name, None), absent=_is_missing
+        )
 
     async def _apply_finalizers(self, tenant: Tenant, finalizers: list[str]) -> bool:
         body = {
@@ -187,6 +189,6 @@ def _is_failed_test(status: int, body: bytes) -> bool:
     return status == 404 or (status == 422 and not json.loads(body)["details"].get("causes"))
 
 
-def _path(kind: str, name: str, namespace: str | None) -> str:
+def _build_path(kind: str, name: str, namespace: str | None) -> str:
     root, plural = _PATHS[kind]
     return f"{root}/namespaces/{namespace}/{plural}/{name}" if namespace else f"{root}/{plural}/{name}"

@@ -127,7 +127,7 @@ class OpenWebUISession:
         """Make one call; return ``None`` when the response has the status ``absent``."""
 
         async def call() -> httpx.Response | None:
-            token = await self._access_token()
+            token = await self._get_access_token()
             headers = {"Authorization": f"Bearer {token}"}
             response = await self._http.request(
                 method,
@@ -156,7 +156,7 @@ class OpenWebUISession:
         if token == self._token and age >= SIGN_IN_DELAY_SECONDS:
             self._token = ""
 
-    async def _access_token(self) -> str:
+    async def _get_access_token(self) -> str:
         async with self._signing_in:
             now = asyncio.get_running_loop().time()
             if self._token:
@@ -177,7 +177,7 @@ class OpenWebUISession:
         )
         if response.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN):
             raise SignInRefused(
-                f"signing in as {self._credentials['email']} was refused: {_error_detail(response)}"
+                f"signing in as {self._credentials['email']} was refused: {_parse_error_detail(response)}"
             )
         _check(response)
         account = response.json()
@@ -211,11 +211,11 @@ def classify(exc: Exception) -> Fault | None:
 
 def _check(response: httpx.Response) -> None:
     if response.is_error:
-        message = f"{response.status_code} at {response.request.url.path}: {_error_detail(response)}"
+        message = f"{response.status_code} at {response.request.url.path}: {_parse_error_detail(response)}"
         raise httpx.HTTPStatusError(message, request=response.request, response=response)
 
 
-def _error_detail(response: httpx.Response) -> str:
+def _parse_error_detail(response: httpx.Response) -> str:
     """Return the error message of the response."""
     try:
         return str(response.json()["detail"])[:200]

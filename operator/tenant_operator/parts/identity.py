@@ -78,10 +78,10 @@ class IdentityPart:
 
     async def observe(self, tenant: Tenant) -> IdentityState:
         """Read both groups with their members, and the accounts that belong in them."""
-        found, people = await asyncio.gather(self._find_group(tenant), self._people(tenant))
+        found, people = await asyncio.gather(self._find_group(tenant), self._find_people(tenant))
         if not found:
             return IdentityState(people=people)
-        sub = await self._keycloak.get_group_by_path(f"{_path(found)}/{ADMINS}")
+        sub = await self._keycloak.get_group_by_path(f"{_get_path(found)}/{ADMINS}")
         group, admins = await asyncio.gather(self._with_members(found), self._with_members(sub))
         return IdentityState(group, admins, people)
 
@@ -105,7 +105,7 @@ class IdentityPart:
     async def count(self, tenant: Tenant) -> dict[str, int]:
         """Count the group, its sub-group and the members of both."""
         found = await self._find_group(tenant)
-        sub = await self._keycloak.get_group_by_path(f"{_path(found)}/{ADMINS}") if found else None
+        sub = await self._keycloak.get_group_by_path(f"{_get_path(found)}/{ADMINS}") if found else None
         groups = [group for group in (found, sub) if group]
         members = await asyncio.gather(*(self._keycloak.list_members(group["id"]) for group in groups))
         path = group_path(tenant.id)
@@ -128,23 +128,23 @@ class IdentityPart:
         members = await self._keycloak.list_members(found["id"])
         return KeycloakGroup(
             id=found["id"],
-            path=_path(found),
+            path=_get_path(found),
             attributes=found.get("attributes") or {},
-            members=frozenset(map(_person, members)),
+            members=frozenset(map(_to_account, members)),
         )
 
-    async def _people(self, tenant: Tenant) -> frozenset[Account]:
-        return frozenset(map(_person, await self._keycloak.search_accounts(tenant.spec.email_patterns)))
+    async def _find_people(self, tenant: Tenant) -> frozenset[Account]:
+        return frozenset(map(_to_account, await self._keycloak.search_accounts(tenant.spec.email_patterns)))
 
     async def _ensure_group(self, tenant: Tenant, observed: KeycloakGroup, changes: list[str]) -> str:
         path = group_path(tenant.id)
-        wanted = {"name": tenant.key, "attributes": _attributes(tenant)}
+        wanted = {"name": tenant.key, "attributes": _build_attributes(tenant)}
         if not observed.id:
             changes.append(f"create group {path}")
-            return await self._create(await self._parent(), wanted)
+            return await self._create(await self._get_parent_id(), wanted)
         if observed.path.rpartition("/")[0] != path.rpartition("/")[0]:
             changes.append(f"move group {observed.path} to {path}")
-            await self._keycloak.move_group(observed.id, tenant.key, await self._parent())
+            await self._keycloak.move_group(observed.id, tenant.key, await self._get_parent_id())
         if observed.path != path or observed.attributes != wanted["attributes"]:
             changes.append(f"repair group {path}")
             await self._keycloak.update_group(observed.id, wanted)
@@ -153,7 +153,7 @@ class IdentityPart:
     async def _ensure_admins(
         self, tenant: Tenant, group_id: str, observed: KeycloakGroup, changes: list[str]
     ) -> str:
-        wanted = {"name": ADMINS, "attributes": _attributes(tenant)}
+        wanted = {"name": ADMINS, "attributes": _build_attributes(tenant)}
         if not observed.id:
             changes.append("create sub-group admins")
             return await self._create(group_id, wanted)
@@ -179,7 +179,7 @@ class IdentityPart:
             )
         return str(group["id"])
 
-    async def _parent(self) -> str:
+    async def _get_parent_id(self) -> str:
         """Return the id of the parent of all tenants' groups; create the group when it is absent."""
         found = await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
         parent = found or await self._keycloak.create_group(None, {"name": REALM_PARENT_GROUP})
@@ -192,7 +192,7 @@ class IdentityPart:
         return str(parent["id"])
 
 
-def _attributes(tenant: Tenant) -> dict[str, list[str]]:
+def _build_attributes(tenant: Tenant) -> dict[str, list[str]]:
     """Return the attributes of both groups. Access tokens carry the uid: it binds them to this Tenant."""
     return {
         "tenant": [tenant.id],
@@ -201,9 +201,9 @@ def _attributes(tenant: Tenant) -> dict[str, list[str]]:
     }
 
 
-def _path(group: dict[str, Any]) -> str:
+def _get_path(group: dict[str, Any]) -> str:
     return str(group["path"])
 
 
-def _person(user: dict[str, Any]) -> Account:
+def _to_account(user: dict[str, Any]) -> Account:
     return Account(id=user["id"], email=user.get("email", ""))

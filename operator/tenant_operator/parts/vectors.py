@@ -169,14 +169,16 @@ class VectorsPart:
 
     async def _count_points(self, collection: str, tenant: Tenant) -> int:
         try:
-            return (await self._qdrant.count(collection, count_filter=_points_of(tenant), exact=True)).count
+            return (
+                await self._qdrant.count(collection, count_filter=_build_tenant_filter(tenant), exact=True)
+            ).count
         except UnexpectedResponse as exc:
             if exc.status_code == 404:  # deleted after the listing
                 return 0
             raise
 
     async def _delete_points(self, tenant: Tenant) -> None:
-        own = _points_of(tenant)
+        own = _build_tenant_filter(tenant)
         try:
             await self._qdrant.delete(COLLECTION, models.FilterSelector(filter=own), wait=True)
         except UnexpectedResponse as exc:
@@ -184,7 +186,7 @@ class VectorsPart:
                 raise
 
 
-def _points_of(tenant: Tenant) -> models.Filter:
+def _build_tenant_filter(tenant: Tenant) -> models.Filter:
     return models.Filter(
         must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value=tenant.key))]
     )

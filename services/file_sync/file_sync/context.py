@@ -126,8 +126,8 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
                 keycloak, lambda: registry.directory, seconds=settings.owner_cache_ttl_seconds
             ),
             document_owners=document_owners,
-            put_slots=_fair_semaphore(settings.put_concurrency),
-            ingest_slots=_fair_semaphore(settings.ingest_concurrency),
+            put_slots=_make_fair_semaphore(settings.put_concurrency),
+            ingest_slots=_make_fair_semaphore(settings.ingest_concurrency),
         )
         sync = SyncLoops(
             settings, database=database, registry=registry, personas=personas, tenant_sync=tenant_sync
@@ -171,5 +171,5 @@ async def _run_elector(check_database: Check, leader_elector: LeaderElector) -> 
     await leader_elector.run()
 
 
-def _fair_semaphore(total: int) -> FairSemaphore:
+def _make_fair_semaphore(total: int) -> FairSemaphore:
     return FairSemaphore(total, each=max(total // 2, 1))

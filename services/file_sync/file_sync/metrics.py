@@ -5,7 +5,6 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = [
     "ACTIONS",
     "BLOCKED_DELETIONS",
-    "COMPARISONS",
     "FILES",
     "HINTS",
     "LEADER",
@@ -13,6 +12,7 @@ __all__ = [
     "QUEUE",
     "READY_LAG",
     "REQUEST_SECONDS",
+    "RUNS",
     "STORE_LAG",
     "UNASSIGNED_OWNERS",
 ]
@@ -21,7 +21,7 @@ _LAGS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 14
 
 FILES = Gauge(
     "tenantry_file_sync_files",
-    "Files that were given to a persona, by state at the last comparison: waiting, received, indexing, "
+    "Files that were given to a persona, by state at the last sync: waiting, received, indexing, "
     "ready, failed, refused, replaced, kept, no-tenant or foreign. A newer file of its name and owner has "
     "replaced a file. A kept file was removed by a person without that right; its document stays. The owner "
     "of a no-tenant file has no tenant, and that of a foreign file has another one; both files are ignored.",
@@ -50,16 +50,16 @@ ACTIONS = Counter(
 for _action in ("store", "check", "index", "delete"):
     ACTIONS.labels(_action, "error")  # exists from the start, so that the first error is an increase
 
-COMPARISONS = Counter(
-    "tenantry_file_sync_comparisons_total",
-    "Comparisons of a tenant, by outcome: settled, unsettled (it is compared again soon), unavailable, error",
+RUNS = Counter(
+    "tenantry_file_sync_runs_total",
+    "Runs over a tenant, by outcome: complete, incomplete (the next one is soon), unavailable, error",
     ("outcome",),
 )
-COMPARISONS.labels("error")
+RUNS.labels("error")
 
 QUEUE = Gauge(
     "tenantry_file_sync_queue",
-    "Tenants by state: changed (waits for its comparison), full-sync (waits, without a known change), "
+    "Tenants by state: changed (waits for its sync), full-sync (waits, without a known change), "
     "running, backoff (waits for a service that is unavailable)",
     ("state",),
 )
@@ -75,7 +75,7 @@ UNASSIGNED_OWNERS = Gauge(
 )
 
 LEADER = Gauge(
-    "tenantry_file_sync_leader", "1 if this replica is the leader, which compares tenants; otherwise 0"
+    "tenantry_file_sync_leader", "1 if this replica is the leader, which syncs tenants; otherwise 0"
 )
 
 HINTS = Counter("tenantry_file_sync_hints_total", "Hints that were accepted")

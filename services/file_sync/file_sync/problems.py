@@ -33,7 +33,7 @@ class HintRefused(TenantryError):
 
 
 class RetryLater(Exception):
-    """The action cannot be done now; the next comparison retries it."""
+    """The action cannot be done now; the next sync retries it."""
 
 
 class ContentNotAvailable(RetryLater):

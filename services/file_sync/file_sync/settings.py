@@ -68,7 +68,7 @@ class FileSyncSettings(HttpSettings):
     """Interval of polls of Open WebUI's database; the longest delay by a lost hint."""
 
     resync_interval_seconds: float = Field(900.0, gt=0)
-    """Interval at which every tenant is compared, even without a change in Open WebUI."""
+    """Interval at which every tenant is synced, even without a change in Open WebUI."""
 
     owner_cache_ttl_seconds: float = Field(60.0, ge=0)
     """Lifetime of a cached answer of Keycloak about a person."""

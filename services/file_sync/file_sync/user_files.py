@@ -1,4 +1,4 @@
-"""Files of one user with their status, by the rules of the comparison and with the user's token.
+"""Files of one user with their status, by the rules of the planner and with the user's token.
 
 A file that was given to another tenant is left out, also if the user belonged to that tenant before.
 """

@@ -60,13 +60,13 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         service="gateway",
         durations=REQUEST_SECONDS,
         render=render_problem,
-        **_limits(settings),
+        **_build_limits(settings),
     )
     describe(app)
     return app
 
 
-def _limits(settings: GatewaySettings) -> _Limits:
+def _build_limits(settings: GatewaySettings) -> _Limits:
     limiter = ConcurrencyLimiter(
         "requests",
         max_concurrent=settings.request_concurrency,

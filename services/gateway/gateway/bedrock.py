@@ -148,8 +148,10 @@ class Bedrock:
             concurrency=CONVERSE_CONCURRENCY,
         )
         self._streams = ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="bedrock-stream")
-        self._embed_client = _client(session, EMBED_TIMEOUT_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY)
-        self._converse_client = _client(
+        self._embed_client = _make_client(
+            session, EMBED_TIMEOUT_SECONDS, INGEST_CONCURRENCY + QUERY_CONCURRENCY
+        )
+        self._converse_client = _make_client(
             session, STREAM_IDLE_TIMEOUT_SECONDS, CONVERSE_CONCURRENCY + MAX_STREAMS
         )
 
@@ -222,8 +224,8 @@ class Bedrock:
         response = await self._call("converse-stream", prompt, self._converse_client.converse_stream)
         stream, transcript = response["stream"], _Transcript(prompt.model)
         try:
-            events = _events(stream)
-            while (event := await self._next(events)) is not _END:
+            events = _iter_events(stream)
+            while (event := await self._read_next(events)) is not _END:
                 if text := transcript.add(event):
                     yield text
             yield transcript.reply()
@@ -231,7 +233,7 @@ class Bedrock:
             # In a thread, because close() waits for a pending read.
             self._streams.submit(stream.close)
 
-    async def _next(self, events: Iterator[Any]) -> Any:
+    async def _read_next(self, events: Iterator[Any]) -> Any:
         """Return the next event, or :data:`_END` after the last one."""
         loop = asyncio.get_running_loop()
         try:
@@ -256,7 +258,7 @@ class Bedrock:
     def _reply(self, model: str, **request: Any) -> ModelReply:
         stream, transcript = self._converse_client.converse_stream(**request)["stream"], _Transcript(model)
         with contextlib.closing(stream):
-            for event in _events(stream):
+            for event in _iter_events(stream):
                 transcript.add(event)
         return transcript.reply()
 
@@ -295,7 +297,7 @@ class _Transcript:
         return ModelReply(text, self._model, self._usage["inputTokens"], self._usage["outputTokens"])
 
 
-def _events(stream: Iterable[Any]) -> Iterator[Any]:
+def _iter_events(stream: Iterable[Any]) -> Iterator[Any]:
     """Yield the events of a reply.
 
     Raises
@@ -352,7 +354,7 @@ def _request(prompt: Prompt) -> dict[str, Any]:
     return request
 
 
-def _client(session: boto3.Session, seconds: float, connections: int) -> "BedrockRuntimeClient":
+def _make_client(session: boto3.Session, seconds: float, connections: int) -> "BedrockRuntimeClient":
     return session.client(
         "bedrock-runtime", config=client_config(read_seconds=seconds, connections=connections)
     )

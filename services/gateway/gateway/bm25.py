@@ -43,17 +43,17 @@ class SparseVector:
 
 def document_vector(text: str) -> SparseVector:
     """Return the sparse vector of a chunk: a weight per term."""
-    counts = Counter(map(_term_index, _words(text)))
+    counts = Counter(map(_hash_term, _split_words(text)))
     norm = K1 * (1 - B + B * counts.total() / AVERAGE_WORDS)
-    return _vector({number: count * (K1 + 1) / (count + norm) for number, count in counts.items()})
+    return _to_vector({number: count * (K1 + 1) / (count + norm) for number, count in counts.items()})
 
 
 def query_vector(text: str) -> SparseVector:
     """Return the sparse vector of a question: weight 1 per term."""
-    return _vector(dict.fromkeys(map(_term_index, _words(text)), 1.0))
+    return _to_vector(dict.fromkeys(map(_hash_term, _split_words(text)), 1.0))
 
 
-def _words(text: str) -> Iterator[str]:
+def _split_words(text: str) -> Iterator[str]:
     """Yield a text's normalised words; for scripts without spaces, yield character bigrams."""
     if text.isascii():  # fast path: normalisation changes nothing in ASCII
         yield from _WORD.findall(text.lower())
@@ -64,20 +64,20 @@ def _words(text: str) -> Iterator[str]:
         end = 0
         for run in _UNSPACED.finditer(word):
             yield from filter(None, [word[end : run.start()]])
-            yield from _bigrams(run[0])
+            yield from _split_bigrams(run[0])
             end = run.end()
         yield from filter(None, [word[end:]])
 
 
-def _bigrams(run: str) -> Iterator[str]:
+def _split_bigrams(run: str) -> Iterator[str]:
     yield from (run[at : at + 2] for at in range(max(len(run) - 1, 1)))
 
 
-def _term_index(word: str) -> int:
+def _hash_term(word: str) -> int:
     """Return the term index of a word: a 32-bit hash, as wide as Qdrant's indices; collisions are rare."""
     return int.from_bytes(blake2b(word.encode(), digest_size=4).digest())
 
 
-def _vector(weights: dict[int, float]) -> SparseVector:
+def _to_vector(weights: dict[int, float]) -> SparseVector:
     numbers = sorted(weights)
     return SparseVector(numbers, [weights[number] for number in numbers])

@@ -67,13 +67,13 @@ class ConcurrencyLimiter:
 
     async def _enter(self, stack: AsyncExitStack, tenant_key: str) -> None:
         if self._slots.locked(tenant_key) and not self._may_wait(tenant_key):
-            raise self._overloaded("Too many requests are waiting already.")
+            raise self._reject("Too many requests are waiting already.")
         self._waiting[tenant_key] += 1
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await stack.enter_async_context(self._slots.acquire(tenant_key))
         except TimeoutError as exc:
-            raise self._overloaded(
+            raise self._reject(
                 f"No slot became free for the request within {self._wait_seconds:g} s."
             ) from exc
         finally:
@@ -87,6 +87,6 @@ class ConcurrencyLimiter:
             and self._waiting[tenant_key] < self._max_waiting_per_tenant
         )
 
-    def _overloaded(self, why: str) -> Overloaded:
+    def _reject(self, why: str) -> Overloaded:
         REJECTED.labels(self._name).inc()
         return Overloaded(f"{why} The request was not processed. Try again in a moment.")

@@ -130,7 +130,7 @@ class IdempotencyStore:
         try:
             found = await self._claim.run(tenant, [key], json.dumps(mine), lease_ms)
         except RemoteError as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         if found:
             yield _to_claim(json.loads(found), request)
             return
@@ -143,7 +143,7 @@ class IdempotencyStore:
             async with hold_lease(renew, seconds=self._lease_seconds):
                 yield claim
         except LeaseLost as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         finally:
             done = json.dumps({**mine, "reply": asdict(claim.saved)}) if claim.saved else ""
             try:
@@ -168,7 +168,7 @@ def _to_claim(found: dict[str, object], request: IdempotentRequest) -> Claim:
             )
 
 
-def _unavailable() -> WritesUnavailable:
+def _build_unavailable() -> WritesUnavailable:
     return WritesUnavailable(
         "Earlier requests with this key cannot be checked right now. Try again in a moment."
     )

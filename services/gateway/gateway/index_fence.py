@@ -5,8 +5,8 @@ and after it. Both times all cached answers of the tenant are deleted. In betwee
 returns a cached answer.
 
 A write that cannot be announced does not happen: stale answers would stay cached. A failed write is not
-marked as finished, because Qdrant may still execute a call that timed out here. Its mark expires, as does the
-mark of a gateway that died.
+recorded as finished, because Qdrant may still execute a call that timed out here. Its entry expires, as does
+the entry of a gateway that died.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ WRITE_TIMEOUT_SECONDS = 600
 """Longest duration of a write: a document of 10,000 chunks takes about ten seconds."""
 
 FENCE_TTL_SECONDS = 900
-"""Time to live of a write's mark: longer than a write may take and its last call to Qdrant may travel."""
+"""Time to live of a write's entry: longer than a write may take and its last call to Qdrant may travel."""
 
 STATE_SCRIPT = """
 local clock = redis.call('TIME')
@@ -81,14 +81,14 @@ class IndexWriteFence:
     async def _end(self, tenant: Tenant, write: str) -> None:
         answers, writes = fence_keys(tenant)
         try:
-            # Deleted a second time: after the mark has expired, gateways may have cached answers.
+            # Deleted a second time: after the entry has expired, gateways may have cached answers.
             with without_deadline():
                 await self._redis.execute(
                     tenant, "end-index-write", ("UNLINK", answers), ("ZREM", writes, write)
                 )
         except RemoteError as exc:
             self._log.warning(
-                "Cannot end an index write; no answer is cached until its mark expires", error=str(exc)
+                "Cannot end an index write; no answer is cached until its entry expires", error=str(exc)
             )
 
 

@@ -402,12 +402,12 @@ PACKAGES = ("gateway", "tenancy", "servicekit")
 
 def list_problem_types() -> list[type[TenantryError]]:
     """Return all problem types of this project, sorted by status and slug."""
-    ours = (type_ for type_ in _subclasses(TenantryError) if type_.__module__.split(".")[0] in PACKAGES)
+    ours = (type_ for type_ in _list_subclasses(TenantryError) if type_.__module__.split(".")[0] in PACKAGES)
     return sorted({TenantryError, *ours}, key=lambda type_: (type_.status, type_.slug))
 
 
-def _subclasses(type_: type[TenantryError]) -> Iterator[type[TenantryError]]:
+def _list_subclasses(type_: type[TenantryError]) -> Iterator[type[TenantryError]]:
     for each in type_.__subclasses__():
         if "slug" in vars(each):
             yield each
-        yield from _subclasses(each)
+        yield from _list_subclasses(each)

@@ -24,7 +24,7 @@ from .plan import (
 
 __all__ = ["InstallerClient"]
 
-CALL_SECONDS = 20.0
+CALL_TIMEOUT_SECONDS = 20.0
 """Timeout of a call: Open WebUI loads a function on each write, and lists the models of all providers."""
 
 
@@ -40,9 +40,9 @@ class InstallerClient:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
         self._token = ""
-        self._reading = Remote("open-webui", classify, timeout=CALL_SECONDS)
+        self._reading = Remote("open-webui", classify, timeout=CALL_TIMEOUT_SECONDS)
         # Toggling and creating are not idempotent: a second attempt could revert the first one or be refused.
-        self._writing = Remote("open-webui", classify, timeout=CALL_SECONDS, attempts=1)
+        self._writing = Remote("open-webui", classify, timeout=CALL_TIMEOUT_SECONDS, attempts=1)
 
     @property
     def is_signed_in(self) -> bool:

@@ -13,10 +13,10 @@ from .settings import WebUIInstallSettings
 
 __all__ = ["FunctionsNotInstalled", "install"]
 
-RETRY_SECONDS = 2.0
+RETRY_DELAY_SECONDS = 2.0
 """Pause between two attempts: Open WebUI takes up to a minute to start."""
 
-BUSY_SECONDS = 60.0
+SIGN_IN_LIMIT_DELAY_SECONDS = 60.0
 """Pause after too many sign-ins. Open WebUI counts refused ones as well, so a short pause would never end."""
 
 MAX_PASSES = 5
@@ -42,11 +42,12 @@ async def install(settings: WebUIInstallSettings, transport: httpx.AsyncBaseTran
     async with httpx.AsyncClient(base_url=settings.url, transport=transport, timeout=None) as http:  # noqa: S113 (Remote sets timeouts)
         webui = InstallerClient(http)
         try:
-            async with asyncio.timeout(settings.seconds):
+            async with asyncio.timeout(settings.timeout_seconds):
                 return await _install(webui, settings)
         except TimeoutError as exc:
             raise FunctionsNotInstalled(
-                f"Open WebUI at {settings.url} did not reach the desired state within {settings.seconds:g} s"
+                f"Open WebUI at {settings.url} did not reach the desired state within "
+                f"{settings.timeout_seconds:g} s"
             ) from exc
 
 
@@ -59,7 +60,7 @@ async def _install(webui: InstallerClient, settings: WebUIInstallSettings) -> in
             changes = await _apply_changes(webui, settings)
         except RemoteUnavailable as exc:
             log.info("Open WebUI does not answer yet", reason=exc.reason)
-            await asyncio.sleep(BUSY_SECONDS if _is_busy(exc) else RETRY_SECONDS)
+            await asyncio.sleep(SIGN_IN_LIMIT_DELAY_SECONDS if _is_busy(exc) else RETRY_DELAY_SECONDS)
             continue
         if not changes:
             log.info("Open WebUI is up to date", changes=applied)

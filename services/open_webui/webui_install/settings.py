@@ -38,7 +38,7 @@ class WebUIInstallSettings(ProgramSettings):
     orchestrator: Literal["n8n", "direct"] = "n8n"
     """Backend for answers: n8n's chat workflow, or the gateway, which streams."""
 
-    seconds: float = Field(300.0, gt=0)
+    timeout_seconds: float = Field(300.0, gt=0)
     """Longest time until Open WebUI is up and has the desired state."""
 
     @model_validator(mode="after")

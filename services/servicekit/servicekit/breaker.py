@@ -1,6 +1,6 @@
 """Circuit breaker: stops calls to a failing system for a while and fails them immediately.
 
-A call to a hanging system costs its caller the whole timeout and a place among the calls in flight. After
+A call to a hanging system costs its caller the whole timeout and a slot among the calls in flight. After
 several failures in a row the circuit opens. When the pause is over, a single trial call decides whether it
 closes.
 

@@ -54,7 +54,7 @@ class FairSemaphore:
         self._grant()
 
     def _grant(self) -> None:
-        while self._free and (tenant_id := self._next()) is not None:
+        while self._free and (tenant_id := self._take_next()) is not None:
             turns = self._waiting[tenant_id]
             turn = turns.popleft()
             # The tenant that was served goes behind the others.
@@ -66,5 +66,5 @@ class FairSemaphore:
                 self._free -= 1
                 self._held[tenant_id] += 1
 
-    def _next(self) -> str | None:
+    def _take_next(self) -> str | None:
         return next((each for each in self._waiting if self._held[each] < self.each), None)

@@ -87,7 +87,7 @@ class KeycloakAdmin:
         """
 
         async def call() -> httpx.Response | None:
-            headers = {"Authorization": f"Bearer {await self._access_token()}"}
+            headers = {"Authorization": f"Bearer {await self._get_access_token()}"}
             response = await self._http.request(method, self._admin_url + path, headers=headers, **arguments)
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 # Keycloak was restarted or its keys rotated: the next attempt gets a new token.
@@ -99,7 +99,7 @@ class KeycloakAdmin:
 
         return await self._remote.call(operation, call)
 
-    async def _access_token(self) -> str:
+    async def _get_access_token(self) -> str:
         async with self._renewing:
             now = asyncio.get_running_loop().time()
             if now >= self._expires:

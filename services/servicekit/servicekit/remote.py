@@ -117,16 +117,16 @@ class Remote:
                     operation, call, self._breakers[circuit] if self._breakers is not None else None
                 )
         except Exception as exc:
-            match self._fault(exc):
+            match self._classify_fault(exc):
                 case Fault.TRANSIENT | Fault.BUSY:
                     raise RemoteUnavailable(
                         self.system,
                         operation,
-                        _message(exc),
+                        _format_message(exc),
                         exc.retry_after if isinstance(exc, CircuitOpen) else None,
                     ) from exc
                 case Fault.PERMANENT:
-                    raise RemoteRefused(self.system, operation, _message(exc)) from exc
+                    raise RemoteRefused(self.system, operation, _format_message(exc)) from exc
                 case None:
                     raise
 
@@ -200,7 +200,7 @@ class Remote:
                     result = await call()
                 outcome = "ok"
             except Exception as exc:
-                fault = self._fault(exc)
+                fault = self._classify_fault(exc)
                 outcome = fault.value if fault else "error"
                 raise
             else:
@@ -213,9 +213,9 @@ class Remote:
                     _record(breaker, outcome, elapsed)
 
     def _is_retryable(self, exc: Exception) -> bool:
-        return self._fault(exc) in (Fault.TRANSIENT, Fault.BUSY) and not isinstance(exc, CircuitOpen)
+        return self._classify_fault(exc) in (Fault.TRANSIENT, Fault.BUSY) and not isinstance(exc, CircuitOpen)
 
-    def _fault(self, exc: Exception) -> Fault | None:
+    def _classify_fault(self, exc: Exception) -> Fault | None:
         if isinstance(exc, TimeoutError | CircuitOpen):
             return Fault.TRANSIENT
         return self._classify(exc)
@@ -231,5 +231,5 @@ def _record(breaker: Breaker, outcome: str, seconds: float) -> None:
             breaker.record_success()
 
 
-def _message(exc: Exception) -> str:
+def _format_message(exc: Exception) -> str:
     return (" ".join(str(exc).split()) or type(exc).__name__)[:300]

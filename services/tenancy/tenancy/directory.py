@@ -46,12 +46,12 @@ class Directory:
         self.discard(tenant.id)
         self._tenants[tenant.id] = tenant
         for pattern in tenant.spec.email_patterns:
-            self._patterns[_key_of_pattern(pattern)].setdefault(tenant.id, []).append(pattern)
+            self._patterns[_get_pattern_key(pattern)].setdefault(tenant.id, []).append(pattern)
 
     def discard(self, tenant_id: str) -> None:
         """Remove a Tenant if it exists."""
         tenant = self._tenants.pop(tenant_id, None)
-        for key in {_key_of_pattern(pattern) for pattern in tenant.spec.email_patterns} if tenant else ():
+        for key in {_get_pattern_key(pattern) for pattern in tenant.spec.email_patterns} if tenant else ():
             self._patterns[key].pop(tenant_id)
             if not self._patterns[key]:
                 del self._patterns[key]
@@ -60,25 +60,25 @@ class Directory:
         """Return the Tenants with a pattern that matches an address, sorted by id."""
         found = {
             tenant_id
-            for key in _keys_of_email(email)
+            for key in _list_email_keys(email)
             for tenant_id, patterns in self._patterns.get(key, {}).items()
             if any(matches(pattern, email) for pattern in patterns)
         }
         return [self._tenants[tenant_id] for tenant_id in sorted(found)]
 
 
-def _key_of_pattern(pattern: str) -> _Key:
+def _get_pattern_key(pattern: str) -> _Key:
     local, _, domain = fold(pattern).rpartition("@")
-    return _site(domain), local.rpartition("*")[2]
+    return _get_site(domain), local.rpartition("*")[2]
 
 
-def _keys_of_email(email: str) -> Iterator[_Key]:
+def _list_email_keys(email: str) -> Iterator[_Key]:
     local, _, domain = fold(email).rpartition("@")
-    site = _site(domain)
+    site = _get_site(domain)
     for begin in range(len(local) + 1):
         yield site, local[begin:]
 
 
-def _site(domain: str) -> str:
+def _get_site(domain: str) -> str:
     """Return the last two labels, in which the API server refuses a ``*``."""
     return ".".join(domain.rsplit(".", 2)[-2:])

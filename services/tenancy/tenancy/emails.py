@@ -24,7 +24,7 @@ def matches(pattern: str, email: str) -> bool:
     if not (local and at and domain) or "*" in email or "@" in local:
         return False
     pattern_local, _, pattern_domain = fold(pattern).rpartition("@")
-    return _overlap(pattern_domain, domain) and _overlap(pattern_local, local)
+    return _has_overlap(pattern_domain, domain) and _has_overlap(pattern_local, local)
 
 
 def matches_any(patterns: Iterable[str], email: str) -> bool:
@@ -36,7 +36,7 @@ def overlap(first: str, second: str) -> bool:
     """Return True if some address matches both patterns."""
     first_local, _, first_domain = fold(first).rpartition("@")
     second_local, _, second_domain = fold(second).rpartition("@")
-    return _overlap(first_domain, second_domain) and _overlap(first_local, second_local)
+    return _has_overlap(first_domain, second_domain) and _has_overlap(first_local, second_local)
 
 
 def search_term(pattern: str) -> str:
@@ -55,7 +55,7 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
 
-def _overlap(first: str, second: str) -> bool:
+def _has_overlap(first: str, second: str) -> bool:
     """Return True if some string matches both texts, in which ``*`` is a wildcard.
 
     Dynamic programming bounds the time by the product of the two lengths, for every pattern. A regular
@@ -63,7 +63,7 @@ def _overlap(first: str, second: str) -> bool:
     """
     if "*" not in first and "*" not in second:
         return first == second
-    if not _edges_agree(first, second):
+    if not _has_same_edges(first, second):
         return False
     # reachable[j]: first[:i] and second[:j] have a string in common.
     reachable = [set(second[:j]) <= {"*"} for j in range(len(second) + 1)]
@@ -77,7 +77,7 @@ def _overlap(first: str, second: str) -> bool:
     return reachable[-1]
 
 
-def _edges_agree(first: str, second: str) -> bool:
+def _has_same_edges(first: str, second: str) -> bool:
     """Compare the texts before the first and after the last ``*``, which rules out most pairs."""
     head = min(first.find("*") % (len(first) + 1), second.find("*") % (len(second) + 1))
     if first[:head] != second[:head]:

@@ -111,7 +111,7 @@ class TokenVerifier:
             claims = jwt.decode(token, key, algorithms=ALGORITHMS).claims
             self._claims.validate(claims)
         except (JoseError, ValueError) as exc:
-            raise TokenRefused(f"The access token is not valid: {_reason(exc)}. Log in again.") from exc
+            raise TokenRefused(f"The access token is not valid: {_explain(exc)}. Log in again.") from exc
         return _to_claims(claims)
 
 
@@ -129,8 +129,8 @@ def resolve(claims: Claims, tenants: Directory) -> Principal:
     TenantSuspended
         The Tenant is suspended, or being deleted.
     """
-    member_of = _by_group(claims, tenants)
-    tenant = _by_email(claims, tenants, member_of)
+    member_of = _resolve_by_group(claims, tenants)
+    tenant = _resolve_by_email(claims, tenants, member_of)
     _require_newer_than(tenant, claims)
     require_active(tenant)
     admin = matches_any(tenant.spec.identity.admins, claims.email)
@@ -151,7 +151,7 @@ def require_active(tenant: Tenant) -> None:
         raise TenantSuspended("This tenant is suspended. Ask its administrators for the reason.")
 
 
-def _by_group(claims: Claims, tenants: Directory) -> Tenant | None:
+def _resolve_by_group(claims: Claims, tenants: Directory) -> Tenant | None:
     """Return the Tenant that owns the account's group; ``None`` without a tenant's group."""
     named = {tenant_id for path in claims.groups if (tenant_id := tenant_id_from_group(path))}
     if len(named) > 1:
@@ -171,7 +171,7 @@ def _by_group(claims: Claims, tenants: Directory) -> Tenant | None:
     return tenant
 
 
-def _by_email(claims: Claims, tenants: Directory, member_of: Tenant | None) -> Tenant:
+def _resolve_by_email(claims: Claims, tenants: Directory, member_of: Tenant | None) -> Tenant:
     """Return the Tenant that claims the verified e-mail: ``member_of`` if it does, else the only claimant."""
     if not claims.email:
         raise NoTenant("This account has no e-mail address, so no tenant can claim it.")
@@ -206,18 +206,18 @@ def _to_claims(claims: dict[str, Any]) -> Claims:
         subject=str(claims["sub"]),
         email=str(claims.get("email") or ""),
         email_verified=claims.get("email_verified") is True,
-        groups=_texts(claims.get("groups")),
-        tenant_uids=_texts(claims.get(TENANT_UIDS_CLAIM)),
+        groups=_parse_texts(claims.get("groups")),
+        tenant_uids=_parse_texts(claims.get(TENANT_UIDS_CLAIM)),
         issued_at=int(claims["iat"]),
         raw=claims,
     )
 
 
-def _texts(claim: Any) -> frozenset[str]:
+def _parse_texts(claim: Any) -> frozenset[str]:
     return frozenset(map(str, claim)) if isinstance(claim, list) else frozenset()
 
 
-def _reason(exc: Exception) -> str:
+def _explain(exc: Exception) -> str:
     """Return the library's message, which names a claim and never its value."""
     return str(getattr(exc, "description", "") or getattr(exc, "error", "") or "it is malformed").rstrip(".")
 

@@ -98,8 +98,8 @@ def sign(receipt: ErasureReceipt, key: Ed25519PrivateKey) -> dict[str, Any]:
     return body | {
         "signature": {
             "algorithm": ALGORITHM,
-            "keyId": _key_id(key.public_key()),
-            "value": base64.b64encode(key.sign(_canonical(body))).decode(),
+            "keyId": _get_key_id(key.public_key()),
+            "value": base64.b64encode(key.sign(_encode_canonical(body))).decode(),
         }
     }
 
@@ -136,12 +136,12 @@ def read_signed(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureRe
     if not isinstance(signature, dict) or signature.get("algorithm") != ALGORITHM:
         raise ReceiptInvalid(f"It has no signature with {ALGORITHM}.")
     try:
-        key.verify(base64.b64decode(str(signature.get("value")), validate=True), _canonical(body))
+        key.verify(base64.b64decode(str(signature.get("value")), validate=True), _encode_canonical(body))
     except (InvalidSignature, binascii.Error, TypeError, ValueError):
-        other = signature.get("keyId") != _key_id(key)
+        other = signature.get("keyId") != _get_key_id(key)
         reason = "another key signed it" if other else "it was changed after it was signed"
         raise ReceiptInvalid(f"The signature is not valid: {reason}.") from None
-    if signature.get("keyId") != _key_id(key) or signature.keys() != _SIGNATURE_MEMBERS:
+    if signature.get("keyId") != _get_key_id(key) or signature.keys() != _SIGNATURE_MEMBERS:
         raise ReceiptInvalid("The signature is valid, but its other members were changed.")
     try:
         return ErasureReceipt.model_validate(body)
@@ -247,12 +247,12 @@ def _reject_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _canonical(body: Mapping[str, Any]) -> bytes:
+def _encode_canonical(body: Mapping[str, Any]) -> bytes:
     return json.dumps(
         body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
 
 
-def _key_id(key: Ed25519PublicKey) -> str:
+def _get_key_id(key: Ed25519PublicKey) -> str:
     raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return hashlib.sha256(raw).hexdigest()[:16]

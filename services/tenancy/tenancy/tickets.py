@@ -141,7 +141,7 @@ class TicketVerifier:
             claims = jwt.decode(token, self._keys, algorithms=[ALGORITHM]).claims
             self._claims.validate(claims)
             tenant_id, tenant_uid, persona_id, document_id, filename, action = (
-                _text(claims[name]) for name in Ticket.__dataclass_fields__
+                _parse_text(claims[name]) for name in Ticket.__dataclass_fields__
             )
             ticket = Ticket(tenant_id, tenant_uid, persona_id, document_id, filename, TicketAction(action))
             ticket.validate()
@@ -151,7 +151,7 @@ class TicketVerifier:
         return ticket
 
 
-def _text(value: Any) -> str:
+def _parse_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("a claim that must be text is not")  # noqa: TRY004 (callers catch ValueError)
     return value

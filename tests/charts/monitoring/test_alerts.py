@@ -20,13 +20,13 @@ from tests.support.charts.monitoring_series import (
     get_pod_name,
     make_autoscaler_series,
     make_calls,
-    make_comparisons,
     make_constant,
     make_counter,
     make_gauge,
     make_histogram,
     make_requests,
     make_rising,
+    make_runs,
     make_series,
     make_step,
 )
@@ -160,13 +160,12 @@ CASES = [
     ),
     Case(
         "the backends of file-sync are unavailable",
-        make_comparisons("settled", make_constant(40)) | make_comparisons("away", make_rising(5)),
+        make_runs("complete", make_constant(40)) | make_runs("away", make_rising(5)),
         ("TenantryFileSyncStuck",),
     ),
     Case(
         "no Tenants exist",
-        make_comparisons("settled", make_constant(0))
-        | make_gauge(registry.TENANTS, make_constant(0), "file-sync"),
+        make_runs("complete", make_constant(0)) | make_gauge(registry.TENANTS, make_constant(0), "file-sync"),
         (),
     ),
     Case(
@@ -198,8 +197,8 @@ CASES = [
         ("TenantryInternalErrors",),
     ),
     Case(
-        "a comparison fails, the first time",
-        make_comparisons("error", make_step(20)),
+        "a sync fails, the first time",
+        make_runs("error", make_step(20)),
         ("TenantryInternalErrors",),
     ),
     Case(

@@ -21,7 +21,7 @@ def release(request: pytest.FixtureRequest) -> Release:
 
 
 @pytest.fixture(scope="module")
-def external() -> dict[str, Any]:
+def adapter_rule() -> dict[str, Any]:
     """The example's only rule for prometheus-adapter."""
     (rule,) = yaml.safe_load(EXAMPLE.read_text())["rules"]["external"]
     return dict(rule)
@@ -102,18 +102,18 @@ def test_without_monitoring_no_object_needs_prometheus_operator() -> None:
     )
 
 
-def test_prometheus_adapter_serves_the_metric_of_the_workers_autoscaler(external: dict[str, Any]) -> None:
+def test_prometheus_adapter_serves_the_metric_of_the_workers_autoscaler(adapter_rule: dict[str, Any]) -> None:
     release = render("values-eks-prod.yaml")
     (metric,) = release.get("HorizontalPodAutoscaler", "n8n-worker")["spec"]["metrics"]
     name = metric["external"]["metric"]["name"]
     # The adapter serves the series under its own name, in the autoscaler's namespace.
-    assert external["seriesQuery"].startswith(f"{name}{{")
-    assert external["resources"]["overrides"] == {"namespace": {"resource": "namespace"}}
+    assert adapter_rule["seriesQuery"].startswith(f"{name}{{")
+    assert adapter_rule["resources"]["overrides"] == {"namespace": {"resource": "namespace"}}
 
 
-def test_the_queue_depth_is_the_maximum_in_this_namespace(external: dict[str, Any]) -> None:
+def test_the_queue_depth_is_the_maximum_in_this_namespace(adapter_rule: dict[str, Any]) -> None:
     name = "n8n_scaling_mode_queue_jobs_waiting"
-    query = external["metricsQuery"].replace("<<.Series>>", name)
+    query = adapter_rule["metricsQuery"].replace("<<.Series>>", name)
     query = query.replace("<<.LabelMatchers>>", f'namespace="{NAMESPACE}"')
     # While the main process is replaced, two of them report the same queue.
     samples = (
@@ -121,4 +121,6 @@ def test_the_queue_depth_is_the_maximum_in_this_namespace(external: dict[str, An
         | make_series(name, make_constant(190), job="n8n", pod=f"{RELEASE}-n8n-2")
         | make_series(name, make_constant(999), job="n8n", pod="other-n8n-1", namespace="another")
     )
-    check_queries(samples, {f"group(({query}) == 200)": {"{}"}, f"group({external['seriesQuery']})": {"{}"}})
+    check_queries(
+        samples, {f"group(({query}) == 200)": {"{}"}, f"group({adapter_rule['seriesQuery']})": {"{}"}}
+    )

@@ -44,13 +44,13 @@ def set_idle(load: CpuLoad) -> None:
 
 async def wait_for_minimum(cluster: ScalingCluster, load: CpuLoad) -> None:
     set_idle(load)
-    await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
+    await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS)
 
 
 async def wait_for_peak(cluster: ScalingCluster, load: CpuLoad) -> None:
     load.cpu = dict.fromkeys(BY_CPU, 0.9)
     load.external = {QUEUE: 200}
-    await until(lambda: get_replicas(cluster) == MAXIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
+    await until(lambda: get_replicas(cluster) == MAXIMUM, seconds=TIMEOUT_SECONDS)
 
 
 def get_replicas(cluster: ScalingCluster) -> dict[str, int]:
@@ -67,7 +67,7 @@ def test_the_bounds_are_those_of_ecs(cluster: ScalingCluster) -> None:
 async def test_a_worker_is_added_per_ten_waiting_jobs(cluster: ScalingCluster, load: CpuLoad) -> None:
     await wait_for_minimum(cluster, load)
     load.external[QUEUE] = 50
-    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
+    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS)
 
 
 async def test_without_the_queue_metric_the_number_of_workers_stays(
@@ -75,7 +75,7 @@ async def test_without_the_queue_metric_the_number_of_workers_stays(
 ) -> None:
     set_idle(load)
     load.external[QUEUE] = 50
-    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS, every=0.1)
+    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS)
     del load.external[QUEUE]
     worker = "n8n-worker"
     await until(
@@ -137,9 +137,8 @@ async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the
             if name in MAXIMUM
         ),
         seconds=TIMEOUT_SECONDS,
-        every=0.1,
     )
-    await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS, every=0.2)
+    await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS)
 
 
 async def test_the_three_initial_workers_stay_for_the_stabilization_window(

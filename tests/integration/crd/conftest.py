@@ -25,7 +25,7 @@ def tenants(api: client.ApiClient) -> Tenants:
 
 
 @pytest.fixture
-def stored(tenants: Tenants) -> Iterator[Callable[..., str]]:
+def store_tenant(tenants: Tenants) -> Iterator[Callable[..., str]]:
     """Stores a Tenant under a new name and returns the name; it is gone after the test."""
     names = []
 

@@ -19,8 +19,10 @@ CONDITION = {
 
 
 @pytest.mark.parametrize(("before", "after"), [("pooled", "dedicated"), ("dedicated", "pooled")])
-def test_tier_is_immutable(tenants: Tenants, stored: Callable[..., str], before: str, after: str) -> None:
-    name = stored({"tier": before})
+def test_tier_is_immutable(
+    tenants: Tenants, store_tenant: Callable[..., str], before: str, after: str
+) -> None:
+    name = store_tenant({"tier": before})
     with pytest.raises(Refused) as refusal:
         tenants.patch(name, {"spec": {"tier": after}})
     (cause,) = refusal.value.causes
@@ -29,14 +31,14 @@ def test_tier_is_immutable(tenants: Tenants, stored: Callable[..., str], before:
     assert "create another Tenant" in cause.message
 
 
-def test_a_removed_tier_is_a_change(tenants: Tenants, stored: Callable[..., str]) -> None:
-    name = stored({"tier": "dedicated"})
+def test_a_removed_tier_is_a_change(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
+    name = store_tenant({"tier": "dedicated"})
     with pytest.raises(Refused, match="the tier cannot be changed yet"):
         tenants.patch(name, {"spec": {"tier": None}})
 
 
-def test_all_other_fields_are_mutable(tenants: Tenants, stored: Callable[..., str]) -> None:
-    name = stored({"displayName": "Before", "personas": [{"id": "finance"}]})
+def test_all_other_fields_are_mutable(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
+    name = store_tenant({"displayName": "Before", "personas": [{"id": "finance"}]})
     changed = {
         "displayName": "After",
         "identity": {"emails": ["*@tenantx.example"], "admins": ["diana@tenantx.example"]},
@@ -62,8 +64,8 @@ def test_all_other_fields_are_mutable(tenants: Tenants, stored: Callable[..., st
     assert after["metadata"]["generation"] == 2
 
 
-def test_status_and_spec_are_written_separately(tenants: Tenants, stored: Callable[..., str]) -> None:
-    name = stored()
+def test_status_and_spec_are_written_separately(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
+    name = store_tenant()
     after = tenants.patch_status(name, {"spec": {"suspended": True}, "status": {"personas": 0}})
     assert after["spec"]["suspended"] is False
     assert after["status"] == {"personas": 0}
@@ -72,7 +74,7 @@ def test_status_and_spec_are_written_separately(tenants: Tenants, stored: Callab
     assert after["metadata"]["generation"] == 1
 
 
-def test_whole_status_is_kept(tenants: Tenants, stored: Callable[..., str]) -> None:
+def test_whole_status_is_kept(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
     status = {
         "observedGeneration": 1,
         "conditions": [CONDITION],
@@ -85,7 +87,7 @@ def test_whole_status_is_kept(tenants: Tenants, stored: Callable[..., str]) -> N
         "identity": {"realm": "tenantry", "groupId": "1f", "groupPath": "/tenants/tenant-x"},
         "namespace": {"name": ""},
     }
-    assert tenants.patch_status(stored(), {"status": status})["status"] == status
+    assert tenants.patch_status(store_tenant(), {"status": status})["status"] == status
 
 
 @pytest.mark.parametrize(
@@ -102,20 +104,20 @@ def test_whole_status_is_kept(tenants: Tenants, stored: Callable[..., str]) -> N
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
 def test_condition_against_the_conventions_is_refused(
-    tenants: Tenants, stored: Callable[..., str], wrong: dict[str, Any], path: str
+    tenants: Tenants, store_tenant: Callable[..., str], wrong: dict[str, Any], path: str
 ) -> None:
     with pytest.raises(Refused) as refusal:
-        tenants.patch_status(stored(), {"status": {"conditions": [CONDITION | wrong]}})
+        tenants.patch_status(store_tenant(), {"status": {"conditions": [CONDITION | wrong]}})
     assert path in {cause.field for cause in refusal.value.causes}
 
 
-def test_two_conditions_of_a_type_are_refused(tenants: Tenants, stored: Callable[..., str]) -> None:
+def test_two_conditions_of_a_type_are_refused(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
     with pytest.raises(Refused, match="Duplicate value"):
-        tenants.patch_status(stored(), {"status": {"conditions": [CONDITION, CONDITION]}})
+        tenants.patch_status(store_tenant(), {"status": {"conditions": [CONDITION, CONDITION]}})
 
 
-def test_kubectl_get_shows_the_columns(tenants: Tenants, stored: Callable[..., str]) -> None:
-    name = stored({"tier": "dedicated", "personas": [{"id": "finance"}, {"id": "legal"}]})
+def test_kubectl_get_shows_the_columns(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
+    name = store_tenant({"tier": "dedicated", "personas": [{"id": "finance"}, {"id": "legal"}]})
     tenants.patch_status(
         name,
         {

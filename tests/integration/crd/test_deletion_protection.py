@@ -13,9 +13,9 @@ PROTECT = "tenantry.io/protect"
 
 
 def test_protected_tenant_is_not_deleted_until_the_annotation_is_removed(
-    tenants: Tenants, stored: Callable[..., str]
+    tenants: Tenants, store_tenant: Callable[..., str]
 ) -> None:
-    name = stored(annotations={PROTECT: "true"})
+    name = store_tenant(annotations={PROTECT: "true"})
     with pytest.raises(Refused) as refusal:
         tenants.delete(name)
     assert refusal.value.status == 403
@@ -30,9 +30,9 @@ def test_protected_tenant_is_not_deleted_until_the_annotation_is_removed(
 
 @pytest.mark.parametrize("value", ["yes", "True", "", "tru"])
 def test_an_invalid_annotation_value_keeps_the_protection(
-    tenants: Tenants, stored: Callable[..., str], value: str
+    tenants: Tenants, store_tenant: Callable[..., str], value: str
 ) -> None:
-    name = stored(annotations={PROTECT: value})
+    name = store_tenant(annotations={PROTECT: value})
     with pytest.raises(Refused, match="is protected from deletion"):
         tenants.delete(name)
 
@@ -43,17 +43,19 @@ def test_an_invalid_annotation_value_keeps_the_protection(
     ids=["none", "empty", "other", "false"],
 )
 def test_unprotected_tenant_is_deleted(
-    tenants: Tenants, stored: Callable[..., str], annotations: dict[str, str] | None
+    tenants: Tenants, store_tenant: Callable[..., str], annotations: dict[str, str] | None
 ) -> None:
-    name = stored(annotations=annotations)
+    name = store_tenant(annotations=annotations)
     tenants.delete(name)
     assert tenants.is_being_deleted(name)
 
 
-def test_a_deletion_of_all_tenants_keeps_protected_ones(tenants: Tenants, stored: Callable[..., str]) -> None:
+def test_a_deletion_of_all_tenants_keeps_protected_ones(
+    tenants: Tenants, store_tenant: Callable[..., str]
+) -> None:
     labels = {"test": uuid.uuid4().hex}
-    protected = stored(labels=labels, annotations={PROTECT: "true"})
-    others = [stored(labels=labels) for _ in range(3)]
+    protected = store_tenant(labels=labels, annotations={PROTECT: "true"})
+    others = [store_tenant(labels=labels) for _ in range(3)]
     with pytest.raises(Refused, match=f"Tenant {protected} is protected"):
         tenants.delete_all(f"test={labels['test']}")
     assert not tenants.is_being_deleted(protected)
@@ -71,6 +73,6 @@ def test_the_definition_of_tenants_is_protected_from_deletion(api: client.ApiCli
     assert "kubectl annotate customresourcedefinition tenants.tenantry.io" in (refusal.value.body or "")
 
 
-def test_a_protected_tenant_may_still_be_changed(tenants: Tenants, stored: Callable[..., str]) -> None:
-    name = stored(annotations={PROTECT: "true"})
+def test_a_protected_tenant_may_still_be_changed(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
+    name = store_tenant(annotations={PROTECT: "true"})
     assert tenants.patch(name, {"spec": {"suspended": True}})["spec"]["suspended"] is True

@@ -65,16 +65,29 @@ class FileSyncHarness:
         }
 
     async def person(self, email: str, **account: Any) -> str:
-        """Create a person in Keycloak with an account in Open WebUI; return the account's id."""
+        """Create a person in Keycloak with an account in Open WebUI; return the account's id.
+
+        A verified person of an earlier test is used again: a new one costs six calls of Keycloak.
+        """
+        if account or not await self._is_unchanged(email):
+            await self._create_in_keycloak(email, **account)
+        self.users[email] = self.owui.create_account(self.subjects[email])
+        return self.users[email]
+
+    async def _is_unchanged(self, email: str) -> bool:
+        """Return True if a person exists and no test has changed address, verification or status."""
+        if email not in self.subjects:
+            return False
+        user = await self.people._admin("GET", f"users/{self.subjects[email]}", ok=(404,))
+        return (user.get("email"), user.get("emailVerified"), user.get("enabled")) == (email, True, True)
+
+    async def _create_in_keycloak(self, email: str, **account: Any) -> None:
         for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
-            await self.people._admin(
-                "DELETE", f"users/{known['id']}"
-            )  # a person who moved has another address
+            # A person who moved has another address.
+            await self.people._admin("DELETE", f"users/{known['id']}")
         await self.people.add(email, **account)
         self.subjects[email] = await self.people.subject(email)
-        self.users[email] = self.owui.create_account(self.subjects[email])
         self.tokens[email] = await self.people.token(email)
-        return self.users[email]
 
     def knowledge(self, tenant_id: str, persona_id: str = "finance") -> str:
         return f"kb-{tenant_id}-{persona_id}"
@@ -103,7 +116,7 @@ class FileSyncHarness:
         tenant = self.replica.registry.get(tenant_id)
         assert tenant
         listed = await self.replica.gateway.list_documents(tenant)
-        assert len({each.id for each in listed}) == len(listed), "each document once"
+        assert len({each.id for each in listed}) == len(listed), "each document is returned once"
         return {each.filename: each.state for each in listed}
 
     async def points(self, tenant_id: str) -> int:
@@ -235,6 +248,6 @@ async def bob(harness: FileSyncHarness) -> str:
 
 
 @pytest.fixture
-def word() -> str:
+def unique_word() -> str:
     """Return a word that no document of another test contains."""
     return f"w{uuid.uuid4().hex[:10]}"

@@ -13,16 +13,18 @@ from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 
 
-async def test_a_file_becomes_a_searchable_document(harness: FileSyncHarness, anna: str, word: str) -> None:
-    file_id = harness.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
+async def test_a_file_becomes_a_searchable_document(
+    harness: FileSyncHarness, anna: str, unique_word: str
+) -> None:
+    file_id = harness.give(anna, "plan.txt", f"The {unique_word} budget is $5,000,000.", A)
     await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "plan.txt")]
     assert await harness.states(A) == {"plan.txt": "ready"}
-    (passage,) = await harness.search(ANNA, word)
+    (passage,) = await harness.search(ANNA, unique_word)
     assert (passage["filename"], passage["personaId"]) == ("plan.txt", "finance")
     key = f"tenant-{A}/{harness.key(file_id, 'plan.txt')}"
     head = harness.s3.head_object(Bucket=BUCKET, Key=key, ChecksumMode="ENABLED")
-    digest = hashlib.sha256(f"The {word} budget is $5,000,000.".encode()).digest()
+    digest = hashlib.sha256(f"The {unique_word} budget is $5,000,000.".encode()).digest()
     assert head["Metadata"]["sha256"] == digest.hex()
     assert head["Metadata"]["owner"] == harness.subjects[ANNA]
     assert head["Metadata"]["open-webui-file"] == file_id
@@ -77,35 +79,39 @@ async def test_a_colleagues_file_is_not_stored_when_it_is_sent(harness: FileSync
 
 
 async def test_a_renamed_file_is_found_under_its_new_name_only(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    file_id = harness.give(anna, "old.txt", f"A {word}.", A)
+    file_id = harness.give(anna, "old.txt", f"A {unique_word}.", A)
     await harness.sync_until_stable(A)
     harness.owui.rename(file_id, "new.txt")
     await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "new.txt")]
-    assert [each["filename"] for each in await harness.search(ANNA, word)] == ["new.txt"]
+    assert [each["filename"] for each in await harness.search(ANNA, unique_word)] == ["new.txt"]
 
 
 async def test_a_file_that_moves_to_another_persona_leaves_the_first(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
+    file_id = harness.give(anna, "plan.txt", f"A {unique_word}.", A)
     await harness.sync_until_stable(A)
     harness.owui.remove_from_knowledge(file_id, harness.knowledge(A))
     harness.owui.add_to_knowledge(file_id, harness.knowledge(A, "hr"))
     await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(file_id, "plan.txt", "hr")]
-    assert [each["personaId"] for each in await harness.search(ANNA, word)] == ["hr"]
-    assert not [each for each in await harness.search(ANNA, word, "finance") if word in each["text"]]
+    assert [each["personaId"] for each in await harness.search(ANNA, unique_word)] == ["hr"]
+    assert not [
+        each for each in await harness.search(ANNA, unique_word, "finance") if unique_word in each["text"]
+    ]
 
 
-async def test_changed_content_replaces_the_old_one(harness: FileSyncHarness, anna: str, word: str) -> None:
-    file_id = harness.give(anna, "plan.txt", f"Before: {word}.", A)
+async def test_changed_content_replaces_the_old_one(
+    harness: FileSyncHarness, anna: str, unique_word: str
+) -> None:
+    file_id = harness.give(anna, "plan.txt", f"Before: {unique_word}.", A)
     await harness.sync_until_stable(A)
-    harness.owui.replace_content(file_id, f"After: {word}.".encode())
+    harness.owui.replace_content(file_id, f"After: {unique_word}.".encode())
     await harness.sync_until_stable(A)
-    assert [each["text"] for each in await harness.search(ANNA, word)] == [f"After: {word}."]
+    assert [each["text"] for each in await harness.search(ANNA, unique_word)] == [f"After: {unique_word}."]
 
 
 async def test_a_forged_hash_costs_one_check(harness: FileSyncHarness, anna: str) -> None:
@@ -114,14 +120,16 @@ async def test_a_forged_hash_costs_one_check(harness: FileSyncHarness, anna: str
     await harness.replica.run(A)
     calls = harness.n8n.calls
     result = await harness.replica.run(A)
-    assert result.settled
+    assert result.is_complete
     assert harness.n8n.calls == calls
     assert await harness.states(A) == {"plan.txt": "ready"}
 
 
-async def test_a_deleted_file_leaves_bucket_and_index(harness: FileSyncHarness, anna: str, word: str) -> None:
+async def test_a_deleted_file_leaves_bucket_and_index(
+    harness: FileSyncHarness, anna: str, unique_word: str
+) -> None:
     before = await harness.points(A)
-    file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
+    file_id = harness.give(anna, "plan.txt", f"A {unique_word}.", A)
     await harness.sync_until_stable(A)
     harness.owui.delete_file(file_id)
     await harness.sync_until_stable(A)
@@ -151,7 +159,7 @@ async def test_a_file_with_a_forged_size_is_measured(harness: FileSyncHarness, a
         harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
     result = await harness.replica.run(A)
     assert {each.state for each in result.plan.statuses.values()} == {FileState.REFUSED}
-    assert result.settled
+    assert result.is_complete
     assert harness.keys(A) == []
 
 
@@ -182,28 +190,28 @@ async def test_while_n8n_is_down_files_are_stored_and_indexed_later(
     for number in range(4):
         harness.give(anna, f"{number}.txt", "Tide.", A)
     result = await harness.replica.run(A)
-    assert not result.settled
+    assert not result.is_complete
     assert set((await harness.states(A)).values()) == {"received"}
     assert len(harness.keys(A)) == 4
-    assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "it is down for all tenants"
+    assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "n8n is unavailable for all tenants"
     harness.n8n.response = None
     harness.replica.tenant_sync.backoff = type(harness.replica.tenant_sync.backoff)()
     await harness.sync_until_stable(A)
     assert set((await harness.states(A)).values()) == {"ready"}
 
 
-async def test_a_lost_index_is_rebuilt(harness: FileSyncHarness, anna: str, word: str) -> None:
-    file_id = harness.give(anna, "plan.txt", f"A {word}.", A)
+async def test_a_lost_index_is_rebuilt(harness: FileSyncHarness, anna: str, unique_word: str) -> None:
+    file_id = harness.give(anna, "plan.txt", f"A {unique_word}.", A)
     await harness.sync_until_stable(A)
     tenant = harness.replica.registry.get(A)
     assert tenant
     vectors = harness.gateway.context.catalog._vectors
     await vectors.remove(tenant, f"owui-{file_id}")
-    assert await harness.search(ANNA, word) == [] or all(
-        word not in each["text"] for each in await harness.search(ANNA, word)
+    assert await harness.search(ANNA, unique_word) == [] or all(
+        unique_word not in each["text"] for each in await harness.search(ANNA, unique_word)
     )
     await harness.sync_until_stable(A)
-    assert [each["filename"] for each in await harness.search(ANNA, word)] == ["plan.txt"]
+    assert [each["filename"] for each in await harness.search(ANNA, unique_word)] == ["plan.txt"]
 
 
 async def test_an_emptied_database_does_not_empty_the_bucket(harness: FileSyncHarness, anna: str) -> None:
@@ -214,7 +222,7 @@ async def test_an_emptied_database_does_not_empty_the_bucket(harness: FileSyncHa
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
     result = await harness.replica.run(A)
     assert result.plan.blocked_deletions == 21
-    assert result.settled, "an administrator must decide now"
+    assert result.is_complete, "an administrator must decide now"
     assert len(harness.keys(A)) == 21
     await harness.decide(A, "release")
     assert not (await harness.replica.run(A)).plan.blocked_deletions
@@ -222,45 +230,45 @@ async def test_an_emptied_database_does_not_empty_the_bucket(harness: FileSyncHa
 
 
 async def test_an_administrator_rejects_deletions_and_the_documents_stay(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
     for number in range(21):
-        harness.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A)
+        harness.give(anna, f"{number}.txt", f"Tide {number} of {unique_word}.", A)
     await harness.sync_until_stable(A)
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
     assert (await harness.replica.run(A)).plan.blocked_deletions == 21
     await harness.decide(A, "reject")
     await harness.decide(A, "reject")
-    assert not (await harness.replica.run(A)).plan.actions, "the documents are no longer tied to files"
-    assert len(await harness.search(ANNA, word)) == 20  # the most that one search returns
+    assert not (await harness.replica.run(A)).plan.actions, "the documents no longer belong to files"
+    assert len(await harness.search(ANNA, unique_word)) == 20  # the most that one search returns
     assert len(harness.keys(A)) == 21
 
 
 async def test_a_document_restored_from_the_trash_is_not_deleted_again(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    file_id = harness.give(anna, "plan.txt", f"The {word} budget is $5,000,000.", A)
+    file_id = harness.give(anna, "plan.txt", f"The {unique_word} budget is $5,000,000.", A)
     await harness.sync_until_stable(A)
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
     await harness.sync_until_stable(A)
     assert harness.keys(A) == []
-    assert not await harness.search(ANNA, word)
+    assert not await harness.search(ANNA, unique_word)
     await harness.post(ANNA, f"/v1/documents/{document_id_for_file(file_id)}/restore")
     for _ in range(2):
         await harness.sync_until_stable(A)
-        (passage,) = await harness.search(ANNA, word)
+        (passage,) = await harness.search(ANNA, unique_word)
         assert passage["filename"] == "plan.txt"
     assert len(harness.keys(A)) == 1
 
 
 async def test_new_versions_of_many_files_are_not_a_mass_deletion(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    old = [harness.give(anna, f"{number}.txt", f"Tide {number} of {word}.", A) for number in range(21)]
+    old = [harness.give(anna, f"{number}.txt", f"Tide {number} of {unique_word}.", A) for number in range(21)]
     await harness.sync_until_stable(A)
     harness.owui.execute('update "file" set created_at = created_at - 60')
     for number in range(21):
-        harness.give(anna, f"{number}.txt", f"Ebb {number} of {word}.", A)
+        harness.give(anna, f"{number}.txt", f"Ebb {number} of {unique_word}.", A)
     result = await harness.sync_until_stable(A)
     assert not result.plan.blocked_deletions
     left = harness.keys(A)

@@ -23,7 +23,7 @@ async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_ones(
     for number in range(4):
         harness.give(anna, f"old-{number}.txt", "Tide.", A)
     async with asyncio.timeout(20):
-        assert not (await harness.replica.run(A)).settled
+        assert not (await harness.replica.run(A)).is_complete
         harness.give(anna, "new.txt", "Ebb.", A)
         await harness.replica.run(A)
     assert len(harness.keys(A)) == 5
@@ -35,7 +35,7 @@ async def test_a_document_that_n8n_still_processes_is_not_sent_again(
     harness.n8n.lose_next = 1
     harness.give(anna, "plan.txt", "Tide.", A)
     for _ in range(3):
-        assert not (await harness.replica.run(A)).settled
+        assert not (await harness.replica.run(A)).is_complete
     assert harness.n8n.calls == 1
 
 
@@ -46,10 +46,10 @@ async def test_a_document_that_n8n_lost_is_sent_again(
     harness.n8n.lose_next = 1
     harness.give(anna, "plan.txt", "Tide.", A)
 
-    async def is_settled() -> bool:
-        return (await harness.replica.run(A)).settled
+    async def is_complete() -> bool:
+        return (await harness.replica.run(A)).is_complete
 
-    await until(is_settled, seconds=20, every=0.1)
+    await until(is_complete, seconds=20, every=0.1)
     assert await harness.states(A) == {"plan.txt": "ready"}
     assert harness.n8n.calls == 2
 

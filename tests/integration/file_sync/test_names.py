@@ -49,10 +49,10 @@ async def list_trash(harness: FileSyncHarness, email: str) -> list[str]:
 
 @pytest.mark.parametrize("is_indexed", [True, False], ids=["ready", "received"])
 async def test_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
-    harness: FileSyncHarness, anna: str, ben: str, word: str, *, is_indexed: bool
+    harness: FileSyncHarness, anna: str, ben: str, unique_word: str, *, is_indexed: bool
 ) -> None:
     await harness.person(DORA)
-    annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
+    annas = harness.give(anna, "plan.txt", f"{unique_word} of Anna.", A)
     if is_indexed:
         await harness.sync_until_stable(A)
     else:  # as file-sync stores it while n8n is down
@@ -60,75 +60,75 @@ async def test_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
         harness.s3.put_object(Bucket=BUCKET, Key=key, Body=b"Anna's.", Metadata={"owner": owner})
         assert await harness.states(A) == {"plan.txt": "received"}
     for who in (BEN, DORA):
-        refused = await upload(harness, who, "plan.txt", f"{word} of another person.")
+        refused = await upload(harness, who, "plan.txt", f"{unique_word} of another person.")
         assert get_problem(refused) == (403, "document-foreign"), refused.text
-    own_again = await upload(harness, ANNA, "plan.txt", f"{word} of Anna again.")
+    own_again = await upload(harness, ANNA, "plan.txt", f"{unique_word} of Anna again.")
     assert get_problem(own_again) == (409, "document-exists"), own_again.text
     assert "Open WebUI" in own_again.json()["detail"]
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
     for name, persona_id in (("bens.txt", "finance"), ("plan.txt", "hr")):
         assert (await upload(harness, BEN, name, "Tide.", persona_id)).status_code == 201
     await harness.sync_until_stable(A)
-    assert await search_texts(harness, word) == [f"{word} of Anna."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
 
 
 async def test_the_name_of_an_upload_at_the_gateway_is_reserved_in_open_webui(
-    harness: FileSyncHarness, anna: str, ben: str, word: str
+    harness: FileSyncHarness, anna: str, ben: str, unique_word: str
 ) -> None:
-    uploaded = await upload(harness, ANNA, "plan.txt", f"{word} of Anna.")
+    uploaded = await upload(harness, ANNA, "plan.txt", f"{unique_word} of Anna.")
     assert uploaded.status_code == 201
-    bens = harness.give(ben, "plan.txt", f"{word} of Ben.", A)
-    sent = harness.owui.upload(ben, "plan.txt", f"{word} in a chat.".encode())
+    bens = harness.give(ben, "plan.txt", f"{unique_word} of Ben.", A)
+    sent = harness.owui.upload(ben, "plan.txt", f"{unique_word} in a chat.".encode())
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
     result = await harness.sync_until_stable(A)
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
-    assert await search_texts(harness, word) == [f"{word} of Anna."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
     harness.owui.delete_file(sent)
     removed = await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
     assert removed.status_code == 204
     await harness.sync_until_stable(A)
-    assert await search_texts(harness, word) == [f"{word} of Ben."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} of Ben."]
 
 
 async def test_a_file_replaces_its_persons_upload_at_the_gateway(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 10 crowns.")
+    uploaded = await upload(harness, ANNA, "price.txt", f"{unique_word} costs 10 crowns.")
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
     harness.owui.backdate(bad, -5)
     await harness.sync_until_stable(A)
-    assert await search_texts(harness, word) == [f"{word} costs 10 crowns."], (
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 10 crowns."], (
         "an unreadable file replaces nothing"
     )
-    new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
+    new = harness.give(anna, "price.txt", f"{unique_word} costs 20 crowns.", A)
     harness.owui.backdate(new, -10)
     result = await harness.sync_until_stable(A)
-    assert result.settled
+    assert result.is_complete
     assert harness.keys(A) == [harness.key(new, "price.txt")]
-    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
     assert uploaded.json()["documentId"] in await list_trash(harness, ANNA)
     assert not (await harness.replica.run(A)).plan.actions
 
 
 async def test_a_newer_upload_at_the_gateway_replaces_a_file(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
+    old = harness.give(anna, "price.txt", f"{unique_word} costs 10 crowns.", A)
     harness.owui.backdate(old, 60)
-    uploaded = await upload(harness, ANNA, "price.txt", f"{word} costs 20 crowns.")
+    uploaded = await upload(harness, ANNA, "price.txt", f"{unique_word} costs 20 crowns.")
     assert uploaded.status_code == 201
-    assert (await harness.sync_until_stable(A)).settled
-    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert (await harness.sync_until_stable(A)).is_complete
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.REPLACED}
     assert harness.n8n.calls == (await count_calls_of_next_run(harness))
     assert (
         await call(harness, ANNA, "DELETE", f"/v1/documents/{uploaded.json()['documentId']}")
     ).status_code == 204
     await harness.sync_until_stable(A)
-    assert await search_texts(harness, word) == [f"{word} costs 10 crowns."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 10 crowns."]
 
 
 async def count_calls_of_next_run(harness: FileSyncHarness) -> int:
@@ -138,9 +138,9 @@ async def count_calls_of_next_run(harness: FileSyncHarness) -> int:
 
 @pytest.mark.parametrize("who", [ANNA, BEN])
 async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept_for_two(
-    harness: FileSyncHarness, anna: str, ben: str, word: str, monkeypatch: pytest.MonkeyPatch, who: str
+    harness: FileSyncHarness, anna: str, ben: str, unique_word: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
-    file_id = harness.give(anna, "price.txt", f"{word} of the file.", A)
+    file_id = harness.give(anna, "price.txt", f"{unique_word} of the file.", A)
     await harness.sync_until_stable(A)
 
     async def return_none(*_: Any) -> list[Any]:
@@ -148,54 +148,54 @@ async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept
 
     with monkeypatch.context() as patched:
         patched.setattr(harness.gateway.context.documents._objects, "find_files", return_none)
-        assert (await upload(harness, who, "price.txt", f"{word} of the gateway.")).status_code == 201
+        assert (await upload(harness, who, "price.txt", f"{unique_word} of the gateway.")).status_code == 201
     harness.owui.backdate(file_id, 60)
-    assert (await harness.sync_until_stable(A)).settled
+    assert (await harness.sync_until_stable(A)).is_complete
     kept = ["gateway"] if who == ANNA else ["file", "gateway"]
-    assert await search_texts(harness, word) == [f"{word} of the {each}." for each in kept]
-    again = await upload(harness, BEN, "price.txt", f"{word} of the gateway, again.")
+    assert await search_texts(harness, unique_word) == [f"{unique_word} of the {each}." for each in kept]
+    again = await upload(harness, BEN, "price.txt", f"{unique_word} of the gateway, again.")
     assert again.status_code == (201 if who == BEN else 403), "an existing document gets new versions"
 
 
 async def test_an_older_version_is_not_restored_next_to_a_newer_one(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    old = harness.give(anna, "wombat.txt", f"{word} costs 20 crowns.", A)
+    old = harness.give(anna, "wombat.txt", f"{unique_word} costs 20 crowns.", A)
     harness.owui.backdate(old, 60)
     await harness.sync_until_stable(A)
-    new = harness.give(anna, "wombat.txt", f"{word} costs 30 crowns.", A)
+    new = harness.give(anna, "wombat.txt", f"{unique_word} costs 30 crowns.", A)
     await harness.sync_until_stable(A)
     restore = f"/v1/documents/owui-{old}/restore"
     refused = await call(harness, ANNA, "POST", restore)
     assert get_problem(refused) == (409, "document-exists"), refused.text
-    assert await search_texts(harness, word) == [f"{word} costs 30 crowns."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 30 crowns."]
     harness.owui.delete_file(old)
     harness.owui.delete_file(new)
     await harness.sync_until_stable(A)
-    assert await search_texts(harness, word) == []
+    assert await search_texts(harness, unique_word) == []
     assert (await call(harness, ANNA, "POST", restore)).status_code == 201
     refused = await call(harness, ANNA, "POST", f"/v1/documents/owui-{new}/restore")
     assert get_problem(refused) == (409, "document-exists"), refused.text
     await harness.sync_until_stable(A)
-    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
 
 
 async def test_killed_after_any_call_a_file_still_replaces_an_upload(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
     async def store_and_replace() -> None:
         for _ in range(2):
             await harness.replica.run(A)
 
     for last in count():
-        assert (await upload(harness, ANNA, "plan.txt", f"{word} before.")).status_code == 201
-        new = harness.give(anna, "plan.txt", f"{word} after.", A)
+        assert (await upload(harness, ANNA, "plan.txt", f"{unique_word} before.")).status_code == 201
+        new = harness.give(anna, "plan.txt", f"{unique_word} after.", A)
         harness.owui.backdate(new, -60)
         killed = await crash_replica_after(last, harness.replica, store_and_replace)
-        await check_stored_once(harness, word, (new, "plan.txt"))
-        assert await search_texts(harness, word) == [f"{word} after."]
+        await check_stored_once(harness, unique_word, (new, "plan.txt"))
+        assert await search_texts(harness, unique_word) == [f"{unique_word} after."]
         if not killed:
             break
         harness.owui.delete_file(new)
-        await check_stored_once(harness, word)
+        await check_stored_once(harness, unique_word)
     assert last >= 9, "too few calls failed: list, files, owner, get, put, ingest, list, files, delete"

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC212 (nothing else runs in this loop meanwhile)
-"""Tests on the real Open WebUI: its tables, and the links that people's actions create."""
+"""Tests of file-sync on the real Open WebUI: its tables, and the links that people's actions create."""
 
 import json
 import uuid

@@ -90,7 +90,7 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
 
 
 async def test_after_a_kill_another_replica_completes_all_uploads_once(
-    harness: FileSyncHarness, anna: str, bob: str, word: str
+    harness: FileSyncHarness, anna: str, bob: str, unique_word: str
 ) -> None:
     poll = {"FILE_SYNC_POLL_INTERVAL_SECONDS": "0.3"}
     async with (
@@ -103,7 +103,7 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
         for number in range(FILES):
             for owner, tenant_id in ((anna, A), (bob, B)):
                 harness.give(
-                    owner, f"{tenant_id}-{number}.txt", f"{word} of {tenant_id} {number}.", tenant_id
+                    owner, f"{tenant_id}-{number}.txt", f"{unique_word} of {tenant_id} {number}.", tenant_id
                 )
                 names[tenant_id].add(f"{tenant_id}-{number}.txt")
         await until(lambda: harness.n8n.calls > 3, seconds=30)
@@ -118,7 +118,7 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
         assert set(await harness.states(tenant_id)) == names[tenant_id]
         assert len(harness.keys(tenant_id)) == FILES
         assert await harness.points(tenant_id) == FILES
-        assert all(tenant_id in each["text"] for each in await harness.search(person, word))
+        assert all(tenant_id in each["text"] for each in await harness.search(person, unique_word))
 
 
 async def test_an_unsupported_database_stops_the_start(harness: FileSyncHarness) -> None:

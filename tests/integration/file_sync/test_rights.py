@@ -21,9 +21,11 @@ async def ben(harness: FileSyncHarness) -> str:
     return await harness.person(BEN)
 
 
-async def search_texts(harness: FileSyncHarness, word: str) -> list[str]:
+async def search_texts(harness: FileSyncHarness, unique_word: str) -> list[str]:
     """Return the texts that Anna's search finds."""
-    return sorted(each["text"] for each in await harness.search(ANNA, word) if word in each["text"])
+    return sorted(
+        each["text"] for each in await harness.search(ANNA, unique_word) if unique_word in each["text"]
+    )
 
 
 async def list_states(harness: FileSyncHarness, email: str) -> dict[str, FileState]:
@@ -43,26 +45,26 @@ async def list_states(harness: FileSyncHarness, email: str) -> dict[str, FileSta
 
 
 async def test_a_reset_by_a_colleague_loses_no_document(
-    harness: FileSyncHarness, anna: str, ben: str, word: str
+    harness: FileSyncHarness, anna: str, ben: str, unique_word: str
 ) -> None:
-    annas = harness.give(anna, "annas.txt", f"{word} of Anna.", A)
-    bens = harness.give(ben, "bens.txt", f"{word} of Ben.", A)
+    annas = harness.give(anna, "annas.txt", f"{unique_word} of Anna.", A)
+    bens = harness.give(ben, "bens.txt", f"{unique_word} of Ben.", A)
     await harness.sync_until_stable(A)
     harness.owui.reset_knowledge(harness.knowledge(A), by=ben)
     result = await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(annas, "annas.txt")]
-    assert await search_texts(harness, word) == [f"{word} of Anna."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
     assert result.plan.counts[FileState.KEPT] == 1
     assert await list_states(harness, ANNA) == {annas: FileState.KEPT}
     assert bens not in await list_states(harness, BEN)
 
 
 async def test_only_owner_and_administrator_remove_a_document(
-    harness: FileSyncHarness, anna: str, ben: str, word: str
+    harness: FileSyncHarness, anna: str, ben: str, unique_word: str
 ) -> None:
     dora = await harness.person(DORA)
     stranger = await harness.person(f"eve@{B}.example")
-    file_id = harness.give(anna, "plan.txt", f"{word}.", A)
+    file_id = harness.give(anna, "plan.txt", f"{unique_word}.", A)
     await harness.sync_until_stable(A)
     for who in ("", ben, stranger):
         harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
@@ -75,10 +77,10 @@ async def test_only_owner_and_administrator_remove_a_document(
         harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
         await harness.sync_until_stable(A)
         assert harness.keys(A) == []
-        assert await search_texts(harness, word) == []
+        assert await search_texts(harness, unique_word) == []
         harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
         await harness.sync_until_stable(A)
-        assert await search_texts(harness, word) == [f"{word}."]
+        assert await search_texts(harness, unique_word) == [f"{unique_word}."]
 
 
 async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
@@ -94,16 +96,16 @@ async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
 
 
 async def test_a_colleagues_name_is_refused_with_a_reason(
-    harness: FileSyncHarness, anna: str, ben: str, word: str
+    harness: FileSyncHarness, anna: str, ben: str, unique_word: str
 ) -> None:
-    annas = harness.give(anna, "plan.txt", f"{word} of Anna.", A)
+    annas = harness.give(anna, "plan.txt", f"{unique_word} of Anna.", A)
     await harness.sync_until_stable(A)
-    bens = harness.give(ben, "plan.txt", f"{word} of Ben.", A)
-    sent = harness.owui.upload(ben, "plan.txt", f"{word} in a chat.".encode())
+    bens = harness.give(ben, "plan.txt", f"{unique_word} of Ben.", A)
+    sent = harness.owui.upload(ben, "plan.txt", f"{unique_word} in a chat.".encode())
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
     result = await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
-    assert await search_texts(harness, word) == [f"{word} of Anna."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
     assert await list_states(harness, ANNA) == {annas: FileState.READY}
@@ -115,7 +117,7 @@ async def test_a_colleagues_name_is_refused_with_a_reason(
 
 @pytest.mark.parametrize("way", ["knowledge", "chat"])
 async def test_a_new_version_replaces_the_old_one(
-    harness: FileSyncHarness, anna: str, word: str, way: str
+    harness: FileSyncHarness, anna: str, unique_word: str, way: str
 ) -> None:
     def give(text: str) -> str:
         if way == "knowledge":
@@ -124,36 +126,36 @@ async def test_a_new_version_replaces_the_old_one(
         harness.owui.send_in_chat(anna, file_id, f"tenant-{A}.finance")
         return file_id
 
-    old = give(f"{word} costs 10 crowns.")
+    old = give(f"{unique_word} costs 10 crowns.")
     harness.owui.backdate(old, 60)
     await harness.sync_until_stable(A)
-    new = give(f"{word} costs 20 crowns.")
+    new = give(f"{unique_word} costs 20 crowns.")
     result = await harness.sync_until_stable(A)
-    assert result.settled
+    assert result.is_complete
     assert harness.keys(A) == [harness.key(new, "price.txt")]
-    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.REPLACED, new: FileState.READY}
     calls = harness.n8n.calls
     assert not (await harness.replica.run(A)).plan.actions
     assert harness.n8n.calls == calls
     harness.owui.delete_file(new)
     await harness.sync_until_stable(A)
-    assert await search_texts(harness, word) == [f"{word} costs 10 crowns."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 10 crowns."]
 
 
 async def test_a_new_version_that_cannot_be_read_leaves_the_old_one(
-    harness: FileSyncHarness, anna: str, word: str
+    harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    old = harness.give(anna, "price.txt", f"{word} costs 10 crowns.", A)
+    old = harness.give(anna, "price.txt", f"{unique_word} costs 10 crowns.", A)
     harness.owui.backdate(old, 60)
     await harness.sync_until_stable(A)
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
     harness.owui.add_to_knowledge(bad, harness.knowledge(A))
     await harness.sync_until_stable(A)
-    assert await search_texts(harness, word) == [f"{word} costs 10 crowns."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 10 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.READY, bad: FileState.FAILED}
-    new = harness.give(anna, "price.txt", f"{word} costs 20 crowns.", A)
+    new = harness.give(anna, "price.txt", f"{unique_word} costs 20 crowns.", A)
     harness.owui.backdate(bad, 30)
     await harness.sync_until_stable(A)
     assert harness.keys(A) == [harness.key(new, "price.txt")]
-    assert await search_texts(harness, word) == [f"{word} costs 20 crowns."]
+    assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]

@@ -19,15 +19,17 @@ async def sync_both_tenants(harness: FileSyncHarness) -> dict[str, dict[str, Fil
     return found
 
 
-async def test_each_tenant_has_its_files(harness: FileSyncHarness, anna: str, bob: str, word: str) -> None:
-    annas = harness.give(anna, "plan.txt", f"Anna's {word}.", A)
-    bobs = harness.give(bob, "plan.txt", f"Bob's {word}.", B)
+async def test_each_tenant_has_its_files(
+    harness: FileSyncHarness, anna: str, bob: str, unique_word: str
+) -> None:
+    annas = harness.give(anna, "plan.txt", f"Anna's {unique_word}.", A)
+    bobs = harness.give(bob, "plan.txt", f"Bob's {unique_word}.", B)
     await harness.sync_until_stable(A)
     await harness.sync_until_stable(B)
     assert harness.keys(A) == [harness.key(annas, "plan.txt")]
     assert harness.keys(B) == [harness.key(bobs, "plan.txt")]
-    assert [each["text"] for each in await harness.search(ANNA, word)] == [f"Anna's {word}."]
-    assert [each["text"] for each in await harness.search(BOB, word)] == [f"Bob's {word}."]
+    assert [each["text"] for each in await harness.search(ANNA, unique_word)] == [f"Anna's {unique_word}."]
+    assert [each["text"] for each in await harness.search(BOB, unique_word)] == [f"Bob's {unique_word}."]
 
 
 async def test_a_file_in_another_tenants_knowledge_base_is_not_stored(
@@ -90,20 +92,20 @@ async def test_files_are_stored_once_the_owners_address_is_verified(harness: Fil
 
 
 async def test_documents_stay_with_their_tenant_when_the_owner_moves(
-    harness: FileSyncHarness, anna: str, bob: str, word: str
+    harness: FileSyncHarness, anna: str, bob: str, unique_word: str
 ) -> None:
-    old = harness.give(anna, "old.txt", f"Anna's old {word}.", A)
+    old = harness.give(anna, "old.txt", f"Anna's old {unique_word}.", A)
     await harness.sync_until_stable(A)
     await move(harness)
     # Open WebUI still lets the person do this with their file.
     harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
     harness.owui.add_to_knowledge(old, harness.knowledge(B))
-    new = harness.give(anna, "new.txt", f"Anna's new {word}.", B)
+    new = harness.give(anna, "new.txt", f"Anna's new {unique_word}.", B)
     await harness.sync_until_stable(A)
     await harness.sync_until_stable(B)
-    assert harness.keys(A) == [harness.key(old, "old.txt")], "not deleted, not changed"
-    assert harness.keys(B) == [harness.key(new, "new.txt")], "not copied"
-    assert [each["text"] for each in await harness.search(BOB, word)] == [f"Anna's new {word}."]
+    assert harness.keys(A) == [harness.key(old, "old.txt")], "nothing is deleted or changed"
+    assert harness.keys(B) == [harness.key(new, "new.txt")], "nothing is copied"
+    assert [each["text"] for each in await harness.search(BOB, unique_word)] == [f"Anna's new {unique_word}."]
 
 
 async def test_a_person_who_left_may_only_delete(harness: FileSyncHarness, anna: str) -> None:

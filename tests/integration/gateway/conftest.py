@@ -93,7 +93,7 @@ class GatewayProcess:
         self.http = http
 
     async def is_ready(self) -> bool:
-        assert self.process.returncode is None, "it died"
+        assert self.process.returncode is None, "the gateway exited"
         with contextlib.suppress(httpx.TransportError):
             return (await self.http.get("/readyz")).status_code == 200
         return False

@@ -106,7 +106,7 @@ async def test_the_tenants_guardrail_stops_an_answer(harness: IntegrationHarness
     async with httpx.AsyncClient(base_url=harness.platform.parts["bedrock"].url) as bedrock:
         (await bedrock.put("/standin/guardrails", json={"words": ["dogs"]})).raise_for_status()
         assert (await harness.post("/v1/answers", json=question)).json()["grounded"], (
-            "it is not asked for yet"
+            "the model has not been called yet"
         )
         await harness.patch({"model": {"guardrail": {"id": "abcd1234", "version": "1"}}})
         answer = (await harness.post("/v1/answers", json=question)).json()
@@ -168,5 +168,5 @@ async def test_the_prompt_has_the_neighbours_of_a_passage(harness: IntegrationHa
     assert shown.text.startswith(found["text"])
     assert len(shown.text) > len(found["text"])
     words = " ".join(shown.text.split())
-    assert words in " ".join(text.split()), "word for word, with what two chunks share only once"
+    assert words in " ".join(text.split()), "the text is verbatim and contains the overlap of two chunks once"
     assert "yard 20" in prompts[0].text

@@ -31,13 +31,13 @@ class VersionedDocument:
         self.key = f"tenant-{tenant_id}"
         self.path = f"/v1/documents/{document_id_for(tenant_id, 'finance', NAME)}"
 
-    async def publish(self, edition: int) -> httpx.Response:
-        sentence = f"Edition {edition} of the tide table of the estuary says high water at noon. "
+    async def publish(self, version: int) -> httpx.Response:
+        sentence = f"Version {version} of the tide table of the estuary says high water at noon. "
         text = "\n\n".join(sentence * 15 for _ in range(CHUNKS))
         return await self.harness.upload(NAME, text.encode())
 
     async def read(self) -> list[str]:
-        """Return the edition of each chunk that a search finds."""
+        """Return the version of each chunk that a search finds."""
         found = await self.harness.search("tide table of the estuary", topK=50)
         return [" ".join(passage["text"].split()[:2]) for passage in found]
 
@@ -79,12 +79,12 @@ async def test_readers_see_one_complete_version_during_a_replacement(document: V
         readers = [tasks.create_task(read()) for _ in range(3)]
     seen = [each for reader in readers for each in reader.result()]
     assert len(seen) >= 6
-    assert {len(set(editions)) for editions in seen} == {1}, "never two editions, never none"
-    assert {len(editions) for editions in seen} == {chunks}, "never a part of one"
-    assert set(await document.read()) == {"Edition 8"}
+    assert {len(set(versions)) for versions in seen} == {1}, "each search finds exactly one version"
+    assert {len(versions) for versions in seen} == {chunks}, "each search finds all chunks of the version"
+    assert set(await document.read()) == {"Version 8"}
 
 
-@pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new edition"])
+@pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new version"])
 @pytest.mark.parametrize("cut", [1, 2, 3], ids=lambda cut: f"after {cut} writes")
 async def test_an_interrupted_ingest_is_invisible_and_completed_by_the_next_one(
     document: VersionedDocument, monkeypatch: pytest.MonkeyPatch, cut: int, replaced: bool
@@ -104,12 +104,14 @@ async def test_an_interrupted_ingest_is_invisible_and_completed_by_the_next_one(
 
     monkeypatch.setattr(Vectors, "_upsert", fail_after_some_calls)
     assert (await document.publish(200)).status_code == 503
-    assert set(await document.read()) == ({"Edition 100"} if replaced else set())
-    assert await document.count_points() > before, "something was left behind"
+    assert set(await document.read()) == ({"Version 100"} if replaced else set())
+    assert await document.count_points() > before, "the interrupted ingest left chunks"
     monkeypatch.setattr(Vectors, "_upsert", upsert)
     chunks = (await document.publish(200)).json()["chunks"]
-    assert set(await document.read()) == {"Edition 200"}
-    assert await document.count_points() == before + (0 if replaced else chunks), "nothing is left"
+    assert set(await document.read()) == {"Version 200"}
+    assert await document.count_points() == before + (0 if replaced else chunks), (
+        "no chunk of the interrupted ingest remains"
+    )
 
 
 async def test_an_interrupted_deletion_hides_the_document_and_can_be_repeated(
@@ -129,6 +131,4 @@ async def test_an_interrupted_deletion_hides_the_document_and_can_be_repeated(
     assert (await document.harness.delete(document.path)).status_code == 503
     assert await document.read() == []
     monkeypatch.setattr(Vectors, "_delete", delete)
-    assert (await document.harness.delete(document.path)).status_code == 204, (
-        "the same call again completes it"
-    )
+    assert (await document.harness.delete(document.path)).status_code == 204, "a repeated call completes it"

@@ -65,7 +65,7 @@ async def test_every_format_is_stored_indexed_and_found(
     assert (found["filename"], found["page"]) == (name, page)
     created_at = datetime.fromisoformat(payload.pop("createdAt"))
     assert abs(created_at - stored["LastModified"]) < timedelta(minutes=1)
-    assert payload.pop("etag", stored["ETag"]) == stored["ETag"], "it stands in the first chunk"
+    assert payload.pop("etag", stored["ETag"]) == stored["ETag"], "the first chunk contains it"
     assert payload == {
         "tenantId": KEY,
         "tenantUid": harness.tenant.uid,

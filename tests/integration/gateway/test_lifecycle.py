@@ -48,7 +48,7 @@ async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
         assert response.is_success, response.text
     process.process.send_signal(signal.SIGTERM)
     code, log = await process.end()
-    assert code == -signal.SIGTERM, "uvicorn tidies up, then dies of the signal that it was sent"
+    assert code == -signal.SIGTERM, "uvicorn shuts down, then exits by the received signal"
     lines = [json.loads(line) for line in log.splitlines()]
     assert "Application shutdown complete." in {line["event"] for line in lines}
     served = [line for line in lines if line["event"] == "Request served" and line["route"].startswith("/v1")]

@@ -35,7 +35,7 @@ async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
 
 
 @pytest.fixture
-async def opened(process: GatewayProcess) -> AsyncIterator[Open]:
+async def open_connections(process: GatewayProcess) -> AsyncIterator[Open]:
     connections: list[Connection] = []
 
     async def open_(sent: bytes, count: int) -> list[Connection]:
@@ -64,19 +64,21 @@ async def answer(connection: Connection) -> bytes:
 
 @pytest.mark.parametrize("token", [b"", b"Authorization: Bearer x.y.z\r\n"], ids=["no token", "a wrong one"])
 async def test_half_a_body_without_a_token_is_refused_and_holds_no_slot(
-    harness: IntegrationHarness, process: GatewayProcess, opened: Open, token: bytes
+    harness: IntegrationHarness, process: GatewayProcess, open_connections: Open, token: bytes
 ) -> None:
-    connections = await opened(HALF_A_BODY % token, 30)
+    connections = await open_connections(HALF_A_BODY % token, 30)
     assert await search(harness, process) == 200
     for connection in connections:
         said = await answer(connection)
-        assert not said or said.startswith(b"HTTP/1.1 401"), "refused, and hung up"
+        assert not said or said.startswith(b"HTTP/1.1 401"), (
+            "the request is refused and the connection closed"
+        )
 
 
 async def test_endless_heads_hold_no_slot_and_are_closed(
-    harness: IntegrationHarness, process: GatewayProcess, opened: Open
+    harness: IntegrationHarness, process: GatewayProcess, open_connections: Open
 ) -> None:
-    connections = await opened(b"POST /v1/search HTTP/1.1\r\nHost: a\r\n", 200)
+    connections = await open_connections(b"POST /v1/search HTTP/1.1\r\nHost: a\r\n", 200)
     assert await search(harness, process) == 200
     # All within the time that a head may take; those beyond what one address may have, earlier.
     assert [await answer(connection) for connection in connections] == [b""] * 200
@@ -84,12 +86,12 @@ async def test_endless_heads_hold_no_slot_and_are_closed(
 
 
 async def test_half_a_body_with_a_token_leaves_slots_and_times_out(
-    harness: IntegrationHarness, process: GatewayProcess, opened: Open
+    harness: IntegrationHarness, process: GatewayProcess, open_connections: Open
 ) -> None:
     token = f"Authorization: Bearer {harness.token}\r\n".encode()
-    connections = await opened(HALF_A_BODY % token, 2)  # the maximum of one tenant
+    connections = await open_connections(HALF_A_BODY % token, 2)  # the maximum of one tenant
     async with asyncio.timeout(25):
-        assert await search(harness, process) == 200, "after the ten seconds that a body may pause"
+        assert await search(harness, process) == 200, "the body timed out after ten seconds"
     for connection in connections:
         said = await answer(connection)
         assert not said or said.startswith(b"HTTP/1.1 408")

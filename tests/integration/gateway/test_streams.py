@@ -74,11 +74,11 @@ async def test_a_failure_before_the_first_piece_is_an_error_response(harness: In
 async def test_a_broken_stream_ends_with_an_error_event(harness: IntegrationHarness, kind: str) -> None:
     await inject_fault(harness, "ConverseStream", kind)
     *words, (last, problem) = await stream(harness, QUESTION)
-    assert words, "some words had come"
+    assert words, "some words had arrived"
     assert last == "error"
     assert problem["type"].endswith("/backend-unavailable")
     assert problem["instance"]
-    assert (await stream(harness, QUESTION))[-1][0] == "answer", "the next one is whole"
+    assert (await stream(harness, QUESTION))[-1][0] == "answer", "the next answer is complete"
 
 
 @pytest.mark.parametrize("kind", ["streamerror", "streamcut", "throttle"])

@@ -86,7 +86,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
     assert (await users.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
     assert await users.found() == {kept}
     assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == 1, (
-        "the index keeps nothing of it"
+        "no point of the document remains"
     )
     (removed,) = await users.list_trash()
     assert removed["documentId"] == document_id
@@ -95,7 +95,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
     assert (until_when - when).days == 30
 
     async def embed(*_: Any, **__: Any) -> None:
-        raise AssertionError("nothing is to be embedded")
+        raise AssertionError("a restore must not embed anything")
 
     with monkeypatch.context() as patched:
         patched.setattr(users.gateway.context.documents._bedrock, "embed", embed)
@@ -220,7 +220,7 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(users: Tra
     ids = [await users.upload(f"ledger-{number}.txt", f"Tide {number} at noon.") for number in range(23)]
     statuses = [(await users.call("DELETE", f"/v1/documents/{each}")).status_code for each in ids]
     assert statuses == [204] * 20 + [409] * 3
-    assert await users.found() == set(ids[20:]), "what is held is unchanged"
+    assert await users.found() == set(ids[20:]), "held documents are unchanged"
     assert (await users.call("GET", "/v1/deletions")).status_code == 403
     held = (await users.call("GET", "/v1/deletions", "boss")).json()["deletions"]
     assert {each["documentId"] for each in held} == set(ids[20:])

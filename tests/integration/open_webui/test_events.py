@@ -95,7 +95,7 @@ async def test_a_login_during_a_timeout_of_the_gateway_ends_every_membership(
     harness: OpenWebUIHarness, email: str
 ) -> None:
     await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
-    async with harness.webui.valves(EVENTS, login_seconds=1.0):
+    async with harness.webui.valves(EVENTS, login_timeout_seconds=1.0):
         harness.services.hangs = asyncio.Event()
         person = await log_in(harness, email, harness.tenant)
         await harness.wait_for_groups(person, set())

@@ -70,7 +70,7 @@ async def test_other_objects_are_unchanged(harness: OpenWebUIHarness) -> None:
         "/api/v1/functions/create",
         {"id": other, "name": "Other", "content": OTHER, "meta": {"description": "another function"}},
     )
-    await harness.webui.set_valves(file_wait_seconds=7.0)
+    await harness.webui.set_valves(file_timeout_seconds=7.0)
     try:
         before = await read_objects(harness)
         assert await harness.install() == 0
@@ -78,10 +78,10 @@ async def test_other_objects_are_unchanged(harness: OpenWebUIHarness) -> None:
         await admin.post("/api/v1/functions/id/tenantry/toggle", {})
         assert await harness.install() == 1
         valves = await admin.get("/api/v1/functions/id/tenantry/valves")
-        assert valves["file_wait_seconds"] == 7.0
+        assert valves["file_timeout_seconds"] == 7.0
     finally:
         await admin.http.delete(f"/api/v1/functions/id/{other}/delete")
-        await harness.webui.set_valves(file_wait_seconds=20.0)
+        await harness.webui.set_valves(file_timeout_seconds=20.0)
 
 
 def remove_times(found: dict[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class SharedKnowledgeBase:
 
 
 @pytest.fixture
-async def base(harness: OpenWebUIHarness) -> AsyncIterator[SharedKnowledgeBase]:
+async def knowledge_base(harness: OpenWebUIHarness) -> AsyncIterator[SharedKnowledgeBase]:
     webui, grant = harness.webui, {"principal_type": "group", "principal_id": harness.group}
     form = {
         "name": "Finance",
@@ -82,25 +82,31 @@ async def base(harness: OpenWebUIHarness) -> AsyncIterator[SharedKnowledgeBase]:
     await webui.admin.http.delete(f"/api/v1/knowledge/{made['id']}/delete")
 
 
-async def test_a_member_cannot_reset_a_knowledge_base(base: SharedKnowledgeBase) -> None:
-    for person in (base.ann, await base.add_administrator(base.harness.tenant), base.harness.webui.admin):
-        answer = await base.call(person, "POST", "reset")
+async def test_a_member_cannot_reset_a_knowledge_base(knowledge_base: SharedKnowledgeBase) -> None:
+    for person in (
+        knowledge_base.ann,
+        await knowledge_base.add_administrator(knowledge_base.harness.tenant),
+        knowledge_base.harness.webui.admin,
+    ):
+        answer = await knowledge_base.call(person, "POST", "reset")
         assert answer.status_code == 403
         assert "cannot be reset" in answer.json()["detail"]
-    assert await base.files() == {base.of_ann, base.of_bob}
+    assert await knowledge_base.files() == {knowledge_base.of_ann, knowledge_base.of_bob}
 
 
-async def test_a_member_cannot_remove_a_colleagues_file(base: SharedKnowledgeBase) -> None:
-    directory = (await base.call(base.bob, "POST", "dirs/create", {"name": "bobs"})).json()["id"]
-    moved = await base.call(
-        base.bob, "POST", "file/move", {"file_id": base.of_bob, "directory_id": directory}
+async def test_a_member_cannot_remove_a_colleagues_file(knowledge_base: SharedKnowledgeBase) -> None:
+    directory = (
+        await knowledge_base.call(knowledge_base.bob, "POST", "dirs/create", {"name": "bobs"})
+    ).json()["id"]
+    moved = await knowledge_base.call(
+        knowledge_base.bob, "POST", "file/move", {"file_id": knowledge_base.of_bob, "directory_id": directory}
     )
     assert moved.is_success
-    of_bob = {"file_id": base.of_bob}
+    of_bob = {"file_id": knowledge_base.of_bob}
     tries: list[tuple[str, str, Any]] = [
         ("POST", "file/remove", of_bob),
         ("POST", "file/remove?delete_file=false", of_bob),
-        ("POST", "sync/cleanup", {"file_ids": [base.of_bob], "dir_ids": []}),
+        ("POST", "sync/cleanup", {"file_ids": [knowledge_base.of_bob], "dir_ids": []}),
         ("POST", "sync/cleanup", {"file_ids": [], "dir_ids": [directory]}),
         ("DELETE", f"dirs/{directory}/delete?move_files=false", None),
         ("POST", f"dirs/{directory}/update", {"name": "mine"}),
@@ -110,103 +116,129 @@ async def test_a_member_cannot_remove_a_colleagues_file(base: SharedKnowledgeBas
         ("DELETE", "delete", None),
     ]
     for method, path, body in tries:
-        answer = await base.call(base.ann, method, path, body)
+        answer = await knowledge_base.call(knowledge_base.ann, method, path, body)
         assert answer.status_code == 403, path
     for path, form in (("rename", {"filename": "x.md"}), ("data/content/update", {"content": "x"})):
-        assert (await base.ann.http.post(f"/api/v1/files/{base.of_bob}/{path}", json=form)).status_code == 403
-    assert (await base.ann.http.delete(f"/api/v1/files/{base.of_bob}")).status_code == 403
-    assert await base.files() == {base.of_ann, base.of_bob}
-    assert (await base.bob.get(f"/api/v1/files/{base.of_bob}"))["filename"] == "bob.md"
+        assert (
+            await knowledge_base.ann.http.post(f"/api/v1/files/{knowledge_base.of_bob}/{path}", json=form)
+        ).status_code == 403
+    assert (await knowledge_base.ann.http.delete(f"/api/v1/files/{knowledge_base.of_bob}")).status_code == 403
+    assert await knowledge_base.files() == {knowledge_base.of_ann, knowledge_base.of_bob}
+    assert (await knowledge_base.bob.get(f"/api/v1/files/{knowledge_base.of_bob}"))["filename"] == "bob.md"
 
 
-async def test_a_member_renames_and_removes_own_files(base: SharedKnowledgeBase) -> None:
-    renamed = await base.ann.http.post(f"/api/v1/files/{base.of_ann}/rename", json={"filename": "newer.md"})
+async def test_a_member_renames_and_removes_own_files(knowledge_base: SharedKnowledgeBase) -> None:
+    renamed = await knowledge_base.ann.http.post(
+        f"/api/v1/files/{knowledge_base.of_ann}/rename", json={"filename": "newer.md"}
+    )
     assert renamed.is_success
-    assert (await base.call(base.ann, "POST", "file/remove", {"file_id": base.of_ann})).is_success
-    assert await base.files() == {base.of_bob}
+    assert (
+        await knowledge_base.call(
+            knowledge_base.ann, "POST", "file/remove", {"file_id": knowledge_base.of_ann}
+        )
+    ).is_success
+    assert await knowledge_base.files() == {knowledge_base.of_bob}
 
 
-async def test_a_move_or_rename_to_a_colleagues_file_name_is_refused(base: SharedKnowledgeBase) -> None:
-    above = (await base.call(base.bob, "POST", "dirs/create", {"name": "above"})).json()["id"]
+async def test_a_move_or_rename_to_a_colleagues_file_name_is_refused(
+    knowledge_base: SharedKnowledgeBase,
+) -> None:
+    above = (await knowledge_base.call(knowledge_base.bob, "POST", "dirs/create", {"name": "above"})).json()[
+        "id"
+    ]
     form = {"name": "below", "parent_id": above}
-    below = (await base.call(base.bob, "POST", "dirs/create", form)).json()["id"]
-    file_id = await base.upload(base.bob, "ann.md")
-    added = await base.call(base.bob, "POST", "file/add", {"file_id": file_id, "directory_id": below})
+    below = (await knowledge_base.call(knowledge_base.bob, "POST", "dirs/create", form)).json()["id"]
+    file_id = await knowledge_base.upload(knowledge_base.bob, "ann.md")
+    added = await knowledge_base.call(
+        knowledge_base.bob, "POST", "file/add", {"file_id": file_id, "directory_id": below}
+    )
     assert added.is_success, added.text
     for method, path, body in (
         ("POST", "file/move", {"file_id": file_id, "directory_id": None}),
         ("DELETE", f"dirs/{above}/delete", None),
         ("DELETE", f"dirs/{above}/delete?move_files=true", None),
     ):
-        answer = await base.call(base.bob, method, path, body)
+        answer = await knowledge_base.call(knowledge_base.bob, method, path, body)
         assert answer.status_code == 409, answer.text
         assert "ann.md" in answer.json()["detail"]
-    renamed = await base.bob.http.post(f"/api/v1/files/{base.of_bob}/rename", json={"filename": "ann.md"})
+    renamed = await knowledge_base.bob.http.post(
+        f"/api/v1/files/{knowledge_base.of_bob}/rename", json={"filename": "ann.md"}
+    )
     assert renamed.status_code == 409
-    assert (await base.call(base.bob, "DELETE", f"dirs/{below}/delete")).is_success
-    moved = await base.call(base.bob, "POST", "file/move", {"file_id": file_id, "directory_id": above})
+    assert (await knowledge_base.call(knowledge_base.bob, "DELETE", f"dirs/{below}/delete")).is_success
+    moved = await knowledge_base.call(
+        knowledge_base.bob, "POST", "file/move", {"file_id": file_id, "directory_id": above}
+    )
     assert moved.is_success
 
 
-async def test_an_administrator_of_the_tenant_removes_any_file(base: SharedKnowledgeBase) -> None:
-    dora = await base.add_administrator(base.harness.tenant)
-    assert (await base.call(dora, "POST", "file/remove", {"file_id": base.of_bob})).is_success
-    assert await base.files() == {base.of_ann}
-    kept = await base.bob.get(f"/api/v1/files/{base.of_bob}")
+async def test_an_administrator_of_the_tenant_removes_any_file(knowledge_base: SharedKnowledgeBase) -> None:
+    dora = await knowledge_base.add_administrator(knowledge_base.harness.tenant)
+    assert (
+        await knowledge_base.call(dora, "POST", "file/remove", {"file_id": knowledge_base.of_bob})
+    ).is_success
+    assert await knowledge_base.files() == {knowledge_base.of_ann}
+    kept = await knowledge_base.bob.get(f"/api/v1/files/{knowledge_base.of_bob}")
     assert kept["meta"]["tenantry_removed_by"] == dora.id
-    back = await base.call(base.bob, "POST", "file/add", {"file_id": base.of_bob})
+    back = await knowledge_base.call(
+        knowledge_base.bob, "POST", "file/add", {"file_id": knowledge_base.of_bob}
+    )
     assert back.is_success
-    assert (await base.bob.get(f"/api/v1/files/{base.of_bob}"))["meta"]["tenantry_removed_by"] == ""
+    assert (await knowledge_base.bob.get(f"/api/v1/files/{knowledge_base.of_bob}"))["meta"][
+        "tenantry_removed_by"
+    ] == ""
 
 
-async def test_an_administrator_of_another_tenant_has_no_such_right(base: SharedKnowledgeBase) -> None:
-    eve = await base.add_administrator("tenant-of-eve")
-    answer = await base.call(eve, "POST", "file/remove", {"file_id": base.of_bob})
+async def test_an_administrator_of_another_tenant_has_no_such_right(
+    knowledge_base: SharedKnowledgeBase,
+) -> None:
+    eve = await knowledge_base.add_administrator("tenant-of-eve")
+    answer = await knowledge_base.call(eve, "POST", "file/remove", {"file_id": knowledge_base.of_bob})
     assert answer.status_code == 403
-    assert await base.files() == {base.of_ann, base.of_bob}
+    assert await knowledge_base.files() == {knowledge_base.of_ann, knowledge_base.of_bob}
 
 
-async def test_a_colleagues_file_name_is_refused(base: SharedKnowledgeBase) -> None:
-    answer = await base.ann.http.post(
+async def test_a_colleagues_file_name_is_refused(knowledge_base: SharedKnowledgeBase) -> None:
+    answer = await knowledge_base.ann.http.post(
         "/api/v1/files/",
         files={"file": ("bob.md", b"mine now")},
-        data={"metadata": f'{{"knowledge_id": "{base.id}"}}'},
+        data={"metadata": f'{{"knowledge_id": "{knowledge_base.id}"}}'},
     )
     assert answer.status_code == 409
     assert "bob.md" in answer.json()["detail"]
-    file_id = await base.upload(base.ann, "bob.md")
+    file_id = await knowledge_base.upload(knowledge_base.ann, "bob.md")
     for path, body in (("file/add", {"file_id": file_id}), ("files/batch/add", [{"file_id": file_id}])):
-        assert (await base.call(base.ann, "POST", path, body)).status_code == 409
-    assert await base.files() == {base.of_ann, base.of_bob}
+        assert (await knowledge_base.call(knowledge_base.ann, "POST", path, body)).status_code == 409
+    assert await knowledge_base.files() == {knowledge_base.of_ann, knowledge_base.of_bob}
 
 
-async def test_a_colleagues_file_cannot_be_added(base: SharedKnowledgeBase) -> None:
+async def test_a_colleagues_file_cannot_be_added(knowledge_base: SharedKnowledgeBase) -> None:
     for path, body in (
-        ("file/add", {"file_id": base.of_bob}),
-        ("files/batch/add", [{"file_id": base.of_bob}]),
+        ("file/add", {"file_id": knowledge_base.of_bob}),
+        ("files/batch/add", [{"file_id": knowledge_base.of_bob}]),
     ):
-        assert (await base.call(base.ann, "POST", path, body)).status_code == 403
+        assert (await knowledge_base.call(knowledge_base.ann, "POST", path, body)).status_code == 403
 
 
-async def test_chats_with_forged_times_cannot_be_imported(base: SharedKnowledgeBase) -> None:
+async def test_chats_with_forged_times_cannot_be_imported(knowledge_base: SharedKnowledgeBase) -> None:
     chat: dict[str, Any] = {"title": "Old", "history": {"messages": {}}, "updated_at": 1}
     imported = {"chats": [{"chat": chat, "created_at": 1, "updated_at": 1}]}
-    answer = await base.ann.http.post("/api/v1/chats/import", json=imported)
+    answer = await knowledge_base.ann.http.post("/api/v1/chats/import", json=imported)
     assert answer.status_code == 403
     assert "imported" in answer.json()["detail"]
-    made = await base.ann.http.post("/api/v1/chats/new", json={"chat": chat})
+    made = await knowledge_base.ann.http.post("/api/v1/chats/new", json={"chat": chat})
     assert made.is_success, made.text
     assert made.json()["updated_at"] > 1_700_000_000
 
 
-async def test_users_cannot_search_for_others(base: SharedKnowledgeBase) -> None:
-    ann, bob = base.ann, base.bob
+async def test_users_cannot_search_for_others(knowledge_base: SharedKnowledgeBase) -> None:
+    ann, bob = knowledge_base.ann, knowledge_base.bob
     for path in (
         "users/search",
         f"users/{bob.id}/info",
         f"users/{bob.id}/active",
         f"users/{bob.id}/profile/image",
-        f"groups/id/{base.harness.group}/info",
+        f"groups/id/{knowledge_base.harness.group}/info",
         f"users/%73earch?query={uuid.uuid4()}",
     ):
         answer = await ann.http.get(f"/api/v1/{path}")

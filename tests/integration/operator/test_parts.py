@@ -1,4 +1,4 @@
-"""Contract of every part without Open WebUI, on the real platform. workspace/ tests the others."""
+"""Tests of the contract of every part without Open WebUI, on the real platform. workspace/ has the others."""
 
 from collections.abc import AsyncIterator
 

@@ -15,7 +15,7 @@ SPEC = {"identity": {"emails": ["*@mortal.example"], "admins": ["boss@mortal.exa
 
 
 @pytest.fixture(scope="module")
-async def killed(platform: Platform) -> AsyncIterator[KilledOperators]:
+async def killed_operators(platform: Platform) -> AsyncIterator[KilledOperators]:
     async with run_killed_operators(platform) as operators:
         yield operators
 
@@ -29,14 +29,14 @@ SAMPLES = (1, 8, 13)
 async def test_after_a_kill_during_a_creation_the_next_run_completes_it(
     number: int,
     when: str,
-    killed: KilledOperators,
+    killed_operators: KilledOperators,
     driver: Driver,
     harness: OperatorHarness,
     observed: Observed,
 ) -> None:
     observed.add_person("boss@mortal.example")
     harness.apply("mortal", **SPEC)
-    await killed.run(number, when)
+    await killed_operators.run(number, when)
     assert (await driver.reconcile("mortal")).name == "ready"
     first = observed.get_state("mortal")
     await driver.reconcile("mortal")
@@ -46,11 +46,15 @@ async def test_after_a_kill_during_a_creation_the_next_run_completes_it(
 
 
 async def test_after_a_kill_during_a_removal_the_next_run_completes_it(
-    killed: KilledOperators, driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
+    killed_operators: KilledOperators,
+    driver: Driver,
+    harness: OperatorHarness,
+    tenants: Tenants,
+    observed: Observed,
 ) -> None:
     harness.apply("mortal", **SPEC)
     await driver.reconcile("mortal")
     tenants.delete("mortal")
-    await killed.run(4, "after")
+    await killed_operators.run(4, "after")
     await harness.delete_all()
     assert observed.find_data("mortal") == {}

@@ -42,7 +42,7 @@ async def run_registry(api: client.ApiClient) -> AsyncIterator[TenantRegistry]:
     task = asyncio.create_task(known.run())
     try:
         yield known
-        assert not task.done(), "the registry must never end by itself"
+        assert not task.done(), "the registry ended without a cancellation"
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -23,12 +23,15 @@ from typing_extensions import override
 
 from tests.support.backends.api_server import apply, open_admin_client, to_manifest_list
 
-__all__ = ["CpuLoad", "serve_metrics"]
+__all__ = ["FROM_CACHE", "CpuLoad", "serve_metrics"]
 
 RESOURCE = "metrics.k8s.io/v1beta1"
 EXTERNAL = "external.metrics.k8s.io/v1beta1"
 
 WINDOW = "30s"
+
+FROM_CACHE = "0"
+"""Version of a list that the API server returns from its cache, without a call to etcd."""
 
 
 @dataclass
@@ -76,6 +79,8 @@ def _run_server(platform: Platform, load: CpuLoad, api: client.CoreV1Api) -> Ite
     """Listen on 127.0.0.1 with the API server's certificate, which no client verifies."""
 
     class MetricsRequestHandler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # keeps connections: a TLS handshake takes longer than an answer
+
         def do_GET(self) -> None:
             answer = _answer(self.path, load, api)
             body = json.dumps(answer or {"kind": "Status", "apiVersion": "v1", "code": 404}).encode()
@@ -118,7 +123,9 @@ def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any]
             }
     if found := re.fullmatch(rf"/apis/{RESOURCE}/namespaces/([^/]+)/pods", parts.path):
         selector = parse_qs(parts.query).get("labelSelector", [""])[0]
-        pods: Any = api.list_namespaced_pod(found[1], label_selector=selector, _preload_content=False)
+        pods: Any = api.list_namespaced_pod(
+            found[1], label_selector=selector, resource_version=FROM_CACHE, _preload_content=False
+        )
         items = [_make_usage(pod, load) for pod in json.loads(pods.data)["items"]]
         return {"kind": "PodMetricsList", "apiVersion": RESOURCE, "metadata": {}, "items": items}
     if found := re.fullmatch(rf"/apis/{EXTERNAL}/namespaces/[^/]+/([^/]+)", parts.path):

@@ -23,13 +23,13 @@ __all__ = [
     "get_pod_name",
     "make_autoscaler_series",
     "make_calls",
-    "make_comparisons",
     "make_constant",
     "make_counter",
     "make_gauge",
     "make_histogram",
     "make_requests",
     "make_rising",
+    "make_runs",
     "make_series",
     "make_step",
 ]
@@ -97,9 +97,9 @@ def make_calls(target: str, outcome: str, seconds: float = 0.1, a_minute: float 
     return make_histogram(remote.REMOTE_SECONDS, seconds, job, a_minute, **labels)
 
 
-def make_comparisons(outcome: str, values: str) -> Series:
-    """Return comparisons of file-sync with one outcome."""
-    return make_counter(file_sync.COMPARISONS, values, "file-sync", outcome=outcome)
+def make_runs(outcome: str, values: str) -> Series:
+    """Return runs of file-sync with one outcome."""
+    return make_counter(file_sync.RUNS, values, "file-sync", outcome=outcome)
 
 
 def make_autoscaler_series(
@@ -183,9 +183,9 @@ HEALTHY: Series = (
     | make_gauge(registry.TENANTS, make_constant(2), "file-sync")
     | make_histogram(file_sync.STORE_LAG, 8, "file-sync", a_minute=2)
     | make_histogram(file_sync.READY_LAG, 20, "file-sync", a_minute=2)
-    | make_comparisons("settled", make_rising(1))
-    | make_comparisons("away", make_rising(0.1))
-    | make_comparisons("error", make_constant(0))
+    | make_runs("complete", make_rising(1))
+    | make_runs("away", make_rising(0.1))
+    | make_runs("error", make_constant(0))
     | make_gauge(file_sync.LEADER, make_constant(1), "file-sync")
     | make_gauge(file_sync.BLOCKED_DELETIONS, make_constant(0), "file-sync")
     | make_counter(file_sync.ACTIONS, make_rising(2), "file-sync", action="store", outcome="ok")

@@ -14,11 +14,12 @@ from tenantry_local.processes import LocalError
 from typing_extensions import override
 
 from tests.support.backends.api_server import open_admin_client
+from tests.support.charts.metrics_api import FROM_CACHE
 
 __all__ = ["SYNC_SECONDS", "run_controllers", "run_pods"]
 
-SYNC_SECONDS = 0.25
-"""Interval of autoscalers: 15 seconds, scaled like all times here from minutes to seconds."""
+SYNC_SECONDS = 0.5
+"""Interval of autoscalers. The shortest period of a rule is 1 s, because minutes are seconds here."""
 
 POLL_SECONDS = 0.1
 
@@ -92,7 +93,10 @@ class _Nodes:
     def run(self, ended: threading.Event) -> None:
         while not ended.wait(POLL_SECONDS):
             answer: Any = self._api.list_namespaced_pod(
-                self._namespace, field_selector="status.phase=Pending", _preload_content=False
+                self._namespace,
+                field_selector="status.phase=Pending",
+                resource_version=FROM_CACHE,
+                _preload_content=False,
             )
             for pod in json.loads(answer.data)["items"]:
                 self._report_status(pod["metadata"]["name"], self._make_status(pod))

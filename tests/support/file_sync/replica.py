@@ -107,13 +107,13 @@ class FileSyncReplica:
         runs = 5
         while runs:
             result = await self.run(tenant_id)
-            if result.settled and not result.plan.actions:
+            if result.is_complete and not result.plan.actions:
                 return result
             if result.plan.counts[FileState.INDEXING]:
                 await asyncio.sleep(0.2)  # the gateway is busy with it, for longer on a busy machine
             else:
                 runs -= 1
-        raise AssertionError(f"not settled: {result}")
+        raise AssertionError(f"not complete: {result}")
 
 
 @asynccontextmanager

@@ -30,12 +30,12 @@ from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import PLENTY, tenant_manifest
 from tests.support.timing.waiting import until
 
-__all__ = ["INCARNATIONS", "SLOTS", "Incarnation", "IncarnationHarness", "open_incarnation_harness"]
+__all__ = ["SLOTS", "TENANTS_PER_SEQUENCE", "RecreatedTenant", "SequenceHarness", "open_sequence_harness"]
 
 SLOTS = 8
 """Number of concurrent sequences, each with a separate name and separate people."""
 
-INCARNATIONS = 4
+TENANTS_PER_SEQUENCE = 4
 TIMEOUT_SECONDS = 90
 """Timeout; a deletion waits up to 30 seconds for the lease of an interrupted write."""
 
@@ -47,12 +47,12 @@ MAX_ATTEMPTS = 5
 
 FILENAME = "secret.md"
 QUESTION = "What is the secret code word of the company?"
-LABEL = ("tenantry-tests", "incarnations")
-KEY = {"Idempotency-Key": '"the-same-in-every-incarnation"'}
+LABEL = ("tenantry-tests", "sequences")
+KEY = {"Idempotency-Key": '"the-same-for-every-tenant"'}
 
 
 @dataclass
-class Incarnation:
+class RecreatedTenant:
     """One of several Tenants of the same name."""
 
     tier: str
@@ -61,11 +61,11 @@ class Incarnation:
     marker: str
     uid: str = ""
     tickets: list[str] = field(default_factory=list)
-    clients: "dict[str, IncarnationClient]" = field(default_factory=dict)
+    clients: "dict[str, SequenceClient]" = field(default_factory=dict)
     answer_kept: bool = False
 
     @classmethod
-    def random(cls, chance: random.Random, people: Sequence[str], number: int) -> "Incarnation":
+    def random(cls, chance: random.Random, people: Sequence[str], number: int) -> "RecreatedTenant":
         ann, ben = people
         emails = chance.choice([[ann], [ben], [ann, ben]])
         return cls(
@@ -78,7 +78,7 @@ class Incarnation:
 
 
 @dataclass
-class IncarnationHarness:
+class SequenceHarness:
     """The gateway with its backends, and the operator as a separate program."""
 
     platform: Platform
@@ -105,45 +105,45 @@ class IncarnationHarness:
         """Delete every Tenant of these tests, and wait until the gateway's registry has none of them."""
         await asyncio.to_thread(self.tenants.delete_all, "=".join(LABEL))
         await self.gateway.context.registry.wait_synced()
-        names = ("incarnations-", "race-", "late")
+        names = ("sequence-", "race-", "late")
         known = self.gateway.context.registry.all
         await until(
             lambda: not [each for each in known() if each.id.startswith(names)], seconds=TIMEOUT_SECONDS
         )
 
-    async def begin(self, name: str, incarnation: Incarnation) -> None:
+    async def begin(self, name: str, tenant: RecreatedTenant) -> None:
         """Create the Tenant and wait until the gateway serves it."""
-        policy = "Retain" if incarnation.end == "abandoned" else incarnation.end
+        policy = "Retain" if tenant.end == "abandoned" else tenant.end
         manifest = tenant_manifest(
             name,
-            tier=incarnation.tier,
+            tier=tenant.tier,
             deletionPolicy=policy,
-            identity={"emails": incarnation.emails, "admins": incarnation.emails[:1]},
+            identity={"emails": tenant.emails, "admins": tenant.emails[:1]},
             quota=PLENTY,
         )
         manifest["metadata"]["labels"] = dict([LABEL])
-        incarnation.uid = (await asyncio.to_thread(self.tenants.create, manifest))["metadata"]["uid"]
+        tenant.uid = (await asyncio.to_thread(self.tenants.create, manifest))["metadata"]["uid"]
 
         def is_served() -> bool:
-            tenant = self.gateway.context.registry.get(name)
-            ready = tenant and tenant.uid == incarnation.uid and tenant.status.condition("Ready")
+            known = self.gateway.context.registry.get(name)
+            ready = known and known.uid == tenant.uid and known.status.condition("Ready")
             return bool(ready and ready.status == "True")
 
         try:
             await until(is_served, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"{name} ({incarnation.uid}) is not Ready: {self._describe(name)}") from None
+            raise AssertionError(f"{name} ({tenant.uid}) is not Ready: {self._describe(name)}") from None
 
-    async def finish(self, name: str, incarnation: Incarnation) -> None:
+    async def finish(self, name: str, tenant: RecreatedTenant) -> None:
         """Delete the Tenant and wait until the gateway's registry does not have it."""
         await self.gateway.context.usage.flush()
-        if incarnation.end == "abandoned":
+        if tenant.end == "abandoned":
             await asyncio.to_thread(self.tenants.patch, name, {"metadata": {"finalizers": None}})
         await asyncio.to_thread(self.tenants.delete, name)
         try:
             await until(lambda: self.gateway.context.registry.get(name) is None, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"{name} ({incarnation.uid}) is not gone: {self._describe(name)}") from None
+            raise AssertionError(f"{name} ({tenant.uid}) is not gone: {self._describe(name)}") from None
 
     def _describe(self, name: str) -> str:
         """Return the state of a Tenant in the API server and the gateway, and the operator's log about it."""
@@ -153,19 +153,19 @@ class IncarnationHarness:
             [json.dumps(stored), f"the gateway has uid {known.uid if known else None}", *lines[-LOG_LINES:]]
         )
 
-    async def get_visible_text(self, incarnation: Incarnation, earlier: list[Incarnation]) -> str:
-        """Return all responses to the members of an incarnation, by every route, before it stores a
+    async def get_visible_text(self, tenant: RecreatedTenant, earlier: list[RecreatedTenant]) -> str:
+        """Return all responses to the members of a Tenant, by every route, before it stores a
         document."""
         shown = []
-        for email in incarnation.emails:
+        for email in tenant.emails:
             token = await self.people.token(email)
-            ask = incarnation.clients[email] = IncarnationClient(
+            ask = tenant.clients[email] = SequenceClient(
                 self.gateway.http, {"Authorization": f"Bearer {token}"}
             )
-            if email == incarnation.emails[0]:
+            if email == tenant.emails[0]:
                 today = f"{datetime.now(UTC):%Y-%m-%d}"
                 usage = await ask.get(f"/v1/usage?from={today}&to={today}")
-                assert usage.json()["rows"] == [], "nothing was used yet"
+                assert usage.json()["rows"] == [], "the new Tenant has usage"
             replies = [
                 await ask.get("/v1/documents"),
                 await ask.post("/v1/search", {"query": QUESTION, "topK": 50}),
@@ -175,47 +175,47 @@ class IncarnationHarness:
                 document_id = old.tickets[0].partition(" ")[2]
                 replies.append(await ask.get(f"/v1/documents/{document_id}"))
                 assert replies[-1].status_code == 404
-            if email == incarnation.emails[0]:
+            if email == tenant.emails[0]:
                 neutral = await ask.upload("neutral.md", b"# Neutral\n\nThe quay is closed on Sundays.", KEY)
                 assert neutral.status_code == 201, neutral.text
                 assert "idempotent-replayed" not in neutral.headers, (
-                    "a reply of an earlier incarnation was given"
+                    "the response is that of an earlier Tenant"
                 )
                 replies.append(neutral)
             shown += replies
         for old in earlier:
             for secret in old.tickets[1:]:
-                ask = IncarnationClient(self.gateway.http, {"Authorization": secret})
+                ask = SequenceClient(self.gateway.http, {"Authorization": secret})
                 statuses = ((await ask.get("/v1/documents")).status_code, (await ask.upload()).status_code)
-                assert statuses == (401, 401), "an earlier incarnation's ticket holds"
+                assert statuses == (401, 401), "a ticket of an earlier Tenant is accepted"
             for ask in old.clients.values():
                 refused = await ask.get("/v1/documents")
-                assert refused.status_code in (401, 403), "an earlier incarnation's token holds"
+                assert refused.status_code in (401, 403), "a token of an earlier Tenant is accepted"
         return "\n".join(response.text for response in shown)
 
-    async def store_document(self, name: str, incarnation: Incarnation) -> None:
+    async def store_document(self, name: str, tenant: RecreatedTenant) -> None:
         """Store a document and find it by every route."""
-        ask = incarnation.clients[incarnation.emails[0]]
-        text = f"# Secret\n\nThe secret code word of the company is {incarnation.marker}."
+        ask = tenant.clients[tenant.emails[0]]
+        text = f"# Secret\n\nThe secret code word of the company is {tenant.marker}."
         stored = await ask.upload(FILENAME, text.encode())
         assert stored.status_code == 201, stored.text
         found = await ask.post("/v1/search", {"query": QUESTION, "topK": 50})
-        assert incarnation.marker in found.text
+        assert tenant.marker in found.text
         answers = [await ask.post("/v1/answers", {"question": QUESTION}) for _ in range(2)]
-        assert all(incarnation.marker in answer.text for answer in answers)
-        incarnation.answer_kept = answers[1].json()["cached"]
+        assert all(tenant.marker in answer.text for answer in answers)
+        tenant.answer_kept = answers[1].json()["cached"]
         document_id = stored.json()["documentId"]
         named = [
-            Ticket(name, incarnation.uid, action=TicketAction.LIST),
-            Ticket(name, incarnation.uid, "finance", document_id, FILENAME),
+            Ticket(name, tenant.uid, action=TicketAction.LIST),
+            Ticket(name, tenant.uid, "finance", document_id, FILENAME),
         ]
-        incarnation.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
+        tenant.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
 
-    async def plant_remainders(self, name: str, incarnation: Incarnation) -> None:
+    async def plant_remainders(self, name: str, tenant: RecreatedTenant) -> None:
         """Store points and answers of a deleted Tenant, as a failed deletion could leave them."""
-        text = f"The secret code word of the company is {incarnation.marker}."
+        text = f"The secret code word of the company is {tenant.marker}."
         vector = {"dense": [1.0] + [0.0] * 767}
-        for bound in ({"tenantUid": incarnation.uid}, {}):
+        for bound in ({"tenantUid": tenant.uid}, {}):
             payload: dict[str, Any] = {
                 "tenantId": f"tenant-{name}", "personaId": "finance", "documentId": "left", "text": text,
                 "filename": FILENAME, "version": "v", "chunk": 0, "chunks": 1, **bound,
@@ -223,7 +223,7 @@ class IncarnationHarness:
             point = models.PointStruct(id=str(uuid.uuid4()), vector=vector, payload=payload)
             await self.qdrant.upsert("digital_twin_knowledge", [point], wait=True)
         async with AsyncRedis.from_url(RedisPart(self.platform.context).url_with_password) as client:
-            for prefix in (f"tenant-{name}:{incarnation.uid}", f"tenant-{name}"):
+            for prefix in (f"tenant-{name}:{tenant.uid}", f"tenant-{name}"):
                 await client.hset(f"{prefix}:answers", mapping={"version": "v", "q": text})
 
     def get_bucket_contents(self, name: str) -> str:
@@ -243,7 +243,7 @@ class IncarnationHarness:
 
 
 @dataclass(frozen=True)
-class IncarnationClient:
+class SequenceClient:
     """Client of the gateway for one person."""
 
     http: httpx.AsyncClient
@@ -285,9 +285,9 @@ class IncarnationClient:
 
 
 @asynccontextmanager
-async def open_incarnation_harness(platform: Platform) -> AsyncIterator[IncarnationHarness]:
+async def open_sequence_harness(platform: Platform) -> AsyncIterator[SequenceHarness]:
     """Run a separate gateway and operator for these tests on the platform."""
-    operator_log = platform.context.state / "logs" / "operator-of-incarnations.log"
+    operator_log = platform.context.state / "logs" / "operator-of-sequences.log"
     operator_log.unlink(missing_ok=True)
     with open_admin_client(platform) as api:
         tenants = Tenants(api)
@@ -298,7 +298,7 @@ async def open_incarnation_harness(platform: Platform) -> AsyncIterator[Incarnat
             run_gateway(platform) as gateway,
         ):
             tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
-            harness = IncarnationHarness(platform, gateway, tenants, people, qdrant, tickets, operator_log)
+            harness = SequenceHarness(platform, gateway, tenants, people, qdrant, tickets, operator_log)
             await harness.clear()  # remainders of an interrupted run
             yield harness
             await harness.clear()

@@ -69,7 +69,7 @@ def test_a_process_with_a_reused_id_is_not_stopped(folder: Path) -> None:
     with run_process() as other:
         create_remains(folder, other.pid)
         with LocalNode().up():
-            assert list_calls(folder) == ["down ", "up"], "down.sh must not find the id"
+            assert list_calls(folder) == ["down ", "up"], "down.sh must not read the id"
         assert other.poll() is None
 
 

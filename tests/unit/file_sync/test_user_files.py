@@ -104,59 +104,59 @@ class UserFilesHarness:
 
 
 @pytest.fixture
-def backends() -> UserFilesHarness:
+def harness() -> UserFilesHarness:
     return UserFilesHarness()
 
 
-def test_files_are_listed_with_their_status_newest_first(backends: UserFilesHarness) -> None:
-    backends.files = [
+def test_files_are_listed_with_their_status_newest_first(harness: UserFilesHarness) -> None:
+    harness.files = [
         make_file("old", created_at=1, filename="old.pdf"),
         make_file("new", created_at=2, filename="new.pdf"),
     ]
-    backends.documents["tenanta"] = [make_document("old", filename="old.pdf")]
-    assert list(backends.get_statuses().items()) == [
+    harness.documents["tenanta"] = [make_document("old", filename="old.pdf")]
+    assert list(harness.get_statuses().items()) == [
         ("new", (FileState.WAITING, None)),
         ("old", (FileState.READY, None)),
     ]
-    assert set(backends.requested) == {("token-tenanta", "owui-old"), ("token-tenanta", "owui-new")}
+    assert set(harness.requested) == {("token-tenanta", "owui-old"), ("token-tenanta", "owui-new")}
 
 
-def test_only_the_persons_newest_files_are_selected(backends: UserFilesHarness) -> None:
-    backends.files = [make_file("bens", subject="ben")]
-    assert backends.get_statuses() == {}
-    assert backends.selections == [("anna", None, user_files.MAX_FILES)]
+def test_only_the_persons_newest_files_are_selected(harness: UserFilesHarness) -> None:
+    harness.files = [make_file("bens", subject="ben")]
+    assert harness.get_statuses() == {}
+    assert harness.selections == [("anna", None, user_files.MAX_FILES)]
 
 
 @pytest.mark.parametrize(
     "link", [make_knowledge_link(tenant_id="tenantb"), make_chat_link(tenant_id="tenantb")]
 )
 def test_a_file_of_another_tenant_is_left_out_and_its_document_is_not_requested(
-    backends: UserFilesHarness, link: Any
+    harness: UserFilesHarness, link: Any
 ) -> None:
-    backends.files = [make_file("f1", link)]
-    backends.documents["tenanta"] = [make_document("f1")]
-    assert backends.get_statuses() == {}
-    assert backends.requested == []
+    harness.files = [make_file("f1", link)]
+    harness.documents["tenanta"] = [make_document("f1")]
+    assert harness.get_statuses() == {}
+    assert harness.requested == []
 
 
-def test_a_file_that_was_given_to_another_tenant_first_is_left_out(backends: UserFilesHarness) -> None:
-    backends.files = [
+def test_a_file_that_was_given_to_another_tenant_first_is_left_out(harness: UserFilesHarness) -> None:
+    harness.files = [
         make_file("f1", make_knowledge_link(since=1), make_knowledge_link(tenant_id="tenantb", since=2))
     ]
-    assert backends.get_statuses("tenantb") == {}
+    assert harness.get_statuses("tenantb") == {}
 
 
-def test_a_file_without_a_persona_is_not_synced(backends: UserFilesHarness) -> None:
-    backends.files = [replace(make_file("f1"), links=())]
-    assert backends.get_statuses() == {"f1": (FileState.NOT_SYNCED, NOT_SYNCED)}
-    assert backends.requested == []
+def test_a_file_without_a_persona_is_not_synced(harness: UserFilesHarness) -> None:
+    harness.files = [replace(make_file("f1"), links=())]
+    assert harness.get_statuses() == {"f1": (FileState.NOT_SYNCED, NOT_SYNCED)}
+    assert harness.requested == []
 
 
-def test_a_removed_file_with_a_document_is_kept(backends: UserFilesHarness) -> None:
-    backends.files = [replace(make_file("f1"), links=(), knowledge="kb-tenanta-finance")]
-    assert backends.get_statuses()["f1"][0] is FileState.NOT_SYNCED
-    backends.documents["tenanta"] = [make_document("f1")]
-    assert backends.get_statuses() == {"f1": (FileState.KEPT, KEPT)}
+def test_a_removed_file_with_a_document_is_kept(harness: UserFilesHarness) -> None:
+    harness.files = [replace(make_file("f1"), links=(), knowledge="kb-tenanta-finance")]
+    assert harness.get_statuses()["f1"][0] is FileState.NOT_SYNCED
+    harness.documents["tenanta"] = [make_document("f1")]
+    assert harness.get_statuses() == {"f1": (FileState.KEPT, KEPT)}
 
 
 def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> None:
@@ -175,23 +175,23 @@ def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> 
     ids=["from Open WebUI", "uploaded at the gateway"],
 )
 def test_a_waiting_file_with_a_colleagues_name_is_refused(
-    backends: UserFilesHarness, document: Document
+    harness: UserFilesHarness, document: Document
 ) -> None:
-    backends.files = [make_file("f1"), make_file("bens", owner="owui-ben", subject="ben")]
-    backends.documents["tenanta"] = [document]
-    assert backends.get_statuses() == {"f1": (FileState.REFUSED, NAME_OF_COLLEAGUE)}
+    harness.files = [make_file("f1"), make_file("bens", owner="owui-ben", subject="ben")]
+    harness.documents["tenanta"] = [document]
+    assert harness.get_statuses() == {"f1": (FileState.REFUSED, NAME_OF_COLLEAGUE)}
 
 
-def test_without_a_waiting_file_the_tenants_documents_are_not_listed(backends: UserFilesHarness) -> None:
-    backends.files = [make_file("f1")]
-    backends.documents["tenanta"] = [make_document("f1")]
-    backends.get_statuses()
-    assert backends.listed == []
+def test_without_a_waiting_file_the_tenants_documents_are_not_listed(harness: UserFilesHarness) -> None:
+    harness.files = [make_file("f1")]
+    harness.documents["tenanta"] = [make_document("f1")]
+    harness.get_statuses()
+    assert harness.listed == []
 
 
-def test_a_file_waits_while_the_tenants_documents_cannot_be_listed(backends: UserFilesHarness) -> None:
-    backends.files, backends.is_down = [make_file("f1")], True
-    assert backends.get_statuses() == {"f1": (FileState.WAITING, None)}
+def test_a_file_waits_while_the_tenants_documents_cannot_be_listed(harness: UserFilesHarness) -> None:
+    harness.files, harness.is_down = [make_file("f1")], True
+    assert harness.get_statuses() == {"f1": (FileState.WAITING, None)}
 
 
 def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
@@ -214,15 +214,15 @@ def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
 
 
 def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(
-    backends: UserFilesHarness,
+    harness: UserFilesHarness,
 ) -> None:
-    backends.files = [make_file("f1")]
+    harness.files = [make_file("f1")]
 
     async def scenario() -> list[int]:
-        files, counts = backends.make_user_files(), []
+        files, counts = harness.make_user_files(), []
         for _ in range(3):
-            await backends.list(files)
-            counts.append(len(backends.listed))
+            await harness.list(files)
+            counts.append(len(harness.listed))
             await asyncio.sleep(user_files.CACHE_TTL_SECONDS / 2)
         return counts
 
@@ -244,7 +244,7 @@ def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyP
     assert backends.listed == [*names, "tenanta"]
 
 
-def test_requests_to_the_gateway_are_concurrent_and_bounded(backends: UserFilesHarness) -> None:
-    backends.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(20)]
-    backends.get_statuses()
-    assert backends.most_in_progress == user_files.CONCURRENCY
+def test_requests_to_the_gateway_are_concurrent_and_bounded(harness: UserFilesHarness) -> None:
+    harness.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(20)]
+    harness.get_statuses()
+    assert harness.most_in_progress == user_files.CONCURRENCY

@@ -13,17 +13,17 @@ _numbers = itertools.count()
 
 
 @pytest.fixture
-def name() -> str:
+def limiter_name() -> str:
     return f"limiter{next(_numbers)}"
 
 
-def count_in_progress(name: str) -> float | None:
-    return REGISTRY.get_sample_value("tenantry_gateway_requests_in_progress", {"limiter": name})
+def count_in_progress(limiter_name: str) -> float | None:
+    return REGISTRY.get_sample_value("tenantry_gateway_requests_in_progress", {"limiter": limiter_name})
 
 
-async def test_concurrent_requests_do_not_exceed_the_slots(name: str) -> None:
+async def test_concurrent_requests_do_not_exceed_the_slots(limiter_name: str) -> None:
     limiter, inside, max_inside = (
-        ConcurrencyLimiter(name, max_concurrent=2, max_waiting=10, wait_seconds=5),
+        ConcurrencyLimiter(limiter_name, max_concurrent=2, max_waiting=10, wait_seconds=5),
         0,
         0,
     )
@@ -38,23 +38,23 @@ async def test_concurrent_requests_do_not_exceed_the_slots(name: str) -> None:
 
     await asyncio.gather(*(serve() for _ in range(10)))
     assert max_inside == 2
-    assert count_in_progress(name) == 0
+    assert count_in_progress(limiter_name) == 0
 
 
-async def test_a_full_queue_rejects_immediately(name: str) -> None:
-    limiter = ConcurrencyLimiter(name, max_concurrent=1, max_waiting=1, wait_seconds=60)
+async def test_a_full_queue_rejects_immediately(limiter_name: str) -> None:
+    limiter = ConcurrencyLimiter(limiter_name, max_concurrent=1, max_waiting=1, wait_seconds=60)
     async with limiter.acquire():
         waiting = asyncio.create_task(_acquire_once(limiter))
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="waiting already"):
             await _acquire_once(limiter)
-        assert count_in_progress(name) == 1
+        assert count_in_progress(limiter_name) == 1
     await waiting
-    assert REGISTRY.get_sample_value("tenantry_gateway_rejected_total", {"limiter": name}) == 1
+    assert REGISTRY.get_sample_value("tenantry_gateway_rejected_total", {"limiter": limiter_name}) == 1
 
 
-async def test_a_request_that_waited_too_long_is_rejected_and_holds_no_slot(name: str) -> None:
-    limiter = ConcurrencyLimiter(name, max_concurrent=1, max_waiting=1, wait_seconds=0.01)
+async def test_a_request_that_waited_too_long_is_rejected_and_holds_no_slot(limiter_name: str) -> None:
+    limiter = ConcurrencyLimiter(limiter_name, max_concurrent=1, max_waiting=1, wait_seconds=0.01)
     async with limiter.acquire():
         with pytest.raises(Overloaded, match=r"became free for the request within 0\.01 s"):
             await _acquire_once(limiter)
@@ -63,16 +63,18 @@ async def test_a_request_that_waited_too_long_is_rejected_and_holds_no_slot(name
     await _acquire_once(limiter)
 
 
-async def test_a_slot_is_released_after_a_failure(name: str) -> None:
-    limiter = ConcurrencyLimiter(name, max_concurrent=1, max_waiting=0, wait_seconds=1)
+async def test_a_slot_is_released_after_a_failure(limiter_name: str) -> None:
+    limiter = ConcurrencyLimiter(limiter_name, max_concurrent=1, max_waiting=0, wait_seconds=1)
     with pytest.raises(KeyError):
         async with limiter.acquire():
             raise KeyError
     await _acquire_once(limiter)
 
 
-async def test_one_tenant_cannot_hold_all_slots(name: str) -> None:
-    limiter = ConcurrencyLimiter(name, max_concurrent=2, max_waiting=10, wait_seconds=0.01, max_per_tenant=1)
+async def test_one_tenant_cannot_hold_all_slots(limiter_name: str) -> None:
+    limiter = ConcurrencyLimiter(
+        limiter_name, max_concurrent=2, max_waiting=10, wait_seconds=0.01, max_per_tenant=1
+    )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(limiter.acquire("tenant-a"))
         with pytest.raises(Overloaded):
@@ -80,8 +82,10 @@ async def test_one_tenant_cannot_hold_all_slots(name: str) -> None:
         await _acquire_once(limiter, "tenant-b")
 
 
-async def test_one_tenant_cannot_fill_the_queue(name: str) -> None:
-    limiter = ConcurrencyLimiter(name, max_concurrent=2, max_waiting=2, wait_seconds=60, max_per_tenant=1)
+async def test_one_tenant_cannot_fill_the_queue(limiter_name: str) -> None:
+    limiter = ConcurrencyLimiter(
+        limiter_name, max_concurrent=2, max_waiting=2, wait_seconds=60, max_per_tenant=1
+    )
     async with AsyncExitStack() as stack:
         for tenant in ("tenant-a", "tenant-b"):
             await stack.enter_async_context(limiter.acquire(tenant))
@@ -95,9 +99,9 @@ async def test_one_tenant_cannot_fill_the_queue(name: str) -> None:
     await asyncio.gather(*waiting)
 
 
-async def test_slots_are_granted_round_robin(name: str) -> None:
+async def test_slots_are_granted_round_robin(limiter_name: str) -> None:
     limiter, order = (
-        ConcurrencyLimiter(name, max_concurrent=2, max_waiting=20, wait_seconds=60, max_per_tenant=2),
+        ConcurrencyLimiter(limiter_name, max_concurrent=2, max_waiting=20, wait_seconds=60, max_per_tenant=2),
         list[str](),
     )
 

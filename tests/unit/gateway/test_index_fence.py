@@ -48,7 +48,7 @@ async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
     redis = FakeRedis(None)
     async with IndexWriteFence(redis.as_adapter()).guard(TENANT):
         redis.answer = RemoteUnavailable("redis", "end-index-write", "gone")
-    assert has_ended(redis), "it was tried"
+    assert has_ended(redis), "the write was tried"
 
 
 async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

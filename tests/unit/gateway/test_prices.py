@@ -1,3 +1,5 @@
+"""Tests of the prices of models."""
+
 from decimal import Decimal
 from pathlib import Path
 

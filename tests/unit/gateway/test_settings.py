@@ -1,3 +1,5 @@
+"""Tests of the gateway's settings."""
+
 from decimal import Decimal
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""Tests of the ``Server-Timing`` header."""
+
 import re
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tests of AWS clients and of the classification of their errors."""
+
 import pytest
 from botocore.exceptions import (
     ClientError,

@@ -26,8 +26,8 @@ def test_many_waiters_of_one_tenant_do_not_delay_another_tenant() -> None:
         return ends
 
     ends = simulate(scenario())
-    assert ends["small"] == 101.5, "immediately: a tenant never holds all slots"
-    assert ends["big"] == 5000.0, "half of the slots, all the time"
+    assert ends["small"] == 101.5, "the tenant gets a slot immediately"
+    assert ends["big"] == 5000.0, "the tenant uses half of the slots all the time"
 
 
 def test_the_total_limit_holds_for_many_tenants() -> None:

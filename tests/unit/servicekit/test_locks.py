@@ -1,3 +1,5 @@
+"""Tests of locks by key."""
+
 import asyncio
 import gc
 

@@ -1,4 +1,4 @@
-"""Programs that lack a setting say which, in one line a variable, and do not start."""
+"""Tests of programs that lack a setting: each prints one line per variable and does not start."""
 
 from importlib import import_module
 from os import environ

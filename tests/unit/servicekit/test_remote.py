@@ -339,7 +339,7 @@ async def test_refusals_close_the_circuit(remote_with_breaker: Remote) -> None:
 
 
 @pytest.fixture
-def of_one_attempt() -> Iterator[Remote]:
+def remote_with_one_attempt() -> Iterator[Remote]:
     opened = Remote(f"system{next(_numbers)}", classify, attempts=1)
     yield opened
     opened.close()
@@ -351,23 +351,23 @@ async def fail(remote: Remote, times: int) -> None:
             await remote.call("read", FakeBackend(Unavailable()))
 
 
-async def test_only_consecutive_failures_count(of_one_attempt: Remote) -> None:
-    await fail(of_one_attempt, MAX_FAILURES - 1)
-    assert await of_one_attempt.call("read", FakeBackend("answer")) == "answer"
-    await fail(of_one_attempt, MAX_FAILURES - 1)
-    assert await of_one_attempt.call("read", FakeBackend("answer")) == "answer"
+async def test_only_consecutive_failures_count(remote_with_one_attempt: Remote) -> None:
+    await fail(remote_with_one_attempt, MAX_FAILURES - 1)
+    assert await remote_with_one_attempt.call("read", FakeBackend("answer")) == "answer"
+    await fail(remote_with_one_attempt, MAX_FAILURES - 1)
+    assert await remote_with_one_attempt.call("read", FakeBackend("answer")) == "answer"
 
 
-async def test_a_cancelled_call_does_not_reset_the_count(of_one_attempt: Remote) -> None:
-    await fail(of_one_attempt, MAX_FAILURES - 1)
-    task = asyncio.create_task(of_one_attempt.call("read", lambda: asyncio.sleep(60)))
+async def test_a_cancelled_call_does_not_reset_the_count(remote_with_one_attempt: Remote) -> None:
+    await fail(remote_with_one_attempt, MAX_FAILURES - 1)
+    task = asyncio.create_task(remote_with_one_attempt.call("read", lambda: asyncio.sleep(60)))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await fail(of_one_attempt, 1)
+    await fail(remote_with_one_attempt, 1)
     with pytest.raises(RemoteUnavailable, match="keeps failing"):
-        await of_one_attempt.call("read", FakeBackend("answer"))
+        await remote_with_one_attempt.call("read", FakeBackend("answer"))
 
 
 async def test_a_system_without_a_breaker_is_always_called() -> None:

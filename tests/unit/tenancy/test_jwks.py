@@ -174,7 +174,7 @@ def test_without_any_key_the_error_is_not_a_refused_token(status: int) -> None:
         realm.status = status
         with pytest.raises(IdentityUnavailable, match="Try again"):
             await keys.get("first")
-        assert realm.fetches == (1 if status == 404 else 2), "only an outage is worth a second try"
+        assert realm.fetches == (1 if status == 404 else 2), "only an outage is retried"
 
     scenario()
 

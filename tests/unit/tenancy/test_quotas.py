@@ -1,4 +1,4 @@
-"""Messages about an exceeded quota: they state the limit, the use and the next step."""
+"""Tests of messages about an exceeded quota: they state the limit, the use and the next step."""
 
 from tenancy.quotas import explain_document_quota, explain_storage_quota
 

@@ -138,7 +138,7 @@ def test_a_signed_receipt_of_an_incomplete_erasure_is_no_proof(changed: dict[str
 
 
 @pytest.fixture
-def public(tmp_path: Path) -> Path:
+def public_key_file(tmp_path: Path) -> Path:
     return write(tmp_path / "public.pem", KEY.public_key())
 
 
@@ -148,10 +148,10 @@ def write(path: Path, key: Any) -> Path:
     return path
 
 
-def test_the_result_for_a_file_is_a_sentence(tmp_path: Path, public: Path) -> None:
+def test_the_result_for_a_file_is_a_sentence(tmp_path: Path, public_key_file: Path) -> None:
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(sign_receipt(), indent=2))
-    assert verify_file(file, public) == (
+    assert verify_file(file, public_key_file) == (
         f"Valid: Tenant acme (uid 0b5c) had 7 items in 1 stores before the erasure, and none at {TIME}."
     )
 
@@ -168,20 +168,22 @@ def test_the_result_for_a_file_is_a_sentence(tmp_path: Path, public: Path) -> No
     ],
     ids=["cut", "list", "missing", "deep-list", "deep-object", "long-number"],
 )
-def test_an_invalid_file_is_reported(text: str | None, message: str, tmp_path: Path, public: Path) -> None:
+def test_an_invalid_file_is_reported(
+    text: str | None, message: str, tmp_path: Path, public_key_file: Path
+) -> None:
     file = tmp_path / "receipt.json"
     if text is not None:
         file.write_text(text)
     with pytest.raises(ReceiptInvalid, match=message):
-        verify_file(file, public)
+        verify_file(file, public_key_file)
 
 
 @pytest.mark.parametrize("depth", [500, 990, 5_000, 50_000])
-def test_a_deeply_nested_receipt_is_refused(depth: int, tmp_path: Path, public: Path) -> None:
+def test_a_deeply_nested_receipt_is_refused(depth: int, tmp_path: Path, public_key_file: Path) -> None:
     file = tmp_path / "receipt.json"
     file.write_text(f'{{"deep": {"[" * depth}{"]" * depth}, {json.dumps(sign_receipt())[1:]}')
     with pytest.raises(ReceiptInvalid, match=r"nested too deeply|was changed"):
-        verify_file(file, public)
+        verify_file(file, public_key_file)
 
 
 @pytest.mark.parametrize(
@@ -194,12 +196,14 @@ def test_a_deeply_nested_receipt_is_refused(depth: int, tmp_path: Path, public: 
     ],
     ids=["tenant", "signature", "inside", "escaped"],
 )
-def test_a_duplicate_member_is_refused(before: str, after: str, tmp_path: Path, public: Path) -> None:
+def test_a_duplicate_member_is_refused(
+    before: str, after: str, tmp_path: Path, public_key_file: Path
+) -> None:
     """Programs differ in which duplicate they use, so the signed value might not be the displayed one."""
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(sign_receipt()).replace(before, after, 1))
     with pytest.raises(ReceiptInvalid, match="twice in one object"):
-        verify_file(file, public)
+        verify_file(file, public_key_file)
 
 
 def test_a_key_of_another_type_is_reported(tmp_path: Path) -> None:
@@ -251,7 +255,7 @@ def test_an_unreadable_public_key_is_reported(content: bytes | None, tmp_path: P
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
-def test_openssl_verifies_a_receipt(tmp_path: Path, public: Path) -> None:
+def test_openssl_verifies_a_receipt(tmp_path: Path, public_key_file: Path) -> None:
     """So the documented canonical form suffices to verify a receipt."""
     document = sign_receipt()
     signature = base64.b64decode(document.pop("signature")["value"])
@@ -259,7 +263,7 @@ def test_openssl_verifies_a_receipt(tmp_path: Path, public: Path) -> None:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     (tmp_path / "body").write_text(text, encoding="utf-8")
     command = [
-        "openssl", "pkeyutl", "-verify", "-pubin", "-inkey", str(public), "-rawin",
+        "openssl", "pkeyutl", "-verify", "-pubin", "-inkey", str(public_key_file), "-rawin",
         "-in", str(tmp_path / "body"), "-sigfile", str(tmp_path / "signature"),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)

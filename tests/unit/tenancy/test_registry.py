@@ -104,7 +104,7 @@ class RunningRegistry:
         await asyncio.wait_for(self._known.wait_synced(), 5)
 
     async def __aexit__(self, *_: object) -> None:
-        assert not self._task.done(), "the registry must never end by itself"
+        assert not self._task.done(), "the registry ended without a cancellation"
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
@@ -203,11 +203,11 @@ async def test_a_subscriber_gets_changes_until_it_unsubscribes(known: TenantRegi
             known._apply("ADDED", make_manifest("a"))
             assert sorted(heard) == ["first", "second"]
             known._apply("ADDED", make_manifest("b"))
-            assert len(heard) == 2, "another tenant's changes are not theirs"
+            assert len(heard) == 2, "changes of another tenant are not delivered"
         known._apply("DELETED", make_manifest("a"))
         assert heard[2:] == ["first"]
         await known._list()
-        assert heard[2:] == ["first", "first"], "a list may hold any change"
+        assert heard[2:] == ["first", "first"], "a list may contain any change"
     known._apply("ADDED", make_manifest("a"))
     assert len(heard) == 4
     assert not known._listeners

@@ -1,4 +1,4 @@
-"""Contract of every part that the wiring builds: model, CRD, reference and independence."""
+"""Tests of the contract of every part that the wiring builds: model, CRD, reference and independence."""
 
 import ast
 import importlib

@@ -26,7 +26,7 @@ class Recorder:
         self._outcomes = list(outcomes)
 
     async def __call__(self, key: str) -> Outcome:
-        assert key not in self.running, "two workers work on one key"
+        assert key not in self.running, "two workers run with the same key"
         self.running.append(key)
         self.most_concurrent = max(self.most_concurrent, len(self.running))
         self.calls.append((asyncio.get_running_loop().time(), key))

@@ -11,7 +11,7 @@ from tenantry_local.processes import LocalError
 
 
 @pytest.fixture
-def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def built_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Return the list of built folders; cache and pins are in a temporary folder."""
     folders: list[Path] = []
 
@@ -35,13 +35,15 @@ def ignore_progress(_: str) -> None:
     pass
 
 
-def test_the_control_plane_is_built_once_for_the_same_pins(built: list[Path]) -> None:
+def test_the_control_plane_is_built_once_for_the_same_pins(built_folders: list[Path]) -> None:
     assert ensure_control_plane(ignore_progress) == ensure_control_plane(ignore_progress)
-    assert len(built) == 1
+    assert len(built_folders) == 1
 
 
 @pytest.mark.parametrize("changed", ["go.mod", "go.sum", "etcd/main.go"])
-def test_another_pin_is_built_into_a_separate_folder(built: list[Path], tmp_path: Path, changed: str) -> None:
+def test_another_pin_is_built_into_a_separate_folder(
+    built_folders: list[Path], tmp_path: Path, changed: str
+) -> None:
     old = ensure_control_plane(ignore_progress)
     (tmp_path / "source" / changed).write_text("another pin")
     new = ensure_control_plane(ignore_progress)
@@ -49,14 +51,14 @@ def test_another_pin_is_built_into_a_separate_folder(built: list[Path], tmp_path
     assert old.exists()
 
 
-def test_a_build_that_lacks_a_program_is_repeated(built: list[Path]) -> None:
+def test_a_build_that_lacks_a_program_is_repeated(built_folders: list[Path]) -> None:
     (ensure_control_plane(ignore_progress) / "etcd").unlink()
     ensure_control_plane(ignore_progress)
-    assert len(built) == 2
+    assert len(built_folders) == 2
 
 
 def test_external_programs_are_used_without_a_build(
-    built: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built_folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed = {"etcd": "etcd Version: 3.5.1\nGit SHA: 0", "kube-apiserver": "Kubernetes v1.34.2"}
     for name in PROGRAMS:
@@ -64,7 +66,7 @@ def test_external_programs_are_used_without_a_build(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     assert ensure_control_plane(ignore_progress) == tmp_path
-    assert not built
+    assert not built_folders
     assert [get_version("etcd"), get_version("kube-apiserver")] == ["v3.5.1", "v1.34.2"]
 
 

@@ -147,7 +147,7 @@ def test_a_part_that_is_being_built_is_building(
     finally:
         finish.set()
         up.join()
-    assert get_state(tenantry, "gateway") == "stopped", "the command that built it has ended"
+    assert get_state(tenantry, "gateway") == "stopped", "the command that built the part has ended"
 
 
 @contextmanager

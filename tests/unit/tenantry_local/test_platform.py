@@ -90,7 +90,7 @@ def test_up_does_not_restart_a_program_with_the_same_settings(platform: Platform
     platform.up()
     assert first is not None
     assert platform.processes.find("gateway") == first
-    assert get_server(platform).provisioned == 2, "each start provisions it"
+    assert get_server(platform).provisioned == 2, "each start provisions the part"
 
 
 def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -> None:
@@ -121,7 +121,7 @@ def test_the_error_for_a_port_in_use_names_its_owner_and_the_variable(platform: 
         with pytest.raises(LocalError) as error:
             platform.up()
         assert [status.healthy for status in platform.get_statuses()] == [False], (
-            "the server of another program is no part"
+            "the server of another program is not a part"
         )
     assert isinstance(error.value.__cause__, PortInUse)
     for part in (str(port), f"pid {pid}", "http.server", "TENANTRY_PORT_GATEWAY="):
@@ -155,7 +155,7 @@ def test_a_program_that_makes_progress_may_take_longer_than_its_start_timeout(
     monkeypatch.setattr(startup, "MAX_EXTENSION", float("inf"))
     get_server(platform).start_timeout = 1e-9  # type: ignore[misc]
     platform.up()
-    assert next(used, None) is None, "it was asked for its progress each time"
+    assert next(used, None) is None, "the progress was read each time"
 
 
 def test_a_program_that_makes_progress_for_too_long_is_reported(
@@ -191,7 +191,7 @@ def test_parts_that_depend_on_a_failed_part_are_not_started(platform: Platform) 
 def test_down_stops_what_up_started_and_a_second_down_has_nothing_to_do(platform: Platform) -> None:
     platform.parts["operator"] = Dependant(platform.context)
     platform.up()
-    assert platform.down() == ["operator", "gateway"], "dependants first"
+    assert platform.down() == ["operator", "gateway"], "dependent parts are stopped first"
     assert not is_http_ok(get_server(platform).url)
     assert platform.down() == []
 

@@ -30,7 +30,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 def wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 10 s"
+        assert time.monotonic() < deadline, "the condition was not met within 10 s"
         time.sleep(0.01)
 
 
@@ -54,7 +54,7 @@ def test_another_program_with_a_recorded_pid_is_neither_found_nor_stopped(
         assert processes.find("old") is None
         assert not processes.stop("old")
         assert theirs.poll() is None
-        assert processes.names() == [], "the record is of no more use"
+        assert processes.names() == [], "the record is deleted"
 
 
 def test_a_starter_that_is_killed_before_it_knows_the_pid_leaves_a_record(
@@ -66,7 +66,7 @@ from pathlib import Path
 from tenantry_local.processes import Processes
 
 class Killed(Processes):
-    def _recorded(self, name):
+    def _find_recorded(self, name):
         os.kill(os.getpid(), signal.SIGKILL)
 
 Killed(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r}, {{}})
@@ -105,7 +105,7 @@ def test_children_of_a_dead_program_are_stopped(processes: Processes) -> None:
 def test_children_in_other_sessions_are_stopped_with_their_parent(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(module, "STOP_TIMEOUT_SECONDS", 0.2)
     leader = processes.start("shell", ["sh", "-c", "setsid sleep 600 & wait"], {})
     wait_until(lambda: list_sleepers(leader))
     (child,) = list_sleepers(leader)
@@ -117,7 +117,7 @@ def test_children_in_other_sessions_are_stopped_with_their_parent(
 def test_a_program_that_ignores_the_signal_is_killed(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(module, "STOP_TIMEOUT_SECONDS", 0.2)
     deaf = processes.start("deaf", ["sh", "-c", "trap '' TERM; while :; do sleep 600; done"], {})
     wait_until(lambda: list_sleepers(deaf))
     assert processes.stop("deaf")

@@ -1,4 +1,4 @@
-"""Checks of the files of decisions, and the index that is generated from them."""
+"""Tests of the index of decisions, and of the checks of their files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Findings of the check of sentences and of lines of Markdown."""
+"""Tests of the check of sentences and of lines of Markdown."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Findings of the word check, in code and in prose."""
+"""Tests of the word check: its findings in code and in prose."""
 
 import pytest
 

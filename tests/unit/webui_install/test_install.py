@@ -28,7 +28,7 @@ SETTINGS = WebUIInstallSettings(
     n8n_url="http://n8n",
     file_sync_url="http://file-sync",
     hint_secret=SecretStr("a-secret-that-is-long"),
-    seconds=30,
+    timeout_seconds=30,
 )
 FUNCTIONS, MODELS = "/api/v1/functions", "/api/v1/models"
 
@@ -92,9 +92,9 @@ class InMemoryOpenWebUI(httpx.AsyncBaseTransport):
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(installing, "RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(installing, "BUSY_SECONDS", 0.0)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(installing, "RETRY_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(installing, "SIGN_IN_LIMIT_DELAY_SECONDS", 0.0)
     with stamina.set_testing(True, attempts=99, cap=True):
         yield
 
@@ -140,10 +140,10 @@ async def test_waits_until_open_webui_is_up(fault: Any) -> None:
 
 
 async def test_too_many_sign_ins_cause_a_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installing, "BUSY_SECONDS", 10.0)
+    monkeypatch.setattr(installing, "SIGN_IN_LIMIT_DELAY_SECONDS", 10.0)
     webui = InMemoryOpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(429)]})
     with pytest.raises(FunctionsNotInstalled):
-        await install(SETTINGS.model_copy(update={"seconds": 0.1}), webui)
+        await install(SETTINGS.model_copy(update={"timeout_seconds": 0.1}), webui)
     assert webui.request_counts["/api/v1/auths/signin"] == 1
 
 
@@ -212,7 +212,7 @@ async def test_open_webui_that_never_starts_ends_the_installation() -> None:
     with pytest.raises(
         FunctionsNotInstalled, match=r"http://open-webui did not reach the desired state within 0\.1 s"
     ):
-        await install(SETTINGS.model_copy(update={"seconds": 0.1}), Unreachable())
+        await install(SETTINGS.model_copy(update={"timeout_seconds": 0.1}), Unreachable())
 
 
 async def test_reverted_changes_end_the_installation() -> None:
@@ -254,7 +254,7 @@ def test_the_program_ends_as_the_installation_did(
             raise outcome
         return 0
 
-    for name, value in SETTINGS.model_dump(exclude={"seconds"}).items():
+    for name, value in SETTINGS.model_dump(exclude={"timeout_seconds"}).items():
         text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         monkeypatch.setenv(f"WEBUI_INSTALL_{name.upper()}", text)
     monkeypatch.setattr(program, "install", return_status)

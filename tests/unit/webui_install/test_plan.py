@@ -106,8 +106,8 @@ def test_inactive_function_is_activated() -> None:
 
 @pytest.mark.parametrize("valves", [{}, {"gateway_url": "http://elsewhere"}])
 def test_desired_valves_are_set_and_others_kept(valves: dict[str, Any]) -> None:
-    observed = make_state_with_function(valves={**valves, "timeout_seconds": 7})
-    expected = {**DESIRED.functions[0].valves, "timeout_seconds": 7}
+    observed = make_state_with_function(valves={**valves, "answer_timeout_seconds": 7})
+    expected = {**DESIRED.functions[0].valves, "answer_timeout_seconds": 7}
     assert plan(DESIRED, observed) == [SetValves(PIPE, expected)]
 
 

@@ -79,10 +79,13 @@ def extract_answer(prompt: str) -> str:
     matched = _match_keywords(wanted, known)
     if matched is None or not sentences:
         return NO_ANSWER
-    weights = _weights(matched, sentences)
+    weights = _calculate_weights(matched, sentences)
     whole = sum(weights.values()) + (len(wanted) - len(weights)) * max(weights.values(), default=1)
-    coverage = [_coverage(weights, sentence) / whole for sentence in sentences]
-    scores = [covered + extra for covered, extra in zip(coverage, _bonuses(question, sentences), strict=True)]
+    coverage = [_calculate_coverage(weights, sentence) / whole for sentence in sentences]
+    scores = [
+        covered + extra
+        for covered, extra in zip(coverage, _calculate_bonuses(question, sentences), strict=True)
+    ]
     best = scores.index(max(scores))
     if coverage[best] < COVERED_NEEDED:
         return NO_ANSWER
@@ -97,13 +100,13 @@ def _match_keywords(wanted: dict[str, str], known: dict[str, str]) -> frozenset[
     missing = {stem: word for stem, word in wanted.items() if stem not in known}
     if not wanted or any(_FIGURE.search(word) for word in missing):
         return None
-    synonyms = _synonyms(list(missing.values()), known)
+    synonyms = _find_synonyms(list(missing.values()), known)
     if len(missing) - len(synonyms) > MISSING_ALLOWED * len(wanted):
         return None
     return frozenset(wanted.keys() - missing.keys() | synonyms)
 
 
-def _synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
+def _find_synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
     """Return the stem of the nearest synonym in the passages for each word that has one."""
     if not words or not known:
         return set()
@@ -112,13 +115,13 @@ def _synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
     return {stems[row.argmax()] for row in cosines if row.max() >= SAME_MEANING}
 
 
-def _weights(matched: frozenset[str], sentences: Sequence[_Sentence]) -> dict[str, float]:
+def _calculate_weights(matched: frozenset[str], sentences: Sequence[_Sentence]) -> dict[str, float]:
     """Return the weight of each keyword: its inverse sentence frequency."""
     having = {word: sum(word in sentence.words for sentence in sentences) for word in matched}
     return {word: math.log(1 + len(sentences) / count) for word, count in having.items()}
 
 
-def _coverage(weights: Mapping[str, float], sentence: _Sentence) -> float:
+def _calculate_coverage(weights: Mapping[str, float], sentence: _Sentence) -> float:
     """Return the weight of the question's keywords in a sentence and, reduced, in its passage."""
     return sum(
         weight * (1 if word in sentence.words else AROUND_WEIGHT)
@@ -127,7 +130,7 @@ def _coverage(weights: Mapping[str, float], sentence: _Sentence) -> float:
     )
 
 
-def _bonuses(question: str, sentences: Sequence[_Sentence]) -> Iterator[float]:
+def _calculate_bonuses(question: str, sentences: Sequence[_Sentence]) -> Iterator[float]:
     """Yield the bonus of each sentence for its similarity and its form."""
     meanings = embed([question, *(sentence.text for sentence in sentences)])
     for sentence, nearness in zip(sentences, meanings[1:] @ meanings[0], strict=True):

@@ -29,7 +29,7 @@ from .models import require_chat, require_embedding
 from .settings import BedrockSettings
 from .shapes import check_shape
 
-__all__ = ["REMEMBERED_CALLS", "SLOW_SECONDS", "make_app"]
+__all__ = ["REMEMBERED_CALLS", "SLOW_STREAM_DELAY_SECONDS", "make_app"]
 
 REMEMBERED_CALLS = 2000
 """Number of calls that ``/standin/calls`` returns at most."""
@@ -37,7 +37,7 @@ REMEMBERED_CALLS = 2000
 EVENTS_BEFORE_FAULT = 2
 """Events that a stream sends before an injected fault: its start and its first words."""
 
-SLOW_SECONDS = 0.2
+SLOW_STREAM_DELAY_SECONDS = 0.2
 """Pause between two events of a slow stream."""
 
 
@@ -116,12 +116,12 @@ def _add_models(app: FastAPI, standin: StandinState) -> None:
             "x-amzn-bedrock-input-token-count": str(tokens),
             "x-amzn-bedrock-invocation-latency": str(spent),
         }
-        return _json_response(body, headers)
+        return _to_json_response(body, headers)
 
     @app.post("/model/{model:path}/converse")
     async def _(model: str, request: Request) -> Response:
         reply, _ = await standin.converse(request, "Converse", model)
-        return _json_response(reply.to_response())
+        return _to_json_response(reply.to_response())
 
     @app.post("/model/{model:path}/converse-stream")
     async def _(model: str, request: Request) -> Response:
@@ -138,7 +138,7 @@ def _add_guardrails(app: FastAPI, standin: StandinState) -> None:
         await standin.record_call(request, "ApplyGuardrail", f"{guardrail}:{version}", {})
         check_shape("ApplyGuardrail", {**body, "guardrailIdentifier": guardrail, "guardrailVersion": version})
         texts = [block["text"]["text"] for block in body["content"] if "text" in block]
-        return _json_response(standin.guardrails.apply(body["source"], texts))
+        return _to_json_response(standin.guardrails.apply(body["source"], texts))
 
 
 def _add_control_routes(app: FastAPI, standin: StandinState) -> None:
@@ -206,11 +206,11 @@ async def _stream(reply: Reply, fault: FaultType | None) -> AsyncIterator[bytes]
         if number == EVENTS_BEFORE_FAULT and fault is FaultType.STREAM_CUT:
             raise StreamAborted
         if fault is FaultType.STREAM_SLOW:
-            await asyncio.sleep(SLOW_SECONDS)
+            await asyncio.sleep(SLOW_STREAM_DELAY_SECONDS)
         yield encode_event(name, payload)
 
 
-def _json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+def _to_json_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     # json.dumps takes a millisecond for the 2,000 floats of a response.
     return Response(
         pydantic_core.to_json(body),

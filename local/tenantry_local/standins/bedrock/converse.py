@@ -33,7 +33,7 @@ class Reply:
         return {
             "output": {"message": {"role": "assistant", "content": [{"text": self.text}]}},
             "stopReason": self.stop_reason,
-            **self._cost(),
+            **self._build_usage(),
         }
 
     def to_events(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -46,9 +46,9 @@ class Reply:
             yield "contentBlockDelta", {"delta": {"text": piece + space}, "contentBlockIndex": 0}
         yield "contentBlockStop", {"contentBlockIndex": 0}
         yield "messageStop", {"stopReason": self.stop_reason}
-        yield "metadata", self._cost()
+        yield "metadata", self._build_usage()
 
-    def _cost(self) -> dict[str, Any]:
+    def _build_usage(self) -> dict[str, Any]:
         out = count_tokens(self.text)
         total = self.input_tokens + out
         usage = {"inputTokens": self.input_tokens, "outputTokens": out, "totalTokens": total}
@@ -80,7 +80,7 @@ class ChatModel:
         """
         started = time.monotonic()
         system = [block["text"] for block in body.get("system") or [] if "text" in block]
-        messages = [(message["role"], _text(message)) for message in body["messages"]]
+        messages = [(message["role"], _join_text(message)) for message in body["messages"]]
         tokens = sum(count_tokens(text) for text in (*system, *(text for _, text in messages)))
 
         def done(text: str, stop_reason: str) -> Reply:
@@ -151,7 +151,7 @@ def _validate_blocks(messages: Sequence[Mapping[str, Any]]) -> None:
                 )
 
 
-def _text(message: Mapping[str, Any]) -> str:
+def _join_text(message: Mapping[str, Any]) -> str:
     return "\n".join(filter(None, map(_block_text, message["content"])))
 
 

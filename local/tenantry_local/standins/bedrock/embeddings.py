@@ -34,7 +34,7 @@ def embed(texts: Sequence[str]) -> NDArray[np.float64]:
 
 def project(rows: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
     """Return embeddings with ``dimensions`` dimensions (at least 256), each row with length 1."""
-    front = rows @ _projection()[:, :dimensions]
+    front = rows @ _build_projection()[:, :dimensions]
     wide = np.zeros((len(rows), dimensions))
     wide[:, : front.shape[1]] = front
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)
@@ -56,7 +56,7 @@ def load_model() -> Any:
 
 
 @cache
-def _projection() -> NDArray[np.float64]:
+def _build_projection() -> NDArray[np.float64]:
     """Return the projection matrix, 256 x 768, with orthonormal rows.
 
     Its blocks are the orthonormal DCT-II with rows shifted by zero, one third and two thirds. These rotations

@@ -28,13 +28,13 @@ def encode_exception(name: str, message: str) -> bytes:
 
 
 def _encode(headers: dict[str, str], payload: dict[str, Any]) -> bytes:
-    encoded = b"".join(_header(name, value) for name, value in headers.items())
+    encoded = b"".join(_encode_header(name, value) for name, value in headers.items())
     body = json.dumps(payload).encode()
     prelude = struct.pack("!II", 16 + len(encoded) + len(body), len(encoded))
     message = prelude + struct.pack("!I", zlib.crc32(prelude)) + encoded + body
     return message + struct.pack("!I", zlib.crc32(message))
 
 
-def _header(name: str, value: str) -> bytes:
+def _encode_header(name: str, value: str) -> bytes:
     raw = value.encode()
     return struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", STRING, len(raw)) + raw

@@ -104,7 +104,7 @@ class Faults:
             The limit is exceeded, or the fault is an error.
         """
         self._check_limit(operation)
-        fault = _parse(header) if header else self._next_fault(operation)
+        fault = _parse(header) if header else self._take_next_fault(operation)
         if not fault:
             return None
         await asyncio.sleep(fault.delay)
@@ -125,7 +125,7 @@ class Faults:
             raise ThrottlingException(THROTTLED)
         calls.append(now)
 
-    def _next_fault(self, operation: str) -> InjectedFault | None:
+    def _take_next_fault(self, operation: str) -> InjectedFault | None:
         due = next((fault for fault in self.pending if fault.operation in ("", operation)), None)
         if due:
             due.times -= 1

@@ -62,10 +62,10 @@ class ForwardClient:
             raise ModelErrorException(f"{self.url} cannot be reached: {exc}") from exc
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise ThrottlingException("Too many requests, please wait before trying again.")
-        return _content(self.url, response)
+        return _parse_content(self.url, response)
 
 
-def _content(url: str, response: httpx.Response) -> str:
+def _parse_content(url: str, response: httpx.Response) -> str:
     try:
         response.raise_for_status()
         return str(response.json()["choices"][0]["message"]["content"])

@@ -45,7 +45,7 @@ class Guardrails:
             "action": "GUARDRAIL_INTERVENED",
             "actionReason": "Guardrail blocked.",
             "outputs": [{"text": BLOCKED_QUESTION if source == "INPUT" else BLOCKED_ANSWER}],
-            "assessments": [{"wordPolicy": self._words_assessment(found)}],
+            "assessments": [{"wordPolicy": self._build_word_assessment(found)}],
         }
         passed = {"action": "NONE", "actionReason": "No action.", "outputs": [], "assessments": [{}]}
         return {
@@ -55,6 +55,6 @@ class Guardrails:
         }
 
     @staticmethod
-    def _words_assessment(found: list[str]) -> dict[str, Any]:
+    def _build_word_assessment(found: list[str]) -> dict[str, Any]:
         blocked = [{"match": word, "action": "BLOCKED", "detected": True} for word in found]
         return {"customWords": blocked, "managedWordLists": []}

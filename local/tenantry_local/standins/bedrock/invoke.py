@@ -66,18 +66,18 @@ def invoke(model: str, raw: bytes) -> tuple[dict[str, Any], int]:
     try:
         body = json.loads(raw)
     except ValueError as exc:
-        raise _malformed() from exc
+        raise _build_malformed_error() from exc
     if model in (TITAN_V2, TITAN_G1):
-        return _titan(model, body)
-    return _cohere(model, body)
+        return _invoke_titan(model, body)
+    return _invoke_cohere(model, body)
 
 
-def _titan(model: str, body: Any) -> tuple[dict[str, Any], int]:
+def _invoke_titan(model: str, body: Any) -> tuple[dict[str, Any], int]:
     errors = list(_validate("#", body, _TITAN_V2_BODY if model == TITAN_V2 else _TITAN_G1_BODY))
     if len(errors) > 1:
-        raise _malformed(f"{len(errors)} schema violations found")
+        raise _build_malformed_error(f"{len(errors)} schema violations found")
     if errors:
-        raise _malformed(errors[0][1])
+        raise _build_malformed_error(errors[0][1])
     text = body["inputText"]
     tokens = count_tokens(text)
     if tokens > MAX_TOKENS:
@@ -86,8 +86,8 @@ def _titan(model: str, body: Any) -> tuple[dict[str, Any], int]:
             f"request input token count: {tokens} "
         )
     if model == TITAN_G1:
-        return {"embedding": _vectors([text], 1536)[0], "inputTextTokenCount": tokens}, tokens
-    vector = _vectors([text], body.get("dimensions", 1024))[0]
+        return {"embedding": _embed_texts([text], 1536)[0], "inputTextTokenCount": tokens}, tokens
+    vector = _embed_texts([text], body.get("dimensions", 1024))[0]
     if not body.get("normalize", True):
         vector = [round(number * UNNORMALIZED_LENGTH, 8) for number in vector]
     kinds = {"float": vector, "binary": [int(number > 0) for number in vector]}
@@ -96,13 +96,13 @@ def _titan(model: str, body: Any) -> tuple[dict[str, Any], int]:
     return {**first, "embeddingsByType": wanted, "inputTextTokenCount": tokens}, tokens
 
 
-def _cohere(model: str, body: Any) -> tuple[dict[str, Any], int]:
+def _invoke_cohere(model: str, body: Any) -> tuple[dict[str, Any], int]:
     v3 = model in COHERE_V3
     errors = list(_validate("#", body, _COHERE_V3_BODY if v3 else _COHERE_V4_BODY))
     if errors:
-        raise _malformed("".join(f"{pointer}: {error}" for pointer, error in errors))
+        raise _build_malformed_error("".join(f"{pointer}: {error}" for pointer, error in errors))
     texts = body["texts"]
-    vectors = _vectors(texts, 1024 if v3 else body.get("output_dimension", 1536))
+    vectors = _embed_texts(texts, 1024 if v3 else body.get("output_dimension", 1536))
     by_type = "embedding_types" in body
     response = {
         "id": hashlib.sha256(repr(texts).encode()).hexdigest()[:32],
@@ -113,7 +113,7 @@ def _cohere(model: str, body: Any) -> tuple[dict[str, Any], int]:
     return response, sum(map(count_tokens, texts))
 
 
-def _vectors(texts: list[str], dimensions: int) -> list[list[float]]:
+def _embed_texts(texts: list[str], dimensions: int) -> list[list[float]]:
     """Return embeddings with eight decimals, about the precision of the models' 32-bit floats."""
     rounded: list[list[float]] = np.round(project(embed(texts), dimensions), 8).tolist()
     return rounded
@@ -122,7 +122,7 @@ def _vectors(texts: list[str], dimensions: int) -> list[list[float]]:
 def _validate(pointer: str, value: Any, rules: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield pointer and text of each error in a body, in the words of Bedrock's JSON schema validator."""
     if not isinstance(value, dict):
-        yield pointer, f"expected type: JSONObject, found: {_json_name(value)}"
+        yield pointer, f"expected type: JSONObject, found: {_get_json_type(value)}"
         return
     for name, rule in rules.items():
         if rule.get("required") and name not in value:
@@ -136,7 +136,7 @@ def _validate(pointer: str, value: Any, rules: Mapping[str, dict[str, Any]]) -> 
 
 def _validate_value(pointer: str, value: Any, rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if type(value) is not rule["type"]:
-        yield pointer, f"expected type: {_JSON_NAMES[rule['type']]}, found: {_json_name(value)}"
+        yield pointer, f"expected type: {_JSON_NAMES[rule['type']]}, found: {_get_json_type(value)}"
         return
     if "enum" in rule and value not in rule["enum"]:
         yield pointer, f"{value} is not a valid enum value"
@@ -154,10 +154,10 @@ def _validate_value(pointer: str, value: Any, rule: Mapping[str, Any]) -> Iterat
             yield from _validate_value(f"{pointer}/{number}", item, rule["items"])
 
 
-def _json_name(value: Any) -> str:
+def _get_json_type(value: Any) -> str:
     return "Null" if value is None else _JSON_NAMES[type(value)]
 
 
-def _malformed(error: str = "") -> ValidationException:
+def _build_malformed_error(error: str = "") -> ValidationException:
     detail = f": {error}" if error else ""
     return ValidationException(f"Malformed input request{detail}, please reformat your input and try again.")

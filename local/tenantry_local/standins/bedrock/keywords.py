@@ -16,10 +16,10 @@ _SHORTEST_STEM = 3
 
 def extract_keywords(text: str) -> dict[str, str]:
     """Return the keywords of a text by their stems, in order; ``budgets`` and ``budget`` share one."""
-    return {_stem(word): word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS}
+    return {_stem_word(word): word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS}
 
 
-def _stem(word: str) -> str:
+def _stem_word(word: str) -> str:
     """Return a word without common endings. A simple rule is enough: stems are only compared, never shown."""
     for ending, replacement in _ENDINGS:
         if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= _SHORTEST_STEM:

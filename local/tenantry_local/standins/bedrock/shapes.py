@@ -39,15 +39,15 @@ def check_shape(operation: str, parameters: Mapping[str, Any]) -> None:
     ValidationException
         A required value is missing, or one violates a bound, enumeration or pattern; all errors are listed.
     """
-    shape = _operation(operation).input_shape
-    errors = list(_structure("", shape, parameters))
+    shape = _load_operation(operation).input_shape
+    errors = list(_validate_structure("", shape, parameters))
     if errors:
         plural = "error" if len(errors) == 1 else "errors"
         raise ValidationException(f"{len(errors)} validation {plural} detected: {'; '.join(errors)}")
 
 
 @cache
-def _operation(name: str) -> OperationModel:
+def _load_operation(name: str) -> OperationModel:
     return botocore.session.get_session().get_service_model("bedrock-runtime").operation_model(name)
 
 
@@ -58,21 +58,21 @@ def _check(path: str, shape: Shape, value: Any) -> Iterator[str]:
     match shape:
         case StructureShape():
             if not shape.is_document_type:
-                yield from _structure(f"{path}.", shape, value)
+                yield from _validate_structure(f"{path}.", shape, value)
         case ListShape():
-            yield from _bounds(path, shape, value, len(value))
+            yield from _validate_bounds(path, shape, value, len(value))
             for number, each in enumerate(value, start=1):
                 yield from _check(f"{path}.{number}.member", shape.member, each)
         case MapShape():
-            yield from _bounds(path, shape, value, len(value))
+            yield from _validate_bounds(path, shape, value, len(value))
             for key, each in value.items():
                 yield from _check(path, shape.key, key)
                 yield from _check(f"{path}.{key}.member", shape.value, each)
         case _:
-            yield from _bounds(path, shape, value, len(value) if isinstance(value, str) else value)
+            yield from _validate_bounds(path, shape, value, len(value) if isinstance(value, str) else value)
 
 
-def _structure(prefix: str, shape: Any, value: Mapping[str, Any]) -> Iterator[str]:
+def _validate_structure(prefix: str, shape: Any, value: Mapping[str, Any]) -> Iterator[str]:
     for name in shape.required_members:
         if value.get(name) is None:
             yield f"Value null at '{prefix}{name}' failed to satisfy constraint: Member must not be null"
@@ -83,7 +83,7 @@ def _structure(prefix: str, shape: Any, value: Mapping[str, Any]) -> Iterator[st
             yield from _check(f"{prefix}{name}", member, value[name])
 
 
-def _bounds(path: str, shape: Shape, value: Any, size: Any) -> Iterator[str]:
+def _validate_bounds(path: str, shape: Shape, value: Any, size: Any) -> Iterator[str]:
     rule = shape.metadata
     noun = "value" if not isinstance(value, Sequence | Mapping) else "length"
     start = f"Value '{value}' at '{path}' failed to satisfy constraint: Member must"

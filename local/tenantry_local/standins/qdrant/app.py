@@ -45,7 +45,7 @@ def _add_probes(app: FastAPI) -> None:
     @app.get("/{probe}")
     async def _(probe: str, request: Request) -> Response:
         if probe not in ("healthz", "livez", "readyz"):
-            return _not_served(request)
+            return _respond_not_served(request)
         return PlainTextResponse(f"{probe} check passed")
 
 
@@ -56,7 +56,7 @@ def _add_errors(app: FastAPI) -> None:
 
     async def error_response(_: Request, exc: Exception) -> Response:
         prefix = "Forbidden: " if isinstance(exc, Forbidden) else ""
-        return _error(_STATUS[type(exc)], f"{prefix}{exc}")
+        return _respond_error(_STATUS[type(exc)], f"{prefix}{exc}")
 
     for kind in _STATUS:
         app.add_exception_handler(kind, error_response)
@@ -65,17 +65,17 @@ def _add_errors(app: FastAPI) -> None:
     async def _(_: Request, exc: RequestValidationError) -> Response:
         first = exc.errors()[0]
         where = ".".join(str(step) for step in first["loc"][1:])
-        return _error(400, f"Format error in JSON body: {where}: {first['msg']}")
+        return _respond_error(400, f"Format error in JSON body: {where}: {first['msg']}")
 
     @app.exception_handler(404)
     @app.exception_handler(405)
     async def _(request: Request, _: Exception) -> Response:
-        return _not_served(request)
+        return _respond_not_served(request)
 
 
-def _not_served(request: Request) -> Response:
-    return _error(404, f"Not found: this stand-in does not serve {request.method} {request.url.path}")
+def _respond_not_served(request: Request) -> Response:
+    return _respond_error(404, f"Not found: this stand-in does not serve {request.method} {request.url.path}")
 
 
-def _error(status: int, message: str) -> Response:
+def _respond_error(status: int, message: str) -> Response:
     return JSONResponse({"status": {"error": message}, "time": 0.0}, status_code=status)

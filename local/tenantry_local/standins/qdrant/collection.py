@@ -42,12 +42,12 @@ class FieldIndex:
         values = [value for value in value_by_key(dict(payload), self._field) or [] if value is not None]
         if values:
             self._values[place] = values
-        for text in _texts(values):
+        for text in _to_texts(values):
             self._points.setdefault(text, set()).add(place)
 
     def drop(self, place: int) -> None:
         """Remove a point."""
-        for text in _texts(self._values.pop(place, [])):
+        for text in _to_texts(self._values.pop(place, [])):
             self._points[text].discard(place)
 
     def find(self, texts: Iterable[str]) -> set[int]:
@@ -135,7 +135,7 @@ class IndexedCollection(LocalCollection):
     def _payload_and_non_deleted_mask(
         self, payload_filter: models.Filter | None, vector_name: str | None = None
     ) -> NDArray[np.bool_]:
-        places = self._candidates(payload_filter)
+        places = self._find_candidates(payload_filter)
         if payload_filter is None or places is None:
             everything: NDArray[np.bool_] = super()._payload_and_non_deleted_mask(payload_filter, vector_name)
             return everything
@@ -148,7 +148,7 @@ class IndexedCollection(LocalCollection):
             mask &= ~self.deleted_per_vector[vector_name].astype(np.bool_)
         return mask
 
-    def _candidates(self, payload_filter: models.Filter | None) -> set[int] | None:
+    def _find_candidates(self, payload_filter: models.Filter | None) -> set[int] | None:
         """Return the smallest candidate set of an index; None if no index applies."""
         must = payload_filter.must if payload_filter else None
         conditions = must if isinstance(must, list) else [must]
@@ -156,20 +156,20 @@ class IndexedCollection(LocalCollection):
             self._indexes[condition.key].find(texts)
             for condition in conditions
             if isinstance(condition, models.FieldCondition) and condition.key in self._indexes
-            if (texts := _matched_texts(condition.match)) is not None
+            if (texts := _get_matched_texts(condition.match)) is not None
         ]
         return min(found, key=len, default=None)
 
 
-def _matched_texts(match: Any) -> list[str] | None:
+def _get_matched_texts(match: Any) -> list[str] | None:
     """Return the texts of which a field must have one; None if the match is of another type."""
     if isinstance(match, models.MatchValue) and isinstance(match.value, str):
         return [match.value]
     if isinstance(match, models.MatchAny):
-        texts = _texts(match.any)
+        texts = _to_texts(match.any)
         return texts if len(texts) == len(match.any) else None
     return None
 
 
-def _texts(values: Iterable[Any]) -> list[str]:
+def _to_texts(values: Iterable[Any]) -> list[str]:
     return [value for value in values if isinstance(value, str)]

@@ -83,7 +83,7 @@ class Engine:
             if name in self._local.collections:
                 raise AlreadyExists(f"Wrong input: Collection `{name}` already exists!")
             # Saved first, so that a collection always has its settings, even after a crash.
-            self._extras[name] = {"hnsw": _plain(request.hnsw_config), "indexes": {}}
+            self._extras[name] = {"hnsw": _to_plain(request.hnsw_config), "indexes": {}}
             self._save()
             return bool(
                 _call_engine(
@@ -98,7 +98,7 @@ class Engine:
     def update(self, name: str, request: models.UpdateCollection) -> bool:
         """Change a collection's HNSW settings, sparse vectors or metadata."""
         with self._lock:
-            self._collection(name)
+            self._get_collection(name)
             _call_engine(
                 self._local.update_collection,
                 name,
@@ -106,7 +106,7 @@ class Engine:
                 metadata=request.metadata,
                 vectors_config=request.vectors,
             )
-            self._extras[name]["hnsw"] |= _plain(request.hnsw_config)
+            self._extras[name]["hnsw"] |= _to_plain(request.hnsw_config)
             self._save()
             return True
 
@@ -124,7 +124,7 @@ class Engine:
     def info(self, name: str) -> dict[str, Any]:
         """Return the description of a collection in the server's format."""
         with self._lock:
-            collection = self._collection(name)
+            collection = self._get_collection(name)
             info = collection.info().model_dump(mode="json", exclude_none=True)
             extras, points = self._extras[name], collection.indexed_points()
         info["config"]["hnsw_config"] |= extras["hnsw"]
@@ -139,16 +139,16 @@ class Engine:
         schema = request.field_schema or models.PayloadSchemaType.KEYWORD
         index: dict[str, Any] = {"data_type": schema if isinstance(schema, str) else schema.type}
         if not isinstance(schema, str):
-            index["params"] = _plain(schema)
+            index["params"] = _to_plain(schema)
         with self._lock:
-            self._collection(name).create_payload_index(request.field_name, schema)
+            self._get_collection(name).create_payload_index(request.field_name, schema)
             self._extras[name]["indexes"][request.field_name] = index
             self._save()
 
     def delete_index(self, name: str, field: str) -> None:
         """Delete a payload index, if it exists."""
         with self._lock:
-            self._collection(name).delete_payload_index(field)
+            self._get_collection(name).delete_payload_index(field)
             self._extras[name]["indexes"].pop(field, None)
             self._save()
 
@@ -161,7 +161,7 @@ class Engine:
             The field is not indexed.
         """
         with self._lock:
-            self._collection(name)
+            self._get_collection(name)
             if request.key not in self._extras[name]["indexes"]:
                 raise BadRequest(
                     f'Bad request: Index required but not found for "{request.key}" of one of the following '
@@ -186,7 +186,7 @@ class Engine:
             The arguments are invalid.
         """
         with self._lock:
-            self._collection(name)
+            self._get_collection(name)
             return _call_engine(getattr(self._local, method), name, **arguments)
 
     def close(self) -> None:
@@ -194,7 +194,7 @@ class Engine:
         with self._lock:
             self._local.close()
 
-    def _collection(self, name: str) -> IndexedCollection:
+    def _get_collection(self, name: str) -> IndexedCollection:
         collection = self._local.collections.get(name)
         if collection is None:
             raise NotFound(f"Not found: Collection `{name}` doesn't exist!")
@@ -207,7 +207,7 @@ class Engine:
         extras = {name: known.get(name, {"hnsw": {}, "indexes": {}}) for name in self._local.collections}
         for name, extra in extras.items():
             for field in extra["indexes"]:
-                self._collection(name).create_payload_index(field, extra["indexes"][field]["data_type"])
+                self._get_collection(name).create_payload_index(field, extra["indexes"][field]["data_type"])
         return extras
 
     def _save(self) -> None:
@@ -216,7 +216,7 @@ class Engine:
         temporary.replace(self._extras_file)
 
 
-def _plain(model: BaseModel | None) -> dict[str, Any]:
+def _to_plain(model: BaseModel | None) -> dict[str, Any]:
     return model.model_dump(mode="json", exclude_none=True) if model else {}
 
 

@@ -145,7 +145,7 @@ def retrieve(name: str, body: models.PointRequest, call: AuthenticatedCall) -> R
             name,
             "retrieve",
             ids=body.ids,
-            with_payload=_default_payload(body.with_payload),
+            with_payload=_get_default_payload(body.with_payload),
             with_vectors=body.with_vector or False,
         )
     )
@@ -185,7 +185,7 @@ def scroll(name: str, body: models.ScrollRequest, call: AuthenticatedCall) -> Re
         limit=body.limit or PAGE,
         order_by=body.order_by,
         offset=body.offset,
-        with_payload=_default_payload(body.with_payload),
+        with_payload=_get_default_payload(body.with_payload),
         with_vectors=body.with_vector or False,
     )
     return call.result({"points": points, "next_page_offset": following})
@@ -203,6 +203,6 @@ def facet(name: str, body: models.FacetRequest, call: AuthenticatedCall) -> Resp
     return call.result(call.require(name, Level.READ).facet(name, body))
 
 
-def _default_payload(with_payload: Any) -> Any:
+def _get_default_payload(with_payload: Any) -> Any:
     """Return the default of retrieve and scroll if the request has no value: with payloads."""
     return True if with_payload is None else with_payload

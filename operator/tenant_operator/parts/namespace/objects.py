@@ -20,17 +20,17 @@ def build_objects(tenant: Tenant) -> list[dict[str, Any]]:
     hard = compute.model_dump(by_alias=True, exclude_none=True)
     dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
     return [
-        _object(tenant, "v1", "Namespace", tenant.key, namespaced=False),
-        _object(tenant, "v1", "ResourceQuota", "tenant", spec={"hard": hard}),
-        _object(tenant, "v1", "LimitRange", "tenant", spec={"limits": [_DEFAULT_LIMITS]}),
-        _object(
+        _build_object(tenant, "v1", "Namespace", tenant.key, namespaced=False),
+        _build_object(tenant, "v1", "ResourceQuota", "tenant", spec={"hard": hard}),
+        _build_object(tenant, "v1", "LimitRange", "tenant", spec={"limits": [_DEFAULT_LIMITS]}),
+        _build_object(
             tenant,
             "networking.k8s.io/v1",
             "NetworkPolicy",
             "default-deny",
             spec={"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": [dns]},
         ),
-        _object(tenant, "v1", "ServiceAccount", "tenant", automountServiceAccountToken=False),
+        _build_object(tenant, "v1", "ServiceAccount", "tenant", automountServiceAccountToken=False),
     ]
 
 
@@ -42,7 +42,7 @@ _DEFAULT_LIMITS = {
 """For containers that declare no resources: with a quota alone, Kubernetes rejects them."""
 
 
-def _object(
+def _build_object(
     tenant: Tenant, version: str, kind: str, name: str, *, namespaced: bool = True, **rest: Any
 ) -> dict[str, Any]:
     metadata: dict[str, Any] = {"name": name, "labels": {**MANAGED_BY, "tenantry.io/tenant": tenant.id}}

@@ -186,10 +186,10 @@ def _contains(live: Any, wanted: Any) -> bool:
             and len(live) == len(wanted)
             and all(_contains(*pair) for pair in zip(live, wanted, strict=True))
         )
-    return bool(live == wanted) or _same_quantity(live, wanted)
+    return bool(live == wanted) or _is_same_quantity(live, wanted)
 
 
-def _same_quantity(live: Any, wanted: Any) -> bool:
+def _is_same_quantity(live: Any, wanted: Any) -> bool:
     """Return True if two quantities are equal: the API server stores ``0.5`` as ``500m``."""
     try:
         return parse_quantity(live) == parse_quantity(wanted)

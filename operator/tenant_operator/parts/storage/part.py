@@ -89,7 +89,7 @@ class StoragePart:
         changes: list[str] = []
         if not _owns_prefix(tenant, observed):
             await self._remote.call_in_thread("abort-uploads", self._abort_uploads, tenant_prefix(tenant.id))
-            owner = _owner(tenant, observed)
+            owner = _get_owner(tenant, observed)
             if moved := await self._retention.move_documents(tenant, owner):
                 changes.append(f"move {moved} documents of Tenant {owner} to the retained prefix")
             observed = StorageState()
@@ -133,7 +133,7 @@ class StoragePart:
             found += await self._count_versions(each)
         if owned:
             uploads = await self._remote.call_in_thread(
-                "list-uploads", lambda: sum(1 for _ in self._uploads(prefix))
+                "list-uploads", lambda: sum(1 for _ in self._list_uploads(prefix))
             )
         return {
             f"object versions and delete markers under {prefix}": found,
@@ -189,12 +189,12 @@ class StoragePart:
         }  # fmt: skip
 
     def _abort_uploads(self, prefix: str) -> None:
-        for upload in self._uploads(prefix):
+        for upload in self._list_uploads(prefix):
             self._clients.s3.abort_multipart_upload(
                 Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
             )
 
-    def _uploads(self, prefix: str) -> Iterator[Any]:
+    def _list_uploads(self, prefix: str) -> Iterator[Any]:
         for page in self._clients.s3.get_paginator("list_multipart_uploads").paginate(
             Bucket=self._bucket, Prefix=prefix
         ):
@@ -210,9 +210,9 @@ def _owns_prefix(tenant: Tenant, observed: StorageState) -> bool:
     storage = tenant.status.storage
     if storage and storage.tenant_uid in (None, tenant.uid):
         return True
-    return _owner(tenant, observed) == tenant.uid
+    return _get_owner(tenant, observed) == tenant.uid
 
 
-def _owner(tenant: Tenant, observed: StorageState) -> str:
+def _get_owner(tenant: Tenant, observed: StorageState) -> str:
     """Return the uid that the root marker names."""
     return observed.markers.get(tenant_prefix(tenant.id), {}).get(UID_TAG) or UNKNOWN

@@ -64,7 +64,7 @@ class Retention:
             S3 did not answer, or refused: an archived document has to be restored first.
         """
         prefix, moved = tenant_prefix(tenant.id), 0
-        keys = await self._remote.call_in_thread("list-versions", self._keys, prefix)
+        keys = await self._remote.call_in_thread("list-versions", self._list_keys, prefix)
         if not keys:
             return 0
         client = await self._remote.call_in_thread("assume-role", self._assume, tenant)
@@ -77,10 +77,10 @@ class Retention:
                 )
             )
             moved += sum(not key.endswith("/") for key in keys)
-            keys = await self._remote.call_in_thread("list-versions", self._keys, prefix)
+            keys = await self._remote.call_in_thread("list-versions", self._list_keys, prefix)
         return moved
 
-    def _keys(self, prefix: str) -> list[str]:
+    def _list_keys(self, prefix: str) -> list[str]:
         page = self._clients.s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH)
         found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         return sorted({each["Key"] for each in found})
@@ -113,7 +113,7 @@ class Retention:
         copied = client.copy_object(Bucket=self._bucket, Key=target, CopySource=source)
         before = client.head_object(**source)
         after = client.head_object(Bucket=self._bucket, Key=target, VersionId=copied["VersionId"])
-        if _content(before) != _content(after):
+        if _identify_content(before) != _identify_content(after):
             raise RemoteUnavailable("s3", "move-document", f"the copy of {key} differs from the original")
 
     def _assume(self, tenant: Tenant) -> "S3Client":
@@ -122,7 +122,7 @@ class Retention:
         assumed = sts.assume_role(
             RoleArn=f"arn:{partition}:iam::{account}:role/{ROLE}",
             RoleSessionName=f"operator-{tenant.key}",
-            Policy=json.dumps(_session_policy(self._bucket, tenant)),
+            Policy=json.dumps(_build_session_policy(self._bucket, tenant)),
         )
         return self._clients.create_s3_client(assumed["Credentials"])
 
@@ -148,13 +148,13 @@ def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> Non
             )
 
 
-def _content(head: Any) -> tuple[Any, ...]:
+def _identify_content(head: Any) -> tuple[Any, ...]:
     """Return the properties that a copy shares with its original. A multipart upload's ETag is not one."""
     etag = head["ETag"] if "-" not in head["ETag"] else ""
     return head["ContentLength"], etag, head["Metadata"], head["ContentType"]
 
 
-def _session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
+def _build_session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
     """Return the session policy: read a tenant's documents, read and write its retained prefix."""
     arn = f"arn:aws:s3:::{bucket}"
     read = ["s3:GetObject", "s3:GetObjectVersion"]

@@ -71,11 +71,11 @@ class WorkspacePart:
 
     async def observe(self, tenant: Tenant) -> WorkspaceState:
         """Read the group, the accounts that belong in it, the models and the knowledge bases."""
-        group, subjects = await asyncio.gather(self._group(tenant), self._subjects(tenant))
+        group, subjects = await asyncio.gather(self._find_group(tenant), self._find_subjects(tenant))
         people, models, found = await asyncio.gather(
-            self._people(tenant, subjects, group),
-            self._models(tenant, search=not _is_settled(tenant)),
-            self._bases(tenant, group.id, search=not _is_settled(tenant)),
+            self._find_people(tenant, subjects, group),
+            self._find_models(tenant, search=not _is_settled(tenant)),
+            self._find_bases(tenant, group.id, search=not _is_settled(tenant)),
         )
         bases, former = assign_bases(tenant, found)
         return WorkspaceState(group, people, models, bases, former)
@@ -120,38 +120,38 @@ class WorkspacePart:
         RemoteUnavailable
             Some data remains.
         """
-        group = await self._group(tenant)
-        models = await self._models(tenant, search=True)
+        group = await self._find_group(tenant)
+        models = await self._find_models(tenant, search=True)
         await asyncio.gather(*(self._webui.delete_model(key) for key in models))
-        bases = await self._bases(tenant, group.id, search=True)
-        content = _content(tenant, group, bases)
+        bases = await self._find_bases(tenant, group.id, search=True)
+        content = _build_content(tenant, group, bases)
         if await self._webui.close_accounts(content):
             await asyncio.sleep(OPEN_REQUESTS_DELAY_SECONDS)
         await self._delete_content(content)
         for base in bases:
             await self._webui.delete_knowledge_base(base.id)
-        if await self._bases(tenant, group.id, search=True):
+        if await self._find_bases(tenant, group.id, search=True):
             raise RemoteUnavailable("open-webui", "delete-knowledge", "a knowledge base still exists")
         if group.id:
             await self._webui.delete_group(group.id)
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
         """Count the group, models, knowledge bases, and the content of people."""
-        group = await self._group(tenant)
+        group = await self._find_group(tenant)
         models, bases = await asyncio.gather(
-            self._models(tenant, search=True), self._bases(tenant, group.id, search=True)
+            self._find_models(tenant, search=True), self._find_bases(tenant, group.id, search=True)
         )
-        content = await self._webui.count_content(_content(tenant, group, bases))
+        content = await self._webui.count_content(_build_content(tenant, group, bases))
         own = {"groups": int(bool(group.id)), "models": len(models), "knowledge bases": len(bases)}
         return {f"{kind} of {tenant.key}": count for kind, count in (own | content).items()}
 
     async def release(self, tenant: Tenant) -> None:
         """Remove all members of the group: an absent Tenant names no one. Everything else stays."""
-        group = await self._group(tenant)
+        group = await self._find_group(tenant)
         if group.members:
             await self._webui.remove_members(group.id, sorted(group.members))
 
-    async def _group(self, tenant: Tenant) -> OpenWebUIGroup:
+    async def _find_group(self, tenant: Tenant) -> OpenWebUIGroup:
         """Return the group with the recorded id, else the one with the tenant's name and uid."""
         known = tenant.status.workspace
         own = await self._webui.get_group(known.group_id) if known else None
@@ -162,20 +162,20 @@ class WorkspacePart:
                 own = found
             elif found and found["name"] == group_path(tenant.id) and not is_own_group(tenant, found):
                 namesakes.append(group_id)
-        return replace(await self._as_group(own) if own else OpenWebUIGroup(), namesakes=tuple(namesakes))
+        return replace(await self._to_group(own) if own else OpenWebUIGroup(), namesakes=tuple(namesakes))
 
-    async def _as_group(self, found: dict[str, Any]) -> OpenWebUIGroup:
+    async def _to_group(self, found: dict[str, Any]) -> OpenWebUIGroup:
         form = {name: found.get(name) for name in ("name", "description", "parent_group_id")}
         form["data"] = {"tenantry": (found.get("data") or {}).get("tenantry")}
         children = await self._webui.list_child_groups(found["id"])
         return OpenWebUIGroup(found["id"], form, frozenset(found["user_ids"]), frozenset(children))
 
-    async def _subjects(self, tenant: Tenant) -> frozenset[str]:
+    async def _find_subjects(self, tenant: Tenant) -> frozenset[str]:
         """Return the Keycloak ids of the tenant's people, by their addresses: groups prove nothing."""
         people = await self._keycloak.search_accounts(tenant.spec.email_patterns)
         return frozenset(person["id"] for person in people)
 
-    async def _people(
+    async def _find_people(
         self, tenant: Tenant, subjects: frozenset[str], group: OpenWebUIGroup
     ) -> frozenset[str]:
         """Return the Open WebUI users who log in as one of the tenant's people in Keycloak."""
@@ -190,7 +190,7 @@ class WorkspacePart:
             user["id"] for user in (*found.values(), *filter(None, others)) if get_subject(user) in subjects
         )
 
-    async def _models(self, tenant: Tenant, *, search: bool) -> dict[str, dict[str, Any]]:
+    async def _find_models(self, tenant: Tenant, *, search: bool) -> dict[str, dict[str, Any]]:
         """Return the tenant's models by id: those of its current and former personas."""
         found = await self._webui.search_models(tenant.key) if search else []
         models = {model["id"]: model for model in found if _is_of(tenant, model["id"])}
@@ -199,13 +199,13 @@ class WorkspacePart:
         others = await asyncio.gather(*(self._webui.get_model(key) for key in sorted(missing)))
         return models | {model["id"]: model for model in others if model}
 
-    async def _bases(self, tenant: Tenant, group_id: str, *, search: bool) -> list[KnowledgeBase]:
+    async def _find_bases(self, tenant: Tenant, group_id: str, *, search: bool) -> list[KnowledgeBase]:
         """Return the tenant's knowledge bases: named by its status, or with its mark."""
         found = await self._webui.search_knowledge_bases(name_prefix(tenant)) if search else []
         missing = get_known_bases(tenant).keys() - {each["id"] for each in found}
         others = await asyncio.gather(*(self._webui.get_knowledge_base(key) for key in sorted(missing)))
         if not search and not all(others):
-            return await self._bases(tenant, group_id, search=True)
+            return await self._find_bases(tenant, group_id, search=True)
         bases = (parse_knowledge_base(tenant, each, group_id) for each in (*found, *others) if each)
         return [base for base in bases if base]
 
@@ -239,7 +239,7 @@ class WorkspacePart:
         A second knowledge base would hide the documents of the first.
         """
         seen = {base.id for base in (*observed.bases.values(), *observed.former)}
-        found = {base.id for base in await self._bases(tenant, group_id, search=True)}
+        found = {base.id for base in await self._find_bases(tenant, group_id, search=True)}
         if found - seen:
             raise RemoteUnavailable(
                 "open-webui", "create-knowledge", "a knowledge base was found in the second search", 0.1
@@ -283,7 +283,7 @@ class WorkspacePart:
                 raise RemoteUnavailable("open-webui", "delete-content", f"still there: {counted}")
 
 
-def _content(tenant: Tenant, group: OpenWebUIGroup, bases: Iterable[KnowledgeBase]) -> TenantContent:
+def _build_content(tenant: Tenant, group: OpenWebUIGroup, bases: Iterable[KnowledgeBase]) -> TenantContent:
     created, deleted = tenant.metadata.creation_timestamp, tenant.metadata.deletion_timestamp
     since = int(created.timestamp()) if created else 0
     until = int(deleted.timestamp()) + LAST_ANSWER_DELAY_SECONDS if deleted else FOREVER

@@ -117,12 +117,12 @@ def build_mark(tenant: Tenant, persona_id: str) -> dict[str, str]:
 
 def name_prefix(tenant: Tenant) -> str:
     """Return the prefix of the names of the tenant's knowledge bases, for a search."""
-    return f"{_title(tenant)}: "
+    return f"{_build_title(tenant)}: "
 
 
 def build_group_form(tenant: Tenant) -> dict[str, Any]:
     """Return the form of the tenant's group. It has no parent, so members inherit no other rights."""
-    about = f"Members of {_title(tenant)}, managed by the Tenant resource."
+    about = f"Members of {_build_title(tenant)}, managed by the Tenant resource."
     return {
         "name": group_path(tenant.id),
         "description": about,
@@ -155,10 +155,12 @@ def parse_knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) ->
     The status of the Tenant is proof. A mark alone is not, because people with write access can grant. It is
     valid in a knowledge base of an administrator that no other group can read.
     """
-    granted = _granted(body["access_grants"])
+    granted = _parse_grants(body["access_grants"])
     groups = {holder for kind, holder, _ in granted if kind == "group"}
     owned = (body.get("user") or {}).get("role") == "admin" and groups <= {group_id}
-    persona = get_known_bases(tenant).get(body["id"]) or (_marked(tenant, granted) if owned else None)
+    persona = get_known_bases(tenant).get(body["id"]) or (
+        _get_marked_persona(tenant, granted) if owned else None
+    )
     if not persona:
         return None
     return KnowledgeBase(
@@ -166,7 +168,7 @@ def parse_knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) ->
     )
 
 
-def _marked(tenant: Tenant, granted: Iterable[Grant]) -> str | None:
+def _get_marked_persona(tenant: Tenant, granted: Iterable[Grant]) -> str | None:
     """Return the persona in a mark of this Tenant."""
     prefix = build_mark(tenant, "")["principal_id"]
     holders = (holder for kind, holder, _ in granted if kind == "user" and holder.startswith(prefix))
@@ -195,7 +197,7 @@ def plan(tenant: Tenant, observed: WorkspaceState, group_id: str) -> list[Step]:
     steps = _plan_members(observed, group_id)
     wanted = {model_id(tenant.id, persona.id): persona for persona in tenant.spec.personas}
     for key, persona in wanted.items():
-        steps += _plan_model(_wanted_model(tenant, persona), observed.models.get(key), group_id)
+        steps += _plan_model(_build_model(tenant, persona), observed.models.get(key), group_id)
         steps += _plan_base(tenant, persona, observed.bases.get(persona.id), group_id)
     steps += [Step("delete model", key) for key in sorted(observed.models.keys() - wanted.keys())]
     return steps
@@ -234,9 +236,9 @@ def plan_former(tenant: Tenant, base: KnowledgeBase, group_id: str) -> list[Step
     """Return the writes to the knowledge base of a former persona: it becomes read-only."""
     steps = []
     granted = _build_base_grants(tenant, base.persona, group_id, "read")
-    if base.grants != _granted(granted):
+    if base.grants != _parse_grants(granted):
         steps.append(Step("grant knowledge base", base.id, granted))
-    about = f"Documents of a former persona of {_title(tenant)}."
+    about = f"Documents of a former persona of {_build_title(tenant)}."
     if base.description != about:
         steps.append(Step("update knowledge base", base.id, {"name": base.name, "description": about}))
     return steps
@@ -255,36 +257,37 @@ def _plan_model(wanted: dict[str, Any], live: dict[str, Any] | None, group_id: s
     if live is None:
         return [Step("create model", wanted["id"], wanted | {"access_grants": granted})]
     steps = []
-    if _granted(live["access_grants"]) != _granted(granted):
+    if _parse_grants(live["access_grants"]) != _parse_grants(granted):
         steps.append(Step("grant model", wanted["id"], granted))
     present = {name: live.get(name) for name in wanted}
-    merged = _merged(present, wanted)
+    merged = _merge(present, wanted)
     if merged != present:
         steps.append(Step("update model", wanted["id"], merged))
     return steps
 
 
 def _plan_base(tenant: Tenant, persona: Persona, live: KnowledgeBase | None, group_id: str) -> list[Step]:
-    about = f"{_title(persona)}, shared documents of {_title(tenant)}."
-    wanted = {"name": _model_name(tenant, persona), "description": about}
+    about = f"{_build_title(persona)}, shared documents of {_build_title(tenant)}."
+    wanted = {"name": _build_model_name(tenant, persona), "description": about}
     granted = _build_base_grants(tenant, persona.id, group_id, "read", "write")
     if live is None:
         return [Step("create knowledge base", persona.id, wanted | {"access_grants": granted})]
     steps = []
-    if live.grants != _granted(granted):
+    if live.grants != _parse_grants(granted):
         steps.append(Step("grant knowledge base", live.id, granted))
     if {"name": live.name, "description": live.description} != wanted:
         steps.append(Step("update knowledge base", live.id, wanted))
     return steps
 
 
-def _wanted_model(tenant: Tenant, persona: Persona) -> dict[str, Any]:
+def _build_model(tenant: Tenant, persona: Persona) -> dict[str, Any]:
     return {
         "id": model_id(tenant.id, persona.id),
         "base_model_id": BASE_MODEL,
-        "name": _model_name(tenant, persona),
+        "name": _build_model_name(tenant, persona),
         "meta": {
-            "description": f"Answers from the documents of {_title(tenant)} for {_title(persona)}.",
+            "description": f"Answers from the documents of {_build_title(tenant)} "
+            f"for {_build_title(persona)}.",
             # Otherwise Open WebUI inserts the text of attached files into the question.
             "capabilities": {"file_context": False},
             "tenantry": tenant.key,
@@ -294,21 +297,21 @@ def _wanted_model(tenant: Tenant, persona: Persona) -> dict[str, Any]:
     }
 
 
-def _model_name(tenant: Tenant, persona: Persona) -> str:
-    return f"{name_prefix(tenant)}{_title(persona)}"
+def _build_model_name(tenant: Tenant, persona: Persona) -> str:
+    return f"{name_prefix(tenant)}{_build_title(persona)}"
 
 
-def _title(named: Tenant | Persona) -> str:
+def _build_title(named: Tenant | Persona) -> str:
     """Return the display name, else the id."""
     return (named.spec.display_name if isinstance(named, Tenant) else named.display_name) or named.id
 
 
-def _granted(forms: Iterable[Mapping[str, str]]) -> frozenset[Grant]:
+def _parse_grants(forms: Iterable[Mapping[str, str]]) -> frozenset[Grant]:
     return frozenset((each["principal_type"], each["principal_id"], each["permission"]) for each in forms)
 
 
-def _merged(live: Any, wanted: Any) -> Any:
+def _merge(live: Any, wanted: Any) -> Any:
     """Return ``live`` with every wanted value; values that others added stay."""
     if isinstance(live, dict) and isinstance(wanted, dict):
-        return live | {name: _merged(live.get(name), value) for name, value in wanted.items()}
+        return live | {name: _merge(live.get(name), value) for name, value in wanted.items()}
     return wanted

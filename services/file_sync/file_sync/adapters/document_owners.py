@@ -47,7 +47,7 @@ class DocumentOwnerResolver:
             try:
                 async with self._slots:
                     owner = await self._store.read_owner(tenant, document)
-            except RemoteError:  # the adapter counts it, and the next comparison asks again
+            except RemoteError:  # the adapter counts it, and the next sync asks again
                 owner = None
         if owner is not None and time.time() - document.stored_at > MIN_OBJECT_AGE_SECONDS:
             self._cached[key] = owner

@@ -94,7 +94,7 @@ class DocumentStore:
             S3 did not answer, or denied the call.
         """
         key = object_key(tenant.id, persona_id, file.document_id, filename)
-        metadata = await self._sessions.call(tenant, "head", self._metadata, key)
+        metadata = await self._sessions.call(tenant, "head", self._read_metadata, key)
         return metadata is not None and metadata.get(VERSION_KEY) == file.version
 
     async def read_owner(self, tenant: Tenant, document: Document) -> str | None:
@@ -106,7 +106,7 @@ class DocumentStore:
             S3 did not answer, or denied the call.
         """
         key = object_key(tenant.id, document.persona_id, document.id, document.filename)
-        metadata = await self._sessions.call(tenant, "head", self._metadata, key)
+        metadata = await self._sessions.call(tenant, "head", self._read_metadata, key)
         return None if metadata is None else unquote(metadata.get("owner", ""))
 
     async def delete(self, tenant: Tenant, persona_id: str, filename: str, document_id: str) -> None:
@@ -171,7 +171,7 @@ class DocumentStore:
             if error_code(exc) != "NoSuchUpload":  # it is complete, or the operator aborted it
                 raise
 
-    def _metadata(self, client: "S3Client", key: str) -> dict[str, str] | None:
+    def _read_metadata(self, client: "S3Client", key: str) -> dict[str, str] | None:
         try:
             return client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
         except ClientError as exc:

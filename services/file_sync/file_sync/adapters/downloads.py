@@ -100,7 +100,7 @@ class FileDownloader:
         target.seek(0)
         target.truncate()
         try:
-            response = self._s3().get_object(Bucket=self._bucket, Key=key)
+            response = self._open_client().get_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
             # Without the right to list the bucket, S3 answers 403 for a missing object; that is retried, too.
             if error_code(exc) == "NoSuchKey":
@@ -120,7 +120,7 @@ class FileDownloader:
             raise FileRefused("The file is empty.")
         return Content(target, size, digest.digest())
 
-    def _s3(self) -> "S3Client":
+    def _open_client(self) -> "S3Client":
         if self._client is None:
             config = client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=self._concurrency)
             self._client = self._open_session().client("s3", config=config)

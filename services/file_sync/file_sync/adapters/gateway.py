@@ -102,7 +102,7 @@ class GatewayClient:
         """
 
         async def call() -> Document | None:
-            headers = _headers(f"Bearer {token}")
+            headers = _build_headers(f"Bearer {token}")
             response = await self._http.get(f"/v1/documents/{document_id}", headers=headers)
             if response.status_code == httpx.codes.NOT_FOUND:
                 return None
@@ -120,7 +120,7 @@ class GatewayClient:
     ) -> httpx.Response:
         async def call() -> httpx.Response:
             # A new ticket for each attempt, because it expires within minutes.
-            headers = _headers(f"Ticket {self._tickets.issue(ticket)}")
+            headers = _build_headers(f"Ticket {self._tickets.issue(ticket)}")
             response = await self._http.request(method, path, headers=headers, **arguments)
             response.raise_for_status()
             return response
@@ -128,7 +128,7 @@ class GatewayClient:
         return await self._remote.call(operation, call)
 
 
-def _headers(authorization: str) -> dict[str, str]:
+def _build_headers(authorization: str) -> dict[str, str]:
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     return {"Authorization": authorization} | ({"X-Request-ID": request_id} if request_id else {})
 

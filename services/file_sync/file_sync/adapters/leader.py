@@ -1,6 +1,6 @@
 """Leader election by an advisory lock of Open WebUI's database.
 
-Only the leader compares tenants. The lock ends with the connection, so another replica takes over within
+Only the leader syncs tenants. The lock ends with the connection, so another replica takes over within
 seconds after the leader was killed or cut off. For a moment there may be two leaders, until the first one
 notices; they do some work twice and no harm. Replicas send hints to the leader as notifications of Postgres.
 """
@@ -67,7 +67,7 @@ class LeaderElector:
             await asyncio.sleep(CHECK_INTERVAL_SECONDS)
 
     def broadcast_hint(self) -> None:
-        """Send a hint to the leader; a lost hint delays the comparison by one poll."""
+        """Send a hint to the leader; a lost hint delays the sync by one poll."""
         if self._is_leader:
             self._on_hint()
         elif self._notification is None or self._notification.done():

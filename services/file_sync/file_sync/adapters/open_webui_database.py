@@ -104,30 +104,30 @@ class OpenWebUIDatabase:
         RemoteUnavailable, RemoteRefused
             The database did not answer.
         """
-        there = await self._rows("check", _EXISTING_COLUMNS, **_columns(READ_COLUMNS))
+        there = await self._query("check", _EXISTING_COLUMNS, **_list_columns(READ_COLUMNS))
         for row in there:
             if not row["there"]:
                 raise UnsupportedSchema(
                     f'Open WebUI\'s database has no column "{row["name"]}"."{row["attribute"]}": '
                     "its tables are not created yet, or file-sync does not support this version of it."
                 )
-        for row in await self._rows("check", _READABLE_COLUMNS, **_columns(READ_COLUMNS)):
+        for row in await self._query("check", _READABLE_COLUMNS, **_list_columns(READ_COLUMNS)):
             if not row["may"]:
                 raise UnsupportedSchema(
                     f'The role may not read "{row["name"]}"."{row["attribute"]}". Run grants.sql as the '
                     "owner of Open WebUI's tables."
                 )
-        if writable := await self._rows("check", _WRITABLE_TABLES, tables=list(READ_COLUMNS)):
+        if writable := await self._query("check", _WRITABLE_TABLES, tables=list(READ_COLUMNS)):
             raise UnsupportedSchema(
                 f'The role may write to "{writable[0]["name"]}". Use the role that role.sql creates.'
             )
         forbidden = [
             row
-            for row in await self._rows("check", _EXISTING_COLUMNS, **_columns(FORBIDDEN_COLUMNS))
+            for row in await self._query("check", _EXISTING_COLUMNS, **_list_columns(FORBIDDEN_COLUMNS))
             if row["there"]
         ]
         names = {"tables": [r["name"] for r in forbidden], "columns": [r["attribute"] for r in forbidden]}
-        for row in await self._rows("check", _READABLE_COLUMNS, **names):
+        for row in await self._query("check", _READABLE_COLUMNS, **names):
             if row["may"]:
                 raise UnsupportedSchema(
                     f'The role may read "{row["name"]}"."{row["attribute"]}", and must not. Use the role '
@@ -143,7 +143,7 @@ class OpenWebUIDatabase:
             The database did not answer.
         """
         started = time.monotonic()
-        rows = await self._rows("poll", FINGERPRINTS)
+        rows = await self._query("poll", FINGERPRINTS)
         POLL_SECONDS.observe(time.monotonic() - started)
         return {Link(0, LinkKind(row["kind"]), row["target"]): row["fingerprint"] for row in rows}
 
@@ -155,7 +155,7 @@ class OpenWebUIDatabase:
         RemoteUnavailable, RemoteRefused
             The database did not answer.
         """
-        rows = await self._rows("files", FILES_OF_TENANT, knowledge=list(knowledge), models=list(models))
+        rows = await self._query("files", FILES_OF_TENANT, knowledge=list(knowledge), models=list(models))
         return [_to_file(row) for row in rows]
 
     async def list_files_by_id(self, ids: Sequence[str]) -> list[File]:
@@ -166,7 +166,7 @@ class OpenWebUIDatabase:
         RemoteUnavailable, RemoteRefused
             The database did not answer.
         """
-        return [_to_file(row) for row in await self._rows("files-by-id", FILES_BY_ID, ids=list(ids))]
+        return [_to_file(row) for row in await self._query("files-by-id", FILES_BY_ID, ids=list(ids))]
 
     async def list_files_of_person(
         self, subject: str, *, ids: Sequence[str] | None, limit: int
@@ -186,14 +186,14 @@ class OpenWebUIDatabase:
             The database did not answer.
         """
         chosen = None if ids is None else list(ids)
-        rows = await self._rows("files-of-person", FILES_OF_PERSON, subject=subject, ids=chosen, limit=limit)
+        rows = await self._query("files-of-person", FILES_OF_PERSON, subject=subject, ids=chosen, limit=limit)
         return [_to_file(row) for row in rows]
 
     def connection(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[DictRow]]:
         """Return a context manager that lends a connection."""
         return self._pool.connection()
 
-    async def _rows(self, operation: str, query: str, **values: Any) -> list[DictRow]:
+    async def _query(self, operation: str, query: str, **values: Any) -> list[DictRow]:
         async def call() -> list[DictRow]:
             async with self._pool.connection() as connection:
                 # The statements are constants; values are passed as parameters.
@@ -214,7 +214,7 @@ def classify(exc: Exception) -> Fault | None:
             return None
 
 
-def _columns(by_table: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
+def _list_columns(by_table: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
     pairs = [(table, column) for table, columns in by_table.items() for column in columns]
     return {"tables": [table for table, _ in pairs], "columns": [column for _, column in pairs]}
 

@@ -71,7 +71,7 @@ class OwnerResolver:
     async def _resolve_within(self, subject: str, seconds: float) -> Owner:
         """Return a subject's owner, by an answer of Keycloak that is at most ``seconds`` old."""
         async with self._locks[subject], self._slots:
-            claims = await self._claims(subject, seconds)
+            claims = await self._find_claims(subject, seconds)
         if claims is None:
             return Owner()
         try:
@@ -80,7 +80,7 @@ class OwnerResolver:
         except (NoTenant, TenantConflict, TenantSuspended):
             return Owner()
 
-    async def _claims(self, subject: str, seconds: float) -> Claims | None:
+    async def _find_claims(self, subject: str, seconds: float) -> Claims | None:
         now = asyncio.get_running_loop().time()
         fetched_at, claims = self._cached.get(subject, (float("-inf"), None))
         if now - fetched_at >= seconds:

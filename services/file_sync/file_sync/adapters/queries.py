@@ -40,7 +40,7 @@ _KNOWLEDGE_LINKS = """
 """
 
 
-def _meta(key: str) -> str:
+def _select_meta(key: str) -> str:
     """Return the SQL expression for a text in a file's metadata; null without one."""
     return rf"""substring(f.meta::text from '"{key}"\s*:\s*"([^"\\]{{1,100}})"')"""
 
@@ -53,14 +53,14 @@ def _guard_note(key: str) -> str:
     return rf"""substring(f.meta::text from '.*"{key}"\s*:\s*"([^"\\]{{0,100}})"')"""
 
 
-def _subject(account: str) -> str:
+def _select_subject(account: str) -> str:
     """Return the SQL expression for an account's subject in Keycloak; empty without one."""
     return rf"""
        coalesce(case when {account}.oauth::text !~ '\\u'
                 then {account}.oauth::text::json -> 'oidc' ->> 'sub' end, '')"""
 
 
-def _pending_links(condition: str) -> str:
+def _select_pending_links(condition: str) -> str:
     """Return the query for files that are being added to a knowledge base, or that Open WebUI could not read.
 
     The gateway reads more formats than Open WebUI. The column of the status also holds the whole text of the
@@ -69,8 +69,8 @@ def _pending_links(condition: str) -> str:
     return rf"""
     select 'knowledge' as kind, u.knowledge_id as target, u.id as file_id, u.created_at as since,
            u.directory_id as directory from (
-      select f.id, f.created_at, {_meta("knowledge_id")} as knowledge_id,
-             coalesce({_meta("directory_id")}, '') as directory_id
+      select f.id, f.created_at, {_select_meta("knowledge_id")} as knowledge_id,
+             coalesce({_select_meta("directory_id")}, '') as directory_id
       from file f
       -- Not "like": Postgres would expect few such rows, and scan all links for each of them.
       where position('"knowledge_id"' in f.meta::text) > 0
@@ -84,7 +84,7 @@ def _pending_links(condition: str) -> str:
     """
 
 
-def _chat_links(condition: str) -> str:
+def _select_chat_links(condition: str) -> str:
     """Return the query for files that their owner sent in their chat, with the models that answered.
 
     A person who may read a colleague's file can attach it to a chat. That makes it no document.
@@ -105,8 +105,8 @@ def _chat_links(condition: str) -> str:
 FINGERPRINTS = f"""
 with links as (
   {_KNOWLEDGE_LINKS}
-  union all {_pending_links("true")}
-  union all {_chat_links("true")}
+  union all {_select_pending_links("true")}
+  union all {_select_chat_links("true")}
 )
 select l.kind, l.target, count(*)::text || ':' || sum(hashtextextended(
          concat_ws('|', f.id, f.user_id, f.filename, f.path, f.updated_at, l.since, l.directory), 0))::text
@@ -118,8 +118,8 @@ group by l.kind, l.target
 _LINKS = f"""
 links as (
   {_KNOWLEDGE_LINKS} where file_id in (select id from chosen)
-  union all {_pending_links("u.id in (select id from chosen)")}
-  union all {_chat_links("s.file_id in (select id from chosen)")}
+  union all {_select_pending_links("u.id in (select id from chosen)")}
+  union all {_select_chat_links("s.file_id in (select id from chosen)")}
 ),
 linked as (
   select file_id, json_agg(json_build_array(since, kind, target, directory)) as links
@@ -133,11 +133,11 @@ select f.id, f.user_id as owner, coalesce(f.filename, '') as filename, coalesce(
        substring(f.meta::text from '"size"\s*:\s*([0-9]{{1,15}})')::bigint as size,
        coalesce(substring(f.meta::text from '"file_hash"\s*:\s*"([0-9a-fA-F]{{64}})"'), '') as digest,
        coalesce(f.created_at, 0) as created_at, coalesce(f.updated_at, f.created_at, 0) as updated_at,
-       {_subject("u")} as subject,
+       {_select_subject("u")} as subject,
        coalesce(l.links, '[]') as links,
-       coalesce({_guard_note("tenantry_added_to")}, {_meta("knowledge_id")}, '') as knowledge,
-       coalesce({_meta("directory_id")}, '') as directory,
-       {_subject("r")} as remover
+       coalesce({_guard_note("tenantry_added_to")}, {_select_meta("knowledge_id")}, '') as knowledge,
+       coalesce({_select_meta("directory_id")}, '') as directory,
+       {_select_subject("r")} as remover
 from chosen join file f on f.id = chosen.id
 left join linked l on l.file_id = f.id
 left join "user" u on u.id = f.user_id
@@ -148,9 +148,9 @@ FILES_OF_TENANT = f"""
 with chosen as materialized (
   select file_id as id from knowledge_file where knowledge_id = any(%(knowledge)s)
   union
-  select file_id from ({_pending_links("u.knowledge_id = any(%(knowledge)s)")}) pending
+  select file_id from ({_select_pending_links("u.knowledge_id = any(%(knowledge)s)")}) pending
   union
-  select file_id from ({_chat_links("m.model_id = any(%(models)s)")}) sent
+  select file_id from ({_select_chat_links("m.model_id = any(%(models)s)")}) sent
 ),
 {_LINKS}
 {_FILES}

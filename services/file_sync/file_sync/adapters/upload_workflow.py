@@ -42,7 +42,7 @@ class UploadWorkflow:
         self._url = url
         self._http = http
         self._tickets = tickets
-        # One attempt: the next comparison sees the result in the list of documents, and retries.
+        # One attempt: the next sync sees the result in the list of documents, and retries.
         # No circuit breaker: BackoffGate pauses calls, and knows which failures concern one tenant only.
         self._remote = Remote(
             "n8n", classify, timeout=seconds, attempts=1, concurrency=concurrency, circuit_breaker=False

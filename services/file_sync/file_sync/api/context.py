@@ -10,12 +10,12 @@ __all__ = ["Context", "admit"]
 
 
 # A coroutine, because FastAPI would run a plain function in a thread, which takes far longer.
-async def _context(request: Request) -> FileSyncContext:
+async def _get_context(request: Request) -> FileSyncContext:
     context: FileSyncContext = request.app.state.context
     return context
 
 
-Context = Annotated[FileSyncContext, Depends(_context)]
+Context = Annotated[FileSyncContext, Depends(_get_context)]
 
 
 def admit(request: Request) -> None:

@@ -33,7 +33,7 @@ class PlannedAction:
     ----------
     former
         Other places of the document: pairs of persona id and file name.
-    settled
+    is_final
         True if nothing else is to be done once a check finds the same content.
     reason
         Reason of a deletion, for the log.
@@ -49,7 +49,7 @@ class PlannedAction:
     filename: str
     file: File | None = None
     former: tuple[tuple[str, str], ...] = ()
-    settled: bool = False
+    is_final: bool = False
     reason: str = ""
     batch: int = 1
     replaced_by: str = ""

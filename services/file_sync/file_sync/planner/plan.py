@@ -139,7 +139,7 @@ class _Planner:
             for link in file.links
             if (persona := self._personas.resolve(link))
             and persona.tenant_id == self._tenant.id
-            and not self._predates_tenant(link)
+            and not self._is_older_than_tenant(link)
         ]
         if not links:
             return None
@@ -150,7 +150,7 @@ class _Planner:
         persona_id, directory = next((each for each in candidates if each[0] in present), candidates[0])
         return persona_id, directory
 
-    def _predates_tenant(self, link: Link) -> bool:
+    def _is_older_than_tenant(self, link: Link) -> bool:
         """Return True if a file was sent to a persona's model before this Tenant was created.
 
         Every Tenant of a name has the same model ids; a knowledge base belongs to one Tenant only.
@@ -214,14 +214,14 @@ class _Planner:
         former = tuple(by_place)
         action = PlannedAction(ActionType.STORE, file.document_id, persona_id, filename, file, former)
         if current is None or may_differ(file, current):
-            if not copies and self._first_tenant(file) != self._tenant.id:
+            if not copies and self._find_first_tenant(file) != self._tenant.id:
                 return FileStatus(FileState.FOREIGN)
             objection = self._find_objection(linked, replaced, is_new=current is None)
             if objection is None:
                 self._people_by_name[linked.name].add(file.person)
                 if current:
-                    settled = not (former or current.state == "received" or may_succeed_on_retry(current))
-                    check = replace(action, type=ActionType.CHECK, settled=settled)
+                    is_final = not (former or current.state == "received" or may_succeed_on_retry(current))
+                    check = replace(action, type=ActionType.CHECK, is_final=is_final)
                     return self._add(check, FileState(current.state))
                 return self._add(action, FileState.WAITING)
             if not copies or objection.state in (FileState.REFUSED, FileState.WAITING):
@@ -250,7 +250,7 @@ class _Planner:
         self._plan.actions.append(action)
         return FileStatus(state, None, action.persona_id)
 
-    def _first_tenant(self, file: File) -> str | None:
+    def _find_first_tenant(self, file: File) -> str | None:
         """Return the id of the tenant to which the file was given first."""
         personas = (self._personas.resolve(link) for link in sorted(file.links))
         return next((persona.tenant_id for persona in personas if persona), None)

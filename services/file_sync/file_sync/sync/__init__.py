@@ -1,1 +1,1 @@
-"""Sync loops: the order of comparisons, and the execution of plans."""
+"""Sync loops: the order of runs, and the execution of plans."""

@@ -1,4 +1,4 @@
-"""Loops of the leader: it compares changed tenants immediately, and all tenants every few minutes.
+"""Loops of the leader: it syncs changed tenants immediately, and all tenants every few minutes.
 
 Hints of Open WebUI only start a poll earlier. The database decides what changed, so a lost, doubled or forged
 hint costs one poll at most.
@@ -12,7 +12,7 @@ from tenancy.model import Tenant
 from tenancy.registry import TenantRegistry
 
 from ..adapters.open_webui_database import OpenWebUIDatabase
-from ..metrics import COMPARISONS
+from ..metrics import RUNS
 from ..planner.models import PlanConfig
 from ..planner.persona_index import PersonaIndexCache
 from ..settings import FileSyncSettings
@@ -22,8 +22,8 @@ from .tenant_sync import TenantSync
 
 __all__ = ["SyncLoops"]
 
-COMPARE_CONCURRENCY = 4
-"""Concurrent comparisons. Each holds a tenant's list of documents: some megabytes for ten thousand."""
+SYNC_CONCURRENCY = 4
+"""Concurrent runs. Each holds a tenant's list of documents: some megabytes for ten thousand."""
 
 SYNC_CONCURRENCY = 64
 """Tenants that are synced concurrently; each has up to some thousand actions in memory."""
@@ -74,14 +74,14 @@ class SyncLoops:
         schedule = Schedule()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._poll_loop(schedule))
-                group.create_task(self._resync_loop(schedule))
-                group.create_task(self._worker_loop(schedule))
+                group.create_task(self._run_poll_loop(schedule))
+                group.create_task(self._run_resync_loop(schedule))
+                group.create_task(self._run_worker(schedule))
         finally:
             self._tenant_sync.close()
             schedule.close()
 
-    async def _poll_loop(self, schedule: Schedule) -> None:
+    async def _run_poll_loop(self, schedule: Schedule) -> None:
         fingerprints: dict[str, int] = {}
         delays: list[float] = []
         while True:
@@ -107,7 +107,7 @@ class SyncLoops:
             if persona and persona.tenant_id in links:
                 links[persona.tenant_id].append((link.target, fingerprint))
         current = {
-            tenant.id: hash((tuple(sorted(links[tenant.id])), _relevant_fields(tenant)))
+            tenant.id: hash((tuple(sorted(links[tenant.id])), _get_relevant_fields(tenant)))
             for tenant in self._registry.all()
             if tenant.id in links
         }
@@ -117,18 +117,18 @@ class SyncLoops:
         self._stats.prune(set(current))
         return current
 
-    async def _resync_loop(self, schedule: Schedule) -> None:
+    async def _run_resync_loop(self, schedule: Schedule) -> None:
         while True:
             await asyncio.sleep(self._resync_interval_seconds)
             schedule.enqueue_full_sync(tenant.id for tenant in self._registry.all())
 
-    async def _worker_loop(self, schedule: Schedule) -> None:
-        comparisons = asyncio.Semaphore(COMPARE_CONCURRENCY)
+    async def _run_worker(self, schedule: Schedule) -> None:
+        slots = asyncio.Semaphore(SYNC_CONCURRENCY)
         workers = asyncio.Semaphore(SYNC_CONCURRENCY)
 
         async def sync(tenant_id: str) -> None:
             try:
-                await self._sync(tenant_id, schedule, comparisons)
+                await self._sync(tenant_id, schedule, slots)
             finally:
                 workers.release()
 
@@ -137,11 +137,11 @@ class SyncLoops:
                 await workers.acquire()
                 group.create_task(sync(await schedule.get()))
 
-    async def _sync(self, tenant_id: str, schedule: Schedule, comparisons: asyncio.Semaphore) -> None:
+    async def _sync(self, tenant_id: str, schedule: Schedule, slots: asyncio.Semaphore) -> None:
         tenant = self._registry.get(tenant_id)
         if tenant is None or tenant.deleting or tenant.spec.suspended:
             # Nothing is stored or deleted. The next change of the Tenant enqueues it again.
-            schedule.mark_done(tenant_id, settled=True)
+            schedule.mark_done(tenant_id, complete=True)
             return
         clock = asyncio.get_running_loop().time
         started_at = clock()
@@ -151,33 +151,33 @@ class SyncLoops:
             has_new_files = elapsed > NEW_FILES_DELAY_SECONDS and schedule.has_changed(tenant_id)
             return not has_new_files and not (schedule.has_waiting and elapsed > TIME_SLICE_SECONDS)
 
-        outcome, settled, progress = "error", False, False
+        outcome, complete, progress = "error", False, False
         try:
             result = await self._tenant_sync.run(
                 tenant,
                 self._personas.current,
                 self._config,
-                comparisons=comparisons,
+                slots=slots,
                 may_continue=may_continue,
             )
             self._stats.record(tenant_id, result)
-            settled, progress = result.settled, result.progress
-            outcome = "settled" if settled else "unsettled"
+            complete, progress = result.is_complete, result.progress
+            outcome = "complete" if complete else "incomplete"
         except RemoteError as exc:
             outcome = "unavailable"
-            self._log.warning("Cannot compare a tenant; trying again", error=str(exc))
-        except Exception:  # noqa: BLE001 (logged; the tenant is compared again)
+            self._log.warning("Cannot sync a tenant; trying again", error=str(exc))
+        except Exception:  # noqa: BLE001 (logged; the tenant is synced again)
             self._log.exception("Unexpected error")
-        COMPARISONS.labels(outcome).inc()
+        RUNS.labels(outcome).inc()
         schedule.mark_done(
             tenant_id,
-            settled=settled,
+            complete=complete,
             retry_after=self._tenant_sync.backoff.retry_after(tenant_id),
             progress=progress,
         )
 
 
-def _relevant_fields(tenant: Tenant) -> tuple[object, ...]:
+def _get_relevant_fields(tenant: Tenant) -> tuple[object, ...]:
     """Return the fields of a Tenant that affect the plan for its files."""
     workspace = tenant.status.workspace
     knowledge = tuple((each.persona, each.id) for each in workspace.knowledge) if workspace else ()

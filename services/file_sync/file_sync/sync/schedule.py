@@ -1,6 +1,6 @@
-"""Queue of tenants for comparison: changed tenants first, then those of a full sync.
+"""Queue of tenants to sync: changed tenants first, then those of a full sync.
 
-A tenant is never compared twice at the same time. If it changes meanwhile, it is compared once more.
+A tenant is never synced twice at the same time. If it changes meanwhile, it is synced once more.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from ..metrics import QUEUE
 __all__ = ["Schedule"]
 
 BACKOFF_DELAY_SECONDS = (2.0, 300.0)
-"""Shortest and longest backoff of an unsettled tenant; in between, the time since it is unsettled."""
+"""Shortest and longest backoff after an incomplete sync; in between, the time since the last complete one."""
 
 JITTER = (0.75, 1.25)
 """Smallest and largest factor by which a backoff is multiplied."""
 
 
 class Schedule:
-    """Tenants that wait for a comparison, each once."""
+    """Tenants that wait for a sync, each once."""
 
     def __init__(self) -> None:
         self._changed: dict[str, None] = {}
@@ -31,11 +31,11 @@ class Schedule:
 
     @property
     def has_waiting(self) -> bool:
-        """True if a changed tenant waits for its comparison."""
+        """True if a changed tenant waits for its sync."""
         return bool(self._changed)
 
     def has_changed(self, tenant_id: str) -> bool:
-        """Return True if a tenant changed during its comparison, so that it is compared once more."""
+        """Return True if a tenant changed during its sync, so that it is synced once more."""
         return self._running.get(tenant_id, False)
 
     def enqueue_changed(self, tenant_ids: Iterable[str]) -> None:
@@ -69,32 +69,32 @@ class Schedule:
         return tenant_id
 
     def mark_done(
-        self, tenant_id: str, *, settled: bool, retry_after: float = 0.0, progress: bool = False
+        self, tenant_id: str, *, complete: bool, retry_after: float = 0.0, progress: bool = False
     ) -> None:
-        """Record the end of a comparison, and enqueue the tenant again if necessary.
+        """Record the end of a sync, and enqueue the tenant again if necessary.
 
         Parameters
         ----------
-        settled
-            True if nothing is left to be done. Otherwise the tenant is compared again after a backoff.
+        complete
+            True if nothing is left to be done. Otherwise the tenant is synced again after a backoff.
         retry_after
             Seconds until n8n may be called again. The tenant backs off for exactly this time.
         progress
-            True if at least one action succeeded: then the tenant is compared again immediately.
+            True if at least one action succeeded: then the tenant is synced again immediately.
         """
         changed, now = self._running.pop(tenant_id), asyncio.get_running_loop().time()
-        if settled or progress or retry_after > 0:
+        if complete or progress or retry_after > 0:
             self._unsettled_since.pop(tenant_id, None)
             delay = retry_after
         else:
             shortest, longest = BACKOFF_DELAY_SECONDS
-            # Measured in time and not in comparisons, because each change adds a comparison.
+            # Measured in time and not in runs, because each change adds a run.
             delay = min(max(now - self._unsettled_since.setdefault(tenant_id, now), shortest), longest)
             delay *= random.uniform(*JITTER)  # noqa: S311 (jitter, not a secret)
         if changed:
             self.enqueue_changed([tenant_id])
-        elif not settled:
-            self._back_off(tenant_id, delay)
+        elif not complete:
+            self._delay(tenant_id, delay)
         self._notify()
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Schedule:
             group.clear()
         self._notify()
 
-    def _back_off(self, tenant_id: str, seconds: float) -> None:
+    def _delay(self, tenant_id: str, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         self._backing_off[tenant_id] = loop.call_later(seconds, self.enqueue_changed, [tenant_id])
 

@@ -1,4 +1,4 @@
-"""Metrics of all files, aggregated from the last comparison of each tenant."""
+"""Metrics of all files, aggregated from the last sync of each tenant."""
 
 from ..metrics import BLOCKED_DELETIONS, FILES, UNASSIGNED_OWNERS
 from ..planner.models import FileState

@@ -2,7 +2,7 @@
 
 Files are stored and indexed concurrently. They are stored as fast as S3 accepts them; a stored file cannot be
 lost. They are indexed as fast as n8n and the gateway can, and not at all while these are unavailable. If the
-process is killed, the next comparison finds what is missing. Repeating an action changes nothing.
+process is killed, the next sync finds what is missing. Repeating an action changes nothing.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from .in_flight_calls import InFlightCalls
 __all__ = ["SyncResult", "TenantSync"]
 
 MAX_ACTIONS = 2000
-"""Actions of one run, to limit memory; the next comparison finds the rest."""
+"""Actions of one run, to limit memory; the next sync finds the rest."""
 
 MAX_TRACKED = 100_000
 """Files that are tracked for the lag metrics, and kept files that were logged."""
@@ -60,7 +60,7 @@ class SyncResult:
     remaining: int = 0
 
     @property
-    def settled(self) -> bool:
+    def is_complete(self) -> bool:
         """True if nothing is to be done until something changes."""
         return not (self.remaining or self.plan.needs_recheck or self.unassigned_owners)
 
@@ -113,25 +113,25 @@ class TenantSync:
         personas: PersonaIndex,
         config: PlanConfig,
         *,
-        comparisons: asyncio.Semaphore | None = None,
+        slots: asyncio.Semaphore | None = None,
         may_continue: Callable[[], bool] = lambda: True,
     ) -> SyncResult:
         """Compare a tenant and execute the plan.
 
         Parameters
         ----------
-        comparisons
-            Limits the concurrent comparisons.
+        slots
+            Limits the runs that read and plan concurrently.
         may_continue
             Returns False once no further document may be indexed in this run.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            The comparison failed; nothing was done.
+            The run could not plan; nothing was done.
         """
         structlog.contextvars.bind_contextvars(tenant=tenant.key, request_id=uuid.uuid4().hex)
-        async with comparisons or nullcontext():
+        async with slots or nullcontext():
             compared, files = await self.compare(tenant, personas, config)
         result = SyncResult(compared, remaining=len(compared.actions))
         for file in files:
@@ -151,7 +151,7 @@ class TenantSync:
         return result
 
     def close(self) -> None:
-        """Cancel the calls in flight; the next comparison observes their results."""
+        """Cancel the calls in flight; the next sync observes their results."""
         self._calls.close()
 
     async def compare(
@@ -196,7 +196,7 @@ class TenantSync:
         return {file.document_id: file for file in await self._database.list_files_by_id(file_ids)}
 
     def _cancel_stale_calls(self, tenant: Tenant, compared: Plan) -> None:
-        """Cancel calls to n8n that are done or lost, as the comparison shows."""
+        """Cancel calls to n8n that are done or lost, as the plan shows."""
         waiting = {action.document_id for action in compared.actions if action.type is ActionType.INDEX}
         indexing = {
             document_id_for_file(file_id)
@@ -268,7 +268,7 @@ class TenantSync:
     async def _run_action(
         self, result: SyncResult, action: PlannedAction, run: Callable[[], Awaitable[FileState | None]]
     ) -> FileState | None:
-        """Run one action; the next comparison retries a failed one, and the other actions continue."""
+        """Run one action; the next sync retries a failed one, and the other actions continue."""
         outcome, state, reason = "ok", None, None
         try:
             state = await run()
@@ -282,7 +282,7 @@ class TenantSync:
         except (RemoteError, RetryLater) as exc:
             outcome = "postponed"
             self._log.warning(
-                "An action failed; the next comparison retries it",
+                "An action failed; the next sync retries it",
                 action=action.type,
                 document=action.document_id,
                 error=str(exc) or type(exc).__name__,
@@ -314,7 +314,7 @@ class TenantSync:
         if action.type is ActionType.CHECK and await self._store.has_version(
             tenant, action.persona_id, action.filename, file
         ):
-            return None if action.settled else FileState.RECEIVED
+            return None if action.is_final else FileState.RECEIVED
         async with self._downloader.download(file) as content:
             await self._store.put(tenant, action.persona_id, action.filename, file, content)
         self._log_action("Stored a file as a document", action)
@@ -331,7 +331,7 @@ class TenantSync:
             self.backoff.record_failure(tenant.id, exc)
             raise
         self.backoff.record_success()
-        # Only now: as long as an object is at a former place, the next comparison indexes the document again.
+        # Only now: as long as an object is at a former place, the next sync indexes the document again.
         await self._delete_superseded(tenant, action.document_id, action.former)
         if (created_at := self._new_files.pop((tenant.id, action.document_id), None)) is not None:
             READY_LAG.observe(max(time.time() - created_at, 0.0))

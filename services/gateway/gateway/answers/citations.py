@@ -91,10 +91,10 @@ def to_numbers(text: str) -> str:
 def build_citations(answer: str, cited: Sequence[int], passages: Sequence[Passage]) -> list[Citation]:
     """Return the citations of an answer that :class:`CitationParser` has parsed, ordered by number."""
     return [
-        _citation(
+        _build_citation(
             number,
             passages[position - 1],
-            _last_sentence(answer[: answer.index(chr(_FIRST_MARKER + number))]),
+            _get_last_sentence(answer[: answer.index(chr(_FIRST_MARKER + number))]),
         )
         for number, position in enumerate(cited, start=1)
     ]
@@ -102,19 +102,21 @@ def build_citations(answer: str, cited: Sequence[int], passages: Sequence[Passag
 
 def find_snippet(text: str, claim: str) -> str:
     """Return the sentence of a text that has the most words in common with a claim, verbatim."""
-    wanted = _words(claim)
+    wanted = _split_words(claim)
     return max(
-        _split_sentences(text), key=lambda sentence: _similarity(wanted, _words(sentence)), default=text
+        _split_sentences(text),
+        key=lambda sentence: _calculate_similarity(wanted, _split_words(sentence)),
+        default=text,
     )
 
 
-def _citation(marker: int, passage: Passage, claim: str) -> Citation:
+def _build_citation(marker: int, passage: Passage, claim: str) -> Citation:
     return Citation(
         marker, passage.document_id, passage.filename, passage.page, find_snippet(passage.text, claim)
     )
 
 
-def _similarity(first: frozenset[str], second: frozenset[str]) -> float:
+def _calculate_similarity(first: frozenset[str], second: frozenset[str]) -> float:
     """Return the Dice coefficient of two sets of words, which does not favour long sentences."""
     return 2 * len(first & second) / (len(first) + len(second) or 1)
 
@@ -130,9 +132,9 @@ def _split_sentences(text: str) -> Iterator[str]:
         yield rest
 
 
-def _last_sentence(text: str) -> str:
+def _get_last_sentence(text: str) -> str:
     return next(iter(reversed(list(_split_sentences(_MARKER.sub("", text))))), "")
 
 
-def _words(text: str) -> frozenset[str]:
+def _split_words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.casefold()))

@@ -173,10 +173,10 @@ class AnswerSanitizer:
 
     def finish(self) -> str:
         """Return the text that was held back, after the last piece."""
-        rest = self._sanitize("", final=True) + self._closing_fence()
+        rest = self._sanitize("", final=True) + self._build_closing_fence()
         return self._check.feed(rest) + self._check.finish() if self._strict else rest
 
-    def _closing_fence(self) -> str:
+    def _build_closing_fence(self) -> str:
         """Return the end of an open fence; Open WebUI searches answers with an incomplete fence for pages."""
         if not self._fence_is_open:
             return ""
@@ -258,7 +258,7 @@ class AnswerSanitizer:
         """Return True if a construct that ends there may continue in the next piece."""
         return end == len(self._text) and not self._final and end - self._at < MAX_LOOKAHEAD
 
-    def _line_end(self) -> int:
+    def _find_line_end(self) -> int:
         found = _LINE_END.search(self._text, self._at, self._at + MAX_LOOKAHEAD)
         return found.start() if found else min(len(self._text), self._at + MAX_LOOKAHEAD)
 
@@ -382,7 +382,7 @@ class AnswerSanitizer:
     def _begin_line_in_fence(self, fence: _Fence) -> bool:
         could_be = _COULD_BE_CLOSER.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
         assert could_be  # noqa: S101 (it matches the empty string)
-        end = self._line_end() if self._math or self._label else could_be.end()
+        end = self._find_line_end() if self._math or self._label else could_be.end()
         if self._is_open(end):
             return False
         line = self._text[self._at : end]
@@ -415,7 +415,7 @@ class AnswerSanitizer:
         """Emit part of a line of code; for Open WebUI without a fence in it."""
         run = re.compile("`+").match(self._text, self._at, self._at + MAX_LOOKAHEAD)
         if not self._strict or not run:
-            end = self._line_end()
+            end = self._find_line_end()
             tick = self._text.find("`", self._at, end) if self._strict else -1
             return self._show((end if tick < 0 else tick) - self._at)
         if self._is_open(run.end()):
@@ -524,7 +524,7 @@ class AnswerSanitizer:
         assert run  # noqa: S101 (the next character is one)
         if self._is_open(run.end()):
             return False
-        end = None if self._is_ambiguous or self._block.ambiguous else self._code_end(run)
+        end = None if self._is_ambiguous or self._block.ambiguous else self._find_code_end(run)
         if end is _NOT_YET:
             return False
         if isinstance(end, re.Match) and self._read_code(run.end(), end):
@@ -533,7 +533,7 @@ class AnswerSanitizer:
         is_fence = self._strict and len(run[0]) > 2
         return self._show_run(len(run[0])) if is_fence else self._show(len(run[0]))
 
-    def _code_end(self, run: re.Match[str]) -> re.Match[str] | bool | None:
+    def _find_code_end(self, run: re.Match[str]) -> re.Match[str] | bool | None:
         """Return the run of backticks that closes a code span on its line; ``_NOT_YET`` if undecided."""
         limit = run.end() + MAX_LOOKAHEAD
         for end in _RUN_OR_END.finditer(self._text, run.end(), limit):

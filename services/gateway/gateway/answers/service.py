@@ -126,7 +126,7 @@ class AnswerService:
             "tenant": tenant.metadata.uid,
             "persona": question.persona_id,
             "system": build_system_prompt(_find_persona(tenant, question)),
-            "model": self._preferred_model(tenant),
+            "model": self._get_preferred_model(tenant),
             "guardrail": tenant.spec.model.guardrail.model_dump(mode="json"),
             "retrieval": tenant.spec.retrieval.model_dump(mode="json"),
             "embedding": self._bedrock.embedding_model,
@@ -141,7 +141,7 @@ class AnswerService:
         It must be grounded, complete as far as known, and written by the preferred model.
         """
         is_complete = answer.output_tokens < self._max_tokens
-        return answer.grounded and is_complete and answer.model == self._preferred_model(tenant)
+        return answer.grounded and is_complete and answer.model == self._get_preferred_model(tenant)
 
     async def answer(self, tenant: Tenant, question: Question, timings: RequestTimings) -> Answer:
         """Return an answer. Without passages no model is called, because it could only invent one.
@@ -155,7 +155,7 @@ class AnswerService:
         """
         prompts, passages = await self._prepare(tenant, question, timings)
         if not passages:
-            return _nothing_found(prompts[0], question)
+            return _build_empty_answer(prompts[0], question)
         for prompt in prompts[:-1]:
             try:
                 return await self._converse(tenant, question, prompt, passages, timings)
@@ -180,7 +180,7 @@ class AnswerService:
         prompts, passages = await self._prepare(tenant, question, timings)
         if not passages:
             yield NOTHING_FOUND
-            yield _nothing_found(prompts[0], question)
+            yield _build_empty_answer(prompts[0], question)
             return
         for prompt in prompts:
             async with aclosing(self._stream(tenant, question, prompt, passages, timings)) as pieces:
@@ -206,7 +206,10 @@ class AnswerService:
         timings: RequestTimings,
     ) -> Answer:
         async with self._token_meter.measure(
-            tenant, model=prompt.model, persona_id=question.persona_id, max_tokens=_max_tokens(prompt)
+            tenant,
+            model=prompt.model,
+            persona_id=question.persona_id,
+            max_tokens=_estimate_max_tokens(prompt),
         ) as measured:
             with timings.measure("model"):
                 reply = await self._bedrock.converse(prompt)
@@ -225,10 +228,13 @@ class AnswerService:
         timings: RequestTimings,
     ) -> AsyncGenerator[str | Answer]:
         builder, written = _AnswerBuilder(question.answer_format, passages), 0
-        input_tokens = _prompt_tokens(prompt)
+        input_tokens = _estimate_prompt_tokens(prompt)
         async with (
             self._token_meter.measure(
-                tenant, model=prompt.model, persona_id=question.persona_id, max_tokens=_max_tokens(prompt)
+                tenant,
+                model=prompt.model,
+                persona_id=question.persona_id,
+                max_tokens=_estimate_max_tokens(prompt),
             ) as measured,
             aclosing(self._bedrock.stream(prompt)) as pieces,
         ):
@@ -260,7 +266,7 @@ class AnswerService:
         found = await self._retrieval.find(tenant, question.retrieval_query, timings, persona_id=persona_id)
         passages = await self._retrieval.widen(tenant, found, self._context_tokens, timings)
         prompt = Prompt(
-            model=self._preferred_model(tenant),
+            model=self._get_preferred_model(tenant),
             system=build_system_prompt(persona),
             text=build_user_prompt(question.text, passages),
             history=select_recent(question.history, self._history_tokens),
@@ -271,11 +277,11 @@ class AnswerService:
         others = [model for model in self._models if model != prompt.model]
         return [prompt, *(replace(prompt, model=model) for model in others)], passages
 
-    def _preferred_model(self, tenant: Tenant) -> str:
+    def _get_preferred_model(self, tenant: Tenant) -> str:
         return tenant.spec.model.chat or self._models[0]
 
 
-def _nothing_found(prompt: Prompt, question: Question) -> Answer:
+def _build_empty_answer(prompt: Prompt, question: Question) -> Answer:
     return Answer(NOTHING_FOUND, prompt.model, answer_format=question.answer_format)
 
 
@@ -338,11 +344,11 @@ def _normalize(question: str) -> str:
     return " ".join(unicodedata.normalize("NFC", question).lower().split()).rstrip(f"{_QUESTION_MARKS} ")
 
 
-def _prompt_tokens(prompt: Prompt) -> int:
+def _estimate_prompt_tokens(prompt: Prompt) -> int:
     """Return an estimate of the prompt's tokens."""
     return estimate_tokens(prompt.system, prompt.text, *(turn.text for turn in prompt.history))
 
 
-def _max_tokens(prompt: Prompt) -> int:
+def _estimate_max_tokens(prompt: Prompt) -> int:
     """Return an upper bound of the tokens of prompt and answer."""
-    return _prompt_tokens(prompt) + prompt.max_tokens
+    return _estimate_prompt_tokens(prompt) + prompt.max_tokens

@@ -44,18 +44,18 @@ class TicketHolder:
 # Coroutines although they do not wait: FastAPI runs a plain function in a thread, which is much slower.
 
 
-async def _context(request: Request) -> GatewayContext:
+async def _get_context(request: Request) -> GatewayContext:
     context: GatewayContext = request.app.state.context
     return context
 
 
-async def _timings(request: Request) -> RequestTimings:
+async def _get_timings(request: Request) -> RequestTimings:
     timings: RequestTimings = request.state.timings
     return timings
 
 
-Context = Annotated[GatewayContext, Depends(_context)]
-Timings = Annotated[RequestTimings, Depends(_timings)]
+Context = Annotated[GatewayContext, Depends(_get_context)]
+Timings = Annotated[RequestTimings, Depends(_get_timings)]
 
 
 async def identify_person(request: Request) -> Principal:
@@ -68,7 +68,7 @@ async def identify_person(request: Request) -> Principal:
     Overloaded
         All slots are taken.
     """
-    state, context = request.state, await _context(request)
+    state, context = request.state, await _get_context(request)
     if (known := getattr(state, "person", None)) is not None:
         person: Principal = known
         return person
@@ -81,13 +81,13 @@ async def identify_person(request: Request) -> Principal:
     return person
 
 
-async def _person(request: Request, context: Context) -> Principal:
+async def _authenticate_person(request: Request, context: Context) -> Principal:
     person = await identify_person(request)
     context.calls.count(person.tenant.id)
     return person
 
 
-def _person_or_ticket(
+def _accept_person_or_ticket(
     action: TicketAction,
 ) -> Callable[[Request, GatewayContext, RequestTimings], Awaitable[Principal | TicketHolder]]:
     """Return a dependency that accepts a person, or a service with a ticket for an action."""
@@ -95,7 +95,7 @@ def _person_or_ticket(
     async def caller(request: Request, context: Context, timings: Timings) -> Principal | TicketHolder:
         scheme, secret = parse_authorization(request.headers.getlist("authorization"))
         if scheme != "ticket":
-            return await _person(request, context)
+            return await _authenticate_person(request, context)
         with timings.measure("auth"):
             holder = _verify_ticket(secret, action, context)
         await request.state.admit(holder.tenant.key)
@@ -105,13 +105,13 @@ def _person_or_ticket(
     return caller
 
 
-Person = Annotated[Principal, Depends(_person)]
-Ingester = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(TicketAction.INGEST))]
-Lister = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(TicketAction.LIST))]
-Deleter = Annotated[Principal | TicketHolder, Depends(_person_or_ticket(TicketAction.DELETE))]
+Person = Annotated[Principal, Depends(_authenticate_person)]
+Ingester = Annotated[Principal | TicketHolder, Depends(_accept_person_or_ticket(TicketAction.INGEST))]
+Lister = Annotated[Principal | TicketHolder, Depends(_accept_person_or_ticket(TicketAction.LIST))]
+Deleter = Annotated[Principal | TicketHolder, Depends(_accept_person_or_ticket(TicketAction.DELETE))]
 
 
-async def _querier(request: Request, context: Context, timings: Timings) -> Principal:
+async def _authenticate_querier(request: Request, context: Context, timings: Timings) -> Principal:
     person = await identify_person(request)
     with timings.measure("limit"):
         rate = await context.rate.count(person.tenant)
@@ -120,16 +120,16 @@ async def _querier(request: Request, context: Context, timings: Timings) -> Prin
     return person
 
 
-async def _administrator(person: Person) -> Principal:
+async def _require_administrator(person: Person) -> Principal:
     if not person.admin:
         raise AdminOnly("Only the tenant's administrators may do this. The Tenant resource names them.")
     return person
 
 
-Querier = Annotated[Principal, Depends(_querier)]
+Querier = Annotated[Principal, Depends(_authenticate_querier)]
 """A person whose query is within the tenant's rate limit; the query counts even if it fails later."""
 
-Administrator = Annotated[Principal, Depends(_administrator)]
+Administrator = Annotated[Principal, Depends(_require_administrator)]
 """A person who is one of the tenant's administrators."""
 
 

@@ -18,7 +18,7 @@ CACHE_HEADERS: dict[str, Any] = {"Cache-Status": {"$ref": "#/components/headers/
 _STATUS = {CacheOutcome.HIT: "hit", CacheOutcome.MISS: "fwd=miss"}
 
 
-async def _cache_policy(
+async def _parse_cache_policy(
     request: Request,
     _described: Annotated[
         str | None,
@@ -38,7 +38,7 @@ async def _cache_policy(
     )
 
 
-RequestCachePolicy = Annotated[CachePolicy, Depends(_cache_policy)]
+RequestCachePolicy = Annotated[CachePolicy, Depends(_parse_cache_policy)]
 """Use of the cache that the request allows."""
 
 

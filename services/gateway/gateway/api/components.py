@@ -22,47 +22,47 @@ SECURITY = {
 }
 
 
-def _field(description: str, *, always: bool = False, **schema: Any) -> dict[str, Any]:
+def _build_field(description: str, *, always: bool = False, **schema: Any) -> dict[str, Any]:
     return {"description": description, "required": always, "schema": {"type": "string", **schema}}
 
 
 HEADERS = {
-    "X-Request-ID": _field(
+    "X-Request-ID": _build_field(
         "The request's id: the caller's, if it is valid.",
         always=True,
         pattern="^[A-Za-z0-9._-]{1,64}$",
     ),
-    "Server-Timing": _field(
+    "Server-Timing": _build_field(
         "Milliseconds per stage (W3C Server Timing).", always=True, examples=["auth;dur=0.6, total;dur=12.1"]
     ),
-    "Cache-Control": _field(
+    "Cache-Control": _build_field(
         "Intermediate caches must not store the response.", always=True, const="no-store"
     ),
-    "X-Content-Type-Options": _field(
+    "X-Content-Type-Options": _build_field(
         "Clients must not guess another media type.", always=True, const="nosniff"
     ),
-    "WWW-Authenticate": _field("Required authentication scheme.", always=True, pattern="^Bearer "),
-    "Retry-After": _field(
+    "WWW-Authenticate": _build_field("Required authentication scheme.", always=True, pattern="^Bearer "),
+    "Retry-After": _build_field(
         "Seconds until a retry may succeed.", always=True, type="integer", minimum=0, examples=[31]
     ),
-    "RateLimit-Policy": _field(
+    "RateLimit-Policy": _build_field(
         "Allowed queries (`q`) of the tenant per window in seconds (`w`).",
         pattern='^"queries";q=[0-9]+;w=[0-9]+$',
         examples=['"queries";q=60;w=60'],
     ),
-    "RateLimit": _field(
+    "RateLimit": _build_field(
         "Remaining queries (`r`), and seconds until a further one is allowed (`t`).",
         pattern='^"queries";r=[0-9]+;t=[0-9]+$',
         examples=['"queries";r=12;t=31'],
     ),
-    "Cache-Status": _field(
+    "Cache-Status": _build_field(
         "Outcome of the cache lookup (RFC 9211): `tenantry-answers; hit` for a cached answer, else "
         "`fwd=miss` or `fwd=bypass`.",
         always=True,
         pattern="^tenantry-answers; (hit|fwd=miss|fwd=bypass)$",
         examples=["tenantry-answers; hit"],
     ),
-    "Idempotent-Replayed": _field(
+    "Idempotent-Replayed": _build_field(
         "Set on a stored response to an earlier request with the same key.", const="true"
     ),
 }

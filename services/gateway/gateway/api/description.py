@@ -58,15 +58,15 @@ def _complete(document: dict[str, Any]) -> None:
 
 
 def _complete_operation(operation: dict[str, Any]) -> None:
-    own = [_never_null(each) for each in operation.get("parameters", [])]
+    own = [_remove_null(each) for each in operation.get("parameters", [])]
     common = [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS]
     operation["parameters"] = [*own, *common]
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _headers(operation, own)}
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _list_headers(operation, own)}
     for response in operation["responses"].values():
         response["headers"] = headers | response.get("headers", {})
 
 
-def _headers(operation: dict[str, Any], parameters: list[dict[str, Any]]) -> Iterator[str]:
+def _list_headers(operation: dict[str, Any], parameters: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the header fields that all responses of an operation may have."""
     yield from _EVERYWHERE
     if RateLimited.slug in str(operation["responses"].get("429")):
@@ -75,7 +75,7 @@ def _headers(operation: dict[str, Any], parameters: list[dict[str, Any]]) -> Ite
         yield "Idempotent-Replayed"
 
 
-def _never_null(parameter: dict[str, Any]) -> dict[str, Any]:
+def _remove_null(parameter: dict[str, Any]) -> dict[str, Any]:
     """Return a parameter without FastAPI's "or null": it may be omitted, but cannot be null."""
     schema = dict(parameter["schema"])
     for choice in schema.pop("anyOf", []):

@@ -37,7 +37,7 @@ _PROBLEM_FROM = 400
 _FAILURE_FROM = 500
 
 
-async def _key(
+async def _parse_key(
     request: Request,
     _described: Annotated[
         str | None,
@@ -67,7 +67,7 @@ async def _key(
     return key
 
 
-IdempotencyKey = Annotated[str | None, Depends(_key)]
+IdempotencyKey = Annotated[str | None, Depends(_parse_key)]
 """The caller's key; ``None`` without the header."""
 
 
@@ -114,16 +114,16 @@ async def run_once(
             raise
         reply = StoredResponse(status, result.model_dump_json(by_alias=True) if result else "")
         claim.save(reply)
-        return _response(reply)
+        return _build_response(reply)
 
 
 def _replay(reply: StoredResponse, request: Request) -> Response:
     """Return a stored response; the ``instance`` of a problem is the current request's id."""
     if reply.status >= _PROBLEM_FROM:
         return render_problem(json.loads(reply.body), request.scope, REPLAYED)
-    return _response(reply, REPLAYED)
+    return _build_response(reply, REPLAYED)
 
 
-def _response(reply: StoredResponse, headers: dict[str, str] | None = None) -> Response:
+def _build_response(reply: StoredResponse, headers: dict[str, str] | None = None) -> Response:
     media_type = "application/json" if reply.body else None
     return Response(reply.body or None, reply.status, headers=headers, media_type=media_type)

@@ -68,11 +68,11 @@ class Membership:
             self._waiting = None
 
 
-async def _membership(request: Request, person: Querier, context: Context) -> AsyncIterator[Membership]:
+async def _open_membership(request: Request, person: Querier, context: Context) -> AsyncIterator[Membership]:
     membership = Membership(request.state.claims, person.tenant.id, context.registry)
     with context.registry.subscribe(person.tenant.id, membership.check):
         yield membership
 
 
-CallerMembership = Annotated[Membership, Depends(_membership)]
+CallerMembership = Annotated[Membership, Depends(_open_membership)]
 """The caller's right while the response is being sent."""

@@ -106,7 +106,7 @@ def problems(*types: type[TenantryError], openai: bool = False) -> dict[int | st
         True for operations that are compatible with OpenAI.
     """
     by_status = groupby(sorted(set(types), key=attrgetter("status", "slug")), key=attrgetter("status"))
-    return {status: _response(list(same), openai=openai) for status, same in by_status}
+    return {status: _build_response(list(same), openai=openai) for status, same in by_status}
 
 
 def example(kind: type[TenantryError]) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def example(kind: type[TenantryError]) -> dict[str, Any]:
 def all_examples() -> dict[str, Any]:
     """Return the examples that responses refer to: each problem type in both shapes."""
     return {
-        _name(kind, openai=openai): {
+        _get_name(kind, openai=openai): {
             "summary": kind.title,
             "value": openai_error(example(kind)) if openai else example(kind),
         }
@@ -133,28 +133,30 @@ def all_examples() -> dict[str, Any]:
     }
 
 
-def _name(kind: type[TenantryError], *, openai: bool) -> str:
+def _get_name(kind: type[TenantryError], *, openai: bool) -> str:
     return f"openai-{kind.slug}" if openai else kind.slug
 
 
-def _response(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:
-    examples = {kind.slug: {"$ref": f"#/components/examples/{_name(kind, openai=openai)}"} for kind in same}
+def _build_response(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:
+    examples = {
+        kind.slug: {"$ref": f"#/components/examples/{_get_name(kind, openai=openai)}"} for kind in same
+    }
     media_type = "application/json" if openai else "application/problem+json"
     headers = {name for kind in same for name in headers_of(kind)}
     return {
         "description": " ".join(f"`{kind.slug}`: {kind.title}." for kind in same),
-        "content": {media_type: {"schema": _schema(same, openai=openai), "examples": examples}},
-        "headers": {name: _header(name, same) for name in sorted(headers)},
+        "content": {media_type: {"schema": _build_schema(same, openai=openai), "examples": examples}},
+        "headers": {name: _build_header(name, same) for name in sorted(headers)},
     }
 
 
-def _header(name: str, same: list[type[TenantryError]]) -> dict[str, Any]:
+def _build_header(name: str, same: list[type[TenantryError]]) -> dict[str, Any]:
     if all(name in headers_of(kind) for kind in same):
         return {"$ref": f"#/components/headers/{name}"}
     return {**HEADERS[name], "required": False}  # not every problem type of this status has it
 
 
-def _schema(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:
+def _build_schema(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:
     """Return the schema of exactly these problem types."""
     if openai:
         error = {"type": "object", "properties": {"code": {"enum": [kind.slug for kind in same]}}}

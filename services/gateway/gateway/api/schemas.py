@@ -129,7 +129,7 @@ def examples(*values: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": list(values)})
 
 
-def _whole(value: Any) -> Any:
+def _to_whole(value: Any) -> Any:
     """Return 3 for 3.0, because both are the same integer in JSON."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -157,7 +157,7 @@ class SearchRequest(_Request):
 
     query: QuestionText
     persona_id: PersonaId | None = None
-    top_k: Annotated[int, Field(ge=1, le=50), BeforeValidator(_whole)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=50), BeforeValidator(_to_whole)] | None = None
 
 
 class PassageResponse(_Response):
@@ -444,7 +444,7 @@ class HeldDeletionList(_Response):
     @classmethod
     def of(cls, held: Sequence[HeldDeletion]) -> Self:
         """Return the list of held deletions."""
-        return cls(deletions=_held_items(held))
+        return cls(deletions=_to_held_items(held))
 
 
 class ReleaseResponse(_Response):
@@ -471,13 +471,13 @@ class RejectedDeletionsResponse(_Response):
     def of(cls, rejected: RejectedDeletions) -> Self:
         """Return the response for a rejection."""
         return cls(
-            kept=_held_items(rejected.kept),
-            in_trash=_held_items(rejected.in_trash),
+            kept=_to_held_items(rejected.kept),
+            in_trash=_to_held_items(rejected.in_trash),
             remaining=rejected.remaining,
         )
 
 
-def _held_items(held: Sequence[HeldDeletion]) -> list[HeldDeletionItem]:
+def _to_held_items(held: Sequence[HeldDeletion]) -> list[HeldDeletionItem]:
     return [HeldDeletionItem.model_validate(each, from_attributes=True) for each in held]
 
 
@@ -537,7 +537,7 @@ class UsageTotals(_Response):
     @classmethod
     def of(cls, counts: Counts, cost: Decimal | None) -> Self:
         """Return the response for some counts and their cost."""
-        return cls(**vars(counts), estimated_cost_usd=_rounded(cost))
+        return cls(**vars(counts), estimated_cost_usd=_round(cost))
 
 
 class UsageRowResponse(UsageTotals):
@@ -589,6 +589,6 @@ class UsageResponse(_Response):
     budget: BudgetResponse
 
 
-def _rounded(dollars: Decimal | None) -> Decimal | None:
+def _round(dollars: Decimal | None) -> Decimal | None:
     """Return dollars rounded to a millionth, the order of magnitude of one token's price."""
     return None if dollars is None else dollars.quantize(Decimal("0.000001"))

@@ -49,8 +49,8 @@ async def usage(
     for start in range(0, len(rows), ROWS):
         for row in rows[start : start + ROWS]:
             counts += row.counts
-            dollars.append(_cost(context.settings.prices, row))
-            shown.append(_row(row, dollars[-1]).model_dump_json(by_alias=True))
+            dollars.append(_calculate_cost(context.settings.prices, row))
+            shown.append(_build_row(row, dollars[-1]).model_dump_json(by_alias=True))
         await asyncio.sleep(0)  # a quarter with many personas has twenty thousand rows
     known = [each for each in dollars if each is not None]
     report = UsageResponse(
@@ -66,7 +66,7 @@ async def usage(
     return Response(f'{around}"rows":[{",".join(shown)}{end}', media_type="application/json")
 
 
-def _cost(prices: Mapping[str, Price], row: UsageRow) -> Decimal | None:
+def _calculate_cost(prices: Mapping[str, Price], row: UsageRow) -> Decimal | None:
     counts = row.counts
     return calculate_cost(
         prices,
@@ -76,6 +76,6 @@ def _cost(prices: Mapping[str, Price], row: UsageRow) -> Decimal | None:
     )
 
 
-def _row(row: UsageRow, dollars: Decimal | None) -> UsageRowResponse:
+def _build_row(row: UsageRow, dollars: Decimal | None) -> UsageRowResponse:
     totals = UsageTotals.of(row.counts, dollars)
     return UsageRowResponse(**vars(totals), day=row.day, persona_id=row.persona_id, model=row.model)

@@ -55,13 +55,13 @@ class Chunker:
         for start, text in self._cut(page.text):
             while remaining and remaining[0].start < start:
                 heading = remaining.popleft()
-                above = [*_headings_above(above, heading), heading]
+                above = [*_select_headings_above(above, heading), heading]
             # The path of a chunk that begins with a heading ends above that heading.
             is_at_heading = remaining and remaining[0].start == start
             yield Chunk(
                 text,
                 page.number,
-                _heading_path(_headings_above(above, remaining[0]) if is_at_heading else above),
+                _join_headings(_select_headings_above(above, remaining[0]) if is_at_heading else above),
             )
 
     def _cut(self, text: str) -> Iterator[tuple[int, str]]:
@@ -82,11 +82,11 @@ class Chunker:
                 size = min(WINDOW_CHUNKS * max(len(chunk) for _, chunk in window), WINDOW_CHARACTERS)
 
 
-def _headings_above(above: list[Heading], heading: Heading) -> list[Heading]:
+def _select_headings_above(above: list[Heading], heading: Heading) -> list[Heading]:
     return [other for other in above if other.level < heading.level]
 
 
-def _heading_path(headings: list[Heading]) -> str:
+def _join_headings(headings: list[Heading]) -> str:
     """Return the path of headings, without the outermost ones if it is too long."""
     path = ""
     for heading in reversed(headings):

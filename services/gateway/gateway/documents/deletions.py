@@ -125,14 +125,14 @@ class DeletionLimit:
                 batch,
                 stored_count,
                 _to_json(entry),
-                _milliseconds(WINDOW),
+                _to_milliseconds(WINDOW),
                 FREE_DELETIONS,
                 str(SHARE),
-                _milliseconds(KEPT),
+                _to_milliseconds(KEPT),
                 MAX_LISTED,
             )
         except RemoteError as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         if not admitted:
             LIMIT_EXCEEDED.labels("deletions").inc()
             minutes = round(WINDOW.total_seconds() / 60)
@@ -157,7 +157,7 @@ class DeletionLimit:
                 tenant, "list-held-deletions", ("HVALS", held_deletions_key(tenant.id, tenant.uid))
             )
         except RemoteError as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         return sorted(map(_from_json, texts), key=lambda each: (each.requested_at, each.document_id))
 
     async def release(self, tenant: Tenant) -> datetime:
@@ -172,11 +172,11 @@ class DeletionLimit:
             await self._redis.execute(
                 tenant,
                 "release-deletions",
-                ("SET", released_deletions_key(tenant.id, tenant.uid), 1, "PX", _milliseconds(RELEASED)),
+                ("SET", released_deletions_key(tenant.id, tenant.uid), 1, "PX", _to_milliseconds(RELEASED)),
                 ("UNLINK", held_deletions_key(tenant.id, tenant.uid)),
             )
         except RemoteError as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         return datetime.now(UTC) + RELEASED
 
     async def remove_held(self, tenant: Tenant, document_id: str) -> None:
@@ -194,7 +194,7 @@ class DeletionLimit:
                 ("HDEL", held_deletions_key(tenant.id, tenant.uid), document_id),
             )
         except RemoteError as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
 
 
 def _to_json(held: HeldDeletion) -> str:
@@ -206,11 +206,11 @@ def _from_json(text: str) -> HeldDeletion:
     return HeldDeletion(**(read | {"requested_at": datetime.fromisoformat(read["requested_at"])}))
 
 
-def _milliseconds(time: timedelta) -> int:
+def _to_milliseconds(time: timedelta) -> int:
     return round(time.total_seconds() * 1000)
 
 
-def _unavailable() -> WritesUnavailable:
+def _build_unavailable() -> WritesUnavailable:
     return WritesUnavailable(
         "Deletions cannot be counted right now, so none is executed. Try again in a moment."
     )

@@ -88,7 +88,7 @@ class WriteLease:
         """
         self._has_begun = True  # even if the reply is lost
         if not await self._journal.renew(self._tenant, self._document_id, self._token, intent):
-            raise _unavailable()
+            raise _build_unavailable()
         self.intent = intent
 
     async def commit(self, failure: IngestFailure | None = None) -> None:
@@ -165,7 +165,7 @@ class Journal:
             async with hold_lease(lease.renew, seconds=self._lease_seconds):
                 yield lease
         except LeaseLost as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         finally:
             await lease.release()
 
@@ -222,7 +222,7 @@ class Journal:
         except RemoteError as exc:
             raise_if_deleting(exc)
             if intent:
-                raise _unavailable() from exc
+                raise _build_unavailable() from exc
             raise
 
     async def commit(
@@ -261,7 +261,7 @@ class Journal:
                 )
             except RemoteError as exc:
                 raise_if_deleting(exc)
-                raise _unavailable() from exc
+                raise _build_unavailable() from exc
             if acquired:
                 lease.intent = Intent.from_json(intent) if intent else None
                 return lease
@@ -281,5 +281,5 @@ def _repair_delay(attempts: int) -> float:
     return float(min(REPAIR_DELAY_SECONDS * 4**attempts, MAX_REPAIR_DELAY_SECONDS))
 
 
-def _unavailable() -> WritesUnavailable:
+def _build_unavailable() -> WritesUnavailable:
     return WritesUnavailable("The document cannot be locked for writing right now. Try again in a moment.")

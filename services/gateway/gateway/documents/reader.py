@@ -32,13 +32,13 @@ __all__ = ["SMALL_BYTES", "DocumentReader", "ExtractedDocument"]
 SMALL_BYTES = 256 * 1024
 """Maximum size of a small document. Larger ones leave one process free, if there is more than one."""
 
-SMALL_CPU_SECONDS = 10
+SMALL_MAX_CPU_SECONDS = 10
 """Limit of CPU time for a small document.
 
 An archive of some kilobytes can contain as much work as a large document, and small ones may use every
 process. """
 
-EXIT_SECONDS = 5.0
+EXIT_TIMEOUT_SECONDS = 5.0
 """Timeout for the exit of a process that has closed its output."""
 
 WRITE_BYTES = 1024 * 1024
@@ -108,8 +108,8 @@ class DocumentReader:
         """
         cpu_seconds = self._cpu_seconds
         if len(content) <= SMALL_BYTES:
-            cpu_seconds = min(cpu_seconds, SMALL_CPU_SECONDS)
-        async with self._slot(tenant_key, len(content)):
+            cpu_seconds = min(cpu_seconds, SMALL_MAX_CPU_SECONDS)
+        async with self._acquire_slot(tenant_key, len(content)):
             return await self._read(filename, content, cpu_seconds)
 
     async def close(self) -> None:
@@ -118,7 +118,7 @@ class DocumentReader:
             await _stop(self._idle.pop())
 
     @asynccontextmanager
-    async def _slot(self, tenant_key: str, size: int) -> AsyncIterator[None]:
+    async def _acquire_slot(self, tenant_key: str, size: int) -> AsyncIterator[None]:
         """Reserve a process for a document of a size."""
         if size <= SMALL_BYTES:
             async with self._slots.acquire(tenant_key):
@@ -141,7 +141,7 @@ class DocumentReader:
                 f"Reading the file takes longer than {self._seconds:g} s. Split it."
             ) from exc
         except (asyncio.IncompleteReadError, ConnectionError) as exc:
-            raise DocumentUnreadable(await _exit_reason(process, cpu_seconds)) from exc
+            raise DocumentUnreadable(await _explain_exit(process, cpu_seconds)) from exc
         except DocumentRefused:
             healthy = process
             raise
@@ -187,12 +187,12 @@ async def _receive(process: Process) -> Any:
     return json.loads(await process.stdout.readexactly(length))
 
 
-async def _exit_reason(process: Process | None, cpu_seconds: int) -> str:
+async def _explain_exit(process: Process | None, cpu_seconds: int) -> str:
     """Return the reason for the death of a process, as a sentence."""
     if process:
         # Do not kill it yet: asyncio would lose the exit code of a process that exits at the same moment.
         with suppress(TimeoutError):
-            async with asyncio.timeout(EXIT_SECONDS):
+            async with asyncio.timeout(EXIT_TIMEOUT_SECONDS):
                 await process.wait()
     await _stop(process)
     if process and process.returncode == -signal.SIGXCPU:

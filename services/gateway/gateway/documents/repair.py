@@ -155,7 +155,9 @@ class Repair:
             self._log.warning("Cannot complete a write of a document", tenant=tenant.key, error=str(exc))
             if stored is None or intent.attempts < MAX_ATTEMPTS:
                 return "postponed"
-            await lease.commit(IngestFailure.from_problem(_final_failure(intent, exc), stored.version.etag))
+            await lease.commit(
+                IngestFailure.from_problem(_build_final_failure(intent, exc), stored.version.etag)
+            )
             return "given_up"
         await lease.commit()
         return "completed"
@@ -185,7 +187,7 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _final_failure(intent: Intent, last: TenantryError) -> IndexingFailed:
+def _build_final_failure(intent: Intent, last: TenantryError) -> IndexingFailed:
     done = "deleted" if intent.kind is IntentKind.DELETE else "indexed"
     return IndexingFailed(
         f"It could not be {done} in {MAX_ATTEMPTS} attempts. Last error: {last.to_problem()['detail']} "

@@ -133,7 +133,7 @@ class DocumentService:
             # Before embeddings cost anything. After a failure the reservation is released within minutes.
             await self.reserve_storage(tenant, document_id, len(content))
             await lease.begin(Intent(IntentKind.INGEST))
-            document = await _document(persona_id, document_id, filename, content, datetime.now(UTC))
+            document = await _build_document(persona_id, document_id, filename, content, datetime.now(UTC))
             version = await asyncio.to_thread(DocumentVersion.from_chunks, document, extracted.chunks)
             marker_vector = await self._upsert_chunks(tenant, version, timings)
             with timings.measure("store"):
@@ -202,7 +202,7 @@ class DocumentService:
                 IngestFailure.from_problem(exc, etag or await self._get_etag(tenant, document_id))
             )
             raise
-        document = await _document(
+        document = await _build_document(
             persona_id, document_id, filename, stored.content, stored.version.stored_at
         )
         version = (
@@ -330,7 +330,7 @@ class DocumentService:
         return entry.version.etag
 
 
-async def _document(
+async def _build_document(
     persona_id: str, document_id: str, filename: str, content: bytes, created_at: datetime
 ) -> Document:
     # In a thread: the digest of the largest document takes longer than other requests may wait.

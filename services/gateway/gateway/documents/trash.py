@@ -186,7 +186,7 @@ class Trash:
         if not _may_restore(person, removal):
             raise DocumentForeign("Only its owner and the tenant's administrators may restore a document.")
         require_persona(tenant, removal.persona_id)
-        restored_id = _restored_id(tenant, removal)
+        restored_id = _get_restored_id(tenant, removal)
         async with self._documents.lock(tenant, restored_id) as lease:
             # Another request may have restored it.
             removal = await self._find(person, document_id, removal.id)
@@ -258,7 +258,7 @@ def _may_restore(person: Principal, removal: Removal) -> bool:
     return person.admin or removal.owner == person.subject
 
 
-def _restored_id(tenant: Tenant, removal: Removal) -> str:
+def _get_restored_id(tenant: Tenant, removal: Removal) -> str:
     if removal.document_id.startswith(FILE_DOCUMENTS):
         return document_id_for(tenant.id, removal.persona_id, removal.filename)
     return removal.document_id

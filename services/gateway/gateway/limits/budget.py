@@ -120,17 +120,17 @@ class Budget:
             Redis does not answer. Tokens cost money, so uncounted calls are refused.
         """
         limit = tenant.spec.quota.tokens_per_month
-        reservation = Reservation(tenant, _month(self._now()), tokens, uuid.uuid4().hex)
+        reservation = Reservation(tenant, _get_month(self._now()), tokens, uuid.uuid4().hex)
         try:
             allowed, used, reserved = await self._reserve.run(
-                tenant, _keys(reservation), reservation.member, tokens, limit, RESERVATION_TTL_SECONDS
+                tenant, _list_keys(reservation), reservation.member, tokens, limit, RESERVATION_TTL_SECONDS
             )
         except RemoteError as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         if not allowed:
             LIMIT_EXCEEDED.labels("tokens").inc()
-            state = BudgetState(limit, used, reserved, _next_month(reservation.month))
-            raise _exhausted(state, tokens, self._now())
+            state = BudgetState(limit, used, reserved, _get_next_month(reservation.month))
+            raise _build_exhausted(state, tokens, self._now())
         return reservation
 
     async def commit(self, reservation: Reservation, tokens: int) -> None:
@@ -139,7 +139,7 @@ class Budget:
         The answer exists already, so a failure of Redis raises nothing. The tokens are then not counted, and
         a metric counts the failure.
         """
-        used, reserved = _keys(reservation)
+        used, reserved = _list_keys(reservation)
         await self._write(
             reservation,
             "commit-tokens",
@@ -150,7 +150,7 @@ class Budget:
 
     async def release(self, reservation: Reservation) -> None:
         """Release a reservation without counting tokens; without Redis it expires."""
-        _, reserved = _keys(reservation)
+        _, reserved = _list_keys(reservation)
         await self._write(reservation, "release-tokens", ("ZREM", reserved, reservation.member))
 
     async def get_state(self, tenant: Tenant) -> BudgetState:
@@ -161,13 +161,13 @@ class Budget:
         LimitsUnavailable
             Redis does not answer.
         """
-        month = _month(self._now())
+        month = _get_month(self._now())
         keys = [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
         try:
             used, reserved = await self._read.run(tenant, keys)
         except RemoteError as exc:
-            raise _unavailable() from exc
-        return BudgetState(tenant.spec.quota.tokens_per_month, used, reserved, _next_month(month))
+            raise _build_unavailable() from exc
+        return BudgetState(tenant.spec.quota.tokens_per_month, used, reserved, _get_next_month(month))
 
     async def _write(
         self, reservation: Reservation, operation: str, *commands: tuple[str | int, ...]
@@ -179,21 +179,21 @@ class Budget:
             self._log.warning("Cannot update the monthly token budget", operation=operation, error=str(exc))
 
 
-def _keys(reservation: Reservation) -> list[str]:
+def _list_keys(reservation: Reservation) -> list[str]:
     tenant, month = reservation.tenant, reservation.month
     return [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
 
 
-def _month(now: datetime) -> date:
+def _get_month(now: datetime) -> date:
     return now.date().replace(day=1)
 
 
-def _next_month(month: date) -> datetime:
+def _get_next_month(month: date) -> datetime:
     year, index = divmod(month.year * 12 + month.month, 12)
     return datetime(year, index + 1, 1, tzinfo=UTC)
 
 
-def _exhausted(state: BudgetState, tokens: int, now: datetime) -> BudgetExhausted:
+def _build_exhausted(state: BudgetState, tokens: int, now: datetime) -> BudgetExhausted:
     busy = state.used + tokens <= state.limit
     resets_at = state.resets_at.isoformat().replace("+00:00", "Z")
     advice = "Try again when other answers are complete." if busy else "Ask for a higher limit, or wait."
@@ -208,5 +208,5 @@ def _exhausted(state: BudgetState, tokens: int, now: datetime) -> BudgetExhauste
     )
 
 
-def _unavailable() -> LimitsUnavailable:
+def _build_unavailable() -> LimitsUnavailable:
     return LimitsUnavailable("The token budget cannot be checked right now. Try again in a moment.")

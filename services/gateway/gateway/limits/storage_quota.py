@@ -88,7 +88,7 @@ class StorageQuota:
             Redis does not answer. Storage that cannot be counted is refused.
         """
         quota = tenant.spec.quota
-        arguments = (_field(document_id), size, quota.documents, quota.storage_bytes)
+        arguments = (_build_field(document_id), size, quota.documents, quota.storage_bytes)
         try:
             answer, used = await self._try_reserve(tenant, *arguments)
             if answer == "absent":
@@ -101,15 +101,15 @@ class StorageQuota:
         except RemoteError as exc:
             if exc.system != "redis":
                 raise
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         if answer == "absent":  # Redis lost its data in the meantime
-            raise _unavailable()
+            raise _build_unavailable()
         if answer == "documents":
             text = explain_document_quota(limit=quota.documents, used=used)
-            raise _exceeded(text, quota="documents", limit=quota.documents, used=used)
+            raise _parse_exceeded(text, quota="documents", limit=quota.documents, used=used)
         if answer == "storage":
             text = explain_storage_quota(limit=quota.storage_bytes, used=used, size=size)
-            raise _exceeded(text, quota="storage", limit=quota.storage_bytes, used=used)
+            raise _parse_exceeded(text, quota="storage", limit=quota.storage_bytes, used=used)
 
     async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
         """Return the number of documents that a tenant has stored.
@@ -134,7 +134,7 @@ class StorageQuota:
         except RemoteError as exc:
             if exc.system != "redis":
                 raise
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
         return max(int(fields) - 1, 0)  # one field is the total
 
     async def release(self, tenant: Tenant, document_id: str) -> None:
@@ -146,9 +146,11 @@ class StorageQuota:
             Redis does not answer. The copy is then outdated for at most 15 minutes.
         """
         try:
-            await self._release.run(tenant, [storage_quota_key(tenant.id, tenant.uid)], _field(document_id))
+            await self._release.run(
+                tenant, [storage_quota_key(tenant.id, tenant.uid)], _build_field(document_id)
+            )
         except RemoteError as exc:
-            raise _unavailable() from exc
+            raise _build_unavailable() from exc
 
     async def _try_reserve(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:
         answer, used = await self._reserve.run(tenant, [storage_quota_key(tenant.id, tenant.uid)], *arguments)
@@ -167,7 +169,7 @@ class StorageQuota:
             fields = [
                 word
                 for document_id, size in documents[start : start + BATCH]
-                for word in (_field(document_id), size)
+                for word in (_build_field(document_id), size)
             ]
             await self._redis.execute(tenant, "fill-storage-quota", ("HSET", key, *fields))
         (placed,) = await self._redis.execute(
@@ -177,14 +179,14 @@ class StorageQuota:
             await self._redis.execute(tenant, "fill-storage-quota", ("UNLINK", key))
 
 
-def _field(document_id: str) -> str:
+def _build_field(document_id: str) -> str:
     return f"d:{document_id}"
 
 
-def _exceeded(text: str, *, quota: str, limit: int, used: int) -> QuotaExceeded:
+def _parse_exceeded(text: str, *, quota: str, limit: int, used: int) -> QuotaExceeded:
     LIMIT_EXCEEDED.labels(quota).inc()
     return QuotaExceeded(text, quota=quota, limit=limit, used=used)
 
 
-def _unavailable() -> LimitsUnavailable:
+def _build_unavailable() -> LimitsUnavailable:
     return LimitsUnavailable("The storage quota cannot be checked right now. Try again in a moment.")

@@ -31,13 +31,13 @@ class TenantMetrics:
 
     def record_tokens(self, tenant: Tenant, **tokens: int) -> None:
         """Add to a tenant's tokens by kind."""
-        label = self._label(tenant)
+        label = self._get_label(tenant)
         for kind, number in tokens.items():
             TOKENS.labels(label, kind).inc(number)
 
     def record_answer(self, tenant: Tenant) -> None:
         """Count an answer that a model wrote."""
-        ANSWERS.labels(self._label(tenant)).inc()
+        ANSWERS.labels(self._get_label(tenant)).inc()
 
     def prune(self, tenants: Collection[Tenant]) -> None:
         """Remove the series of all tenants but these."""
@@ -52,7 +52,7 @@ class TenantMetrics:
             await asyncio.sleep(PRUNE_INTERVAL_SECONDS)
             self.prune(tenants())
 
-    def _label(self, tenant: Tenant) -> str:
+    def _get_label(self, tenant: Tenant) -> str:
         if not self._by_tenant:
             return ALL
         self._tenants.add(tenant.key)

@@ -108,7 +108,7 @@ class UsageLog:
         _, pending = self._pending.setdefault(key, (tenant, Counter()))
         for name, number in asdict(counts).items():
             if number:
-                pending[_field(persona_id, model, name)] += number
+                pending[_build_field(persona_id, model, name)] += number
 
     async def run(self) -> None:
         """Write pending counts every second until cancelled, and once more at the end."""
@@ -163,7 +163,7 @@ class UsageLog:
         return [row for day, fields_ in zip(days, found, strict=True) for row in _to_rows(day, fields_)]
 
 
-def _field(persona_id: str | None, model: str, name: str) -> str:
+def _build_field(persona_id: str | None, model: str, name: str) -> str:
     """Return the field of the hash; persona ids and model ids cannot contain the separator."""
     return f"{persona_id or ''}|{model}|{name}"
 

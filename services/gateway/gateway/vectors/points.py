@@ -56,7 +56,7 @@ def to_point(
             DENSE_VECTOR: list(vector),
             LEXICAL_VECTOR: to_sparse_vector(bm25.document_vector(version.chunks[number].embedded_text)),
         },
-        payload=_payload(tenant, version, number),
+        payload=_build_payload(tenant, version, number),
     )
 
 
@@ -120,7 +120,7 @@ def cosine_similarity(vector: Sequence[float], point: models.ScoredPoint) -> flo
     return float(sum(map(mul, vector, own)))
 
 
-def _payload(tenant: Tenant, version: DocumentVersion, number: int) -> dict[str, Any]:
+def _build_payload(tenant: Tenant, version: DocumentVersion, number: int) -> dict[str, Any]:
     document, chunk = version.document, version.chunks[number]
     # The ETag is known only at the end: only the commit marker, which is written last, has it.
     marker = {"etag": document.etag} if number == 0 else {}

@@ -215,11 +215,11 @@ class Vectors:
             return {}
         call = functools.partial(
             self._client.retrieve,
-            _collection(tenant),
+            _get_collection(tenant),
             commit_marker_ids(tenant, sorted(document_ids)),
             with_payload=MARKER_FIELDS,
         )
-        markers = await self._call(_collection(tenant), "r", "retrieve", call)
+        markers = await self._call(_get_collection(tenant), "r", "retrieve", call)
         found = [to_indexed(marker.payload or {}) for marker in markers if self._is_own(tenant, marker)]
         return {each.document.document_id: each for each in found}
 
@@ -237,14 +237,14 @@ class Vectors:
         while True:
             call = functools.partial(
                 self._client.scroll,
-                _collection(tenant),
+                _get_collection(tenant),
                 scroll_filter=tenant_filter(tenant, document_id=document_id),
                 limit=SCROLL_PAGE_SIZE,
                 offset=offset,
                 with_payload=EMBEDDED_FIELDS,
                 with_vectors=[DENSE_VECTOR],
             )
-            points, offset = await self._call(_collection(tenant), "r", "scroll", call)
+            points, offset = await self._call(_get_collection(tenant), "r", "scroll", call)
             yield [to_embedding(point) for point in points if self._is_own(tenant, point)]
             if offset is None:
                 return
@@ -280,18 +280,22 @@ class Vectors:
             As :meth:`publish`.
         """
         own, stale_filter = tenant_filter(tenant, persona_id=persona_id), StaleFilter()
-        build = _dense if sparse is None else functools.partial(_hybrid, sparse=sparse, tenant=tenant)
+        build = (
+            _build_dense_query
+            if sparse is None
+            else functools.partial(_build_hybrid_query, sparse=sparse, tenant=tenant)
+        )
         for _ in range(MAX_SEARCH_ROUNDS):
             filter_ = exclude_versions(own, stale_filter.stale)
             arguments = build(vector, filter_=filter_, limit=limit, threshold=threshold)
-            query = functools.partial(self._client.query_points, _collection(tenant), **arguments)
-            found = (await self._call(_collection(tenant), "r", "search", query)).points
+            query = functools.partial(self._client.query_points, _get_collection(tenant), **arguments)
+            found = (await self._call(_get_collection(tenant), "r", "search", query)).points
             passages = [
                 to_passage(point, point.score if sparse is None else cosine_similarity(vector, point))
                 for point in found
                 if self._is_own(tenant, point)
             ]
-            committed = await self._committed_versions(tenant, passages, stale_filter.stale_documents)
+            committed = await self._get_committed_versions(tenant, passages, stale_filter.stale_documents)
             if stale_filter.absorb(passages, committed, is_full=len(found) == arguments["limit"]):
                 break
         return [each for each in stale_filter.best if each.score >= threshold][:limit]
@@ -312,8 +316,10 @@ class Vectors:
         }
         if not ids:
             return {}
-        call = functools.partial(self._client.retrieve, _collection(tenant), sorted(ids), with_payload=True)
-        points = await self._call(_collection(tenant), "r", "retrieve", call)
+        call = functools.partial(
+            self._client.retrieve, _get_collection(tenant), sorted(ids), with_payload=True
+        )
+        points = await self._call(_get_collection(tenant), "r", "retrieve", call)
         versions = {(passage.document_id, passage.version_id) for passage in passages}
         found = [to_passage(point, 0.0) for point in points if self._is_own(tenant, point)]
         # The id of a commit marker is the same in every version.
@@ -328,7 +334,7 @@ class Vectors:
         await self._client.close()
         self._remote.close()
 
-    async def _committed_versions(
+    async def _get_committed_versions(
         self, tenant: Tenant, passages: Sequence[Passage], others: Collection[str]
     ) -> dict[str, str]:
         """Return the committed version of the passages' documents and of others, by document id."""
@@ -339,14 +345,14 @@ class Vectors:
         return committed | {document_id: each.version_id for document_id, each in indexed.items()}
 
     async def _upsert(self, tenant: Tenant, points: list[models.PointStruct]) -> None:
-        call = functools.partial(self._client.upsert, _collection(tenant), points, wait=True)
-        await self._call(_collection(tenant), "rw", "upsert", call)
+        call = functools.partial(self._client.upsert, _get_collection(tenant), points, wait=True)
+        await self._call(_get_collection(tenant), "rw", "upsert", call)
 
     async def _delete(self, tenant: Tenant, filter_: models.Filter) -> None:
         call = functools.partial(
-            self._client.delete, _collection(tenant), models.FilterSelector(filter=filter_), wait=True
+            self._client.delete, _get_collection(tenant), models.FilterSelector(filter=filter_), wait=True
         )
-        await self._call(_collection(tenant), "rw", "delete", call)
+        await self._call(_get_collection(tenant), "rw", "delete", call)
 
     async def _call(
         self, collection: str, access: str, operation: str, call: Callable[[], Awaitable[T]]
@@ -372,7 +378,7 @@ class Vectors:
         return own
 
 
-def _dense(
+def _build_dense_query(
     vector: Sequence[float], *, filter_: models.Filter, limit: int, threshold: float
 ) -> dict[str, Any]:
     return {
@@ -385,7 +391,7 @@ def _dense(
     }
 
 
-def _hybrid(
+def _build_hybrid_query(
     vector: Sequence[float],
     *,
     sparse: SparseVector,
@@ -417,7 +423,7 @@ def _hybrid(
     }
 
 
-def _collection(tenant: Tenant) -> str:
+def _get_collection(tenant: Tenant) -> str:
     """Return the tenant's collection, by the Tenant's status: the operator may be moving the points."""
     return tenant.status.vectors.collection if tenant.status.vectors else tenant.collection
 

@@ -41,13 +41,13 @@ MAX_TURN_LENGTH = 20_000
 MAX_TURNS = 100
 """Number of latest turns in a request; the gateway accepts 200 and reads fewer."""
 
-CONNECT_SECONDS = 3.0
+CONNECT_TIMEOUT_SECONDS = 3.0
 """Timeout of a connection; a service that does not accept one in time is unavailable."""
 
-POLL_SECONDS = 1.0
+POLL_INTERVAL_SECONDS = 1.0
 """Pause between two requests for the state of files that are being indexed."""
 
-NEW_FILE_SECONDS = 8.0
+NEW_FILE_TIMEOUT_SECONDS = 8.0
 """Time for which file-sync may report a new file as not synced, because it has not seen the file yet."""
 
 MAX_LISTED = 50
@@ -382,16 +382,18 @@ class Pipe:
         fallback_to_direct: bool = Field(
             default=True, description="Call the gateway directly if n8n is unavailable or fails."
         )
-        workflow_seconds: float = Field(
+        workflow_timeout_seconds: float = Field(
             30.0,
             gt=0,
             le=600,
             description="Longest wait for n8n if the gateway may be called instead, and the pause of n8n after it.",
         )
-        file_wait_seconds: float = Field(
+        file_timeout_seconds: float = Field(
             20.0, ge=0, le=300, description="Longest wait until attached files are indexed."
         )
-        timeout_seconds: float = Field(100.0, gt=0, le=600, description="Longest wait for a complete answer.")
+        answer_timeout_seconds: float = Field(
+            100.0, gt=0, le=600, description="Longest wait for a complete answer."
+        )
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.valves = self.Valves()
@@ -473,14 +475,14 @@ class Pipe:
         """Return the workflow's answer; ``None`` if n8n is unavailable and the gateway may be called instead."""
         end = request.deadline
         if valves.fallback_to_direct:
-            if not self._breaker.allow(valves.workflow_seconds):
+            if not self._breaker.allow(valves.workflow_timeout_seconds):
                 return None
-            end = min(end, asyncio.get_running_loop().time() + valves.workflow_seconds)
+            end = min(end, asyncio.get_running_loop().time() + valves.workflow_timeout_seconds)
         try:
             answer = await self._call_workflow(request, valves, end)
         except TimeoutError:
             log.warning("n8n did not respond in time, request %s", request.request_id)
-            self._breaker.open(valves.workflow_seconds)
+            self._breaker.open(valves.workflow_timeout_seconds)
             if not valves.fallback_to_direct or asyncio.get_running_loop().time() >= request.deadline:
                 raise
             return None
@@ -703,7 +705,7 @@ class Pipe:
         if not request.file_ids:
             return []
         began = asyncio.get_running_loop().time()
-        until = min(began + valves.file_wait_seconds, request.deadline)
+        until = min(began + valves.file_timeout_seconds, request.deadline)
         try:
             while True:
                 own = [each for each in await self._get_files(request, valves) if each.id in request.file_ids]
@@ -714,7 +716,7 @@ class Pipe:
                 await request.show_status(
                     f"Waiting until {', '.join(each.name for each in awaited)[:200]} can be searched"
                 )
-                await asyncio.sleep(min(POLL_SECONDS, until - now))
+                await asyncio.sleep(min(POLL_INTERVAL_SECONDS, until - now))
         except UserError as exc:
             if exc.kind != "files-unavailable":
                 raise
@@ -738,7 +740,11 @@ class Pipe:
         if self._client is None:
             self._client = httpx.AsyncClient(
                 transport=self._transport,
-                timeout=httpx.Timeout(valves.timeout_seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+                timeout=httpx.Timeout(
+                    valves.answer_timeout_seconds,
+                    connect=CONNECT_TIMEOUT_SECONDS,
+                    pool=CONNECT_TIMEOUT_SECONDS,
+                ),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=50),
             )
         return self._client
@@ -771,7 +777,7 @@ def _build_request(
             for each in files
             if isinstance(each, dict) and each.get("type") == "file" and isinstance(each.get("id"), str)
         ),
-        deadline=asyncio.get_running_loop().time() + valves.timeout_seconds,
+        deadline=asyncio.get_running_loop().time() + valves.answer_timeout_seconds,
         emitter=emitter,
     )
 
@@ -880,7 +886,7 @@ def _format_reset(moment: Any) -> str:
 
 
 def _is_pending(file: UserFile, waited: float) -> bool:
-    fresh = file.state == "not-synced" and waited < NEW_FILE_SECONDS
+    fresh = file.state == "not-synced" and waited < NEW_FILE_TIMEOUT_SECONDS
     return file.state in PENDING_STATES or fresh
 
 

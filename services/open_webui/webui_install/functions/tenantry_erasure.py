@@ -92,7 +92,7 @@ class Action:
     class Valves(BaseModel):
         """Settings of the action."""
 
-        seconds: float = Field(
+        timeout_seconds: float = Field(
             8.0, gt=0, le=60, description="Longest time of one call; the next call continues."
         )
 
@@ -114,7 +114,7 @@ class Action:
             return {"writers": await _close(erasure)}
         if erasure.step == "delete":
             await _close(erasure)
-            await _delete(erasure, time.monotonic() + self.valves.seconds)
+            await _delete(erasure, time.monotonic() + self.valves.timeout_seconds)
         return await _count(erasure)
 
 
@@ -129,7 +129,7 @@ async def _close(erasure: ErasureRun) -> int:
     from open_webui.utils.auth import revoke_user_tokens  # noqa: PLC0415
     from sqlalchemy import delete, select, update  # noqa: PLC0415
 
-    async with _session() as session:
+    async with _open_session() as session:
         grants = delete(AccessGrant).where(
             AccessGrant.resource_type == "knowledge",
             AccessGrant.resource_id.in_(erasure.knowledge),
@@ -149,7 +149,7 @@ async def _close(erasure: ErasureRun) -> int:
         await session.commit()
     for user_id in open_accounts:
         await revoke_user_tokens(None, user_id)  # also closes WebSockets
-    async with _session() as session:
+    async with _open_session() as session:
         for first in range(0, len(open_accounts), BATCH):
             batch = User.id.in_(open_accounts[first : first + BATCH])
             await session.execute(update(User).where(batch).values(role=erasure.closed_role))
@@ -173,7 +173,7 @@ async def _delete(erasure: ErasureRun, end: float) -> None:
 async def _count(erasure: ErasureRun) -> dict[str, int]:
     from sqlalchemy import func, select  # noqa: PLC0415 (only Open WebUI's process has it)
 
-    async with _session() as session:
+    async with _open_session() as session:
         scope = await _Scope.of(erasure, session)
 
         async def count(ids: Any) -> int:
@@ -194,7 +194,7 @@ async def _find_files(erasure: ErasureRun) -> list[Any]:
     from open_webui.models.files import File  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
-    async with _session() as session:
+    async with _open_session() as session:
         scope = await _Scope.of(erasure, session)
         files = select(File.id, File.path).where(File.id.in_(scope.files())).limit(QUERY_LIMIT)
         return list((await session.execute(files)).all())
@@ -213,7 +213,7 @@ async def _delete_files(files: Sequence[Any]) -> None:
             await asyncio.to_thread(Storage.delete_file, path)
 
     await asyncio.gather(*(delete_stored(path) for _, path in files if path))
-    async with _session() as session:
+    async with _open_session() as session:
         await session.execute(delete(File).where(File.id.in_([file_id for file_id, _ in files])))
         await session.commit()
 
@@ -223,7 +223,7 @@ async def _find_chats(erasure: ErasureRun) -> list[Any]:
     from open_webui.models.chats import Chat  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
-    async with _session() as session:
+    async with _open_session() as session:
         scope = await _Scope.of(erasure, session)
         chats = select(Chat.id, Chat.user_id, Chat.meta).where(
             Chat.id.in_(scope.chats()), Chat.user_id.not_in(scope.accounts())
@@ -253,7 +253,7 @@ async def _find_feedback(erasure: ErasureRun) -> list[Any]:
 
     prefix = f"{erasure.tenant}."
     about = cast(Feedback.data, Text).contains(f'"{prefix}', autoescape=True)
-    async with _session() as session:
+    async with _open_session() as session:
         scope = await _Scope.of(erasure, session)
         of_account = Feedback.user_id.in_(scope.accounts())
         found = await session.execute(
@@ -275,7 +275,7 @@ async def _delete_feedback(feedback: Sequence[Any]) -> None:
     from open_webui.models.feedbacks import Feedback  # noqa: PLC0415
     from sqlalchemy import delete  # noqa: PLC0415
 
-    async with _session() as session:
+    async with _open_session() as session:
         await session.execute(delete(Feedback).where(Feedback.id.in_(feedback)))
         await session.commit()
 
@@ -285,7 +285,7 @@ async def _find_accounts(erasure: ErasureRun) -> list[Any]:
     from open_webui.models.files import File  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
-    async with _session() as session:
+    async with _open_session() as session:
         accounts = (await _Scope.of(erasure, session)).accounts().subquery()
         without_files = select(accounts.c.id).where(
             ~select(File.id).where(File.user_id == accounts.c.id).exists()
@@ -302,7 +302,7 @@ async def _delete_accounts(accounts: Sequence[Any]) -> None:
     from sqlalchemy import delete  # noqa: PLC0415
 
     owned = [table for table in reversed(Base.metadata.sorted_tables) if "user_id" in table.c]
-    async with _session() as session:
+    async with _open_session() as session:
         for user_id in accounts:
             for table in owned:
                 await session.execute(delete(table).where(table.c.user_id == user_id))
@@ -325,7 +325,7 @@ _KINDS = (
 """Functions that find and delete each kind of data, in the order of deletion."""
 
 
-def _session() -> Any:
+def _open_session() -> Any:
     """Return a context manager for a session with Open WebUI's database."""
     from open_webui.internal.db import get_async_db_context  # noqa: PLC0415
 
@@ -399,7 +399,7 @@ class _Scope:
             .outerjoin(GroupMember, membership)
             .where(
                 ChatMessage.model_id.startswith("tenant-"),
-                Chat.id.not_in(self._answered()),
+                Chat.id.not_in(self._select_answered()),
                 # Members may have written the name of that model themselves.
                 or_(is_no_member, Chat.updated_at < GroupMember.created_at),
             )
@@ -414,12 +414,12 @@ class _Scope:
             or_(
                 User.id.in_(select(GroupMember.user_id).where(GroupMember.group_id.in_(erasure.groups))),
                 User.role == erasure.closed_role,  # the membership may have ended since then
-                User.id.in_(select(Chat.user_id).where(Chat.id.in_(self._answered()))),
+                User.id.in_(select(Chat.user_id).where(Chat.id.in_(self._select_answered()))),
                 User.id.in_(own_files.where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))),
             ),
-            User.id.not_in(self._members_of_others()),
+            User.id.not_in(self._select_members_of_others()),
             User.id.not_in(answered_by_others),
-            User.id.not_in(own_files.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),
+            User.id.not_in(own_files.where(KnowledgeFile.knowledge_id.in_(self._select_other_knowledge()))),
         )
 
     def chats(self) -> Any:
@@ -427,7 +427,7 @@ class _Scope:
         from open_webui.models.chats import Chat  # noqa: PLC0415
         from sqlalchemy import or_, select  # noqa: PLC0415
 
-        members = self._members().subquery()
+        members = self._select_members().subquery()
         since_membership = (
             select(Chat.id)
             .join(members, members.c.user_id == Chat.user_id)
@@ -435,7 +435,7 @@ class _Scope:
         )
         return select(Chat.id).where(
             or_(
-                Chat.id.in_(self._answered()),
+                Chat.id.in_(self._select_answered()),
                 Chat.user_id.in_(self.accounts()),
                 Chat.id.in_(since_membership),
             )
@@ -457,7 +457,7 @@ class _Scope:
             .join(owned, (owned.id == ChatFile.file_id) & (owned.user_id == Chat.user_id))
         )
         linked = select(KnowledgeFile.file_id)
-        members, of_member = self._members().subquery(), aliased(File)
+        members, of_member = self._select_members().subquery(), aliased(File)
         since_membership = (
             select(of_member.id)
             .join(members, members.c.user_id == of_member.user_id)
@@ -478,11 +478,11 @@ class _Scope:
                 File.id.in_(self._pending),
                 orphaned,
             ),
-            File.id.not_in(linked.where(KnowledgeFile.knowledge_id.in_(self._other_knowledge()))),
+            File.id.not_in(linked.where(KnowledgeFile.knowledge_id.in_(self._select_other_knowledge()))),
             File.id.not_in(sent.where(Chat.id.not_in(self.chats()))),
         )
 
-    def _members(self) -> Any:
+    def _select_members(self) -> Any:
         """Return the query for members of this tenant only, with the start of their membership."""
         from open_webui.models.groups import GroupMember  # noqa: PLC0415
         from open_webui.models.users import User  # noqa: PLC0415
@@ -494,11 +494,11 @@ class _Scope:
             .where(
                 GroupMember.group_id.in_(self._erasure.groups),
                 User.role != "admin",
-                User.id.not_in(self._members_of_others()),
+                User.id.not_in(self._select_members_of_others()),
             )
         )
 
-    def _members_of_others(self) -> Any:
+    def _select_members_of_others(self) -> Any:
         """Return the query for members of other tenants' groups."""
         from open_webui.models.groups import Group, GroupMember  # noqa: PLC0415
         from sqlalchemy import select  # noqa: PLC0415
@@ -512,7 +512,7 @@ class _Scope:
         )
         return select(GroupMember.user_id).where(GroupMember.group_id.in_(others))
 
-    def _answered(self) -> Any:
+    def _select_answered(self) -> Any:
         """Return the query for chats in which one of the tenant's models answered."""
         from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
         from open_webui.models.chats import Chat  # noqa: PLC0415
@@ -527,7 +527,7 @@ class _Scope:
             or_(Chat.id.in_(by_tenants_models), Chat.id.in_(self._unrecorded)),
         )
 
-    def _other_knowledge(self) -> Any:
+    def _select_other_knowledge(self) -> Any:
         """Return the query for knowledge bases of other tenants, which an administrator's account owns."""
         from open_webui.models.knowledge import Knowledge  # noqa: PLC0415
         from open_webui.models.users import User  # noqa: PLC0415

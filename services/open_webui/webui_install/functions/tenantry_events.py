@@ -64,10 +64,10 @@ class Event:
             description="Secret that proves to file-sync that a hint comes from Open WebUI.",
             json_schema_extra={"input": {"type": "password"}},
         )
-        login_seconds: float = Field(
+        login_timeout_seconds: float = Field(
             10.0, gt=0, le=60, description="Longest wait for the gateway at a login."
         )
-        hint_seconds: float = Field(1.0, gt=0, le=10, description="Longest wait for file-sync.")
+        hint_timeout_seconds: float = Field(1.0, gt=0, le=10, description="Longest wait for file-sync.")
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.valves = self.Valves()
@@ -89,7 +89,7 @@ class Event:
         """Make a user a member of their tenant's group only; of no group if the gateway verifies no tenant."""
         tenant: TenantRef | None = None
         try:
-            token = await _newest_token(user_id)
+            token = await _get_newest_token(user_id)
             tenant = await self._get_tenant(token) if token else None
         except OutOfServiceError:
             return
@@ -108,7 +108,7 @@ class Event:
         """
         valves = self.valves
         try:
-            async with asyncio.timeout(valves.login_seconds):
+            async with asyncio.timeout(valves.login_timeout_seconds):
                 response = await self._client.get(
                     f"{valves.gateway_url.rstrip('/')}/v1/me",
                     headers={"Authorization": f"Bearer {token}"},
@@ -141,7 +141,7 @@ class Event:
         try:
             while self._needs_hint:
                 self._needs_hint = False
-                async with asyncio.timeout(valves.hint_seconds):
+                async with asyncio.timeout(valves.hint_timeout_seconds):
                     await self._client.post(
                         f"{valves.file_sync_url.rstrip('/')}/v1/hints",
                         headers={"X-Tenantry-Hint": valves.hint_secret},
@@ -152,7 +152,7 @@ class Event:
             self._is_hinting = False
 
 
-async def _newest_token(user_id: str) -> str:
+async def _get_newest_token(user_id: str) -> str:
     """Return the access token of a user's newest session with Keycloak; empty if there is none.
 
     The login has just created the token, so it is not refreshed.

@@ -16,7 +16,7 @@ from .server import BoundedH11Protocol
 
 __all__ = ["make_app", "serve"]
 
-KEEP_ALIVE_SECONDS = 75
+KEEP_ALIVE_TIMEOUT_SECONDS = 75
 """Longest idle time of a connection. It exceeds a load balancer's 60 s: the balancer would otherwise send a
 request into a connection that is being closed, and answer 502."""
 
@@ -81,6 +81,6 @@ def serve(app: ASGIApp, settings: HttpSettings, *, grace_seconds: int) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=grace_seconds,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_SECONDS,
         http=BoundedH11Protocol,
     )

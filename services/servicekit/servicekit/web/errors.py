@@ -17,7 +17,7 @@ __all__ = ["Renderer", "add_error_handlers", "error_response", "headers_of", "pr
 MAX_ERRORS = 20
 """Most places of a request that a response names: a body can be wrong in ten thousand."""
 
-RETRY_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 """``Retry-After`` of a 503 or 504 for which the backend named no time."""
 
 _TRANSIENT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
@@ -39,7 +39,7 @@ def problem_response(problem: dict[str, Any], scope: Scope, headers: Mapping[str
 
 def error_response(exc: TenantryError, scope: Scope, render: Renderer = problem_response) -> JSONResponse:
     """Return an error as a response, with the headers that belong to its kind."""
-    return render(exc.to_problem(), scope, _headers(exc))
+    return render(exc.to_problem(), scope, _get_headers(exc))
 
 
 def headers_of(kind: type[TenantryError]) -> set[str]:
@@ -71,7 +71,7 @@ def add_error_handlers(app: FastAPI, render: Renderer = problem_response) -> Non
         }
         headers = dict(exc.headers or {})
         if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers |= _allowed(request)
+            headers |= _list_allowed(request)
         return render(problem, request.scope, headers)
 
     @app.exception_handler(RequestValidationError)
@@ -84,16 +84,16 @@ def add_error_handlers(app: FastAPI, render: Renderer = problem_response) -> Non
         return error_response(InvalidRequest(detail, errors=errors), request.scope, render)
 
 
-def _allowed(request: Request) -> dict[str, str]:
+def _list_allowed(request: Request) -> dict[str, str]:
     """Return the header that names all methods of a path; a route knows only its own."""
     path = getattr(request.scope.get("route"), "path", "")
     methods = request.app.openapi()["paths"].get(path, {})
     return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
 
 
-def _headers(exc: TenantryError) -> dict[str, str]:
+def _get_headers(exc: TenantryError) -> dict[str, str]:
     values = {
         "WWW-Authenticate": 'Bearer realm="tenantry"',
-        "Retry-After": str(round(getattr(exc, "retry_after", None) or RETRY_SECONDS)),
+        "Retry-After": str(round(getattr(exc, "retry_after", None) or RETRY_AFTER_SECONDS)),
     }
     return {name: values[name] for name in headers_of(type(exc))}

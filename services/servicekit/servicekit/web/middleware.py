@@ -1,7 +1,7 @@
 """Middleware around every request: id, admission, deadline, size limit, log line, problem documents.
 
 Handlers put headers of the response into ``request.state.headers``; an error response has them, too. They
-call ``request.state.admit`` with the tenant key when it is proven. Until then a request takes no place in a
+call ``request.state.admit`` with the tenant key when it is proven. Until then a request takes no slot in a
 queue, and its connection can be closed in favour of a proven caller's.
 """
 
@@ -27,11 +27,11 @@ from .errors import Renderer, error_response, problem_response
 
 __all__ = ["RequestMiddleware", "RouteLimits"]
 
-GRACE_SECONDS = 1.0
+CANCEL_DELAY_SECONDS = 1.0
 """Time between a request's deadline and its cancellation. Calls respect the deadline by themselves, and their
 errors name the system that they waited for."""
 
-BODY_SECONDS = 10.0
+BODY_IDLE_TIMEOUT_SECONDS = 10.0
 """Longest pause between two parts of a body."""
 
 _SECURITY_HEADERS = {
@@ -55,7 +55,7 @@ class RouteLimits:
     body_bytes
         Largest body; 0 for routes that read none.
     acquire
-        Holds a place for a tenant key; entered as soon as the tenant is proven.
+        Holds a slot for a tenant key; entered as soon as the tenant is proven.
     """
 
     seconds: float
@@ -153,7 +153,7 @@ class RequestMiddleware:
             await error_response(problem, scope, self._render)(scope, receive, send_with_headers)
 
     async def _serve_within(self, limits: RouteLimits, scope: Scope, receive: Receive, send: Send) -> None:
-        backstop = asyncio.timeout(limits.seconds + GRACE_SECONDS)
+        backstop = asyncio.timeout(limits.seconds + CANCEL_DELAY_SECONDS)
         try:
             async with backstop, AsyncExitStack() as stack:
 
@@ -174,7 +174,7 @@ class RequestMiddleware:
     def _report(self, scope: Scope, seconds: float) -> None:
         # Callers can invent methods; each would be a new series.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route, status = _route(scope), scope["state"]["status"]
+        route, status = _get_route(scope), scope["state"]["status"]
         self._durations.labels(method, route, f"{status // 100}xx").observe(seconds)
         self._log.info(
             "Request served",
@@ -206,10 +206,12 @@ class _Body:
         if not self.is_pending:
             return await self._receive()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(BODY_IDLE_TIMEOUT_SECONDS):
                 message = await self._receive()
         except TimeoutError as exc:
-            raise HTTPException(408, f"Nothing more of the body came for {BODY_SECONDS:g} s.") from exc
+            raise HTTPException(
+                408, f"Nothing more of the body came for {BODY_IDLE_TIMEOUT_SECONDS:g} s."
+            ) from exc
         self._read += len(message.get("body", b""))
         if self._read > self._max_bytes:
             raise HTTPException(413, f"The body has more than {self._max_bytes} bytes.")
@@ -231,7 +233,7 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _route(scope: Scope) -> str:
+def _get_route(scope: Scope) -> str:
     """Return the template of the route, or ``unmatched``."""
     route: Any = scope.get("route")
     return getattr(route, "path", "unmatched")

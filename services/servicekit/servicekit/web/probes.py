@@ -18,16 +18,16 @@ router = APIRouter(include_in_schema=False)
 @router.get("/healthz")
 async def healthz(request: Request) -> JSONResponse:
     """Return 503 if only a restart helps."""
-    return _probe([f"the task {name} has ended" for name in _readiness(request).ended])
+    return _probe([f"the task {name} has ended" for name in _get_readiness(request).ended])
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> JSONResponse:
     """Return 503 while requests cannot be served."""
-    return _probe(await _readiness(request).missing())
+    return _probe(await _get_readiness(request).missing())
 
 
-def _readiness(request: Request) -> Readiness:
+def _get_readiness(request: Request) -> Readiness:
     readiness: Readiness = request.app.state.context.readiness
     return readiness
 

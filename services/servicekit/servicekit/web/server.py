@@ -17,20 +17,20 @@ from uvicorn.server import ServerState
 
 __all__ = ["CLOSED", "BoundedH11Protocol"]
 
-HEAD_SECONDS = 10.0
+HEAD_TIMEOUT_SECONDS = 10.0
 """Longest time from the connection, or from a request's first byte, to the end of its head."""
 
-MIN_SECONDS = 2.0
+MIN_AGE_SECONDS = 2.0
 """Shortest time that a connection has for authentication, unless the total exceeds ``MAX_TOTAL``."""
 
 MAX_PER_SOURCE = 128
 """Most unauthenticated connections of one address. Behind a proxy all callers have its address."""
 
-LINGER_SECONDS = 1.0
+CLOSE_DELAY_SECONDS = 1.0
 """Time that a connection which the server closes stays open for a caller that still sends. If it is closed
 sooner, TCP resets it and the response is lost."""
 
-SHUTDOWN_GRACE_SECONDS = 1.0
+SHUTDOWN_DELAY_SECONDS = 1.0
 """Time that an idle connection stays open when the server stops, for a request in transit. If it is closed
 sooner, TCP resets it and the caller cannot know whether the request was handled."""
 
@@ -114,10 +114,10 @@ class BoundedH11Protocol(H11Protocol):
             super().shutdown()
             return
         self._is_shutting_down = True
-        self.loop.call_later(SHUTDOWN_GRACE_SECONDS, self.shutdown)
+        self.loop.call_later(SHUTDOWN_DELAY_SECONDS, self.shutdown)
 
     def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.refuse, "head_timeout")
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self.refuse, "head_timeout")
 
     def _cancel_timer(self) -> None:
         if self._head_timer:
@@ -149,7 +149,7 @@ class _LingeringTransport:
         self._lingers = True
         self._transport.write_eof()
         self._transport.resume_reading()
-        self._protocol.loop.call_later(LINGER_SECONDS, self._transport.close)
+        self._protocol.loop.call_later(CLOSE_DELAY_SECONDS, self._transport.close)
 
 
 class _PendingConnections:
@@ -166,7 +166,8 @@ class _PendingConnections:
         if self._count > MAX_TOTAL:
             self._close_oldest(max(self._by_source.values(), key=len))
         elif (
-            len(own) > MAX_PER_SOURCE and connection.connected_at - next(iter(own)).connected_at > MIN_SECONDS
+            len(own) > MAX_PER_SOURCE
+            and connection.connected_at - next(iter(own)).connected_at > MIN_AGE_SECONDS
         ):
             self._close_oldest(own)
 

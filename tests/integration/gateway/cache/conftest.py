@@ -45,7 +45,7 @@ async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
 
 
 @pytest.fixture(scope="session")
-async def raw(redis_url: str) -> AsyncIterator[Any]:
+async def redis_client(redis_url: str) -> AsyncIterator[Any]:
     """Direct client of Redis, to read and change keys."""
     async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
         yield client
@@ -59,7 +59,7 @@ class CacheHarness:
     gateway: RunningGateway
     tenants: Tenants
     proxy: Proxy
-    raw: Any
+    redis_client: Any
     people: People
     token: str
 
@@ -117,7 +117,7 @@ class CacheHarness:
 
 
 @pytest.fixture(scope="session")
-async def cache_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncIterator[CacheHarness]:
+async def cache_harness(platform: Platform, redis_url: str, redis_client: Any) -> AsyncIterator[CacheHarness]:
     port = platform.context.ports["redis"]
     async with open_people(platform) as people, open_qdrant(platform) as qdrant, Proxy(port) as proxy:
         await make_collection(qdrant)
@@ -126,15 +126,17 @@ async def cache_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncIt
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with run_gateway(platform, redis_url=url) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
-                yield CacheHarness(platform, gateway, tenants, proxy, raw, people, await people.token(PERSON))
+                yield CacheHarness(
+                    platform, gateway, tenants, proxy, redis_client, people, await people.token(PERSON)
+                )
 
 
 @pytest.fixture
 async def harness(cache_harness: CacheHarness) -> AsyncIterator[CacheHarness]:
     """The tenant with one document and without keys in Redis."""
     await cache_harness.gateway.context.usage.flush()
-    async for key in cache_harness.raw.scan_iter(match=f"tenant-{TENANT}:*"):
-        await cache_harness.raw.delete(key)
+    async for key in cache_harness.redis_client.scan_iter(match=f"tenant-{TENANT}:*"):
+        await cache_harness.redis_client.delete(key)
     listed = (await cache_harness.request("GET", "/v1/documents")).json()["documents"]
     for document in listed:
         await cache_harness.request("DELETE", f"/v1/documents/{document['documentId']}")

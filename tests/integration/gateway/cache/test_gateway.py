@@ -76,9 +76,11 @@ async def test_a_document_ingested_by_ticket_takes_effect_immediately(harness: C
 
 async def test_no_answer_of_a_deleted_document_is_left(harness: CacheHarness) -> None:
     await harness.ask()
-    assert "behind the piano" in str(await harness.raw.hgetall(answers_key(TENANT, harness.tenant.uid)))
+    assert "behind the piano" in str(
+        await harness.redis_client.hgetall(answers_key(TENANT, harness.tenant.uid))
+    )
     assert (await harness.request("DELETE", f"/v1/documents/{DOCUMENT}")).status_code == 204
-    assert not await harness.raw.exists(answers_key(TENANT, harness.tenant.uid))
+    assert not await harness.redis_client.exists(answers_key(TENANT, harness.tenant.uid))
     outcome, answer = await harness.ask()
     assert outcome == "fwd=miss"
     assert "piano" not in answer
@@ -125,8 +127,8 @@ async def test_a_gateway_that_terminates_during_a_change_leaves_no_stale_answer(
     assert outcome == "fwd=bypass"
     assert "near the stove" in answer
     key = changes_key(TENANT, harness.tenant.uid)
-    ((change, deadline),) = await harness.raw.zrange(key, 0, -1, withscores=True)
-    await harness.raw.zadd(key, {change: deadline - 3_600_000})
+    ((change, deadline),) = await harness.redis_client.zrange(key, 0, -1, withscores=True)
+    await harness.redis_client.zadd(key, {change: deadline - 3_600_000})
     assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
     assert "near the stove" in (await harness.ask())[1]
 
@@ -146,16 +148,16 @@ async def test_without_redis_no_document_changes(harness: CacheHarness) -> None:
     harness.proxy.restore()
     outcome, answer = await harness.ask()
     assert outcome == "hit"
-    assert "behind the piano" in answer, "it is what the index says"
-    assert (await harness.redeem(ticket)).status_code == 201, "the same call again completes it"
+    assert "behind the piano" in answer, "the answer matches the index"
+    assert (await harness.redeem(ticket)).status_code == 201, "a repeated call completes it"
     assert "in the sink" in (await harness.ask())[1]
 
 
 async def test_an_unreadable_answer_is_generated_again_and_replaced(harness: CacheHarness) -> None:
     await harness.ask()
     key = answers_key(TENANT, harness.tenant.uid)
-    (digest,) = set(await harness.raw.hkeys(key)) - {"version"}
-    await harness.raw.hset(key, digest, "of another format")
+    (digest,) = set(await harness.redis_client.hkeys(key)) - {"version"}
+    await harness.redis_client.hset(key, digest, "of another format")
     assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=bypass", "hit"]
 
 
@@ -187,11 +189,11 @@ async def test_a_recreated_tenant_gets_no_earlier_answer(harness: CacheHarness) 
 async def test_the_openai_client_works_with_cached_answers(harness: CacheHarness) -> None:
     async with AsyncOpenAI(base_url=f"{harness.gateway.url}/v1", api_key=harness.token) as client:
         for outcome in ("fwd=miss", "hit"):
-            raw = await client.chat.completions.with_raw_response.create(
+            redis_client = await client.chat.completions.with_raw_response.create(
                 model="finance", messages=[{"role": "user", "content": QUESTION}]
             )
-            assert raw.headers["cache-status"] == f"tenantry-answers; {outcome}"
-            completion = raw.parse()
+            assert redis_client.headers["cache-status"] == f"tenantry-answers; {outcome}"
+            completion = redis_client.parse()
             assert "behind the piano" in (completion.choices[0].message.content or "")
         assert completion.usage
         assert completion.usage.total_tokens == 0

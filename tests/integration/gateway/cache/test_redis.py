@@ -47,19 +47,23 @@ async def test_an_answer_is_found_by_its_key_in_its_tenant_only(cache: AnswerCac
 
 
 async def test_a_change_deletes_answers_at_its_start_and_at_its_end(
-    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, redis_client: Any
 ) -> None:
     slot = await get_slot(cache, tenant)
     await cache.put(tenant, slot, ANSWER)
     async with changes.guard(tenant):
-        assert not await raw.exists(answers_key(tenant.id, tenant.uid)), "cached text is deleted immediately"
+        assert not await redis_client.exists(answers_key(tenant.id, tenant.uid)), (
+            "cached text is deleted immediately"
+        )
         assert await cache.get(tenant, "d") == await cache.get(tenant, "e")
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
         await cache.put(tenant, slot, ANSWER)
-        assert not await raw.exists(answers_key(tenant.id, tenant.uid))
+        assert not await redis_client.exists(answers_key(tenant.id, tenant.uid))
         # Simulate a writer that ignores the change.
-        await raw.hset(answers_key(tenant.id, tenant.uid), "d", "{}")
-    assert not await raw.exists(answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid))
+        await redis_client.hset(answers_key(tenant.id, tenant.uid), "d", "{}")
+    assert not await redis_client.exists(
+        answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid)
+    )
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
@@ -87,7 +91,7 @@ async def test_concurrent_changes_are_counted_separately(
 
 
 async def test_the_change_of_a_terminated_gateway_expires(
-    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, redis_client: Any
 ) -> None:
     before = await get_slot(cache, tenant)
     await cache.put(tenant, before, ANSWER)
@@ -96,50 +100,52 @@ async def test_the_change_of_a_terminated_gateway_expires(
             raise ZeroDivisionError
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
     key = changes_key(tenant.id, tenant.uid)
-    ((change, deadline),) = await raw.zrange(key, 0, -1, withscores=True)
+    ((change, deadline),) = await redis_client.zrange(key, 0, -1, withscores=True)
     assert deadline / 1000 - time.time() == pytest.approx(FENCE_TTL_SECONDS, abs=2)
-    assert 0 < await raw.ttl(key) <= FENCE_TTL_SECONDS
-    await raw.zadd(key, {change: deadline - FENCE_TTL_SECONDS * 1000 - 1})
+    assert 0 < await redis_client.ttl(key) <= FENCE_TTL_SECONDS
+    await redis_client.zadd(key, {change: deadline - FENCE_TTL_SECONDS * 1000 - 1})
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS, (
         "caching continues, without earlier answers"
     )
     await cache.put(tenant, before, ANSWER)
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
     async with changes.guard(tenant):
-        assert await raw.zcard(key) == 1, "the expired change is removed"
+        assert await redis_client.zcard(key) == 1, "the expired change is removed"
 
 
 async def test_a_change_that_ends_after_its_expiry_still_deletes_answers(
-    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, raw: Any
+    cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, redis_client: Any
 ) -> None:
     async with changes.guard(tenant):
-        await raw.delete(changes_key(tenant.id, tenant.uid))
+        await redis_client.delete(changes_key(tenant.id, tenant.uid))
         await cache.put(tenant, await get_slot(cache, tenant), ANSWER)
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.HIT
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
 async def test_answers_expire_a_fixed_time_after_the_first_lookup(
-    cache: AnswerCache, tenant: Tenant, raw: Any
+    cache: AnswerCache, tenant: Tenant, redis_client: Any
 ) -> None:
     slot = await get_slot(cache, tenant)
     key = answers_key(tenant.id, tenant.uid)
-    assert 0 < await raw.ttl(key) <= 60
-    await raw.expire(key, 5)
+    assert 0 < await redis_client.ttl(key) <= 60
+    await redis_client.expire(key, 5)
     await cache.put(tenant, slot, ANSWER)
     await cache.get(tenant, "d")
-    assert 0 < await raw.ttl(key) <= 5
-    await raw.delete(key)
-    assert (await get_slot(cache, tenant)).version != slot.version, "a deleted version never returns"
+    assert 0 < await redis_client.ttl(key) <= 5
+    await redis_client.delete(key)
+    assert (await get_slot(cache, tenant)).version != slot.version, (
+        "an answer of a deleted version is not returned"
+    )
     await cache.put(tenant, slot, ANSWER)
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
 
 async def test_the_number_of_answers_of_a_tenant_is_limited(
-    cache: AnswerCache, tenant: Tenant, raw: Any
+    cache: AnswerCache, tenant: Tenant, redis_client: Any
 ) -> None:
     slot = await get_slot(cache, tenant)
-    await raw.hset(
+    await redis_client.hset(
         answers_key(tenant.id, tenant.uid), mapping={f"q{number}": "{}" for number in range(ANSWERS - 1)}
     )
     for key in ("last", "too-many"):

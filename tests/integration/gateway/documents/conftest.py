@@ -42,7 +42,7 @@ async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
 
 
 @pytest.fixture(scope="session")
-async def raw(redis_url: str) -> AsyncIterator[Any]:
+async def redis_client(redis_url: str) -> AsyncIterator[Any]:
     """Direct client of Redis, to inspect and change data."""
     async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
         yield client

@@ -56,9 +56,9 @@ async def list_due(journal: Journal, tenant: Tenant) -> list[str]:
     return [document_id for each in await journal.list_due([tenant]) for document_id in each.document_ids]
 
 
-async def get_entry(raw: Any, tenant: Tenant) -> dict[str, Any]:
+async def get_entry(redis_client: Any, tenant: Tenant) -> dict[str, Any]:
     """Return the journal's entry of the document."""
-    entry: dict[str, Any] = json.loads(await raw.hget(ingests_key(tenant.id, tenant.uid), "d1"))
+    entry: dict[str, Any] = json.loads(await redis_client.hget(ingests_key(tenant.id, tenant.uid), "d1"))
     return entry
 
 
@@ -92,13 +92,13 @@ async def test_waiting_writers_get_the_lease_one_after_the_other(redis: TenantRe
 
 
 async def test_a_lease_is_renewed_while_its_holder_works(
-    redis: TenantRedis, journal: Journal, tenant: Tenant, raw: Any
+    redis: TenantRedis, journal: Journal, tenant: Tenant, redis_client: Any
 ) -> None:
     async with Journal(redis, lease_seconds=6.0).acquire(tenant, "d1"):
-        first = (await get_entry(raw, tenant))["expires"]
+        first = (await get_entry(redis_client, tenant))["expires"]
 
         async def is_renewed_twice() -> bool:
-            return bool((await get_entry(raw, tenant))["expires"] > first + 1500)
+            return bool((await get_entry(redis_client, tenant))["expires"] > first + 1500)
 
         await until(is_renewed_twice, seconds=60)
         with pytest.raises(DocumentBusy):
@@ -123,24 +123,26 @@ async def test_a_holder_that_lost_its_lease_changes_nothing(redis: TenantRedis, 
         assert (await Journal(redis).get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
 
 
-async def test_a_write_without_a_change_leaves_no_entry(journal: Journal, tenant: Tenant, raw: Any) -> None:
+async def test_a_write_without_a_change_leaves_no_entry(
+    journal: Journal, tenant: Tenant, redis_client: Any
+) -> None:
     async with journal.acquire(tenant, "d1"):
         pass
-    assert not await raw.exists(ingests_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(ingests_key(tenant.id, tenant.uid))
 
 
 async def test_a_failed_write_is_due_for_repair_after_a_growing_delay(
-    journal: Journal, tenant: Tenant, raw: Any
+    journal: Journal, tenant: Tenant, redis_client: Any
 ) -> None:
     for attempts, seconds in enumerate((15, 60, 240, 960, 3840, 3840)):
-        before, _ = await raw.time()
+        before, _ = await redis_client.time()
         await interrupt_write(journal, tenant, Intent(IntentKind.INGEST, attempts=attempts))
         assert await list_due(journal, tenant) == []
         with pytest.raises(DocumentBusy):
             async with journal.acquire(tenant, "d1", repairing=True):
                 pass
-        after, _ = await raw.time()
-        due = (await get_entry(raw, tenant))["due"] / 1000
+        after, _ = await redis_client.time()
+        due = (await get_entry(redis_client, tenant))["due"] / 1000
         assert before + seconds <= due <= after + 1 + seconds
 
 
@@ -232,13 +234,13 @@ async def test_tenants_never_see_each_others_entries(journal: Journal, tenant: T
 
 
 async def test_entries_expire_ninety_days_after_the_last_change(
-    journal: Journal, tenant: Tenant, raw: Any
+    journal: Journal, tenant: Tenant, redis_client: Any
 ) -> None:
     async with journal.acquire(tenant, "d1") as lease:
         await lease.commit(FAILURE)
     await interrupt_write(journal, tenant, INGEST)
     for key in (ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)):
-        assert 89 < await raw.ttl(key) / 86400 <= 90
+        assert 89 < await redis_client.ttl(key) / 86400 <= 90
 
 
 async def test_without_redis_no_write_begins_and_states_lack_the_journal(

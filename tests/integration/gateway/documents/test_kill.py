@@ -128,7 +128,7 @@ async def run_killable_gateway(
 
 
 async def test_after_a_kill_during_uploads_every_document_is_complete(
-    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, raw: Any
+    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, redis_client: Any
 ) -> None:
     survivor = harness.gateway.http
     for number in range(HALF):
@@ -143,32 +143,36 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
 
     async def is_settled() -> bool:
         return set((await person.states(survivor)).values()) == {"ready"} and not await read_entries(
-            raw, person
+            redis_client, person
         )
 
     try:
         await until(is_settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
-        states, intents = await person.states(survivor), await read_entries(raw, person)
+        states, intents = await person.states(survivor), await read_entries(redis_client, person)
         pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
     states = await person.states(survivor)
     for number, status in enumerate(statuses):
         found = await person.found(survivor, number)
-        assert len(found) <= 1, "never two versions"
+        assert len(found) <= 1, "a search finds only one version"
         if status == 201:
             assert found == {"new"}, number
         if number < HALF:
             assert found <= {"old", "new"}
             assert found, "the earlier version is still found"
-        assert bool(found) is (f"ledger-{number}.txt" in states), "in both bucket and index, or in neither"
+        assert bool(found) is (f"ledger-{number}.txt" in states), (
+            "each document is in both bucket and index, or in neither"
+        )
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
-    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, (
+        "no chunk of another version remains"
+    )
 
 
 @pytest.mark.parametrize("restore", [False, True], ids=["removals", "restores"])
 async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_trash(
-    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, raw: Any, restore: bool
+    platform: Platform, harness: IntegrationHarness, person: DocumentOwner, redis_client: Any, restore: bool
 ) -> None:
     survivor = harness.gateway.http
     for number in range(DOCUMENTS):
@@ -189,14 +193,14 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
 
     async def is_settled() -> bool:
         return set((await person.states(survivor)).values()) <= {"ready"} and not await read_entries(
-            raw, person
+            redis_client, person
         )
 
     await until(is_settled, seconds=TIMEOUT_SECONDS)
     states, trash = await person.states(survivor), await person.trash(survivor)
     for number, status in enumerate(statuses):
         name, found = f"ledger-{number}.txt", await person.found(survivor, number)
-        assert (name in states) != (name in trash), "in one of the two, and never in both or neither"
+        assert (name in states) != (name in trash), "each document is either found or in the trash"
         assert bool(found) is (name in states)
         if status == done:
             assert (name in states) is restore
@@ -208,8 +212,10 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
     points = sum(each["chunks"] for each in listed["documents"])
     assert len(listed["documents"]) == DOCUMENTS
-    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, "no chunk is left over"
+    assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, (
+        "no chunk of another version remains"
+    )
 
 
-async def read_entries(raw: Any, person: DocumentOwner) -> Any:
-    return await raw.hgetall(ingests_key(person.tenant_id, person.tenant_uid))
+async def read_entries(redis_client: Any, person: DocumentOwner) -> Any:
+    return await redis_client.hgetall(ingests_key(person.tenant_id, person.tenant_uid))

@@ -51,20 +51,20 @@ async def crash_write_after(last: int, write: Callable[[], Awaitable[Any]]) -> b
         IN_CRASHING_WRITE.reset(token)
 
 
-async def repair_all(replica: Replica, raw: Any) -> None:
+async def repair_all(replica: Replica, redis_client: Any) -> None:
     """Expire the leases of dead replicas, and sweep until no repair is left."""
     key = ingests_key(replica.tenant.id, replica.tenant.uid)
-    for document_id, entry in (await raw.hgetall(key)).items():
-        await raw.hset(key, document_id, json.dumps(json.loads(entry) | {"expires": 0}))
+    for document_id, entry in (await redis_client.hgetall(key)).items():
+        await redis_client.hset(key, document_id, json.dumps(json.loads(entry) | {"expires": 0}))
     async with asyncio.timeout(120):
-        while await raw.exists(key):
+        while await redis_client.exists(key):
             await replica.repair.sweep()
             await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["a new document", "a new version"])
 async def test_an_upload_killed_after_any_call_is_completed_or_undone(
-    replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch, replaced: bool
+    replicas: Replicas, redis_client: Any, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     survivor = replicas.make()
@@ -77,7 +77,7 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
         dying = replicas.make()
         if not await crash_write_after(last, lambda dying=dying: dying.upload(make_version_text(2))):  # type: ignore[misc]
             break
-        await repair_all(survivor, raw)
+        await repair_all(survivor, redis_client)
         stored = await survivor.stored()
         if stored is None:
             assert not replaced, f"after {last} calls"
@@ -90,13 +90,13 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
         assert len(found) == await survivor.points(), f"after {last} calls: nothing twice, nothing left"
         completed += expected == "Version 2"
         await survivor.delete()
-    assert last >= 8, "it died too seldom for what an upload needs"
+    assert last >= 8, "an upload needs more calls"
     # Four calls follow the one that stores the object.
-    assert completed >= 3, "what was stored was completed"
+    assert completed >= 3, "stored uploads were completed"
 
 
 async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
-    replicas: Replicas, raw: Any, monkeypatch: pytest.MonkeyPatch
+    replicas: Replicas, redis_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH", 2)
     survivor, tenant = replicas.make(), replicas.tenant
@@ -112,8 +112,8 @@ async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
             lambda dying=dying: dying.service.index_stored(tenant, ticket, RequestTimings()),  # type: ignore[misc]
         ):
             break
-        begun = "ingest" in str(await raw.hgetall(ingests_key(tenant.id, tenant.uid)))
-        await repair_all(survivor, raw)
+        begun = "ingest" in str(await redis_client.hgetall(ingests_key(tenant.id, tenant.uid)))
+        await repair_all(survivor, redis_client)
         assert await survivor.state() == ("ready" if begun else "received"), f"after {last} calls"
         assert list_versions(await survivor.found()) == ({"Version 3"} if begun else set())
         with_intent += begun
@@ -122,7 +122,7 @@ async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
 
 
 async def test_a_deletion_killed_after_any_call_is_completed_or_never_began(
-    replicas: Replicas, raw: Any
+    replicas: Replicas, redis_client: Any
 ) -> None:
     survivor = replicas.make()
     completed = 0
@@ -131,8 +131,10 @@ async def test_a_deletion_killed_after_any_call_is_completed_or_never_began(
         dying = replicas.make()
         if not await crash_write_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
             break
-        begun = "delete" in str(await raw.hgetall(ingests_key(replicas.tenant.id, replicas.tenant.uid)))
-        await repair_all(survivor, raw)
+        begun = "delete" in str(
+            await redis_client.hgetall(ingests_key(replicas.tenant.id, replicas.tenant.uid))
+        )
+        await repair_all(survivor, redis_client)
         if begun:
             completed += 1
             assert await survivor.stored() is None, f"after {last} calls"
@@ -197,14 +199,16 @@ async def test_a_failed_document_has_a_reason_until_its_content_changes(
     assert entry.failure
     assert entry.failure.type.endswith("/document-empty")
     await store(b"Not read yet.")
-    assert await replica.state() == "received", "the failure belongs to another content"
+    assert await replica.state() == "received", "the failure applies to the earlier content"
     await replica.service.index_stored(tenant, ticket, RequestTimings())
     assert await replica.state() == "ready"
     await store(b"")
     assert await replica.state() == "received", "the failure is deleted"
 
 
-async def test_a_late_repair_does_not_restore_a_deleted_document(replicas: Replicas, raw: Any) -> None:
+async def test_a_late_repair_does_not_restore_a_deleted_document(
+    replicas: Replicas, redis_client: Any
+) -> None:
     replica, tenant = replicas.make(), replicas.tenant
     await replica.upload(make_version_text(1))
     with suppress(RuntimeError):
@@ -213,13 +217,13 @@ async def test_a_late_repair_does_not_restore_a_deleted_document(replicas: Repli
             raise RuntimeError("interrupted")
     await replica.delete()
     await replica.repair.sweep()
-    assert not await raw.exists(ingests_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(ingests_key(tenant.id, tenant.uid))
     with pytest.raises(DocumentMissing):
         await replica.state()
     assert await replica.points() == 0
 
 
-async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, raw: Any) -> None:
+async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, redis_client: Any) -> None:
     """An entry of one tenant with the document id of another tenant has no effect."""
     replica, world = replicas.make(), replicas.world
     theirs = (await world.upload("theirs.txt", b"The lighthouse keeper is called Ole.")).json()["documentId"]
@@ -227,7 +231,7 @@ async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, ra
         dying = replicas.make(lease_seconds=0.01)
         lease = await dying.journal._acquire_lease(replicas.tenant, theirs, repairing=False)
         await lease.begin(intent)
-        await repair_all(replica, raw)
+        await repair_all(replica, redis_client)
     assert await replica.points() == 0
     assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs
     key = object_key("gw-main", "finance", theirs, "theirs.txt")

@@ -46,7 +46,7 @@ async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
 
 
 @pytest.fixture(scope="session")
-async def raw(redis_url: str) -> AsyncIterator[Any]:
+async def redis_client(redis_url: str) -> AsyncIterator[Any]:
     """Direct client of Redis, to read and change keys."""
     async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
         yield client
@@ -59,7 +59,7 @@ class LimitsHarness:
     gateway: RunningGateway
     tenants: Tenants
     proxy: Proxy
-    raw: Any
+    redis_client: Any
     tokens: dict[str, str]
 
     async def get(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
@@ -103,8 +103,8 @@ class LimitsHarness:
     async def clear_redis(self) -> None:
         """Delete all counters of both tenants."""
         for tenant_id in (A, B):
-            async for key in self.raw.scan_iter(match=f"tenant-{tenant_id}:*"):
-                await self.raw.delete(key)
+            async for key in self.redis_client.scan_iter(match=f"tenant-{tenant_id}:*"):
+                await self.redis_client.delete(key)
 
     async def restore_redis(self) -> None:
         """Restore the connection to Redis and wait until the gateway uses it."""
@@ -119,7 +119,9 @@ class LimitsHarness:
 
 
 @pytest.fixture(scope="session")
-async def limits_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncIterator[LimitsHarness]:
+async def limits_harness(
+    platform: Platform, redis_url: str, redis_client: Any
+) -> AsyncIterator[LimitsHarness]:
     manifests = [
         tenant_manifest(
             tenant_id,
@@ -145,7 +147,7 @@ async def limits_harness(platform: Platform, redis_url: str, raw: Any) -> AsyncI
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with run_gateway(platform, redis_url=url) as gateway:
                 await until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))
-                harness = LimitsHarness(gateway, tenants, proxy, raw, tokens)
+                harness = LimitsHarness(gateway, tenants, proxy, redis_client, tokens)
                 for tenant_id in (A, B):
                     await harness.index_document(tenant_id, "The ferry leaves at nine.")
                 yield harness

@@ -96,32 +96,34 @@ async def test_reservations_of_the_same_size_are_distinct(budget: Budget) -> Non
 
 
 async def test_the_reservation_of_a_terminated_gateway_expires(
-    budget: Budget, calendar: Calendar, raw: Any
+    budget: Budget, calendar: Calendar, redis_client: Any
 ) -> None:
     tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     key = reservations_key(tenant.id, tenant.uid, calendar.now)
-    deadline = await raw.zscore(key, reservation.member)
+    deadline = await redis_client.zscore(key, reservation.member)
     assert deadline / 1000 - time.time() == pytest.approx(RESERVATION_TTL_SECONDS, abs=2)
-    assert await raw.ttl(key) <= RESERVATION_TTL_SECONDS
+    assert await redis_client.ttl(key) <= RESERVATION_TTL_SECONDS
     assert await try_reserve(budget, tenant, 1000) is None
-    await raw.zadd(key, {reservation.member: deadline - RESERVATION_TTL_SECONDS * 1000 - 1})
+    await redis_client.zadd(key, {reservation.member: deadline - RESERVATION_TTL_SECONDS * 1000 - 1})
     assert await get_used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
-    assert await raw.zcard(key) == 1, "the dead one is swept away"
+    assert await redis_client.zcard(key) == 1, "the expired reservation is removed"
 
 
 async def test_an_answer_that_outlived_its_reservation_is_still_paid(
-    budget: Budget, calendar: Calendar, raw: Any
+    budget: Budget, calendar: Calendar, redis_client: Any
 ) -> None:
     tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
-    await raw.delete(reservations_key(tenant.id, tenant.uid, calendar.now))
+    await redis_client.delete(reservations_key(tenant.id, tenant.uid, calendar.now))
     await budget.commit(reservation, 900)
     assert await get_used_and_reserved(budget, tenant) == (900, 0)
 
 
-async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Calendar, raw: Any) -> None:
+async def test_a_new_month_begins_with_nothing_used(
+    budget: Budget, calendar: Calendar, redis_client: Any
+) -> None:
     tenant = make_new_tenant(tokensPerMonth=1000)
     late = await budget.reserve(tenant, 600)
     await budget.commit(await budget.reserve(tenant, 400), 400)
@@ -131,9 +133,11 @@ async def test_a_new_month_begins_with_nothing_used(budget: Budget, calendar: Ca
     assert await get_used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     await budget.commit(late, 600)
-    assert await raw.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", "it began in November"
+    assert await redis_client.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", (
+        "the answer began in November"
+    )
     assert (await budget.get_state(tenant)).used == 0
-    assert 61 < await raw.ttl(tokens_key(tenant.id, tenant.uid, november)) / 86400 <= 62
+    assert 61 < await redis_client.ttl(tokens_key(tenant.id, tenant.uid, november)) / 86400 <= 62
 
 
 async def test_a_changed_limit_takes_effect_immediately(budget: Budget) -> None:

@@ -94,7 +94,7 @@ async def test_the_same_document_counts_once(redis: TenantRedis, tenant: Tenant)
 async def test_deletions_are_free_again_after_the_window(
     redis: TenantRedis, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletions, "_milliseconds", lambda time: 300)
+    monkeypatch.setattr(deletions, "_to_milliseconds", lambda time: 300)
     documents = TenantDocuments(redis, tenant, count=30)
     assert await documents.delete_all(21) == FREE_DELETIONS
     await asyncio.sleep(0.4)

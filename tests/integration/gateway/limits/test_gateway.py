@@ -31,7 +31,7 @@ def make_period_of_today() -> dict[str, str]:
 
 
 async def get_used_tokens(harness: LimitsHarness) -> int:
-    stored = await harness.raw.get(tokens_key(A, harness.uid(A), datetime.now(UTC)))
+    stored = await harness.redis_client.get(tokens_key(A, harness.uid(A), datetime.now(UTC)))
     return int(stored or 0)
 
 
@@ -73,10 +73,12 @@ async def test_an_answer_settles_its_tokens_and_releases_its_reservation(
     usage = response.json()["usage"]
     assert response.json()["grounded"]
     assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"] > 0
-    assert not await harness.raw.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
+    assert not await harness.redis_client.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
     for _ in range(2):
         assert (await harness.search()).status_code == 200
-    assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], "searches are free"
+    assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], (
+        "searches need no budget"
+    )
 
 
 async def test_an_exhausted_budget_is_429_until_the_limit_is_raised(harness: LimitsHarness) -> None:
@@ -122,7 +124,7 @@ async def test_a_failed_model_call_settles_no_tokens(harness: LimitsHarness) -> 
         await until(lambda: bool((t := harness.gateway.context.registry.get(A)) and t.spec.model.chat))
         assert (await harness.answer()).status_code == 502
         assert await get_used_tokens(harness) == 0
-        assert not await harness.raw.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
+        assert not await harness.redis_client.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
     finally:
         harness.tenants.patch(A, {"spec": {"model": {"chat": ""}}})
 
@@ -214,11 +216,11 @@ async def test_an_administrator_of_one_tenant_sees_nothing_of_another(harness: L
 async def test_every_counter_has_a_key_of_its_tenant_and_an_expiry(harness: LimitsHarness) -> None:
     await asyncio.gather(harness.search(), harness.answer())
     await harness.gateway.context.usage.flush()
-    keys = [key async for key in harness.raw.scan_iter(match="*limits-a*")]
+    keys = [key async for key in harness.redis_client.scan_iter(match="*limits-a*")]
     assert len(keys) >= 3
     for key in keys:
         assert key.startswith(f"tenant-{A}:")
-        assert await harness.raw.ttl(key) > 0, key
+        assert await harness.redis_client.ttl(key) > 0, key
     assert rate_key(A, harness.uid(A)) in keys
 
 

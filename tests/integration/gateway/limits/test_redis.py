@@ -28,11 +28,13 @@ def make_counter_key(tenant: Tenant) -> str:
     return f"{redis_prefix(tenant.id, tenant.uid)}n"
 
 
-async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(redis: TenantRedis, raw: Any) -> None:
+async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(
+    redis: TenantRedis, redis_client: Any
+) -> None:
     tenant, before = make_new_tenant(), redis.script("count", COUNT)
     ending = redis.script("end", COUNT, ends_work=True)
     assert await before.run(tenant, [make_counter_key(tenant)]) == 1
-    await raw.eval(
+    await redis_client.eval(
         SET_TOMBSTONE, 2, tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid), 60
     )
     with pytest.raises(RemoteRefused) as by_script:
@@ -42,27 +44,27 @@ async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(redis: Tena
     for refused in (by_script, by_commands):
         with pytest.raises(TenantSuspended, match="is being deleted"):
             raise_if_deleting(refused.value)
-    assert await ending.run(tenant, [make_counter_key(tenant)]) == 2, "a started operation may end"
+    assert await ending.run(tenant, [make_counter_key(tenant)]) == 2, "an operation that began may finish"
     again = make_tenant(tenant.id, uid="a-later-one")
     assert await before.run(again, [make_counter_key(again)]) == 1, (
         "a later Tenant of the same name is not affected"
     )
 
 
-async def test_a_flushed_script_is_loaded_again(redis: TenantRedis, raw: Any) -> None:
+async def test_a_flushed_script_is_loaded_again(redis: TenantRedis, redis_client: Any) -> None:
     tenant, script = make_new_tenant(), redis.script("count", COUNT)
     assert await script.run(tenant, [make_counter_key(tenant)]) == 1
-    await raw.script_flush()
+    await redis_client.script_flush()
     assert await script.run(tenant, [make_counter_key(tenant)]) == 2
 
 
-async def test_commands_are_one_transaction(redis: TenantRedis, raw: Any) -> None:
+async def test_commands_are_one_transaction(redis: TenantRedis, redis_client: Any) -> None:
     tenant = make_new_tenant()
     key = make_counter_key(tenant)
     assert await redis.execute(tenant, "e", ("SET", key, 1), ("INCRBY", key, 4)) == [True, 5]
     with pytest.raises(RemoteRefused):
         await redis.execute(tenant, "e", ("INCRBY", key, 1), ("NO-SUCH-COMMAND", key))
-    assert await raw.get(key) == "5"
+    assert await redis_client.get(key) == "5"
 
 
 async def test_a_restart_between_two_calls_causes_no_error(platform: Platform, redis_url: str) -> None:

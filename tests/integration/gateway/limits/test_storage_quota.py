@@ -43,9 +43,9 @@ async def try_reserve(
     return True
 
 
-async def get_stored_bytes(raw: Any, tenant: Tenant) -> int:
+async def get_stored_bytes(redis_client: Any, tenant: Tenant) -> int:
     """Return the stored total, after comparing it with the sizes of all documents."""
-    stored = await raw.hgetall(storage_quota_key(tenant.id, tenant.uid))
+    stored = await redis_client.hgetall(storage_quota_key(tenant.id, tenant.uid))
     total = int(stored.pop("bytes"))
     assert total == sum(map(int, stored.values()))
     return total
@@ -60,52 +60,58 @@ async def test_stored_documents_count(quota: StorageQuota) -> None:
     assert listing.calls == 1
 
 
-async def test_the_limit_of_bytes_is_enforced(quota: StorageQuota, raw: Any) -> None:
+async def test_the_limit_of_bytes_is_enforced(quota: StorageQuota, redis_client: Any) -> None:
     tenant, listing = make_new_tenant(documents=100, storage="1Ki"), Listing(a=1000)
     with pytest.raises(QuotaExceeded) as refused:
         await quota.reserve(tenant, "b", 25, listing)
     assert refused.value.extensions == {"quota": "storage", "limit": 1024, "used": 1000}
-    assert await get_stored_bytes(raw, tenant) == 1000
+    assert await get_stored_bytes(redis_client, tenant) == 1000
     assert await try_reserve(quota, tenant, "b", 24, listing)
 
 
-async def test_a_replacement_counts_only_the_difference(quota: StorageQuota, raw: Any) -> None:
+async def test_a_replacement_counts_only_the_difference(quota: StorageQuota, redis_client: Any) -> None:
     tenant, listing = make_new_tenant(documents=1, storage="1Ki"), Listing(a=1000)
     assert await try_reserve(quota, tenant, "a", 1024, listing)
     assert not await try_reserve(quota, tenant, "a", 1025, listing)
     assert await try_reserve(quota, tenant, "a", 10, listing)
-    assert await get_stored_bytes(raw, tenant) == 10
+    assert await get_stored_bytes(redis_client, tenant) == 10
 
 
-async def test_a_document_may_shrink_while_a_lowered_quota_is_exceeded(quota: StorageQuota, raw: Any) -> None:
+async def test_a_document_may_shrink_while_a_lowered_quota_is_exceeded(
+    quota: StorageQuota, redis_client: Any
+) -> None:
     tenant, listing = make_new_tenant(documents=1, storage="1Ki"), Listing(a=5000, b=5000)
     assert not await try_reserve(quota, tenant, "a", 5001, listing)
     assert await try_reserve(quota, tenant, "a", 4000, listing)
-    assert await get_stored_bytes(raw, tenant) == 9000
+    assert await get_stored_bytes(redis_client, tenant) == 9000
 
 
-async def test_fifty_concurrent_uploads_do_not_exceed_the_quota(quota: StorageQuota, raw: Any) -> None:
+async def test_fifty_concurrent_uploads_do_not_exceed_the_quota(
+    quota: StorageQuota, redis_client: Any
+) -> None:
     tenant, listing = make_new_tenant(documents=40, storage="1Ki"), Listing(old=24)
     results = await asyncio.gather(*(try_reserve(quota, tenant, f"d{n}", 100, listing) for n in range(50)))
     assert sum(results) == 10
-    assert await get_stored_bytes(raw, tenant) == 1024
+    assert await get_stored_bytes(redis_client, tenant) == 1024
     assert listing.calls == 1, "one listing for all concurrent requests"
 
 
-async def test_gateways_that_fill_concurrently_do_not_count_twice(redis: TenantRedis, raw: Any) -> None:
+async def test_gateways_that_fill_concurrently_do_not_count_twice(
+    redis: TenantRedis, redis_client: Any
+) -> None:
     tenant, listing = make_new_tenant(documents=1000, storage="1Mi"), Listing(old=24)
     gateways = [StorageQuota(redis) for _ in range(8)]
     results = await asyncio.gather(
         *(try_reserve(each, tenant, f"d{n}", 100, listing) for n, each in enumerate(gateways))
     )
     assert all(results)
-    assert await get_stored_bytes(raw, tenant) == 824
-    assert await raw.keys(f"{tenant.key}:*") == [storage_quota_key(tenant.id, tenant.uid)], (
+    assert await get_stored_bytes(redis_client, tenant) == 824
+    assert await redis_client.keys(f"{tenant.key}:*") == [storage_quota_key(tenant.id, tenant.uid)], (
         "no temporary copy is left"
     )
 
 
-async def test_a_slow_fill_does_not_discard_reservations(redis: TenantRedis, raw: Any) -> None:
+async def test_a_slow_fill_does_not_discard_reservations(redis: TenantRedis, redis_client: Any) -> None:
     tenant, listed = make_new_tenant(documents=2, storage="1Mi"), asyncio.Event()
 
     async def list_slowly() -> Mapping[str, int]:
@@ -117,34 +123,36 @@ async def test_a_slow_fill_does_not_discard_reservations(redis: TenantRedis, raw
     await StorageQuota(redis).reserve(tenant, "quick", 100, Listing())
     listed.set()
     await slow
-    assert await get_stored_bytes(raw, tenant) == 200
+    assert await get_stored_bytes(redis_client, tenant) == 200
     assert not await try_reserve(StorageQuota(redis), tenant, "third", 100, Listing())
 
 
-async def test_a_released_document_frees_quota(quota: StorageQuota, raw: Any) -> None:
+async def test_a_released_document_frees_quota(quota: StorageQuota, redis_client: Any) -> None:
     tenant, listing = make_new_tenant(documents=1, storage="1Ki"), Listing(a=1000)
     assert not await try_reserve(quota, tenant, "b", 1000, listing)
     for _ in range(2):
         await quota.release(tenant, "a")
-    assert await get_stored_bytes(raw, tenant) == 0
+    assert await get_stored_bytes(redis_client, tenant) == 0
     assert await try_reserve(quota, tenant, "b", 1000, listing)
 
 
-async def test_releasing_without_a_copy_creates_none(quota: StorageQuota, raw: Any) -> None:
+async def test_releasing_without_a_copy_creates_none(quota: StorageQuota, redis_client: Any) -> None:
     tenant = make_new_tenant()
     await quota.release(tenant, "a")
-    assert not await raw.exists(storage_quota_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(storage_quota_key(tenant.id, tenant.uid))
 
 
-async def test_the_copy_expires_fifteen_minutes_after_it_was_filled(quota: StorageQuota, raw: Any) -> None:
+async def test_the_copy_expires_fifteen_minutes_after_it_was_filled(
+    quota: StorageQuota, redis_client: Any
+) -> None:
     tenant, listing = make_new_tenant(documents=10, storage="1Ki"), Listing(a=1)
     await quota.reserve(tenant, "b", 1, listing)
-    assert 890 <= await raw.ttl(storage_quota_key(tenant.id, tenant.uid)) <= 900
-    await raw.expire(storage_quota_key(tenant.id, tenant.uid), 1)
+    assert 890 <= await redis_client.ttl(storage_quota_key(tenant.id, tenant.uid)) <= 900
+    await redis_client.expire(storage_quota_key(tenant.id, tenant.uid), 1)
     await quota.reserve(tenant, "c", 1, listing)
     await quota.release(tenant, "c")
-    assert await raw.ttl(storage_quota_key(tenant.id, tenant.uid)) <= 1
-    await raw.delete(storage_quota_key(tenant.id, tenant.uid))
+    assert await redis_client.ttl(storage_quota_key(tenant.id, tenant.uid)) <= 1
+    await redis_client.delete(storage_quota_key(tenant.id, tenant.uid))
     listing.sizes = {"x": 1024}
     assert not await try_reserve(quota, tenant, "b", 1, listing)
     assert listing.calls == 2
@@ -157,24 +165,26 @@ async def test_an_empty_tenant_is_listed_once(quota: StorageQuota) -> None:
     assert listing.calls == 1
 
 
-async def test_no_document_id_can_overwrite_the_total(quota: StorageQuota, raw: Any) -> None:
+async def test_no_document_id_can_overwrite_the_total(quota: StorageQuota, redis_client: Any) -> None:
     tenant, listing = make_new_tenant(documents=10, storage="1Ki"), Listing(bytes=7)
     assert await try_reserve(quota, tenant, "bytes", 9, listing)
-    assert await get_stored_bytes(raw, tenant) == 9
+    assert await get_stored_bytes(redis_client, tenant) == 9
 
 
-async def test_many_documents_are_filled_in_batches(quota: StorageQuota, raw: Any) -> None:
+async def test_many_documents_are_filled_in_batches(quota: StorageQuota, redis_client: Any) -> None:
     listing = Listing(**{f"d{number}": 2 for number in range(2 * BATCH + 1)})
     tenant = make_new_tenant(documents=2 * BATCH + 2, storage="1Mi")
     assert await try_reserve(quota, tenant, "one-more", 1, listing)
     assert not await try_reserve(quota, tenant, "too-many", 1, listing)
-    assert await get_stored_bytes(raw, tenant) == 4 * BATCH + 3
+    assert await get_stored_bytes(redis_client, tenant) == 4 * BATCH + 3
 
 
-async def test_sizes_beyond_four_gibibytes_are_counted_to_the_byte(quota: StorageQuota, raw: Any) -> None:
+async def test_sizes_beyond_four_gibibytes_are_counted_to_the_byte(
+    quota: StorageQuota, redis_client: Any
+) -> None:
     tenant, listing = make_new_tenant(documents=10, storage="5Pi"), Listing(a=2**52 + 1)
     assert await try_reserve(quota, tenant, "b", 2**40 + 1, listing)
-    assert await get_stored_bytes(raw, tenant) == 2**52 + 2**40 + 2
+    assert await get_stored_bytes(redis_client, tenant) == 2**52 + 2**40 + 2
 
 
 async def test_tenants_never_share_a_quota(quota: StorageQuota) -> None:

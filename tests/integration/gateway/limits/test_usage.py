@@ -12,7 +12,7 @@ from tenancy.names import usage_key
 from .conftest import make_new_tenant
 
 
-async def test_counts_add_up_by_day_persona_and_model(redis: TenantRedis, raw: Any) -> None:
+async def test_counts_add_up_by_day_persona_and_model(redis: TenantRedis, redis_client: Any) -> None:
     now = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
     log = UsageLog(redis, TenantMetrics(by_tenant=True), lambda: now)
     one, other = make_new_tenant(), make_new_tenant()
@@ -33,4 +33,4 @@ async def test_counts_add_up_by_day_persona_and_model(redis: TenantRedis, raw: A
         UsageRow(tuesday, "legal", "a:0", answer),
     ]
     assert await log.read(other, monday, tuesday) == [UsageRow(monday, "finance", "a:0", answer)]
-    assert 399 < await raw.ttl(usage_key(one.id, one.uid, monday)) / 86400 <= 400
+    assert 399 < await redis_client.ttl(usage_key(one.id, one.uid, monday)) / 86400 <= 400

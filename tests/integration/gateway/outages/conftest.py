@@ -62,7 +62,7 @@ class Outage:
 
 
 @dataclass(frozen=True)
-class Company:
+class OutageTenant:
     """A tenant of the module's gateway, and a token of one of its users."""
 
     tenant: str
@@ -75,7 +75,7 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-async def companies(platform: Platform) -> AsyncIterator[list[Company]]:
+async def outage_tenants(platform: Platform) -> AsyncIterator[list[OutageTenant]]:
     """Two tenants of a gateway that serves all outages of a module."""
     names = [f"outage-{side}-{secrets.token_hex(3)}" for side in "ab"]  # documents outlive their tenants
     manifests = [
@@ -87,21 +87,21 @@ async def companies(platform: Platform) -> AsyncIterator[list[Company]]:
         with apply_tenants(platform, *manifests):
             async with run_gateway(platform) as gateway:
                 await until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
-                yield [await open_company(people, gateway, tenant) for tenant in names]
+                yield [await open_outage_tenant(people, gateway, tenant) for tenant in names]
 
 
-async def open_company(people: People, gateway: RunningGateway, tenant: str) -> Company:
+async def open_outage_tenant(people: People, gateway: RunningGateway, tenant: str) -> OutageTenant:
     """Create a user of a tenant; upload a document, because the first one starts a process that reads it."""
     await people.add(f"c@{tenant}.example")
-    company = Company(tenant, gateway, await people.token(f"c@{tenant}.example"))
-    assert (await company.make_colleague().upload("first.md", "first")).status_code == 201
-    return company
+    opened = OutageTenant(tenant, gateway, await people.token(f"c@{tenant}.example"))
+    assert (await opened.make_colleague().upload("first.md", "first")).status_code == 201
+    return opened
 
 
 @pytest.fixture
-def colleagues(companies: list[Company]) -> list[Colleague]:
+def colleagues(outage_tenants: list[OutageTenant]) -> list[Colleague]:
     """Two users of two tenants."""
-    return [company.make_colleague() for company in companies]
+    return [tenant.make_colleague() for tenant in outage_tenants]
 
 
 async def check_outage(platform: Platform, colleagues: list[Colleague], outage: Outage) -> None:

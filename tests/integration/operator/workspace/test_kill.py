@@ -42,7 +42,7 @@ async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it
         assert webui.get_state("ghost") == undisturbed, f"after {last} calls"
         await harness.delete_all()
         assert not any(webui.get_state("ghost").values()), f"after {last} calls"
-    assert last >= 8, "it died too seldom for what a creation needs"
+    assert last >= 8, "a creation needs more calls"
 
 
 @pytest.mark.timeout(900)
@@ -59,7 +59,7 @@ async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
         await harness.delete_all()
         assert not any(webui.get_state("ghost").values()), f"after {last} calls"
         assert not webui.has_file(file_id), f"after {last} calls"
-    assert last >= 8, "it died too seldom for what a removal needs"
+    assert last >= 8, "a removal needs more calls"
 
 
 async def test_an_unrecorded_object_is_deleted_when_it_is_no_longer_declared(

@@ -1,4 +1,4 @@
-"""Contract of the parts that exist only with Open WebUI, on the real platform."""
+"""Tests of the contract of the parts that exist only with Open WebUI, on the real platform."""
 
 import pytest
 

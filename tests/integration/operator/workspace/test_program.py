@@ -28,7 +28,7 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def people(observed: Observed, webui: ObservedOpenWebUI) -> None:
+def create_people(observed: Observed, webui: ObservedOpenWebUI) -> None:
     for email in BOTH:
         create_person(observed, webui, email)
 

@@ -52,7 +52,7 @@ async def test_a_row_becomes_a_file_with_its_links_in_order_of_time(
         return [{**ROW, "links": links}]
 
     database = OpenWebUIDatabase("postgresql://unused")
-    monkeypatch.setattr(database, "_rows", list_rows)
+    monkeypatch.setattr(database, "_query", list_rows)
     assert await database.list_files_by_id(["f1"]) == [
         File(
             id="f1",

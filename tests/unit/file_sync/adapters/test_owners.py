@@ -135,7 +135,7 @@ async def test_an_answer_older_than_the_tenant_is_fetched_again(
     keycloak.add("anna", GROUP_A)
     remembering = make_resolver(http)
     assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, (
-        "unknown until the operator has written the uid"
+        "the owner is unknown until the operator has written the uid"
     )
     keycloak.uids[GROUP_A] = "uid-tenanta"
     assert await remembering.resolve(["anna"]) == {"anna": Owner("tenanta")}
@@ -152,7 +152,7 @@ async def test_people_of_a_new_tenant_are_resolved_without_delay(
     assert await remembering.resolve(["anna"]) == {"anna": Owner()}
     tenants.put(set_age(TENANTS.all()[0], datetime.now(UTC) + timedelta(minutes=1)))
     assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, (
-        "the answer is older than the Tenant"
+        "the cached answer is older than the Tenant"
     )
     tenants.put(set_age(TENANTS.all()[0], datetime.now(UTC)))
     assert await remembering.resolve(["anna"]) == {"anna": Owner("tenanta")}

@@ -102,4 +102,4 @@ async def test_a_failed_call_is_not_repeated_here(
     for calls in range(1, 9):
         with pytest.raises(RemoteUnavailable):
             await ingest(workflow)
-        assert webhook.call_count == calls, "one attempt, and no circuit breaker"
+        assert webhook.call_count == calls, "there is one attempt and no circuit breaker"

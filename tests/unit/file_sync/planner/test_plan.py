@@ -304,12 +304,12 @@ def test_the_owner_of_an_existing_document_is_not_resolved() -> None:
 
 def test_a_check_of_a_permanent_failure_is_settled_without_a_change() -> None:
     (action,) = compare([make_file(size=11)], [make_document(state="failed", problem=PERMANENT)]).actions
-    assert action.settled
+    assert action.is_final
 
 
 def test_a_check_of_a_document_that_is_not_indexed_is_not_settled() -> None:
     (action,) = compare([make_file(size=11)], [make_document(state="received", sha256=None)]).actions
-    assert not action.settled
+    assert not action.is_final
 
 
 def test_a_document_with_two_copies_is_deleted_once() -> None:

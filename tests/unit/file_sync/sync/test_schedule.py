@@ -26,7 +26,7 @@ def test_a_tenant_that_changes_during_its_comparison_is_compared_once_more() -> 
         schedule.enqueue_changed(["a"])
         schedule.enqueue_changed(["b"])
         second = await schedule.get()
-        schedule.mark_done("a", settled=True)
+        schedule.mark_done("a", complete=True)
         return [first, second, await schedule.get()]
 
     assert simulate(scenario()) == ["a", "b", "a"]
@@ -40,11 +40,11 @@ def test_the_backoff_of_an_unsettled_tenant_grows_and_a_change_ends_it() -> None
         for _ in range(12):
             await schedule.get()
             started_at = loop.time()
-            schedule.mark_done("a", settled=False)
+            schedule.mark_done("a", complete=False)
             await schedule.get()
             delays.append(loop.time() - started_at)
             schedule._running["a"] = False
-            schedule.mark_done("a", settled=False, retry_after=0)
+            schedule.mark_done("a", complete=False, retry_after=0)
         await asyncio.sleep(1)
         started_at = loop.time()
         schedule.enqueue_changed(["a"])
@@ -65,7 +65,7 @@ def test_changes_do_not_make_the_backoff_longer_than_the_time_of_failures() -> N
         for _ in range(20):
             schedule.enqueue_changed(["a"])
             await schedule.get()
-            schedule.mark_done("a", settled=False)
+            schedule.mark_done("a", complete=False)
             await asyncio.sleep(0.5)
         ended = loop.time()
         await schedule.get()
@@ -83,7 +83,7 @@ def test_a_tenant_backs_off_until_n8n_may_be_called_and_no_longer() -> None:
         for _ in range(10):
             await schedule.get()
             times.append(loop.time())
-            schedule.mark_done("a", settled=False, retry_after=30)
+            schedule.mark_done("a", complete=False, retry_after=30)
         schedule.close()
         return times
 
@@ -95,10 +95,10 @@ def test_after_progress_a_tenant_continues_immediately_but_honours_retry_after()
         loop, schedule = asyncio.get_running_loop(), Schedule()
         schedule.enqueue_changed(["a"])
         await schedule.get()
-        schedule.mark_done("a", settled=False, progress=True)
+        schedule.mark_done("a", complete=False, progress=True)
         await schedule.get()
         continued_at = loop.time()
-        schedule.mark_done("a", settled=False, progress=True, retry_after=30)
+        schedule.mark_done("a", complete=False, progress=True, retry_after=30)
         await schedule.get()
         schedule.close()
         return continued_at, loop.time()
@@ -111,7 +111,7 @@ def test_a_full_sync_does_not_end_a_backoff() -> None:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         schedule.enqueue_changed(["a"])
         await schedule.get()
-        schedule.mark_done("a", settled=False, retry_after=60)
+        schedule.mark_done("a", complete=False, retry_after=60)
         schedule.enqueue_full_sync(["a"])
         await schedule.get()
         return loop.time()
@@ -152,9 +152,9 @@ def test_a_changed_tenant_is_not_enqueued_while_it_runs() -> None:
         schedule.enqueue_changed(["a"])
         schedule.enqueue_full_sync(["a"])
         assert schedule.has_changed("a")
-        assert not schedule.has_waiting, "it is compared once more afterwards, not concurrently"
+        assert not schedule.has_waiting, "the tenant is compared again afterwards, not concurrently"
         assert read_lengths() == {"changed": 0, "full-sync": 0, "running": 1, "backoff": 0}
-        schedule.mark_done("a", settled=True)
+        schedule.mark_done("a", complete=True)
         assert schedule.has_waiting
 
     simulate(scenario())
@@ -165,12 +165,12 @@ def test_a_change_ends_a_backoff_and_its_timer() -> None:
         schedule = Schedule()
         schedule.enqueue_changed(["a"])
         await schedule.get()
-        schedule.mark_done("a", settled=False, retry_after=30)
+        schedule.mark_done("a", complete=False, retry_after=30)
         assert read_lengths()["backoff"] == 1
         schedule.enqueue_changed(["a"])
         assert read_lengths() == {"changed": 1, "full-sync": 0, "running": 0, "backoff": 0}
         await schedule.get()
-        schedule.mark_done("a", settled=True)
+        schedule.mark_done("a", complete=True)
         await asyncio.sleep(60)
         assert not schedule.has_waiting
 
@@ -183,7 +183,7 @@ def test_tenants_that_fail_together_do_not_retry_together() -> None:
         tenants = [f"t{number}" for number in range(50)]
         schedule.enqueue_changed(tenants)
         for _ in tenants:
-            schedule.mark_done(await schedule.get(), settled=False)
+            schedule.mark_done(await schedule.get(), complete=False)
         delays = []
         for _ in tenants:
             await schedule.get()
@@ -203,7 +203,7 @@ def test_close_removes_all_tenants_and_timers() -> None:
         schedule.enqueue_changed(["a", "b", "c"])
         schedule.enqueue_full_sync(["d"])
         await schedule.get()
-        schedule.mark_done("a", settled=False, retry_after=30)
+        schedule.mark_done("a", complete=False, retry_after=30)
         await schedule.get()
         assert read_lengths() == {"changed": 1, "full-sync": 1, "running": 1, "backoff": 1}
         schedule.close()

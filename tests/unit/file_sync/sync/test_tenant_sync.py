@@ -182,7 +182,7 @@ def test_a_new_file_is_stored_and_indexed(adapters: FakeAdapters) -> None:
     assert adapters.calls == [("download", "owui-f1"), ("put", "owui-f1"), ("ingest", "owui-f1")]
     assert result.plan.statuses["f1"].state is FileState.READY
     assert result.remaining == 0
-    assert result.settled
+    assert result.is_complete
     assert result.progress
 
 
@@ -190,7 +190,7 @@ def test_a_ready_file_needs_no_action(adapters: FakeAdapters) -> None:
     adapters.files, adapters.documents = [make_file("f1")], [make_document("f1")]
     result = adapters.run()
     assert adapters.calls == []
-    assert result.settled
+    assert result.is_complete
     assert not result.progress
 
 
@@ -210,7 +210,7 @@ def test_a_file_is_stored_only_if_its_owner_belongs_to_the_tenant(
     result = adapters.run()
     assert len(adapters.list_calls("put")) == stored
     assert result.unassigned_owners == ({"owui-no-tenant"} if subject == "no-tenant" else set())
-    assert result.settled is (subject in ("anna", "bob"))
+    assert result.is_complete is (subject in ("anna", "bob"))
 
 
 def test_a_refused_file_is_settled_and_shows_the_reason(adapters: FakeAdapters) -> None:
@@ -219,7 +219,7 @@ def test_a_refused_file_is_settled_and_shows_the_reason(adapters: FakeAdapters) 
     result = adapters.run()
     assert result.plan.statuses["f1"].state is FileState.REFUSED
     assert result.plan.statuses["f1"].reason == "The file is empty."
-    assert result.settled
+    assert result.is_complete
 
 
 def test_a_document_that_cannot_be_indexed_is_settled(adapters: FakeAdapters) -> None:
@@ -227,7 +227,7 @@ def test_a_document_that_cannot_be_indexed_is_settled(adapters: FakeAdapters) ->
     adapters.errors["ingest", "owui-f1"] = IngestRefused()
     result = adapters.run()
     assert result.plan.statuses["f1"].state is FileState.FAILED
-    assert result.settled
+    assert result.is_complete
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_failed_file_remains_and_stops_no_other(
     result = adapters.run()
     assert adapters.list_calls("ingest") == ["owui-f2"]
     assert result.remaining == 1
-    assert not result.settled
+    assert not result.is_complete
     assert result.progress
     assert count("store", outcome) == before + 1
 
@@ -260,7 +260,7 @@ def test_blocked_deletions_are_counted_and_are_no_progress(adapters: FakeAdapter
         result = adapters.run()
     assert adapters.batches == [3, 3, 3]
     assert result.plan.blocked_deletions == 3
-    assert result.settled
+    assert result.is_complete
     assert not result.progress
     (error,) = [each for each in logs if each["log_level"] == "error"]
     assert error["documents"] == 3
@@ -275,7 +275,7 @@ def test_a_check_downloads_only_other_content(
     result = adapters.run()
     assert adapters.list_calls("check") == ["owui-f1"]
     assert adapters.list_calls("put") == adapters.list_calls("ingest") == calls
-    assert result.settled
+    assert result.is_complete
 
 
 def test_a_check_of_the_same_content_still_indexes_a_document_that_is_not_indexed(
@@ -344,7 +344,7 @@ def test_a_success_ends_the_growth_of_the_backoff(adapters: FakeAdapters) -> Non
         assert sync.backoff.retry_after("tenanta") == 2
         return result
 
-    assert simulate_with(adapters, scenario).settled
+    assert simulate_with(adapters, scenario).is_complete
 
 
 def test_without_time_to_continue_files_are_stored_and_not_indexed(adapters: FakeAdapters) -> None:
@@ -353,7 +353,7 @@ def test_without_time_to_continue_files_are_stored_and_not_indexed(adapters: Fak
     assert adapters.list_calls("put") == ["owui-f1"]
     assert adapters.list_calls("ingest") == []
     assert result.remaining == 1
-    assert not result.settled
+    assert not result.is_complete
 
 
 def test_a_document_with_a_call_in_flight_is_not_sent_again(adapters: FakeAdapters) -> None:
@@ -391,7 +391,7 @@ def test_the_call_for_a_document_that_became_ready_is_cancelled(adapters: FakeAd
         assert sync._calls.document_ids("tenanta") == frozenset()
         return result
 
-    assert simulate_with(adapters, scenario).settled
+    assert simulate_with(adapters, scenario).is_complete
 
 
 def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters) -> None:
@@ -405,7 +405,7 @@ def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters)
 
     async def scenario(sync: TenantSync) -> SyncResult:
         await run(sync)
-        assert len(adapters.list_calls("ingest")) == 2, "half of the four slots"
+        assert len(adapters.list_calls("ingest")) == 2, "the tenant uses half of the four slots"
         started_at = asyncio.get_running_loop().time()
         result = await run(sync)
         assert asyncio.get_running_loop().time() == started_at, "the run waits for no slot"
@@ -442,11 +442,11 @@ def test_lags_are_observed_for_new_files_and_not_for_moved_ones(adapters: FakeAd
     assert (count_observations(STORE_LAG), count_observations(READY_LAG)) == (before[0] + 1, before[1] + 1)
 
 
-def test_comparisons_wait_for_a_slot(adapters: FakeAdapters) -> None:
+def test_a_sync_waits_for_a_slot(adapters: FakeAdapters) -> None:
     async def scenario(sync: TenantSync) -> SyncResult:
         slots = asyncio.Semaphore(1)
         await slots.acquire()
-        running = asyncio.create_task(run(sync, comparisons=slots))
+        running = asyncio.create_task(run(sync, slots=slots))
         await asyncio.sleep(1)
         assert adapters.listed_tenants == []
         slots.release()
@@ -462,11 +462,11 @@ def test_the_actions_of_one_run_are_bounded(adapters: FakeAdapters, monkeypatch:
     result = adapters.run()
     assert len(adapters.list_calls("put")) == 2
     assert result.remaining == 1
-    assert not result.settled
+    assert not result.is_complete
 
 
 def test_a_plan_that_needs_a_recheck_is_not_settled() -> None:
-    assert SyncResult(Plan()).settled
-    assert not SyncResult(Plan(needs_recheck=True)).settled
-    assert not SyncResult(Plan(), unassigned_owners={"u1"}).settled
-    assert not SyncResult(Plan(), remaining=1).settled
+    assert SyncResult(Plan()).is_complete
+    assert not SyncResult(Plan(needs_recheck=True)).is_complete
+    assert not SyncResult(Plan(), unassigned_owners={"u1"}).is_complete
+    assert not SyncResult(Plan(), remaining=1).is_complete

@@ -105,7 +105,7 @@ async def test_a_repeated_question_is_answered_from_the_cache(
     assert len(harness.vectors.searches) == searched
     assert harness.budget.reserved == harness.budget.reserved[:1], "a hit reserves nothing"
     hit = ("tenanta", "finance", "the-model", Counts(cached_answers=1))
-    assert harness.usage.recorded[used:] == [hit, hit], "and embeds nothing"
+    assert harness.usage.recorded[used:] == [hit, hit], "a hit embeds nothing"
     assert metric("tenantry_gateway_answer_cache_total", outcome="hit") == before + 2
 
 
@@ -271,7 +271,7 @@ async def test_a_stream_that_the_caller_closed_is_not_stored(harness: CachedAnsw
     await anext(stream)
     await stream.aclose()
     assert not harness.cache.stored
-    assert harness.budget.settled, "what came is paid"
+    assert harness.budget.settled, "the received tokens are settled"
 
 
 @pytest.mark.parametrize("policy", [CachePolicy.DEFAULT, CachePolicy.REFRESH])

@@ -19,7 +19,7 @@ ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(autouse=True)
-async def grounded(harness: GatewayHarness) -> None:
+async def grounded_answers(harness: GatewayHarness) -> None:
     await harness.upload()
     harness.bedrock.says = "It is $5 [cite:1]."
 

@@ -9,15 +9,17 @@ PERSON, ADMIN = "Bearer person-tenanta", "Bearer admin-tenanta"
 
 
 @pytest.fixture
-def limited(harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> GatewayHarness:
+def limited_harness(harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> GatewayHarness:
     """Harness whose limit holds every deletion."""
     monkeypatch.setattr(harness.app.state.context.deletions, "allowed", 0)
     return harness
 
 
-async def test_a_held_deletion_is_409_and_names_the_remedies(limited: GatewayHarness) -> None:
-    document_id = (await limited.upload()).json()["documentId"]
-    response = await limited.http.delete(f"/v1/documents/{document_id}", headers={"Authorization": PERSON})
+async def test_a_held_deletion_is_409_and_names_the_remedies(limited_harness: GatewayHarness) -> None:
+    document_id = (await limited_harness.upload()).json()["documentId"]
+    response = await limited_harness.http.delete(
+        f"/v1/documents/{document_id}", headers={"Authorization": PERSON}
+    )
     assert response.status_code == DeletionsHeld.status == 409
     assert response.json()["type"].endswith("/deletions-held")
     assert response.headers["retry-after"] == "600"
@@ -28,33 +30,33 @@ async def test_a_held_deletion_is_409_and_names_the_remedies(limited: GatewayHar
     [("GET", "/v1/deletions"), ("POST", "/v1/deletions/release"), ("POST", "/v1/deletions/reject")],
 )
 async def test_only_administrators_may_call_the_routes(
-    limited: GatewayHarness, method: str, path: str
+    limited_harness: GatewayHarness, method: str, path: str
 ) -> None:
-    response = await limited.http.request(method, path, headers={"Authorization": PERSON})
+    response = await limited_harness.http.request(method, path, headers={"Authorization": PERSON})
     assert response.status_code == 403
     assert response.json()["type"].endswith("/admin-only")
 
 
-async def test_an_administrator_lists_and_releases_held_deletions(limited: GatewayHarness) -> None:
-    document_id = (await limited.upload()).json()["documentId"]
+async def test_an_administrator_lists_and_releases_held_deletions(limited_harness: GatewayHarness) -> None:
+    document_id = (await limited_harness.upload()).json()["documentId"]
     path = f"/v1/documents/{document_id}"
-    await limited.http.delete(path, headers={"Authorization": PERSON})
-    (held,) = (await limited.get("/v1/deletions", as_=ADMIN)).json()["deletions"]
+    await limited_harness.http.delete(path, headers={"Authorization": PERSON})
+    (held,) = (await limited_harness.get("/v1/deletions", as_=ADMIN)).json()["deletions"]
     assert held["documentId"] == document_id
-    released = await limited.post("/v1/deletions/release", as_=ADMIN)
+    released = await limited_harness.post("/v1/deletions/release", as_=ADMIN)
     assert "releasedUntil" in released.json()
-    assert (await limited.http.delete(path, headers={"Authorization": PERSON})).status_code == 204
+    assert (await limited_harness.http.delete(path, headers={"Authorization": PERSON})).status_code == 204
 
 
-async def test_an_administrator_rejects_held_deletions(limited: GatewayHarness) -> None:
-    document_id = (await limited.upload()).json()["documentId"]
-    await limited.http.delete(f"/v1/documents/{document_id}", headers={"Authorization": PERSON})
-    rejected = (await limited.post("/v1/deletions/reject", as_=ADMIN)).json()
+async def test_an_administrator_rejects_held_deletions(limited_harness: GatewayHarness) -> None:
+    document_id = (await limited_harness.upload()).json()["documentId"]
+    await limited_harness.http.delete(f"/v1/documents/{document_id}", headers={"Authorization": PERSON})
+    rejected = (await limited_harness.post("/v1/deletions/reject", as_=ADMIN)).json()
     assert [each["documentId"] for each in rejected["kept"]] == [document_id]
     assert rejected["remaining"] == 0
-    assert not (await limited.get("/v1/deletions", as_=ADMIN)).json()["deletions"]
+    assert not (await limited_harness.get("/v1/deletions", as_=ADMIN)).json()["deletions"]
 
 
-async def test_an_invalid_batch_is_422(limited: GatewayHarness) -> None:
-    response = await limited.http.delete("/v1/documents/x?batch=0", headers={"Authorization": PERSON})
+async def test_an_invalid_batch_is_422(limited_harness: GatewayHarness) -> None:
+    response = await limited_harness.http.delete("/v1/documents/x?batch=0", headers={"Authorization": PERSON})
     assert response.status_code == 422

@@ -1,4 +1,4 @@
-"""Replay of the response to a repeated write with the same ``Idempotency-Key``."""
+"""Tests of ``Idempotency-Key``: the response to a repeated write is replayed."""
 
 import asyncio
 from typing import Any

@@ -184,7 +184,7 @@ def make_limited_client(
 
 
 async def test_a_request_beyond_its_deadline_is_504(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "GRACE_SECONDS", 0)
+    monkeypatch.setattr(middleware, "CANCEL_DELAY_SECONDS", 0)
 
     async def hang(*_: Any) -> None:
         await asyncio.sleep(60)
@@ -255,7 +255,7 @@ async def test_probes_are_answered_under_full_load(harness: GatewayHarness) -> N
 
 
 async def test_a_stalled_body_is_408(harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(middleware, "BODY_IDLE_TIMEOUT_SECONDS", 0.01)
 
     async def send_half() -> AsyncIterator[bytes]:
         yield b'{"query": "'
@@ -271,7 +271,7 @@ async def test_unauthenticated_callers_are_refused_before_the_body_is_read(
     harness: GatewayHarness, path: str, as_: str
 ) -> None:
     async def send_endlessly() -> AsyncIterator[bytes]:
-        raise AssertionError("it was read")
+        raise AssertionError("the body was read")
         yield b""
 
     response = await harness.post(path, as_=as_, content=send_endlessly())
@@ -303,7 +303,7 @@ async def test_one_tenant_cannot_use_all_slots(harness: GatewayHarness) -> None:
         await hanging.wait()
         assert await search("tenanta", "x") == 503
         listing = await http.get("/v1/documents", headers={"Authorization": make_list_credentials(harness)})
-        assert listing.status_code == 503, "a service takes the tenant's places, too"
+        assert listing.status_code == 503, "requests of a service count for the tenant"
         assert await search("tenantb", "x") == 200
         release.set()
         assert await slow == 200

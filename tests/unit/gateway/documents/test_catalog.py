@@ -269,7 +269,7 @@ async def test_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owner(
         with pytest.raises(DocumentForeign):
             await remove()
     assert (make_key("d1") not in objects.contents) is pair.is_deleted
-    assert not limit.entries, "what is refused is not shown as held, and what is replaced does not count"
+    assert not limit.entries, "refused and replaced documents are not listed as held"
 
 
 async def test_a_delete_that_fails_in_the_index_keeps_the_object_and_can_be_repeated(

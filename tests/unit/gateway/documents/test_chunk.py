@@ -39,7 +39,7 @@ def test_chunks_keep_all_text_within_the_limit_and_the_right_page(pages: list[Pa
             # Latest position without a gap before it: a page may contain the same words twice.
             gap = len(page.text[covered:]) - len(page.text[covered:].lstrip())
             start = page.text.rfind(chunk.text, 0, covered + gap + len(chunk.text))
-            assert start >= 0, "a chunk is a piece of its page, and leaves out nothing before it"
+            assert start >= 0, "chunks cover the page without gaps"
             covered = max(covered, start + len(chunk.text))
         assert not page.text[covered:].strip()
 
@@ -50,7 +50,7 @@ def test_chunks_end_with_sentences_and_repeat_the_last_one() -> None:
     assert len(chunks) > 3
     assert all(chunk.startswith("This is") and chunk.endswith("of the text.") for chunk in chunks)
     for before, after in itertools.pairwise(chunks):
-        assert after.split(". ")[0].rstrip(".") in before, "the overlap"
+        assert after.split(". ")[0].rstrip(".") in before, "a chunk begins with the overlap"
 
 
 def test_a_word_longer_than_a_chunk_is_cut_not_dropped() -> None:

@@ -1,3 +1,5 @@
+"""Tests of the names of documents: one stored form, and refused names."""
+
 import pytest
 from gateway.documents.filenames import validate_filename
 from gateway.problems import FilenameRefused

@@ -108,7 +108,7 @@ async def test_a_document_that_takes_too_much_cpu_time_is_refused_and_the_next_i
 async def test_a_small_file_has_a_lower_limit_of_cpu_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.documents.reader.SMALL_CPU_SECONDS", 1)
+    monkeypatch.setattr("gateway.documents.reader.SMALL_MAX_CPU_SECONDS", 1)
     reader = make_reader()
     bomb = make_long_docx(4_000_000)
     assert len(bomb) < SMALL_BYTES

@@ -95,7 +95,7 @@ async def test_a_repair_of_an_indexed_document_only_deletes_stale_versions(
     harness.objects.contents[KEY] = b"The budget is $5."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
-    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    harness.bedrock.fails = AssertionError("a restore must not embed anything")
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()
     assert harness.vectors.deleted_stale == ["doc-1"]
@@ -138,7 +138,7 @@ async def test_an_interrupted_delete_keeps_a_version_that_was_stored_since(
     harness.journal.intents[ENTRY] = Intent(IntentKind.DELETE, to_delete=to_delete)
     await harness.repair.sweep()
     assert harness.objects.contents
-    assert not harness.list_found(), "to index it is its own ingest's affair"
+    assert not harness.list_found(), "an indexed document is not ingested again"
     assert not harness.journal.intents
 
 
@@ -175,7 +175,7 @@ async def test_after_five_attempts_a_document_becomes_failed_with_the_last_error
     failure = harness.journal.failures[ENTRY]
     assert failure.type.endswith("/indexing-failed")
     assert "5 attempts" in failure.detail
-    assert "upsert" not in failure.detail, "a backend's own words are for the log"
+    assert "upsert" not in failure.detail, "the error of a backend is only logged"
     assert not harness.journal.intents
     assert metric("tenantry_gateway_repairs_total", outcome="given_up") == before + 1
 
@@ -254,7 +254,7 @@ async def test_an_unexpected_error_of_one_document_does_not_stop_other_repairs(
     harness.vectors.get_indexed = raise_unexpected  # type: ignore[assignment, method-assign]
     await harness.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in harness.vectors.documents
-    assert harness.journal.intents[ENTRY].attempts == 1, "it counts as an attempt"
+    assert harness.journal.intents[ENTRY].attempts == 1, "the failure counts as an attempt"
     assert metric("tenantry_gateway_repairs_total", outcome="error") == before + 1
 
 
@@ -292,7 +292,7 @@ async def test_a_hanging_repair_times_out_and_blocks_no_other(harness: RepairHar
     harness.repair._attempt_timeout = 0.2
     await harness.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in harness.vectors.documents
-    assert harness.journal.intents[ENTRY].attempts == 1, "it counts as an attempt"
+    assert harness.journal.intents[ENTRY].attempts == 1, "the failure counts as an attempt"
 
 
 async def test_many_tenants_need_few_calls(harness: RepairHarness) -> None:

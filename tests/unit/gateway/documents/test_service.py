@@ -229,7 +229,7 @@ async def test_a_failed_index_write_leaves_an_intent_and_a_repeated_call_complet
     harness.vectors.fails = RemoteUnavailable("qdrant", "upsert", "down")
     with pytest.raises(RemoteUnavailable):
         await harness.upload(b"Text.")
-    assert harness.objects.contents, "S3 is the truth and comes first"
+    assert harness.objects.contents, "S3 is written first"
     assert [intent.kind for intent in harness.journal.intents.values()] == [IntentKind.INGEST]
     harness.vectors.fails = None
     await harness.upload(b"Text.")
@@ -291,7 +291,7 @@ async def test_a_refused_stored_document_is_recorded_with_the_reason(
     assert not harness.journal.intents
     harness.objects.contents[STORED] = b"Better."
     await harness.redeem()
-    assert not harness.journal.failures, "a success clears it"
+    assert not harness.journal.failures, "a success removes the failure"
 
 
 async def test_a_document_is_not_written_before_its_interrupted_delete_is_completed(

@@ -132,14 +132,16 @@ async def test_a_removed_document_is_listed_with_who_removed_it_and_until_when_i
 async def test_a_restored_document_is_found_without_new_embeddings(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
-    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    harness.bedrock.fails = AssertionError("a restore must not embed anything")
     assert await harness.restore() == ID
     assert harness.list_found() == [TEXT.decode()]
     assert list(harness.objects.contents.values()) == [TEXT]
     assert not await harness.list_removals()
     assert not harness.kept.embeddings
     assert not harness.journal.intents
-    assert harness.quota.reserved[-1] == ("tenanta", ID, len(TEXT)), "it counts again"
+    assert harness.quota.reserved[-1] == ("tenanta", ID, len(TEXT)), (
+        "the document counts towards the quota again"
+    )
 
 
 async def test_only_chunks_without_an_embedding_are_embedded(harness: TrashHarness) -> None:
@@ -160,7 +162,7 @@ async def test_a_colleague_neither_lists_nor_restores_it(harness: TrashHarness) 
         await harness.restore(COLLEAGUE)
     assert len(await harness.list_removals(ADMIN)) == 1
     await harness.restore(ADMIN)
-    assert harness.objects.owners.popitem()[1] == OWNER.subject, "it belongs to the same person as before"
+    assert harness.objects.owners.popitem()[1] == OWNER.subject, "the owner is unchanged"
 
 
 async def test_another_tenants_administrator_neither_lists_nor_restores_it(harness: TrashHarness) -> None:
@@ -254,13 +256,13 @@ async def test_an_interrupted_removal_is_in_the_trash_only_after_its_repair(harn
     harness.vectors.fails = DOWN
     with pytest.raises(RemoteUnavailable):
         await harness.remove(ADMIN)
-    assert harness.kept.records, "the record is first"
+    assert harness.kept.records, "the record is written first"
     assert not await harness.list_removals()
     harness.vectors.fails = None
     await harness.repair.sweep()
     (removal,) = await harness.list_removals()
     assert removal.removed_by == "boss@a.example"
-    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    harness.bedrock.fails = AssertionError("a restore must not embed anything")
     await harness.restore()
 
 
@@ -276,8 +278,8 @@ async def test_a_repair_keeps_the_record_and_embeddings_of_the_interrupted_attem
         IntentKind.DELETE, to_delete=make_object_version(TEXT), removed_by="anna@a.example"
     )
     await harness.repair.sweep()
-    assert await harness.list_removals() == first, "with the time at which it was removed"
-    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    assert await harness.list_removals() == first, "the record has the time of the removal"
+    harness.bedrock.fails = AssertionError("a restore must not embed anything")
     await harness.restore()
     assert harness.list_found() == [TEXT.decode()]
 
@@ -290,7 +292,7 @@ async def test_an_interrupted_restore_is_completed_without_a_new_embedding(harne
         await harness.restore()
     assert harness.journal.intents["tenanta", ID].kind is IntentKind.RESTORE
     harness.vectors.fails = None
-    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    harness.bedrock.fails = AssertionError("a restore must not embed anything")
     await harness.repair.sweep()
     assert harness.list_found() == [TEXT.decode()]
     assert not harness.kept.records
@@ -316,8 +318,10 @@ async def test_a_restored_document_of_open_webui_is_ignored_by_file_sync(harness
     await harness.remove(None, FILE_ID)
     (removal,) = await harness.list_removals()
     assert removal.removed_by == "open-webui"
-    harness.bedrock.fails = AssertionError("nothing is to be embedded")
-    assert await harness.restore(document_id=FILE_ID) == ID, "named as a person's upload of that name"
+    harness.bedrock.fails = AssertionError("a restore must not embed anything")
+    assert await harness.restore(document_id=FILE_ID) == ID, (
+        "the document has the id of an upload of that name"
+    )
     assert harness.list_found(ID) == [TEXT.decode()]
     assert not harness.list_found(FILE_ID)
 
@@ -389,7 +393,7 @@ async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_na
     harness.limit.allowed = 0
     with pytest.raises(DeletionsHeld):
         await harness.remove(None, FILE_ID)
-    harness.bedrock.fails = AssertionError("nothing is to be embedded")
+    harness.bedrock.fails = AssertionError("a restore must not embed anything")
     rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.kept] == [FILE_ID]
     assert not rejected.in_trash
@@ -515,7 +519,7 @@ async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: Trash
     await harness.repair.sweep()
     await remove()
     assert not harness.list_found(FILE_ID)
-    assert len(await harness.list_removals()) == 1, "it is in the trash all the same"
+    assert len(await harness.list_removals()) == 1, "the document is in the trash anyway"
 
 
 @pytest.mark.parametrize("other", [FILE_ID, "owui-none", "owui-other-name", "owui-colleagues"])

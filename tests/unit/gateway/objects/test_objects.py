@@ -55,7 +55,7 @@ class FakeS3Session:
 
     def client(self, service: str, **arguments: Any) -> Any:
         if service == "s3":
-            assert arguments["aws_session_token"], "never with our own credentials"
+            assert arguments["aws_session_token"], "the client must not use the gateway's credentials"
         return self
 
     def close(self) -> None:
@@ -226,7 +226,7 @@ async def test_an_expired_session_is_replaced(objects: TenantObjects, aws: FakeS
     aws.dead_codes = [code]
     assert (await objects.get(TENANT, KEY, max_bytes=5)).content == b"Text."
     assert len(aws.assumed) == 2
-    assert aws.opened == 2, "the gateway's session is as old, so it is opened again, too"
+    assert aws.opened == 2, "the gateway's session expired as well and is opened again"
 
 
 async def test_the_gateways_expired_session_is_replaced(objects: TenantObjects, aws: FakeS3Session) -> None:

@@ -34,7 +34,7 @@ def test_the_round_with_most_passages_is_best_if_all_are_inconsistent() -> None:
         {"c": "v1", "d": "v1", "changing": "v2"},
         is_full=False,
     )
-    assert [each.document_id for each in results.best] == ["c", "d"], "of two like it the later one"
+    assert [each.document_id for each in results.best] == ["c", "d"], "the later of two equal rounds is used"
 
 
 def test_a_consistent_round_is_better_than_one_with_more_passages() -> None:

@@ -379,7 +379,7 @@ async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
         ["d", "v0"],
         ["deleted", "v1"],
-    ], "a second search makes up for what was dropped"
+    ], "a second search replaces the dropped points"
 
 
 async def test_points_without_a_version_are_found(vectors: Vectors, qdrant: respx.MockRouter) -> None:
@@ -437,14 +437,16 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_points(
         TENANT, [1, 0, 0, 0], sparse=words, persona_id=None, limit=3, threshold=0.0
     )
     body = read_sent(route)
-    assert found.score == pytest.approx(0.6), "the cosine, whatever the fusion says"
+    assert found.score == pytest.approx(0.6), "the score is the cosine, not that of the fusion"
     assert (body["query"], body["limit"], body["with_payload"]) == ({"fusion": "rrf"}, 3, True)
     dense, lexical = body["prefetch"]
     assert (dense["query"], lexical["query"]["indices"]) == ([1, 0, 0, 0], words.indices)
     assert dense["limit"] == lexical["limit"] == CANDIDATES
     assert (dense["using"], lexical["using"]) == ("dense", "bm25")
     assert dense["filter"] == lexical["filter"] == {"must": OWN}
-    assert lexical["params"]["idf"] == {"corpus": {"must": OWN}}, "no other tenant moves a word's worth"
+    assert lexical["params"]["idf"] == {"corpus": {"must": OWN}}, (
+        "other tenants do not change the weight of a word"
+    )
 
 
 async def test_the_threshold_applies_to_a_hybrid_search_too(
@@ -460,8 +462,8 @@ async def test_the_threshold_applies_to_a_hybrid_search_too(
     found = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.6
     )
-    assert [passage.text for passage in found] == ["strong"], "one that just reaches it counts"
-    assert read_sent(route)["limit"] == CANDIDATES, "those below the threshold take no place of others"
+    assert [passage.text for passage in found] == ["strong"], "a score equal to the threshold is accepted"
+    assert read_sent(route)["limit"] == CANDIDATES, "points below the threshold do not displace others"
 
 
 async def test_the_commit_marker_of_a_removed_document_is_deleted_first(

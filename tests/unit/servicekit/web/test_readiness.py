@@ -1,4 +1,4 @@
-"""Readiness: names what is missing, and recovers without a restart."""
+"""Tests of readiness: it names missing systems, and recovers without a restart."""
 
 import asyncio
 

@@ -61,7 +61,7 @@ async def test_a_request_at_shutdown_is_answered() -> None:
         ending = asyncio.create_task(server.__aexit__(None, None, None))
         await asyncio.sleep(0.3)  # uvicorn checks for shutdown ten times a second
         writer.write(request)
-        assert (await reader.read()).startswith(b"HTTP/1.1 200"), "and then the connection ends"
+        assert (await reader.read()).startswith(b"HTTP/1.1 200"), "the connection is closed"
         await ending
         writer.close()
 
@@ -85,10 +85,10 @@ async def test_a_client_that_is_still_sending_gets_the_response(url: str) -> Non
 async def test_a_client_that_never_stops_sending_is_disconnected(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(server, "CLOSE_DELAY_SECONDS", 0.2)
     head = b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
     reader, writer = await connect(head)
-    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200"), "and nothing more is sent"
+    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200"), "nothing else is sent"
     await until(lambda: is_reset(writer), seconds=5)
 
 
@@ -101,7 +101,7 @@ async def test_a_client_that_sends_a_large_body_gets_the_response(url: str) -> N
 async def test_a_finished_request_is_closed_without_delay(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "LINGER_SECONDS", 60.0)
+    monkeypatch.setattr(server, "CLOSE_DELAY_SECONDS", 60.0)
     reader, writer = await connect(b"GET /refused HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200")
     await until(lambda: is_reset(writer), seconds=5)
@@ -135,12 +135,12 @@ async def is_answered(connection: Connection, path: str = "/") -> bool:
 async def test_an_incomplete_head_times_out(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, sent: tuple[bytes, ...]
 ) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 0.2)
     assert await is_closed(await connect(*sent))
 
 
 async def test_a_slow_head_has_the_same_timeout(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 0.3)
     reader, writer = await connect(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
 
     async def send_slowly() -> None:
@@ -156,7 +156,7 @@ async def test_a_slow_head_has_the_same_timeout(connect: Connect, monkeypatch: p
 async def test_the_timeout_applies_to_every_head_of_a_connection(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_SECONDS", 0.3)
     connection = await connect()
     assert await is_answered(connection, "/token")
     await asyncio.sleep(0.5)  # idle time is not limited by the timeout of a head
@@ -180,7 +180,7 @@ async def test_the_oldest_unauthenticated_connection_is_closed(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
-    monkeypatch.setattr(server, "MIN_SECONDS", 0.0)
+    monkeypatch.setattr(server, "MIN_AGE_SECONDS", 0.0)
     proven = await connect()
     assert await is_answered(proven, "/token")
     for connection in (proven, *await open_one_too_many(connect)):
@@ -191,7 +191,7 @@ async def test_concurrent_new_connections_have_time_to_authenticate(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
-    monkeypatch.setattr(server, "MIN_SECONDS", 60.0)
+    monkeypatch.setattr(server, "MIN_AGE_SECONDS", 60.0)
     for connection in [await connect() for _ in range(10)]:
         assert await is_answered(connection, "/token")
 

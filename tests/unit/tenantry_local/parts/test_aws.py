@@ -15,7 +15,7 @@ ROLES = ["operator", "gateway", "file-sync", "open-webui", "tenant"]
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_local_policy_has_all_variables_filled_in(role: str) -> None:
-    rendered = aws._policy(role)
+    rendered = aws._build_policy(role)
     assert json.loads(rendered)["Statement"]
     assert "${" not in rendered
     assert "PrincipalTag" not in rendered
@@ -103,6 +103,6 @@ def as_list(value: Any) -> list[str]:
 
 
 def test_the_roots_session_ignores_the_profile_of_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    aws._root_session().client("s3", endpoint_url="http://127.0.0.1:1")
+    aws._open_root_session().client("s3", endpoint_url="http://127.0.0.1:1")
     monkeypatch.setenv("AWS_PROFILE", "operator")
-    assert aws._root_session().client("s3", endpoint_url="http://127.0.0.1:1")
+    assert aws._open_root_session().client("s3", endpoint_url="http://127.0.0.1:1")

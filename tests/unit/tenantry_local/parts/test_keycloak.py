@@ -14,18 +14,20 @@ from tenantry_local.parts.keycloak import Keycloak
 
 @pytest.fixture
 def realm(tmp_path: Path) -> dict[str, Any]:
-    return Keycloak(Context.open(tmp_path))._realm()
+    return Keycloak(Context.open(tmp_path))._build_realm()
 
 
 def test_file_sync_may_only_read_users_and_groups(realm: dict[str, object]) -> None:
-    accounts = {user["serviceAccountClientId"]: user for user in keycloak._clients(realm)["users"]}
+    accounts = {
+        user["serviceAccountClientId"]: user for user in keycloak._build_client_import(realm)["users"]
+    }
     assert accounts["tenantry-file-sync"]["clientRoles"] == {
         "realm-management": ["view-users", "query-users", "query-groups"]
     }
 
 
 def test_an_existing_realm_gets_missing_clients_and_no_users(realm: dict[str, object]) -> None:
-    missing = keycloak._clients(realm)
+    missing = keycloak._build_client_import(realm)
     assert missing["ifResourceExists"] == "SKIP"
     assert {client["clientId"] for client in missing["clients"]} >= {"open-webui", "tenantry-file-sync"}
     assert all(user["username"].startswith("service-account-") for user in missing["users"])
@@ -60,16 +62,21 @@ def test_tokens_for_the_gateway_carry_the_uids_of_tenants(realm: dict[str, Any],
 
 
 def test_clients_do_not_share_secrets(realm: dict[str, object]) -> None:
-    secrets = [client["secret"] for client in keycloak._clients(realm)["clients"] if "secret" in client]
+    secrets = [
+        client["secret"] for client in keycloak._build_client_import(realm)["clients"] if "secret" in client
+    ]
     assert len(set(secrets)) == len(secrets) == 3
 
 
 def test_a_token_of_open_webui_lives_longer_than_its_refresh_margin(realm: dict[str, object]) -> None:
     """Open WebUI refreshes a token that has less than five minutes left."""
-    clients = {client["clientId"]: client for client in keycloak._clients(realm)["clients"]}
+    clients = {client["clientId"]: client for client in keycloak._build_client_import(realm)["clients"]}
     assert int(clients["open-webui"]["attributes"]["access.token.lifespan"]) > 5 * 60
 
 
 def test_only_a_test_platform_hashes_passwords_quickly(tmp_path: Path) -> None:
-    assert "passwordPolicy" not in Keycloak(Context.open(tmp_path))._realm()
-    assert "hashIterations(1)" in Keycloak(Context.open(tmp_path, ephemeral=True))._realm()["passwordPolicy"]
+    assert "passwordPolicy" not in Keycloak(Context.open(tmp_path))._build_realm()
+    assert (
+        "hashIterations(1)"
+        in Keycloak(Context.open(tmp_path, ephemeral=True))._build_realm()["passwordPolicy"]
+    )

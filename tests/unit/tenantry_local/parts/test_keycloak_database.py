@@ -56,7 +56,7 @@ class FakePostgres(SleepingPart):
     def dump(self, database: str) -> str:
         assert database == "keycloak"
         assert self.log == [module.REMOVE_SECRETS], "no secret is in the dump"
-        assert not Processes(self.context.state).find("keycloak"), "Keycloak writes no more"
+        assert not Processes(self.context.state).find("keycloak"), "Keycloak is stopped before the dump"
         return "create table one ();"
 
 

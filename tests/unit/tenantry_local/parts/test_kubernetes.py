@@ -53,6 +53,12 @@ def test_the_service_account_key_is_created_once(context: Context) -> None:
     assert key.stat().st_mode & 0o077 == 0
 
 
+def test_only_a_test_platforms_api_server_collects_garbage_rarely(context: Context, tmp_path: Path) -> None:
+    assert not ApiServer(context).command().env
+    tests = Context.open(tmp_path / "tests", ephemeral=True)
+    assert ApiServer(tests).command().env == {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
+
+
 def test_the_variable_kubeconfig_is_ignored(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/home/user/.kube/config")
     assert kubeconfig(context, "admin").is_relative_to(context.state)

@@ -25,5 +25,5 @@ def test_with_a_url_the_external_server_and_key_are_used(
     part = Qdrant(Context.open(tmp_path))
     assert (part.managed, part.real) == (False, True)
     assert (part.url, part.api_key) == ("http://127.0.0.1:9", "external-key")
-    assert part.version == "unknown", "it does not answer"
+    assert part.version == "unknown", "the server does not respond"
     assert not part.is_healthy()

@@ -104,13 +104,13 @@ def make_me_response(tenant: str, **members: Any) -> httpx.Response:
 
 async def log_in(reply: Any, **event: Any) -> FakePipeBackends:
     backends = FakePipeBackends({ME: reply})
-    await make_function(backends, login_seconds=0.1).event({**LOGIN, **event}, "auth.login")
+    await make_function(backends, login_timeout_seconds=0.1).event({**LOGIN, **event}, "auth.login")
     return backends
 
 
 async def hang(_: httpx.Request) -> httpx.Response:
     await asyncio.Event().wait()
-    raise AssertionError("nothing ends it")
+    raise AssertionError("the call must be cancelled")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ async def test_hints_during_a_request_are_coalesced() -> None:
 @pytest.mark.parametrize("reply", [httpx.ConnectError("refused"), httpx.Response(401), hang])
 async def test_failed_hint_is_dropped_and_the_next_is_sent(reply: Any) -> None:
     backends = FakePipeBackends({HINTS: reply})
-    handler = make_function(backends, hint_seconds=0.05)
+    handler = make_function(backends, hint_timeout_seconds=0.05)
     await handler.event({}, "file.uploaded")
     backends.replies[HINTS] = httpx.Response(202)
     await handler.event({}, "file.uploaded")

@@ -258,7 +258,7 @@ class TestN8nDoesNotRespond:
 
     async def test_the_gateway_answers_this_question_and_the_next(self) -> None:
         backends = FakePipeBackends({N8N: hang, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
-        pipe = make_pipe(backends, workflow_seconds=0.2)
+        pipe = make_pipe(backends, workflow_timeout_seconds=0.2)
         for paths in ([N8N, GATEWAY], [GATEWAY]):
             backends.requests.clear()
             output = await ask(pipe)
@@ -268,7 +268,7 @@ class TestN8nDoesNotRespond:
 
     async def test_only_one_concurrent_question_retries_n8n(self) -> None:
         backends = FakePipeBackends({N8N: hang, GATEWAY: lambda _: make_stream(ANSWER["answer"])})
-        pipe = make_pipe(backends, workflow_seconds=0.2)
+        pipe = make_pipe(backends, workflow_timeout_seconds=0.2)
         await ask(pipe)
         await asyncio.sleep(0.3)
         backends.requests.clear()
@@ -284,7 +284,10 @@ class TestN8nDoesNotRespond:
 
     async def test_without_fallback_n8n_has_the_whole_timeout(self) -> None:
         pipe = make_pipe(
-            make_backends(N8N, hang), workflow_seconds=0.05, timeout_seconds=0.2, fallback_to_direct=False
+            make_backends(N8N, hang),
+            workflow_timeout_seconds=0.05,
+            answer_timeout_seconds=0.2,
+            fallback_to_direct=False,
         )
         assert "took too long" in (await ask(pipe)).text
 
@@ -323,7 +326,7 @@ async def test_an_empty_address_is_reported_as_unavailable(valve: str) -> None:
 
 async def hang(_: httpx.Request) -> httpx.Response:
     await asyncio.Event().wait()
-    raise AssertionError("nothing ends it")
+    raise AssertionError("the call must be cancelled")
 
 
 @WAYS
@@ -332,7 +335,10 @@ async def test_a_service_that_does_not_respond_is_reported_after_the_timeout(
     orchestrator: str, path: str, reply: Any
 ) -> None:
     pipe = make_pipe(
-        make_backends(path, reply), orchestrator=orchestrator, timeout_seconds=0.05, fallback_to_direct=False
+        make_backends(path, reply),
+        orchestrator=orchestrator,
+        answer_timeout_seconds=0.05,
+        fallback_to_direct=False,
     )
     output = await ask(pipe)
     assert output.text == (
@@ -365,7 +371,7 @@ async def test_a_stalled_answer_ends_after_the_timeout() -> None:
         await asyncio.Event().wait()
 
     backends = make_backends(GATEWAY, httpx.Response(200, stream=Stream(stream_and_hang())))
-    output = await ask(make_pipe(backends, orchestrator="direct", timeout_seconds=0.1))
+    output = await ask(make_pipe(backends, orchestrator="direct", answer_timeout_seconds=0.1))
     assert output.text.startswith("The budget\n\n*The answer took too long")
 
 

@@ -14,8 +14,8 @@ ANSWERED = "It is $5,000,000 [1]. Approved in May [2] [1]."
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tenantry, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 0.05)
+    monkeypatch.setattr(tenantry, "POLL_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(tenantry, "NEW_FILE_TIMEOUT_SECONDS", 0.05)
 
 
 def make_file_entry(state: str, file_id: str = "f1", **members: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def make_backends(*replies: list[dict[str, Any]]) -> FakePipeBackends:
 
 async def ask_with(backends: FakePipeBackends, *file_ids: str, **valves: Any) -> PipeOutput:
     files = [{"type": "file", "id": file_id, "name": "given.pdf"} for file_id in file_ids]
-    return await ask(make_pipe(backends, **{"file_wait_seconds": 0.2, **valves}), __files__=files)
+    return await ask(make_pipe(backends, **{"file_timeout_seconds": 0.2, **valves}), __files__=files)
 
 
 async def test_without_attachments_file_sync_is_not_called() -> None:
@@ -54,7 +54,7 @@ async def test_without_attachments_file_sync_is_not_called() -> None:
 
 
 async def test_a_file_that_is_being_indexed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tenantry, "NEW_FILE_SECONDS", 10)  # the machine may be slow
+    monkeypatch.setattr(tenantry, "NEW_FILE_TIMEOUT_SECONDS", 10)  # the machine may be slow
     backends = make_backends(
         [make_file_entry("not-synced")],
         [make_file_entry("waiting")],
@@ -62,7 +62,7 @@ async def test_a_file_that_is_being_indexed_is_waited_for(monkeypatch: pytest.Mo
         [make_file_entry("indexing")],
         [make_file_entry("ready")],
     )
-    output = await ask_with(backends, "f1", file_wait_seconds=10)
+    output = await ask_with(backends, "f1", file_timeout_seconds=10)
     assert output.text == ANSWERED
     assert backends.paths == [*[FILES] * 5, N8N]
     assert output.statuses[:2] == ["Waiting until `f1.pdf` can be searched"] * 2
@@ -91,7 +91,7 @@ async def test_a_file_that_takes_too_long_is_named_and_left_out() -> None:
     ],
 )
 async def test_a_file_that_cannot_be_read_is_named_with_its_reason(file: dict[str, Any], note: str) -> None:
-    output = await ask_with(make_backends([file]), "f1", file_wait_seconds=10)
+    output = await ask_with(make_backends([file]), "f1", file_timeout_seconds=10)
     assert output.text == f"{ANSWERED}\n\n{note}"
 
 
@@ -99,7 +99,7 @@ async def test_a_file_that_cannot_be_read_is_named_with_its_reason(file: dict[st
 async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> None:
     """The list contains only the user's files, so another user's file id is not in it."""
     backends = make_backends([make_file_entry(state, "mine")])
-    output = await ask_with(backends, "foreign", file_wait_seconds=10)
+    output = await ask_with(backends, "foreign", file_timeout_seconds=10)
     assert output.text == ANSWERED
     assert backends.paths == [FILES, N8N]
     assert "foreign" not in str(output.events) + backends.requests[-1].content.decode()

@@ -30,7 +30,7 @@ def list_first_cells(page: Path, *headings: str) -> list[str]:
 def test_page_lists_each_message_once_and_no_other(page: Path, heading: str) -> None:
     cells = [cell.rstrip(" .") for cell in list_first_cells(page, heading)]
     kinds = [kind for cell in cells for kind, message in MESSAGES.items() if message.startswith(cell)]
-    assert len(kinds) == len(cells), "a row is the beginning of no message or of several"
+    assert len(kinds) == len(cells), "a row matches no message or several"
     assert sorted(kinds) == sorted(MESSAGES)
 
 
@@ -48,7 +48,7 @@ def test_page_lists_each_file_state_once_and_no_other(page: Path) -> None:
 
 
 async def test_guide_lists_each_status_line_of_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tenantry, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(tenantry, "POLL_INTERVAL_SECONDS", 0.01)
     assert set(list_first_cells(USERS, "line")) == {status async for status in _stream_statuses()}
 
 

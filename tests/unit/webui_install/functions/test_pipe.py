@@ -236,7 +236,7 @@ async def test_a_cancellation_before_the_answer_ends_the_call(
             await asyncio.Event().wait()
         finally:
             ended.set()
-        raise AssertionError("nothing ends it")
+        raise AssertionError("the call must be cancelled")
 
     backends.replies |= {N8N: hang, GATEWAY: hang}
     asking = asyncio.create_task(ask(make_pipe(backends, orchestrator=orchestrator)))

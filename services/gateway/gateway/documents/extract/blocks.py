@@ -71,23 +71,23 @@ def _build_page(raw_page: PageBlocks, max_length: int) -> Page:
         text = _normalize(block.text)
         if not text:
             continue
-        gap = _gap(block, below_heading=below_heading) if parts else ""
+        gap = _get_gap(block, below_heading=below_heading) if parts else ""
         below_heading = block.level is not None
         parts += (gap, text)
         if block.level is not None:
-            headings.append(Heading(_heading_title(text), block.level, length + len(gap)))
+            headings.append(Heading(_clean_title(text), block.level, length + len(gap)))
         length += len(gap) + len(text)
         if length > max_length:
             raise DocumentTooLarge(f"The document has more than {MAX_CHARACTERS} characters. Split it.")
     return Page("".join(parts), raw_page.number, tuple(headings))
 
 
-def _heading_title(text: str) -> str:
+def _clean_title(text: str) -> str:
     """Return the text of a heading in one line, without Markdown's ``#``."""
     return " ".join(_MARKDOWN_SIGNS.sub("", text).split())
 
 
-def _gap(block: Block, *, below_heading: bool) -> str:
+def _get_gap(block: Block, *, below_heading: bool) -> str:
     if block.gap is not None:
         return block.gap
     return _PARAGRAPH_GAP if block.level is None or below_heading else _HEADING_GAP

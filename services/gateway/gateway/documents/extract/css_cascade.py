@@ -85,30 +85,30 @@ class _Group(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-def _group(hiding: Iterable[str], value: str, *others: str) -> _Group:
+def _build_group(hiding: Iterable[str], value: str, *others: str) -> _Group:
     return _Group(tuple(hiding), re.compile(value), others)
 
 
 _GROUPS = (
-    _group(["display"], "none"),
-    _group(["visibility"], "hidden|collapse"),
-    _group(["content-visibility"], "hidden"),
-    _group(["mso-hide"], "all"),
-    _group(["opacity", "filter"], _SMALL),
-    _group(["font-size"], _SMALL),
-    _group(
+    _build_group(["display"], "none"),
+    _build_group(["visibility"], "hidden|collapse"),
+    _build_group(["content-visibility"], "hidden"),
+    _build_group(["mso-hide"], "all"),
+    _build_group(["opacity", "filter"], _SMALL),
+    _build_group(["font-size"], _SMALL),
+    _build_group(
         ["color", "-webkit-text-fill-color"],
         r"transparent|\(|#(?:...0|......[01].)\b",
         "background-clip",
         "background",
         "text-shadow",
     ),
-    _group(_SIZES, _SMALL, "overflow", *_PADDINGS, *_ROOM, *_BOX),
-    _group([*_PLACES, "transform", "translate"], r"\d{3}|e\d", "padding-left", "padding", *_BOX),
-    _group(["text-indent"], "100%", "white-space", "overflow", *_BOX),
-    _group(["transform", "scale"], _SMALL, *_BOX),
-    _group(["clip"], r"rect\(", "position"),
-    _group(["clip-path"], r"\("),
+    _build_group(_SIZES, _SMALL, "overflow", *_PADDINGS, *_ROOM, *_BOX),
+    _build_group([*_PLACES, "transform", "translate"], r"\d{3}|e\d", "padding-left", "padding", *_BOX),
+    _build_group(["text-indent"], "100%", "white-space", "overflow", *_BOX),
+    _build_group(["transform", "scale"], _SMALL, *_BOX),
+    _build_group(["clip"], r"rect\(", "position"),
+    _build_group(["clip-path"], r"\("),
 )
 _ANIMATED = ("animation-name",)
 _PROPERTIES = {name for group in _GROUPS for name in (*group.hiding, *group.others)} | set(_ANIMATED)
@@ -161,7 +161,7 @@ class Cascade:
             (node, declarations)
             for node in tree.css("[style]")
             if (
-                declarations := _declarations(
+                declarations := _parse_declarations(
                     tinycss2.parse_blocks_contents(node.attributes.get("style") or "")
                 )
             )
@@ -178,7 +178,7 @@ class Cascade:
             declarations = [each for each in rule.declarations if read(each.name)]
             if not declarations:
                 continue
-            for specificity, nodes in _elements(tree, rule.selector):
+            for specificity, nodes in _select_elements(tree, rule.selector):
                 order += 1
                 if order > MAX_SELECTORS:
                     break
@@ -223,21 +223,21 @@ class Cascade:
             browsers = media_mask(tinycss2.parse_component_value_list(sheet.attributes.get("media") or ""))
             items = tinycss2.parse_stylesheet(sheet.text(), skip_comments=True, skip_whitespace=True)
             if browsers:
-                yield from self._rules(items, "", browsers, layered=False)
+                yield from self._iter_rules(items, "", browsers, layered=False)
 
-    def _rules(
+    def _iter_rules(
         self, items: list[Any], parent: str, browsers: int, *, layered: bool, depth: int = 0
     ) -> Iterator[_Rule]:
         """Yield the rules of a sheet or of a block in it; ``parent`` is the selector around the block."""
         if depth > _DEPTH:
             return
-        if parent and (declarations := _declarations(items)):
+        if parent and (declarations := _parse_declarations(items)):
             yield _Rule(parent, declarations, browsers, layered)
         for item in items:
             if item.type == "qualified-rule":
-                selector = _nested(tinycss2.serialize(item.prelude).strip(), parent)
+                selector = _resolve_nesting(tinycss2.serialize(item.prelude).strip(), parent)
                 content = tinycss2.parse_blocks_contents(item.content)
-                yield from self._rules(content, selector, browsers, layered=layered, depth=depth + 1)
+                yield from self._iter_rules(content, selector, browsers, layered=layered, depth=depth + 1)
             elif item.type == "at-rule" and item.content is not None:
                 name = item.lower_at_keyword
                 if name.endswith("keyframes"):
@@ -245,7 +245,7 @@ class Cascade:
                 elif (read := _AT_RULES.get(name)) and (met := browsers & read(item.prelude)):
                     content = tinycss2.parse_blocks_contents(item.content)
                     inner = layered or name == "layer"
-                    yield from self._rules(content, parent, met, layered=inner, depth=depth + 1)
+                    yield from self._iter_rules(content, parent, met, layered=inner, depth=depth + 1)
 
 
 _AT_RULES: dict[str, Callable[[list[Any]], int]] = {
@@ -256,14 +256,14 @@ _AT_RULES: dict[str, Callable[[list[Any]], int]] = {
 }
 
 
-def _nested(selector: str, parent: str) -> str:
+def _resolve_nesting(selector: str, parent: str) -> str:
     if not parent:
         return selector
     inside = f":is({parent})"
     return selector.replace("&", inside) if "&" in selector else f"{inside} {selector}"
 
 
-def _declarations(items: list[Any]) -> list[_Declaration]:
+def _parse_declarations(items: list[Any]) -> list[_Declaration]:
     """Return the relevant declarations, in lower case except for custom properties."""
     declarations = []
     for item in items:
@@ -303,21 +303,21 @@ def _read_properties(declared: list[list[_Declaration]]) -> Callable[[str], bool
     return lambda name: name in read or (variables and name.startswith("--"))
 
 
-def _elements(tree: LexborHTMLParser, selector: str) -> list[tuple[tuple[int, int, int], list[Any]]]:
+def _select_elements(tree: LexborHTMLParser, selector: str) -> list[tuple[tuple[int, int, int], list[Any]]]:
     """Return the elements of each part of a selector, with the part's specificity."""
     found = []
-    for part in _parts(selector):
+    for part in _split_selector(selector):
         text = tinycss2.serialize(part).strip()
         if _is_pseudo_element(part):
             continue  # it styles a part of an element, not the element itself
         try:
-            found.append((_specificity(part), tree.css(text)))
+            found.append((_calculate_specificity(part), tree.css(text)))
         except SelectolaxError:  # a browser ignores an invalid rule
             return []
     return found
 
 
-def _parts(selector: str) -> list[list[Any]]:
+def _split_selector(selector: str) -> list[list[Any]]:
     parts: list[list[Any]] = [[]]
     for each in tinycss2.parse_component_value_list(selector, skip_comments=True):
         if each == ",":
@@ -336,7 +336,7 @@ def _is_pseudo_element(part: list[Any]) -> bool:
     )
 
 
-def _specificity(tokens: list[Any]) -> tuple[int, int, int]:
+def _calculate_specificity(tokens: list[Any]) -> tuple[int, int, int]:
     """Return the numbers of ids, of classes and the like, and of types in a selector."""
     ids = classes = types = 0
     previous: Any = None
@@ -352,7 +352,7 @@ def _specificity(tokens: list[Any]) -> tuple[int, int, int]:
                 types += 1
         elif token.type == "function":
             if token.lower_name in ("is", "not", "has"):
-                inner = max(map(_specificity, _parts(tinycss2.serialize(token.arguments))))
+                inner = max(map(_calculate_specificity, _split_selector(tinycss2.serialize(token.arguments))))
                 ids, classes, types = ids + inner[0], classes + inner[1], types + inner[2]
             elif token.lower_name != "where":
                 classes += 1

@@ -43,28 +43,28 @@ def media_mask(query: list[Any]) -> int:
         return ALL
     mask = 0
     for part in parts:
-        negated = len(part) > 1 and _word(part[0]) == "not" and part[1].type == "ident"
-        met = _evaluate(part[1:] if negated else part, _media_feature)
+        negated = len(part) > 1 and _get_word(part[0]) == "not" and part[1].type == "ident"
+        met = _evaluate(part[1:] if negated else part, _evaluate_media_feature)
         mask |= ALL ^ met if negated else met
     return mask
 
 
 def supports_mask(condition: list[Any]) -> int:
     """Return the browsers that support a feature for certain or possibly."""
-    return _evaluate(_significant(condition), _supported)
+    return _evaluate(_drop_whitespace(condition), _evaluate_support)
 
 
-def _significant(tokens: list[Any]) -> list[Any]:
+def _drop_whitespace(tokens: list[Any]) -> list[Any]:
     return [token for token in tokens if token.type not in ("whitespace", "comment")]
 
 
-def _word(token: Any) -> str:
+def _get_word(token: Any) -> str:
     return str(token.lower_value) if token.type == "ident" else ""
 
 
 def _split(tokens: list[Any]) -> list[list[Any]]:
     parts: list[list[Any]] = [[]]
-    for each in _significant(tokens):
+    for each in _drop_whitespace(tokens):
         if each == ",":
             parts.append([])
         else:
@@ -76,42 +76,42 @@ def _evaluate(tokens: list[Any], leaf: Callable[[list[Any]], int]) -> int:
     """Return the mask of conditions that are combined with ``and``, ``or`` and ``not``."""
     mask, either, negated = ALL, False, False
     for token in tokens:
-        word = _word(token)
+        word = _get_word(token)
         if word in ("and", "or"):
             either = word == "or"
         elif word == "not":
             negated = True
         elif word != "only":
-            met = _condition(token, word, leaf)
+            met = _evaluate_condition(token, word, leaf)
             met = ALL ^ met if negated else met
             mask = mask | met if either else mask & met
             negated = False
     return mask
 
 
-def _condition(token: Any, word: str, leaf: Callable[[list[Any]], int]) -> int:
+def _evaluate_condition(token: Any, word: str, leaf: Callable[[list[Any]], int]) -> int:
     if word:
         return ALL if word in _SCREENS else 0
     if token.type != "() block":
         return UNKNOWN
-    inner = _significant(token.content)
-    if inner and (inner[0].type == "() block" or _word(inner[0]) == "not"):
+    inner = _drop_whitespace(token.content)
+    if inner and (inner[0].type == "() block" or _get_word(inner[0]) == "not"):
         return _evaluate(inner, leaf)
     return leaf(inner)
 
 
-def _media_feature(tokens: list[Any]) -> int:
+def _evaluate_media_feature(tokens: list[Any]) -> int:
     """Return the browsers that have a media feature."""
     text = tinycss2.serialize(tokens).lower().replace(" ", "")
     name, colon, value = text.partition(":")
     if name in _MET:
         return ALL
     if name == "orientation" and colon:
-        return _mask(lambda width, height: (height >= width) == (value == "portrait"))
+        return _build_mask(lambda width, height: (height >= width) == (value == "portrait"))
     for prefix, sign in (("min-", ">="), ("max-", "<=")):
         if name.startswith(prefix):
-            return _range([_Name(name[4:]), sign, tokens[-1]])
-    return _range(_comparison(tokens))
+            return _evaluate_range([_Name(name[4:]), sign, tokens[-1]])
+    return _evaluate_range(_parse_comparison(tokens))
 
 
 class _Name(str):
@@ -120,7 +120,7 @@ class _Name(str):
     __slots__ = ()
 
 
-def _comparison(tokens: list[Any]) -> list[Any]:
+def _parse_comparison(tokens: list[Any]) -> list[Any]:
     """Split ``width >= 600px`` into its three or five parts; adjacent operators are joined."""
     parts: list[Any] = []
     for token in tokens:
@@ -134,14 +134,14 @@ def _comparison(tokens: list[Any]) -> list[Any]:
     return parts
 
 
-def _range(parts: list[Any]) -> int:
+def _evaluate_range(parts: list[Any]) -> int:
     if len(parts) not in (3, 5):
         return UNKNOWN
     mask = ALL
     for left, sign, right in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
         if not isinstance(sign, str) or sign not in _COMPARED:
             return UNKNOWN
-        first, second = _sizes(left), _sizes(right)
+        first, second = _parse_sizes(left), _parse_sizes(right)
         if first is None or second is None:
             return UNKNOWN
         met = [_COMPARED[sign](a, b) for a, b in zip(first, second, strict=True)]
@@ -149,7 +149,7 @@ def _range(parts: list[Any]) -> int:
     return mask
 
 
-def _sizes(part: Any) -> list[float] | None:
+def _parse_sizes(part: Any) -> list[float] | None:
     """Return one side of a comparison, for each window size."""
     if isinstance(part, _Name):
         name = part.removeprefix("device-")
@@ -162,13 +162,13 @@ def _sizes(part: Any) -> list[float] | None:
     return [part.value * _PIXELS[unit]] * len(_SIZES) if unit in _PIXELS else None
 
 
-def _mask(met: Callable[[int, int], bool]) -> int:
+def _build_mask(met: Callable[[int, int], bool]) -> int:
     return sum(1 << number for number, size in enumerate(_SIZES * 2) if met(*size))
 
 
-def _supported(tokens: list[Any]) -> int:
+def _evaluate_support(tokens: list[Any]) -> int:
     """Return the browsers that support a declaration: all for the oldest properties."""
-    name = _word(tokens[0]) if tokens else ""
+    name = _get_word(tokens[0]) if tokens else ""
     if name.startswith("--") or name in _SUPPORTED:
         return ALL
     if name == "display" and tokens[-1].type == "ident" and tokens[-1].lower_value in _DISPLAYS:

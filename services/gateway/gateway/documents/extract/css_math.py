@@ -76,7 +76,7 @@ def _sum(tokens: list[Any], number: Callable[[Any], float | None], depth: int) -
             continue
         if not operator:
             raise ValueError("an operator is missing")
-        value = _value(token, number, depth)
+        value = _evaluate_value(token, number, depth)
         factor = value if factor is None else factor * value if operator == "*" else factor / value
         operator = ""
     if factor is None or operator:
@@ -84,7 +84,7 @@ def _sum(tokens: list[Any], number: Callable[[Any], float | None], depth: int) -
     return total + sign * factor
 
 
-def _value(token: Any, number: Callable[[Any], float | None], depth: int) -> float:
+def _evaluate_value(token: Any, number: Callable[[Any], float | None], depth: int) -> float:
     if depth > _DEPTH:
         raise ValueError("it is nested too deeply")
     if token.type == "() block":

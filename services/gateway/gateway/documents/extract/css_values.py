@@ -42,7 +42,7 @@ _VALUE_CHARACTERS = 2000
 """Maximum length of a custom property: a few that reference each other twice would fill all memory."""
 
 
-def _tokens(value: str) -> list[Any]:
+def _parse_tokens(value: str) -> list[Any]:
     return [
         each
         for each in tinycss2.parse_component_value_list(value, skip_comments=True)
@@ -50,9 +50,11 @@ def _tokens(value: str) -> list[Any]:
     ]
 
 
-def _number(token: Any, em: float = _DEFAULT_FONT_SIZE, rem: float = _DEFAULT_FONT_SIZE) -> float | None:
+def _parse_number(
+    token: Any, em: float = _DEFAULT_FONT_SIZE, rem: float = _DEFAULT_FONT_SIZE
+) -> float | None:
     if token.type == "function":
-        return evaluate(token, lambda inner: _known_number(inner, em, rem))
+        return evaluate(token, lambda inner: _parse_known_number(inner, em, rem))
     if token.type == "number":
         return float(token.value)
     if token.type == "percentage":
@@ -64,30 +66,30 @@ def _number(token: Any, em: float = _DEFAULT_FONT_SIZE, rem: float = _DEFAULT_FO
     return float(token.value) * _PIXELS.get(token.lower_unit, _RELATIVE_PIXELS)
 
 
-def _known_number(token: Any, em: float, rem: float) -> float | None:
+def _parse_known_number(token: Any, em: float, rem: float) -> float | None:
     """Return an operand as a number; None if it depends on the layout."""
     if token.type == "percentage" or (
         token.type == "dimension" and token.lower_unit not in (*_PIXELS, "em", "rem")
     ):
         return 0.0 if token.value == 0 else None
-    return _number(token, em, rem)
+    return _parse_number(token, em, rem)
 
 
 @lru_cache(_CACHED)
 def parse_pixels(value: str, em: float = _DEFAULT_FONT_SIZE) -> tuple[float, ...]:
     """Return the lengths in a value in approximate pixels; empty if one of them is not a length."""
-    numbers = [_number(token, em) for token in _tokens(value)]
+    numbers = [_parse_number(token, em) for token in _parse_tokens(value)]
     return tuple(number for number in numbers if number is not None) if None not in numbers else ()
 
 
 @lru_cache(_CACHED)
 def parse_font_size(value: str, parent: float, root: float) -> float:
     """Return the size in ``font-size`` or ``font`` in pixels; the default if it cannot be computed."""
-    for token in _tokens(value):
+    for token in _parse_tokens(value):
         if token.type == "percentage":
             return float(token.value) / 100 * parent
         if token.type in ("dimension", "function") or (token.type == "number" and token.value == 0):
-            size = _number(token, parent, root)
+            size = _parse_number(token, parent, root)
             return _DEFAULT_FONT_SIZE if size is None else size
         if token.type == "ident" and token.lower_value in _FONT_SIZES:
             return _FONT_SIZES[token.lower_value]
@@ -104,8 +106,8 @@ def parse_alpha(value: str) -> float | None:
         if token.type in ("number", "percentage"):
             return float(token.value) / (100 if token.type == "percentage" else 1)
         if token.type == "function" and token.lower_name == "color-mix":
-            return _mixed_alpha(token)
-        if token.type == "function" and (number := _number(token)) is not None:
+            return _calculate_mixed_alpha(token)
+        if token.type == "function" and (number := _parse_number(token)) is not None:
             return number
         colour = color5.parse_color(value)
     except (ValueError, TypeError):  # a function with invalid arguments
@@ -113,7 +115,7 @@ def parse_alpha(value: str) -> float | None:
     return None if colour is None or isinstance(colour, str) else float(colour.alpha)
 
 
-def _mixed_alpha(mix: Any) -> float | None:
+def _calculate_mixed_alpha(mix: Any) -> float | None:
     """Return the opacity of a ``color-mix()`` of two colours; None if one of them is unknown."""
     _, *colours = split_at_commas(mix.arguments)
     alphas = [
@@ -127,24 +129,24 @@ def _mixed_alpha(mix: Any) -> float | None:
     return (alphas[0] * first + alphas[1] * second) / max(first + second, 100.0)
 
 
-def _arguments(function: Any) -> list[float]:
+def _parse_arguments(function: Any) -> list[float]:
     return [
         number
         for token in function.arguments
-        if token.type != "whitespace" and (number := _number(token)) is not None
+        if token.type != "whitespace" and (number := _parse_number(token)) is not None
     ]
 
 
 @lru_cache(_CACHED)
 def clips_all(value: str) -> bool:
     """Return True if a ``clip`` or ``clip-path`` leaves at most a pixel."""
-    tokens = _tokens(value)
+    tokens = _parse_tokens(value)
     if not tokens or tokens[0].type != "function":
         return False
     shape = tokens[0]
     kept = [each for each in shape.arguments if each.type not in ("whitespace", "comment") and each != ","]
     end = next((i for i, each in enumerate(kept) if each.type == "ident"), len(kept))
-    sizes = [_number(each) for each in kept[:end]]
+    sizes = [_parse_number(each) for each in kept[:end]]
     lengths = [each for each in sizes if each is not None]
     if not lengths or len(lengths) < len(sizes):
         return False
@@ -172,14 +174,14 @@ def _insets_all(tokens: list[Any]) -> bool:
 def parse_offset(value: str) -> tuple[float, float]:
     """Return the offset of a ``transform`` or ``translate`` in pixels, to the right and down."""
     x = y = 0.0
-    tokens = _tokens(value)
+    tokens = _parse_tokens(value)
     if tokens and tokens[0].type != "function":  # the property translate
         lengths = parse_pixels(value)
         return (lengths[0] if lengths else 0.0), (lengths[1] if len(lengths) > 1 else 0.0)
     for token in tokens:
         if token.type != "function":
             continue
-        numbers = _arguments(token)
+        numbers = _parse_arguments(token)
         match token.lower_name:
             case "translate" | "translate3d" | "translatex" if numbers:
                 x += numbers[0]
@@ -194,7 +196,7 @@ def parse_offset(value: str) -> tuple[float, float]:
 @lru_cache(_CACHED)
 def scales_to_nothing(value: str) -> bool:
     """Return True if a ``transform`` or ``scale`` shrinks an element to a line or a point."""
-    for token in _tokens(value):
+    for token in _parse_tokens(value):
         if token.type in ("number", "percentage"):  # the property scale
             if abs(token.value) <= _SMALL_SCALE * (100 if token.type == "percentage" else 1):
                 return True
@@ -218,14 +220,14 @@ def resolve_variables(value: str, variables: dict[str, str], depth: int = 0) -> 
         return value
     parts: list[str] = []
     for token in tinycss2.parse_component_value_list(value, skip_comments=True):
-        part = _part(token, variables, depth)
+        part = _substitute(token, variables, depth)
         if part is None or sum(map(len, parts)) > _VALUE_CHARACTERS:
             return None
         parts.append(part)
     return "".join(parts).strip()
 
 
-def _part(token: Any, variables: dict[str, str], depth: int) -> str | None:
+def _substitute(token: Any, variables: dict[str, str], depth: int) -> str | None:
     if depth > _NESTED_VARIABLES:
         return None
     if token.type != "function":

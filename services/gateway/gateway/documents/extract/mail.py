@@ -36,7 +36,7 @@ def extract_mail(content: bytes) -> Iterator[PageBlocks]:
     DocumentRefused
         It has too many parts or too long a header.
     """
-    yield PageBlocks(_blocks(_parse(content)))
+    yield PageBlocks(_iter_blocks(_parse(content)))
 
 
 def _parse(content: bytes) -> EmailMessage:
@@ -66,25 +66,25 @@ class _BoundedPolicy(EmailPolicy):
         return super().header_source_parse(sourcelines)
 
 
-def _blocks(message: EmailMessage) -> Iterator[Block]:
+def _iter_blocks(message: EmailMessage) -> Iterator[Block]:
     if subject := message["Subject"]:
         yield Block(f"Subject: {subject}", level=0)
     for field in _SHOWN_FIELDS:
         if value := message[field]:
             yield Block(f"{field}: {value}", gap="\n")
     if body := message.get_body(("plain", "html")):
-        yield from _text(body)
+        yield from _extract_text(body)
     attachments = []
     for part in message.iter_attachments():
         if name := part.get_filename():
             attachments.append(name)
         elif part.get_content_maintype() == "text" and not part.is_attachment():
-            yield from _text(part)  # some programs continue the text after a picture
+            yield from _extract_text(part)  # some programs continue the text after a picture
     if attachments:
         yield Block(f"Attachments: {', '.join(attachments)}")
 
 
-def _text(part: Any) -> Iterator[Block]:
+def _extract_text(part: Any) -> Iterator[Block]:
     text = part.get_content()
     if part.get_content_subtype() == "html":
         yield from extract_html_blocks(LexborHTMLParser(text))

@@ -86,7 +86,7 @@ class _Visitor:
 
     def __init__(self, page: PageObject, hidden: _HiddenModes = _HiddenModes()) -> None:
         self._source = page
-        self._page = _page_bounds(page)
+        self._page = _get_page_bounds(page)
         left, bottom, right, top = self._page
         bounded = right - left < inf
         self._area = (right - left) * (top - bottom) if bounded else 0.0
@@ -155,7 +155,7 @@ class _Visitor:
         name = operands[0]
         scaled = self._scaled_fonts.get(name) if not self._outer_states else True
         if scaled is None:
-            font = self._resource("/Font", name)
+            font = self._get_resource("/Font", name)
             scaled = self._scaled_fonts[name] = font is None or font.get("/Subtype") == "/Type3"
         self._state.size, self._state.scaled_font = float(operands[1]), scaled
 
@@ -172,7 +172,7 @@ class _Visitor:
 
     def set_space(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Set the colour space of fills."""
-        space = self._resource("/ColorSpace", operands[0])
+        space = self._get_resource("/ColorSpace", operands[0])
         family = str(space[0]) if isinstance(space, list) and space else str(operands[0])
         self._state.space, self._state.white = family, False
 
@@ -185,14 +185,14 @@ class _Visitor:
 
     def set_state(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Set the opacity of fills."""
-        state = self._resource("/ExtGState", operands[0])
+        state = self._get_resource("/ExtGState", operands[0])
         if state is not None and "/ca" in state:
             self._state.opacity = float(state["/ca"])
 
     def add_box(self, operands: Any, cm: list[float], _tm: list[float]) -> None:
         """Add a rectangle to the path."""
         x, y, width, height = (float(each) for each in operands)
-        self._path.append(_bounds(x, y, x + width, y + height, cm))
+        self._path.append(_calculate_bounds(x, y, x + width, y + height, cm))
 
     def add_shape(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Add a segment to the path, which may then have any shape."""
@@ -226,12 +226,12 @@ class _Visitor:
         many = self._outer_states or len(self._pictures) == _BOXES
         self._covered += inf if many else abs(cm[0] * cm[3] - cm[1] * cm[2])
         if not many:
-            self._pictures.append(_bounds(0.0, 0.0, 1.0, 1.0, cm))
-        self._paint([_bounds(0.0, 0.0, 1.0, 1.0, cm)])
+            self._pictures.append(_calculate_bounds(0.0, 0.0, 1.0, 1.0, cm))
+        self._paint([_calculate_bounds(0.0, 0.0, 1.0, 1.0, cm)])
 
     def draw(self, operands: Any, cm: list[float], tm: list[float]) -> None:
         """Draw a picture, or enter a form."""
-        drawn = self._resource("/XObject", operands[0])
+        drawn = self._get_resource("/XObject", operands[0])
         if drawn is not None and drawn.get("/Subtype") == "/Image":
             self.draw_picture(operands, cm, tm)
         else:
@@ -264,7 +264,7 @@ class _Visitor:
         width, height = abs(state.size) * hypot(a, b), abs(state.size) * hypot(c, d)
         upright = a > 0 and abs(b) < a / 100
         x, y = tm[4] * cm[0] + tm[5] * cm[2] + cm[4], tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
-        box = self._box(operands, x, y, width, height, upright=upright)
+        box = self._transform_box(operands, x, y, width, height, upright=upright)
         if state.mode in self._hidden.modes:
             pictures = self._hidden.pictures if state.mode == _INVISIBLE else ()
             return not any(_touch(box, each) for each in pictures)
@@ -273,9 +273,11 @@ class _Visitor:
         white = state.white and state.mode in _FILLED_MODES and self._boxes is not None
         return white and not any(_touch(box, each) for each in self._boxes or ())
 
-    def _box(self, operands: Any, x: float, y: float, width: float, height: float, *, upright: bool) -> _Box:
+    def _transform_box(
+        self, operands: Any, x: float, y: float, width: float, height: float, *, upright: bool
+    ) -> _Box:
         """Return bounds around a text; larger than it, because the widths of its glyphs are unknown."""
-        back, length = _extent(operands)
+        back, length = _calculate_extent(operands)
         if self._run[0] == x and self._run[1] == y:
             length += self._run[2]
         self._run = (x, y, length)
@@ -300,17 +302,17 @@ class _Visitor:
         known = None if value is None else value.get_object()
         return known if isinstance(known, DictionaryObject) else DictionaryObject()
 
-    def _resource(self, kind: str, name: Any) -> Any:
+    def _get_resource(self, kind: str, name: Any) -> Any:
         named = self._known(self._known(self._resources).get(kind))
         found = named.get(name)
         return None if found is None else found.get_object()
 
 
-def _page_bounds(page: PageObject) -> _Box:
+def _get_page_bounds(page: PageObject) -> _Box:
     """Return the bounds of a page; infinite if they are damaged, because viewers use a default size then."""
     try:
         box = page.mediabox
-        bounds = _bounds(
+        bounds = _calculate_bounds(
             float(box.left), float(box.bottom), float(box.right), float(box.top), [1, 0, 0, 1, 0, 0]
         )
     except _MALFORMED:
@@ -318,7 +320,7 @@ def _page_bounds(page: PageObject) -> _Box:
     return bounds if bounds[0] < bounds[2] and bounds[1] < bounds[3] else _EVERYWHERE
 
 
-def _bounds(left: float, bottom: float, right: float, top: float, cm: list[float]) -> _Box:
+def _calculate_bounds(left: float, bottom: float, right: float, top: float, cm: list[float]) -> _Box:
     """Return the bounds of a box on the page."""
     points = [
         (x * cm[0] + y * cm[2] + cm[4], x * cm[1] + y * cm[3] + cm[5])
@@ -333,7 +335,7 @@ def _touch(one: _Box, other: _Box) -> bool:
     return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
 
 
-def _extent(operands: Any) -> tuple[float, float]:
+def _calculate_extent(operands: Any) -> tuple[float, float]:
     """Return the extent of a text backwards and forwards, in font sizes: one per byte, plus its moves."""
     shown = operands[-1] if operands else ""
     if isinstance(shown, (str, bytes)):

@@ -20,7 +20,7 @@ def extract_text(content: bytes) -> Iterator[PageBlocks]:
 
 def extract_markdown(content: bytes) -> Iterator[PageBlocks]:
     """Yield a Markdown file as one page. Headings begin with ``#``; underlined ones remain plain text."""
-    yield PageBlocks(_blocks(decode(content)))
+    yield PageBlocks(_iter_blocks(decode(content)))
 
 
 def decode(content: bytes) -> str:
@@ -38,12 +38,12 @@ def decode(content: bytes) -> str:
         raise DocumentUnsupported("The file is not encoded in UTF-8. Save it as UTF-8.") from exc
 
 
-def _blocks(source: str) -> Iterator[Block]:
+def _iter_blocks(source: str) -> Iterator[Block]:
     lines: list[str] = []
     fence = ""
     for line in _NEWLINE.split(source):
-        if mark := _FENCE.match(line):
-            fence = "" if fence == mark[1] else fence or mark[1]
+        if found := _FENCE.match(line):
+            fence = "" if fence == found[1] else fence or found[1]
         heading = None if fence else _HEADING.match(line)  # in code, # begins a comment
         if heading:
             yield Block("\n".join(lines))

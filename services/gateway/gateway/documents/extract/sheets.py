@@ -38,7 +38,7 @@ def extract_csv(content: bytes) -> Iterator[PageBlocks]:
         A field is too long.
     """
     text = decode(content)
-    yield PageBlocks(format_table(_csv_rows(text, _delimiter(text)), level=1))
+    yield PageBlocks(format_table(_parse_csv(text, _detect_delimiter(text)), level=1))
 
 
 def extract_xlsx(content: bytes) -> Iterator[PageBlocks]:
@@ -55,10 +55,10 @@ def extract_xlsx(content: bytes) -> Iterator[PageBlocks]:
     for sheet in workbook.worksheets:
         # A sheet may declare any size and be empty. Without dimensions, only existing cells are read.
         sheet.reset_dimensions()
-        yield PageBlocks(_sheet_blocks(sheet.title, budget.count(sheet.iter_rows(values_only=True))))
+        yield PageBlocks(_iter_sheet_blocks(sheet.title, budget.count(sheet.iter_rows(values_only=True))))
 
 
-def _sheet_blocks(title: str, rows: Iterable[Sequence[Any]]) -> Iterator[Block]:
+def _iter_sheet_blocks(title: str, rows: Iterable[Sequence[Any]]) -> Iterator[Block]:
     yield Block(title, level=1)
     yield from format_table(rows, level=2)
 
@@ -77,18 +77,18 @@ class _CellBudget:
             yield row
 
 
-def _delimiter(text: str) -> str:
+def _detect_delimiter(text: str) -> str:
     """Return the delimiter that splits most of the first rows; ``csv.Sniffer`` takes quadratic time."""
     sample = text[:_SAMPLE_CHARACTERS]
 
     def split(delimiter: str) -> tuple[int, int]:
-        rows = [row for row, _ in zip(_csv_rows(sample, delimiter), range(_SAMPLE_ROWS), strict=False)]
+        rows = [row for row, _ in zip(_parse_csv(sample, delimiter), range(_SAMPLE_ROWS), strict=False)]
         return sum(len(row) > 1 for row in rows), sum(map(len, rows))
 
     return max(_DELIMITERS, key=split)
 
 
-def _csv_rows(text: str, delimiter: str) -> Iterator[list[str]]:
+def _parse_csv(text: str, delimiter: str) -> Iterator[list[str]]:
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     try:
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)

@@ -32,10 +32,10 @@ def format_table(rows: Iterable[Sequence[Any]], level: int) -> Iterator[Block]:
 
 def format_row(values: Iterable[Any]) -> str:
     """Return a row as one line. Empty cells at its end are dropped, others keep their position."""
-    return " | ".join(" ".join(_cell(value).split()) for value in values).rstrip(" |")
+    return " | ".join(" ".join(_format_cell(value).split()) for value in values).rstrip(" |")
 
 
-def _cell(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     """Return a cell as its program shows it by default."""
     match value:
         case None:

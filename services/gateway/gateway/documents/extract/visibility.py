@@ -79,16 +79,16 @@ def remove_hidden(tree: LexborHTMLParser) -> None:
     """Remove hidden text from a parsed page, before its ``style`` elements are removed."""
     if tree.body is None or not (cascade := Cascade.read(tree)):
         return
-    hidden = _hidden(tree, cascade, 0)
+    hidden = _find_hidden(tree, cascade, 0)
     for browser in range(1, BROWSERS if cascade.is_conditional else 1):
         if not hidden:
             return
-        hidden = {each: node for each, node in _hidden(tree, cascade, browser).items() if each in hidden}
+        hidden = {each: node for each, node in _find_hidden(tree, cascade, browser).items() if each in hidden}
     for node in hidden.values():
         node.remove()
 
 
-def _hidden(tree: LexborHTMLParser, cascade: Cascade, browser: int) -> dict[int, Any]:
+def _find_hidden(tree: LexborHTMLParser, cascade: Cascade, browser: int) -> dict[int, Any]:
     """Return the texts that a browser does not show, by node id."""
     states: dict[int, _RenderState] = {}
     hidden = {}
@@ -99,11 +99,11 @@ def _hidden(tree: LexborHTMLParser, cascade: Cascade, browser: int) -> dict[int,
                 hidden[node.mem_id] = node
         else:
             style = cascade.style(node, browser)
-            states[node.mem_id] = _state(node, style, above, cascade.keyframes) if style else above
+            states[node.mem_id] = _calculate_state(node, style, above, cascade.keyframes) if style else above
     return hidden
 
 
-def _state(node: Any, declared: Style, above: _RenderState, keyframes: set[str]) -> _RenderState:
+def _calculate_state(node: Any, declared: Style, above: _RenderState, keyframes: set[str]) -> _RenderState:
     """Return the state of an element from its parent's state and its style."""
     state, style = _resolve_style(declared, above)
     if size := style.get("font-size"):
@@ -140,7 +140,7 @@ def _apply_paint(style: Style, state: _RenderState, above: _RenderState) -> _Ren
         state = replace(state, invisible=visibility in ("hidden", "collapse"))
     if style.get("content-visibility") == "hidden" or clips_all(style.get("clip-path", "")):
         state = replace(state, is_removed=True)
-    for value in (style.get("opacity", ""), *_opacity_filters(style.get("filter", ""))):
+    for value in (style.get("opacity", ""), *_parse_opacity_filters(style.get("filter", ""))):
         opacity = parse_alpha(value)
         if opacity is not None:
             state = replace(state, opacity=state.opacity * opacity)
@@ -156,7 +156,7 @@ def _apply_paint(style: Style, state: _RenderState, above: _RenderState) -> _Ren
     return state
 
 
-def _opacity_filters(value: str) -> list[str]:
+def _parse_opacity_filters(value: str) -> list[str]:
     return [
         tinycss2.serialize(token.arguments).strip()
         for token in tinycss2.parse_component_value_list(value)
@@ -228,7 +228,7 @@ def _apply_position(
 ) -> _RenderState:
     """Return the state after the element's offset to the left of the page or above it."""
     x, y = state.x, state.y
-    left, top = _offset(style, "left", "right", 3), _offset(style, "top", "bottom", 0)
+    left, top = _calculate_offset(style, "left", "right", 3), _calculate_offset(style, "top", "bottom", 0)
     if position == "fixed":
         x, y = left or 0.0, top or 0.0
     elif position == "absolute":
@@ -236,22 +236,22 @@ def _apply_position(
         y = y if top is None else state.block[1] + top
     elif position == "relative":
         x, y = x + (left or 0.0), y + (top or 0.0)
-    x += _side(style, "margin", "left", 3) + _side(style, "padding", "left", 3)
+    x += _get_side(style, "margin", "left", 3) + _get_side(style, "padding", "left", 3)
     if not inline:
-        y += _side(style, "margin", "top", 0)
+        y += _get_side(style, "margin", "top", 0)
         for each in ("transform", "translate"):
             dx, dy = parse_offset(style.get(each, ""))
             x, y = x + dx, y + dy
     indent = state.indent
     if (value := style.get("text-indent")) and value != "inherit":
-        indent = 0.0 if inline else _indent(node, value)
+        indent = 0.0 if inline else _calculate_indent(node, value)
         if value == "100%" and style.get("white-space") == "nowrap" and "overflow" in style and not inline:
             indent = _OFF_SCREEN_PIXELS - max(x, 0.0)
     block = state.block if position == "static" else (x, y)
     return replace(state, x=x, y=y, indent=indent, block=block)
 
 
-def _offset(style: Style, start: str, end: str, number: int) -> float | None:
+def _calculate_offset(style: Style, start: str, end: str, number: int) -> float | None:
     """Return the offset of a positioned element from the start of its block; None if it is not declared."""
     lengths = parse_pixels(style.get(start) or _at(style.get("inset", ""), number))
     if lengths:
@@ -261,7 +261,7 @@ def _offset(style: Style, start: str, end: str, number: int) -> float | None:
     return -opposite[0] if opposite and opposite[0] >= 3 * -_OFF_SCREEN_PIXELS else None
 
 
-def _side(style: Style, name: str, side: str, number: int) -> float:
+def _get_side(style: Style, name: str, side: str, number: int) -> float:
     lengths = parse_pixels(style.get(f"{name}-{side}") or _at(style.get(name, ""), number))
     return lengths[0] if lengths else 0.0
 
@@ -274,7 +274,7 @@ def _at(value: str, number: int) -> str:
     return values[min(number, len(values) - 1) if len(values) != 3 else 1]
 
 
-def _indent(node: Any, value: str) -> float:
+def _calculate_indent(node: Any, value: str) -> float:
     """Return a negative indent; 0 unless all of an element's text is in the indented line."""
     lengths = parse_pixels(value)
     if not lengths or node.css_first("br") or len(node.text()) > -lengths[0] * _CHARACTERS_PER_PIXEL:

@@ -19,10 +19,10 @@ _BLOCK_TAGS = (
 )
 _TITLE_LEVEL = 1
 _HEADING, _BREAK, _LINE, _CELL = "\x02", "\x1d", "\x1e", "\x1f"
-"""Control characters that no text contains; they mark a heading, a block, a line and a table cell."""
+"""Control characters that no text contains; they separate headings, blocks, lines and table cells."""
 
 _SPACING = re.compile(r"\s+")
-"""White space between two words. Python counts the last three marks as white space, too."""
+"""White space between two words. Python counts the last three characters as white space, too."""
 
 
 def extract_html(content: bytes) -> Iterator[PageBlocks]:
@@ -61,18 +61,18 @@ def extract_html_blocks(tree: LexborHTMLParser) -> Iterator[Block]:
     text = tree.body.text() if tree.body else ""
     if "\ufffd" in text:
         raise DocumentUnsupported("The HTML file is not in the encoding that it declares. Save it as UTF-8.")
-    for part in _SPACING.sub(_spacing, text).split("\n\n"):
+    for part in _SPACING.sub(_choose_separator, text).split("\n\n"):
         if part.startswith(_HEADING):
             yield Block(part[2:], level=int(part[1]))
         else:
             yield Block(part)
 
 
-def _spacing(run: re.Match[str]) -> str:
-    """Return the separator that a run of white space and marks represents."""
-    marks = run[0]
-    if _BREAK in marks:
+def _choose_separator(run: re.Match[str]) -> str:
+    """Return the separator that a run of white space and separators represents."""
+    separators = run[0]
+    if _BREAK in separators:
         return "\n\n"
-    if _LINE in marks:
+    if _LINE in separators:
         return "\n"
-    return " | " * marks.count(_CELL) or " "
+    return " | " * separators.count(_CELL) or " "

@@ -31,20 +31,20 @@ def extract_docx(content: bytes) -> Iterator[PageBlocks]:
     check_archive(content)
     document = Document(io.BytesIO(content))
     remove_hidden(document)
-    yield PageBlocks(_blocks(document))
+    yield PageBlocks(_iter_blocks(document))
 
 
-def _blocks(container: Any) -> Iterator[Block]:
+def _iter_blocks(container: Any) -> Iterator[Block]:
     """Yield paragraphs and table rows of a document or a cell."""
     for block in container.iter_inner_content():
         if isinstance(block, Table):
-            for number, row in enumerate(_rows(block)):
+            for number, row in enumerate(_iter_rows(block)):
                 yield Block(row, gap="\n" if number else None)
         else:
-            yield Block(block.text, _level(block.style))
+            yield Block(block.text, _get_level(block.style))
 
 
-def _rows(table: Table) -> Iterator[str]:
+def _iter_rows(table: Table) -> Iterator[str]:
     """Yield rows as lines, each cell once per row; a cell that spans rows appears in each of them.
 
     ``row.cells`` creates an object for every column that a cell declares to span. It also searches the start
@@ -56,13 +56,15 @@ def _rows(table: Table) -> Iterator[str]:
         texts = []
         for tc in row._tr.tc_lst:  # noqa: SLF001 (see above)
             if tc.vMerge != "continue":
-                above[column] = " ".join(" ".join(block.text for block in _blocks(_Cell(tc, table))).split())
+                above[column] = " ".join(
+                    " ".join(block.text for block in _iter_blocks(_Cell(tc, table))).split()
+                )
             texts.append(above.get(column, ""))
             column += tc.grid_span
         yield " | ".join(texts)
 
 
-def _level(style: Any) -> int | None:
+def _get_level(style: Any) -> int | None:
     """Return the level of a heading, by the English name of its style in the file."""
     name = style.name if style else ""
     if name == "Title":

@@ -115,7 +115,7 @@ def _format(element: Any) -> _Format:
     highlight = properties.find(qn("w:highlight"))
     return _Format(
         None if vanish is None else _is_on(vanish),
-        None if size is None else _number(size.get(qn("w:val"))),
+        None if size is None else _parse_number(size.get(qn("w:val"))),
         None if colour is None else _is_white(colour.get(qn("w:val"), "")),
         any(map(_is_fill, properties.findall(qn("w:shd"))))
         or (highlight is not None and highlight.get(qn("w:val")) not in ("none", "white")),
@@ -126,7 +126,7 @@ def _is_on(switch: Any) -> bool:
     return switch.get(qn("w:val"), "true") not in _OFF
 
 
-def _number(value: str | None) -> float | None:
+def _parse_number(value: str | None) -> float | None:
     try:
         return float(value or "")
     except ValueError:

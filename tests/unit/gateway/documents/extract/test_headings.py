@@ -21,7 +21,7 @@ def list_headings(filename: str, content: bytes) -> list[tuple[str, int]]:
     _, (page,) = extract(filename, content)
     for heading in page.headings:
         shown = page.text[heading.start :].split("\n")[0]
-        assert shown.lstrip("# ").startswith(heading.title[:5]), "a heading is where it says"
+        assert shown.lstrip("# ").startswith(heading.title[:5]), "each heading has the reported position"
     return [(heading.title, heading.level) for heading in page.headings]
 
 

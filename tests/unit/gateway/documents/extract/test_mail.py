@@ -1,3 +1,5 @@
+"""Tests of the extraction of e-mails."""
+
 from email.message import EmailMessage
 
 from gateway.documents.extract import extract

@@ -83,4 +83,4 @@ def test_each_chunk_of_a_long_table_has_its_column_names() -> None:
     assert first.heading == ""
     assert len(others) > 5
     assert {chunk.heading for chunk in others} == {"Limits > City | Hotel limit"}
-    assert all(chunk.text.startswith("City ") for chunk in others), "rows are not cut apart"
+    assert all(chunk.text.startswith("City ") for chunk in others), "rows are not split"

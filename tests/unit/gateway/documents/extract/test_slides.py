@@ -1,3 +1,5 @@
+"""Tests of the extraction of PPTX."""
+
 import io
 
 from gateway.documents.extract import extract

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
-from tenantry_local.standins.bedrock.app import SLOW_SECONDS
+from tenantry_local.standins.bedrock.app import SLOW_STREAM_DELAY_SECONDS
 from tenantry_local.standins.bedrock.embeddings import embed, project
 
 from tests.support.programs.standins import Standin, make_bedrock_client
@@ -210,7 +210,7 @@ def test_a_stream_can_be_slow(standin: Standin, bedrock: "BedrockRuntimeClient")
     configure(standin, "faults", operation="ConverseStream", fault="streamslow")
     started = time.monotonic()
     events = list(stream(bedrock))
-    assert time.monotonic() - started >= SLOW_SECONDS * len(events)
+    assert time.monotonic() - started >= SLOW_STREAM_DELAY_SECONDS * len(events)
 
 
 def test_a_stream_can_break_in_the_middle(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:

@@ -7,14 +7,14 @@ from tests.support.programs.standins import Standin, qdrant_client, run_qdrant
 
 
 @pytest.fixture(scope="session")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
     """Run one stand-in for all tests that do not stop it; each uses separate collections."""
     with run_qdrant(tmp_path_factory.mktemp("qdrant")) as standin:
         yield standin
 
 
 @pytest.fixture(scope="session")
-async def client(front: Standin) -> AsyncIterator[AsyncQdrantClient]:
-    client = qdrant_client(front)
+async def client(standin: Standin) -> AsyncIterator[AsyncQdrantClient]:
+    client = qdrant_client(standin)
     yield client
     await client.close()

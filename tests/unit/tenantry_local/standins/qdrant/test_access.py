@@ -92,12 +92,12 @@ def test_an_unsigned_token_is_refused() -> None:
         AUTHENTICATOR.authenticate("eyJhbGciOiJub25lIn0.eyJhY2Nlc3MiOiJtIn0.")
 
 
-def test_a_token_for_one_collection_grants_no_other(front: Standin) -> None:
+def test_a_token_for_one_collection_grants_no_other(standin: Standin) -> None:
     token = sign_qdrant_token(access=[{"collection": "mine", "access": "r"}])
     bearer = {"Authorization": f"Bearer {token}"}
     for name in ("mine", "theirs"):
-        httpx.put(f"{front.url}/collections/{name}", json={"vectors": {}}, headers={"api-key": QDRANT_KEY})
-    with httpx.Client(base_url=front.url, headers=bearer) as client:
+        httpx.put(f"{standin.url}/collections/{name}", json={"vectors": {}}, headers={"api-key": QDRANT_KEY})
+    with httpx.Client(base_url=standin.url, headers=bearer) as client:
         assert client.get("/collections/mine").status_code == 200
         listed = client.get("/collections").json()["result"]["collections"]
         assert listed == [{"name": "mine"}]
@@ -114,9 +114,9 @@ def test_a_token_for_one_collection_grants_no_other(front: Standin) -> None:
     assert refused[0].json()["status"]["error"] == "Forbidden: Access to collection theirs is required"
 
 
-def test_only_identity_and_probes_need_no_key(front: Standin) -> None:
+def test_only_identity_and_probes_need_no_key(standin: Standin) -> None:
     def get_status(path: str) -> int:
-        return httpx.get(f"{front.url}{path}").status_code
+        return httpx.get(f"{standin.url}{path}").status_code
 
     assert [get_status(path) for path in ("/", "/healthz", "/readyz", "/livez")] == [200] * 4
     assert [get_status(path) for path in ("/collections", "/collections/k", "/collections/k/exists")] == [

@@ -1,0 +1,103 @@
+"""Tests of recreated Tenants: no Tenant finds anything of an earlier one of its name.
+
+Each run is a random sequence of Tenants by tier, policy and identity, from a seed that a failure names. There
+are two hundred seeds. ``TENANTRY_TENANT_SEQUENCES=200`` runs all of them, ``TENANTRY_TENANT_SEQUENCES=17-17``
+one. Without it eight run, each day the next ones, so that a month covers every seed.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+from tenantry_local.platform import Platform
+
+from tests.support.backends.qdrant import count_points
+from tests.support.programs.gateway import count_foreign_hits
+from tests.support.tenants.sequences import (
+    SLOTS,
+    TENANTS_PER_SEQUENCE,
+    RecreatedTenant,
+    SequenceHarness,
+    open_sequence_harness,
+)
+
+SEEDS = 200
+DAILY = 8
+
+log = structlog.get_logger()
+
+
+def choose_seeds() -> list[int]:
+    """Return the seeds to run: a number of them, a range, or those of today."""
+    wanted = os.environ.get("TENANTRY_TENANT_SEQUENCES", "")
+    if not wanted:
+        today = datetime.now(UTC).toordinal()
+        return [(today * DAILY + number) % SEEDS for number in range(DAILY)]
+    first, dash, last = wanted.partition("-")
+    return list(range(int(first), int(last) + 1) if dash else range(int(first)))
+
+
+SECONDS = 300 + 60 * len(choose_seeds())
+
+
+@pytest.fixture(scope="module")
+async def harness(platform: Platform) -> AsyncIterator[SequenceHarness]:
+    async with open_sequence_harness(platform) as opened:
+        yield opened
+
+
+async def run_sequence(harness: SequenceHarness, seed: int) -> list[RecreatedTenant]:
+    """Create and delete Tenants of one name, and return them; the message of a failure names the seed."""
+    chance, name = random.Random(seed), f"sequence-{seed}"
+    people = await harness.add_people(name)
+    tenants: list[RecreatedTenant] = []
+    for number in range(TENANTS_PER_SEQUENCE):
+        tenant = RecreatedTenant.random(chance, people, number)
+        story = (
+            f"seed {seed}, Tenant {number}: "
+            f"{[(each.tier, each.end, each.emails) for each in [*tenants, tenant]]}"
+        )
+        await harness.begin(name, tenant)
+        shown = await harness.get_visible_text(tenant, tenants)
+        found = [each.marker for each in tenants if each.marker in shown]
+        assert found == [], f"{story} was shown {found}"
+        await harness.store_document(name, tenant)
+        await harness.finish(name, tenant)
+        tenants.append(tenant)
+        if tenant.end != "abandoned":
+            for collection in ("digital_twin_knowledge", f"digital_twin_knowledge--tenant-{name}"):
+                if await harness.qdrant.collection_exists(collection):
+                    assert await count_points(harness.qdrant, f"tenant-{name}", collection) == 0, story
+        if chance.random() < 0.5:
+            await harness.plant_remainders(name, tenant)
+    kept = await asyncio.to_thread(harness.get_bucket_contents, name)
+    lost = [each.marker for each in tenants if each.end != "Delete" and each.marker not in kept]
+    assert lost == [], f"seed {seed}: a retained document is lost"
+    left = [each.marker for each in tenants if each.end == "Delete" and each.marker in kept]
+    assert left == [], f"seed {seed}: a deleted document is left"
+    log.info("No Tenant of the name found anything of an earlier one", seed=seed)
+    return tenants
+
+
+@pytest.mark.timeout(SECONDS)
+async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: SequenceHarness) -> None:
+    chosen = choose_seeds()
+    seeds, before = iter(chosen), count_foreign_hits()
+    tenants: list[RecreatedTenant] = []
+
+    async def work() -> None:
+        for seed in seeds:
+            tenants.extend(await run_sequence(harness, seed))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(SLOTS, len(chosen))):
+            group.create_task(work())
+    # If Redis misses the end of an upload, no answer is cached for a quarter of an hour.
+    assert sum(tenant.answer_kept for tenant in tenants) > len(tenants) / 2, (
+        "most Tenants had no cached answer"
+    )
+    assert count_foreign_hits() == before, "the second check had to drop points"
