@@ -6,6 +6,7 @@ of calls, and without credentials.
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
+from tenantry_local.context import CACHE
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import open_people
@@ -26,6 +28,9 @@ from tests.support.timing.waiting import until
 TENANT = f"described-{secrets.token_hex(3)}"  # documents outlive their tenants
 PERSON = f"anna@{TENANT}.example"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+HYPOTHESIS = CACHE / "hypothesis"
+"""Folder in which hypothesis keeps tables of characters between runs; making them takes some seconds."""
+
 HOOKS = Path(__file__).parents[2] / "support" / "pytest_setup" / "schemathesis_hooks.py"
 CASES = 1200
 """Minimum number of test cases per operation."""
@@ -154,6 +159,7 @@ async def test_the_gateway_conforms_to_its_description(target: Described, tmp_pa
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=tmp_path,
+        env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(HYPOTHESIS)},
     )
     output, _ = await process.communicate()
     said = output.decode()
