@@ -23,9 +23,9 @@ __all__ = [
     "Identity",
     "IdentityStatus",
     "Model",
-    "NamespaceStatus",
     "Persona",
     "Quota",
+    "QuotaStatus",
     "Retrieval",
     "RetrievalMode",
     "StatusSection",
@@ -199,10 +199,10 @@ class IdentityStatus(StatusSection):
     group_path: str
 
 
-class NamespaceStatus(StatusSection):
-    """Tenant's namespace; the name is empty when it has none."""
+class QuotaStatus(StatusSection):
+    """Tenant's namespace, which limits its pods; empty when it has none."""
 
-    name: str
+    namespace: str
 
 
 class WorkspaceKnowledge(_Resource):
@@ -233,7 +233,7 @@ class TenantStatus(_Resource):
     storage: StorageStatus | None = None
     vectors: VectorsStatus | None = None
     identity: IdentityStatus | None = None
-    namespace: NamespaceStatus | None = None
+    quota: QuotaStatus | None = None
     workspace: WorkspaceStatus | None = None
 
     @property

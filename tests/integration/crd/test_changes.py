@@ -85,7 +85,7 @@ def test_whole_status_is_kept(tenants: Tenants, store_tenant: Callable[..., str]
             "filter": {"must": [{"key": "tenantId", "match": {"value": "tenant-x"}}]},
         },
         "identity": {"realm": "tenantry", "groupId": "1f", "groupPath": "/tenants/tenant-x"},
-        "namespace": {"name": ""},
+        "quota": {"namespace": ""},
     }
     assert tenants.patch_status(store_tenant(), {"status": status})["status"] == status
 

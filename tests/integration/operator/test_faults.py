@@ -13,7 +13,7 @@ BACKENDS = {
     "qdrant": ("VectorsReady", "QdrantUnavailable", "qdrant_url", "http://127.0.0.1:{port}"),
     "keycloak": ("IdentityReady", "KeycloakUnavailable", "keycloak_url", "http://127.0.0.1:{port}"),
 }
-PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "NamespaceReady"}
+PARTS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -49,7 +49,7 @@ async def test_a_tenant_is_ready_without_redis(
         async with open_driver(platform, tenants, redis_url=url) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "ready"
-    assert get_conditions(tenants.get("patient"))["NamespaceReady"] == ("True", "AsDeclared")
+    assert get_conditions(tenants.get("patient"))["QuotaReady"] == ("True", "AsDeclared")
 
 
 async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
@@ -91,7 +91,7 @@ async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
     try:
         harness.apply("squat", quota={"compute": {"pods": "1"}})
         assert (await driver.reconcile("squat")).name == "stalled"
-        assert get_conditions(tenants.get("squat"))["NamespaceReady"] == ("False", "KubernetesRefused")
+        assert get_conditions(tenants.get("squat"))["QuotaReady"] == ("False", "KubernetesRefused")
         tenants.delete("squat")
         await driver.reconcile("squat")
         assert tenants.get("squat") is None

@@ -69,7 +69,7 @@ async def test_a_new_tenant_gets_everything_that_it_declares(
         "StorageReady": ("True", "AsDeclared"),
         "VectorsReady": ("True", "AsDeclared"),
         "IdentityReady": ("True", "AsDeclared"),
-        "NamespaceReady": ("True", "AsDeclared"),
+        "QuotaReady": ("True", "AsDeclared"),
     }
     assert written["status"]["observedGeneration"] == written["metadata"]["generation"]
     assert written["status"]["storage"] == {"bucket": BUCKET, "prefix": "tenant-life/", "tenantUid": uid}
@@ -80,7 +80,7 @@ async def test_a_new_tenant_gets_everything_that_it_declares(
         ]
     }
     assert written["status"]["identity"]["groupPath"] == "/tenants/tenant-life"
-    assert written["status"]["namespace"] == {"name": "tenant-life"}
+    assert written["status"]["quota"] == {"namespace": "tenant-life"}
 
 
 async def test_a_second_reconcile_writes_nothing(
@@ -120,7 +120,7 @@ async def test_a_changed_spec_is_applied(
     assert seen["namespace"] == {}
     status = tenants.get("change")
     assert status
-    assert status["status"]["namespace"] == {"name": ""}
+    assert status["status"]["quota"] == {"namespace": ""}
 
 
 async def test_a_suspended_tenant_stays_ready_with_a_reason(

@@ -117,7 +117,7 @@ class FakeWriter:
 _SECTIONS: dict[str, dict[str, Any]] = {
     "storage": {"bucket": "documents", "prefix": "tenant-acme/"},
     "identity": {"realm": "tenantry", "groupId": "1", "groupPath": "/tenants/tenant-acme"},
-    "namespace": {"name": ""},
+    "quota": {"namespace": ""},
 }
 
 

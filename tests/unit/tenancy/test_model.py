@@ -46,7 +46,7 @@ OBJECT: dict[str, Any] = {
             }
         ],
         "vectors": {"collection": "digital_twin_knowledge--tenant-tenantb", "filter": {"must": []}},
-        "namespace": {"name": "tenant-tenantb"},
+        "quota": {"namespace": "tenant-tenantb"},
     },
 }
 

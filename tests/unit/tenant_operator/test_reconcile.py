@@ -22,7 +22,7 @@ class ReconcileHarness:
 
     def __init__(self, **fails: Exception) -> None:
         self.log: list[str] = []
-        names = ("storage", "identity", "namespace")
+        names = ("storage", "identity", "quota")
         self.parts = [FakePart(name, self.log, fails.get(name)) for name in names]
         self.writer = FakeWriter(self.log)
         self.conflict: str | None = None
@@ -86,7 +86,7 @@ async def test_a_failed_part_does_not_stop_the_others() -> None:
     assert harness.parts[2].made
     assert harness.conditions == {
         "Ready": "False", "Reconciling": "True", "Stalled": "False",
-        "StorageReady": "False", "IdentityReady": "True", "NamespaceReady": "True",
+        "StorageReady": "False", "IdentityReady": "True", "QuotaReady": "True",
     }  # fmt: skip
     assert harness.writer.events == [(True, "S3Unavailable", str(UNAVAILABLE))]
 
@@ -158,7 +158,7 @@ def make_deleted_tenant(policy: str, **changes: Any) -> Tenant:
 async def test_retain_releases_every_part() -> None:
     harness = ReconcileHarness()
     await harness.run(add_finalizer(make_deleted_tenant("Retain")))
-    assert sorted(harness.log[1:4]) == ["release identity", "release namespace", "release storage"]
+    assert sorted(harness.log[1:4]) == ["release identity", "release quota", "release storage"]
     assert harness.log[4:] == ["mark finalized", "remove finalizer"]
 
 
@@ -167,7 +167,7 @@ async def test_delete_removes_every_part_before_the_finalizer() -> None:
     await harness.run(add_finalizer(make_deleted_tenant("Delete")))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
-    assert sorted(done[1:4]) == ["remove identity", "remove namespace", "remove storage"]
+    assert sorted(done[1:4]) == ["remove identity", "remove quota", "remove storage"]
     assert done[4:] == ["mark finalized", "remove finalizer"]
 
 
@@ -181,7 +181,7 @@ async def test_a_part_that_cannot_be_cleaned_up_keeps_the_tenant(policy: str) ->
     assert reason == "Deleting"
 
 
-MADE = TenantStatus.model_validate({"namespace": {"name": ""}})
+MADE = TenantStatus.model_validate({"quota": {"namespace": ""}})
 
 
 @pytest.mark.parametrize(("policy", "verb"), [("Retain", "release"), ("Delete", "remove")])
@@ -191,7 +191,7 @@ async def test_a_tenant_in_deletion_without_its_finalizer_is_cleaned_up(policy: 
     await harness.run(make_deleted_tenant(policy).model_copy(update={"status": MADE}))
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
-    assert sorted(done[1:4]) == [f"{verb} identity", f"{verb} namespace", f"{verb} storage"]
+    assert sorted(done[1:4]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
 
 
 @pytest.mark.parametrize(("policy", "verb"), [("Retain", "release"), ("Delete", "remove")])
@@ -203,7 +203,7 @@ async def test_an_orphan_is_cleaned_up_by_its_policy(policy: str, verb: str) -> 
     assert outcome.name == "ready"
     done = [entry for entry in harness.log if not entry.startswith("count")]
     assert done[0] == "finish writes"
-    assert sorted(done[1:]) == [f"{verb} identity", f"{verb} namespace", f"{verb} storage"]
+    assert sorted(done[1:]) == [f"{verb} identity", f"{verb} quota", f"{verb} storage"]
 
 
 async def test_a_failed_clean_up_of_an_orphan_is_retried() -> None:

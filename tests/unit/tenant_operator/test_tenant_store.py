@@ -32,7 +32,7 @@ def make_reconciled(name: str, generation: int = 1, **spec: Any) -> dict[str, An
     """Return a Tenant that has been reconciled once."""
     manifest = make_body(name, generation, **spec)
     manifest["metadata"]["finalizers"] = ["tenantry.io/operator"]
-    return manifest | {"status": {"observedGeneration": generation, "namespace": {"name": ""}}}
+    return manifest | {"status": {"observedGeneration": generation, "quota": {"namespace": ""}}}
 
 
 def remove_finalizer(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from servicekit.redis_errors import classify
 from servicekit.remote import Remote
-from tenancy.model import NamespaceStatus, Tenant
+from tenancy.model import QuotaStatus, Tenant
 from tenancy.names import is_tombstone, redis_prefix
 from tenancy.quantities import parse_quantity
 
@@ -39,6 +39,8 @@ class NamespaceState:
 class NamespacePart:
     """Keeps the namespace of a tenant with ``quota.compute``, and removes the tenant's keys in Redis.
 
+    Its name gives the public condition ``QuotaReady`` and the section ``status.quota`` (decision 172).
+
     Parameters
     ----------
     redis
@@ -47,9 +49,9 @@ class NamespacePart:
         The Kubernetes API.
     """
 
-    name = "namespace"
+    name = "quota"
     after = ""
-    section = NamespaceStatus
+    section = QuotaStatus
     retained = ("keys", "namespace")
 
     def __init__(self, redis: Redis, cluster: ClusterClient) -> None:
@@ -82,12 +84,12 @@ class NamespacePart:
             The former namespace of the tenant is still terminating.
         """
         if tenant.spec.quota.compute:
-            return EnsureResult(await self._ensure_namespace(tenant, observed), {"name": tenant.key})
+            return EnsureResult(await self._ensure_namespace(tenant, observed), {"namespace": tenant.key})
         changes = []
         if observed.namespace and _is_managed(tenant, observed.namespace):
             changes.append(f"delete namespace {tenant.key}")
             await self._delete_namespace(tenant)
-        return EnsureResult(changes, {"name": ""})
+        return EnsureResult(changes, {"namespace": ""})
 
     async def remove(self, tenant: Tenant) -> None:
         """Delete every key of the tenant key, of any uid, and the namespace; return when it is gone."""

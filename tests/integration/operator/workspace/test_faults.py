@@ -11,7 +11,7 @@ from ..conftest import Driver, OperatorHarness, get_conditions, open_driver
 
 pytestmark = pytest.mark.programs
 
-OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "NamespaceReady"}
+OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
 
 
 async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(

@@ -106,7 +106,7 @@ async def test_no_marker_remains_and_the_receipt_proves_it(
     before = {store.store: store.before for store in receipt.stores}
     assert before["storage"][f"object versions and delete markers under {KEY}/"] >= 480
     assert before["vectors"][f"points with tenantId {KEY} in every collection"] == POINTS
-    assert before["namespace"][f"keys {KEY}:*"] >= KEYS
+    assert before["quota"][f"keys {KEY}:*"] >= KEYS
     assert before["workspace"][f"chats of {KEY}"] == before["workspace"][f"files of {KEY}"] == CHATS
     assert before["workspace"][f"accounts of {KEY}"] == 1
     assert before["identity"][f"members of /tenants/{KEY}"] == 1
@@ -130,7 +130,7 @@ async def test_a_late_write_delays_the_deletion_until_it_is_removed(
         patch.setattr(erasure, "finish", write_then_finish)
         assert (await driver.reconcile("gone")).name == "retrying"
     held = tenants.get("gone")
-    assert get_conditions(held)["NamespaceReady"] == ("False", "DataRemaining")
+    assert get_conditions(held)["QuotaReady"] == ("False", "DataRemaining")
     assert "keys tenant-gone:*" in str(held)
     await driver.reconcile_until_ready("gone")
     assert tenants.get("gone") is None
