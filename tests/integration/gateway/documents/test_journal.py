@@ -191,7 +191,7 @@ async def test_the_deletion_of_a_tenant_waits_for_the_lease_of_an_interrupted_wr
     journal: Journal, tenant: Tenant, redis_client: Any
 ) -> None:
     await interrupt_write(journal, tenant, INGEST)
-    assert (await get_entry(redis_client, tenant))["token"] == "", "nobody holds the lease"
+    assert (await get_entry(redis_client, tenant))["token"] == "", "no writer holds the lease"
     assert await set_tombstone(redis_client, tenant) > 0
 
 
