@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from file_sync.models import Document, File, Owner, StorageUsage
+from file_sync.models import File, ListedDocument, Owner, StorageUsage
 from file_sync.planner.models import ActionType, FileState, Plan, PlanConfig
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
@@ -32,7 +32,7 @@ BENS: dict[str, Any] = {"owner": "owui-ben", "subject": "ben"}
 
 def compare(
     files: Sequence[File],
-    documents: Sequence[Document],
+    documents: Sequence[ListedDocument],
     detached: Sequence[File] = (),
     owners: Mapping[str, Owner] = OWNERS,
     **spec: Any,

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ..models import Document, File
+from ..models import File, ListedDocument
 
 __all__ = ["ActionType", "FileState", "FileStatus", "Plan", "PlanConfig", "PlannedAction"]
 
@@ -120,7 +120,7 @@ class Plan:
     statuses: dict[str, FileStatus] = field(default_factory=dict)
     unresolved_subjects: set[str] = field(default_factory=set)
     detached: set[str] = field(default_factory=set)
-    unowned: set[Document] = field(default_factory=set)
+    unowned: set[ListedDocument] = field(default_factory=set)
     needs_recheck: bool = False
     blocked_deletions: int = 0
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from file_sync.models import Document, File, Link, StorageUsage
+from file_sync.models import File, Link, ListedDocument, StorageUsage
 from file_sync.planner.models import ActionType, FileState
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.planner.plan import plan
@@ -33,7 +33,7 @@ class PlanCase:
 
     name: str
     file: File | None
-    documents: list[Document]
+    documents: list[ListedDocument]
     actions: list[tuple[Any, ...]] = field(default_factory=list)
     state: FileState | None = None
     reason: str = ""
@@ -160,7 +160,7 @@ CASES = [
     PlanCase(
         "a document that was uploaded at the gateway stays",
         None,
-        [Document("9d1f", "hr", "a", 1, "ready")],
+        [ListedDocument("9d1f", "hr", "a", 1, "ready")],
     ),
     PlanCase(
         "a document of a persona that the Tenant no longer has stays",
@@ -326,7 +326,7 @@ def test_a_plan_needs_a_recheck_for_indexing_documents_and_unknown_owners() -> N
 class TestQuota:
     def test_the_oldest_files_get_the_remaining_room(self) -> None:
         files = [make_file(f"f{number}", created_at=10 - number) for number in range(4)]
-        compared = compare(files, [Document("by-name", "hr", "a", 5, "ready")], quota={"documents": 3})
+        compared = compare(files, [ListedDocument("by-name", "hr", "a", 5, "ready")], quota={"documents": 3})
         stored = [action.document_id for action in compared.actions]
         assert stored == ["owui-f3", "owui-f2"]
         assert compared.statuses["f0"].reason == (
@@ -370,7 +370,7 @@ class TestMassDeletion:
         assert [action.batch for action in deletions] == [gone] * gone
 
     def test_documents_that_were_uploaded_at_the_gateway_do_not_count(self) -> None:
-        others = [Document(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
+        others = [ListedDocument(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
         compared = compare([], [make_document(f"f{number}") for number in range(30)] + others)
         assert {action.batch for action in compared.actions} == {30}
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from file_sync.models import Document
+from file_sync.models import ListedDocument
 from file_sync.planner.messages import NAME_OF_COLLEAGUE, UPLOAD_OWNER_UNKNOWN
 from file_sync.planner.models import ActionType, FileState
 
@@ -12,7 +12,7 @@ from tests.support.file_sync.files import make_chat_link, make_document, make_fi
 from tests.support.file_sync.plans import BENS, compare, get_states, list_actions, make_removed_file
 
 STORE, CHECK, INDEX, DELETE = ActionType
-UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", "c" * 64, stored_at=5, owner="anna")
+UPLOAD = ListedDocument("by-name", "finance", "plan.pdf", 10, "ready", "c" * 64, stored_at=5, owner="anna")
 OLDER, NEWER = make_file("older", created_at=4), make_file("newer", created_at=6)
 TIED = make_file("tied", created_at=5)
 

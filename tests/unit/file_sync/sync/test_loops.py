@@ -39,6 +39,9 @@ class LoopHarness:
         self.indexing: set[str] = set()
         self.blocked_deletions: dict[str, int] = {}
         self.backoff = BackoffGate()
+        self.plan_seconds = 0.0
+        self.planning = 0
+        self.most_planning = 0
 
     # TenantRegistry
     def all(self) -> list[Tenant]:
@@ -59,8 +62,19 @@ class LoopHarness:
 
     # TenantSync
     async def run(
-        self, tenant: Tenant, personas: Any, config: PlanConfig, may_continue: Callable[[], bool], **_: Any
+        self,
+        tenant: Tenant,
+        personas: Any,
+        config: PlanConfig,
+        *,
+        slots: asyncio.Semaphore,
+        may_continue: Callable[[], bool],
     ) -> SyncResult:
+        async with slots:
+            self.planning += 1
+            self.most_planning = max(self.most_planning, self.planning)
+            await asyncio.sleep(self.plan_seconds)
+            self.planning -= 1
         self.compared.append((asyncio.get_running_loop().time(), tenant.id))
         self.configs[tenant.id] = config
         while tenant.id in self.indexing and may_continue():  # noqa: ASYNC110 (as long as there is work)
@@ -204,10 +218,19 @@ def test_an_unexpected_error_of_one_tenant_is_retried_and_stops_no_other(harness
 def test_a_tenant_yields_to_waiting_tenants_after_its_time_slice(
     harness: LoopHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("file_sync.sync.loops.SYNC_CONCURRENCY", 1)
+    monkeypatch.setattr("file_sync.sync.loops.TENANT_CONCURRENCY", 1)
     harness.indexing = {"a"}
     harness.simulate(until=60)
     assert harness.list_times("b") == [10]
+
+
+def test_at_most_four_tenants_are_planned_while_more_are_synced() -> None:
+    harness = LoopHarness(*(make_tenant_with_workspace(f"t{number}") for number in range(20)))
+    harness.plan_seconds = 1.0
+    harness.indexing = set(harness.tenants)
+    harness.simulate(until=9)
+    assert harness.most_planning == 4
+    assert len(harness.compared) == 20
 
 
 def test_results_of_tenants_count_until_the_tenant_is_deleted(harness: LoopHarness) -> None:
