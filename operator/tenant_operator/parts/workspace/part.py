@@ -1,6 +1,8 @@
-"""Part of the tenant's workspace in Open WebUI: a group, and a model and a knowledge base for each persona.
+"""Operator part that keeps the tenant's workspace in Open WebUI.
 
-Only the group can read them. Its members are the accounts of people whose verified address the Tenant names.
+A workspace is a group, and a model and a knowledge base for each persona. Only the group can read them. Its
+members are the accounts of people whose verified address the Tenant names.
+
 Objects with a recorded id are read by that id. A run searches only when the status may be incomplete: the
 first run, and a run after a failure.
 """
