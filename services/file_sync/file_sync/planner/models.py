@@ -113,7 +113,7 @@ class Plan:
     needs_recheck
         True if something changes without a change in Open WebUI's database.
     blocked_deletions
-        Number of deletions that the gateway's mass-deletion limit blocks.
+        Number of deletions that the gateway holds, because they exceed its mass-deletion limit.
     """
 
     actions: list[PlannedAction] = field(default_factory=list)
