@@ -19,7 +19,7 @@ from .planner.filenames import sanitize_filename
 from .planner.messages import NOT_SYNCED
 from .planner.models import FileState, FileStatus, Plan, PlanConfig
 from .planner.persona_index import PersonaIndexCache
-from .planner.plan import plan
+from .planner.plan import build_plan
 
 __all__ = ["MAX_FILES", "UserFile", "UserFiles"]
 
@@ -124,7 +124,7 @@ class UserFiles:
         usage: StorageUsage,
         detached: Mapping[str, File],
     ) -> Plan:
-        return plan(
+        return build_plan(
             person.tenant,
             files,
             documents,

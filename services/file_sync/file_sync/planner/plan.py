@@ -20,10 +20,10 @@ from .models import ActionType, FileState, FileStatus, Plan, PlanConfig, Planned
 from .persona_index import PersonaIndex
 from .versions import TOP_DIRECTORY, LinkedFile, Name, ReadyDocument, Version, set_predecessors
 
-__all__ = ["plan"]
+__all__ = ["build_plan"]
 
 
-def plan(
+def build_plan(
     tenant: Tenant,
     files: Iterable[File],
     documents: Iterable[ListedDocument],

@@ -213,7 +213,7 @@ def test_a_file_is_stored_only_if_its_owner_belongs_to_the_tenant(
     assert result.is_complete is (subject in ("anna", "bob"))
 
 
-def test_a_refused_file_is_settled_and_shows_the_reason(adapters: FakeAdapters) -> None:
+def test_a_sync_with_a_refused_file_is_complete_and_shows_the_reason(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     adapters.errors["download", "owui-f1"] = FileRefused("The file is empty.")
     result = adapters.run()
@@ -222,7 +222,7 @@ def test_a_refused_file_is_settled_and_shows_the_reason(adapters: FakeAdapters) 
     assert result.is_complete
 
 
-def test_a_document_that_cannot_be_indexed_is_settled(adapters: FakeAdapters) -> None:
+def test_a_sync_with_a_document_that_cannot_be_indexed_is_complete(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     adapters.errors["ingest", "owui-f1"] = IngestRefused()
     result = adapters.run()
@@ -465,7 +465,7 @@ def test_the_actions_of_one_run_are_bounded(adapters: FakeAdapters, monkeypatch:
     assert not result.is_complete
 
 
-def test_a_plan_that_needs_a_recheck_is_not_settled() -> None:
+def test_a_plan_that_needs_a_recheck_is_not_complete() -> None:
     assert SyncResult(Plan()).is_complete
     assert not SyncResult(Plan(needs_recheck=True)).is_complete
     assert not SyncResult(Plan(), unassigned_owners={"u1"}).is_complete
