@@ -23,7 +23,7 @@ WORKERS ?= 2
 INTEGRATION_WORKERS ?= 3
 PYTEST ?= python -m pytest
 
-.PHONY: help up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
+.PHONY: help setup up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -42,6 +42,8 @@ $(READY): $(UV) requirements/dev.txt pyproject.toml tools/mermaid.py $(addsuffix
 	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	-@python -m tools.mermaid
 	@touch $@
+
+setup: $(READY) ## Install the pinned Python packages into .venv
 
 up: $(READY) ## Start the core platform on this machine, with two demo Tenants
 	@tenantry up

@@ -1,7 +1,8 @@
 """Check of the length of sentences in tracked files: ``python -m tools.sentence_check [PATH ...]``.
 
-It reads Markdown, docstrings, and comments of Python and YAML. A list item, a table cell and a heading are
-each a paragraph. Code blocks have no sentences; a link counts by its text, and a piece of code as one word.
+It reads Markdown, docstrings, and comment lines of Python, YAML, TOML, SQL and the Makefile. A list item, a
+table cell and a heading are each a paragraph. Code blocks have no sentences; a link counts by its text, and a
+piece of code as one word.
 """
 
 import ast
@@ -24,6 +25,9 @@ _FENCE = re.compile(r"\s*(```|~~~)[^`]*$")
 # A bullet, a number, a key of a function's front matter, or a quotation mark of Markdown.
 _MARKER = re.compile(r"\s*(?:[-*+]|\d+\.|>|[a-z_]+:)\s+")
 
+_COMMENT_SIGNS = {".py": "#", ".yaml": "#", ".yml": "#", ".toml": "#", "Makefile": "#", ".sql": "--"}
+"""Sign before a comment line, by the end of the file's name."""
+
 Paragraph = tuple[int, str]
 """Number of the first line, and the text."""
 
@@ -44,15 +48,19 @@ def _list_paragraphs(name: str, text: str) -> Iterator[Paragraph]:
     lines = text.splitlines()
     if name.endswith(".md"):
         yield from _split(lines)
-    if name.endswith((".py", ".yaml", ".yml")):
-        comments = [line.strip().lstrip("#") if line.strip().startswith("#") else "" for line in lines]
-        yield from _split(comments)
+    for suffix, sign in _COMMENT_SIGNS.items():
+        if name.endswith(suffix):
+            yield from _split([_get_comment(line.strip(), sign) for line in lines])
     if name.endswith(".py"):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 first = node.body[0].lineno if node.body else 1
                 for number, paragraph in _split((ast.get_docstring(node) or "").splitlines()):
                     yield first + number - 1, paragraph
+
+
+def _get_comment(line: str, sign: str) -> str:
+    return line.lstrip(sign[0]) if line.startswith(sign) else ""
 
 
 def _split(lines: list[str]) -> Iterator[Paragraph]:

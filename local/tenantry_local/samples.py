@@ -99,7 +99,7 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
         "documentId": document_id_for(tenant.id, sample.persona_id, sample.path.name),
         "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
     }
-    answer = _post_file(
+    answer = _post(
         "Qdrant",
         f"{qdrant.url}/collections/{tenant.collection}/points/count",
         json={
@@ -115,7 +115,7 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
 
 def _ingest(context: Context, sample: Sample) -> None:
     token = get_access_token(context, sample.tenant.spec.identity.admins[0])
-    answer = _post_file(
+    answer = _post(
         "The gateway",
         f"{context.url('gateway')}/v1/documents",
         files={"file": (sample.path.name, sample.path.read_bytes())},
@@ -129,7 +129,7 @@ def _ingest(context: Context, sample: Sample) -> None:
         )
 
 
-def _post_file(server: str, url: str, *, timeout: float, **arguments: Any) -> httpx.Response:
+def _post(server: str, url: str, *, timeout: float, **arguments: Any) -> httpx.Response:
     try:
         return httpx.post(url, timeout=timeout, **arguments)
     except httpx.TransportError as exc:

@@ -21,7 +21,7 @@ def find_tenant_data(context: Context, tenant_id: str) -> dict[str, Any]:
     """Return the data that each system still holds for a tenant, by system; empty if there is none."""
     found = {
         "s3": _list_objects(context, tenant_id),
-        "qdrant": _points(context, tenant_id),
+        "qdrant": _count_points(context, tenant_id),
         "keycloak": _find_group(context, tenant_id),
         "redis": _list_keys(context, tenant_id),
         "kubernetes": _find_namespace(context, tenant_id),
@@ -39,21 +39,21 @@ def _list_objects(context: Context, tenant_id: str) -> list[str]:
     ]
 
 
-def _points(context: Context, tenant_id: str) -> int:
+def _count_points(context: Context, tenant_id: str) -> int:
     part = Qdrant(context)
     own = {"must": [{"key": "tenantId", "match": {"value": tenant_key(tenant_id)}}]}
     names = [collection_name(tenant_id, dedicated=dedicated) for dedicated in (False, True)]
     # Over HTTP: the import of Qdrant's client takes longer than most commands of `tenantry`.
     with _open_client(part.url) as http:
         http.headers["api-key"] = part.api_key
-        return sum(_count_points(http, name, own) for name in names)
+        return sum(_count_collection_points(http, name, own) for name in names)
 
 
 def _open_client(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, timeout=20, verify=system_tls_context())
 
 
-def _count_points(http: httpx.Client, collection: str, conditions: dict[str, Any]) -> int:
+def _count_collection_points(http: httpx.Client, collection: str, conditions: dict[str, Any]) -> int:
     """Return the number of points that fulfil conditions; 0 if there is no such collection."""
     answer = http.post(f"/collections/{collection}/points/count", json={"filter": conditions, "exact": True})
     if answer.status_code == httpx.codes.NOT_FOUND:

@@ -28,7 +28,7 @@ class Drain:
     """
 
     def __init__(self, redis: Redis) -> None:
-        self._close: Any = redis.register_script(SET_TOMBSTONE)
+        self._set_tombstone: Any = redis.register_script(SET_TOMBSTONE)
         self._remote = Remote("redis", classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def finish_writes(self, tenant: Tenant) -> None:
@@ -44,7 +44,7 @@ class Drain:
         """
         keys = [tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid)]
         remaining = await self._remote.call(
-            "close-tenant", lambda: self._close(keys=keys, args=[TOMBSTONE_TTL_SECONDS])
+            "set-tombstone", lambda: self._set_tombstone(keys=keys, args=[TOMBSTONE_TTL_SECONDS])
         )
         if remaining > 0:
             raise RemoteUnavailable(

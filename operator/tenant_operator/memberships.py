@@ -21,7 +21,7 @@ from tenancy.names import REALM_PARENT_GROUP, group_path
 from .clients.keycloak import Keycloak, verified_email
 from .clients.open_webui import OpenWebUI, get_subject
 from .metrics import CHANGES
-from .parts.workspace.plan import RETIRED, is_own_group
+from .parts.workspace.plan import RETAINED_PREFIX, is_own_group
 from .tenant_store import TenantStore
 
 __all__ = ["MembershipChecker", "map_group_owners"]
@@ -234,6 +234,6 @@ def map_group_owners(groups: Iterable[dict[str, Any]], tenants: Collection[Tenan
     for group in groups:
         namesake = by_name.get(group["name"])
         tenant = by_id.get(group["id"]) or (namesake if namesake and is_own_group(namesake, group) else None)
-        if tenant or group["name"].startswith((TENANTS, RETIRED)):
+        if tenant or group["name"].startswith((TENANTS, RETAINED_PREFIX)):
             owners[group["id"]] = tenant.metadata.uid if tenant else None
     return owners

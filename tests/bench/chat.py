@@ -95,10 +95,10 @@ async def ask_concurrently(
 ) -> list[float]:
     """Let each user ask questions sequentially; users start ``apart`` seconds after each other."""
 
-    async def ask_questions(place: int, page: ChatClient) -> list[float]:
+    async def ask_questions(place: int, client: ChatClient) -> list[float]:
         await asyncio.sleep(place * apart)
         first = place * len(questions) // len(clients)
-        return [await ask(page, questions[(first + number) % len(questions)]) for number in range(each)]
+        return [await ask(client, questions[(first + number) % len(questions)]) for number in range(each)]
 
     return [
         value
@@ -147,9 +147,9 @@ async def _measure_rounds(
 
 
 def _make_api_client(model: str) -> AskFunction:
-    async def ask(page: ChatClient, question: str) -> float:
+    async def ask(client: ChatClient, question: str) -> float:
         began = time.perf_counter()
-        response = await page.person.ask(model, question)
+        response = await client.person.ask(model, question)
         response.raise_for_status()
         return time.perf_counter() - began
 
@@ -157,8 +157,8 @@ def _make_api_client(model: str) -> AskFunction:
 
 
 def _make_browser_client(model: str) -> AskFunction:
-    async def ask(page: ChatClient, question: str) -> float:
-        return (await page.ask(model, question)).seconds
+    async def ask(client: ChatClient, question: str) -> float:
+        return (await client.ask(model, question)).seconds
 
     return ask
 

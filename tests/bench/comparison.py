@@ -94,12 +94,13 @@ async def _ask_all(
 ) -> list[AnsweredQuestion]:
     """Split the questions among the users. Each asks sequentially, and they start at different moments."""
 
-    async def ask_one(place: int, page: ChatClient) -> list[AnsweredQuestion]:
+    async def ask_one(place: int, client: ChatClient) -> list[AnsweredQuestion]:
         await asyncio.sleep(place * MODEL_SECONDS / len(clients))
-        mine = questions[place :: len(clients)]
-        said = [await page.ask(model, question.text) for question in mine]
+        assigned = questions[place :: len(clients)]
+        replies = [await client.ask(model, question.text) for question in assigned]
         return [
-            AnsweredQuestion(question, each, each.names) for question, each in zip(mine, said, strict=True)
+            AnsweredQuestion(question, each, each.names)
+            for question, each in zip(assigned, replies, strict=True)
         ]
 
     return [

@@ -92,13 +92,13 @@ class _TenantClient:
 
     async def search_lexical(self, text: str, *, idf_of_all: bool = False) -> list[str]:
         """Return the results of a lexical search, with IDF over the tenant's points or over all points."""
-        mine = tenant_filter(make_tenant(self._tenant_id))
-        idf = None if idf_of_all else models.IdfCorpusParams(corpus=mine)
+        own_points = tenant_filter(make_tenant(self._tenant_id))
+        idf = None if idf_of_all else models.IdfCorpusParams(corpus=own_points)
         found = await self._qdrant.query_points(
             COLLECTION,
             query=to_sparse_vector(bm25.query_vector(text)),
             using=LEXICAL_VECTOR,
-            query_filter=mine,
+            query_filter=own_points,
             search_params=models.SearchParams(idf=idf) if idf else None,
             limit=DEPTH,
             with_payload=["filename"],

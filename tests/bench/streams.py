@@ -44,14 +44,14 @@ async def measure(platform: Platform) -> list[Figure]:
 async def _measure_figures(
     tenant: TenantFixture, name: str, late: Callable[[ChatClient, str], Awaitable[float]]
 ) -> list[Figure]:
-    async def measure_user(page: ChatClient, place: int) -> list[float]:
+    async def measure_user(client: ChatClient, place: int) -> list[float]:
         await asyncio.sleep(place * MODEL_SECONDS / USERS)
-        return [await late(page, tenant.model) for _ in range(QUESTIONS_PER_ROUND)]
+        return [await late(client, tenant.model) for _ in range(QUESTIONS_PER_ROUND)]
 
     rounds = []
     for _ in range(ROUNDS + 1):
         answers = await asyncio.gather(
-            *(measure_user(page, place) for place, page in enumerate(tenant.clients))
+            *(measure_user(client, place) for place, client in enumerate(tenant.clients))
         )
         rounds.append([value for values in answers for value in values])
     note = f"{USERS} concurrent users, direct, median of {ROUNDS} rounds of {USERS * QUESTIONS_PER_ROUND}"
@@ -67,11 +67,11 @@ async def _measure_figures(
     ]
 
 
-async def _measure_api(page: ChatClient, model: str) -> float:
+async def _measure_api(client: ChatClient, model: str) -> float:
     messages = [{"role": "user", "content": QUESTION}]
     body = {"model": model, "messages": messages, "stream": True}
     late = None
-    async with page.person.http.stream("POST", "/api/chat/completions", json=body) as response:
+    async with client.person.http.stream("POST", "/api/chat/completions", json=body) as response:
         response.raise_for_status()
         async for line in response.aiter_lines():
             at = time.time_ns()
@@ -82,9 +82,9 @@ async def _measure_api(page: ChatClient, model: str) -> float:
     return late
 
 
-async def _measure_browser(page: ChatClient, model: str) -> float:
-    said = await page.ask(model, QUESTION)
-    return _get_delay_ms(said.first_at, said.first_words)
+async def _measure_browser(client: ChatClient, model: str) -> float:
+    reply = await client.ask(model, QUESTION)
+    return _get_delay_ms(reply.first_at, reply.first_words)
 
 
 def _extract_words(line: str) -> str:

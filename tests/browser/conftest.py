@@ -25,7 +25,7 @@ class BrowserHarness(TemporaryTenants):
     async def log_in_visitor(self, email: str, *, verified: bool = True) -> Visitor:
         """Create an account in Keycloak and log it in in a fresh browser context."""
         await self.people.add(email, verified=verified)
-        visitor = await Visitor.come(self.browser, self.url)
+        visitor = await Visitor.open(self.browser, self.url)
         await visitor.log_in(email, PASSWORD)
         return visitor
 

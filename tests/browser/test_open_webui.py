@@ -71,7 +71,7 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
 
         await until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
         await diana.save_screenshot("forgotten")
-        await diana.leave()
+        await diana.close()
 
 
 @pytest.mark.usefixtures("slow_direct_answers")
@@ -80,7 +80,7 @@ async def test_a_direct_answer_is_shown_while_it_streams(harness: BrowserHarness
         diana = await harness.log_in_visitor(tenant.address("diana"))
         await upload_plan(diana, tenant, plan)
         seen = await diana.watch(QUESTION)
-        await diana.leave()
+        await diana.close()
     assert EXPECTED_ANSWER in seen[-1]
     beginnings = [text for text in seen if "The approved" in text and EXPECTED_ANSWER not in text]
     assert beginnings, seen
@@ -118,8 +118,8 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         await alice.begin_chat(model_id(other.id, "finance"))
         assert EXPECTED_ANSWER not in await alice.ask(QUESTION)
         await alice.save_screenshot("another-tenant")
-        await diana.leave()
-        await alice.leave()
+        await diana.close()
+        await alice.close()
 
 
 async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarness, plan: Path) -> None:
@@ -137,7 +137,7 @@ async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarn
         await until(is_reported, seconds=60)
         await diana.save_screenshot("suspended")
         tenant.change(suspended=False)
-        await diana.leave()
+        await diana.close()
 
 
 async def test_only_a_verified_address_admits_a_new_user(harness: BrowserHarness) -> None:
@@ -146,5 +146,5 @@ async def test_only_a_verified_address_admits_a_new_user(harness: BrowserHarness
         assert await newcomer.models() == {"Riverside: Finance"}
         impostor = await harness.log_in_visitor(tenant.address("mallory"), verified=False)
         assert await impostor.models() == set()
-        await newcomer.leave()
-        await impostor.leave()
+        await newcomer.close()
+        await impostor.close()

@@ -1,4 +1,4 @@
-"""Part of the tenant's group in Keycloak: its sub-group of administrators, and the members of both.
+"""Operator part that keeps the tenant's groups in Keycloak: members, and a sub-group of administrators.
 
 The Tenant decides the membership: exactly the accounts whose verified e-mail matches ``spec.identity``. The
 operator removes a member that a person added manually.

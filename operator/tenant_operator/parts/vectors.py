@@ -1,4 +1,4 @@
-"""Part of the tenant's collection in Qdrant, with the indexes that make a filter by tenant fast.
+"""Operator part that keeps the tenant's collection in Qdrant, with indexes for fast filters by tenant.
 
 Pooled tenants share one collection. A dedicated tenant has a separate one; the gateway creates a key for it
 per request, and never stores the key.

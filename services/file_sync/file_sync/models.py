@@ -8,7 +8,7 @@ from typing import Self
 
 from tenancy.names import document_id_for_file
 
-__all__ = ["Document", "File", "Link", "LinkKind", "Owner", "PersonaRef", "StorageUsage"]
+__all__ = ["File", "Link", "LinkKind", "ListedDocument", "Owner", "PersonaRef", "StorageUsage"]
 
 
 class LinkKind(StrEnum):
@@ -105,7 +105,7 @@ class PersonaRef:
 
 
 @dataclass(frozen=True)
-class Document:
+class ListedDocument:
     """A document as the gateway lists it.
 
     Parameters
@@ -158,7 +158,7 @@ class StorageUsage:
     size: int = 0
 
     @classmethod
-    def from_documents(cls, documents: Iterable[Document]) -> Self:
+    def from_documents(cls, documents: Iterable[ListedDocument]) -> Self:
         """Count documents; a document with two copies counts once, as at the gateway."""
         sizes = {each.id: each.size for each in documents}
         return cls(len(sizes), sum(sizes.values()))

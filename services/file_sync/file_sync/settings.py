@@ -90,7 +90,7 @@ class FileSyncSettings(HttpSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _is_postgres(cls, url: SecretStr) -> SecretStr:
+    def _validate_postgres_url(cls, url: SecretStr) -> SecretStr:
         if not re.match(r"postgres(ql)?://.", url.get_secret_value()):
             raise ValueError("database_url must begin with postgresql://")
         return url

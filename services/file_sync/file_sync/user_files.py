@@ -14,12 +14,12 @@ from tenancy.names import FILE_DOCUMENTS
 from .adapters.document_owners import DocumentOwnerResolver
 from .adapters.gateway import GatewayClient
 from .adapters.open_webui_database import OpenWebUIDatabase
-from .models import Document, File, Owner, StorageUsage
+from .models import File, ListedDocument, Owner, StorageUsage
 from .planner.filenames import sanitize_filename
 from .planner.messages import NOT_SYNCED
 from .planner.models import FileState, FileStatus, Plan, PlanConfig
 from .planner.persona_index import PersonaIndexCache
-from .planner.plan import plan
+from .planner.plan import build_plan
 
 __all__ = ["MAX_FILES", "UserFile", "UserFiles"]
 
@@ -60,7 +60,7 @@ class UserFiles:
         self._document_owners = document_owners
         self._personas = personas
         self._config = config
-        self._cached: dict[str, tuple[float, list[Document]]] = {}
+        self._cached: dict[str, tuple[float, list[ListedDocument]]] = {}
 
     async def list(self, person: Principal, token: str, ids: Sequence[str] | None) -> "Sequence[UserFile]":
         """Return a person's files with their status, newest first.
@@ -81,7 +81,7 @@ class UserFiles:
         personas = self._personas.current
         slots = asyncio.Semaphore(CONCURRENCY)
 
-        async def get_document(file: File) -> Document | None:
+        async def get_document(file: File) -> ListedDocument | None:
             async with slots:
                 return await self._gateway.get_document(token, file.document_id)
 
@@ -120,11 +120,11 @@ class UserFiles:
         self,
         person: Principal,
         files: Sequence[File],
-        documents: Sequence[Document],
+        documents: Sequence[ListedDocument],
         usage: StorageUsage,
         detached: Mapping[str, File],
     ) -> Plan:
-        return plan(
+        return build_plan(
             person.tenant,
             files,
             documents,
@@ -136,8 +136,8 @@ class UserFiles:
         )
 
     async def _list_collisions(
-        self, person: Principal, files: Sequence[File], documents: Sequence[Document]
-    ) -> tuple[StorageUsage, Sequence[Document]]:
+        self, person: Principal, files: Sequence[File], documents: Sequence[ListedDocument]
+    ) -> tuple[StorageUsage, Sequence[ListedDocument]]:
         """Return the tenant's usage, and other documents that have the name of one of the files."""
         stored = await self._list_stored(person)
         own, names = {each.id for each in documents}, {sanitize_filename(file.filename) for file in files}
@@ -147,7 +147,7 @@ class UserFiles:
         resolved = await self._document_owners.resolve(person.tenant, uploads)
         return StorageUsage.from_documents(stored), of_files + resolved
 
-    async def _list_stored(self, person: Principal) -> Sequence[Document]:
+    async def _list_stored(self, person: Principal) -> Sequence[ListedDocument]:
         """Return the tenant's documents; none if the gateway fails, because they only explain a refusal."""
         now = asyncio.get_running_loop().time()
         fetched_at, stored = self._cached.get(person.tenant.id, (float("-inf"), []))

@@ -23,7 +23,7 @@ from .leases import LEASE_TTL_SECONDS, LeaseLost, hold_lease
 from .problems import IdempotencyKeyBusy, IdempotencyKeyReused, WritesUnavailable
 from .redis import TenantRedis
 
-__all__ = ["Claim", "IdempotencyStore", "IdempotentRequest", "StoredResponse"]
+__all__ = ["IdempotencyStore", "IdempotentRequest", "RequestLease", "StoredResponse"]
 
 RESPONSE_TTL_SECONDS = 24 * 3600
 """Time for which a response is stored."""
@@ -31,7 +31,7 @@ RESPONSE_TTL_SECONDS = 24 * 3600
 RETRY_AFTER_SECONDS = 5
 """``Retry-After`` while the first request is still running."""
 
-_CLAIM = """
+_ACQUIRE = """
 local found = redis.call('GET', KEYS[1])
 if found then return found end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -82,8 +82,8 @@ class StoredResponse:
     body: str
 
 
-class Claim:
-    """The right to process a request, or the response stored when it was processed."""
+class RequestLease:
+    """Lease on a request that is being processed, or the response stored when it was processed."""
 
     def __init__(self, stored: StoredResponse | None = None) -> None:
         self.stored = stored
@@ -100,18 +100,18 @@ class IdempotencyStore:
     Parameters
     ----------
     lease_seconds
-        Time after which the claim of a dead gateway expires.
+        Time after which the lease of a dead gateway expires.
     """
 
     def __init__(self, redis: TenantRedis, *, lease_seconds: float = LEASE_TTL_SECONDS) -> None:
-        self._claim = redis.script("claim-key", _CLAIM)
+        self._acquire = redis.script("acquire-request-lease", _ACQUIRE)
         self._write = redis.script("write-reply", _WRITE)
         self._lease_seconds = lease_seconds
         self._log = structlog.get_logger("gateway.idempotency")
 
     @asynccontextmanager
-    async def run_once(self, tenant: Tenant, request: IdempotentRequest) -> AsyncIterator[Claim]:
-        """Hold the claim to process a request; the block checks :attr:`Claim.stored` first.
+    async def run_once(self, tenant: Tenant, request: IdempotentRequest) -> AsyncIterator[RequestLease]:
+        """Hold the lease to process a request; the block checks :attr:`RequestLease.stored` first.
 
         A request whose response the block does not save may be processed again.
 
@@ -128,24 +128,24 @@ class IdempotencyStore:
         mine = {"fingerprint": request.fingerprint, "token": token}
         lease_ms = round(self._lease_seconds * 1000)
         try:
-            found = await self._claim.run(tenant, [key], json.dumps(mine), lease_ms)
+            found = await self._acquire.run(tenant, [key], json.dumps(mine), lease_ms)
         except RemoteError as exc:
             raise _build_unavailable() from exc
         if found:
-            yield _to_claim(json.loads(found), request)
+            yield _to_lease(json.loads(found), request)
             return
 
         async def renew() -> bool:
             return bool(await self._write.run(tenant, [key], token, json.dumps(mine), lease_ms))
 
-        claim = Claim()
+        lease = RequestLease()
         try:
             async with hold_lease(renew, seconds=self._lease_seconds):
-                yield claim
+                yield lease
         except LeaseLost as exc:
             raise _build_unavailable() from exc
         finally:
-            done = json.dumps({**mine, "reply": asdict(claim.saved)}) if claim.saved else ""
+            done = json.dumps({**mine, "reply": asdict(lease.saved)}) if lease.saved else ""
             try:
                 with without_deadline():  # the effect is permanent, even after the deadline
                     await self._write.run(tenant, [key], token, done, RESPONSE_TTL_SECONDS * 1000)
@@ -153,14 +153,14 @@ class IdempotencyStore:
                 self._log.warning("Cannot store a response", error=str(exc))
 
 
-def _to_claim(found: dict[str, object], request: IdempotentRequest) -> Claim:
+def _to_lease(found: dict[str, object], request: IdempotentRequest) -> RequestLease:
     if found["fingerprint"] != request.fingerprint:
         raise IdempotencyKeyReused(
             "This `Idempotency-Key` was sent with another request. Use a new key for a new request."
         )
     match found.get("reply"):
         case {"status": int(status), "body": str(body)}:
-            return Claim(StoredResponse(status, body))
+            return RequestLease(StoredResponse(status, body))
         case _:
             raise IdempotencyKeyBusy(
                 "The first request with this `Idempotency-Key` is in progress. Repeat it later.",

@@ -183,7 +183,7 @@ class ModelUnavailable(TenantryError):
     slug = "model-unavailable"
     title = "The configured model is not available"
     remedy = (
-        "Contact the platform's administrators: `spec.model.chat` of the Tenant or `GATEWAY_CHAT_MODEL` must "
+        "Contact a platform engineer: `spec.model.chat` of the Tenant or `GATEWAY_CHAT_MODEL` must "
         "name a model that Bedrock serves in this region and account."
     )
     example = (
@@ -360,10 +360,10 @@ class IndexingFailed(TenantryError):
 
     slug = "indexing-failed"
     title = "The document could not be completed"
-    remedy = "Send the document again; if it fails again, contact the platform's administrators."
+    remedy = "Send the document again; if it fails again, contact a platform engineer."
     example = (
         "It could not be indexed in 5 attempts. Last error: A backend is not available right now. Try again. "
-        "Send it again, or contact the platform's administrators."
+        "Send it again, or contact a platform engineer."
     )
 
 

@@ -136,13 +136,13 @@ class GatewaySettings(HttpSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _is_redis(cls, url: SecretStr) -> SecretStr:
+    def _validate_redis_url(cls, url: SecretStr) -> SecretStr:
         if not re.match(r"rediss?://.", url.get_secret_value()):
             raise ValueError("redis_url must begin with redis:// or rediss://")
         return url
 
     @model_validator(mode="after")
-    def _overlap_fits(self) -> Self:
+    def _validate_overlap(self) -> Self:
         if self.chunk_overlap >= self.chunk_tokens:
             raise ValueError("chunk_overlap must be smaller than chunk_tokens")
         return self

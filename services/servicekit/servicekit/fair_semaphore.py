@@ -14,9 +14,9 @@ class FairSemaphore:
     Parameters
     ----------
     total
-        Number of permits.
+        Number of slots.
     each
-        Most permits of one tenant.
+        Most slots of one tenant.
     """
 
     def __init__(self, total: int, *, each: int) -> None:
@@ -26,12 +26,12 @@ class FairSemaphore:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     def locked(self, tenant_id: str) -> bool:
-        """Return True if a tenant would wait for a permit."""
+        """Return True if a tenant would wait for a slot."""
         return not self._free or self._held[tenant_id] >= self.each
 
     @asynccontextmanager
     async def acquire(self, tenant_id: str) -> AsyncIterator[None]:
-        """Hold a permit while the block runs."""
+        """Hold a slot while the block runs."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant_id, deque()).append(turn)
         self._grant()

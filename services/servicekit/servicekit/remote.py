@@ -72,7 +72,7 @@ class Remote:
     concurrency
         Most calls in flight; further ones wait.
     circuit_breaker
-        True to guard the system with a circuit breaker, see :mod:`.breaker`. False only where a process makes
+        True to use a circuit breaker for the system, see :mod:`.breaker`. False only where a process makes
         few calls that are paced already.
     """
 

@@ -61,7 +61,7 @@ class TenantSuspended(TenantryError):
 
     slug = "tenant-suspended"
     title = "The tenant is suspended"
-    remedy = "Ask the platform's operators. A suspended tenant keeps its documents and settings."
+    remedy = "Ask a platform engineer. A suspended tenant keeps its documents and settings."
     example = "This tenant is suspended. Ask its administrators for the reason."
     status = 403
 

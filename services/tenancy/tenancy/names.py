@@ -265,7 +265,7 @@ def reservations_key(tenant_id: str, uid: str, month: date) -> str:
 
 def storage_quota_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash with the size of each stored document of a tenant."""
-    return f"{redis_prefix(tenant_id, uid)}stock"
+    return f"{redis_prefix(tenant_id, uid)}storage"
 
 
 def ingests_key(tenant_id: str, uid: str) -> str:

@@ -139,7 +139,7 @@ class TenantRegistry:
         pause, longest = BACKOFF_DELAY_SECONDS
         while True:
             try:
-                version = await self._list()
+                version = await self._reload_directory()
                 pause = BACKOFF_DELAY_SECONDS[0]
                 await self._follow(version)
             except (client.exceptions.ApiException, aiohttp.ClientError, TimeoutError, OSError) as exc:
@@ -150,7 +150,8 @@ class TenantRegistry:
                 await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 (jitter, not a secret)
                 pause = min(pause * 2, longest)
 
-    async def _list(self) -> str:
+    async def _reload_directory(self) -> str:
+        """Replace the directory by a new list of all Tenants; return its resource version."""
         listed = await self._custom.list_cluster_custom_object(
             GROUP, VERSION, PLURAL, _request_timeout=LIST_TIMEOUT_SECONDS
         )

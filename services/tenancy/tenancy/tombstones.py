@@ -24,14 +24,14 @@ redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
 local time = redis.call('TIME')
 local now, left = time[1] * 1000 + math.floor(time[2] / 1000), 0
 for _, text in ipairs(redis.call('HVALS', KEYS[2])) do
-  local entry = cjson.decode(text)
-  if entry.token ~= '' or entry.note ~= '' then left = math.max(left, entry.expires - now) end
+  left = math.max(left, cjson.decode(text).expires - now)
 end
 return left
 """
 """Lua script that sets the tombstone and returns the milliseconds until the last lease of a write expires.
 
-A write that changed something and was not committed counts until then, too: its last call can still arrive.
+Each entry of the journal is a held lease, or the intent of a write that changed something and was not
+committed. The latter counts until its lease expires, too: its last call can still arrive.
 """
 
 

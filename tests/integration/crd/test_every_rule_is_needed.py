@@ -1,8 +1,8 @@
 """Mutation tests of the Tenant resource: without a rule, the API server accepts an invalid Tenant.
 
 Copies of the resource are in a separate API group, one version for each rule. There the rule is missing, or a
-bound is looser by one. When no Tenant of :data:`BAD` is accepted, the rule is superfluous, or a case is
-missing.
+bound is looser by one. When no Tenant of :data:`REFUSED_CASES` is accepted, the rule is superfluous, or a
+case is missing.
 """
 
 import time
@@ -16,7 +16,7 @@ from kubernetes import client
 
 from tests.support.backends.api_server import Refused, Tenants
 from tests.support.charts.crd import load_schema
-from tests.support.charts.crd_cases import BAD, GOOD
+from tests.support.charts.crd_cases import ACCEPTED_CASES, REFUSED_CASES
 
 GROUP = f"mutants-{uuid.uuid4().hex[:8]}.tenantry.test"
 COMPLETE = "v1"
@@ -137,19 +137,19 @@ def _list_accepted(tenants: Tenants, field: str = "") -> list[str]:
         pass
     else:
         return ["a change of tier"]
-    for case in sorted(BAD, key=lambda case: -_count_shared(case.path, field)):
+    for case in sorted(REFUSED_CASES, key=lambda case: -_count_shared(case.path, field)):
         try:
             tenants.check(tenants.manifest(case.name, case.spec))
         except Refused:
             continue
-        return [case.why]
+        return [case.description]
     return []
 
 
 def test_the_complete_schema_refuses_every_invalid_tenant(api: client.ApiClient, mutants: None) -> None:
     tenants = Tenants(api, GROUP, COMPLETE)
     assert _list_accepted(tenants) == []
-    for case in GOOD:
+    for case in ACCEPTED_CASES:
         tenants.check(tenants.manifest(case.name, case.spec))
 
 

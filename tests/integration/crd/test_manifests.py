@@ -11,13 +11,13 @@ import yaml
 from tenancy.model import TenantSpec
 
 from tests.support.backends.api_server import Refused, Tenants
-from tests.support.charts.crd_cases import BAD, GOOD, Bad, Good
+from tests.support.charts.crd_cases import ACCEPTED_CASES, REFUSED_CASES, AcceptedCase, RefusedCase
 
 REPOSITORY = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.why)
-def test_valid_tenant_is_accepted_with_defaults(tenants: Tenants, case: Good) -> None:
+@pytest.mark.parametrize("case", ACCEPTED_CASES, ids=lambda case: case.description)
+def test_valid_tenant_is_accepted_with_defaults(tenants: Tenants, case: AcceptedCase) -> None:
     accepted = tenants.check(tenants.manifest(case.name, case.spec))
     as_python_fills_it_in = TenantSpec.model_validate(case.spec).model_dump(
         mode="json", by_alias=True, exclude_none=True
@@ -25,13 +25,13 @@ def test_valid_tenant_is_accepted_with_defaults(tenants: Tenants, case: Good) ->
     assert accepted["spec"] == as_python_fills_it_in
 
 
-@pytest.mark.parametrize("case", BAD, ids=lambda case: case.why)
-def test_invalid_tenant_is_refused_with_field_and_message(tenants: Tenants, case: Bad) -> None:
+@pytest.mark.parametrize("case", REFUSED_CASES, ids=lambda case: case.description)
+def test_invalid_tenant_is_refused_with_field_and_message(tenants: Tenants, case: RefusedCase) -> None:
     with pytest.raises(Refused) as refusal:
         tenants.check(tenants.manifest(case.name, case.spec))
     assert refusal.value.status == 422
     assert [
-        cause for cause in refusal.value.causes if cause.field == case.path and case.says in cause.message
+        cause for cause in refusal.value.causes if cause.field == case.path and case.message in cause.message
     ], refusal.value.causes
 
 

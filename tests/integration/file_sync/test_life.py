@@ -35,7 +35,7 @@ async def test_a_file_becomes_a_searchable_document(
     assert head["ChecksumSHA256"] == f"{composite}-1", "S3 checked the content"
 
 
-async def test_a_second_comparison_does_nothing(harness: FileSyncHarness, anna: str) -> None:
+async def test_a_second_sync_does_nothing(harness: FileSyncHarness, anna: str) -> None:
     harness.give(anna, "plan.txt", "Tide at noon.", A)
     await harness.sync_until_stable(A)
     calls = harness.n8n.calls

@@ -63,10 +63,10 @@ async def test_only_owner_and_administrator_remove_a_document(
     harness: FileSyncHarness, anna: str, ben: str, unique_word: str
 ) -> None:
     dora = await harness.person(DORA)
-    stranger = await harness.person(f"eve@{B}.example")
+    user_of_b = await harness.person(f"eve@{B}.example")
     file_id = harness.give(anna, "plan.txt", f"{unique_word}.", A)
     await harness.sync_until_stable(A)
-    for who in ("", ben, stranger):
+    for who in ("", ben, user_of_b):
         harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
         await harness.sync_until_stable(A)
         assert harness.keys(A) == [harness.key(file_id, "plan.txt")], who

@@ -83,9 +83,9 @@ async def test_errors_map_to_exceptions_of_the_client(
         await client.chat.completions.create(model="finance", messages=[])
     with pytest.raises(openai.UnprocessableEntityError):
         await client.chat.completions.create(model="finance", messages=ASKED[:1])
-    stranger = client.with_options(api_key="garbage")
+    unauthenticated = client.with_options(api_key="garbage")
     with pytest.raises(openai.AuthenticationError) as refused:
-        await stranger.models.list()
+        await unauthenticated.models.list()
     assert refused.value.code == "token-refused"
     await harness.patch({"quota": {"queriesPerMinute": 0}})
     with pytest.raises(openai.RateLimitError) as limited:

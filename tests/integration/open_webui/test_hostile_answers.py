@@ -16,7 +16,7 @@ from gateway.answers.sanitizer import AnswerFormat, sanitize
 from playwright.async_api import Browser, Page
 
 from tests.support.fakes.listener import run_listener
-from tests.support.open_webui.browser import PATIENCE, chromium, run_browser
+from tests.support.open_webui.browser import PAGE_TIMEOUT_MS, chromium, run_browser
 from tests.support.open_webui.clients import Person
 from tests.support.open_webui.pipe import FakePipeBackends, PipeOutput, ask, make_pipe
 
@@ -162,7 +162,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def open_window(browser: Browser, person: Person, url: str) -> AsyncIterator[tuple[Page, list[str]]]:
     """Open a page with a signed-in user; yield it and the list of its requests to other hosts."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(PAGE_TIMEOUT_MS)
     token = person.http.headers["Authorization"].removeprefix("Bearer ")
     await context.add_init_script(f"localStorage.token = {json.dumps(token)}")
     requested: list[str] = []

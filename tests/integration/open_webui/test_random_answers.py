@@ -11,7 +11,7 @@ import pytest
 from gateway.answers.markdown import LANGUAGES
 from gateway.answers.sanitizer import AnswerFormat, AnswerSanitizer, sanitize
 
-from tests.support.open_webui.markdown import OpenWebuiReader, open_webui_reader
+from tests.support.open_webui.markdown import OpenWebUIReader, open_webui_reader
 from tests.support.text.commonmark import find_active_markup
 from tests.support.text.random_markdown import make_harmless_text, make_hostile_text
 
@@ -23,7 +23,7 @@ MARKDOWN = AnswerFormat.MARKDOWN
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenWebuiReader]:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenWebUIReader]:
     with open_webui_reader(tmp_path_factory.mktemp("reader")) as running:
         yield running
 
@@ -38,14 +38,14 @@ def sanitize_in_pieces(text: str, chance: random.Random) -> str:
     return "".join(shown) + sanitizer.finish()
 
 
-def find_live_markup(shown: str, reader: OpenWebuiReader) -> list[str]:
+def find_live_markup(shown: str, reader: OpenWebUIReader) -> list[str]:
     """Return all markup that a renderer would act on, for CommonMark and for Open WebUI."""
     (reading,) = reader.read([shown])
     foreign = [each for each in reading.languages if each and each.lower() not in LANGUAGES]
     return [*find_active_markup(shown), *reading.live, *reading.citations, *foreign, *reading.artifacts]
 
 
-def test_a_sanitized_hostile_answer_has_no_live_markup(reader: OpenWebuiReader) -> None:
+def test_a_sanitized_hostile_answer_has_no_live_markup(reader: OpenWebUIReader) -> None:
     for seed in range(SEED, SEED + TEXTS):
         text = make_hostile_text(random.Random(seed))
         shown = sanitize(text, MARKDOWN)
@@ -53,14 +53,14 @@ def test_a_sanitized_hostile_answer_has_no_live_markup(reader: OpenWebuiReader) 
         assert sanitize_in_pieces(text, random.Random(seed)) == shown, (seed, text)
 
 
-def test_a_harmless_answer_is_unchanged(reader: OpenWebuiReader) -> None:
+def test_a_harmless_answer_is_unchanged(reader: OpenWebUIReader) -> None:
     for seed in range(SEED, SEED + TEXTS):
         text = make_harmless_text(random.Random(seed))
         assert sanitize(text, MARKDOWN) == text, seed
         assert sanitize_in_pieces(text, random.Random(seed)) == text, seed
 
 
-def test_hostile_answers_have_live_markup_before_sanitizing(reader: OpenWebuiReader) -> None:
+def test_hostile_answers_have_live_markup_before_sanitizing(reader: OpenWebUIReader) -> None:
     """This shows that the first test is meaningful."""
     text = [make_hostile_text(random.Random(seed)) for seed in range(SEED, SEED + 200)]
     assert sum(bool(find_live_markup(each, reader)) for each in text) > 100

@@ -42,14 +42,14 @@ def _change_attributes(observed: Observed) -> None:
 
 
 def _add_foreign_member(observed: Observed) -> None:
-    stranger = observed.add_person("mallory@evil.example")
-    observed.keycloak("PUT", f"/users/{stranger}/groups/{_get_group_id(observed)}").raise_for_status()
+    user_id = observed.add_person("mallory@evil.example")
+    observed.keycloak("PUT", f"/users/{user_id}/groups/{_get_group_id(observed)}").raise_for_status()
 
 
 def _add_foreign_admin(observed: Observed) -> None:
-    stranger = observed.add_person("mallory@evil.example")
+    user_id = observed.add_person("mallory@evil.example")
     admins = observed.group(f"{GROUP}/admins")["id"]
-    observed.keycloak("PUT", f"/users/{stranger}/groups/{admins}").raise_for_status()
+    observed.keycloak("PUT", f"/users/{user_id}/groups/{admins}").raise_for_status()
 
 
 def _remove_member(observed: Observed) -> None:

@@ -28,13 +28,13 @@ class FakeIdempotencyRedis:
         self.unavailable = False
 
     def script(self, operation: str, source: str) -> _Script:
-        return _Script(self._claim if operation == "claim-key" else self._write)
+        return _Script(self._acquire if operation == "acquire-request-lease" else self._write)
 
     def as_adapter(self) -> TenantRedis:
         """Return this fake typed as the real class."""
         return cast("TenantRedis", self)
 
-    def _claim(self, key: str, value: str, _milliseconds: int) -> str:
+    def _acquire(self, key: str, value: str, _milliseconds: int) -> str:
         self._check()
         found = self.values.get(key, "")
         self.values.setdefault(key, value)

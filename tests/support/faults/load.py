@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-__all__ = ["Colleague", "Load", "RequestOutcome"]
+__all__ = ["Load", "RequestOutcome", "TenantUser"]
 
 PAUSE_SECONDS, IDLE_PAUSE_SECONDS = 0.8, 2.0
 """Pause between two requests of a kind, inside and outside phases.
@@ -37,7 +37,7 @@ class RequestOutcome:
 
 
 @dataclass
-class Colleague:
+class TenantUser:
     """A person of a tenant who uploads documents that only this tenant may see."""
 
     tenant: str
@@ -91,10 +91,10 @@ class Colleague:
 
 
 class Load:
-    """Sends requests of some colleagues until it is stopped."""
+    """Sends requests of some users until it is stopped."""
 
-    def __init__(self, colleagues: Sequence[Colleague]) -> None:
-        self._colleagues = colleagues
+    def __init__(self, users: Sequence[TenantUser]) -> None:
+        self._users = users
         self._phase = ""
         # Documents of an earlier load of the same tenants have different names.
         self._run, self._numbers = secrets.token_hex(3), itertools.count()
@@ -105,8 +105,8 @@ class Load:
         """Send requests until the end of the block; requests in progress are completed."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            for colleague in self._colleagues:
-                for kind, ask in self._list_requests(colleague).items():
+            for user in self._users:
+                for kind, ask in self._list_requests(user).items():
                     group.create_task(self._work(kind, ask, stop))
             try:
                 yield
@@ -125,7 +125,7 @@ class Load:
     def has_requests(self, phase: str, requests: int) -> bool:
         """Return True if each kind of request was made this often in a phase."""
         kinds = Counter(outcome.kind for outcome in self.outcomes[phase])
-        return len(kinds) == len(self._list_requests(self._colleagues[0])) and min(kinds.values()) >= requests
+        return len(kinds) == len(self._list_requests(self._users[0])) and min(kinds.values()) >= requests
 
     def has_recovered(self, phase: str, requests: int) -> bool:
         """Return True if the last requests of each kind in a phase all succeeded."""
@@ -142,17 +142,17 @@ class Load:
             table[outcome.kind].add(outcome.what)
         return dict(table)
 
-    def _list_requests(self, colleague: Colleague) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
+    def _list_requests(self, user: TenantUser) -> dict[str, Callable[[], Awaitable[httpx.Response]]]:
         def upload() -> Awaitable[httpx.Response]:
             number = f"{self._run}{next(self._numbers):04}"
-            return colleague.upload(f"note-{number}.md", f"subject{number}")
+            return user.upload(f"note-{number}.md", f"subject{number}")
 
         return {
-            "search": colleague.search,
-            "answer": colleague.answer,
+            "search": user.search,
+            "answer": user.answer,
             "upload": upload,
-            "list": colleague.list,
-            "models": colleague.models,
+            "list": user.list,
+            "models": user.models,
         }
 
     async def _work(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from file_sync.models import Document, File, Link, LinkKind
+from file_sync.models import File, Link, LinkKind, ListedDocument
 from tenancy.model import Tenant
 
 from tests.support.tenants.manifests import tenant_manifest
@@ -57,7 +57,7 @@ def make_file(file_id: str = "f1", *links: Link, **values: Any) -> File:
     return File(id=file_id, links=links or (make_knowledge_link(),), **settings)
 
 
-def make_document(file_id: str = "f1", **values: Any) -> Document:
+def make_document(file_id: str = "f1", **values: Any) -> ListedDocument:
     """Return the document of :func:`make_file`, by default ready."""
     settings = {
         "persona_id": "finance",
@@ -67,4 +67,4 @@ def make_document(file_id: str = "f1", **values: Any) -> Document:
         "sha256": "a" * 64,
         **values,
     }
-    return Document(id=f"owui-{file_id}", **settings)
+    return ListedDocument(id=f"owui-{file_id}", **settings)

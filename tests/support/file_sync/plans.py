@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from file_sync.models import Document, File, Owner, StorageUsage
+from file_sync.models import File, ListedDocument, Owner, StorageUsage
 from file_sync.planner.models import ActionType, FileState, Plan, PlanConfig
 from file_sync.planner.persona_index import PersonaIndex
-from file_sync.planner.plan import plan
+from file_sync.planner.plan import build_plan
 
 from tests.support.file_sync.files import BUCKET, make_file, make_tenant_with_workspace
 
-__all__ = ["BENS", "CONFIG", "OWNERS", "compare", "get_states", "list_actions", "make_removed_file"]
+__all__ = ["BENS", "CONFIG", "OWNERS", "get_states", "list_actions", "make_plan", "make_removed_file"]
 
 OWNERS = {
     "anna": Owner("tenanta"),
@@ -30,9 +30,9 @@ BENS: dict[str, Any] = {"owner": "owui-ben", "subject": "ben"}
 """Values of a file of Ben, a colleague of Anna."""
 
 
-def compare(
+def make_plan(
     files: Sequence[File],
-    documents: Sequence[Document],
+    documents: Sequence[ListedDocument],
     detached: Sequence[File] = (),
     owners: Mapping[str, Owner] = OWNERS,
     **spec: Any,
@@ -45,7 +45,7 @@ def compare(
         Existing files without a link. All other files without a link are deleted.
     """
     tenants = [make_tenant_with_workspace(**spec), make_tenant_with_workspace("tenantb")]
-    return plan(
+    return build_plan(
         tenants[0],
         files,
         documents,

@@ -97,7 +97,7 @@ class FileSyncReplica:
     config: PlanConfig = field(default_factory=lambda: PlanConfig(DOCUMENT_BYTES, FILES_BUCKET))
 
     async def run(self, tenant_id: str) -> SyncResult:
-        """Compare a tenant once and execute the plan."""
+        """Plan the actions of a tenant once and execute them."""
         tenant = self.registry.get(tenant_id)
         assert tenant
         return await self.tenant_sync.run(tenant, self.personas.refresh(), self.config)

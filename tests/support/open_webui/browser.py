@@ -27,7 +27,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE = 60_000
+PAGE_TIMEOUT_MS = 60_000
 """Milliseconds that a page may take: the machine also runs the whole platform."""
 
 POLL_SECONDS = 0.1
@@ -64,13 +64,13 @@ class Visitor:
         self.url = url
 
     @classmethod
-    async def come(cls, browser: Browser, url: str) -> "Visitor":
+    async def open(cls, browser: Browser, url: str) -> "Visitor":
         """Open a browser window without cookies."""
         context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(PAGE_TIMEOUT_MS)
         return cls(await context.new_page(), url)
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """Close the window."""
         await self.page.context.close()
 
@@ -147,7 +147,7 @@ class Visitor:
         # The buttons below a message appear when it is complete.
         whole = self.page.locator(".copy-response-button").nth(before)
         seen: list[str] = []
-        async with asyncio.timeout(PATIENCE / 1000):
+        async with asyncio.timeout(PAGE_TIMEOUT_MS / 1000):
             while not await whole.count():
                 if (shown := await answer.inner_text()) not in seen[-1:]:
                     seen.append(shown)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tenantry_local.programs import open_webui
 from tenantry_local.programs.node import find_node
 
-__all__ = ["OpenWebuiReader", "Reading", "open_webui_reader"]
+__all__ = ["OpenWebUIReader", "Reading", "open_webui_reader"]
 
 READER = Path(__file__).with_suffix(".mjs")
 EXTENSION = re.compile(r"src/lib/utils/marked/([\w-]+\.ts)\Z")
@@ -50,7 +50,7 @@ class Reading:
     """Pages that it offers to display."""
 
 
-class OpenWebuiReader:
+class OpenWebUIReader:
     """Running process of the parser."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -68,12 +68,12 @@ class OpenWebuiReader:
 
 
 @contextmanager
-def open_webui_reader(directory: Path) -> Iterator[OpenWebuiReader]:
+def open_webui_reader(directory: Path) -> Iterator[OpenWebUIReader]:
     """Extract Open WebUI's parser to an empty directory and run it."""
     _extract(directory)
     command = [find_node().program, "--no-warnings", str(directory / READER.name)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield OpenWebuiReader(process)
+        yield OpenWebUIReader(process)
         assert process.stdin
         process.stdin.close()
 

@@ -1,6 +1,7 @@
 """Tests of the guard in front of Open WebUI: the requests that it refuses and those that pass."""
 
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, U
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from tenantry_local.parts.open_webui import GUARD, LARGEST_FILE_MIB
+from webui_install.functions import tenantry
 
 BASE = "kb"
 """A persona's knowledge base: the platform owns it, and the tenant's members may write to it."""
@@ -29,6 +31,24 @@ def _load(file: Path) -> ModuleType:
 
 
 guard = _load(GUARD)
+
+
+GUIDES = Path(__file__).parents[3] / "docs" / "guides"
+
+NO_MESSAGES = ("Delete all contents inside this directory", "Answer as the finance lead")
+"""Long quotes in the guides that are no message: an option of Open WebUI, and an example of instructions."""
+
+
+@pytest.mark.parametrize("page", ["users.md", "tenant-administrators.md"])
+def test_a_guide_quotes_the_messages_of_the_guard_and_the_pipe(page: str) -> None:
+    quotes = re.findall(r"(?<!\*)\*([^*`]+)\*(?!\*)", (GUIDES / page).read_text())
+    long = [quote.rstrip(" .") for quote in quotes if len(quote.split()) >= 5]
+    refusals = [
+        each for name, each in vars(guard).items() if name.isupper() and isinstance(each, str) and " " in each
+    ]
+    texts = [*refusals, *tenantry.MESSAGES.values(), *tenantry.FILE_STATES.values(), *NO_MESSAGES]
+    assert len(long) >= 3
+    assert [quote for quote in long if not any(text.startswith(quote) for text in texts)] == []
 
 
 def test_loading_the_guard_adds_no_file_next_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from file_sync import user_files
-from file_sync.models import Document, File
+from file_sync.models import File, ListedDocument
 from file_sync.planner.messages import KEPT, NAME_OF_COLLEAGUE, NOT_SYNCED
 from file_sync.planner.models import FileState
 from file_sync.planner.persona_index import PersonaIndexCache
@@ -42,7 +42,7 @@ class UserFilesHarness:
             make_tenant_with_workspace("tenantb"),
         )
         self.files: list[File] = []
-        self.documents: dict[str, list[Document]] = {}
+        self.documents: dict[str, list[ListedDocument]] = {}
         self.requested: list[tuple[str, str]] = []
         self.listed: list[str] = []
         self.selections: list[tuple[str, Any, int]] = []
@@ -62,7 +62,7 @@ class UserFilesHarness:
         return [file for file in self.files if file.id in ids]
 
     # GatewayClient
-    async def get_document(self, token: str, document_id: str) -> Document | None:
+    async def get_document(self, token: str, document_id: str) -> ListedDocument | None:
         self.requested.append((token, document_id))
         self.in_progress += 1
         self.most_in_progress = max(self.most_in_progress, self.in_progress)
@@ -71,14 +71,14 @@ class UserFilesHarness:
         stored = self.documents.get(token.removeprefix("token-"), [])
         return next((each for each in stored if each.id == document_id), None)
 
-    async def list_documents(self, tenant: Tenant) -> list[Document]:
+    async def list_documents(self, tenant: Tenant) -> list[ListedDocument]:
         self.listed.append(tenant.id)
         if self.is_down:
             raise RemoteUnavailable("gateway", "list", "it is down")
         return self.documents.get(tenant.id, [])
 
     # DocumentOwnerResolver
-    async def resolve(self, _tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
+    async def resolve(self, _tenant: Tenant, documents: Iterable[ListedDocument]) -> list[ListedDocument]:
         return [replace(each, owner="ben") for each in documents]
 
     def make_user_files(self) -> UserFiles:
@@ -171,11 +171,11 @@ def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> 
 
 @pytest.mark.parametrize(
     "document",
-    [make_document("bens"), Document("by-name", "finance", "plan.pdf", 10, "ready")],
+    [make_document("bens"), ListedDocument("by-name", "finance", "plan.pdf", 10, "ready")],
     ids=["from Open WebUI", "uploaded at the gateway"],
 )
 def test_a_waiting_file_with_a_colleagues_name_is_refused(
-    harness: UserFilesHarness, document: Document
+    harness: UserFilesHarness, document: ListedDocument
 ) -> None:
     harness.files = [make_file("f1"), make_file("bens", owner="owui-ben", subject="ben")]
     harness.documents["tenanta"] = [document]

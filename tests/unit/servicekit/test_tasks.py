@@ -9,7 +9,7 @@ from servicekit.tasks import background_task, cancel_and_wait
 from tests.support.timing.clock import simulate
 
 
-class Lossy:
+class UncancellableWorker:
     """Runs forever and loses the first cancellations, like ``asyncio.wait_for`` before Python 3.12."""
 
     def __init__(self, losses: int) -> None:
@@ -28,8 +28,8 @@ class Lossy:
 @pytest.mark.parametrize("losses", [0, 1, 3])
 def test_a_task_ends_with_the_block_even_if_cancellations_are_lost(losses: int) -> None:
     async def scenario() -> float:
-        lossy = Lossy(losses)
-        async with background_task(lossy.work(), "lossy") as task:
+        worker = UncancellableWorker(losses)
+        async with background_task(worker.work(), "worker") as task:
             await asyncio.sleep(1)
         assert task.cancelled()
         return asyncio.get_running_loop().time()

@@ -73,5 +73,14 @@ def test_a_failed_check_fails_make_and_is_named(checkout: Path, failing: str, ta
     assert f": {target}] Error 1" in done.stderr
 
 
+def test_setup_installs_the_packages_once(checkout: Path) -> None:
+    (checkout / ".venv" / ".ready").unlink()
+    installer = checkout / ".venv" / "uv" / "bin" / "uv"
+    installer.write_text(STUB)
+    installer.chmod(0o755)
+    assert "ran uv pip install" in make(checkout, "setup").stdout
+    assert "ran" not in make(checkout, "setup").stdout
+
+
 def test_programs_cache_bytecode_where_the_environment_disables_it(checkout: Path) -> None:
     assert "bytecode on" in make(checkout, "types").stdout

@@ -8,11 +8,13 @@ import yaml
 
 from tools.version import REPOSITORY
 
-PAGES = [
-    page for folder in (".", "changelog.d", ".github") for page in sorted((REPOSITORY / folder).glob("*.md"))
-]
 FRAGMENTS = [page for page in (REPOSITORY / "changelog.d").glob("*.md") if page.name != "README.md"]
-PAGES = [page for page in PAGES if page not in FRAGMENTS]
+PAGES = [
+    page
+    for folder in (".", "changelog.d", ".github")
+    for page in sorted((REPOSITORY / folder).glob("*.md"))
+    if page not in FRAGMENTS
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

@@ -18,6 +18,9 @@ HALF = " ".join(["w"] * 13)
         ("a.md", f"```sh\nmake\n```\n{LONG}\n", 4),
         ("a.md", f"``` code `` ``` in text.\n{LONG}\n", 1),
         ("a.yaml", f"# {HALF}\n# {HALF}\nkey: value\n", 1),
+        ("a.toml", f"[table]\n# {HALF}\n# {HALF}\nkey = 1\n", 2),
+        ("Makefile", f"# {HALF}\n# {HALF}\nall:\n", 1),
+        ("a.sql", f"-- {HALF}\n-- {HALF}\nSELECT 1;\n", 1),
         ("a.py", f"code()\n# {HALF}\n# {HALF}\n", 2),
         ("a.py", f'"""Summary.\n\n{HALF}\n{HALF}\n"""\n', 3),
         (

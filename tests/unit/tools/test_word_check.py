@@ -34,6 +34,16 @@ def test_a_word_or_phrase_inside_an_identifier_is_found(name: str) -> None:
     assert find("x.py", f"def {name}(): ...\n")
 
 
+@pytest.mark.parametrize("sentence", ["It stands where it was.", "A value stood here.", "standing_order"])
+def test_stand_for_is_is_found(sentence: str) -> None:
+    assert len(find("pyproject.toml", f"# {sentence}\n")) == 1
+
+
+@pytest.mark.parametrize("text", ["the stand-in of Bedrock", "a StandIn", "# a stand\n# in", "standins"])
+def test_a_stand_in_passes(text: str) -> None:
+    assert find("x.py", f'"""{text}"""\n') == []
+
+
 def test_longer_words_and_allowed_phrases_pass() -> None:
     assert find("x.md", "A commendable lookup: it looks up the tellers, and looks like itself.\n") == []
 

@@ -1,1 +1,1 @@
-"""Part of the tenant's namespace and its quota."""
+"""Operator part that keeps the tenant's namespace and its quota."""

@@ -1,4 +1,4 @@
-"""Namespace of a tenant with its quota, and the tenant's keys in Redis.
+"""Operator part that keeps the tenant's namespace and its quota, and removes its keys in Redis.
 
 Only a tenant with ``quota.compute`` has a namespace. A namespace of the same name that the operator did not
 create is never changed or deleted. The services write the keys in Redis; this part removes them.

@@ -1,1 +1,1 @@
-"""Part of the tenant's prefix in the documents bucket."""
+"""Operator part that keeps the tenant's prefix in the documents bucket."""

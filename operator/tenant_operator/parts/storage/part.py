@@ -1,8 +1,9 @@
-"""Part of the tenant's prefix in the documents bucket: markers for the tenant and each persona, with tags.
+"""Operator part that keeps the tenant's prefix in the documents bucket.
 
-The tags name the uid of the Tenant that owns the prefix. Documents of an earlier Tenant of the name are moved
-to the retained prefix (:mod:`.retention`) before the markers are written. After that this part never lists
-documents, so a tenant with a million of them reconciles as fast as an empty one.
+It writes markers, with tags, for the tenant and each persona. The tags name the uid of the Tenant that owns
+the prefix. Documents of an earlier Tenant of the name are moved to the retained prefix (:mod:`.retention`)
+before the markers are written. After that this part never lists documents, so a tenant with a million of them
+reconciles as fast as an empty one.
 """
 
 import asyncio

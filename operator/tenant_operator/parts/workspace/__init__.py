@@ -1,1 +1,1 @@
-"""Part of the tenant's workspace in Open WebUI."""
+"""Operator part that keeps the tenant's workspace in Open WebUI."""

@@ -1,6 +1,8 @@
-"""Part of the tenant's workspace in Open WebUI: a group, and a model and a knowledge base for each persona.
+"""Operator part that keeps the tenant's workspace in Open WebUI.
 
-Only the group can read them. Its members are the accounts of people whose verified address the Tenant names.
+A workspace is a group, and a model and a knowledge base for each persona. Only the group can read them. Its
+members are the accounts of people whose verified address the Tenant names.
+
 Objects with a recorded id are read by that id. A run searches only when the status may be incomplete: the
 first run, and a run after a failure.
 """
@@ -27,7 +29,7 @@ from .plan import (
     WorkspaceState,
     assign_bases,
     build_group_form,
-    build_retired_group_form,
+    build_retained_group_form,
     describe_kept,
     get_known_bases,
     is_own_group,
@@ -95,7 +97,7 @@ class WorkspacePart:
             await self._confirm_absence(tenant, observed, group_id)
         results = await asyncio.gather(*(_WRITES[step.action](self._webui, step) for step in steps))
         kept = await asyncio.gather(
-            *(self._retire(tenant, base, group_id, changes) for base in observed.former)
+            *(self._keep_or_delete_base(tenant, base, group_id, changes) for base in observed.former)
         )
         changes += [step.change for step in steps]
         created = {step.subject: new for step, new in zip(steps, results, strict=True) if new}
@@ -212,8 +214,8 @@ class WorkspacePart:
     async def _ensure_group(self, tenant: Tenant, observed: OpenWebUIGroup, changes: list[str]) -> str:
         wanted = build_group_form(tenant)
         for group_id in observed.namesakes:
-            changes.append(f"retire group {group_id}")
-            await self._retire_group(tenant, group_id)
+            changes.append(f"rename retained group {group_id}")
+            await self._rename_retained_group(tenant, group_id)
         if not observed.id:
             changes.append(f"create group {wanted['name']}")
             return await self._webui.create_group(wanted)
@@ -222,7 +224,7 @@ class WorkspacePart:
             await self._webui.update_group(observed.id, wanted)
         return observed.id
 
-    async def _retire_group(self, tenant: Tenant, group_id: str) -> None:
+    async def _rename_retained_group(self, tenant: Tenant, group_id: str) -> None:
         """Remove all members of an earlier Tenant's group, then rename it, so that no login finds it.
 
         It grants access to retained data. The name comes last, because the next run finds the group by it.
@@ -231,7 +233,7 @@ class WorkspacePart:
         if found and found["user_ids"]:
             await self._webui.remove_members(group_id, found["user_ids"])
         if found:
-            await self._webui.update_group(group_id, build_retired_group_form(tenant, group_id))
+            await self._webui.update_group(group_id, build_retained_group_form(tenant, group_id))
 
     async def _confirm_absence(self, tenant: Tenant, observed: WorkspaceState, group_id: str) -> None:
         """Search again before a creation: a search that fails inside Open WebUI returns nothing.
@@ -245,7 +247,7 @@ class WorkspacePart:
                 "open-webui", "create-knowledge", "a knowledge base was found in the second search", 0.1
             )
 
-    async def _retire(
+    async def _keep_or_delete_base(
         self, tenant: Tenant, base: KnowledgeBase, group_id: str, changes: list[str]
     ) -> KnowledgeBase | None:
         """Keep a former persona's knowledge base while it has files; delete an empty one.

@@ -14,7 +14,7 @@ from tenancy.names import group_path, model_id
 
 __all__ = [
     "BASE_MODEL",
-    "RETIRED",
+    "RETAINED_PREFIX",
     "Action",
     "KnowledgeBase",
     "OpenWebUIGroup",
@@ -24,7 +24,7 @@ __all__ = [
     "build_grants",
     "build_group_form",
     "build_mark",
-    "build_retired_group_form",
+    "build_retained_group_form",
     "describe_kept",
     "get_known_bases",
     "is_own_group",
@@ -43,7 +43,7 @@ Grant = tuple[str, str, str]
 MARK = "tenantry:"
 """Prefix of the id of the nonexistent user."""
 
-RETIRED = "/retained/"
+RETAINED_PREFIX = "/retained/"
 """Prefix of the names of the groups of earlier Tenants."""
 
 
@@ -137,10 +137,14 @@ def is_own_group(tenant: Tenant, found: Mapping[str, Any]) -> bool:
     return found["name"] == group_path(tenant.id) and owner.get("uid") == tenant.metadata.uid
 
 
-def build_retired_group_form(tenant: Tenant, group_id: str) -> dict[str, Any]:
+def build_retained_group_form(tenant: Tenant, group_id: str) -> dict[str, Any]:
     """Return the form that renames an earlier Tenant's group: no login finds it by the new name."""
     about = "Group of an earlier Tenant of this name, whose data is retained."
-    return {"name": f"{RETIRED}{tenant.key}/{group_id}", "description": about, "parent_group_id": None}
+    return {
+        "name": f"{RETAINED_PREFIX}{tenant.key}/{group_id}",
+        "description": about,
+        "parent_group_id": None,
+    }
 
 
 def get_known_bases(tenant: Tenant) -> dict[str, str]:

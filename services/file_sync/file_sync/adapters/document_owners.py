@@ -9,7 +9,7 @@ from dataclasses import replace
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 
-from ..models import Document
+from ..models import ListedDocument
 from .document_store import DocumentStore
 
 __all__ = ["DocumentOwnerResolver"]
@@ -36,11 +36,11 @@ class DocumentOwnerResolver:
         self._cached: OrderedDict[tuple[str, str, int], str] = OrderedDict()
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def resolve(self, tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
+    async def resolve(self, tenant: Tenant, documents: Iterable[ListedDocument]) -> list[ListedDocument]:
         """Return documents with their owners; without one where S3 does not answer or the object is gone."""
         return list(await asyncio.gather(*(self._resolve(tenant, document) for document in documents)))
 
-    async def _resolve(self, tenant: Tenant, document: Document) -> Document:
+    async def _resolve(self, tenant: Tenant, document: ListedDocument) -> ListedDocument:
         key = tenant.uid, document.id, document.stored_at
         owner = self._cached.get(key)
         if owner is None:

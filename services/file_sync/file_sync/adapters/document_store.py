@@ -16,7 +16,7 @@ from tenancy.model import Tenant
 from tenancy.names import object_key
 from tenancy.sessions import TenantSessions
 
-from ..models import Document, File
+from ..models import File, ListedDocument
 from ..problems import RetryLater
 from .downloads import Content
 
@@ -97,7 +97,7 @@ class DocumentStore:
         metadata = await self._sessions.call(tenant, "head", self._read_metadata, key)
         return metadata is not None and metadata.get(VERSION_KEY) == file.version
 
-    async def read_owner(self, tenant: Tenant, document: Document) -> str | None:
+    async def read_owner(self, tenant: Tenant, document: ListedDocument) -> str | None:
         """Return the subject of a document's owner; empty without an owner, ``None`` without an object.
 
         Raises

@@ -10,7 +10,7 @@ from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 
-from ..models import Document
+from ..models import ListedDocument
 from ..problems import DeletionBlocked
 from .http import classify, is_problem
 
@@ -36,7 +36,7 @@ class GatewayClient:
         self._tickets = tickets
         self._remote = Remote("gateway", classify, timeout=CALL_TIMEOUT_SECONDS)
 
-    async def list_documents(self, tenant: Tenant) -> list[Document]:
+    async def list_documents(self, tenant: Tenant) -> list[ListedDocument]:
         """Return all documents of a tenant.
 
         Raises
@@ -45,7 +45,7 @@ class GatewayClient:
             The gateway did not answer, or refused.
         """
         ticket = Ticket(tenant.id, tenant.uid, action=TicketAction.LIST)
-        found: list[Document] = []
+        found: list[ListedDocument] = []
         cursor: str | None = None
         while True:
             params = {"limit": str(PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})
@@ -92,7 +92,7 @@ class GatewayClient:
             if not is_problem(exc, "document-missing"):
                 raise
 
-    async def get_document(self, token: str, document_id: str) -> Document | None:
+    async def get_document(self, token: str, document_id: str) -> ListedDocument | None:
         """Return one document of a person's tenant, read with their token; ``None`` if it does not exist.
 
         Raises
@@ -101,7 +101,7 @@ class GatewayClient:
             The gateway did not answer, or refused.
         """
 
-        async def call() -> Document | None:
+        async def call() -> ListedDocument | None:
             headers = _build_headers(f"Bearer {token}")
             response = await self._http.get(f"/v1/documents/{document_id}", headers=headers)
             if response.status_code == httpx.codes.NOT_FOUND:
@@ -133,9 +133,9 @@ def _build_headers(authorization: str) -> dict[str, str]:
     return {"Authorization": authorization} | ({"X-Request-ID": request_id} if request_id else {})
 
 
-def _to_document(body: dict[str, Any]) -> Document:
+def _to_document(body: dict[str, Any]) -> ListedDocument:
     problem = body["problem"]
-    return Document(
+    return ListedDocument(
         id=body["documentId"],
         persona_id=body["personaId"],
         filename=body["filename"],

@@ -45,7 +45,7 @@ def _select_meta(key: str) -> str:
     return rf"""substring(f.meta::text from '"{key}"\s*:\s*"([^"\\]{{1,100}})"')"""
 
 
-def _guard_note(key: str) -> str:
+def _select_guard_note(key: str) -> str:
     """Return the SQL expression for a note of the guard in a file's metadata; null without one.
 
     The last match counts: the guard appends its notes, and the text before them may come from the uploader.
@@ -135,13 +135,13 @@ select f.id, f.user_id as owner, coalesce(f.filename, '') as filename, coalesce(
        coalesce(f.created_at, 0) as created_at, coalesce(f.updated_at, f.created_at, 0) as updated_at,
        {_select_subject("u")} as subject,
        coalesce(l.links, '[]') as links,
-       coalesce({_guard_note("tenantry_added_to")}, {_select_meta("knowledge_id")}, '') as knowledge,
+       coalesce({_select_guard_note("tenantry_added_to")}, {_select_meta("knowledge_id")}, '') as knowledge,
        coalesce({_select_meta("directory_id")}, '') as directory,
        {_select_subject("r")} as remover
 from chosen join file f on f.id = chosen.id
 left join linked l on l.file_id = f.id
 left join "user" u on u.id = f.user_id
-left join "user" r on r.id = {_guard_note("tenantry_removed_by")}
+left join "user" r on r.id = {_select_guard_note("tenantry_removed_by")}
 """
 
 FILES_OF_TENANT = f"""

@@ -2,7 +2,7 @@
 
 import re
 
-from ..models import Document, File
+from ..models import File, ListedDocument
 from .models import PlanConfig
 
 __all__ = ["find_defect", "may_differ", "may_succeed_on_retry"]
@@ -33,14 +33,14 @@ def find_defect(file: File, config: PlanConfig) -> str | None:
     return None
 
 
-def may_differ(file: File, document: Document) -> bool:
+def may_differ(file: File, document: ListedDocument) -> bool:
     """Return True if the document may have been made from other content."""
     if file.size is not None and file.size != document.size:
         return True
     return bool(document.sha256 and _SHA256.fullmatch(file.digest) and document.sha256 != file.digest)
 
 
-def may_succeed_on_retry(document: Document) -> bool:
+def may_succeed_on_retry(document: ListedDocument) -> bool:
     """Return True if the document failed for a reason that a retry may solve."""
     return document.state == "failed" and not (
         document.problem and document.problem[0].endswith(_PERMANENT_PROBLEMS)

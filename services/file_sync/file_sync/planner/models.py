@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ..models import Document, File
+from ..models import File, ListedDocument
 
 __all__ = ["ActionType", "FileState", "FileStatus", "Plan", "PlanConfig", "PlannedAction"]
 
@@ -113,14 +113,14 @@ class Plan:
     needs_recheck
         True if something changes without a change in Open WebUI's database.
     blocked_deletions
-        Number of deletions that the gateway's mass-deletion limit blocks.
+        Number of deletions that the gateway holds, because they exceed its mass-deletion limit.
     """
 
     actions: list[PlannedAction] = field(default_factory=list)
     statuses: dict[str, FileStatus] = field(default_factory=dict)
     unresolved_subjects: set[str] = field(default_factory=set)
     detached: set[str] = field(default_factory=set)
-    unowned: set[Document] = field(default_factory=set)
+    unowned: set[ListedDocument] = field(default_factory=set)
     needs_recheck: bool = False
     blocked_deletions: int = 0
 

@@ -13,20 +13,20 @@ from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS
 from tenancy.quotas import explain_document_quota, explain_storage_quota
 
-from ..models import Document, File, Link, LinkKind, Owner, PersonaRef, StorageUsage
+from ..models import File, Link, LinkKind, ListedDocument, Owner, PersonaRef, StorageUsage
 from . import messages
 from .checks import find_defect, may_differ, may_succeed_on_retry
 from .models import ActionType, FileState, FileStatus, Plan, PlanConfig, PlannedAction
 from .persona_index import PersonaIndex
 from .versions import TOP_DIRECTORY, LinkedFile, Name, ReadyDocument, Version, set_predecessors
 
-__all__ = ["plan"]
+__all__ = ["build_plan"]
 
 
-def plan(
+def build_plan(
     tenant: Tenant,
     files: Iterable[File],
-    documents: Iterable[Document],
+    documents: Iterable[ListedDocument],
     *,
     personas: PersonaIndex,
     owners: Mapping[str, Owner],
@@ -60,7 +60,7 @@ class _Planner:
     def __init__(
         self,
         tenant: Tenant,
-        documents: Iterable[Document],
+        documents: Iterable[ListedDocument],
         personas: PersonaIndex,
         owners: Mapping[str, Owner],
         usage: StorageUsage,
@@ -68,8 +68,8 @@ class _Planner:
         detached: Mapping[str, File] | None,
     ) -> None:
         self._tenant = tenant
-        self._copies: defaultdict[str, list[Document]] = defaultdict(list)
-        self._uploads: dict[Name, Document] = {}
+        self._copies: defaultdict[str, list[ListedDocument]] = defaultdict(list)
+        self._uploads: dict[Name, ListedDocument] = {}
         """Documents that were uploaded at the gateway."""
         for document in documents:
             if document.id.startswith(FILE_DOCUMENTS):
@@ -158,7 +158,7 @@ class _Planner:
         created = self._tenant.metadata.creation_timestamp
         return link.kind is LinkKind.MODEL and created is not None and link.since < int(created.timestamp())
 
-    def _find_upload(self, version: Version) -> Document | None:
+    def _find_upload(self, version: Version) -> ListedDocument | None:
         """Return the document of a name that its person uploaded at the gateway."""
         name, person = version
         upload = self._uploads.get(name)
@@ -191,7 +191,7 @@ class _Planner:
                 ]
         return [each for each in files if each.file.created_at >= newest]
 
-    def _supersede_upload(self, upload: Document | None, ready: list[ReadyDocument]) -> None:
+    def _supersede_upload(self, upload: ListedDocument | None, ready: list[ReadyDocument]) -> None:
         """Delete a document that was uploaded at the gateway if a newer, ready version replaces it."""
         if upload and ready:
             newest, newest_id = max(ready)
@@ -200,7 +200,7 @@ class _Planner:
                     replace(_delete(upload, messages.SUPERSEDED), replaced_by=newest_id)
                 )
 
-    def _plan_file(self, linked: LinkedFile, replaced: list[Document]) -> FileStatus | None:
+    def _plan_file(self, linked: LinkedFile, replaced: list[ListedDocument]) -> FileStatus | None:
         """Plan the action for a file, and return its status.
 
         Parameters
@@ -233,7 +233,7 @@ class _Planner:
             return self._add(replace(action, type=ActionType.INDEX), FileState.INDEXING)
         return self._follow_document(current, action)
 
-    def _follow_document(self, document: Document, action: PlannedAction) -> FileStatus:
+    def _follow_document(self, document: ListedDocument, action: PlannedAction) -> FileStatus:
         """Return a file's status by its document's state; index the document if necessary."""
         match document.state:
             case "ready":
@@ -256,7 +256,7 @@ class _Planner:
         return next((persona.tenant_id for persona in personas if persona), None)
 
     def _find_objection(
-        self, linked: LinkedFile, replaced: list[Document], *, is_new: bool
+        self, linked: LinkedFile, replaced: list[ListedDocument], *, is_new: bool
     ) -> FileStatus | None:
         """Return the status of a file that must not be stored; reserve room and return ``None`` otherwise.
 
@@ -291,7 +291,7 @@ class _Planner:
             return FileStatus(FileState.REFUSED, messages.NAME_OF_COLLEAGUE, linked.persona_id)
         return None
 
-    def _reserve_quota(self, file: File, replaced: list[Document]) -> str | None:
+    def _reserve_quota(self, file: File, replaced: list[ListedDocument]) -> str | None:
         """Reserve room for a file in the tenant's quota; return the reason if there is none."""
         size = file.size or 0
         more = self._usage.add(0 if replaced else 1, size - (replaced[0].size if replaced else 0))
@@ -353,5 +353,5 @@ class _Planner:
         return remover.known and remover.admin and remover.tenant_id == self._tenant.id
 
 
-def _delete(copy: Document, reason: str) -> PlannedAction:
+def _delete(copy: ListedDocument, reason: str) -> PlannedAction:
     return PlannedAction(ActionType.DELETE, copy.id, copy.persona_id, copy.filename, reason=reason)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..models import Document, File
+from ..models import File, ListedDocument
 from .checks import may_differ
 from .filenames import sanitize_filename
 
@@ -34,8 +34,8 @@ class LinkedFile:
     file: File
     persona_id: str
     directory: str
-    copies: list[Document]
-    predecessor: Document | None = None
+    copies: list[ListedDocument]
+    predecessor: ListedDocument | None = None
 
     @property
     def filename(self) -> str:
@@ -55,7 +55,7 @@ class LinkedFile:
         return copies == expected and not may_differ(self.file, self.copies[0])
 
 
-def set_predecessors(files: list[LinkedFile], upload: Document | None) -> None:
+def set_predecessors(files: list[LinkedFile], upload: ListedDocument | None) -> None:
     """Set the predecessor of each file of one version, oldest first.
 
     Parameters
@@ -63,8 +63,8 @@ def set_predecessors(files: list[LinkedFile], upload: Document | None) -> None:
     upload
         The person's document of that name that was uploaded at the gateway.
     """
-    older: Document | None = None
-    of_this_second: Document | None = None
+    older: ListedDocument | None = None
+    of_this_second: ListedDocument | None = None
     second = 0
     for each in files:
         if each.file.created_at > second:

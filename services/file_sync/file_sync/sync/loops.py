@@ -22,10 +22,10 @@ from .tenant_sync import TenantSync
 
 __all__ = ["SyncLoops"]
 
-SYNC_CONCURRENCY = 4
-"""Concurrent runs. Each holds a tenant's list of documents: some megabytes for ten thousand."""
+PLAN_CONCURRENCY = 4
+"""Tenants that are planned concurrently; each list of documents has some megabytes for ten thousand."""
 
-SYNC_CONCURRENCY = 64
+TENANT_CONCURRENCY = 64
 """Tenants that are synced concurrently; each has up to some thousand actions in memory."""
 
 TIME_SLICE_SECONDS = 10.0
@@ -123,8 +123,8 @@ class SyncLoops:
             schedule.enqueue_full_sync(tenant.id for tenant in self._registry.all())
 
     async def _run_worker(self, schedule: Schedule) -> None:
-        slots = asyncio.Semaphore(SYNC_CONCURRENCY)
-        workers = asyncio.Semaphore(SYNC_CONCURRENCY)
+        slots = asyncio.Semaphore(PLAN_CONCURRENCY)
+        workers = asyncio.Semaphore(TENANT_CONCURRENCY)
 
         async def sync(tenant_id: str) -> None:
             try:

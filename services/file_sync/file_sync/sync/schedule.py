@@ -26,7 +26,7 @@ class Schedule:
         self._full_sync: dict[str, None] = {}
         self._running: dict[str, bool] = {}
         self._backing_off: dict[str, asyncio.TimerHandle] = {}
-        self._unsettled_since: dict[str, float] = {}
+        self._incomplete_since: dict[str, float] = {}
         self._enqueued = asyncio.Event()
 
     @property
@@ -84,12 +84,12 @@ class Schedule:
         """
         changed, now = self._running.pop(tenant_id), asyncio.get_running_loop().time()
         if complete or progress or retry_after > 0:
-            self._unsettled_since.pop(tenant_id, None)
+            self._incomplete_since.pop(tenant_id, None)
             delay = retry_after
         else:
             shortest, longest = BACKOFF_DELAY_SECONDS
             # Measured in time and not in runs, because each change adds a run.
-            delay = min(max(now - self._unsettled_since.setdefault(tenant_id, now), shortest), longest)
+            delay = min(max(now - self._incomplete_since.setdefault(tenant_id, now), shortest), longest)
             delay *= random.uniform(*JITTER)  # noqa: S311 (jitter, not a secret)
         if changed:
             self.enqueue_changed([tenant_id])
@@ -106,7 +106,7 @@ class Schedule:
             self._full_sync,
             self._running,
             self._backing_off,
-            self._unsettled_since,
+            self._incomplete_since,
         ):
             group.clear()
         self._notify()

@@ -29,7 +29,7 @@ from ..metrics import ACTIONS, READY_LAG, STORE_LAG
 from ..models import File, StorageUsage
 from ..planner.models import ActionType, FileState, FileStatus, Plan, PlanConfig, PlannedAction
 from ..planner.persona_index import PersonaIndex
-from ..planner.plan import plan
+from ..planner.plan import build_plan
 from ..problems import DeletionBlocked, FileRefused, IngestRefused, RetryLater
 from .backoff import BackoffGate
 from .in_flight_calls import InFlightCalls
@@ -71,7 +71,7 @@ class SyncResult:
 
 
 class TenantSync:
-    """Compares tenants and executes the plans.
+    """Plans the actions of tenants and executes them.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class TenantSync:
         slots: asyncio.Semaphore | None = None,
         may_continue: Callable[[], bool] = lambda: True,
     ) -> SyncResult:
-        """Compare a tenant and execute the plan.
+        """Plan the actions of a tenant and execute them.
 
         Parameters
         ----------
@@ -132,21 +132,21 @@ class TenantSync:
         """
         structlog.contextvars.bind_contextvars(tenant=tenant.key, request_id=uuid.uuid4().hex)
         async with slots or nullcontext():
-            compared, files = await self.compare(tenant, personas, config)
-        result = SyncResult(compared, remaining=len(compared.actions))
+            plan, files = await self._plan(tenant, personas, config)
+        result = SyncResult(plan, remaining=len(plan.actions))
         for file in files:
-            status = compared.statuses.get(file.id)
+            status = plan.statuses.get(file.id)
             if status and status.state is FileState.NO_TENANT:
                 result.unassigned_owners.add(file.owner)
             if status and status.state is FileState.KEPT:
                 self._log_kept(tenant, file)
-        self._cancel_stale_calls(tenant, compared)
-        if compared.actions:
+        self._cancel_stale_calls(tenant, plan)
+        if plan.actions:
             await self._run_actions(tenant, result, may_continue)
-        if compared.blocked_deletions:
+        if plan.blocked_deletions:
             self._log.error(
                 "Deletions are held until an administrator of the tenant decides, see the runbook",
-                documents=compared.blocked_deletions,
+                documents=plan.blocked_deletions,
             )
         return result
 
@@ -154,7 +154,7 @@ class TenantSync:
         """Cancel the calls in flight; the next sync observes their results."""
         self._calls.close()
 
-    async def compare(
+    async def _plan(
         self, tenant: Tenant, personas: PersonaIndex, config: PlanConfig
     ) -> tuple[Plan, list[File]]:
         """Return the plan for a tenant, and the files that it is about.
@@ -170,15 +170,15 @@ class TenantSync:
         knowledge, models = personas.list_targets(tenant)
         files = await self._database.list_linked_files(knowledge, models)
         usage = StorageUsage.from_documents(documents)
-        compared = plan(tenant, files, documents, personas=personas, owners={}, usage=usage, config=config)
-        if not (compared.unresolved_subjects or compared.detached or compared.unowned):
-            return compared, files
-        owned = await self._document_owners.resolve(tenant, compared.unowned)
-        documents = [each for each in documents if each not in compared.unowned] + owned
-        detached = await self._fetch_files(compared.detached)
+        plan = build_plan(tenant, files, documents, personas=personas, owners={}, usage=usage, config=config)
+        if not (plan.unresolved_subjects or plan.detached or plan.unowned):
+            return plan, files
+        owned = await self._document_owners.resolve(tenant, plan.unowned)
+        documents = [each for each in documents if each not in plan.unowned] + owned
+        detached = await self._fetch_files(plan.detached)
         removers = {file.remover for file in detached.values() if file.remover}
-        owners = await self._owners.resolve(compared.unresolved_subjects | removers)
-        compared = plan(
+        owners = await self._owners.resolve(plan.unresolved_subjects | removers)
+        plan = build_plan(
             tenant,
             files,
             documents,
@@ -188,19 +188,19 @@ class TenantSync:
             config=config,
             detached=detached,
         )
-        return compared, [*files, *detached.values()]
+        return plan, [*files, *detached.values()]
 
     async def _fetch_files(self, document_ids: set[str]) -> dict[str, File]:
         """Return the existing files of documents, by document id."""
         file_ids = [each.removeprefix(FILE_DOCUMENTS) for each in sorted(document_ids)]
         return {file.document_id: file for file in await self._database.list_files_by_id(file_ids)}
 
-    def _cancel_stale_calls(self, tenant: Tenant, compared: Plan) -> None:
+    def _cancel_stale_calls(self, tenant: Tenant, plan: Plan) -> None:
         """Cancel calls to n8n that are done or lost, as the plan shows."""
-        waiting = {action.document_id for action in compared.actions if action.type is ActionType.INDEX}
+        waiting = {action.document_id for action in plan.actions if action.type is ActionType.INDEX}
         indexing = {
             document_id_for_file(file_id)
-            for file_id, status in compared.statuses.items()
+            for file_id, status in plan.statuses.items()
             if status.state is FileState.INDEXING
         }
         self._calls.cancel_stale(tenant.id, waiting=waiting, indexing=indexing - waiting)

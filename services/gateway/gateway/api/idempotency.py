@@ -103,17 +103,17 @@ async def run_once(
         key=key,
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
     )
-    async with context.idempotency.run_once(caller.tenant, idempotent) as claim:
-        if claim.stored:
-            return _replay(claim.stored, request)
+    async with context.idempotency.run_once(caller.tenant, idempotent) as lease:
+        if lease.stored:
+            return _replay(lease.stored, request)
         try:
             result = await handler()
         except TenantryError as exc:
             if exc.status < _FAILURE_FROM and exc.status not in NOT_STORED:
-                claim.save(StoredResponse(exc.status, json.dumps(exc.to_problem())))
+                lease.save(StoredResponse(exc.status, json.dumps(exc.to_problem())))
             raise
         reply = StoredResponse(status, result.model_dump_json(by_alias=True) if result else "")
-        claim.save(reply)
+        lease.save(reply)
         return _build_response(reply)
 
 

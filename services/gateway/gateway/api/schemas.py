@@ -139,7 +139,7 @@ class _Request(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _has_few_fields(cls, data: Any) -> Any:
+    def _limit_field_count(cls, data: Any) -> Any:
         """Keep only the first fields of an object with too many, because each unknown field costs time."""
         if isinstance(data, dict) and len(data) > MAX_FIELDS:
             return dict(islice(data.items(), MAX_FIELDS))

@@ -191,5 +191,5 @@ def _build_final_failure(intent: Intent, last: TenantryError) -> IndexingFailed:
     done = "deleted" if intent.kind is IntentKind.DELETE else "indexed"
     return IndexingFailed(
         f"It could not be {done} in {MAX_ATTEMPTS} attempts. Last error: {last.to_problem()['detail']} "
-        "Send it again, or contact the platform's administrators."
+        "Send it again, or contact a platform engineer."
     )

@@ -26,7 +26,7 @@ from .intents import Intent, IntentKind
 from .journal import WriteLease
 from .service import DocumentService, Ingested
 
-__all__ = ["Trash", "TrashPage"]
+__all__ = ["RemovalPage", "Trash"]
 
 CONCURRENT_READS = 4
 """Records that one list reads concurrently."""
@@ -39,7 +39,7 @@ MAX_REMOVALS = 100
 
 
 @dataclass(frozen=True)
-class TrashPage:
+class RemovalPage:
     """Page of removed documents; ``after`` is the key where the next page starts, empty on the last page."""
 
     removals: list[Removal]
@@ -117,7 +117,7 @@ class Trash:
                 await self._trash.put_embeddings(tenant, removal, content)
         await self._trash.put(tenant, removal)
 
-    async def list_page(self, person: Principal, *, after: str = "", limit: int) -> TrashPage:
+    async def list_page(self, person: Principal, *, after: str = "", limit: int) -> RemovalPage:
         """Return a page of the documents that a person may restore: for an administrator all, else their own.
 
         They are selected from ``limit`` records: a page may have fewer, and more may follow an empty one.
@@ -146,7 +146,7 @@ class Trash:
                 return None if current and current.version_id == removal.version_id else removal
 
         removals = await asyncio.gather(*(load(*each) for each in ids))
-        return TrashPage(
+        return RemovalPage(
             [each for each in removals if each],
             removal_key(tenant.id, tenant.uid, *ids[-1]) if len(ids) == limit else "",
         )

@@ -106,10 +106,12 @@ class StorageQuota:
             raise _build_unavailable()
         if answer == "documents":
             text = explain_document_quota(limit=quota.documents, used=used)
-            raise _parse_exceeded(text, quota="documents", limit=quota.documents, used=used)
+            LIMIT_EXCEEDED.labels("documents").inc()
+            raise QuotaExceeded(text, quota="documents", limit=quota.documents, used=used)
         if answer == "storage":
             text = explain_storage_quota(limit=quota.storage_bytes, used=used, size=size)
-            raise _parse_exceeded(text, quota="storage", limit=quota.storage_bytes, used=used)
+            LIMIT_EXCEEDED.labels("storage").inc()
+            raise QuotaExceeded(text, quota="storage", limit=quota.storage_bytes, used=used)
 
     async def count(self, tenant: Tenant, list_stored: Callable[[], Awaitable[Mapping[str, int]]]) -> int:
         """Return the number of documents that a tenant has stored.
@@ -181,11 +183,6 @@ class StorageQuota:
 
 def _build_field(document_id: str) -> str:
     return f"d:{document_id}"
-
-
-def _parse_exceeded(text: str, *, quota: str, limit: int, used: int) -> QuotaExceeded:
-    LIMIT_EXCEEDED.labels(quota).inc()
-    return QuotaExceeded(text, quota=quota, limit=limit, used=used)
 
 
 def _build_unavailable() -> LimitsUnavailable:

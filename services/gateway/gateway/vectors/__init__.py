@@ -1,7 +1,7 @@
 """Qdrant client for the tenants' chunks. No other package builds a filter or calls Qdrant.
 
 Every function takes the authenticated :class:`~tenancy.model.Tenant` and derives collection and filter from
-it; no caller can pass a filter. Two further guards separate the tenants. The token of each request opens one
+it; no caller can pass a filter. Two further checks separate the tenants. The token of each request opens one
 collection only, and every returned point is checked before it leaves this package.
 
 Qdrant has no transactions over several points. So a document's first chunk is its *commit marker*: it names

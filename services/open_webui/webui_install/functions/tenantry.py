@@ -248,7 +248,7 @@ class TrashedDocument(ApiModel):
         )
 
 
-class TrashPage(ApiModel):
+class TrashList(ApiModel):
     """Page of removed documents, with the cursor of the next page."""
 
     documents: list[TrashedDocument]
@@ -670,7 +670,7 @@ class Pipe:
         params = {"limit": "100"}
         for _ in range(MAX_TRASH_PAGES):
             response = await self._call_gateway(request, valves, "GET", "/v1/trash", params)
-            page = TrashPage.model_validate_json(response.content)
+            page = TrashList.model_validate_json(response.content)
             found += page.documents
             if not page.next_cursor:
                 break

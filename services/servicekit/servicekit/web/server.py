@@ -80,13 +80,13 @@ class BoundedH11Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("asyncio.Transport", _LingeringTransport(transport, self)))
         self.source = self.client[0] if self.client else ""
-        self._await_head()
+        self._start_head_timer()
         self._pending.add(self.source, self)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._pending.remove(self.source, self)
-        self._cancel_timer()
+        self._cancel_head_timer()
         super().connection_lost(exc)
 
     @override
@@ -95,9 +95,9 @@ class BoundedH11Protocol(H11Protocol):
             return  # the rest of a body that is not read
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._cancel_timer()
+            self._cancel_head_timer()
         elif self._head_timer is None:
-            self._await_head()
+            self._start_head_timer()
 
     @override
     def handle_events(self) -> None:
@@ -116,10 +116,10 @@ class BoundedH11Protocol(H11Protocol):
         self._is_shutting_down = True
         self.loop.call_later(SHUTDOWN_DELAY_SECONDS, self.shutdown)
 
-    def _await_head(self) -> None:
+    def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_SECONDS, self.refuse, "head_timeout")
 
-    def _cancel_timer(self) -> None:
+    def _cancel_head_timer(self) -> None:
         if self._head_timer:
             self._head_timer.cancel()
             self._head_timer = None

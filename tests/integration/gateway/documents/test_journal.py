@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from gateway.documents.intents import DocumentStatus, IngestFailure, Intent, IntentKind
 from gateway.documents.journal import Journal, WriteLease
+from gateway.leases import LEASE_TTL_SECONDS
 from gateway.objects import ObjectVersion
 from gateway.problems import DocumentBusy, WritesUnavailable
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
 from tenancy.model import Tenant
-from tenancy.names import failures_key, ingests_key
+from tenancy.names import failures_key, ingests_key, tombstone_key
+from tenancy.tombstones import SET_TOMBSTONE
 from tenantry_local.platform import Platform
 
 from tests.support.fakes.backends import STORED_AT
@@ -60,6 +62,13 @@ async def get_entry(redis_client: Any, tenant: Tenant) -> dict[str, Any]:
     """Return the journal's entry of the document."""
     entry: dict[str, Any] = json.loads(await redis_client.hget(ingests_key(tenant.id, tenant.uid), "d1"))
     return entry
+
+
+async def set_tombstone(redis_client: Any, tenant: Tenant) -> int:
+    """Set the tombstone, as the operator does; return the milliseconds until the last lease expires."""
+    keys = [tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid)]
+    remaining: int = await redis_client.eval(SET_TOMBSTONE, len(keys), *keys, 60)
+    return remaining
 
 
 async def test_one_writer_holds_a_document_and_other_documents_are_free(
@@ -169,6 +178,32 @@ async def test_an_interrupted_write_is_due_when_its_lease_has_expired(
         async with journal.acquire(tenant, "d1", repairing=True) as lease:
             assert lease.intent == intent
             assert await list_due(journal, tenant) == [], "another gateway repairs it"
+
+
+async def test_the_deletion_of_a_tenant_waits_for_a_running_write(
+    journal: Journal, tenant: Tenant, redis_client: Any
+) -> None:
+    async with journal.acquire(tenant, "d1"):
+        assert 0 < await set_tombstone(redis_client, tenant) <= LEASE_TTL_SECONDS * 1000
+
+
+async def test_the_deletion_of_a_tenant_waits_for_the_lease_of_an_interrupted_write(
+    journal: Journal, tenant: Tenant, redis_client: Any
+) -> None:
+    await interrupt_write(journal, tenant, INGEST)
+    assert (await get_entry(redis_client, tenant))["token"] == "", "no writer holds the lease"
+    assert await set_tombstone(redis_client, tenant) > 0
+
+
+async def test_the_deletion_of_a_tenant_does_not_wait_for_an_expired_or_committed_write(
+    redis: TenantRedis, journal: Journal, tenant: Tenant, redis_client: Any
+) -> None:
+    async with abandon_lease(redis, tenant, INGEST):
+        await asyncio.sleep(0.1)
+    async with journal.acquire(tenant, "d2") as lease:
+        await lease.begin(INGEST)
+        await lease.commit()
+    assert await set_tombstone(redis_client, tenant) == 0
 
 
 async def test_only_one_of_many_replicas_repairs_a_document(

@@ -22,7 +22,7 @@ from tenantry_local.platform import Platform
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.faults.hanging import suspend_parts
-from tests.support.faults.load import Colleague, Load
+from tests.support.faults.load import Load, TenantUser
 from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
 from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
@@ -69,9 +69,9 @@ class OutageTenant:
     gateway: RunningGateway
     token: str
 
-    def make_colleague(self) -> Colleague:
+    def make_user(self) -> TenantUser:
         """Return the user without a history of requests."""
-        return Colleague(self.tenant, self.gateway.http, self.token)
+        return TenantUser(self.tenant, self.gateway.http, self.token)
 
 
 @pytest.fixture(scope="module")
@@ -94,26 +94,26 @@ async def open_outage_tenant(people: People, gateway: RunningGateway, tenant: st
     """Create a user of a tenant; upload a document, because the first one starts a process that reads it."""
     await people.add(f"c@{tenant}.example")
     opened = OutageTenant(tenant, gateway, await people.token(f"c@{tenant}.example"))
-    assert (await opened.make_colleague().upload("first.md", "first")).status_code == 201
+    assert (await opened.make_user().upload("first.md", "first")).status_code == 201
     return opened
 
 
 @pytest.fixture
-def colleagues(outage_tenants: list[OutageTenant]) -> list[Colleague]:
+def tenant_users(outage_tenants: list[OutageTenant]) -> list[TenantUser]:
     """Two users of two tenants."""
-    return [tenant.make_colleague() for tenant in outage_tenants]
+    return [tenant.make_user() for tenant in outage_tenants]
 
 
-async def check_outage(platform: Platform, colleagues: list[Colleague], outage: Outage) -> None:
+async def check_outage(platform: Platform, tenant_users: list[TenantUser], outage: Outage) -> None:
     """Stop or suspend a part under load, and assert what users see before, meanwhile and afterwards."""
     foreign = count_foreign_hits()
-    load = Load(colleagues)
+    load = Load(tenant_users)
     async with load.run():
         async with load.record_phase("before"):
             await until(lambda: load.has_recovered("before", REQUESTS), seconds=60)
         async with (
             make_unavailable(platform, outage),
-            send_probes(colleagues[0].http) as asked,
+            send_probes(tenant_users[0].http) as asked,
             load.record_phase("away"),
         ):
             await until(lambda: load.has_requests("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
@@ -128,9 +128,9 @@ async def check_outage(platform: Platform, colleagues: list[Colleague], outage: 
     assert [each for each in load.outcomes["away"] if each.status >= 500 and not each.retry_after] == []
     unhurt = [each.seconds for each in load.outcomes["away"] if each.what == "ok"]
     assert max(unhurt) < UNAFFECTED_SECONDS
-    for colleague in colleagues:
-        await assert_nothing_lost(colleague)
-    assert_nothing_leaked(colleagues)
+    for user in tenant_users:
+        await assert_nothing_lost(user)
+    assert_nothing_leaked(tenant_users)
     assert count_foreign_hits() == foreign
 
 
@@ -154,26 +154,26 @@ async def send_probes(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
         yield asked
 
 
-async def assert_nothing_lost(colleague: Colleague) -> None:
+async def assert_nothing_lost(user: TenantUser) -> None:
     """Assert that each accepted document is found, and that each refused one can be sent again."""
-    for name in list(colleague.refused):
-        await until(functools.partial(try_resend, colleague, name), seconds=WAIT_SECONDS, every=1.0)
-    for name, word in colleague.uploaded.items():
-        found = (await colleague.search(f"The {colleague.marker} of {word}")).json()["passages"]
+    for name in list(user.refused):
+        await until(functools.partial(try_resend, user, name), seconds=WAIT_SECONDS, every=1.0)
+    for name, word in user.uploaded.items():
+        found = (await user.search(f"The {user.marker} of {word}")).json()["passages"]
         assert [each["filename"] for each in found].count(name) == 1, name
 
 
-async def try_resend(colleague: Colleague, name: str) -> bool:
+async def try_resend(user: TenantUser, name: str) -> bool:
     """Send a document again; return False while an interrupted request holds its lease."""
-    response = await colleague.upload(name, f"again{name[5:-3]}")
+    response = await user.upload(name, f"again{name[5:-3]}")
     assert response.status_code in (201, 409), response.text
     return response.is_success
 
 
-def assert_nothing_leaked(colleagues: list[Colleague]) -> None:
-    for colleague in colleagues:
-        others = [other.marker for other in colleagues if other is not colleague]
-        assert not [body for body in colleague.seen if any(marker in body for marker in others)]
+def assert_nothing_leaked(tenant_users: list[TenantUser]) -> None:
+    for user in tenant_users:
+        others = [other.marker for other in tenant_users if other is not user]
+        assert not [body for body in user.seen if any(marker in body for marker in others)]
 
 
 @asynccontextmanager

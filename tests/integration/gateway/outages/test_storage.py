@@ -3,7 +3,7 @@
 import pytest
 from tenantry_local.platform import Platform
 
-from tests.support.faults.load import Colleague
+from tests.support.faults.load import TenantUser
 
 from .conftest import NO_LIMITS, NO_WRITES, UNAVAILABLE, Outage, check_outage
 
@@ -17,6 +17,6 @@ PROBLEMS: dict[str, dict[str, set[str]]] = {
 @pytest.mark.parametrize("hangs", [False, True], ids=["ends", "hangs"])
 @pytest.mark.parametrize("part", PROBLEMS)
 async def test_an_outage_has_known_problems_and_nothing_is_lost_or_leaked(
-    platform: Platform, colleagues: list[Colleague], part: str, hangs: bool
+    platform: Platform, tenant_users: list[TenantUser], part: str, hangs: bool
 ) -> None:
-    await check_outage(platform, colleagues, Outage(part, PROBLEMS[part], hangs=hangs))
+    await check_outage(platform, tenant_users, Outage(part, PROBLEMS[part], hangs=hangs))

@@ -42,7 +42,7 @@ def put_another_group_under(webui: ObservedOpenWebUI) -> None:
     webui.call("POST", f"/groups/id/{beneath['id']}/users/add", json={"user_ids": [mallory]})
 
 
-def add_stranger(webui: ObservedOpenWebUI) -> None:
+def add_other_user(webui: ObservedOpenWebUI) -> None:
     webui.drop_user("mallory@evil.example")
     mallory = webui.add_user("mallory@evil.example", "unknown-subject")
     webui.call("POST", f"/groups/id/{get_group_id(webui)}/users/add", json={"user_ids": [mallory]})
@@ -101,7 +101,7 @@ DRIFTS: dict[str, Callable[[ObservedOpenWebUI], object]] = {
     "group-described-otherwise": change_group,
     "group-under-another": put_under_another_group,
     "another-group-under-it": put_another_group_under,
-    "stranger-added": add_stranger,
+    "other-user-added": add_other_user,
     "member-removed": remove_member,
     "model-deleted": lambda webui: webui.call("POST", "/models/model/delete", json={"id": MODEL}),
     "model-turned-off": lambda webui: webui.call("POST", "/models/model/toggle", params={"id": MODEL}),

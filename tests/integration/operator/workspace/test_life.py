@@ -275,8 +275,8 @@ async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
     (group,) = webui.groups("work")
     assert group["id"] != earlier["id"]
     assert group["members"] == ["ann@work.example"]
-    retired = webui.call("GET", f"/groups/id/{earlier['id']}/export")
-    assert (retired["name"], retired["user_ids"]) == (f"/retained/tenant-work/{earlier['id']}", [])
+    retained = webui.call("GET", f"/groups/id/{earlier['id']}/export")
+    assert (retained["name"], retained["user_ids"]) == (f"/retained/tenant-work/{earlier['id']}", [])
     tenants.delete("work")
     await driver.reconcile_until_ready("work")
     assert webui.has_file(file_id)

@@ -79,7 +79,7 @@ def create_account(observed: Observed, webui: ObservedOpenWebUI, email: str, *, 
     return webui.add_user(email, subject)
 
 
-def add_stranger(observed: Observed, webui: ObservedOpenWebUI) -> None:
+def add_other_user(observed: Observed, webui: ObservedOpenWebUI) -> None:
     add_to_group(webui, create_account(observed, webui, STRANGER))
 
 
@@ -92,7 +92,7 @@ def insert_member(observed: Observed, webui: ObservedOpenWebUI) -> None:
 
 
 def add_member_of_namesake_group(observed: Observed, webui: ObservedOpenWebUI) -> None:
-    """Add a stranger also to a top-level group of Keycloak that is named like the tenant's path."""
+    """Add the other user also to a top-level group of Keycloak that is named like the tenant's path."""
     known = create_account(observed, webui, STRANGER)
     observed.keycloak("POST", "/groups", json={"name": "tenants/tenant-kept"}).raise_for_status()
     found = observed.keycloak(
@@ -124,7 +124,7 @@ def add_child_group_member(observed: Observed, webui: ObservedOpenWebUI) -> None
 
 
 PLANTED: dict[str, Callable[[Observed, ObservedOpenWebUI], None]] = {
-    "stranger": add_stranger,
+    "other user": add_other_user,
     "past-the-api": insert_member,
     "in-a-lookalike": add_member_of_namesake_group,
     "unverified": add_unverified_member,

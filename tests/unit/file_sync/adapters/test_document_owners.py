@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from file_sync.adapters import document_owners
 from file_sync.adapters.document_owners import DocumentOwnerResolver
-from file_sync.models import Document
+from file_sync.models import ListedDocument
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from file_sync.adapters.document_store import DocumentStore
 
 TENANT = make_tenant("tenanta")
-DOCUMENT = Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)
+DOCUMENT = ListedDocument("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)
 
 
 class FakeDocumentStore:
@@ -28,7 +28,7 @@ class FakeDocumentStore:
         self.reads = 0
         self.down = False
 
-    async def read_owner(self, tenant: Tenant, document: Document) -> str | None:
+    async def read_owner(self, tenant: Tenant, document: ListedDocument) -> str | None:
         self.reads += 1
         if self.down:
             raise RemoteUnavailable("s3", "head", "down")

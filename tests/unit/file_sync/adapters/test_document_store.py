@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from file_sync.adapters.document_store import DocumentStore
 from file_sync.adapters.downloads import Content
-from file_sync.models import Document, File
+from file_sync.models import File, ListedDocument
 from file_sync.problems import RetryLater
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
@@ -144,7 +144,7 @@ async def test_the_owner_is_read_from_the_metadata(
 ) -> None:
     if metadata is not None:
         s3.metadata[KEY] = metadata
-    document = Document("owui-f1", "finance", "plan.pdf", 10, "ready")
+    document = ListedDocument("owui-f1", "finance", "plan.pdf", 10, "ready")
     assert await make_store(s3).read_owner(TENANT, document) == owner
 
 

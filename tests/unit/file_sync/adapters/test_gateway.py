@@ -8,7 +8,7 @@ import pytest
 import respx
 import structlog
 from file_sync.adapters.gateway import GatewayClient
-from file_sync.models import Document
+from file_sync.models import ListedDocument
 from file_sync.problems import DeletionBlocked
 from joserfc.jwk import OKPKey
 from servicekit.errors import RemoteRefused, RemoteUnavailable
@@ -82,8 +82,8 @@ async def test_all_pages_of_documents_are_listed(client: GatewayClient, gateway:
         ]
     )
     assert await client.list_documents(TENANT) == [
-        Document("d1", "finance", "plan.pdf", 10, "ready", "a" * 64, stored_at=5),
-        Document("d2", "finance", "plan.pdf", 10, "failed", None, ("t", "why"), stored_at=5),
+        ListedDocument("d1", "finance", "plan.pdf", 10, "ready", "a" * 64, stored_at=5),
+        ListedDocument("d2", "finance", "plan.pdf", 10, "failed", None, ("t", "why"), stored_at=5),
     ]
     requests = [call.request for call in pages.calls]
     assert [dict(request.url.params) for request in requests] == [
@@ -129,7 +129,7 @@ async def test_any_other_refusal_of_a_deletion_is_an_error(client: GatewayClient
 async def test_a_person_reads_a_document_with_their_token(client: GatewayClient, gateway: Any) -> None:
     route = gateway.get("/v1/documents/d1").respond(200, json=make_listed_document("d1"))
     found = await client.get_document("token-of-anna", "d1")
-    assert found == Document("d1", "finance", "plan.pdf", 10, "ready", "a" * 64, stored_at=5)
+    assert found == ListedDocument("d1", "finance", "plan.pdf", 10, "ready", "a" * 64, stored_at=5)
     assert route.calls.last.request.headers["authorization"] == "Bearer token-of-anna"
 
 

@@ -197,7 +197,7 @@ async def test_concurrent_lookups_share_one_request_until_it_expires(
 async def test_a_hanging_keycloak_is_not_called_for_each_owner(
     keycloak: FakeKeycloak, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A comparison of a tenant with many people would take hours."""
+    """A sync of a tenant with many people would take hours."""
     monkeypatch.setattr("servicekit.keycloak.CALL_TIMEOUT_SECONDS", 0.05)
     asked = 0
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from file_sync.models import Document, File, Link, StorageUsage
+from file_sync.models import File, Link, ListedDocument, StorageUsage
 from file_sync.planner.models import ActionType, FileState
 from file_sync.planner.persona_index import PersonaIndex
-from file_sync.planner.plan import plan
+from file_sync.planner.plan import build_plan
 
 from tests.support.file_sync.files import (
     BUCKET,
@@ -21,7 +21,7 @@ from tests.support.file_sync.files import (
     make_knowledge_link,
     make_tenant_with_workspace,
 )
-from tests.support.file_sync.plans import CONFIG, OWNERS, compare
+from tests.support.file_sync.plans import CONFIG, OWNERS, make_plan
 
 TRANSIENT = ("https://tenantry.io/problems/indexing-failed", "Given up.")
 PERMANENT = ("https://tenantry.io/problems/document-unreadable", "The PDF is encrypted.")
@@ -33,7 +33,7 @@ class PlanCase:
 
     name: str
     file: File | None
-    documents: list[Document]
+    documents: list[ListedDocument]
     actions: list[tuple[Any, ...]] = field(default_factory=list)
     state: FileState | None = None
     reason: str = ""
@@ -160,7 +160,7 @@ CASES = [
     PlanCase(
         "a document that was uploaded at the gateway stays",
         None,
-        [Document("9d1f", "hr", "a", 1, "ready")],
+        [ListedDocument("9d1f", "hr", "a", 1, "ready")],
     ),
     PlanCase(
         "a document of a persona that the Tenant no longer has stays",
@@ -274,62 +274,60 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_plan_of_one_file(case: PlanCase) -> None:
-    compared = compare([case.file] if case.file else [], case.documents)
-    assert [
-        (each.type, each.persona_id, each.filename, each.former) for each in compared.actions
-    ] == case.actions
-    statuses = list(compared.statuses.values())
+    plan = make_plan([case.file] if case.file else [], case.documents)
+    assert [(each.type, each.persona_id, each.filename, each.former) for each in plan.actions] == case.actions
+    statuses = list(plan.statuses.values())
     if case.state:
         assert [status.state for status in statuses] == [case.state]
     if case.reason:
         assert statuses[0].reason == case.reason
-    assert not compared.unresolved_subjects
+    assert not plan.unresolved_subjects
 
 
 @pytest.mark.parametrize(
     "link", [make_knowledge_link(tenant_id="tenantb"), make_chat_link(tenant_id="tenantb")]
 )
 def test_a_file_that_only_another_tenant_has_is_not_planned(link: Link) -> None:
-    compared = compare([make_file("f1", link)], [])
-    assert (compared.actions, compared.statuses) == ([], {})
+    plan = make_plan([make_file("f1", link)], [])
+    assert (plan.actions, plan.statuses) == ([], {})
 
 
 def test_an_unresolved_owner_of_a_new_file_is_resolved() -> None:
-    assert compare([make_file(subject="newcomer")], []).unresolved_subjects == {"newcomer"}
+    assert make_plan([make_file(subject="newcomer")], []).unresolved_subjects == {"newcomer"}
 
 
 def test_the_owner_of_an_existing_document_is_not_resolved() -> None:
-    assert not compare([make_file(subject="newcomer")], [make_document()]).unresolved_subjects
+    assert not make_plan([make_file(subject="newcomer")], [make_document()]).unresolved_subjects
 
 
-def test_a_check_of_a_permanent_failure_is_settled_without_a_change() -> None:
-    (action,) = compare([make_file(size=11)], [make_document(state="failed", problem=PERMANENT)]).actions
+def test_a_check_of_a_permanent_failure_is_complete_without_a_change() -> None:
+    (action,) = make_plan([make_file(size=11)], [make_document(state="failed", problem=PERMANENT)]).actions
     assert action.is_final
 
 
-def test_a_check_of_a_document_that_is_not_indexed_is_not_settled() -> None:
-    (action,) = compare([make_file(size=11)], [make_document(state="received", sha256=None)]).actions
+def test_a_check_of_a_document_that_is_not_indexed_is_not_complete() -> None:
+    (action,) = make_plan([make_file(size=11)], [make_document(state="received", sha256=None)]).actions
     assert not action.is_final
 
 
 def test_a_document_with_two_copies_is_deleted_once() -> None:
-    compared = compare([], [make_document(), make_document(persona_id="hr")])
-    assert [action.type for action in compared.actions] == [ActionType.DELETE]
+    plan = make_plan([], [make_document(), make_document(persona_id="hr")])
+    assert [action.type for action in plan.actions] == [ActionType.DELETE]
 
 
 def test_a_plan_needs_a_recheck_for_indexing_documents_and_unknown_owners() -> None:
-    assert compare([make_file()], [make_document(state="indexing")]).needs_recheck
-    assert compare([make_file(subject="unknown")], []).needs_recheck
-    assert not compare([make_file()], [make_document()]).needs_recheck
+    assert make_plan([make_file()], [make_document(state="indexing")]).needs_recheck
+    assert make_plan([make_file(subject="unknown")], []).needs_recheck
+    assert not make_plan([make_file()], [make_document()]).needs_recheck
 
 
 class TestQuota:
     def test_the_oldest_files_get_the_remaining_room(self) -> None:
         files = [make_file(f"f{number}", created_at=10 - number) for number in range(4)]
-        compared = compare(files, [Document("by-name", "hr", "a", 5, "ready")], quota={"documents": 3})
-        stored = [action.document_id for action in compared.actions]
+        plan = make_plan(files, [ListedDocument("by-name", "hr", "a", 5, "ready")], quota={"documents": 3})
+        stored = [action.document_id for action in plan.actions]
         assert stored == ["owui-f3", "owui-f2"]
-        assert compared.statuses["f0"].reason == (
+        assert plan.statuses["f0"].reason == (
             "The tenant has reached its limit of documents: 3 are stored, 3 are allowed. "
             "Delete documents, or ask your administrator for a higher limit."
         )
@@ -340,39 +338,39 @@ class TestQuota:
             make_file("f2", size=60, created_at=2),
             make_file("f3", size=40, created_at=3),
         ]
-        compared = compare(files, [], quota={"storage": "100"})
-        assert [action.document_id for action in compared.actions] == ["owui-f1", "owui-f3"]
-        assert compared.statuses["f2"].reason == (
+        plan = make_plan(files, [], quota={"storage": "100"})
+        assert [action.document_id for action in plan.actions] == ["owui-f1", "owui-f3"]
+        assert plan.statuses["f2"].reason == (
             "This document of 60 bytes does not fit: the tenant uses 60 bytes of its limit of 100 bytes. "
             "Delete documents, or ask your administrator for a higher limit."
         )
 
     def test_a_full_tenant_may_move_its_documents(self) -> None:
-        compared = compare(
+        plan = make_plan(
             [make_file("f1", make_knowledge_link("hr"))],
             [make_document()],
             quota={"documents": 1, "storage": "10"},
         )
-        assert [action.type for action in compared.actions] == [ActionType.STORE]
+        assert [action.type for action in plan.actions] == [ActionType.STORE]
 
     def test_changed_content_needs_room_only_for_the_difference(self) -> None:
         quota = {"documents": 1, "storage": "12"}
-        assert compare([make_file(size=12)], [make_document()], quota=quota).actions
-        assert not compare([make_file(size=13)], [make_document()], quota=quota).actions
+        assert make_plan([make_file(size=12)], [make_document()], quota=quota).actions
+        assert not make_plan([make_file(size=13)], [make_document()], quota=quota).actions
 
 
 class TestMassDeletion:
     @pytest.mark.parametrize("gone", [1, 21, 30])
     def test_each_deletion_carries_the_size_of_its_batch(self, gone: int) -> None:
         documents = [make_document(f"f{number}") for number in range(gone + 5)]
-        compared = compare([make_file(f"f{number}") for number in range(5)], documents)
-        deletions = [action for action in compared.actions if action.type is ActionType.DELETE]
+        plan = make_plan([make_file(f"f{number}") for number in range(5)], documents)
+        deletions = [action for action in plan.actions if action.type is ActionType.DELETE]
         assert [action.batch for action in deletions] == [gone] * gone
 
     def test_documents_that_were_uploaded_at_the_gateway_do_not_count(self) -> None:
-        others = [Document(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
-        compared = compare([], [make_document(f"f{number}") for number in range(30)] + others)
-        assert {action.batch for action in compared.actions} == {30}
+        others = [ListedDocument(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
+        plan = make_plan([], [make_document(f"f{number}") for number in range(30)] + others)
+        assert {action.batch for action in plan.actions} == {30}
 
 
 @pytest.mark.parametrize(("since", "actions"), [(1764547199, []), (1764547200, [ActionType.STORE])])
@@ -383,7 +381,7 @@ def test_files_sent_before_the_tenant_was_created_are_not_stored(
     tenant = make_tenant_with_workspace()
     created = tenant.metadata.model_copy(update={"creation_timestamp": datetime(2025, 12, 1, tzinfo=UTC)})
     tenant = tenant.model_copy(update={"metadata": created})
-    compared = plan(
+    plan = build_plan(
         tenant,
         [make_file("f1", make_chat_link("hr", since=since))],
         [],
@@ -392,4 +390,4 @@ def test_files_sent_before_the_tenant_was_created_are_not_stored(
         usage=StorageUsage.from_documents([]),
         config=CONFIG,
     )
-    assert [action.type for action in compared.actions] == actions
+    assert [action.type for action in plan.actions] == actions

@@ -12,7 +12,7 @@ from tests.support.file_sync.files import (
     make_file,
     make_knowledge_link,
 )
-from tests.support.file_sync.plans import BENS, compare, get_states, list_actions, make_removed_file
+from tests.support.file_sync.plans import BENS, get_states, list_actions, make_plan, make_removed_file
 
 STORE, CHECK, INDEX, DELETE = ActionType
 
@@ -22,52 +22,52 @@ STORE, CHECK, INDEX, DELETE = ActionType
 )
 def test_a_colleagues_name_is_refused_and_their_document_stays(link: Any) -> None:
     bens = make_file("bens", link, created_at=2, **BENS)
-    compared = compare([make_file("annas"), bens], [make_document("annas")])
-    assert not compared.actions
-    assert compared.statuses["bens"].reason == NAME_OF_COLLEAGUE
-    assert get_states(compared) == {"annas": FileState.READY, "bens": FileState.REFUSED}
+    plan = make_plan([make_file("annas"), bens], [make_document("annas")])
+    assert not plan.actions
+    assert plan.statuses["bens"].reason == NAME_OF_COLLEAGUE
+    assert get_states(plan) == {"annas": FileState.READY, "bens": FileState.REFUSED}
 
 
 def test_of_two_new_files_of_one_name_the_first_gets_it() -> None:
-    compared = compare([make_file("bens", created_at=2, **BENS), make_file("annas")], [])
-    assert list_actions(compared) == [(STORE, "owui-annas")]
-    assert compared.statuses["bens"].state is FileState.REFUSED
+    plan = make_plan([make_file("bens", created_at=2, **BENS), make_file("annas")], [])
+    assert list_actions(plan) == [(STORE, "owui-annas")]
+    assert plan.statuses["bens"].state is FileState.REFUSED
 
 
 def test_the_name_of_a_kept_document_is_taken() -> None:
-    compared = compare([make_file("bens", **BENS)], [make_document()], [make_removed_file()])
-    assert not compared.actions
-    assert get_states(compared) == {"f1": FileState.KEPT, "bens": FileState.REFUSED}
+    plan = make_plan([make_file("bens", **BENS)], [make_document()], [make_removed_file()])
+    assert not plan.actions
+    assert get_states(plan) == {"f1": FileState.KEPT, "bens": FileState.REFUSED}
 
 
 def test_a_file_renamed_to_a_colleagues_name_keeps_its_document() -> None:
     documents = [make_document("annas"), make_document("bens", filename="bens.pdf")]
-    compared = compare([make_file("annas"), make_file("bens", created_at=2, **BENS)], documents)
-    assert not compared.actions
-    assert compared.statuses["bens"].reason == NAME_OF_COLLEAGUE
+    plan = make_plan([make_file("annas"), make_file("bens", created_at=2, **BENS)], documents)
+    assert not plan.actions
+    assert plan.statuses["bens"].reason == NAME_OF_COLLEAGUE
 
 
 def test_existing_documents_of_two_people_keep_one_name() -> None:
     files = [make_file("annas"), make_file("bens", created_at=2, **BENS)]
-    compared = compare(files, [make_document("annas"), make_document("bens")])
-    assert not compared.actions
-    assert set(get_states(compared).values()) == {FileState.READY}
+    plan = make_plan(files, [make_document("annas"), make_document("bens")])
+    assert not plan.actions
+    assert set(get_states(plan).values()) == {FileState.READY}
 
 
 def test_a_name_in_another_directory_or_persona_is_free() -> None:
     for link in (make_knowledge_link(directory="d1"), make_knowledge_link("hr")):
         bens = make_file("bens", link, **BENS)
-        assert list_actions(compare([make_file("annas"), bens], [make_document("annas")])) == [
+        assert list_actions(make_plan([make_file("annas"), bens], [make_document("annas")])) == [
             (STORE, "owui-bens")
         ]
 
 
 def test_a_file_of_another_tenant_takes_no_name() -> None:
     eves = make_file("eves", created_at=1, owner="owui-eve", subject="eve")
-    compared = compare([eves, make_file("annas", created_at=2)], [])
-    assert list_actions(compared) == [(STORE, "owui-annas")]
+    plan = make_plan([eves, make_file("annas", created_at=2)], [])
+    assert list_actions(plan) == [(STORE, "owui-annas")]
 
 
 def test_a_name_is_free_after_its_document_is_deleted() -> None:
-    compared = compare([make_file("bens", **BENS)], [])
-    assert list_actions(compared) == [(STORE, "owui-bens")]
+    plan = make_plan([make_file("bens", **BENS)], [])
+    assert list_actions(plan) == [(STORE, "owui-bens")]

@@ -6,13 +6,13 @@ import pytest
 from file_sync.models import StorageUsage
 from file_sync.planner.models import ActionType, FileState
 from file_sync.planner.persona_index import PersonaIndex
-from file_sync.planner.plan import plan
+from file_sync.planner.plan import build_plan
 
 from tests.support.file_sync.files import (
     make_document,
     make_tenant_with_workspace,
 )
-from tests.support.file_sync.plans import CONFIG, compare, get_states, list_actions, make_removed_file
+from tests.support.file_sync.plans import CONFIG, get_states, list_actions, make_plan, make_removed_file
 
 STORE, CHECK, INDEX, DELETE = ActionType
 
@@ -34,30 +34,30 @@ STORE, CHECK, INDEX, DELETE = ActionType
 def test_only_an_owner_or_administrator_removes_a_document(
     values: dict[str, Any], *, is_deleted: bool
 ) -> None:
-    compared = compare([], [make_document()], [make_removed_file(**values)])
+    plan = make_plan([], [make_document()], [make_removed_file(**values)])
     if is_deleted:
-        assert list_actions(compared) == [(DELETE, "owui-f1")]
+        assert list_actions(plan) == [(DELETE, "owui-f1")]
     else:
-        assert not compared.actions
-        assert get_states(compared) == {"f1": FileState.KEPT}
+        assert not plan.actions
+        assert get_states(plan) == {"f1": FileState.KEPT}
 
 
 def test_the_document_of_a_deleted_file_is_deleted() -> None:
-    assert list_actions(compare([], [make_document()])) == [(DELETE, "owui-f1")]
+    assert list_actions(make_plan([], [make_document()])) == [(DELETE, "owui-f1")]
 
 
 def test_a_reset_deletes_only_the_callers_own_files() -> None:
     """Open WebUI's Reset takes out all files, and deletes those of the person who resets."""
     documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(50)]
     colleagues = [make_removed_file(f"f{number}", filename=f"{number}.pdf") for number in range(45)]
-    compared = compare([], documents, colleagues)
-    assert [document_id for _, document_id in list_actions(compared)] == [f"owui-f{n}" for n in range(45, 50)]
-    assert compared.counts[FileState.KEPT] == 45
+    plan = make_plan([], documents, colleagues)
+    assert [document_id for _, document_id in list_actions(plan)] == [f"owui-f{n}" for n in range(45, 50)]
+    assert plan.counts[FileState.KEPT] == 45
 
 
 def test_a_document_without_a_link_is_not_deleted_before_its_file_was_fetched() -> None:
     tenant = make_tenant_with_workspace()
-    compared = plan(
+    plan = build_plan(
         tenant,
         [],
         [make_document()],
@@ -66,14 +66,14 @@ def test_a_document_without_a_link_is_not_deleted_before_its_file_was_fetched() 
         usage=StorageUsage(),
         config=CONFIG,
     )
-    assert (compared.actions, compared.detached) == ([], {"owui-f1"})
+    assert (plan.actions, plan.detached) == ([], {"owui-f1"})
 
 
 def test_an_unresolved_remover_is_resolved() -> None:
-    compared = compare([], [make_document()], [make_removed_file(remover="dora")], owners={})
-    assert (compared.actions, compared.unresolved_subjects) == ([], {"dora"})
+    plan = make_plan([], [make_document()], [make_removed_file(remover="dora")], owners={})
+    assert (plan.actions, plan.unresolved_subjects) == ([], {"dora"})
 
 
 def test_an_unknown_remover_needs_a_recheck() -> None:
-    assert compare([], [make_document()], [make_removed_file(remover="unknown")]).needs_recheck
-    assert not compare([], [make_document()], [make_removed_file()]).needs_recheck
+    assert make_plan([], [make_document()], [make_removed_file(remover="unknown")]).needs_recheck
+    assert not make_plan([], [make_document()], [make_removed_file()]).needs_recheck

@@ -4,15 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from file_sync.models import Document
+from file_sync.models import ListedDocument
 from file_sync.planner.messages import NAME_OF_COLLEAGUE, UPLOAD_OWNER_UNKNOWN
 from file_sync.planner.models import ActionType, FileState
 
 from tests.support.file_sync.files import make_chat_link, make_document, make_file, make_knowledge_link
-from tests.support.file_sync.plans import BENS, compare, get_states, list_actions, make_removed_file
+from tests.support.file_sync.plans import BENS, get_states, list_actions, make_plan, make_removed_file
 
 STORE, CHECK, INDEX, DELETE = ActionType
-UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", "c" * 64, stored_at=5, owner="anna")
+UPLOAD = ListedDocument("by-name", "finance", "plan.pdf", 10, "ready", "c" * 64, stored_at=5, owner="anna")
 OLDER, NEWER = make_file("older", created_at=4), make_file("newer", created_at=6)
 TIED = make_file("tied", created_at=5)
 
@@ -25,10 +25,10 @@ def test_the_name_of_a_colleagues_upload_is_refused(
     link: Any, created_at: int, state: str, owner: str
 ) -> None:
     bens = make_file("bens", link, created_at=created_at, **BENS)
-    compared = compare([bens], [replace(UPLOAD, state=state, owner=owner)])
-    assert not compared.actions
-    assert compared.statuses["bens"].state is FileState.REFUSED
-    assert compared.statuses["bens"].reason == NAME_OF_COLLEAGUE
+    plan = make_plan([bens], [replace(UPLOAD, state=state, owner=owner)])
+    assert not plan.actions
+    assert plan.statuses["bens"].state is FileState.REFUSED
+    assert plan.statuses["bens"].reason == NAME_OF_COLLEAGUE
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def test_the_name_of_a_colleagues_upload_is_refused(
 def test_another_name_conflicts_with_nothing(other: dict[str, Any], whose: dict[str, Any]) -> None:
     values = {"created_at": 6, **whose, **other}
     file = make_file("f1", *values.pop("links", ()), **values)
-    assert list_actions(compare([file], [UPLOAD])) == [(STORE, "owui-f1")]
+    assert list_actions(make_plan([file], [UPLOAD])) == [(STORE, "owui-f1")]
     place = {"persona_id": "hr"} if file.links == (make_knowledge_link("hr"),) else {}
-    compared = compare([file], [UPLOAD, make_document("f1", filename=file.filename, **place)])
-    assert (compared.actions, get_states(compared)) == ([], {"f1": FileState.READY})
+    plan = make_plan([file], [UPLOAD, make_document("f1", filename=file.filename, **place)])
+    assert (plan.actions, get_states(plan)) == ([], {"f1": FileState.READY})
 
 
 def test_an_upload_of_another_persona_takes_no_name() -> None:
     for file in (NEWER, make_file("bens", **BENS)):
-        assert list_actions(compare([file], [replace(UPLOAD, persona_id="hr")])) == [
+        assert list_actions(make_plan([file], [replace(UPLOAD, persona_id="hr")])) == [
             (STORE, file.document_id)
         ]
 
@@ -59,29 +59,29 @@ def test_an_upload_of_another_persona_takes_no_name() -> None:
 def test_a_file_waits_until_the_owner_of_an_upload_with_its_name_is_fetched() -> None:
     unowned = replace(UPLOAD, owner=None)
     for file in (NEWER, make_file("bens", created_at=6, **BENS)):
-        compared = compare([file], [unowned])
-        assert not compared.actions
-        assert compared.unowned == {unowned}
-        assert compared.statuses[file.id].reason == UPLOAD_OWNER_UNKNOWN
-        assert compared.needs_recheck
+        plan = make_plan([file], [unowned])
+        assert not plan.actions
+        assert plan.unowned == {unowned}
+        assert plan.statuses[file.id].reason == UPLOAD_OWNER_UNKNOWN
+        assert plan.needs_recheck
 
 
 def test_keycloak_is_asked_in_the_same_round_as_the_owner_of_an_upload() -> None:
-    compared = compare([NEWER], [replace(UPLOAD, owner=None)], owners={})
-    assert (compared.unresolved_subjects, compared.unowned) == ({"anna"}, {replace(UPLOAD, owner=None)})
+    plan = make_plan([NEWER], [replace(UPLOAD, owner=None)], owners={})
+    assert (plan.unresolved_subjects, plan.unowned) == ({"anna"}, {replace(UPLOAD, owner=None)})
 
 
 def test_nothing_is_deleted_for_an_upload_whose_owner_is_unknown() -> None:
     documents = [replace(UPLOAD, owner=None), make_document("older"), make_document("newer")]
     for file in (OLDER, NEWER):
         kept = [each for each in documents if each.id in ("by-name", file.document_id)]
-        compared = compare([file], kept)
-        assert (compared.actions, get_states(compared)) == ([], {file.id: FileState.READY})
+        plan = make_plan([file], kept)
+        assert (plan.actions, get_states(plan)) == ([], {file.id: FileState.READY})
 
 
 def test_no_owner_is_fetched_for_other_names() -> None:
     others = [replace(UPLOAD, id=f"n{number}", filename=f"{number}.pdf", owner=None) for number in range(9)]
-    assert not compare([NEWER], others).unowned
+    assert not make_plan([NEWER], others).unowned
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,15 @@ def test_a_file_replaces_its_persons_upload_when_it_is_ready(
     documents = [replace(UPLOAD, state=state)]
     if document is not None:
         documents.append(make_document("newer", **document))
-    compared = compare([NEWER], documents)
-    assert list_actions(compared) == done
-    assert compared.needs_recheck is waits
-    for action in compared.actions:
+    plan = make_plan([NEWER], documents)
+    assert list_actions(plan) == done
+    assert plan.needs_recheck is waits
+    for action in plan.actions:
         assert action.replaced_by == ("owui-newer" if action.type is DELETE else "")
 
 
 def test_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
-    assert list_actions(compare([NEWER], [UPLOAD], quota={"documents": 1, "storage": "10"})) == [
+    assert list_actions(make_plan([NEWER], [UPLOAD], quota={"documents": 1, "storage": "10"})) == [
         (STORE, "owui-newer")
     ]
 
@@ -120,51 +120,51 @@ def test_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
 @pytest.mark.parametrize("has_document", [True, False])
 def test_an_upload_replaces_an_older_file_of_its_person(*, has_document: bool) -> None:
     documents = [make_document("older")] if has_document else []
-    compared = compare([OLDER], [UPLOAD, *documents])
-    assert list_actions(compared) == ([(DELETE, "owui-older")] if has_document else [])
-    assert [action.replaced_by for action in compared.actions] == ["by-name"] * has_document
-    assert get_states(compared) == {"older": FileState.REPLACED}
+    plan = make_plan([OLDER], [UPLOAD, *documents])
+    assert list_actions(plan) == ([(DELETE, "owui-older")] if has_document else [])
+    assert [action.replaced_by for action in plan.actions] == ["by-name"] * has_document
+    assert get_states(plan) == {"older": FileState.REPLACED}
 
 
 @pytest.mark.parametrize("state", ["received", "indexing", "failed"])
 def test_an_upload_that_is_not_ready_replaces_nothing(state: str) -> None:
-    compared = compare([OLDER], [replace(UPLOAD, state=state), make_document("older")])
-    assert (compared.actions, get_states(compared)) == ([], {"older": FileState.READY})
+    plan = make_plan([OLDER], [replace(UPLOAD, state=state), make_document("older")])
+    assert (plan.actions, get_states(plan)) == ([], {"older": FileState.READY})
 
 
 def test_a_file_and_an_upload_of_one_second_are_not_versions() -> None:
-    compared = compare([TIED], [UPLOAD, make_document("tied")])
-    assert (compared.actions, get_states(compared)) == ([], {"tied": FileState.READY})
+    plan = make_plan([TIED], [UPLOAD, make_document("tied")])
+    assert (plan.actions, get_states(plan)) == ([], {"tied": FileState.READY})
 
 
 def test_the_newest_of_a_file_an_upload_and_a_file_stays() -> None:
     documents = [make_document("older"), UPLOAD, make_document("newer")]
-    compared = compare([OLDER, NEWER], documents)
-    assert sorted(list_actions(compared)) == [(DELETE, "by-name"), (DELETE, "owui-older")]
-    assert {action.replaced_by for action in compared.actions} == {"owui-newer"}
+    plan = make_plan([OLDER, NEWER], documents)
+    assert sorted(list_actions(plan)) == [(DELETE, "by-name"), (DELETE, "owui-older")]
+    assert {action.replaced_by for action in plan.actions} == {"owui-newer"}
 
 
 def test_an_existing_file_and_a_colleagues_upload_keep_one_name() -> None:
     for file in (make_file("bens", created_at=number, **BENS) for number in (4, 6)):
-        compared = compare([file], [UPLOAD, make_document("bens")])
-        assert (compared.actions, get_states(compared)) == ([], {"bens": FileState.READY})
+        plan = make_plan([file], [UPLOAD, make_document("bens")])
+        assert (plan.actions, get_states(plan)) == ([], {"bens": FileState.READY})
 
 
 def test_an_account_without_keycloak_owns_no_upload() -> None:
     file = make_file("f1", created_at=6, subject="")
     for owner in ("", "anna"):
-        compared = compare([file], [replace(UPLOAD, owner=owner), make_document("f1")])
-        assert not compared.actions
+        plan = make_plan([file], [replace(UPLOAD, owner=owner), make_document("f1")])
+        assert not plan.actions
 
 
 def test_a_kept_document_is_replaced_by_a_newer_upload_and_replaces_none() -> None:
     for created_at, done in ((4, [(DELETE, "owui-f1")]), (6, [])):
         kept = make_removed_file(created_at=created_at)
-        compared = compare(
+        plan = make_plan(
             [make_file("f2", filename="plan.pdf", created_at=1)], [UPLOAD, make_document()], [kept]
         )
-        assert list_actions(compared) == done
+        assert list_actions(plan) == done
 
 
 def test_an_upload_without_a_file_of_its_name_is_not_deleted() -> None:
-    assert not compare([], [UPLOAD]).actions
+    assert not make_plan([], [UPLOAD]).actions

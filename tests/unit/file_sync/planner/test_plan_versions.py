@@ -11,7 +11,7 @@ from tests.support.file_sync.files import (
     make_file,
     make_knowledge_link,
 )
-from tests.support.file_sync.plans import compare, get_states, list_actions, make_removed_file
+from tests.support.file_sync.plans import get_states, list_actions, make_plan, make_removed_file
 
 STORE, CHECK, INDEX, DELETE = ActionType
 
@@ -41,41 +41,41 @@ def test_a_new_version_replaces_the_old_one_when_it_is_ready(
     documents = [OLD_DOCUMENT]
     if document is not None:
         documents.append(make_document("new", **{"sha256": "b" * 64, **document}))
-    compared = compare([NEW, OLD], documents)
-    assert list_actions(compared) == done
-    assert compared.statuses["old"].state == old
-    assert compared.needs_recheck is waits
+    plan = make_plan([NEW, OLD], documents)
+    assert list_actions(plan) == done
+    assert plan.statuses["old"].state == old
+    assert plan.needs_recheck is waits
 
 
 def test_the_deletion_of_a_replaced_document_names_the_newer_one_and_is_no_batch() -> None:
-    compared = compare([NEW, OLD], [OLD_DOCUMENT, make_document("new", sha256="b" * 64)])
-    (action,) = compared.actions
+    plan = make_plan([NEW, OLD], [OLD_DOCUMENT, make_document("new", sha256="b" * 64)])
+    (action,) = plan.actions
     assert (action.replaced_by, action.batch) == ("owui-new", 1)
 
 
 def test_a_replaced_file_needs_no_room_and_no_owner() -> None:
     document = make_document("new", sha256="b" * 64)
-    compared = compare([NEW, OLD], [document], owners={}, quota={"documents": 1})
-    assert (compared.actions, compared.unresolved_subjects) == ([], set())
-    assert get_states(compared) == {"new": FileState.READY, "old": FileState.REPLACED}
+    plan = make_plan([NEW, OLD], [document], owners={}, quota={"documents": 1})
+    assert (plan.actions, plan.unresolved_subjects) == ([], set())
+    assert get_states(plan) == {"new": FileState.READY, "old": FileState.REPLACED}
 
 
 def test_the_older_version_is_stored_again_when_the_newer_one_is_deleted() -> None:
-    compared = compare([OLD], [make_document("new", sha256="b" * 64)])
-    assert list_actions(compared) == [(DELETE, "owui-new"), (STORE, "owui-old")]
+    plan = make_plan([OLD], [make_document("new", sha256="b" * 64)])
+    assert list_actions(plan) == [(DELETE, "owui-new"), (STORE, "owui-old")]
 
 
 def test_a_new_version_gets_the_room_of_the_old_one() -> None:
-    assert list_actions(compare([NEW, OLD], [OLD_DOCUMENT], quota={"documents": 1, "storage": "10"})) == [
+    assert list_actions(make_plan([NEW, OLD], [OLD_DOCUMENT], quota={"documents": 1, "storage": "10"})) == [
         (STORE, "owui-new")
     ]
 
 
 def test_a_file_of_the_same_second_needs_additional_room() -> None:
     files = [OLD, make_file("tied"), make_file("new", created_at=2)]
-    compared = compare(files, [OLD_DOCUMENT], quota={"documents": 1})
-    assert list_actions(compared) == [(STORE, "owui-new")]
-    assert compared.statuses["tied"].state is FileState.REFUSED
+    plan = make_plan(files, [OLD_DOCUMENT], quota={"documents": 1})
+    assert list_actions(plan) == [(STORE, "owui-new")]
+    assert plan.statuses["tied"].state is FileState.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -92,22 +92,22 @@ def test_files_that_are_not_versions_of_each_other_both_stay(other: dict[str, An
     new = make_file("new", *links, **{"created_at": 2, **other})
     place = {"persona_id": "hr"} if links == (make_knowledge_link("hr"),) else {}
     document = make_document("new", filename=new.filename, **place)
-    compared = compare([OLD, new], [OLD_DOCUMENT, document])
-    assert not compared.actions
-    assert get_states(compared) == {"old": FileState.READY, "new": FileState.READY}
+    plan = make_plan([OLD, new], [OLD_DOCUMENT, document])
+    assert not plan.actions
+    assert get_states(plan) == {"old": FileState.READY, "new": FileState.READY}
 
 
 def test_files_sent_in_chats_have_versions() -> None:
     old = make_file("old", make_chat_link(since=1))
     new = make_file("new", make_chat_link(since=2), created_at=2)
-    compared = compare([old, new], [OLD_DOCUMENT, make_document("new")])
-    assert list_actions(compared) == [(DELETE, "owui-old")]
+    plan = make_plan([old, new], [OLD_DOCUMENT, make_document("new")])
+    assert list_actions(plan) == [(DELETE, "owui-old")]
 
 
 def test_a_newer_file_replaces_kept_ones_which_do_not_replace_each_other() -> None:
     kept = [make_removed_file("k1", created_at=1), make_removed_file("k2", created_at=2)]
     documents = [make_document("k1"), make_document("k2")]
-    assert not compare([], documents, kept).actions
+    assert not make_plan([], documents, kept).actions
     new = make_file("new", created_at=3)
-    compared = compare([new], [*documents, make_document("new")], kept)
-    assert list_actions(compared) == [(DELETE, "owui-k1"), (DELETE, "owui-k2")]
+    plan = make_plan([new], [*documents, make_document("new")], kept)
+    assert list_actions(plan) == [(DELETE, "owui-k1"), (DELETE, "owui-k2")]

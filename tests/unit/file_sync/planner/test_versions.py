@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from file_sync.models import Document
+from file_sync.models import ListedDocument
 from file_sync.planner.versions import TOP_DIRECTORY, LinkedFile, set_predecessors
 
 from tests.support.file_sync.files import make_document, make_file
 
-UPLOAD = Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=2)
+UPLOAD = ListedDocument("by-name", "finance", "plan.pdf", 10, "ready", stored_at=2)
 
 
 def make_linked_file(file_id: str, created_at: int, *, has_document: bool = True) -> LinkedFile:
@@ -15,7 +15,7 @@ def make_linked_file(file_id: str, created_at: int, *, has_document: bool = True
     return LinkedFile(make_file(file_id, created_at=created_at), "finance", TOP_DIRECTORY, copies)
 
 
-def list_predecessors(files: list[LinkedFile], upload: Document | None = None) -> list[str | None]:
+def list_predecessors(files: list[LinkedFile], upload: ListedDocument | None = None) -> list[str | None]:
     set_predecessors(files, upload)
     return [each.predecessor.id if each.predecessor else None for each in files]
 

@@ -26,19 +26,22 @@ if TYPE_CHECKING:
 
 
 class LoopHarness:
-    """Fake registry, database and tenant sync, which record the polls and comparisons."""
+    """Fake registry, database and tenant sync, which record the polls and syncs."""
 
     def __init__(self, *tenants: Tenant) -> None:
         self.tenants = {tenant.id: tenant for tenant in tenants}
         self.fingerprints: dict[Link, str] = {}
         self.polls: list[float] = []
-        self.compared: list[tuple[float, str]] = []
+        self.synced: list[tuple[float, str]] = []
         self.configs: dict[str, PlanConfig] = {}
         self.is_down = False
         self.failing: set[str] = set()
         self.indexing: set[str] = set()
         self.blocked_deletions: dict[str, int] = {}
         self.backoff = BackoffGate()
+        self.plan_seconds = 0.0
+        self.planning = 0
+        self.most_planning = 0
 
     # TenantRegistry
     def all(self) -> list[Tenant]:
@@ -59,9 +62,20 @@ class LoopHarness:
 
     # TenantSync
     async def run(
-        self, tenant: Tenant, personas: Any, config: PlanConfig, may_continue: Callable[[], bool], **_: Any
+        self,
+        tenant: Tenant,
+        personas: Any,
+        config: PlanConfig,
+        *,
+        slots: asyncio.Semaphore,
+        may_continue: Callable[[], bool],
     ) -> SyncResult:
-        self.compared.append((asyncio.get_running_loop().time(), tenant.id))
+        async with slots:
+            self.planning += 1
+            self.most_planning = max(self.most_planning, self.planning)
+            await asyncio.sleep(self.plan_seconds)
+            self.planning -= 1
+        self.synced.append((asyncio.get_running_loop().time(), tenant.id))
         self.configs[tenant.id] = config
         while tenant.id in self.indexing and may_continue():  # noqa: ASYNC110 (as long as there is work)
             await asyncio.sleep(0.1)
@@ -105,7 +119,7 @@ class LoopHarness:
         simulate(scenario())
 
     def list_times(self, tenant_id: str) -> list[float]:
-        return [round(at) for at, each in self.compared if each == tenant_id]
+        return [round(at) for at, each in self.synced if each == tenant_id]
 
 
 @pytest.fixture
@@ -113,7 +127,7 @@ def harness() -> LoopHarness:
     return LoopHarness(make_tenant_with_workspace("a"), make_tenant_with_workspace("b"))
 
 
-def test_all_tenants_are_compared_first_and_then_a_changed_one_at_the_next_poll(
+def test_all_tenants_are_synced_first_and_then_a_changed_one_at_the_next_poll(
     harness: LoopHarness,
 ) -> None:
     change = {make_knowledge_link(tenant_id="b"): "1"}
@@ -138,7 +152,7 @@ def test_some_files_are_indexed_in_each_run_while_others_arrive(harness: LoopHar
         loops.hint()
 
     harness.simulate(*((10 + number / 4, add_file) for number in range(40)), until=18)
-    times = [at for at, tenant_id in harness.compared if tenant_id == "a" and at > 11]
+    times = [at for at, tenant_id in harness.synced if tenant_id == "a" and at > 11]
     assert min(after - before for before, after in pairwise(times)) >= 2
 
 
@@ -157,7 +171,7 @@ def test_a_thousand_hints_start_one_immediate_poll_and_two_more(harness: LoopHar
     assert [round(at, 1) for at in harness.polls if 31 < at < 39] == [33.0, 34.2, 36.4]
 
 
-def test_all_tenants_are_compared_at_each_full_sync(harness: LoopHarness) -> None:
+def test_all_tenants_are_synced_at_each_full_sync(harness: LoopHarness) -> None:
     harness.simulate(until=2000)
     assert harness.list_times("a") == [0, 900, 1800]
 
@@ -172,12 +186,12 @@ def test_a_change_of_the_tenants_spec_is_a_change(harness: LoopHarness) -> None:
     assert harness.list_times("a") == [0, 20]
 
 
-def test_suspended_and_deleted_tenants_are_not_compared() -> None:
+def test_suspended_and_deleted_tenants_are_not_synced() -> None:
     harness = LoopHarness(make_tenant_with_workspace("a", suspended=True), make_tenant_with_workspace("b"))
     deleting = harness.tenants["b"].metadata.model_copy(update={"deletion_timestamp": "2026-11-24T00:00:00Z"})
     harness.tenants["b"] = harness.tenants["b"].model_copy(update={"metadata": deleting})
     harness.simulate(until=2000)
-    assert harness.compared == []
+    assert harness.synced == []
 
 
 def test_after_an_outage_of_the_database_no_change_is_lost(harness: LoopHarness) -> None:
@@ -204,10 +218,19 @@ def test_an_unexpected_error_of_one_tenant_is_retried_and_stops_no_other(harness
 def test_a_tenant_yields_to_waiting_tenants_after_its_time_slice(
     harness: LoopHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("file_sync.sync.loops.SYNC_CONCURRENCY", 1)
+    monkeypatch.setattr("file_sync.sync.loops.TENANT_CONCURRENCY", 1)
     harness.indexing = {"a"}
     harness.simulate(until=60)
     assert harness.list_times("b") == [10]
+
+
+def test_at_most_four_tenants_are_planned_while_more_are_synced() -> None:
+    harness = LoopHarness(*(make_tenant_with_workspace(f"t{number}") for number in range(20)))
+    harness.plan_seconds = 1.0
+    harness.indexing = set(harness.tenants)
+    harness.simulate(until=9)
+    assert harness.most_planning == 4
+    assert len(harness.synced) == 20
 
 
 def test_results_of_tenants_count_until_the_tenant_is_deleted(harness: LoopHarness) -> None:

@@ -18,7 +18,7 @@ def test_changed_tenants_come_before_those_of_a_full_sync_and_each_comes_once() 
     assert simulate(scenario()) == ["c", "d", "a", "b"]
 
 
-def test_a_tenant_that_changes_during_its_comparison_is_compared_once_more() -> None:
+def test_a_tenant_that_changes_during_its_sync_is_synced_once_more() -> None:
     async def scenario() -> list[str]:
         schedule = Schedule()
         schedule.enqueue_changed(["a"])
@@ -32,7 +32,7 @@ def test_a_tenant_that_changes_during_its_comparison_is_compared_once_more() -> 
     assert simulate(scenario()) == ["a", "b", "a"]
 
 
-def test_the_backoff_of_an_unsettled_tenant_grows_and_a_change_ends_it() -> None:
+def test_the_backoff_of_an_incomplete_tenant_grows_and_a_change_ends_it() -> None:
     async def scenario() -> list[float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         schedule.enqueue_changed(["a"])
@@ -152,7 +152,7 @@ def test_a_changed_tenant_is_not_enqueued_while_it_runs() -> None:
         schedule.enqueue_changed(["a"])
         schedule.enqueue_full_sync(["a"])
         assert schedule.has_changed("a")
-        assert not schedule.has_waiting, "the tenant is compared again afterwards, not concurrently"
+        assert not schedule.has_waiting, "the tenant is synced again afterwards, not concurrently"
         assert read_lengths() == {"changed": 0, "full-sync": 0, "running": 1, "backoff": 0}
         schedule.mark_done("a", complete=True)
         assert schedule.has_waiting

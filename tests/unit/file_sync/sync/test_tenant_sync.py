@@ -10,7 +10,7 @@ from typing import Any, cast
 import httpx
 import pytest
 from file_sync.metrics import ACTIONS, READY_LAG, STORE_LAG
-from file_sync.models import Document, File, Owner
+from file_sync.models import File, ListedDocument, Owner
 from file_sync.planner.models import FileState, Plan
 from file_sync.planner.persona_index import PersonaIndex
 from file_sync.problems import ContentNotAvailable, DeletionBlocked, FileRefused, IngestRefused
@@ -38,7 +38,7 @@ class FakeAdapters:
 
     def __init__(self) -> None:
         self.files: list[File] = []
-        self.documents: list[Document] = []
+        self.documents: list[ListedDocument] = []
         self.calls: list[tuple[str, str]] = []
         self.errors: dict[tuple[str, str], Exception] = {}
         self.selected: list[tuple[Sequence[str], Sequence[str]]] = []
@@ -61,7 +61,7 @@ class FakeAdapters:
         return [file for file in self.files if file.id in ids]
 
     # GatewayClient
-    async def list_documents(self, tenant: Tenant) -> list[Document]:
+    async def list_documents(self, tenant: Tenant) -> list[ListedDocument]:
         self.listed_tenants.append(tenant.id)
         return list(self.documents)
 
@@ -95,7 +95,7 @@ class FakeAdapters:
 
     # DocumentOwnerResolver
     def document_owners(self) -> Any:
-        async def resolve(tenant: Tenant, documents: Iterable[Document]) -> list[Document]:
+        async def resolve(tenant: Tenant, documents: Iterable[ListedDocument]) -> list[ListedDocument]:
             return [replace(each, owner="anna") for each in documents]
 
         return _replace("resolve", resolve)
@@ -213,7 +213,7 @@ def test_a_file_is_stored_only_if_its_owner_belongs_to_the_tenant(
     assert result.is_complete is (subject in ("anna", "bob"))
 
 
-def test_a_refused_file_is_settled_and_shows_the_reason(adapters: FakeAdapters) -> None:
+def test_a_sync_with_a_refused_file_is_complete_and_shows_the_reason(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     adapters.errors["download", "owui-f1"] = FileRefused("The file is empty.")
     result = adapters.run()
@@ -222,7 +222,7 @@ def test_a_refused_file_is_settled_and_shows_the_reason(adapters: FakeAdapters) 
     assert result.is_complete
 
 
-def test_a_document_that_cannot_be_indexed_is_settled(adapters: FakeAdapters) -> None:
+def test_a_sync_with_a_document_that_cannot_be_indexed_is_complete(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     adapters.errors["ingest", "owui-f1"] = IngestRefused()
     result = adapters.run()
@@ -426,7 +426,7 @@ def test_a_kept_document_is_logged_once(adapters: FakeAdapters) -> None:
 
 def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1", created_at=9)]
-    adapters.documents = [Document("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)]
+    adapters.documents = [ListedDocument("by-name", "finance", "plan.pdf", 10, "ready", stored_at=5)]
     result = adapters.run()
     assert adapters.list_calls("ingest") == ["owui-f1"]
     assert result.plan.unowned == set()
@@ -465,7 +465,7 @@ def test_the_actions_of_one_run_are_bounded(adapters: FakeAdapters, monkeypatch:
     assert not result.is_complete
 
 
-def test_a_plan_that_needs_a_recheck_is_not_settled() -> None:
+def test_a_plan_that_needs_a_recheck_is_not_complete() -> None:
     assert SyncResult(Plan()).is_complete
     assert not SyncResult(Plan(needs_recheck=True)).is_complete
     assert not SyncResult(Plan(), unassigned_owners={"u1"}).is_complete

@@ -96,7 +96,7 @@ def test_errors_of_an_operation_have_one_shape_and_known_problems(operation: str
         if status >= "4":
             ((media_type, content),) = response["content"].items()
             assert media_type == ("application/json" if openai else "application/problem+json")
-            stranger = {
+            unknown_problem = {
                 "type": "about:blank",
                 "title": "x",
                 "status": int(status),
@@ -105,7 +105,7 @@ def test_errors_of_an_operation_have_one_shape_and_known_problems(operation: str
             }
             error = {"message": "", "type": "", "param": None, "code": "blank"}
             schema = {**content["schema"], "components": DOCUMENT["components"]}
-            assert not OAS31Validator(schema).is_valid({"error": error} if openai else stranger)
+            assert not OAS31Validator(schema).is_valid({"error": error} if openai else unknown_problem)
 
 
 @each_operation

@@ -326,7 +326,7 @@ async def test_a_ticket_for_a_missing_object_indexes_nothing(harness: IngestHarn
     assert not harness.vectors.documents
 
 
-class SlowAtFirst(FakeObjects):
+class SlowFirstUpload(FakeObjects):
     """Fake bucket in which the first upload returns after a later one could overtake it."""
 
     @override
@@ -340,7 +340,7 @@ class SlowAtFirst(FakeObjects):
 
 
 async def test_concurrent_uploads_of_one_document_end_as_one_of_them(reader: DocumentReader) -> None:
-    harness = IngestHarness(reader, objects=SlowAtFirst())
+    harness = IngestHarness(reader, objects=SlowFirstUpload())
     await asyncio.gather(harness.upload(b"One."), harness.upload(b"Two."))
     (stored,) = harness.vectors.documents.values()
     (content,) = harness.objects.contents.values()
@@ -348,7 +348,7 @@ async def test_concurrent_uploads_of_one_document_end_as_one_of_them(reader: Doc
 
 
 async def test_a_delete_during_an_ingest_leaves_no_index_without_an_object(reader: DocumentReader) -> None:
-    harness = IngestHarness(reader, objects=SlowAtFirst())
+    harness = IngestHarness(reader, objects=SlowFirstUpload())
     catalog = Catalog(
         harness.objects.as_adapter(),
         harness.vectors.as_adapter(),

@@ -57,7 +57,7 @@ async def test_long_lists_are_read_in_pages_of_a_hundred(
 
 
 @pytest.mark.parametrize(
-    "stranger",
+    "other_user",
     [
         make_user("diana@a.example", emailVerified=False),
         make_user("diana@a.example", enabled=False),
@@ -74,9 +74,9 @@ async def test_long_lists_are_read_in_pages_of_a_hundred(
     ],
 )  # fmt: skip
 async def test_an_account_that_matches_no_pattern_is_ignored(
-    stranger: dict[str, Any], keycloak: Keycloak, server: FakeKeycloakServer
+    other_user: dict[str, Any], keycloak: Keycloak, server: FakeKeycloakServer
 ) -> None:
-    server.users = [stranger, make_user("ann@a.example")]
+    server.users = [other_user, make_user("ann@a.example")]
     assert await keycloak.search_accounts(["*@a.example", "ann@*.example"]) == [make_user("ann@a.example")]
 
 

@@ -1,4 +1,4 @@
-"""Tests that the documentation quotes exactly the messages, file states and status lines of the pipe."""
+"""Tests that the documentation quotes exactly the messages, file states, status lines and valves."""
 
 import re
 from collections.abc import AsyncIterator
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from webui_install.functions import tenantry
+from pydantic import BaseModel
+from webui_install.functions import tenantry, tenantry_erasure, tenantry_events
 from webui_install.functions.tenantry import FILE_STATES, MESSAGES
 
 from tests.support.open_webui.pipe import ANSWER, FakePipeBackends, ask, make_pipe, make_problem, make_stream
@@ -15,15 +16,20 @@ DOCS = Path(__file__).parents[4] / "docs"
 USERS, OPEN_WEBUI = DOCS / "guides" / "users.md", DOCS / "open-webui.md"
 
 
-def list_first_cells(page: Path, *headings: str) -> list[str]:
-    """Return the first cells of the tables whose first heading is one of ``headings``."""
+def list_rows(page: Path, *headings: str) -> list[list[str]]:
+    """Return the cells of each row of the tables whose first heading is one of ``headings``."""
     tables = re.findall(r"^\| ([^|]+) \|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", page.read_text(), re.MULTILINE)
     return [
-        row.split("|")[1].strip()
+        [cell.strip() for cell in row.split("|")[1:-1]]
         for heading, rows in tables
         if heading in headings
         for row in rows.splitlines()
     ]
+
+
+def list_first_cells(page: Path, *headings: str) -> list[str]:
+    """Return the first cells of the tables whose first heading is one of ``headings``."""
+    return [cells[0] for cells in list_rows(page, *headings)]
 
 
 @pytest.mark.parametrize(("page", "heading"), [(USERS, "message begins with"), (OPEN_WEBUI, "message")])
@@ -45,6 +51,23 @@ def test_limits_quote_existing_messages() -> None:
 @pytest.mark.parametrize("page", [USERS, OPEN_WEBUI])
 def test_page_lists_each_file_state_once_and_no_other(page: Path) -> None:
     assert sorted(list_first_cells(page, "state")) == sorted(FILE_STATES.values())
+
+
+@pytest.mark.parametrize(
+    ("function", "valves"),
+    [
+        ("tenantry", tenantry.Pipe.Valves),
+        ("tenantry_events", tenantry_events.Event.Valves),
+        ("tenantry_erasure", tenantry_erasure.Action.Valves),
+    ],
+)
+def test_page_lists_each_valve_with_its_default(function: str, valves: type[BaseModel]) -> None:
+    rows = list_rows(OPEN_WEBUI, f"valve of `{function}`")
+    documented = {name.rstrip(" *").strip("`"): default.strip("`") for name, default, _ in rows}
+    defaults = valves().model_dump(mode="json").items()
+    assert documented == {
+        name: f"{value:g}" if isinstance(value, float) else str(value).lower() for name, value in defaults
+    }
 
 
 async def test_guide_lists_each_status_line_of_a_question(monkeypatch: pytest.MonkeyPatch) -> None:

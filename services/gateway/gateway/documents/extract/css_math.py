@@ -67,7 +67,7 @@ def _sum(tokens: list[Any], number: Callable[[Any], float | None], depth: int) -
     for token in tokens:
         if token.type == "literal" and token.value in "+-*/":
             if factor is None or operator:
-                raise ValueError("an operator stands where a value belongs")
+                raise ValueError("an operator is at the position of a value")
             if token.value in "+-":
                 total, factor, sign, operator = total + sign * factor, None, 1.0, "*"
                 sign = 1.0 if token.value == "+" else -1.0

@@ -140,12 +140,12 @@ def test_a_guardrail_blocks_a_question_by_whole_words(words: tuple[str, ...], sa
 
 
 def test_a_guardrail_blocks_an_answer() -> None:
-    class Indiscreet(ChatModel):
+    class SecretRevealingModel(ChatModel):
         @override
         def _answer(self, *_: object) -> str:
             return "The launch code is 0000."
 
-    reply = Indiscreet(Guardrails(("launch code",)), None).reply(
+    reply = SecretRevealingModel(Guardrails(("launch code",)), None).reply(
         {"messages": [make_turn("Hello")], "guardrailConfig": GUARDRAIL}
     )
     assert (reply.stop_reason, reply.text) == ("guardrail_intervened", BLOCKED_ANSWER)
