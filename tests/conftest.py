@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tenantry_local.platform import Platform
 
-from tests.support.programs.platform import add_open_webui, run_platform, run_whole_platform
+from tests.support.programs.platform import add_open_webui, run_all_parts, run_platform
 from tests.support.pytest_setup.aws_models import cache_aws_models
 from tests.support.pytest_setup.collection import suspend_garbage_collection
 from tests.support.pytest_setup.logs import configure_plain_logs
@@ -45,7 +45,7 @@ def with_open_webui(platform: Platform) -> Platform:
 
 
 @pytest.fixture(scope="session")
-def whole_platform() -> Iterator[Platform]:
+def platform_with_all_parts() -> Iterator[Platform]:
     """Return a platform that runs all programs: the backends, our services, n8n and Open WebUI."""
-    with run_whole_platform() as running:
+    with run_all_parts() as running:
         yield running

@@ -26,7 +26,7 @@ Every error response is a problem document (RFC 9457, `application/problem+json`
 - `type` is stable and meant for programs. Its last part is the heading on this page.
 - `detail` is meant for people and may change.
 - `status` is the status of the response.
-- `instance` is the id of the request, with which operators find the log.
+- `instance` is the id of the request, with which platform engineers find the log.
 
 `/v1/models` and `/v1/chat/completions` return the same in OpenAI's format: `error.code` is the last part of
 the type, and `error.message` is the detail. An unknown path or method has the type `about:blank`.

@@ -22,7 +22,7 @@ from .context import REPOSITORY, Context, get_state_folder
 from .display import Progress, make_console, print_logins, print_statuses, statuses_to_json
 from .existing import has_platform, open_platform
 from .logins import list_logins
-from .parts import WORKSPACE
+from .parts import OPTIONAL_PARTS
 from .parts.kubernetes import kubeconfig
 from .platform import Platform
 from .processes import LocalError
@@ -75,7 +75,7 @@ def options(
 @app.command()
 def up(
     *,
-    everything: Annotated[
+    all_parts: Annotated[
         bool, typer.Option("--all", help="Also start Open WebUI, n8n and file-sync.")
     ] = False,
 ) -> None:
@@ -83,8 +83,8 @@ def up(
     started, console = time.monotonic(), make_console()
     try:
         with Progress(console) as progress:
-            whole = everything or (has_platform() and open_platform().is_workspace_running())
-            platform = Platform(Context.open(get_state_folder(), whole=whole, report=progress.report))
+            all_parts = all_parts or (has_platform() and open_platform().is_optional_part_running())
+            platform = Platform(Context.open(get_state_folder(), all_parts=all_parts, report=progress.report))
             platform.up()
             samples.apply(platform.context)
     except KeyboardInterrupt:
@@ -98,7 +98,7 @@ def up(
 
 @app.command()
 def prepare(
-    *, everything: Annotated[bool, typer.Option("--all", help="Also prepare Open WebUI and n8n.")] = False
+    *, all_parts: Annotated[bool, typer.Option("--all", help="Also prepare Open WebUI and n8n.")] = False
 ) -> None:
     """Download and build everything that a platform and the tests need. Start nothing."""
     with (
@@ -106,7 +106,7 @@ def prepare(
         Progress(make_console()) as progress,
     ):
         helm.install(lambda text: progress.report("helm", text))
-        Platform.ephemeral(Path(folder), progress.report, whole=everything).prepare()
+        Platform.ephemeral(Path(folder), progress.report, all_parts=all_parts).prepare()
 
 
 @app.command()
@@ -149,7 +149,7 @@ def logs(
         raise LocalError(f"{name} is an external server, so its log is not here.")
     path = platform.processes.log(name)
     if not path.exists():
-        command = "make up-all" if type(part) in WORKSPACE else "make up"
+        command = "make up-all" if type(part) in OPTIONAL_PARTS else "make up"
         raise LocalError(f"{name} has no log yet, because it was never started. Start it with `{command}`.")
     _print_log(path, follow=follow)
 
@@ -160,7 +160,9 @@ def down() -> None:
     console, stopped = make_console(), []
     if has_platform():
         with Progress(console) as progress:
-            stopped = Platform(Context.open(get_state_folder(), whole=True, report=progress.report)).down()
+            stopped = Platform(
+                Context.open(get_state_folder(), all_parts=True, report=progress.report)
+            ).down()
     console.print(f"Stopped {', '.join(stopped)}. The data is kept." if stopped else "Nothing was running.")
 
 

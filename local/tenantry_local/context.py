@@ -75,7 +75,7 @@ class Context:
         Generated passwords and tokens of this platform, by name.
     ephemeral
         True for a test platform: its data need not survive a power cut.
-    whole
+    all_parts
         True if Open WebUI, n8n and file-sync belong to it.
     report
         Callback that shows the progress of a part: ``report(part, text)``.
@@ -85,7 +85,7 @@ class Context:
     ports: Mapping[str, int]
     secrets: Mapping[str, str]
     ephemeral: bool
-    whole: bool
+    all_parts: bool
     report: Callable[[str, str], None]
 
     @classmethod
@@ -94,13 +94,13 @@ class Context:
         state: Path,
         *,
         ephemeral: bool = False,
-        whole: bool = False,
+        all_parts: bool = False,
         report: Callable[[str, str], None] = lambda _, __: None,
     ) -> "Context":
         """Open the platform in ``state``; create its folder, ports and secrets if they are missing."""
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         ports = _choose_free_ports(state / "ports.json") if ephemeral else _get_fixed_ports()
-        return cls(state, ports, _ensure_secrets(state / "secrets.json"), ephemeral, whole, report)
+        return cls(state, ports, _ensure_secrets(state / "secrets.json"), ephemeral, all_parts, report)
 
     def url(self, name: str) -> str:
         """Return the base URL of an HTTP port."""

@@ -22,4 +22,4 @@ def open_platform() -> Platform:
     """
     if not has_platform():
         raise LocalError(f"There is no platform in {get_state_folder()}. Create it with `make up`.")
-    return Platform(Context.open(get_state_folder(), whole=True))
+    return Platform(Context.open(get_state_folder(), all_parts=True))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .context import Context, get_port_variable
 from .part import PlatformPart
-from .parts import BACKENDS, WORKSPACE, make_parts
+from .parts import BACKENDS, OPTIONAL_PARTS, make_parts
 from .processes import LocalError, PortInUse, Process, Processes, find_port_owner, fingerprint
 from .startup import wait_until_healthy
 from .startup_records import StartupRecords
@@ -77,10 +77,10 @@ class Platform:
 
     @classmethod
     def ephemeral(
-        cls, state: Path, report: Callable[[str, str], None] = lambda _, __: None, *, whole: bool = False
+        cls, state: Path, report: Callable[[str, str], None] = lambda _, __: None, *, all_parts: bool = False
     ) -> "Platform":
         """Return a test platform: with free ports, and with data that need not survive a power cut."""
-        return cls(Context.open(state, ephemeral=True, whole=whole, report=report))
+        return cls(Context.open(state, ephemeral=True, all_parts=all_parts, report=report))
 
     def prepare(self) -> None:
         """Download and build everything that the parts need to start. Start nothing.
@@ -143,12 +143,12 @@ class Platform:
         self._bring_up(self.parts[name], [])
 
     def get_statuses(self) -> list[PartStatus]:
-        """Return the status of every part; optional parts only if they were started and not stopped."""
+        """Return the status of every part; optional ones only if they were started and not stopped."""
         started = self.processes.names()
         shown = [
             part
             for part in self.parts.values()
-            if type(part) not in WORKSPACE or part.name in started or self._startups.read(part.name)
+            if type(part) not in OPTIONAL_PARTS or part.name in started or self._startups.read(part.name)
         ]
         with ThreadPoolExecutor(len(shown)) as pool:
             return list(pool.map(self._get_status, shown))
@@ -166,9 +166,9 @@ class Platform:
         if missing:
             raise LocalError(f"The platform is not up: {', '.join(missing)}. Start it with `make up`.")
 
-    def is_workspace_running(self) -> bool:
+    def is_optional_part_running(self) -> bool:
         """Return True if any of Open WebUI, n8n and file-sync runs."""
-        return any(self.processes.find(kind.name) for kind in WORKSPACE)
+        return any(self.processes.find(kind.name) for kind in OPTIONAL_PARTS)
 
     def _get_status(self, part: PlatformPart) -> PartStatus:
         if not part.managed:

@@ -29,7 +29,7 @@ CORE: dict[str, Measure] = {
 }
 """Subjects that need only Tenantry's services and their backends."""
 
-WHOLE: dict[str, Measure] = {
+WITH_ALL_PARTS: dict[str, Measure] = {
     "chat": chat.measure,
     "streams": streams.measure,
     "uploads": uploads.measure,
@@ -58,7 +58,7 @@ def _measure_on_platform(
     if not subjects.keys() & set(wanted):
         return []
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as folder:
-        platform = Platform.ephemeral(Path(folder), whole=subjects is WHOLE)
+        platform = Platform.ephemeral(Path(folder), all_parts=subjects is WITH_ALL_PARTS)
         try:
             console.print("Starting a platform")
             platform.up()
@@ -71,14 +71,20 @@ def _measure_on_platform(
 def main() -> None:
     """Run the benchmarks, print tables and write a file."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("subjects", nargs="*", metavar="subject", help=f"{', '.join([*CORE, *WHOLE])}; all")
+    parser.add_argument(
+        "subjects", nargs="*", metavar="subject", help=f"{', '.join([*CORE, *WITH_ALL_PARTS])}; all"
+    )
     given: list[str] = parser.parse_args().subjects
-    if unknown := set(given) - CORE.keys() - WHOLE.keys():
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join([*CORE, *WHOLE])}")
-    wanted = given or [*CORE, *WHOLE]
+    if unknown := set(given) - CORE.keys() - WITH_ALL_PARTS.keys():
+        parser.error(
+            f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join([*CORE, *WITH_ALL_PARTS])}"
+        )
+    wanted = given or [*CORE, *WITH_ALL_PARTS]
     console = Console()
     figures = [
-        figure for subjects in (CORE, WHOLE) for figure in _measure_on_platform(subjects, wanted, console)
+        figure
+        for subjects in (CORE, WITH_ALL_PARTS)
+        for figure in _measure_on_platform(subjects, wanted, console)
     ]
     show(figures)
     output = OUTPUT.with_name(f"bench-{'-'.join(given)}.json") if given else OUTPUT

@@ -52,7 +52,7 @@ class MeasuredRounds:
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Measure on a whole platform."""
+    """Measure on a platform with all parts."""
     async with create_tenant(platform, "bench-chat", user_count=USERS) as tenant:
         measured = await _measure_clients(tenant)
     size = USERS * QUESTIONS_PER_ROUND

@@ -61,7 +61,7 @@ class AnsweredQuestion:
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Measure on a whole platform."""
+    """Measure on a platform with all parts."""
     own = read_samples()
     async with (
         create_tenant(platform, "bench-comparison", user_count=USERS) as tenant,

@@ -28,7 +28,7 @@ GOAL_MS = 150
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Measure on a whole platform."""
+    """Measure on a platform with all parts."""
     options = (f"--model-seconds={MODEL_SECONDS}", "--stream-events=10", "--stream-seconds=0.05")
     async with (
         create_tenant(platform, "bench-streams", user_count=USERS) as tenant,

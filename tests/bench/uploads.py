@@ -36,7 +36,7 @@ TIMEOUT_SECONDS = 120
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Measure on a whole platform."""
+    """Measure on a platform with all parts."""
     async with create_tenant(platform, "bench-uploads") as tenant:
         ready = [await _measure_searchable(tenant) for _ in range(SEQUENTIAL_UPLOADS + 1)][1:]
         async with tenant.webui.valves("tenantry_events", file_sync_url=""):

@@ -39,9 +39,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-async def harness(browser: Browser, whole_platform: Platform) -> AsyncIterator[BrowserHarness]:
-    async with open_people(whole_platform) as people:
-        yield BrowserHarness(whole_platform, people, browser)
+async def harness(browser: Browser, platform_with_all_parts: Platform) -> AsyncIterator[BrowserHarness]:
+    async with open_people(platform_with_all_parts) as people:
+        yield BrowserHarness(platform_with_all_parts, people, browser)
 
 
 @pytest.fixture(scope="session")

@@ -142,9 +142,9 @@ async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarn
 
 async def test_only_a_verified_address_admits_a_new_user(harness: BrowserHarness) -> None:
     async with harness.create_tenant("riverside") as tenant:
-        newcomer = await harness.log_in_visitor(tenant.address("nora"))
-        assert await newcomer.models() == {"Riverside: Finance"}
-        impostor = await harness.log_in_visitor(tenant.address("mallory"), verified=False)
-        assert await impostor.models() == set()
-        await newcomer.close()
-        await impostor.close()
+        nora = await harness.log_in_visitor(tenant.address("nora"))
+        assert await nora.models() == {"Riverside: Finance"}
+        mallory = await harness.log_in_visitor(tenant.address("mallory"), verified=False)
+        assert await mallory.models() == set()
+        await nora.close()
+        await mallory.close()

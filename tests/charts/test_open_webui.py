@@ -36,7 +36,7 @@ def release() -> Release:
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Return the local platform's command for Open WebUI."""
     monkeypatch.setattr(program, "install", lambda _: Path("/programs/open-webui"))
-    context = Context.open(tmp_path, whole=True)
+    context = Context.open(tmp_path, all_parts=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
     write_private(context.state / "aws" / "open-webui.json", json.dumps(key))
     return OpenWebUI(context).command()

@@ -235,7 +235,7 @@ def get_client_pod_name(name: str) -> str:
 
 def _make_context(ports: Mapping[str, int], secrets: Mapping[str, str], state: Path = Path()) -> Context:
     """Return a context with only the forwarded ports."""
-    return Context(state, ports, secrets, ephemeral=True, whole=True, report=lambda _, __: None)
+    return Context(state, ports, secrets, ephemeral=True, all_parts=True, report=lambda _, __: None)
 
 
 @contextmanager

@@ -57,10 +57,10 @@ class FaultHarness(TemporaryTenants):
 
 
 @pytest.fixture(scope="session")
-async def harness(whole_platform: Platform) -> AsyncIterator[FaultHarness]:
-    url = whole_platform.context.url("open-webui")
+async def harness(platform_with_all_parts: Platform) -> AsyncIterator[FaultHarness]:
+    url = platform_with_all_parts.context.url("open-webui")
     async with (
-        open_people(whole_platform) as people,
-        open_webui_administrator(url, *open_webui_admin(whole_platform.context)) as webui,
+        open_people(platform_with_all_parts) as people,
+        open_webui_administrator(url, *open_webui_admin(platform_with_all_parts.context)) as webui,
     ):
-        yield FaultHarness(whole_platform, people, webui, GroundTruth(whole_platform))
+        yield FaultHarness(platform_with_all_parts, people, webui, GroundTruth(platform_with_all_parts))

@@ -13,7 +13,7 @@ from .qdrant import Qdrant
 from .redis import Redis
 from .services import FileSync, Gateway, Operator
 
-__all__ = ["BACKENDS", "SERVICES", "WORKSPACE", "make_parts"]
+__all__ = ["BACKENDS", "OPTIONAL_PARTS", "SERVICES", "make_parts"]
 
 BACKENDS: tuple[type[PlatformPart], ...] = (
     Etcd, ApiServer, ControllerManager, Postgres, Redis, Keycloak, Aws, Bedrock, Qdrant,
@@ -23,12 +23,12 @@ BACKENDS: tuple[type[PlatformPart], ...] = (
 SERVICES: tuple[type[PlatformPart], ...] = (Operator, Gateway)
 """Tenantry's services that `make up` starts."""
 
-WORKSPACE: tuple[type[PlatformPart], ...] = (OpenWebUI, N8n, N8nWorker, N8nWebhook, FileSync)
+OPTIONAL_PARTS: tuple[type[PlatformPart], ...] = (OpenWebUI, N8n, N8nWorker, N8nWebhook, FileSync)
 """Parts that `make up-all` adds: Open WebUI, n8n and file-sync."""
 
 
 def make_parts(context: Context) -> list[PlatformPart]:
     """Return all parts of a platform, without etcd and controllers if the cluster is external."""
     external: set[type[PlatformPart]] = {Etcd, ControllerManager} if get_external_kubeconfig() else set()
-    kinds = (*BACKENDS, *SERVICES, *(WORKSPACE if context.whole else ()))
+    kinds = (*BACKENDS, *SERVICES, *(OPTIONAL_PARTS if context.all_parts else ()))
     return [kind(context) for kind in kinds if kind not in external]

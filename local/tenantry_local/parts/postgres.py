@@ -93,12 +93,12 @@ class Postgres(PlatformPart):
     @override
     def provision(self) -> None:
         self._ensure_database("keycloak", owner="postgres")
-        for database, secret in ROLES.items() if self.context.whole else ():
+        for database, secret in ROLES.items() if self.context.all_parts else ():
             self.ensure_role(database, self.context.secrets[secret])
             self._ensure_database(database, owner=database)
             # By default every role may connect to every database and create tables in some.
             self.run(f'revoke all on database "{database}" from public')
-        if self.context.whole:
+        if self.context.all_parts:
             self.run("create extension if not exists vector", "openwebui")  # only a superuser may
 
     def dsn(self, database: str, user: str, secret: str) -> str:

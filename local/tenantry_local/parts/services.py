@@ -26,7 +26,7 @@ def operator_env(context: Context) -> dict[str, str]:
     """Return the operator's environment variables for this platform."""
     return {
         **_build_common_env(context, "operator"),
-        **(_open_webui_env(context) if context.whole else {}),
+        **(_open_webui_env(context) if context.all_parts else {}),
         "OPERATOR_BUCKET": BUCKET,
         "OPERATOR_KEYCLOAK_URL": context.url("keycloak"),
         "OPERATOR_KEYCLOAK_REALM": REALM,

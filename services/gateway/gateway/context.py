@@ -106,7 +106,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
             api_key=settings.qdrant_api_key,
             verify=ssl_context(settings.qdrant_ca_file),
             dimension=settings.embedding_dimension,
-            write_guard=IndexWriteFence(redis).guard,
+            write_fence=IndexWriteFence(redis).fence_write,
         )
         stack.push_async_callback(vectors.close)
         bedrock = Bedrock(

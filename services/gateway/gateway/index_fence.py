@@ -54,8 +54,8 @@ class IndexWriteFence:
         self._log = structlog.get_logger("gateway.index_fence")
 
     @asynccontextmanager
-    async def guard(self, tenant: Tenant) -> AsyncIterator[None]:
-        """Guard a write to the tenant's index, which happens inside the block.
+    async def fence_write(self, tenant: Tenant) -> AsyncIterator[None]:
+        """Block cached answers around a write to the tenant's index, which happens inside the block.
 
         Raises
         ------

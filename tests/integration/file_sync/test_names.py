@@ -137,7 +137,7 @@ async def count_calls_of_next_run(harness: FileSyncHarness) -> int:
 
 
 @pytest.mark.parametrize("who", [ANNA, BEN])
-async def test_concurrent_uploads_of_one_name_are_settled_for_one_owner_and_kept_for_two(
+async def test_concurrent_uploads_of_one_name_are_merged_for_one_owner_and_kept_for_two(
     harness: FileSyncHarness, anna: str, ben: str, unique_word: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     file_id = harness.give(anna, "price.txt", f"{unique_word} of the file.", A)

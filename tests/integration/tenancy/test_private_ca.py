@@ -58,7 +58,7 @@ async def query_document(url: str, authority: Path | None) -> None:
         api_key=SecretStr(KEY),
         verify=ssl_context(authority),
         dimension=DIMENSIONS,
-        write_guard=do_nothing,
+        write_fence=do_nothing,
     )
     try:
         assert await vectors.get_indexed(TENANT, ["a-document"]) == {}

@@ -118,14 +118,14 @@ async def test_an_expired_resource_version_leads_to_a_new_list(
     tenants: Tenants, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = []
-    list_as_before = TenantRegistry._list
+    list_as_before = TenantRegistry._reload_directory
 
     async def list_from_long_ago(self: TenantRegistry) -> str:
         version = await list_as_before(self)
         versions.append(version)
         return "1" if len(versions) == 1 else version
 
-    monkeypatch.setattr(TenantRegistry, "_list", list_from_long_ago)
+    monkeypatch.setattr(TenantRegistry, "_reload_directory", list_from_long_ago)
     async with await kube.connect() as api, run_registry(api) as known:
         await until(lambda: len(versions) == 2)
         with apply_tenants(platform, tenant_manifest("newcomer")):
@@ -138,14 +138,14 @@ async def test_a_closed_watch_resumes_at_its_resource_version(
 ) -> None:
     monkeypatch.setattr(registry, "WATCH_TIMEOUT_SECONDS", 1)
     lists = 0
-    list_as_before = TenantRegistry._list
+    list_as_before = TenantRegistry._reload_directory
 
     async def list_and_count(self: TenantRegistry) -> str:
         nonlocal lists
         lists += 1
         return await list_as_before(self)
 
-    monkeypatch.setattr(TenantRegistry, "_list", list_and_count)
+    monkeypatch.setattr(TenantRegistry, "_reload_directory", list_and_count)
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         await asyncio.sleep(2.5)

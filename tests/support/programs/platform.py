@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tenantry_local.platform import Platform
 
-__all__ = ["add_open_webui", "run_platform", "run_whole_platform"]
+__all__ = ["add_open_webui", "run_all_parts", "run_platform"]
 
 
 @contextmanager
@@ -35,26 +35,26 @@ def run_platform() -> Iterator[Platform]:
 
 def add_open_webui(platform: Platform) -> Platform:
     """Start Open WebUI in addition to running backends; return the platform with both."""
-    whole = Platform.ephemeral(platform.context.state, whole=True)
+    extended = Platform.ephemeral(platform.context.state, all_parts=True)
     # Its backends run already, but without its database and its bucket.
-    whole.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
-    return whole
+    extended.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
+    return extended
 
 
 @contextmanager
-def run_whole_platform() -> Iterator[Platform]:
+def run_all_parts() -> Iterator[Platform]:
     """Run all parts, with the services, Open WebUI, n8n and file-sync.
 
-    ``TENANTRY_TEST_WHOLE_STATE`` names the folder of a platform that keeps running.
+    ``TENANTRY_TEST_ALL_PARTS_STATE`` names the folder of a platform that keeps running.
     """
-    kept_state = os.environ.get("TENANTRY_TEST_WHOLE_STATE")
+    kept_state = os.environ.get("TENANTRY_TEST_ALL_PARTS_STATE")
     if kept_state:
-        platform = Platform.ephemeral(Path(kept_state), whole=True)
+        platform = Platform.ephemeral(Path(kept_state), all_parts=True)
         platform.up()
         yield platform
         return
     with tempfile.TemporaryDirectory(prefix="tenantry-test-") as folder:
-        platform = Platform.ephemeral(Path(folder), whole=True)
+        platform = Platform.ephemeral(Path(folder), all_parts=True)
         try:
             platform.up()
             yield platform

@@ -215,19 +215,19 @@ class Extra(WebServer):
 def test_optional_parts_are_shown_from_their_start_to_their_stop(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WORKSPACE", (Extra,))
+    monkeypatch.setattr(module, "OPTIONAL_PARTS", (Extra,))
     platform.parts["open-webui"] = Extra(platform.context)
     platform.up(["gateway"])
     assert [status.part.name for status in platform.get_statuses()] == ["gateway"]
-    assert not platform.is_workspace_running()
+    assert not platform.is_optional_part_running()
     platform.up()
     assert [status.part.name for status in platform.get_statuses()] == ["gateway", "open-webui"]
-    assert platform.is_workspace_running()
+    assert platform.is_optional_part_running()
     platform.down()
     assert [status.part.name for status in platform.get_statuses()] == ["gateway"]
-    assert not platform.is_workspace_running()
+    assert not platform.is_optional_part_running()
 
 
 def test_a_platform_has_all_parts_only_on_request(tmp_path: Path) -> None:
-    core, whole = (Platform.ephemeral(tmp_path, whole=whole) for whole in (False, True))
-    assert set(whole.parts) - set(core.parts) >= {"open-webui", "n8n", "n8n-worker", "n8n-webhook"}
+    core, full = (Platform.ephemeral(tmp_path, all_parts=each) for each in (False, True))
+    assert set(full.parts) - set(core.parts) >= {"open-webui", "n8n", "n8n-worker", "n8n-webhook"}

@@ -3,7 +3,7 @@
 import json
 
 import httpx
-from tenantry_local.tenant_data import _count_points
+from tenantry_local.tenant_data import _count_collection_points
 
 CONDITIONS = {"must": [{"key": "tenantId", "match": {"value": "tenant-a"}}]}
 
@@ -16,7 +16,7 @@ def count(answer: httpx.Response) -> tuple[int, list[httpx.Request]]:
         return answer
 
     with httpx.Client(transport=httpx.MockTransport(handle), base_url="http://qdrant.test") as http:
-        return _count_points(http, "knowledge", CONDITIONS), requests
+        return _count_collection_points(http, "knowledge", CONDITIONS), requests
 
 
 def test_points_of_one_tenant_are_counted_exactly() -> None:

@@ -71,7 +71,7 @@ class Vectors:
         TLS verification of Qdrant's certificate, as httpx takes it.
     dimension
         Length of the vectors.
-    write_guard
+    write_fence
         Context manager that is entered around every write of published chunks; it may refuse the write.
     """
 
@@ -82,10 +82,10 @@ class Vectors:
         api_key: SecretStr,
         verify: ssl.SSLContext | bool = True,
         dimension: int,
-        write_guard: Callable[[Tenant], AbstractAsyncContextManager[None]],
+        write_fence: Callable[[Tenant], AbstractAsyncContextManager[None]],
     ) -> None:
         self._dimension = dimension
-        self._write_guard = write_guard
+        self._write_fence = write_fence
         self._remote = Remote("qdrant", _classify, timeout=CALL_TIMEOUT_SECONDS, concurrency=CONCURRENCY)
         self._log = structlog.get_logger("gateway.vectors")
         key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
@@ -166,10 +166,10 @@ class Vectors:
         Raises
         ------
         CollectionMissing, RemoteUnavailable, RemoteRefused
-            As :meth:`upsert_unpublished`; or the write guard refused, and nothing was written.
+            As :meth:`upsert_unpublished`; or the write fence refused, and nothing was written.
         """
         published = IndexedDocument(version.document, version.id, len(version.chunks))
-        async with self._write_guard(tenant):
+        async with self._write_fence(tenant):
             await self._upsert(tenant, [to_point(tenant, version, 0, vector)])
             await self.delete_stale(tenant, published)
         return published
@@ -199,7 +199,7 @@ class Vectors:
                 models.HasIdCondition(has_id=list(commit_marker_ids(tenant, [document_id]))),
             ]
         )
-        async with self._write_guard(tenant):
+        async with self._write_fence(tenant):
             await self._delete(tenant, marker)
             await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
 

@@ -90,7 +90,7 @@ async def test_during_a_change_every_question_bypasses_the_cache(
     harness: CacheHarness, redis: TenantRedis
 ) -> None:
     await harness.ask()
-    async with IndexWriteFence(redis).guard(harness.tenant):
+    async with IndexWriteFence(redis).fence_write(harness.tenant):
         assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=bypass"] * 2
     assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
 

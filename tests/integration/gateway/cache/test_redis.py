@@ -51,7 +51,7 @@ async def test_a_change_deletes_answers_at_its_start_and_at_its_end(
 ) -> None:
     slot = await get_slot(cache, tenant)
     await cache.put(tenant, slot, ANSWER)
-    async with changes.guard(tenant):
+    async with changes.fence_write(tenant):
         assert not await redis_client.exists(answers_key(tenant.id, tenant.uid)), (
             "cached text is deleted immediately"
         )
@@ -71,7 +71,7 @@ async def test_an_answer_generated_before_a_change_is_not_stored_after_it(
     cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant
 ) -> None:
     before = await get_slot(cache, tenant)
-    async with changes.guard(tenant):
+    async with changes.fence_write(tenant):
         pass
     await cache.put(tenant, before, ANSWER)
     after = await get_slot(cache, tenant)
@@ -83,8 +83,8 @@ async def test_an_answer_generated_before_a_change_is_not_stored_after_it(
 async def test_concurrent_changes_are_counted_separately(
     cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant
 ) -> None:
-    async with changes.guard(tenant):
-        async with changes.guard(tenant):
+    async with changes.fence_write(tenant):
+        async with changes.fence_write(tenant):
             pass
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
@@ -96,7 +96,7 @@ async def test_the_change_of_a_terminated_gateway_expires(
     before = await get_slot(cache, tenant)
     await cache.put(tenant, before, ANSWER)
     with pytest.raises(ZeroDivisionError):
-        async with changes.guard(tenant):
+        async with changes.fence_write(tenant):
             raise ZeroDivisionError
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
     key = changes_key(tenant.id, tenant.uid)
@@ -109,14 +109,14 @@ async def test_the_change_of_a_terminated_gateway_expires(
     )
     await cache.put(tenant, before, ANSWER)
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
-    async with changes.guard(tenant):
+    async with changes.fence_write(tenant):
         assert await redis_client.zcard(key) == 1, "the expired change is removed"
 
 
 async def test_a_change_that_ends_after_its_expiry_still_deletes_answers(
     cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, redis_client: Any
 ) -> None:
-    async with changes.guard(tenant):
+    async with changes.fence_write(tenant):
         await redis_client.delete(changes_key(tenant.id, tenant.uid))
         await cache.put(tenant, await get_slot(cache, tenant), ANSWER)
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.HIT

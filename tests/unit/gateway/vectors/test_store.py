@@ -54,7 +54,7 @@ async def allow_write(tenant: Tenant) -> AsyncIterator[None]:
 @pytest.fixture
 async def vectors() -> AsyncIterator[Vectors]:
     with stamina.set_testing(True, attempts=2, cap=True):
-        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=allow_write)
+        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=allow_write)
         yield vectors
         await vectors.close()
 
@@ -206,7 +206,7 @@ async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.Mock
 
 
 async def test_without_a_key_no_token_is_sent(qdrant: respx.MockRouter) -> None:
-    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4, write_guard=allow_write)
+    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4, write_fence=allow_write)
     route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(
         return_value=make_result({"points": []})
     )
@@ -233,7 +233,7 @@ async def test_qdrants_certificate_is_verified(
             super().__init__(verify=verify, limits=limits)
 
     monkeypatch.setattr("gateway.vectors.store.AiohttpTransport", Recorded)
-    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=allow_write, **given)
+    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=allow_write, **given)
     await vectors.close()
     assert checked == [expected]
 
@@ -524,7 +524,7 @@ async def test_a_broken_connection_or_protocol_is_an_outage(answer: bytes) -> No
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with stamina.set_testing(True, attempts=2, cap=True):
-            vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, write_guard=allow_write)
+            vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, write_fence=allow_write)
             with pytest.raises(RemoteUnavailable):
                 await search(vectors)
             await vectors.close()
@@ -596,7 +596,7 @@ async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
     seen: list[str] = []
 
     @asynccontextmanager
-    async def guard(tenant: Tenant) -> AsyncIterator[None]:
+    async def fence_write(tenant: Tenant) -> AsyncIterator[None]:
         assert not qdrant.calls
         if refused:
             raise refused
@@ -610,7 +610,7 @@ async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
         else:
             await vectors.remove(TENANT, "doc-1")
 
-    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_guard=guard)
+    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=fence_write)
     refused: RemoteUnavailable | None = RemoteUnavailable("redis", "begin-index-write", "gone")
     with pytest.raises(RemoteUnavailable):
         await make()

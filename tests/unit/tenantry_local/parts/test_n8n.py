@@ -25,7 +25,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     installed.parent.mkdir(parents=True)
     monkeypatch.setattr(module, "find_node", lambda: Node(tmp_path / "node", "v24.0.0"))
     monkeypatch.setattr(program, "install", lambda _: installed)
-    return Context.open(tmp_path / "state", whole=True)
+    return Context.open(tmp_path / "state", all_parts=True)
 
 
 def test_processes_share_no_port_broker_or_folder(context: Context) -> None:

@@ -15,7 +15,7 @@ from tenantry_local.programs import open_webui as program
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     monkeypatch.setattr(program, "install", lambda _: Path("/programs/open-webui"))
-    made = Context.open(tmp_path, whole=True)
+    made = Context.open(tmp_path, all_parts=True)
     key = {"AccessKeyId": "open-webui-key", "SecretAccessKey": "secret"}
     write_private(made.state / "aws" / "open-webui.json", json.dumps(key))
     return made
