@@ -19,8 +19,8 @@ MEMBERS := services/servicekit services/tenancy services/gateway services/file_s
 READY := $(VENV)/.ready
 # Concurrent processes of pytest and mypy. Each test process that needs a platform starts a separate one.
 WORKERS ?= 2
-# Tests of real programs often wait (for timeouts, starts and restarts), so two processors serve three processes.
-INTEGRATION_WORKERS ?= 3
+# Tests of real programs often wait (for timeouts, starts and restarts), so two processors serve four processes.
+INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 
 .PHONY: help setup up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean

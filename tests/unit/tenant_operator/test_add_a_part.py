@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "add-a-part.md"
 MODULE = "tenant_operator.parts.settings"
 
 
-class FakeRedis:
+class FakeRedisValues:
     """Redis with the commands of the example."""
 
     def __init__(self) -> None:
@@ -36,12 +36,12 @@ class FakeRedis:
 
 
 @pytest.fixture
-def redis() -> FakeRedis:
-    return FakeRedis()
+def redis() -> FakeRedisValues:
+    return FakeRedisValues()
 
 
 @pytest.fixture
-def part(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> Part[Any]:
+def part(redis: FakeRedisValues, monkeypatch: pytest.MonkeyPatch) -> Part[Any]:
     """Return the part that the page's first Python block defines."""
     (source, *_) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     module = ModuleType(MODULE)
@@ -65,7 +65,7 @@ async def test_the_example_writes_once_and_returns_its_section(part: Part[Any]) 
 
 @pytest.mark.parametrize("method", ["remove", "release"])
 async def test_the_example_deletes_its_key_and_a_second_call_succeeds(
-    part: Part[Any], redis: FakeRedis, method: str
+    part: Part[Any], redis: FakeRedisValues, method: str
 ) -> None:
     tenant = make_tenant("a")
     await part.ensure(tenant, None)
@@ -76,7 +76,7 @@ async def test_the_example_deletes_its_key_and_a_second_call_succeeds(
     assert redis.values == {}
 
 
-async def test_the_example_owns_no_key_of_the_part_quota(part: Part[Any], redis: FakeRedis) -> None:
+async def test_the_example_owns_no_key_of_the_part_quota(part: Part[Any], redis: FakeRedisValues) -> None:
     tenant = make_tenant("a")
     await part.ensure(tenant, None)
     assert [key for key in redis.values if key.startswith(f"{tenant.key}:")] == []
