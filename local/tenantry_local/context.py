@@ -6,13 +6,12 @@ stay valid; a test platform has free ones.
 
 import json
 import os
-import random
 import secrets
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .free_ports import HIGHEST_PORT, choose_free_ports
 from .processes import LocalError
 
 __all__ = ["CACHE", "PORTS", "REPOSITORY", "Context", "get_port_variable", "get_state_folder"]
@@ -49,11 +48,6 @@ PORTS = {
     "file-sync-metrics": 18711,
 }
 """Fixed ports on 127.0.0.1; ``TENANTRY_PORT_<NAME>`` overrides one (dashes become underscores)."""
-
-
-HIGHEST_PORT = 65535
-LOWEST_PORT = 20000
-"""First candidate for a free port; well-known services use lower ones."""
 
 
 def get_state_folder() -> Path:
@@ -143,32 +137,15 @@ def _get_fixed_port(name: str) -> int:
 
 
 def _choose_free_ports(record: Path) -> dict[str, int]:
-    """Return free ports; record them, so that a restarted part gets its former port.
-
-    The ports lie below the kernel's range for outgoing connections. A port from that range could be in use by
-    the time its part restarts.
-    """
+    """Return free ports; record them, so that a restarted part gets its former port."""
     known: dict[str, int] = json.loads(record.read_text()) if record.exists() else {}
     missing = [name for name in PORTS if name not in known]
     if not missing:
         return known
-    first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    candidates = list(range(LOWEST_PORT, first_of_kernel) or range(LOWEST_PORT, HIGHEST_PORT + 1))
-    random.shuffle(candidates)  # several platforms may choose at the same time
-    taken = {*PORTS.values(), *known.values()}
-    free = (port for port in candidates if port not in taken and _is_free(port))
-    ports = known | dict(zip(missing, free, strict=False))
+    free = choose_free_ports(len(missing), taken={*PORTS.values(), *known.values()})
+    ports = known | dict(zip(missing, free, strict=True))
     write_private(record, json.dumps(ports))
     return ports
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 class _Secrets(dict[str, str]):

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.programs.ports import find_free_port_pair
+from tests.support.programs.ports import find_free_port
 from tests.support.timing.waiting import until
 
 __all__ = ["list_own_files", "run_file_sync"]
@@ -19,9 +19,9 @@ __all__ = ["list_own_files", "run_file_sync"]
 async def run_file_sync(
     env: Mapping[str, str], **more: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
-    """Run file-sync with additional variables, and wait until it is ready; metrics are at the next port."""
-    port = find_free_port_pair()
-    ports = {"FILE_SYNC_PORT": str(port), "FILE_SYNC_METRICS_PORT": str(port + 1)}
+    """Run file-sync with additional variables, and wait until it is ready."""
+    port = find_free_port()
+    ports = {"FILE_SYNC_PORT": str(port), "FILE_SYNC_METRICS_PORT": str(find_free_port())}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "file_sync"),
         env={**os.environ, **env, **ports, **more},
