@@ -14,8 +14,8 @@ ANNA = f"anna@{A}.example"
 
 @pytest.fixture(scope="module")
 async def program(open_harness: FileSyncHarness) -> AsyncIterator[httpx.AsyncClient]:
-    async with run_file_sync(open_harness.program_env, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as (_, http):
-        yield http
+    async with run_file_sync(open_harness.program_env, FILE_SYNC_POLL_INTERVAL_SECONDS="0.3") as running:
+        yield running.http
 
 
 async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(

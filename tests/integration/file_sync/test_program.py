@@ -4,8 +4,6 @@ import asyncio
 import os
 import sys
 
-import httpx
-
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 from tests.support.file_sync.program import list_own_files, run_file_sync
 from tests.support.timing.waiting import until
@@ -14,20 +12,11 @@ ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 FILES = 20
 
 
-async def get_metric(http: httpx.AsyncClient, name: str) -> float:
-    metrics_url = http.base_url.copy_with(port=(http.base_url.port or 0) + 1).join("/metrics")
-    lines = (await http.get(metrics_url)).text.splitlines()
-    return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
-
-
-async def _is_leader(http: httpx.AsyncClient) -> bool:
-    return await get_metric(http, "tenantry_file_sync_leader") == 1
-
-
 async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, anna: str, bob: str) -> None:
     hint = {"X-Tenantry-Hint": harness.platform.context.secrets["file-sync-hints"]}
-    async with run_file_sync(harness.program_env, FILE_SYNC_POLL_INTERVAL_SECONDS="60") as (_, http):
-        await until(lambda: _is_leader(http), seconds=20)
+    async with run_file_sync(harness.program_env, FILE_SYNC_POLL_INTERVAL_SECONDS="60") as program:
+        http = program.http
+        await until(program.is_leader, seconds=20)
         good = harness.give(anna, "good.txt", "Tide.", A)
         bad = harness.owui.upload(anna, "bad.pdf", b"MZ\x90\x00")
         harness.owui.add_to_knowledge(bad, harness.knowledge(A, "hr"))
@@ -94,11 +83,11 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
 ) -> None:
     poll = {"FILE_SYNC_POLL_INTERVAL_SECONDS": "0.3"}
     async with (
-        run_file_sync(harness.program_env, **poll) as (leader, first),
-        run_file_sync(harness.program_env, **poll) as (_, second),
+        run_file_sync(harness.program_env, **poll) as first,
+        run_file_sync(harness.program_env, **poll) as second,
     ):
-        await until(lambda: _is_leader(first), seconds=20)
-        assert not await _is_leader(second)
+        await until(first.is_leader, seconds=20)
+        assert not await second.is_leader()
         names = {A: set[str](), B: set[str]()}
         for number in range(FILES):
             for owner, tenant_id in ((anna, A), (bob, B)):
@@ -107,7 +96,7 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
                 )
                 names[tenant_id].add(f"{tenant_id}-{number}.txt")
         await until(lambda: harness.n8n.calls > 3, seconds=30)
-        leader.kill()
+        first.process.kill()
 
         async def are_all_ready() -> bool:
             states = [await harness.states(each) for each in (A, B)]

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -12,16 +13,32 @@ import httpx
 from tests.support.programs.ports import find_free_port
 from tests.support.timing.waiting import until
 
-__all__ = ["list_own_files", "run_file_sync"]
+__all__ = ["RunningFileSync", "list_own_files", "run_file_sync"]
+
+
+@dataclass(frozen=True)
+class RunningFileSync:
+    """Process of file-sync, a client of its API, and the URL of its metrics."""
+
+    process: asyncio.subprocess.Process
+    http: httpx.AsyncClient
+    metrics_url: str
+
+    async def get_metric(self, name: str) -> float:
+        """Return the value of a metric without labels."""
+        lines = (await self.http.get(self.metrics_url)).text.splitlines()
+        return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{name} ")))
+
+    async def is_leader(self) -> bool:
+        """Return True if this replica is the leader."""
+        return await self.get_metric("tenantry_file_sync_leader") == 1
 
 
 @asynccontextmanager
-async def run_file_sync(
-    env: Mapping[str, str], **more: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
+async def run_file_sync(env: Mapping[str, str], **more: str) -> AsyncIterator[RunningFileSync]:
     """Run file-sync with additional variables, and wait until it is ready."""
-    port = find_free_port()
-    ports = {"FILE_SYNC_PORT": str(port), "FILE_SYNC_METRICS_PORT": str(find_free_port())}
+    port, metrics_port = find_free_port(), find_free_port()
+    ports = {"FILE_SYNC_PORT": str(port), "FILE_SYNC_METRICS_PORT": str(metrics_port)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "file_sync"),
         env={**os.environ, **env, **ports, **more},
@@ -36,7 +53,7 @@ async def run_file_sync(
                 return False
 
             await until(is_ready, seconds=60)
-            yield process, http
+            yield RunningFileSync(process, http, f"http://127.0.0.1:{metrics_port}/metrics")
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
