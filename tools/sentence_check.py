@@ -5,12 +5,11 @@ table cell and a heading are each a paragraph. Code blocks have no sentences; a 
 piece of code as one word.
 """
 
-import ast
 import re
 import sys
 from collections.abc import Iterator
 
-from .word_check import list_texts
+from .prose import list_docstrings, print_findings
 
 __all__ = ["MAX_LINE", "MAX_WORDS", "check_text", "main"]
 
@@ -52,11 +51,9 @@ def _list_paragraphs(name: str, text: str) -> Iterator[Paragraph]:
         if name.endswith(suffix):
             yield from _split([_get_comment(line.strip(), sign) for line in lines])
     if name.endswith(".py"):
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                first = node.body[0].lineno if node.body else 1
-                for number, paragraph in _split((ast.get_docstring(node) or "").splitlines()):
-                    yield first + number - 1, paragraph
+        for first, docstring in list_docstrings(text):
+            for number, paragraph in _split(docstring.splitlines()):
+                yield first + number - 1, paragraph
 
 
 def _get_comment(line: str, sign: str) -> str:
@@ -99,11 +96,7 @@ def _check_lines(name: str, text: str) -> Iterator[str]:
 
 def main(paths: list[str]) -> int:
     """Print the findings in tracked files, all or those below ``paths``; return the exit status."""
-    findings = [finding for name, text in list_texts(paths) for finding in check_text(name, text)]
-    sys.stdout.writelines(f"{finding}\n" for finding in findings)
-    if findings:
-        sys.stderr.write(f"{len(findings)} findings. CONTRIBUTING.md has the rules.\n")
-    return 1 if findings else 0
+    return print_findings(paths, check_text)
 
 
 if __name__ == "__main__":

@@ -5,29 +5,17 @@ a question word. CONTRIBUTING.md has the rules. Vale does not fit because its pa
 elsewhere, proselint because it takes no word list.
 """
 
-import ast
+import functools
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from .version import REPOSITORY
+from .prose import list_docstrings, print_findings
 
-__all__ = ["check_text", "list_texts", "main", "read_avoided_words"]
+__all__ = ["check_text", "main", "read_avoided_words"]
 
 QUESTION_WORDS = ("What", "Who", "Whose", "Where", "Whether", "How", "Why")
-
-NOT_PROSE = (
-    "tools/avoided_words.txt",
-    "LICENSE",
-    "requirements/",  # hashes
-    "local/n8n/package-lock.json",
-    "local/tenantry_local/standins/bedrock/stop_words.txt",
-    "tests/unit/tools/test_word_check.py",  # examples of findings
-    "tests/bench/samples/",  # documents that users could upload
-)
 
 AvoidedWords = list[tuple[re.Pattern[str], str]]
 
@@ -60,38 +48,15 @@ def check_text(name: str, text: str, avoided: AvoidedWords) -> Iterator[str]:
 
 
 def _check_docstrings(name: str, text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            words = (ast.get_docstring(node) or "").split(maxsplit=1)
-            if words and words[0] in QUESTION_WORDS:
-                line = node.body[0].lineno
-                yield f"{name}:{line}: a docstring begins with {words[0]}; write what it does or holds"
-
-
-def list_texts(paths: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each tracked file with prose, all or those below ``paths``."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", *paths],
-        cwd=REPOSITORY,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if not name.startswith(NOT_PROSE):
-            # Other files: an image, a file whose removal is not committed yet, or a link to a folder.
-            with suppress(UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
-                yield name, (REPOSITORY / name).read_text()
+    for line, docstring in list_docstrings(text):
+        first = docstring.split(maxsplit=1)[0]
+        if first in QUESTION_WORDS:
+            yield f"{name}:{line}: a docstring begins with {first}; write what it does or holds"
 
 
 def main(paths: list[str]) -> int:
     """Print the findings in tracked files, all or those below ``paths``; return the exit status."""
-    avoided = read_avoided_words()
-    findings = [finding for name, text in list_texts(paths) for finding in check_text(name, text, avoided)]
-    sys.stdout.writelines(f"{finding}\n" for finding in findings)
-    if findings:
-        sys.stderr.write(f"{len(findings)} findings. CONTRIBUTING.md has the rules.\n")
-    return 1 if findings else 0
+    return print_findings(paths, functools.partial(check_text, avoided=read_avoided_words()))
 
 
 if __name__ == "__main__":
