@@ -87,7 +87,8 @@ imports: $(READY) ## Check import contracts with import-linter
 unit: $(READY) ## Run unit tests, which need no other program
 	@$(PYTEST) -n $(WORKERS) --dist loadfile tests/unit
 
-# Keep the order of files: the longest come first (tests/support/pytest_setup/order.py). By default, files with few tests come last.
+# Keep the order of files: the longest come first (tests/support/pytest_setup/order.py). By default, files with few
+# tests come last.
 integration: $(READY) ## Run tests against a real API server, Keycloak, S3, Postgres and Redis
 	@tenantry prepare && python -m tools.linters
 	@$(PYTEST) -n $(INTEGRATION_WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
