@@ -1,20 +1,19 @@
-"""Fixtures for integration tests: a gateway on real backends, with a tenant and one of its users."""
+"""Fixtures for integration tests: a gateway on real backends, a tenant with a user, and Redis."""
 
-import asyncio
-import contextlib
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
+from gateway.redis import TenantRedis
+from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient
+from redis.asyncio import Redis
 from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketIssuer
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
@@ -22,7 +21,6 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.programs.ports import find_free_port
 from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
@@ -85,35 +83,6 @@ class IntegrationHarness:
         await until(is_observed)
 
 
-class GatewayProcess:
-    """Running process of ``python -m gateway``, as in a pod."""
-
-    def __init__(self, process: asyncio.subprocess.Process, http: httpx.AsyncClient) -> None:
-        self.process = process
-        self.http = http
-
-    async def is_ready(self) -> bool:
-        assert self.process.returncode is None, "the gateway exited"
-        with contextlib.suppress(httpx.TransportError):
-            return (await self.http.get("/readyz")).status_code == 200
-        return False
-
-    async def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and the log."""
-        _, log = await asyncio.wait_for(self.process.communicate(), 30)
-        assert self.process.returncode is not None
-        return self.process.returncode, log.decode()
-
-
-async def start(harness: IntegrationHarness, port: int, **env: str) -> asyncio.subprocess.Process:
-    # Several gateways can run at the same time, and the platform's own port for metrics can be taken.
-    ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
-    own = {**os.environ, **gateway_env(harness.platform.context), **ports, **env}
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", env=own, stderr=asyncio.subprocess.PIPE
-    )
-
-
 def make_ticket_issuer(platform: Platform) -> TicketIssuer:
     """Return the issuer whose tickets the platform's services trust."""
     return TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
@@ -130,3 +99,22 @@ async def harness(platform: Platform) -> AsyncIterator[IntegrationHarness]:
             async with run_gateway(platform) as gateway:
                 await until(lambda: gateway.context.registry.get(TENANT) is not None)
                 yield IntegrationHarness(platform, gateway, tenants, qdrant, await people.token(PERSON))
+
+
+@pytest.fixture(scope="session")
+def redis_url(platform: Platform) -> str:
+    return RedisPart(platform.context).url_with_password
+
+
+@pytest.fixture(scope="session")
+async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
+    adapter = TenantRedis(SecretStr(redis_url))
+    yield adapter
+    await adapter.close()
+
+
+@pytest.fixture(scope="session")
+async def redis_client(redis_url: str) -> AsyncIterator[Any]:
+    """Direct client of Redis, to read and change keys."""
+    async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
+        yield client

@@ -15,23 +15,16 @@ from tenancy.names import COLLECTION
 from tenantry_local.parts.services import gateway_env
 
 from tests.support.programs.gateway import count_foreign_hits, environment, gateway_settings, run_gateway
-from tests.support.programs.ports import find_free_port
+from tests.support.programs.gateway_process import GatewayProcess, run_gateway_process, start_gateway_process
 from tests.support.timing.waiting import until
 
-from .conftest import GatewayProcess, IntegrationHarness, start
+from .conftest import IntegrationHarness
 
 
 @pytest.fixture
 async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
-    port = find_free_port()
-    started = await start(harness, port)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-        process = GatewayProcess(started, http)
-        await until(process.is_ready, seconds=60)
+    async with run_gateway_process(harness.platform) as process:
         yield process
-    if started.returncode is None:
-        started.kill()
-        await started.wait()
 
 
 async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
@@ -98,7 +91,7 @@ async def test_a_running_stream_completes_before_the_shutdown(
 
 
 async def test_an_invalid_setting_stops_the_start_and_is_named(harness: IntegrationHarness) -> None:
-    started = await start(harness, 0, GATEWAY_OIDC_ISSUER="not-a-url")
+    started = await start_gateway_process(harness.platform, 0, GATEWAY_OIDC_ISSUER="not-a-url")
     _, log = await asyncio.wait_for(started.communicate(), 30)
     assert started.returncode
     assert b"GATEWAY_OIDC_ISSUER: " in log

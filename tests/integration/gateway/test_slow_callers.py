@@ -1,17 +1,15 @@
 """Tests of unauthenticated callers that send incomplete requests to the program."""
 
 import asyncio
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import httpx
 import pytest
 
-from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.programs.gateway_process import GatewayProcess, run_gateway_process
 
-from .conftest import GatewayProcess, IntegrationHarness, start
+from .conftest import IntegrationHarness
 
-ROOM = {"GATEWAY_REQUEST_CONCURRENCY": "4", "GATEWAY_REQUEST_QUEUE": "4"}
 HALF_A_BODY = (
     b"POST /v1/search HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%s"
     b'Content-Length: 1000\r\n\r\n{"query": "'
@@ -22,16 +20,14 @@ Open = Callable[[bytes, int], Awaitable[list[Connection]]]
 
 @pytest.fixture(scope="module")
 async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
-    port = find_free_port()
-    started = await start(harness, port, **ROOM)
-    ended = asyncio.create_task(started.communicate())  # reads the log, or the program would wait for it
-    no_idle = httpx.Limits(max_keepalive_connections=0)  # the program may close an idle connection
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=no_idle) as http:
-        process = GatewayProcess(started, http)
-        await until(process.is_ready, seconds=60)
+    async with run_gateway_process(
+        harness.platform,
+        keep_alive=False,  # the program may close an idle connection
+        log=DEVNULL,
+        GATEWAY_REQUEST_CONCURRENCY="4",
+        GATEWAY_REQUEST_QUEUE="4",
+    ) as process:
         yield process
-    started.kill()
-    await ended
 
 
 @pytest.fixture
@@ -90,6 +86,7 @@ async def test_half_a_body_with_a_token_leaves_slots_and_times_out(
 ) -> None:
     token = f"Authorization: Bearer {harness.token}\r\n".encode()
     connections = await open_connections(HALF_A_BODY % token, 2)  # the maximum of one tenant
+    await asyncio.sleep(1)  # a request waits for a slot as long as for a body, so it must start later
     async with asyncio.timeout(25):
         assert await search(harness, process) == 200, "the body timed out after ten seconds"
     for connection in connections:

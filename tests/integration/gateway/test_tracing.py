@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -14,10 +13,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.support.programs.gateway import serving
-from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.programs.gateway_process import GatewayProcess, run_gateway_process
 
-from .conftest import GatewayProcess, IntegrationHarness, start
+from .conftest import IntegrationHarness
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 QUESTION = "A question that no collector shall read?"
@@ -52,17 +50,12 @@ async def collector() -> Collector:
 
 @pytest.fixture
 async def process(harness: IntegrationHarness, collector: Collector) -> AsyncIterator[GatewayProcess]:
-    port = find_free_port()
     app = Starlette(routes=[Route("/v1/traces", collector.take, methods=["POST"])])
-    async with serving(app) as url:
-        started = await start(harness, port, OTEL_EXPORTER_OTLP_ENDPOINT=url)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-            process = GatewayProcess(started, http)
-            await until(process.is_ready, seconds=60)
-            yield process
-        if started.returncode is None:
-            started.kill()
-            await started.wait()
+    async with (
+        serving(app) as url,
+        run_gateway_process(harness.platform, OTEL_EXPORTER_OTLP_ENDPOINT=url) as process,
+    ):
+        yield process
 
 
 async def test_a_request_is_one_trace_from_the_caller_to_all_backends(

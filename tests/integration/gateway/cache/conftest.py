@@ -1,21 +1,17 @@
 """Fixtures for tests of the answer cache: Redis, and a gateway behind a proxy to it."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from gateway.redis import TenantRedis
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from tenancy.model import Tenant
-from tenancy.tickets import Ticket, TicketIssuer
-from tenantry_local.parts.redis import Redis as RedisPart
+from tenancy.tickets import Ticket
 from tenantry_local.platform import Platform
-from tenantry_local.tickets import ensure_private_key
 
+from tests.integration.gateway.conftest import make_ticket_issuer
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
@@ -30,25 +26,6 @@ MANIFEST = tenant_manifest(
     TENANT, identity={"emails": [f"*@{TENANT}.example"], "admins": [PERSON]}, quota=PLENTY
 )
 QUESTION = "Where is the key to the boathouse?"
-
-
-@pytest.fixture(scope="session")
-def redis_url(platform: Platform) -> str:
-    return RedisPart(platform.context).url_with_password
-
-
-@pytest.fixture(scope="session")
-async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
-    adapter = TenantRedis(SecretStr(redis_url))
-    yield adapter
-    await adapter.close()
-
-
-@pytest.fixture(scope="session")
-async def redis_client(redis_url: str) -> AsyncIterator[Any]:
-    """Direct client of Redis, to read and change keys."""
-    async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
-        yield client
 
 
 @dataclass
@@ -82,7 +59,7 @@ class CacheHarness:
         )
 
     async def redeem(self, ticket: Ticket) -> httpx.Response:
-        issuer = TicketIssuer(json.loads(ensure_private_key(self.platform.context.state).read_text()))
+        issuer = make_ticket_issuer(self.platform)
         return await self.request(
             "POST", "/v1/documents", headers={"Authorization": f"Ticket {issuer.issue(ticket)}"}
         )

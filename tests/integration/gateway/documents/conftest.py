@@ -4,7 +4,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from gateway.documents.catalog import Catalog
@@ -15,37 +14,15 @@ from gateway.documents.trash import Trash
 from gateway.redis import TenantRedis
 from gateway.timings import RequestTimings
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from tenancy.identity import Principal
 from tenancy.model import Tenant
 from tenancy.names import document_id_for
-from tenantry_local.parts.redis import Redis as RedisPart
-from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.backends.qdrant import count_points
 from tests.support.tenants.manifests import make_tenant
 
 NAME = "tide-table.txt"
-
-
-@pytest.fixture(scope="session")
-def redis_url(platform: Platform) -> str:
-    return RedisPart(platform.context).url_with_password
-
-
-@pytest.fixture(scope="session")
-async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
-    adapter = TenantRedis(SecretStr(redis_url))
-    yield adapter
-    await adapter.close()
-
-
-@pytest.fixture(scope="session")
-async def redis_client(redis_url: str) -> AsyncIterator[Any]:
-    """Direct client of Redis, to inspect and change data."""
-    async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,24 +1,22 @@
 """Tests of a gateway that is killed with SIGKILL during writes: another gateway completes them."""
 
 import asyncio
-import os
-import sys
 import uuid
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from tenancy.names import document_id_for, ingests_key
-from tenantry_local.parts.services import gateway_env
 from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
-from tests.support.programs.ports import find_free_port
+from tests.support.programs.gateway_process import run_gateway_process
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
 from tests.support.timing.waiting import until
 
@@ -99,44 +97,18 @@ async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterat
             yield DocumentOwner(tenant_id, known.uid, await people.token(email))
 
 
-@asynccontextmanager
-async def run_killable_gateway(
-    platform: Platform,
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
-    """Run a gateway in a separate process, and wait until it is ready."""
-    port = find_free_port()
-    ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
-    env = {**os.environ, **gateway_env(platform.context), **ports}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", env=env, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
-
-            async def is_ready() -> bool:
-                assert process.returncode is None, "it died"
-                with suppress(httpx.TransportError):
-                    return (await http.get("/readyz")).status_code == 200
-                return False
-
-            await until(is_ready, seconds=TIMEOUT_SECONDS)
-            yield process, http
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
 async def test_after_a_kill_during_uploads_every_document_is_complete(
     platform: Platform, harness: IntegrationHarness, person: DocumentOwner, redis_client: Any
 ) -> None:
     survivor = harness.gateway.http
     for number in range(HALF):
         assert await person.upload(survivor, number, "old") == 201
-    async with run_killable_gateway(platform) as (process, victim):
-        uploads = [asyncio.create_task(person.upload(victim, number, "new")) for number in range(DOCUMENTS)]
+    async with run_gateway_process(platform, http_timeout=60, log=DEVNULL) as victim:
+        uploads = [
+            asyncio.create_task(person.upload(victim.http, number, "new")) for number in range(DOCUMENTS)
+        ]
         await asyncio.wait(uploads, return_when=asyncio.FIRST_COMPLETED)
-        process.kill()
+        victim.process.kill()
         statuses = await asyncio.gather(*uploads)
     assert 201 in statuses
     assert 0 in statuses, "some uploads were interrupted"
@@ -179,13 +151,13 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
         assert await person.upload(survivor, number, "old") == 201
         if restore:
             assert await person.remove_or_restore(survivor, number, restore=False) == 204
-    async with run_killable_gateway(platform) as (process, victim):
+    async with run_gateway_process(platform, http_timeout=60, log=DEVNULL) as victim:
         moves = [
-            asyncio.create_task(person.remove_or_restore(victim, number, restore=restore))
+            asyncio.create_task(person.remove_or_restore(victim.http, number, restore=restore))
             for number in range(DOCUMENTS)
         ]
         await asyncio.wait(moves, return_when=asyncio.FIRST_COMPLETED)
-        process.kill()
+        victim.process.kill()
         statuses = await asyncio.gather(*moves)
     done = 201 if restore else 204
     assert done in statuses

@@ -9,11 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from gateway.models import Chunk, Document
-from gateway.redis import TenantRedis
 from pydantic import SecretStr
-from redis.asyncio import Redis
 from tenancy.model import Tenant
-from tenantry_local.parts.redis import Redis as RedisPart
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
@@ -31,25 +28,6 @@ A, B = "limits-a", "limits-b"
 def make_new_tenant(**quota: Any) -> Tenant:
     """Return a Tenant without any counters."""
     return make_tenant(f"t-{uuid.uuid4().hex[:12]}", quota=quota)
-
-
-@pytest.fixture(scope="session")
-def redis_url(platform: Platform) -> str:
-    return RedisPart(platform.context).url_with_password
-
-
-@pytest.fixture(scope="session")
-async def redis(redis_url: str) -> AsyncIterator[TenantRedis]:
-    adapter = TenantRedis(SecretStr(redis_url))
-    yield adapter
-    await adapter.close()
-
-
-@pytest.fixture(scope="session")
-async def redis_client(redis_url: str) -> AsyncIterator[Any]:
-    """Direct client of Redis, to read and change keys."""
-    async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as client:
-        yield client
 
 
 @dataclass

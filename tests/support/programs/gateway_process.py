@@ -1,0 +1,79 @@
+"""The gateway as a separate process, as in a pod."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+from tenantry_local.parts.services import gateway_env
+from tenantry_local.platform import Platform
+
+from tests.support.programs.ports import find_free_port
+from tests.support.timing.waiting import until
+
+__all__ = ["GatewayProcess", "run_gateway_process", "start_gateway_process"]
+
+START_TIMEOUT_SECONDS = 60
+END_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class GatewayProcess:
+    """Running process of ``python -m gateway``, and a client of its API."""
+
+    process: asyncio.subprocess.Process
+    http: httpx.AsyncClient
+
+    async def is_ready(self) -> bool:
+        assert self.process.returncode is None, "the gateway exited"
+        with suppress(httpx.TransportError):
+            return (await self.http.get("/readyz")).status_code == 200
+        return False
+
+    async def end(self) -> tuple[int, str]:
+        """Wait for the end; return the exit code and the log."""
+        _, log = await asyncio.wait_for(self.process.communicate(), END_TIMEOUT_SECONDS)
+        assert self.process.returncode is not None
+        return self.process.returncode, log.decode()
+
+
+async def start_gateway_process(
+    platform: Platform, port: int, *, log: int = asyncio.subprocess.PIPE, **env: str
+) -> asyncio.subprocess.Process:
+    """Start the program on a port with additional variables; ``log`` is a constant of asyncio.subprocess."""
+    # Several gateways can run at the same time, and the platform's own port for metrics can be taken.
+    ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
+    own = {**os.environ, **gateway_env(platform.context), **ports, **env}
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", env=own, stderr=log)
+
+
+@asynccontextmanager
+async def run_gateway_process(
+    platform: Platform,
+    *,
+    http_timeout: float = 30,
+    keep_alive: bool = True,
+    log: int = asyncio.subprocess.PIPE,
+    **env: str,
+) -> AsyncIterator[GatewayProcess]:
+    """Run the program until the end of the block, and wait until it is ready.
+
+    A test that does not read the log discards it, or the program waits when the pipe is full.
+    """
+    port = find_free_port()
+    started = await start_gateway_process(platform, port, log=log, **env)
+    limits = httpx.Limits() if keep_alive else httpx.Limits(max_keepalive_connections=0)
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=http_timeout, limits=limits
+        ) as http:
+            process = GatewayProcess(started, http)
+            await until(process.is_ready, seconds=START_TIMEOUT_SECONDS)
+            yield process
+    finally:
+        if started.returncode is None:
+            started.kill()
+        await started.wait()
