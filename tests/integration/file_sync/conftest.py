@@ -27,7 +27,7 @@ from tests.support.file_sync.replica import FakeN8nWebhook, FileSyncReplica, ope
 from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
 from tests.support.programs.gateway import RunningGateway, environment, run_gateway
 from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 A, B = "fs-alpha", "fs-beta"
 PERSONAS = [{"id": "finance"}, {"id": "hr"}]
@@ -151,7 +151,7 @@ class FileSyncHarness:
             tenant = self.replica.registry.get(tenant_id)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(is_observed)
+        await wait_until(is_observed)
 
     async def delete_all(self) -> None:
         """Delete all files, accounts, objects and points."""
@@ -223,7 +223,7 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
                     found = [replica.registry.get(each) for each in (A, B)]
                     return all(tenant and tenant.status.workspace for tenant in found)
 
-                await until(is_known)
+                await wait_until(is_known)
                 yield harness
 
 

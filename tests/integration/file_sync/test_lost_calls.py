@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from file_sync.sync import in_flight_calls
 
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import A, FileSyncHarness
 
@@ -49,7 +49,7 @@ async def test_a_document_that_n8n_lost_is_sent_again(
     async def is_complete() -> bool:
         return (await harness.replica.run(A)).is_complete
 
-    await until(is_complete, seconds=20, every=0.1)
+    await wait_until(is_complete, seconds=20, every=0.1)
     assert await harness.get_states(A) == {"plan.txt": "ready"}
     assert harness.n8n.calls == 2
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.support.fakes.gateway import StubResponse
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import N8nHarness
 
@@ -213,7 +213,7 @@ async def test_an_unreachable_gateway_is_a_separate_problem_and_logged(
         marker = f'"execution_id":"{execution}"'
         return [line for line in harness.n8n.output("worker").splitlines() if marker in line]
 
-    await until(lambda: len(list_lines()) == 1, seconds=20)
+    await wait_until(lambda: len(list_lines()) == 1, seconds=20)
     document = json.loads(list_lines()[0][list_lines()[0].index("{") :])
     assert document["event"] == "Workflow failed"
     assert document["workflow"].startswith("Digital Twin")

@@ -6,7 +6,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.faults.proxy import Proxy
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import OperatorHarness, get_conditions, open_driver
 from .test_faults import BACKENDS, PARTS
@@ -48,12 +48,12 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
             for name in names:
                 driver.context.controller.handle_event(harness.apply(name))
             async with background_task(driver.context.controller.run(), "controller"):
-                await until(
+                await wait_until(
                     lambda: has_conditions({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5
                 )
                 proxy.restore()
                 if backend != "open-webui":
-                    await until(
+                    await wait_until(
                         lambda: has_conditions({"Ready": ("True", "AsDeclared")}),
                         seconds=HUNG_SECONDS,
                         every=0.5,

@@ -10,7 +10,7 @@ from tenant_operator.reconcile import Outcome
 from tenant_operator.work_queue import BackoffPolicy, WorkQueue
 
 from tests.support.timing.clock import simulate
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 TRANSIENT = Outcome(Failure("S3Unavailable", "s3 is unavailable", permanent=False))
 STALLED = Outcome(Failure("S3Refused", "denied", permanent=True))
@@ -145,7 +145,7 @@ def test_a_success_with_a_concurrent_change_resets_the_count_of_failures() -> No
 
     async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
-        await until(lambda: len(recorder.calls) == 7, seconds=600, every=0.5)
+        await wait_until(lambda: len(recorder.calls) == 7, seconds=600, every=0.5)
         queue.enqueue("a")  # during the successful reconcile
         await asyncio.sleep(60)
 
@@ -160,7 +160,7 @@ def test_an_urgent_key_resets_the_count_of_failures() -> None:
 
     async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
-        await until(lambda: len(recorder.calls) == 6, seconds=600, every=0.5)
+        await wait_until(lambda: len(recorder.calls) == 6, seconds=600, every=0.5)
         queue.enqueue("a", urgent=True)  # during the sixth reconcile
         await asyncio.sleep(60)
 
