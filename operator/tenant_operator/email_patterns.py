@@ -33,7 +33,7 @@ class EmailPatternIndex:
         for domain in _list_domains(tenant) if tenant else ():
             self._by_domain[domain].discard(tenant_id)
 
-    def conflicts(self, tenant: Tenant) -> list[Tenant]:
+    def list_conflicts(self, tenant: Tenant) -> list[Tenant]:
         """Return the other Tenants that claim an address of this one; the oldest first."""
         candidates = set().union(*(self._by_domain[domain] for domain in _list_domains(tenant))) - {tenant.id}
         found = (self._tenants[tenant_id] for tenant_id in candidates)
@@ -41,7 +41,7 @@ class EmailPatternIndex:
 
     def describe_conflict(self, tenant: Tenant) -> str | None:
         """Return the message when an older Tenant claims the same addresses, else ``None``."""
-        older = [other for other in self.conflicts(tenant) if other.seniority < tenant.seniority]
+        older = [other for other in self.list_conflicts(tenant) if other.seniority < tenant.seniority]
         if not older:
             return None
         pattern, other_pattern = _overlaps(tenant, older[0])[0]

@@ -78,7 +78,7 @@ class TenantStore:
             return Affected()
         if before and _is_late(tenant, before):
             return Affected()
-        conflicts = self.email_patterns.conflicts(before) if before else []
+        conflicts = self.email_patterns.list_conflicts(before) if before else []
         if before and before.metadata.uid != tenant.metadata.uid:
             # The Tenant was created again, and this event also carries the deletion in between.
             self._track_finalizer(before, deleted=True)
@@ -94,7 +94,7 @@ class TenantStore:
             return Affected()
         self.email_patterns.put(tenant)
         # A Tenant with the same addresses, before or now, may have lost a conflict or got one.
-        affected = {other.id for other in (*conflicts, *self.email_patterns.conflicts(tenant))}
+        affected = {other.id for other in (*conflicts, *self.email_patterns.list_conflicts(tenant))}
         return Affected((name, *sorted(affected)), urgent=unprotected)
 
     def _track_finalizer(self, tenant: Tenant, *, deleted: bool) -> bool:

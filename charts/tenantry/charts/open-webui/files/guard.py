@@ -91,13 +91,13 @@ class BodyLimitMiddleware:
         """Pass a request of unknown length to the app; a body beyond the limit becomes a disconnect."""
         received = 0
 
-        async def limited_receive() -> Message:
+        async def receive_limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             return message if received <= MAX_BODY_BYTES else {"type": "http.disconnect"}
 
-        await self._app(scope, limited_receive, send)
+        await self._app(scope, receive_limited, send)
 
 
 class KnowledgeStore(Protocol):
@@ -247,10 +247,10 @@ async def allow(_rights: Permissions, _request: Request, _user: User) -> None:
 def refuse(sentence: str) -> Rule:
     """Return a rule that refuses every request."""
 
-    async def rule(_rights: Permissions, _request: Request, _user: User) -> None:
+    async def refuse_request(_rights: Permissions, _request: Request, _user: User) -> None:
         raise HTTPException(403, sentence)
 
-    return rule
+    return refuse_request
 
 
 async def check_own_account(_rights: Permissions, request: Request, user: User) -> None:
@@ -485,13 +485,13 @@ def add_notice_banner(
         raise LookupError("Open WebUI has no route 'GET /banners': the guard does not know this version.")
     listed: Any = router.routes[at]
 
-    async def banners(request: Request, caller: Any = Depends(user)) -> Any:  # noqa: B008 (FastAPI's way)
+    async def list_banners(request: Request, caller: Any = Depends(user)) -> Any:  # noqa: B008 (FastAPI's way)
         shown = list(await listed.endpoint(request, caller) or ())
         has_tenant = any(name.startswith(TENANT_GROUP_PREFIX) for name in await store.list_groups(caller.id))
         return shown if has_tenant or caller.role == "admin" else [*shown, _make_banner(notice)]
 
     router.add_api_route(
-        "/banners", banners, methods=["GET"], response_model=listed.response_model, name=listed.name
+        "/banners", list_banners, methods=["GET"], response_model=listed.response_model, name=listed.name
     )
     router.routes[at] = router.routes.pop()
 
