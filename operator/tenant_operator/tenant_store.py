@@ -90,7 +90,7 @@ class TenantStore:
             return Affected((name, *names) if orphaned else tuple(names))
         self._newest.put(tenant)
         unprotected = not (_is_held(tenant) or tenant.deleting)
-        if before and _trigger(before) == _trigger(tenant) and not unprotected:
+        if before and _get_trigger(before) == _get_trigger(tenant) and not unprotected:
             return Affected()
         self.email_patterns.put(tenant)
         # A Tenant with the same addresses, before or now, may have lost a conflict or got one.
@@ -134,5 +134,5 @@ def _parse_version(tenant: Tenant) -> int:
     return int(tenant.metadata.resource_version or 0)
 
 
-def _trigger(tenant: Tenant) -> tuple[object, ...]:
+def _get_trigger(tenant: Tenant) -> tuple[object, ...]:
     return (tenant.metadata.uid, tenant.metadata.generation, tenant.deleting)

@@ -98,14 +98,14 @@ class FakeAdapters:
         async def resolve(tenant: Tenant, documents: Iterable[ListedDocument]) -> list[ListedDocument]:
             return [replace(each, owner="anna") for each in documents]
 
-        return _replace("resolve", resolve)
+        return _make_fake("resolve", resolve)
 
     # OwnerResolver
     def make_owners(self) -> Any:
         async def resolve(subjects: Iterable[str]) -> dict[str, Owner]:
             return {subject: OWNERS[subject] for subject in subjects}
 
-        return _replace("resolve", resolve)
+        return _make_fake("resolve", resolve)
 
     def make_tenant_sync(self) -> TenantSync:
         fake = cast("Any", self)
@@ -135,7 +135,7 @@ class FakeAdapters:
         return [document_id for each, document_id in self.calls if each == operation]
 
 
-def _replace(name: str, function: Any) -> Any:
+def _make_fake(name: str, function: Any) -> Any:
     return type("Fake", (), {name: staticmethod(function)})()
 
 
