@@ -14,6 +14,7 @@ from tenancy.names import (
     build_held_deletions_key,
     build_released_deletions_key,
     build_trash_end_key,
+    derive_file_document_id,
 )
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import file_sync_env

@@ -1,6 +1,7 @@
 """Tests of backends that accept connections and do not answer."""
 
 import pytest
+from servicekit.tasks import run_background_task
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants

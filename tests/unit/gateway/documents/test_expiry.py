@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from gateway.documents.expiry import TrashExpiry
 from servicekit.errors import RemoteUnavailable
+from servicekit.tasks import run_background_task
 from tenancy.model import Tenant
 
 from tests.support.tenants.manifests import make_tenant
