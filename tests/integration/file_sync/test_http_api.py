@@ -38,7 +38,7 @@ async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
             return response.status_code == 403 and response.json()["type"].endswith("/no-tenant")
 
         await wait_until(is_refused, seconds=5)
-        assert harness.keys(A) == [harness.key(given, "plan.txt")]
+        assert harness.list_keys(A) == [harness.build_key(given, "plan.txt")]
     finally:
         await harness.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
 
@@ -99,7 +99,7 @@ async def test_files_are_listed_only_with_a_persons_token(
 async def test_a_person_without_a_tenant_is_refused(
     harness: FileSyncHarness, program: httpx.AsyncClient
 ) -> None:
-    await harness.person(f"mallory@{A}.example", verified=False)
+    await harness.ensure_person(f"mallory@{A}.example", verified=False)
     token = harness.tokens[f"mallory@{A}.example"]
     response = await program.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
     assert response.status_code == 403

@@ -19,9 +19,9 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
         await wait_until(program.is_leader, seconds=20)
         good = harness.give(anna, "good.txt", "Tide.", A)
         bad = harness.owui.upload(anna, "bad.pdf", b"MZ\x90\x00")
-        harness.owui.add_to_knowledge(bad, harness.knowledge(A, "hr"))
+        harness.owui.add_to_knowledge(bad, harness.get_knowledge_id(A, "hr"))
         large = harness.owui.upload(anna, "large.txt", b"x" * 1_000_001)
-        harness.owui.add_to_knowledge(large, harness.knowledge(A))
+        harness.owui.add_to_knowledge(large, harness.get_knowledge_id(A))
         harness.owui.upload(anna, "attached.txt", b"Tide.")
         harness.give(bob, "bobs.txt", "Tide.", B)
         assert (await http.post("/v1/hints", headers=hint)).status_code == 204
@@ -101,14 +101,14 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
         first.process.kill()
 
         async def are_all_ready() -> bool:
-            states = [await harness.states(each) for each in (A, B)]
+            states = [await harness.get_states(each) for each in (A, B)]
             return all(len(each) == FILES and set(each.values()) == {"ready"} for each in states)
 
         await wait_until(are_all_ready, seconds=90)
     for tenant_id, person in ((A, ANNA), (B, BOB)):
-        assert set(await harness.states(tenant_id)) == names[tenant_id]
-        assert len(harness.keys(tenant_id)) == FILES
-        assert await harness.points(tenant_id) == FILES
+        assert set(await harness.get_states(tenant_id)) == names[tenant_id]
+        assert len(harness.list_keys(tenant_id)) == FILES
+        assert await harness.count_points(tenant_id) == FILES
         assert all(tenant_id in each["text"] for each in await harness.search(person, unique_word))
 
 
