@@ -89,7 +89,7 @@ def _explain(problem: dict[str, Any], question: str, persona: str) -> str:
             f"Use --persona with one of {', '.join(problem['personas'])}, or omit it to search all."
         )
     if errors := problem.get("errors"):
-        return "\n".join(_explain_field(error["place"][-1], error["reason"], question) for error in errors)
+        return "\n".join(_explain_field(error["location"][-1], error["reason"], question) for error in errors)
     return f"{problem.get('title')}: {problem.get('detail')}"
 
 

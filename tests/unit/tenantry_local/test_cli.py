@@ -419,7 +419,7 @@ def make_problem(title: str, **members: Any) -> dict[str, Any]:
 def test_a_question_that_is_too_long_is_an_error_with_both_lengths(
     tenantry: Program, gateway: respx.Route
 ) -> None:
-    error = {"place": ["body", "question"], "reason": "String should have at most 4000 characters"}
+    error = {"location": ["body", "question"], "reason": "String should have at most 4000 characters"}
     gateway.respond(422, json=make_problem("The request is malformed", errors=[error]))
     assert tenantry.run("ask", "--as", DIANA, "x" * 4001) == 1
     assert "The question has 4001 characters. Shorten it to 4000." in tenantry.err
@@ -427,7 +427,7 @@ def test_a_question_that_is_too_long_is_an_error_with_both_lengths(
 
 
 def test_an_invalid_persona_is_an_error_with_the_option(tenantry: Program, gateway: respx.Route) -> None:
-    error = {"place": ["body", "personaId"], "reason": "String should have at most 40 characters"}
+    error = {"location": ["body", "personaId"], "reason": "String should have at most 40 characters"}
     gateway.respond(422, json=make_problem("The request is malformed", errors=[error]))
     assert tenantry.run("ask", "--as", DIANA, "--persona", "x" * 41, "Why?") == 1
     assert "--persona: String should have at most 40 characters." in tenantry.err

@@ -15,7 +15,7 @@ from ..errors import BodyTooLarge, InvalidRequest, TenantryError
 __all__ = ["Renderer", "add_error_handlers", "error_response", "headers_of", "problem_response"]
 
 MAX_ERRORS = 20
-"""Most places of a request that a response names: a body can be wrong in ten thousand."""
+"""Maximum number of errors in a response: a body can have ten thousand."""
 
 RETRY_AFTER_SECONDS = 5
 """``Retry-After`` of a 503 or 504 for which the backend named no time."""
@@ -78,9 +78,9 @@ def add_error_handlers(app: FastAPI, render: Renderer = problem_response) -> Non
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
         # Without the value, which can be a person's text.
         errors = [
-            {"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
+            {"location": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
         ]
-        detail = "See `errors`: each names a place in the request and what is wrong there."
+        detail = InvalidRequest.example
         return error_response(InvalidRequest(detail, errors=errors), request.scope, render)
 
 
