@@ -13,7 +13,7 @@ from functools import partial
 
 import httpx
 from gateway import bm25
-from gateway.vectors.filters import tenant_filter
+from gateway.vectors.filters import build_tenant_filter
 from gateway.vectors.points import to_sparse_vector
 from qdrant_client import AsyncQdrantClient, models
 from tenancy.names import COLLECTION, LEXICAL_VECTOR
@@ -92,11 +92,11 @@ class _TenantClient:
 
     async def search_lexical(self, text: str, *, idf_of_all: bool = False) -> list[str]:
         """Return the results of a lexical search, with IDF over the tenant's points or over all points."""
-        own_points = tenant_filter(make_tenant(self._tenant_id))
+        own_points = build_tenant_filter(make_tenant(self._tenant_id))
         idf = None if idf_of_all else models.IdfCorpusParams(corpus=own_points)
         found = await self._qdrant.query_points(
             COLLECTION,
-            query=to_sparse_vector(bm25.query_vector(text)),
+            query=to_sparse_vector(bm25.build_query_vector(text)),
             using=LEXICAL_VECTOR,
             query_filter=own_points,
             search_params=models.SearchParams(idf=idf) if idf else None,

@@ -82,8 +82,8 @@ class InvalidRequest(TenantryError):
     slug = "invalid-request"
     title = "The request is not valid"
     remedy = (
-        "Read `detail`, or `errors` where it is there: each has the `location` of a field in the request "
-        "and the `reason` why it is not valid."
+        "Read `detail`, and `errors` if it is there: each error has the `location` of a field in the "
+        "request and the `reason`."
     )
     example = "See `errors`: each has the location of a field in the request and the reason."
     members: ClassVar[Mapping[str, Any]] = {

@@ -107,8 +107,8 @@ SCHEMAS: dict[str, Any] = {
                     "properties": {
                         "location": {
                             "type": "array",
-                            "description": "Path to the field: `body`, `path`, `query` or `header`, then names "
-                            "and indexes.",
+                            "description": "Path to the field: `body`, `path`, `query` or `header`, "
+                            "then names and indexes.",
                             "items": {"type": ["string", "integer"]},
                         },
                         "reason": {"type": "string"},
