@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 from tenancy.model import Tenant
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
@@ -19,7 +19,7 @@ from tests.support.backends.keycloak_users import PASSWORD, open_people
 from tests.support.open_webui.clients import WebUI, open_webui_administrator
 from tests.support.programs.standins import inject_faults
 from tests.support.tenants.manifests import UNCACHED, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .chat_client import ChatClient, open_chat_client
 
@@ -57,7 +57,7 @@ class TenantFixture:
     @property
     def model(self) -> str:
         """Its persona's model in Open WebUI."""
-        return model_id(self.tenant_id, "finance")
+        return build_model_id(self.tenant_id, "finance")
 
     async def upload(self, documents: dict[str, str]) -> None:
         """Upload documents through the gateway, a few concurrently."""
@@ -99,7 +99,7 @@ async def create_tenant(
             for email in emails:
                 await people.add(email)
                 person = await webui.log_in(email, PASSWORD)
-                await until(lambda person=person: _is_offered(person, tenant_id), seconds=60)  # type: ignore[misc]
+                await wait_until(lambda person=person: _is_offered(person, tenant_id), seconds=60)  # type: ignore[misc]
                 clients.append(await stack.enter_async_context(open_chat_client(webui.url, person)))
             headers = {"Authorization": f"Bearer {await people.token(emails[0])}"}
             gateway, file_sync = [
@@ -133,7 +133,7 @@ async def delay_model(platform: Platform, seconds: float) -> AsyncIterator[None]
 
 
 async def _is_offered(person: Any, tenant_id: str) -> bool:
-    return model_id(tenant_id, "finance") in await person.models()
+    return build_model_id(tenant_id, "finance") in await person.models()
 
 
 async def _get_knowledge_id(platform: Platform, name: tuple[str, str]) -> str:

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
 from tests.support.open_webui.browser import Visitor
 from tests.support.tenants.temporary import TemporaryTenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import BrowserHarness
 
@@ -28,7 +28,7 @@ async def wait_until_ready(visitor: Visitor, name: str) -> None:
         answer = await visitor.ask("/files")
         return name in answer and "ready" in answer.lower()
 
-    await until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
+    await wait_until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
 
 
 async def upload_plan(visitor: Visitor, tenant: TemporaryTenant, plan: Path) -> None:
@@ -36,7 +36,7 @@ async def upload_plan(visitor: Visitor, tenant: TemporaryTenant, plan: Path) -> 
     await visitor.open_knowledge(f"{tenant.resource.spec.display_name}: Finance")
     await visitor.upload(plan)
     await visitor.save_screenshot("knowledge")
-    await visitor.begin_chat(model_id(tenant.id, "finance"))
+    await visitor.begin_chat(build_model_id(tenant.id, "finance"))
     await wait_until_ready(visitor, plan.name)
 
 
@@ -64,12 +64,12 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
         await diana.save_screenshot("unknown")
         await diana.open_knowledge("Riverside: Finance")
         await diana.delete_file(plan.name)
-        await diana.begin_chat(model_id(tenant.id, "finance"))
+        await diana.begin_chat(build_model_id(tenant.id, "finance"))
 
         async def is_forgotten() -> bool:
             return EXPECTED_ANSWER not in await diana.ask(QUESTION)
 
-        await until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
+        await wait_until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
         await diana.save_screenshot("forgotten")
         await diana.close()
 
@@ -97,7 +97,7 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         (file_id,) = [each["id"] for each in json.loads(files)["items"]]
         knowledge = tenant.resource.status.workspace
         assert knowledge
-        theirs = model_id(tenant.id, "finance")
+        theirs = build_model_id(tenant.id, "finance")
         assert await alice.models() == {"Hillside: Finance"}
         for path in (
             f"/api/v1/files/{file_id}",
@@ -113,9 +113,12 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         assert EXPECTED_ANSWER not in str(
             await alice.fetch("/api/chat/completions", asked | {"model": theirs})
         )
-        named = asked | {"model": model_id(other.id, "finance"), "files": [{"type": "file", "id": file_id}]}
+        named = asked | {
+            "model": build_model_id(other.id, "finance"),
+            "files": [{"type": "file", "id": file_id}],
+        }
         assert EXPECTED_ANSWER not in str(await alice.fetch("/api/chat/completions", named))
-        await alice.begin_chat(model_id(other.id, "finance"))
+        await alice.begin_chat(build_model_id(other.id, "finance"))
         assert EXPECTED_ANSWER not in await alice.ask(QUESTION)
         await alice.save_screenshot("another-tenant")
         await diana.close()
@@ -134,7 +137,7 @@ async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarn
             assert EXPECTED_ANSWER not in answer or "suspended" not in answer
             return "suspended" in answer
 
-        await until(is_reported, seconds=60)
+        await wait_until(is_reported, seconds=60)
         await diana.save_screenshot("suspended")
         tenant.change(suspended=False)
         await diana.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from tenancy.names import tenant_key
+from tenancy.names import build_tenant_key
 from tenantry_local.parts.kubernetes import kubectl
 from tenantry_local.platform import Platform
 
@@ -19,7 +19,7 @@ from tests.support.charts.pods import ChartPods
 from tests.support.file_sync.replica import serve_fake_n8n
 from tests.support.open_webui.database import fake_open_webui
 from tests.support.tenants.manifests import apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 
 @pytest.fixture
@@ -41,7 +41,11 @@ async def test_the_operator_creates_and_deletes_a_tenant(platform: Platform, nam
             wait = ("wait", "--timeout=60s", f"tenant/{tenant_id}")
             kubectl(platform.context, *wait, "--for=condition=Ready")
             kubectl(
-                platform.context, "get", "resourcequota,limitrange,networkpolicy", "-n", tenant_key(tenant_id)
+                platform.context,
+                "get",
+                "resourcequota,limitrange,networkpolicy",
+                "-n",
+                build_tenant_key(tenant_id),
             )
             tenants.patch(tenant_id, {"spec": {"quota": {"compute": {"pods": "3"}}}})
             kubectl(platform.context, *wait, "--for=jsonpath={.status.observedGeneration}=2")
@@ -72,7 +76,7 @@ async def test_an_upload_in_open_webui_is_cited_in_an_answer(platform: Platform,
                     files = (await file_sync.get("/v1/files", headers=bearer)).json()["files"]
                     return [each["state"] for each in files] == ["ready"]
 
-                await until(is_ready, seconds=60, every=0.2)
+                await wait_until(is_ready, seconds=60, every=0.2)
             asked = {"question": "When does the ferry leave?"}
             answer = (await gateway.post("/v1/answers", json=asked, headers=bearer)).json()
             assert [each["filename"] for each in answer["citations"]] == ["plan.txt"]

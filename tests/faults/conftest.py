@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 from tenantry_local.parts.open_webui import open_webui_admin
 from tenantry_local.platform import Platform
 
@@ -16,7 +16,7 @@ from tests.support.backends.keycloak_users import PASSWORD, open_people
 from tests.support.documents.ground_truth import GroundTruth
 from tests.support.open_webui.clients import Person, WebUI, open_webui_administrator
 from tests.support.tenants.temporary import TemporaryTenant, TemporaryTenants
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 
 @dataclass
@@ -36,7 +36,7 @@ class FaultHarness(TemporaryTenants):
 
     async def log_in_member(self, tenant: TemporaryTenant, name: str = "diana") -> tuple[Person, str]:
         """Log a new member of a tenant in; return the member and an access token."""
-        email, model = tenant.address(name), model_id(tenant.id, "finance")
+        email, model = tenant.address(name), build_model_id(tenant.id, "finance")
         await self.people.add(email)
         person = await self.webui.log_in(email, PASSWORD)
 
@@ -44,7 +44,7 @@ class FaultHarness(TemporaryTenants):
             return await person.models() == {model}
 
         # Open WebUI registers a new user when the page requests the models.
-        await until(is_offered, every=0.2)
+        await wait_until(is_offered, every=0.2)
         return person, await self.people.token(email)
 
     async def list_files(self, token: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
 from qdrant_client import AsyncQdrantClient
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
@@ -28,7 +28,7 @@ from tests.support.security.forgery import (
     sign_with_public_key,
 )
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 A, B, DEDICATED, SUSPENDED = "iso-a", "iso-b", "iso-dedicated", "iso-suspended"
 MARKERS = {A: "ALPHA-7Q41", B: "BRAVO-9X52", DEDICATED: "DELTA-3K63"}
@@ -103,7 +103,7 @@ async def harness(platform: Platform) -> AsyncIterator[IsolationHarness]:
         await make_collection(qdrant, dedicated_to=DEDICATED)
         with apply_tenants(platform, *_make_manifests()):
             async with run_gateway(platform) as gateway:
-                await until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, SUSPENDED)))
+                await wait_until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, SUSPENDED)))
                 tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
                 harness = IsolationHarness(platform, gateway, people, qdrant, tickets)
                 await _add_people(harness)
@@ -225,7 +225,9 @@ async def _forge_tickets(harness: IsolationHarness) -> None:
         "ticket to list": harness.tickets.issue(Ticket(A, uid, action=TicketAction.LIST)),
         "ticket to delete": harness.tickets.issue(replace(mine, action=TicketAction.DELETE)),
         "ticket to delete a document that A does not have": harness.tickets.issue(
-            Ticket(A, uid, "finance", document_id_for(B, "finance", FILENAME), FILENAME, TicketAction.DELETE)
+            Ticket(
+                A, uid, "finance", derive_document_id(B, "finance", FILENAME), FILENAME, TicketAction.DELETE
+            )
         ),
         "ticket of a suspended tenant to list": harness.tickets.issue(
             Ticket(SUSPENDED, suspended, action=TicketAction.LIST)

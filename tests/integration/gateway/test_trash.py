@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import document_id_for, embeddings_prefix, removals_prefix
+from tenancy.names import build_embeddings_prefix, build_removals_prefix, derive_document_id
 from tenancy.tickets import Ticket, TicketAction
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
@@ -18,7 +18,7 @@ from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness, make_ticket_issuer
 
@@ -73,7 +73,7 @@ async def users(platform: Platform, harness: IntegrationHarness) -> AsyncIterato
             for who in ("anna", "ben", "boss"):
                 await people.add(f"{who}@{domain}")
             tokens = {who: await people.token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
-            await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             yield TrashUsers(harness.gateway, tenant_id, tokens)
 
 
@@ -157,7 +157,7 @@ async def test_a_document_deleted_by_file_sync_is_restored_under_its_name(
     assert [each["removedBy"] for each in await users.list_trash()] == ["open-webui"]
     restored = await users.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
     assert restored.status_code == 201, restored.text
-    by_name = document_id_for(users.tenant_id, "finance", "plan.txt")
+    by_name = derive_document_id(users.tenant_id, "finance", "plan.txt")
     assert await users.list_found() == {by_name}
     assert (await users.call("GET", "/v1/documents/owui-5cfc3ab1")).status_code == 404
 
@@ -185,20 +185,20 @@ async def test_the_running_gateway_deletes_expired_documents_from_the_trash(
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
     async with run_gateway(platform, trash_days=SHORT_DAYS) as gateway:
         short = TrashUsers(gateway, users.tenant_id, users.tokens)
-        await until(lambda: gateway.context.registry.get(users.tenant_id) is not None)
+        await wait_until(lambda: gateway.context.registry.get(users.tenant_id) is not None)
         document_id = await short.upload("ledger.txt")
         assert (await short.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
         assert len(await short.list_trash()) == 1
 
         def count_remaining() -> int:
             prefixes = (
-                removals_prefix(short.tenant_id, short.uid),
-                embeddings_prefix(short.tenant_id, short.uid),
+                build_removals_prefix(short.tenant_id, short.uid),
+                build_embeddings_prefix(short.tenant_id, short.uid),
             )
             return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=each)["KeyCount"] for each in prefixes)
 
         assert count_remaining() == 2
-        await until(lambda: count_remaining() == 0, seconds=60)
+        await wait_until(lambda: count_remaining() == 0, seconds=60)
         assert not await short.list_trash()
         response = await short.call("POST", f"/v1/documents/{document_id}/restore")
         assert response.status_code == 404, response.text
@@ -250,5 +250,5 @@ async def test_a_batch_of_file_sync_is_held_whole_and_its_rejection_keeps_the_do
     assert await users.list_found() == {"owui-5cfc3ab1"}
     rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
     assert [each["requestedBy"] for each in rejected["kept"]] == ["open-webui"]
-    assert await users.list_found() == {document_id_for(users.tenant_id, "finance", "plan.txt")}
+    assert await users.list_found() == {derive_document_id(users.tenant_id, "finance", "plan.txt")}
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 404

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import document_id_for, ingests_key
+from tenancy.names import build_ingests_key, derive_document_id
 from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import IntegrationHarness
@@ -18,7 +18,7 @@ from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway_process import run_gateway_process
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 DOCUMENTS = 12
 HALF = DOCUMENTS // 2
@@ -55,7 +55,7 @@ class DocumentOwner:
 
     async def remove_or_restore(self, http: httpx.AsyncClient, number: int, *, restore: bool) -> int:
         """Remove or restore a document; return the status, or 0 if the gateway died before its response."""
-        document_id = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
+        document_id = derive_document_id(self.tenant_id, "finance", f"ledger-{number}.txt")
         method, path = ("POST", f"/{document_id}/restore") if restore else ("DELETE", f"/{document_id}")
         with suppress(httpx.TransportError):
             headers = {"Authorization": f"Bearer {self.token}"}
@@ -79,7 +79,7 @@ class DocumentOwner:
             json={"query": f"version of ledger {number}", "topK": 50},
             headers={"Authorization": f"Bearer {self.token}"},
         )
-        own = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
+        own = derive_document_id(self.tenant_id, "finance", f"ledger-{number}.txt")
         texts = [each["text"] for each in response.json()["passages"] if each["documentId"] == own]
         return {each.split()[1] for each in texts}
 
@@ -91,7 +91,7 @@ async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterat
     with apply_tenants(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
         async with open_people(platform) as people:
             await people.add(email)
-            await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             known = harness.gateway.context.registry.get(tenant_id)
             assert known
             yield DocumentOwner(tenant_id, known.uid, await people.token(email))
@@ -119,7 +119,7 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
         )
 
     try:
-        await until(is_settled, seconds=TIMEOUT_SECONDS)
+        await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
         states, intents = await person.get_states(survivor), await read_entries(redis_client, person)
         pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
@@ -168,7 +168,7 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
             redis_client, person
         )
 
-    await until(is_settled, seconds=TIMEOUT_SECONDS)
+    await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
     states, trash = await person.get_states(survivor), await person.list_trash(survivor)
     for number, status in enumerate(statuses):
         name, found = f"ledger-{number}.txt", await person.list_found(survivor, number)
@@ -190,4 +190,4 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
 
 
 async def read_entries(redis_client: Any, person: DocumentOwner) -> Any:
-    return await redis_client.hgetall(ingests_key(person.tenant_id, person.tenant_uid))
+    return await redis_client.hgetall(build_ingests_key(person.tenant_id, person.tenant_uid))
