@@ -159,11 +159,11 @@ class OperatorContext:
             str(settings.keycloak_url), settings.keycloak_realm, settings.keycloak_client_id,
             settings.keycloak_client_secret.get_secret_value(), http,
         )  # fmt: skip
-        webui = _open_webui(settings, http)
+        webui = _create_open_webui(settings, http)
         return Clients(settings.bucket, AwsClients(), qdrant, keycloak, ClusterClient(api), redis, webui)
 
 
-def _open_webui(settings: OperatorSettings, http: httpx.AsyncClient) -> OpenWebUI | None:
+def _create_open_webui(settings: OperatorSettings, http: httpx.AsyncClient) -> OpenWebUI | None:
     if settings.open_webui_url is None:
         return None
     password = settings.open_webui_password.get_secret_value()

@@ -136,7 +136,7 @@ class Erasure:
         await self._write(tenant, receipt)
         return receipt
 
-    def summary(self, receipt: ErasureReceipt) -> str:
+    def summarize(self, receipt: ErasureReceipt) -> str:
         """Return one sentence about a finished receipt."""
         counted = sum(sum(store.before.values()) for store in receipt.stores)
         key = erasure_receipt_key(receipt.tenant.id, receipt.tenant.uid)

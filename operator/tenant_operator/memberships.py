@@ -18,7 +18,7 @@ from tenancy.emails import matches_any
 from tenancy.model import Tenant
 from tenancy.names import REALM_PARENT_GROUP, group_path
 
-from .clients.keycloak import Keycloak, verified_email
+from .clients.keycloak import Keycloak, get_verified_email
 from .clients.open_webui import OpenWebUI, get_subject
 from .metrics import CHANGES
 from .parts.workspace.plan import RETAINED_PREFIX, is_own_group
@@ -126,7 +126,7 @@ class MembershipChecker:
         groups = {group["id"]: group for group in await self._webui.list_groups()}
         owners = self._map_owners(groups.values())
         addresses = {
-            user["id"]: verified_email(user) async for user in self._keycloak.list_verified_accounts()
+            user["id"]: get_verified_email(user) async for user in self._keycloak.list_verified_accounts()
         }
         invalid: defaultdict[str, list[str]] = defaultdict(list)
         incomplete = set[str]()
@@ -170,7 +170,7 @@ class MembershipChecker:
         """Return the verified address that an account has in Keycloak; empty for none."""
         subject = get_subject(account)
         user = await self._keycloak.get_user(subject) if subject else None
-        return verified_email(user) if user else ""
+        return get_verified_email(user) if user else ""
 
     def _find_groups_to_leave(
         self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]

@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import WebUI
 from tests.support.programs.gateway import serving
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .adapter import EMBEDDINGS, MODEL, make_adapter
 from .baseline_open_webui import run_open_webui
@@ -90,7 +90,7 @@ class Baseline:
                 response = await upload(self._webui.admin, company.knowledge_id, paper)
                 response.raise_for_status()
                 file_id: str = response.json()["id"]
-                await until(lambda: self._is_processed(file_id), seconds=PROCESSING_TIMEOUT_SECONDS)
+                await wait_until(lambda: self._is_processed(file_id), seconds=PROCESSING_TIMEOUT_SECONDS)
                 return file_id
 
         return await asyncio.gather(*(upload_one(name, text) for name, text in documents.items()))

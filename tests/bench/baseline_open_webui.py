@@ -15,7 +15,7 @@ from tenantry_local.programs import open_webui
 
 from tests.support.open_webui.clients import WebUI, open_webui_administrator
 from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["run_open_webui"]
 
@@ -40,7 +40,7 @@ async def run_open_webui(platform: Platform, settings: Mapping[str, str]) -> Asy
             )
         try:
             url = f"http://127.0.0.1:{port}"
-            await until(
+            await wait_until(
                 lambda: asyncio.to_thread(is_http_ok, f"{url}/health"), seconds=START_SECONDS, every=0.5
             )
             async with open_webui_administrator(url, *ADMIN) as webui:

@@ -9,7 +9,7 @@ from tenancy.names import document_id_for_file
 from tenantry_local.platform import Platform
 
 from tests.support.documents.uploads import SampleFile, upload
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .baseline import Baseline, BaselineTenant, start_baseline
 from .chat import MODEL_SECONDS, USERS
@@ -196,7 +196,7 @@ async def _upload_and_wait(tenant: TenantFixture, name: str, text: str) -> str:
         documents = [passage["documentId"] for passage in searched.json()["passages"]]
         return document_id_for_file(file_id) in documents
 
-    await until(is_found, seconds=READY_SECONDS)
+    await wait_until(is_found, seconds=READY_SECONDS)
     return file_id
 
 

@@ -19,7 +19,7 @@ from tests.support.backends.observed import Observed
 from tests.support.backends.qdrant import open_qdrant
 from tests.support.open_webui.observed import ObservedOpenWebUI
 from tests.support.tenants.manifests import tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .report import Figure
 
@@ -45,12 +45,12 @@ async def measure(platform: Platform) -> list[Figure]:
     ):
         tenants = Tenants(api)
         uid = str((await asyncio.to_thread(tenants.create, manifest))["metadata"]["uid"])
-        await until(lambda: asyncio.to_thread(_is_ready, tenants), seconds=120)
+        await wait_until(lambda: asyncio.to_thread(_is_ready, tenants), seconds=120)
         await asyncio.to_thread(_create_documents, observed, webui, uid)
         await _create_points(platform, uid)
         started = time.monotonic()
         await asyncio.to_thread(tenants.delete, TENANT)
-        await until(lambda: asyncio.to_thread(_is_gone, tenants), seconds=600, every=0.5)
+        await wait_until(lambda: asyncio.to_thread(_is_gone, tenants), seconds=600, every=0.5)
         seconds = time.monotonic() - started
         _require_complete_receipt(observed, uid)
     note = f"{DOCUMENTS:,} documents of {CHUNKS} points, with their files in Open WebUI"

@@ -19,7 +19,7 @@ from tests.support.backends.keycloak_users import PASSWORD, open_people
 from tests.support.open_webui.clients import WebUI, open_webui_administrator
 from tests.support.programs.standins import inject_faults
 from tests.support.tenants.manifests import UNCACHED, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .chat_client import ChatClient, open_chat_client
 
@@ -99,7 +99,7 @@ async def create_tenant(
             for email in emails:
                 await people.add(email)
                 person = await webui.log_in(email, PASSWORD)
-                await until(lambda person=person: _is_offered(person, tenant_id), seconds=60)  # type: ignore[misc]
+                await wait_until(lambda person=person: _is_offered(person, tenant_id), seconds=60)  # type: ignore[misc]
                 clients.append(await stack.enter_async_context(open_chat_client(webui.url, person)))
             headers = {"Authorization": f"Bearer {await people.token(emails[0])}"}
             gateway, file_sync = [

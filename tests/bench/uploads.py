@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.documents.files import make_pdf
 from tests.support.documents.uploads import SampleFile, upload
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .report import Figure, get_percentile
 from .tenant_fixture import TenantFixture, create_tenant
@@ -74,8 +74,8 @@ async def _upload(tenant: TenantFixture) -> _Upload:
 async def _measure_searchable(tenant: TenantFixture) -> float:
     """Return the seconds from the start of an upload until searches find it."""
     sent = await _upload(tenant)
-    await until(lambda: _is_ready(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
-    await until(lambda: _is_found(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
+    await wait_until(lambda: _is_ready(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
+    await wait_until(lambda: _is_found(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
     return time.perf_counter() - sent.began
 
 
@@ -106,7 +106,7 @@ async def _measure_stored(tenant: TenantFixture) -> list[float]:
         moments = [draw.uniform(0, PERIOD_SECONDS) for _ in range(RANDOM_UPLOADS)]
         uploads = await asyncio.gather(*map(measure_one, moments))
         wanted = {document_id_for_file(sent.file_id): sent.at for sent in uploads}
-        await until(lambda: wanted.keys() <= seen.keys(), seconds=TIMEOUT_SECONDS)
+        await wait_until(lambda: wanted.keys() <= seen.keys(), seconds=TIMEOUT_SECONDS)
     finally:
         watching.cancel()
     return [seen[document] - at for document, at in wanted.items()]

@@ -9,7 +9,7 @@ from tenancy.names import model_id
 
 from tests.support.open_webui.browser import Visitor
 from tests.support.tenants.temporary import TemporaryTenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import BrowserHarness
 
@@ -28,7 +28,7 @@ async def wait_until_ready(visitor: Visitor, name: str) -> None:
         answer = await visitor.ask("/files")
         return name in answer and "ready" in answer.lower()
 
-    await until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
+    await wait_until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
 
 
 async def upload_plan(visitor: Visitor, tenant: TemporaryTenant, plan: Path) -> None:
@@ -69,7 +69,7 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
         async def is_forgotten() -> bool:
             return EXPECTED_ANSWER not in await diana.ask(QUESTION)
 
-        await until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
+        await wait_until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
         await diana.save_screenshot("forgotten")
         await diana.close()
 
@@ -134,7 +134,7 @@ async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarn
             assert EXPECTED_ANSWER not in answer or "suspended" not in answer
             return "suspended" in answer
 
-        await until(is_reported, seconds=60)
+        await wait_until(is_reported, seconds=60)
         await diana.save_screenshot("suspended")
         tenant.change(suspended=False)
         await diana.close()

@@ -19,7 +19,7 @@ from tests.support.charts.pods import ChartPods
 from tests.support.file_sync.replica import serve_fake_n8n
 from tests.support.open_webui.database import fake_open_webui
 from tests.support.tenants.manifests import apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_an_upload_in_open_webui_is_cited_in_an_answer(platform: Platform,
                     files = (await file_sync.get("/v1/files", headers=bearer)).json()["files"]
                     return [each["state"] for each in files] == ["ready"]
 
-                await until(is_ready, seconds=60, every=0.2)
+                await wait_until(is_ready, seconds=60, every=0.2)
             asked = {"question": "When does the ferry leave?"}
             answer = (await gateway.post("/v1/answers", json=asked, headers=bearer)).json()
             assert [each["filename"] for each in answer["citations"]] == ["plan.txt"]

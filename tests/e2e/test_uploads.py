@@ -6,7 +6,7 @@ from tenancy.names import model_id
 
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import Person
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .demo import ALICE, DIANA
 from .forwarded_clients import log_in_users
@@ -22,11 +22,11 @@ TIMEOUT_SECONDS = 120
 
 async def test_an_uploaded_file_is_answered_from_only_for_its_tenant(demo_installation: Installation) -> None:
     async with log_in_users(demo_installation, DIANA, ALICE) as (diana, alice):
-        await until(partial(_is_offered, diana), seconds=30, every=1)
+        await wait_until(partial(_is_offered, diana), seconds=30, every=1)
         await upload(
             diana, await _get_knowledge_id(diana), SampleFile("depot.md", f"# Depot\n\n{FACT}".encode())
         )
-        await until(partial(_is_answered, diana), seconds=TIMEOUT_SECONDS, every=1)
+        await wait_until(partial(_is_answered, diana), seconds=TIMEOUT_SECONDS, every=1)
         assert FINANCE not in await alice.models()
         refused = await alice.ask(FINANCE, QUESTION)
         assert "47" not in refused.text

@@ -16,7 +16,7 @@ from tests.support.backends.keycloak_users import PASSWORD, open_people
 from tests.support.documents.ground_truth import GroundTruth
 from tests.support.open_webui.clients import Person, WebUI, open_webui_administrator
 from tests.support.tenants.temporary import TemporaryTenant, TemporaryTenants
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 
 @dataclass
@@ -44,7 +44,7 @@ class FaultHarness(TemporaryTenants):
             return await person.models() == {model}
 
         # Open WebUI registers a new user when the page requests the models.
-        await until(is_offered, every=0.2)
+        await wait_until(is_offered, every=0.2)
         return person, await self.people.token(email)
 
     async def list_files(self, token: str) -> list[dict[str, Any]]:

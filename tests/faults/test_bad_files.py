@@ -15,7 +15,7 @@ from tests.support.documents.uploads import SampleFile
 from tests.support.documents.uploads import upload as upload_file
 from tests.support.open_webui.clients import Person
 from tests.support.tenants.temporary import TemporaryTenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import FaultHarness
 
@@ -96,7 +96,7 @@ class Uploads:
                 "not-synced",
             )
 
-        await until(has_ended, seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
+        await wait_until(has_ended, seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
         return found[file_id]
 
 
@@ -182,7 +182,7 @@ async def test_a_name_of_5000_characters_is_shortened_and_the_file_stays_ready(
         return [key.rpartition("/")[2] for key in objects if file_id in key]
 
     short = letter * (196 // len(letter.encode())) + ".txt"
-    await until(lambda: list_names() == [short], seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
+    await wait_until(lambda: list_names() == [short], seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
     assert await uploads.wait_for_result(file_id) == ("ready", None)
 
 
@@ -197,7 +197,7 @@ async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: U
     async def is_replaced() -> bool:
         return (await uploads.wait_for_result(first))[0] == "replaced"
 
-    await until(is_replaced, seconds=RESULT_TIMEOUT_SECONDS)
+    await wait_until(is_replaced, seconds=RESULT_TIMEOUT_SECONDS)
     seen = uploads.harness.ground_truth.read_stores([uploads.tenant.id], [])
     keys = {key.split("/")[3] for key in seen.objects if key.endswith("/canteen.txt")}
     assert keys == {f"owui-{second}"}

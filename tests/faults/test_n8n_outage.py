@@ -13,7 +13,7 @@ from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.part_restarter import run_part_restarter
 from tests.support.open_webui.clients import Person
 from tests.support.tenants.temporary import TemporaryTenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import FaultHarness
 
@@ -48,7 +48,7 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
         diana, token = await harness.log_in_member(tenant)
         model = model_id(tenant.id, "finance")
         await upload_files(diana, tenant, [PLAN])
-        await until(
+        await wait_until(
             lambda: has_states(harness, token, {PLAN.name: "ready"}),
             seconds=READY_TIMEOUT_SECONDS,
             every=0.5,
@@ -58,7 +58,9 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
             more = make_sample_files(tenant.id, 10)
             await upload_files(diana, tenant, more)
             safe = {file.name: "received" for file in more}
-            await until(lambda: has_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5)
+            await wait_until(
+                lambda: has_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5
+            )
             assert len(harness.ground_truth.read_stores([tenant.id], []).objects) == 1 + len(more)
             async with harness.webui.valves(fallback_to_direct=True):
                 answer, seconds = await ask(diana, model)
@@ -75,7 +77,9 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
         await restarter.wait_until_healthy()
         returned = time.monotonic()
         found = {file.name: "ready" for file in (PLAN, *more)}
-        await until(lambda: has_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5)
+        await wait_until(
+            lambda: has_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5
+        )
         print(f"all files were ready {time.monotonic() - returned:.1f} s after the outage")
         async with harness.webui.valves(fallback_to_direct=False):
             assert EXPECTED_ANSWER in (await ask(diana, model))[0]
@@ -86,7 +90,7 @@ async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: Fau
         diana, token = await harness.log_in_member(tenant)
         model = model_id(tenant.id, "finance")
         await upload_files(diana, tenant, [PLAN])
-        await until(
+        await wait_until(
             lambda: has_states(harness, token, {PLAN.name: "ready"}),
             seconds=READY_TIMEOUT_SECONDS,
             every=0.5,

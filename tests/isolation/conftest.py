@@ -28,7 +28,7 @@ from tests.support.security.forgery import (
     sign_with_public_key,
 )
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 A, B, DEDICATED, SUSPENDED = "iso-a", "iso-b", "iso-dedicated", "iso-suspended"
 MARKERS = {A: "ALPHA-7Q41", B: "BRAVO-9X52", DEDICATED: "DELTA-3K63"}
@@ -103,7 +103,7 @@ async def harness(platform: Platform) -> AsyncIterator[IsolationHarness]:
         await make_collection(qdrant, dedicated_to=DEDICATED)
         with apply_tenants(platform, *_make_manifests()):
             async with run_gateway(platform) as gateway:
-                await until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, SUSPENDED)))
+                await wait_until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, SUSPENDED)))
                 tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
                 harness = IsolationHarness(platform, gateway, people, qdrant, tickets)
                 await _add_people(harness)

@@ -18,7 +18,7 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People
 from tests.support.security.forgery import read_claims
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import IsolationHarness
 from .test_operations import OPERATIONS
@@ -52,7 +52,7 @@ class TenantAccounts:
         body = self.tenants.get(self.id)
         assert body
         metadata = body["metadata"]
-        await until(lambda: self._observed("resource_version") == metadata["resourceVersion"])
+        await wait_until(lambda: self._observed("resource_version") == metadata["resourceVersion"])
         for path in (f"tenants/tenant-{self.id}", f"tenants/tenant-{self.id}/admins"):
             await self.people.add_group(path, uid=metadata["uid"])
 
@@ -64,7 +64,7 @@ class TenantAccounts:
         await asyncio.sleep(1.1)
         again = self.tenants.create(make_manifest(self.id))
         assert _get_creation_time(again) > _get_creation_time(before)
-        await until(lambda: self._observed("uid") == again["metadata"]["uid"])
+        await wait_until(lambda: self._observed("uid") == again["metadata"]["uid"])
 
     async def status(self, operation: str, token: str) -> httpx.Response:
         """Call an operation with valid arguments."""
@@ -134,7 +134,9 @@ async def test_a_removed_member_is_refused_within_five_seconds(accounts: TenantA
     assert (await accounts.status("GET /v1/me", member)).status_code == 200
     assert (await accounts.status("GET /v1/usage", admin)).status_code == 200
     accounts.tenants.patch(accounts.id, {"spec": {"identity": {"emails": [accounts.admin], "admins": []}}})
-    await until(lambda: _is_refused(accounts, "GET /v1/me", member, "no-tenant"), seconds=REVOCATION_SECONDS)
+    await wait_until(
+        lambda: _is_refused(accounts, "GET /v1/me", member, "no-tenant"), seconds=REVOCATION_SECONDS
+    )
     for operation in OPERATIONS:
         assert (await accounts.status(operation, member)).status_code == 403, operation
     assert (await accounts.status("GET /v1/usage", admin)).status_code == 403, "no longer an administrator"

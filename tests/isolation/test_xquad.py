@@ -20,7 +20,7 @@ from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.fakes.issuer import open_issuer
 from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
         await make_collection(qdrant)
         with apply_tenants(platform, *map(make_manifest, ids)):
             async with run_gateway(platform, oidc_issuer=issuer.url) as gateway:
-                await until(lambda: all(gateway.context.registry.get(each) for each in ids))
+                await wait_until(lambda: all(gateway.context.registry.get(each) for each in ids))
                 uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.all()}
                 tokens = [issuer.token(each, uids[each]) for each in ids]
                 corpus = Corpus(gateway, articles, tokens)

@@ -8,7 +8,7 @@ import httpx
 from servicekit.keycloak import KeycloakAdmin
 from tenancy.emails import matches_any, search_term
 
-__all__ = ["Keycloak", "verified_email"]
+__all__ = ["Keycloak", "get_verified_email"]
 
 
 class Keycloak(KeycloakAdmin):
@@ -62,7 +62,7 @@ class Keycloak(KeycloakAdmin):
             user["id"]: user
             for users in found
             for user in users
-            if matches_any(patterns, verified_email(user))
+            if matches_any(patterns, get_verified_email(user))
         }
         return list(accounts.values())
 
@@ -88,6 +88,6 @@ class Keycloak(KeycloakAdmin):
         await self.send("leave-group", "DELETE", path, absent=httpx.codes.NOT_FOUND)
 
 
-def verified_email(user: dict[str, Any]) -> str:
+def get_verified_email(user: dict[str, Any]) -> str:
     """Return the verified e-mail of an enabled account; empty for any other account."""
     return str(user.get("email") or "") if user.get("emailVerified") and user.get("enabled") else ""

@@ -82,7 +82,7 @@ class IdentityPart:
         if not found:
             return IdentityState(people=people)
         sub = await self._keycloak.get_group_by_path(f"{_get_path(found)}/{ADMINS}")
-        group, admins = await asyncio.gather(self._with_members(found), self._with_members(sub))
+        group, admins = await asyncio.gather(self._load_group(found), self._load_group(sub))
         return IdentityState(group, admins, people)
 
     async def ensure(self, tenant: Tenant, observed: IdentityState) -> EnsureResult:
@@ -122,7 +122,7 @@ class IdentityPart:
             return found
         return await self._keycloak.get_group(known.group_id)
 
-    async def _with_members(self, found: dict[str, Any] | None) -> KeycloakGroup:
+    async def _load_group(self, found: dict[str, Any] | None) -> KeycloakGroup:
         if not found:
             return KeycloakGroup()
         members = await self._keycloak.list_members(found["id"])

@@ -132,7 +132,7 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
         sync = SyncLoops(
             settings, database=database, registry=registry, personas=personas, tenant_sync=tenant_sync
         )
-        leader_elector = LeaderElector(database, sync.run, sync.hint)
+        leader_elector = LeaderElector(database, sync.run, sync.wake)
         stack.push_async_callback(leader_elector.close)
         endless = [watching, await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))]
         check_database = run_until_passed(database.check)

@@ -18,7 +18,7 @@ from tenantry_local.platform import Platform
 from tests.support.charts.metrics_api import CpuLoad
 from tests.support.charts.rendering import RELEASE, helm
 from tests.support.tenants.manifests import apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 from tools.chart_schema import CHART
 from tools.version import PLACEHOLDER, stamp
 
@@ -87,7 +87,7 @@ async def test_upgrade_and_rollback_keep_objects_replicas_and_tenants(
         tenant = tenants.get(TENANT)
         before = get_uids(cluster)
         load.external = {"n8n_scaling_mode_queue_jobs_waiting": 200}
-        await until(lambda: cluster.get_replicas()["n8n-worker"] >= 6, seconds=60, every=0.2)
+        await wait_until(lambda: cluster.get_replicas()["n8n-worker"] >= 6, seconds=60, every=0.2)
 
         installed_helm.upgrade(CHART)
         assert get_image(cluster, "gateway").endswith(f":{PLACEHOLDER}")
@@ -110,7 +110,7 @@ async def test_uninstall_keeps_only_tenants_their_protection_and_data(
         tenant = tenants.get(TENANT)
         installed_helm.run("uninstall")
         with suppress(TimeoutError):  # the next line reports what is left
-            await until(lambda: not list_remaining(installed_helm.cluster), seconds=60, every=0.5)
+            await wait_until(lambda: not list_remaining(installed_helm.cluster), seconds=60, every=0.5)
         assert not list_remaining(installed_helm.cluster)
         assert tenants.get(TENANT) == tenant
         policy = "validatingadmissionpolicy,validatingadmissionpolicybinding"

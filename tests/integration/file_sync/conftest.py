@@ -27,7 +27,7 @@ from tests.support.file_sync.replica import FakeN8nWebhook, FileSyncReplica, ope
 from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
 from tests.support.programs.gateway import RunningGateway, environment, run_gateway
 from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 A, B = "fs-alpha", "fs-beta"
 PERSONAS = [{"id": "finance"}, {"id": "hr"}]
@@ -64,7 +64,7 @@ class FileSyncHarness:
             "FILE_SYNC_DOCUMENT_BYTES": "1000000",
         }
 
-    async def person(self, email: str, **account: Any) -> str:
+    async def ensure_person(self, email: str, **account: Any) -> str:
         """Create a person in Keycloak with an account in Open WebUI; return the account's id.
 
         A verified person of an earlier test is used again: a new one costs six calls of Keycloak.
@@ -89,29 +89,29 @@ class FileSyncHarness:
         self.subjects[email] = await self.people.subject(email)
         self.tokens[email] = await self.people.token(email)
 
-    def knowledge(self, tenant_id: str, persona_id: str = "finance") -> str:
+    def get_knowledge_id(self, tenant_id: str, persona_id: str = "finance") -> str:
         return f"kb-{tenant_id}-{persona_id}"
 
     def give(self, owner: str, filename: str, text: str, tenant_id: str, persona_id: str = "finance") -> str:
         """Upload a file and add it to a persona's knowledge base; return its id."""
         file_id = self.owui.upload(owner, filename, text.encode())
-        self.owui.add_to_knowledge(file_id, self.knowledge(tenant_id, persona_id))
+        self.owui.add_to_knowledge(file_id, self.get_knowledge_id(tenant_id, persona_id))
         return file_id
 
     async def sync_until_stable(self, tenant_id: str) -> SyncResult:
         return await self.replica.sync_until_stable(tenant_id)
 
-    def keys(self, tenant_id: str) -> list[str]:
+    def list_keys(self, tenant_id: str) -> list[str]:
         """Return the names of the tenant's objects outside the trash: persona, document and file."""
         listed = self.s3.list_objects_v2(
             Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=trash_end(tenant_id)
         )
         return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
 
-    def key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
+    def build_key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
         return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
 
-    async def states(self, tenant_id: str) -> dict[str, str]:
+    async def get_states(self, tenant_id: str) -> dict[str, str]:
         """Return the state of each document by its file name."""
         tenant = self.replica.registry.get(tenant_id)
         assert tenant
@@ -119,7 +119,7 @@ class FileSyncHarness:
         assert len({each.id for each in listed}) == len(listed), "each document is returned once"
         return {each.filename: each.state for each in listed}
 
-    async def points(self, tenant_id: str) -> int:
+    async def count_points(self, tenant_id: str) -> int:
         return await count_points(self.qdrant, f"tenant-{tenant_id}")
 
     async def search(self, email: str, query: str, persona_id: str | None = None) -> list[dict[str, Any]]:
@@ -140,7 +140,7 @@ class FileSyncHarness:
         """Release or reject the tenant's held deletions, as its administrator."""
         email = f"boss@{tenant_id}.example"
         if email not in self.tokens:
-            await self.person(email)
+            await self.ensure_person(email)
         await self.post(email, f"/v1/deletions/{decision}")
 
     async def patch(self, tenant_id: str, spec: dict[str, Any]) -> None:
@@ -151,9 +151,9 @@ class FileSyncHarness:
             tenant = self.replica.registry.get(tenant_id)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(is_observed)
+        await wait_until(is_observed)
 
-    async def empty(self) -> None:
+    async def delete_all(self) -> None:
         """Delete all files, accounts, objects and points."""
         self.n8n.response, self.n8n.lose_next = None, 0
         self.replica.tenant_sync.close()
@@ -211,7 +211,7 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
                 harness = FileSyncHarness(platform, gateway, n8n, replica, owui, tenants, people, qdrant)
                 for tenant_id in (A, B):
                     knowledge = [
-                        {"persona": each["id"], "id": harness.knowledge(tenant_id, each["id"])}
+                        {"persona": each["id"], "id": harness.get_knowledge_id(tenant_id, each["id"])}
                         for each in PERSONAS
                     ]
                     workspace = {"groupId": f"group-{tenant_id}", "knowledge": knowledge}
@@ -223,13 +223,13 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
                     found = [replica.registry.get(each) for each in (A, B)]
                     return all(tenant and tenant.status.workspace for tenant in found)
 
-                await until(is_known)
+                await wait_until(is_known)
                 yield harness
 
 
 @pytest.fixture
 async def harness(open_harness: FileSyncHarness) -> AsyncIterator[FileSyncHarness]:
-    await open_harness.empty()
+    await open_harness.delete_all()
     yield open_harness
     for tenant_id in (A, B):
         await open_harness.patch(tenant_id, {"suspended": False, "quota": {"documents": 10_000}})
@@ -238,13 +238,13 @@ async def harness(open_harness: FileSyncHarness) -> AsyncIterator[FileSyncHarnes
 @pytest.fixture
 async def anna(harness: FileSyncHarness) -> str:
     """Return the account of a person of tenant A."""
-    return await harness.person(f"anna@{A}.example")
+    return await harness.ensure_person(f"anna@{A}.example")
 
 
 @pytest.fixture
 async def bob(harness: FileSyncHarness) -> str:
     """Return the account of a person of tenant B."""
-    return await harness.person(f"bob@{B}.example")
+    return await harness.ensure_person(f"bob@{B}.example")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tenancy.names import document_id_for
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness
 
@@ -54,7 +54,7 @@ async def document(harness: IntegrationHarness) -> AsyncIterator[VersionedDocume
         async with open_people(harness.platform) as people:
             await people.add(person)
             token = await people.token(person)
-        await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+        await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
         yield VersionedDocument(replace(harness, token=token), tenant_id)
 
 

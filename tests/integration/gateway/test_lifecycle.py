@@ -16,7 +16,7 @@ from tenantry_local.parts.services import build_gateway_env
 
 from tests.support.programs.gateway import count_foreign_hits, environment, gateway_settings, run_gateway
 from tests.support.programs.gateway_process import GatewayProcess, run_gateway_process, start_gateway_process
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness
 
@@ -123,7 +123,7 @@ async def test_a_gateway_without_a_backend_starts_and_is_not_ready(
     harness: IntegrationHarness, overrides: dict[str, Any], missing: str
 ) -> None:
     async with run_gateway(harness.platform, **overrides) as gateway:
-        await until(lambda: gateway.context.registry.synced)
+        await wait_until(lambda: gateway.context.registry.synced)
         response = await gateway.http.get("/readyz")
         assert response.status_code == 503
         (reason,) = response.json()["missing"]

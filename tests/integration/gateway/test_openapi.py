@@ -23,7 +23,7 @@ from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 TENANT = f"described-{secrets.token_hex(3)}"  # documents outlive their tenants
 PERSON = f"anna@{TENANT}.example"
@@ -106,7 +106,7 @@ async def target(platform: Platform) -> AsyncIterator[Described]:
         await people.add(PERSON)
         with apply_tenants(platform, tenant_manifest(TENANT, identity=of_person, quota=PLENTY)):
             async with run_gateway(platform) as gateway:
-                await until(lambda: gateway.context.registry.get(TENANT) is not None)
+                await wait_until(lambda: gateway.context.registry.get(TENANT) is not None)
                 token = await people.token(PERSON)
                 # The first has the name of the description's example: uploads bring it back.
                 documents = [await upload(gateway, token, name) for name in ("budget-2026.md", "travel.md")]

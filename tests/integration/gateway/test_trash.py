@@ -18,7 +18,7 @@ from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness, make_ticket_issuer
 
@@ -73,7 +73,7 @@ async def users(platform: Platform, harness: IntegrationHarness) -> AsyncIterato
             for who in ("anna", "ben", "boss"):
                 await people.add(f"{who}@{domain}")
             tokens = {who: await people.token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
-            await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             yield TrashUsers(harness.gateway, tenant_id, tokens)
 
 
@@ -185,7 +185,7 @@ async def test_the_running_gateway_deletes_expired_documents_from_the_trash(
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
     async with run_gateway(platform, trash_days=SHORT_DAYS) as gateway:
         short = TrashUsers(gateway, users.tenant_id, users.tokens)
-        await until(lambda: gateway.context.registry.get(users.tenant_id) is not None)
+        await wait_until(lambda: gateway.context.registry.get(users.tenant_id) is not None)
         document_id = await short.upload("ledger.txt")
         assert (await short.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
         assert len(await short.list_trash()) == 1
@@ -198,7 +198,7 @@ async def test_the_running_gateway_deletes_expired_documents_from_the_trash(
             return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=each)["KeyCount"] for each in prefixes)
 
         assert count_remaining() == 2
-        await until(lambda: count_remaining() == 0, seconds=60)
+        await wait_until(lambda: count_remaining() == 0, seconds=60)
         assert not await short.list_trash()
         response = await short.call("POST", f"/v1/documents/{document_id}/restore")
         assert response.status_code == 404, response.text

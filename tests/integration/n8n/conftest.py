@@ -45,7 +45,7 @@ class N8nHarness:
     async def upload(self, credential: str | None = "Ticket a.ticket", **headers: str) -> httpx.Response:
         return await self._post("upload", credential, headers)
 
-    async def chat(
+    async def send_chat(
         self, body: Any, credential: str | None = "Bearer a.token", **headers: str
     ) -> httpx.Response:
         return await self._post("chat", credential, headers, json=body)

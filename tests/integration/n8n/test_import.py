@@ -22,7 +22,7 @@ async def owner(harness: N8nHarness) -> AsyncIterator[N8n]:
         yield N8n(harness.n8n.url, harness.n8n.owner, harness.n8n.password, http)
 
 
-def snapshot_tables(harness: N8nHarness) -> dict[str, list[Any]]:
+def read_tables(harness: N8nHarness) -> dict[str, list[Any]]:
     return {table: harness.n8n.sql(f"select * from {table} order by 1, 2") for table in TABLES}
 
 
@@ -34,9 +34,9 @@ async def count_import_steps(harness: N8nHarness) -> int:
 
 
 async def test_a_second_import_changes_nothing(harness: N8nHarness) -> None:
-    before = snapshot_tables(harness)
+    before = read_tables(harness)
     assert await count_import_steps(harness) == 0
-    assert snapshot_tables(harness) == before
+    assert read_tables(harness) == before
 
 
 async def test_a_changed_workflow_is_repaired_and_active(harness: N8nHarness, owner: N8n) -> None:

@@ -15,7 +15,7 @@ from tests.support.backends.keycloak_users import PASSWORD, People, open_people
 from tests.support.open_webui.clients import Person, WebUI, open_webui_administrator
 from tests.support.open_webui.services import Services
 from tests.support.programs.gateway import serving
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 SECRET = "a-secret-of-tests-for-hints"
 
@@ -67,7 +67,7 @@ class OpenWebUIHarness:
         async def is_member() -> bool:
             return await self.list_groups(person) == groups
 
-        await until(is_member)
+        await wait_until(is_member)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from tenantry_local.parts.open_webui import UI_TEXTS
 
 from tests.support.backends.keycloak_users import PASSWORD
 from tests.support.open_webui.clients import Person
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import OpenWebUIHarness
 
@@ -46,7 +46,7 @@ async def test_the_notice_disappears_when_a_user_joins_a_tenant(harness: OpenWeb
     async def has_no_banner() -> bool:
         return await list_banners(late) == []
 
-    await until(has_no_banner)
+    await wait_until(has_no_banner)
 
 
 async def test_the_sign_in_button_has_the_configured_text(harness: OpenWebUIHarness) -> None:

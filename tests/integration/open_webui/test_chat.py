@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.open_webui.services import problem
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import OpenWebUIHarness
 
@@ -135,7 +135,7 @@ async def test_an_answer_waits_for_attached_files(harness: OpenWebUIHarness) -> 
     harness.services.files = [{**file, "state": "indexing"}]
     attached = [{"type": "file", "id": file_id, "name": "plan.txt", "url": file_id, "status": "uploaded"}]
     asking = asyncio.create_task(person.chat(harness.model, "What is the budget?", files=attached))
-    await until(lambda: harness.services.file_requests > 0)
+    await wait_until(lambda: harness.services.file_requests > 0)
     harness.services.files = [{**file, "state": "ready"}]
     chat = await asking
     assert chat.content == SHOWN
@@ -158,9 +158,9 @@ async def test_stopping_an_answer_cancels_the_call(harness: OpenWebUIHarness) ->
     await harness.webui.set_valves(orchestrator="direct")
     harness.services.pause = 0.5
     chat_id = await person.begin(harness.model, "What is the budget?")
-    await until(lambda: bool(harness.services.requests))
+    await wait_until(lambda: bool(harness.services.requests))
     await person.stop(chat_id)
-    await until(lambda: harness.services.left == 1)
+    await wait_until(lambda: harness.services.left == 1)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.support.backends.keycloak_users import PASSWORD
 from tests.support.open_webui.clients import Person
 from tests.support.open_webui.services import problem
 from tests.support.security.forgery import read_claims
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import SECRET, OpenWebUIHarness
 
@@ -26,7 +26,7 @@ async def log_in(harness: OpenWebUIHarness, email: str, response: tuple[int, dic
         harness.services.tenants[email] = response
     before = harness.services.proven.count(email)
     person = await harness.webui.log_in(email, PASSWORD)
-    await until(lambda: harness.services.proven.count(email) > before)
+    await wait_until(lambda: harness.services.proven.count(email) > before)
     return person
 
 
@@ -132,7 +132,7 @@ async def test_the_group_of_an_earlier_tenant_gets_no_members(harness: OpenWebUI
     harness.services.belongs(email, tenant, uid="of-the-later-one")
     before = harness.services.proven.count(email)
     person = await harness.webui.log_in(email, PASSWORD)
-    await until(lambda: harness.services.proven.count(email) > before)
+    await wait_until(lambda: harness.services.proven.count(email) > before)
     await harness.webui.add_tenant_group(tenant, uid="of-the-later-one")
     again = await harness.webui.log_in(email, PASSWORD)
     await harness.wait_for_groups(again, {f"/tenants/{tenant}"})
@@ -153,8 +153,8 @@ async def test_uploads_and_chats_send_hints_to_file_sync(harness: OpenWebUIHarne
     person = await harness.add_member("diana")
     harness.services.hints.clear()
     await person.upload("plan.txt", b"The budget is $5,000,000.")
-    await until(lambda: bool(harness.services.hints))
+    await wait_until(lambda: bool(harness.services.hints))
     harness.services.hints.clear()
     await person.chat(harness.model, "What is the budget?")
-    await until(lambda: bool(harness.services.hints))
+    await wait_until(lambda: bool(harness.services.hints))
     assert set(harness.services.hints) == {SECRET}

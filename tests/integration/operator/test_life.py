@@ -288,7 +288,7 @@ async def test_retain_keeps_counters_and_deletes_answers(
     harness.apply("calm")
 
 
-def plant_points(observed: Observed, tenant_id: str, collection: str) -> None:
+def put_points(observed: Observed, tenant_id: str, collection: str) -> None:
     """Write points of an earlier Tenant of a name: with another uid, and without one."""
     payloads: list[dict[str, str]] = [{"tenantUid": "an-earlier-one"}, {}]
     for payload in payloads:
@@ -304,12 +304,12 @@ async def test_no_point_outlives_its_tenant_in_any_collection(
     own = "digital_twin_knowledge--tenant-both"
     harness.apply("both", tier="dedicated")
     await driver.reconcile("both")
-    plant_points(observed, "both", own)
+    put_points(observed, "both", own)
     tenants.patch("both", {"metadata": {"finalizers": None}})
     tenants.delete("both")  # without the finalizer nothing is removed: its collection is an orphan
     harness.apply("both", tier=tier, deletionPolicy=policy)
     await driver.reconcile("both")
-    plant_points(observed, "both", "digital_twin_knowledge")
+    put_points(observed, "both", "digital_twin_knowledge")
     tenants.delete("both")
     await driver.reconcile_until_ready("both")
     assert "qdrant" not in observed.find_data("both")

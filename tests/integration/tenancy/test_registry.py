@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 from tests.support.backends.api_server import Tenants
 from tests.support.faults.proxy import Proxy
 from tests.support.tenants.manifests import apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 CHANGE = {"spec": {"displayName": "Another name"}}
 
@@ -55,11 +55,11 @@ async def test_changes_are_observed(tenants: Tenants, platform: Platform) -> Non
         assert known.get("known")
         assert known.get("newcomer") is None
         with apply_tenants(platform, tenant_manifest("newcomer")):
-            await until(lambda: known.get("newcomer") is not None)
+            await wait_until(lambda: known.get("newcomer") is not None)
             assert {"known", "newcomer"} <= {tenant.id for tenant in known.all()}
             tenants.patch("newcomer", {"spec": {"suspended": True}})
-            await until(lambda: (t := known.get("newcomer")) is not None and t.spec.suspended)
-        await until(lambda: known.get("newcomer") is None)
+            await wait_until(lambda: (t := known.get("newcomer")) is not None and t.spec.suspended)
+        await wait_until(lambda: known.get("newcomer") is None)
 
 
 async def test_a_tenant_of_the_maximum_size_is_watched(tenants: Tenants, platform: Platform) -> None:
@@ -67,8 +67,8 @@ async def test_a_tenant_of_the_maximum_size_is_watched(tenants: Tenants, platfor
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         with apply_tenants(platform, tenant_manifest("large", personas=personas)):
-            await until(lambda: known.get("large") is not None)
-        await until(lambda: known.get("large") is None)
+            await wait_until(lambda: known.get("large") is not None)
+        await wait_until(lambda: known.get("large") is None)
 
 
 async def test_the_last_state_is_kept_while_the_api_server_is_unreachable(
@@ -86,7 +86,7 @@ async def test_the_last_state_is_kept_while_the_api_server_is_unreachable(
                 assert tenant.spec.display_name == "known"
             with apply_tenants(platform, tenant_manifest("meanwhile")):
                 proxy.restore()
-                await until(lambda: known.get("meanwhile") is not None)
+                await wait_until(lambda: known.get("meanwhile") is not None)
                 assert (tenant := known.get("known"))
                 assert tenant.spec.display_name == "Another name"
                 assert known.get("passing") is None
@@ -108,10 +108,10 @@ async def test_a_tenant_deleted_during_an_outage_is_removed(tenants: Tenants, pl
         api.configuration.host = f"https://127.0.0.1:{proxy.port}"
         async with run_registry(api) as known:
             with apply_tenants(platform, tenant_manifest("leaver")):
-                await until(lambda: known.get("leaver") is not None)
+                await wait_until(lambda: known.get("leaver") is not None)
                 proxy.cut()
             proxy.restore()
-            await until(lambda: known.get("leaver") is None)
+            await wait_until(lambda: known.get("leaver") is None)
 
 
 async def test_an_expired_resource_version_leads_to_a_new_list(
@@ -127,9 +127,9 @@ async def test_an_expired_resource_version_leads_to_a_new_list(
 
     monkeypatch.setattr(TenantRegistry, "_reload_directory", list_from_long_ago)
     async with await kube.connect() as api, run_registry(api) as known:
-        await until(lambda: len(versions) == 2)
+        await wait_until(lambda: len(versions) == 2)
         with apply_tenants(platform, tenant_manifest("newcomer")):
-            await until(lambda: known.get("newcomer") is not None)
+            await wait_until(lambda: known.get("newcomer") is not None)
     assert len(versions) == 2
 
 
@@ -150,7 +150,7 @@ async def test_a_closed_watch_resumes_at_its_resource_version(
         await known.wait_synced()
         await asyncio.sleep(2.5)
         with apply_tenants(platform, tenant_manifest("newcomer")):
-            await until(lambda: known.get("newcomer") is not None)
+            await wait_until(lambda: known.get("newcomer") is not None)
     assert lists == 1
 
 
@@ -169,5 +169,5 @@ async def test_an_unreadable_tenant_is_ignored_without_affecting_others(
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         with apply_tenants(platform, tenant_manifest("strange"), tenant_manifest("newcomer")):
-            await until(lambda: known.get("newcomer") is not None)
+            await wait_until(lambda: known.get("newcomer") is not None)
             assert known.get("strange") is None

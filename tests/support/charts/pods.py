@@ -30,7 +30,7 @@ from tenantry_local.tickets import ensure_key_set, ensure_private_key
 from tests.support.backends.api_server import apply
 from tests.support.charts.rendering import RELEASE, Release, render
 from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["ChartPods"]
 
@@ -94,7 +94,7 @@ class ChartPods:
                     except httpx.TransportError:
                         return False
 
-                await until(ready, seconds=60, every=0.1)
+                await wait_until(ready, seconds=60, every=0.1)
                 yield http
         finally:
             if process.returncode is None:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from tests.support.open_webui.services import uid_of
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["Chat", "Person", "WebUI", "open_webui_administrator"]
 
@@ -126,7 +126,7 @@ class Person:
             found.update(message)
             return bool(message.get("done"))
 
-        await until(answered, seconds=60)
+        await wait_until(answered, seconds=60)
         return Chat(found["content"], found.get("sources") or [], found.get("statusHistory") or [])
 
 

@@ -12,7 +12,7 @@ from tenantry_local.parts.services import build_gateway_env
 from tenantry_local.platform import Platform
 
 from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["GatewayProcess", "run_gateway_process", "start_gateway_process"]
 
@@ -71,7 +71,7 @@ async def run_gateway_process(
             base_url=f"http://127.0.0.1:{port}", timeout=http_timeout, limits=limits
         ) as http:
             process = GatewayProcess(started, http)
-            await until(process.is_ready, seconds=START_TIMEOUT_SECONDS)
+            await wait_until(process.is_ready, seconds=START_TIMEOUT_SECONDS)
             yield process
     finally:
         if started.returncode is None:

@@ -15,7 +15,7 @@ from tenantry_local.parts.n8n import OWNER, N8n, N8nWebhook, N8nWorker, _N8nProc
 from tenantry_local.parts.postgres import find_postgres_programs
 from tenantry_local.platform import Platform
 
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["NEEDED", "RunningN8n", "run_n8n", "set_n8n_variables"]
 
@@ -70,7 +70,7 @@ class RunningN8n:
 
         url = f"{self._platform.context.build_url(name)}/healthz/readiness"
         async with httpx.AsyncClient() as http:
-            await until(answers, seconds=START_SECONDS, every=0.1)
+            await wait_until(answers, seconds=START_SECONDS, every=0.1)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a query of its database, each as a mapping."""

@@ -28,7 +28,7 @@ from tests.support.backends.qdrant import open_qdrant
 from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import PLENTY, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["SLOTS", "TENANTS_PER_SEQUENCE", "RecreatedTenant", "SequenceHarness", "open_sequence_harness"]
 
@@ -107,7 +107,7 @@ class SequenceHarness:
         await self.gateway.context.registry.wait_synced()
         names = ("sequence-", "race-", "late")
         known = self.gateway.context.registry.all
-        await until(
+        await wait_until(
             lambda: not [each for each in known() if each.id.startswith(names)], seconds=TIMEOUT_SECONDS
         )
 
@@ -130,7 +130,7 @@ class SequenceHarness:
             return bool(ready and ready.status == "True")
 
         try:
-            await until(is_served, seconds=TIMEOUT_SECONDS)
+            await wait_until(is_served, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
             raise AssertionError(f"{name} ({tenant.uid}) is not Ready: {self._describe(name)}") from None
 
@@ -141,7 +141,7 @@ class SequenceHarness:
             await asyncio.to_thread(self.tenants.patch, name, {"metadata": {"finalizers": None}})
         await asyncio.to_thread(self.tenants.delete, name)
         try:
-            await until(lambda: self.gateway.context.registry.get(name) is None, seconds=TIMEOUT_SECONDS)
+            await wait_until(lambda: self.gateway.context.registry.get(name) is None, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
             raise AssertionError(f"{name} ({tenant.uid}) is not gone: {self._describe(name)}") from None
 

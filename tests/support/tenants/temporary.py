@@ -12,7 +12,7 @@ from tenantry_local.platform import Platform
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People
 from tests.support.tenants.manifests import UNCACHED, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["TemporaryTenant", "TemporaryTenants"]
 
@@ -90,5 +90,5 @@ class TemporaryTenants:
                 ready = tenant.resource.status.condition("Ready")
                 return bool(ready and ready.status == "True" and tenant.resource.status.workspace)
 
-            await until(is_ready, seconds=READY_SECONDS)
+            await wait_until(is_ready, seconds=READY_SECONDS)
             yield tenant

@@ -15,7 +15,7 @@ from tenancy import registry
 from tenancy.registry import TenantRegistry
 
 from tests.support.tenants.manifests import make_tenant, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 TENANT = make_tenant("tenanta", uid="u-1")
 
@@ -153,7 +153,7 @@ async def test_watched_changes_are_applied(known: TenantRegistry, api: FakeApi) 
     assert not known.synced
     async with RunningRegistry(known):
         assert known.synced
-        await until(lambda: known.get("d") is not None)
+        await wait_until(lambda: known.get("d") is not None)
         assert {tenant.id for tenant in known.all()} == {"a", "c", "d"}
         assert (tenant := known.get("a"))
         assert tenant.spec.suspended
@@ -162,7 +162,7 @@ async def test_watched_changes_are_applied(known: TenantRegistry, api: FakeApi) 
 
 async def test_a_watch_has_a_server_and_a_client_timeout(known: TenantRegistry, api: FakeApi) -> None:
     async with RunningRegistry(known):
-        await until(lambda: bool(api.options))
+        await wait_until(lambda: bool(api.options))
     assert api.options["allow_watch_bookmarks"] is True
     assert api.options["timeout_seconds"] == registry.WATCH_TIMEOUT_SECONDS
     assert 0 < api.options["_request_timeout"] - registry.WATCH_TIMEOUT_SECONDS <= 30
@@ -176,7 +176,7 @@ async def test_an_unreadable_tenant_is_ignored(known: TenantRegistry, api: FakeA
     later["spec"]["tier"] = "galactic"
     api.watches = [[("MODIFIED", later), ("ADDED", make_manifest("c"))]]
     async with RunningRegistry(known):
-        await until(lambda: known.get("c") is not None)
+        await wait_until(lambda: known.get("c") is not None)
         assert {tenant.id for tenant in known.all()} == {"c"}
 
 
@@ -192,7 +192,7 @@ async def test_a_tenant_deleted_during_a_lost_watch_is_removed(
     lost = {"code": status, "reason": "Gone", "message": "too old"}
     api.watches = [[("ERROR", lost)], []]
     async with RunningRegistry(known):
-        await until(lambda: known.get("c") is not None)
+        await wait_until(lambda: known.get("c") is not None)
         assert {tenant.id for tenant in known.all()} == {"b", "c"}
 
 

@@ -88,4 +88,4 @@ def test_the_index_finds_every_conflict_of_a_comparison_of_all_pairs(declared: l
             for other in others
             if any(overlap(a, b) for a in tenant.spec.email_patterns for b in other.spec.email_patterns)
         }
-        assert {other.id for other in index.conflicts(tenant)} == expected
+        assert {other.id for other in index.list_conflicts(tenant)} == expected

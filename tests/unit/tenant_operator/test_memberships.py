@@ -13,7 +13,7 @@ from tenant_operator.memberships import MembershipChecker
 from tenant_operator.tenant_store import TenantStore
 
 from tests.support.tenants.manifests import tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 if TYPE_CHECKING:
     from tenant_operator.clients.keycloak import Keycloak
@@ -286,10 +286,10 @@ async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
     harness.webui.add("nemo@nowhere.example", "g-acme")
     with capture_logs() as logs:
         async with background_task(harness.memberships.run(), "checks"):
-            await until(lambda: len(logs) >= 2)
+            await wait_until(lambda: len(logs) >= 2)
             assert harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"]
             harness.realm.fails = None
-            await until(lambda: not harness.webui.get_groups("nemo@nowhere.example"))
+            await wait_until(lambda: not harness.webui.get_groups("nemo@nowhere.example"))
     assert {entry["event"] for entry in logs[:2]} == {"Cannot check memberships in Open WebUI"}
 
 
@@ -307,7 +307,7 @@ async def test_an_account_that_a_changed_tenant_does_not_name_is_removed_without
     harness.tenants.update(make_manifest("acme", "stays@acme.example"))
     async with background_task(harness.memberships.run_revocations(), "revocations"):
         harness.memberships.enqueue_revocation("acme")
-        await until(lambda: harness.webui.get_groups("goes@acme.example") == ["choir"])
+        await wait_until(lambda: harness.webui.get_groups("goes@acme.example") == ["choir"])
     assert harness.webui.get_groups("stays@acme.example") == ["g-acme", "choir"]
 
 
@@ -328,4 +328,4 @@ async def test_a_failed_revocation_does_not_stop_the_next_ones(harness: Membersh
     async with background_task(harness.memberships.run_revocations(), "revocations"):
         for name in ("unknown", "gone", "acme", "bolt"):
             harness.memberships.enqueue_revocation(name)
-        await until(lambda: harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"])
+        await wait_until(lambda: harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"])

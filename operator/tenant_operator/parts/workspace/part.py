@@ -19,7 +19,7 @@ from tenancy.names import group_path, model_id, parse_model_id
 
 from ...clients.keycloak import Keycloak
 from ...clients.open_webui import OpenWebUI, TenantContent, get_subject
-from ...conditions import ConditionResult, condition_type
+from ...conditions import ConditionResult, build_condition_type
 from ...part import EnsureResult
 from .plan import (
     Action,
@@ -29,11 +29,11 @@ from .plan import (
     WorkspaceState,
     assign_bases,
     build_group_form,
+    build_name_prefix,
     build_retained_group_form,
     describe_kept,
     get_known_bases,
     is_own_group,
-    name_prefix,
     parse_knowledge_base,
     plan,
     plan_former,
@@ -203,7 +203,7 @@ class WorkspacePart:
 
     async def _find_bases(self, tenant: Tenant, group_id: str, *, search: bool) -> list[KnowledgeBase]:
         """Return the tenant's knowledge bases: named by its status, or with its mark."""
-        found = await self._webui.search_knowledge_bases(name_prefix(tenant)) if search else []
+        found = await self._webui.search_knowledge_bases(build_name_prefix(tenant)) if search else []
         missing = get_known_bases(tenant).keys() - {each["id"] for each in found}
         others = await asyncio.gather(*(self._webui.get_knowledge_base(key) for key in sorted(missing)))
         if not search and not all(others):
@@ -298,7 +298,7 @@ def _is_settled(tenant: Tenant) -> bool:
 
     A tenant with knowledge bases of former personas is never settled: only a search counts their files.
     """
-    condition = tenant.status.condition(condition_type("workspace"))
+    condition = tenant.status.condition(build_condition_type("workspace"))
     return (
         condition is not None
         and condition.status == "True"

@@ -24,11 +24,11 @@ __all__ = [
     "build_grants",
     "build_group_form",
     "build_mark",
+    "build_name_prefix",
     "build_retained_group_form",
     "describe_kept",
     "get_known_bases",
     "is_own_group",
-    "name_prefix",
     "parse_knowledge_base",
     "plan",
     "plan_former",
@@ -115,7 +115,7 @@ def build_mark(tenant: Tenant, persona_id: str) -> dict[str, str]:
     return {"principal_type": "user", "principal_id": holder, "permission": "read"}
 
 
-def name_prefix(tenant: Tenant) -> str:
+def build_name_prefix(tenant: Tenant) -> str:
     """Return the prefix of the names of the tenant's knowledge bases, for a search."""
     return f"{_build_title(tenant)}: "
 
@@ -302,7 +302,7 @@ def _build_model(tenant: Tenant, persona: Persona) -> dict[str, Any]:
 
 
 def _build_model_name(tenant: Tenant, persona: Persona) -> str:
-    return f"{name_prefix(tenant)}{_build_title(persona)}"
+    return f"{build_name_prefix(tenant)}{_build_title(persona)}"
 
 
 def _build_title(named: Tenant | Persona) -> str:

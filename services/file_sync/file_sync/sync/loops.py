@@ -64,7 +64,7 @@ class SyncLoops:
         self._hinted = asyncio.Event()
         self._log = structlog.get_logger("file_sync")
 
-    def hint(self) -> None:
+    def wake(self) -> None:
         """Wake the poll loop; concurrent hints are coalesced."""
         self._hinted.set()
 
@@ -172,7 +172,7 @@ class SyncLoops:
         schedule.mark_done(
             tenant_id,
             complete=complete,
-            retry_after=self._tenant_sync.backoff.retry_after(tenant_id),
+            retry_after=self._tenant_sync.backoff.get_retry_after(tenant_id),
             progress=progress,
         )
 

@@ -22,7 +22,7 @@ from tenantry_local.platform import Platform
 from tests.support.fakes.backends import STORED_AT
 from tests.support.faults.proxy import Proxy
 from tests.support.tenants.manifests import make_tenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 INGEST = Intent(IntentKind.INGEST)
 FAILURE = IngestFailure("e1", "https://tenantry.io/problems/document-empty", "No text", "It holds no text.")
@@ -109,7 +109,7 @@ async def test_a_lease_is_renewed_while_its_holder_works(
         async def is_renewed_twice() -> bool:
             return bool((await get_entry(redis_client, tenant))["expires"] > first + 1500)
 
-        await until(is_renewed_twice, seconds=60)
+        await wait_until(is_renewed_twice, seconds=60)
         with pytest.raises(DocumentBusy):
             async with journal.acquire(tenant, "d1"):
                 pass
@@ -174,7 +174,7 @@ async def test_an_interrupted_write_is_due_when_its_lease_has_expired(
         async def is_due() -> bool:
             return await list_due(journal, tenant) == ["d1"]
 
-        await until(is_due)
+        await wait_until(is_due)
         async with journal.acquire(tenant, "d1", repairing=True) as lease:
             assert lease.intent == intent
             assert await list_due(journal, tenant) == [], "another gateway repairs it"
@@ -224,7 +224,7 @@ async def test_only_one_of_many_replicas_repairs_a_document(
         return await list_due(journal, tenant) == ["d1"]
 
     async with abandon_lease(redis, tenant, INGEST):
-        await until(is_due)
+        await wait_until(is_due)
         await asyncio.gather(*(repair() for _ in range(10)))
     assert repaired == 1
 

@@ -18,7 +18,7 @@ from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway_process import run_gateway_process
 from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 DOCUMENTS = 12
 HALF = DOCUMENTS // 2
@@ -91,7 +91,7 @@ async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterat
     with apply_tenants(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
         async with open_people(platform) as people:
             await people.add(email)
-            await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             known = harness.gateway.context.registry.get(tenant_id)
             assert known
             yield DocumentOwner(tenant_id, known.uid, await people.token(email))
@@ -119,7 +119,7 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
         )
 
     try:
-        await until(is_settled, seconds=TIMEOUT_SECONDS)
+        await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
         states, intents = await person.states(survivor), await read_entries(redis_client, person)
         pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
@@ -168,7 +168,7 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
             redis_client, person
         )
 
-    await until(is_settled, seconds=TIMEOUT_SECONDS)
+    await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
     states, trash = await person.states(survivor), await person.trash(survivor)
     for number, status in enumerate(statuses):
         name, found = f"ledger-{number}.txt", await person.found(survivor, number)

@@ -20,7 +20,7 @@ from tests.support.documents.index_writes import publish
 from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.tenants.manifests import UNCACHED, apply_tenants, make_tenant, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 A, B = "limits-a", "limits-b"
 
@@ -76,7 +76,7 @@ class LimitsHarness:
             tenant = self.gateway.context.registry.get(tenant_id)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(is_observed)
+        await wait_until(is_observed)
 
     async def clear_redis(self) -> None:
         """Delete all counters of both tenants."""
@@ -87,7 +87,7 @@ class LimitsHarness:
     async def restore_redis(self) -> None:
         """Restore the connection to Redis and wait until the gateway uses it."""
         self.proxy.restore()
-        await until(self._is_counting, seconds=30)
+        await wait_until(self._is_counting, seconds=30)
 
     async def _is_counting(self) -> bool:
         return "ratelimit" in (await self.search()).headers
@@ -124,7 +124,7 @@ async def limits_harness(
                     tokens[f"{kind} of {tenant_id}"] = await people.token(email)
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with run_gateway(platform, redis_url=url) as gateway:
-                await until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))
+                await wait_until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))
                 harness = LimitsHarness(gateway, tenants, proxy, redis_client, tokens)
                 for tenant_id in (A, B):
                     await harness.index_document(tenant_id, "The ferry leaves at nine.")

@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 from tests.support.fakes.limits import metric
 from tests.support.programs.gateway import run_gateway
 from tests.support.tenants.manifests import apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import A, B, LimitsHarness
 
@@ -121,7 +121,7 @@ async def test_many_concurrent_answers_do_not_exceed_the_budget(harness: LimitsH
 async def test_a_failed_model_call_settles_no_tokens(harness: LimitsHarness) -> None:
     harness.tenants.patch(A, {"spec": {"model": {"chat": "anthropic.claude-3-sonnet-20240229-v1:0"}}})
     try:
-        await until(lambda: bool((t := harness.gateway.context.registry.get(A)) and t.spec.model.chat))
+        await wait_until(lambda: bool((t := harness.gateway.context.registry.get(A)) and t.spec.model.chat))
         assert (await harness.answer()).status_code == 502
         assert await get_used_tokens(harness) == 0
         assert not await harness.redis_client.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
@@ -176,7 +176,7 @@ async def test_a_gateway_starts_and_is_ready_without_redis(platform: Platform) -
         async def is_ready() -> bool:
             return (await gateway.http.get("/readyz")).status_code == 200
 
-        await until(is_ready)
+        await wait_until(is_ready)
 
 
 async def test_administrators_see_the_usage_of_their_tenant(harness: LimitsHarness) -> None:
@@ -230,7 +230,7 @@ async def test_the_series_of_a_deleted_tenant_are_removed(
     monkeypatch.setattr(tenant_metrics, "PRUNE_INTERVAL_SECONDS", 0.1)
     registry, counting = harness.gateway.context.registry, TenantMetrics(by_tenant=True)
     with apply_tenants(platform, tenant_manifest("limits-gone")):
-        await until(lambda: registry.get("limits-gone") is not None)
+        await wait_until(lambda: registry.get("limits-gone") is not None)
         tenant = registry.get("limits-gone")
         assert tenant
         counting.record_tokens(tenant, input=1)
@@ -240,4 +240,4 @@ async def test_the_series_of_a_deleted_tenant_are_removed(
             await asyncio.sleep(0.3)
             assert line in generate_latest()
     async with background_task(counting.run(registry.all), "tenant-metrics"):
-        await until(lambda: b"limits-gone" not in generate_latest())
+        await wait_until(lambda: b"limits-gone" not in generate_latest())

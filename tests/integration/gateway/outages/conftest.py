@@ -25,7 +25,7 @@ from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.load import Load, TenantUser
 from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
 from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 PROBES = 30
 """Minimum number of answered probes per outage: about six seconds."""
@@ -86,7 +86,7 @@ async def outage_tenants(platform: Platform) -> AsyncIterator[list[OutageTenant]
         await make_collection(qdrant)
         with apply_tenants(platform, *manifests):
             async with run_gateway(platform) as gateway:
-                await until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
+                await wait_until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
                 yield [await open_outage_tenant(people, gateway, tenant) for tenant in names]
 
 
@@ -110,15 +110,15 @@ async def check_outage(platform: Platform, tenant_users: list[TenantUser], outag
     load = Load(tenant_users)
     async with load.run():
         async with load.record_phase("before"):
-            await until(lambda: load.has_recovered("before", REQUESTS), seconds=60)
+            await wait_until(lambda: load.has_recovered("before", REQUESTS), seconds=60)
         async with (
             make_unavailable(platform, outage),
             send_probes(tenant_users[0].http) as asked,
             load.record_phase("away"),
         ):
-            await until(lambda: load.has_requests("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
+            await wait_until(lambda: load.has_requests("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
         async with load.record_phase("back"):
-            await until(lambda: load.has_recovered("back", REQUESTS), seconds=60)
+            await wait_until(lambda: load.has_recovered("back", REQUESTS), seconds=60)
 
     assert load.get_outcomes("away") == ALL_WELL | outage.problems
     unexpected = {
@@ -157,7 +157,7 @@ async def send_probes(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
 async def assert_nothing_lost(user: TenantUser) -> None:
     """Assert that each accepted document is found, and that each refused one can be sent again."""
     for name in list(user.refused):
-        await until(functools.partial(try_resend, user, name), seconds=WAIT_SECONDS, every=1.0)
+        await wait_until(functools.partial(try_resend, user, name), seconds=WAIT_SECONDS, every=1.0)
     for name, word in user.uploaded.items():
         found = (await user.search(f"The {user.marker} of {word}")).json()["passages"]
         assert [each["filename"] for each in found].count(name) == 1, name

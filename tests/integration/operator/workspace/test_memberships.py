@@ -17,7 +17,7 @@ from tests.support.open_webui.clients import WebUI
 from tests.support.open_webui.observed import ObservedOpenWebUI
 from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import create_person
 
@@ -45,10 +45,10 @@ async def operator(
         webui.drop_user("@kept.example")  # of an earlier run
         create_person(observed, webui, ANN)
         tenants.create(tenant_manifest("kept", identity=identity, deletionPolicy="Delete"))
-        await until(lambda: bool(webui.groups("kept")), seconds=60, every=0.2)
+        await wait_until(lambda: bool(webui.groups("kept")), seconds=60, every=0.2)
         yield
         tenants.delete("kept")
-        await until(lambda: tenants.get("kept") is None, seconds=60, every=0.2)
+        await wait_until(lambda: tenants.get("kept") is None, seconds=60, every=0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ async def wait_for_members(webui: ObservedOpenWebUI, *members: str) -> None:
         (group,) = webui.groups("kept")
         return (group["members"], group["inherited"]) == (sorted(members), 0)
 
-    await until(has_members, seconds=SECONDS, every=0.2)
+    await wait_until(has_members, seconds=SECONDS, every=0.2)
 
 
 def add_to_group(webui: ObservedOpenWebUI, account: str, group_id: str = "") -> None:
@@ -154,7 +154,7 @@ async def test_a_group_without_a_tenant_has_no_members_and_stays(
     def list_members() -> list[Any]:
         return [webui.call("GET", f"/groups/id/{group_id}/export")["user_ids"] for group_id in made]
 
-    await until(lambda: list_members() == [[], []], seconds=SECONDS, every=0.2)
+    await wait_until(lambda: list_members() == [[], []], seconds=SECONDS, every=0.2)
     for group_id in made:
         webui.call("DELETE", f"/groups/id/{group_id}/delete")
 
@@ -190,7 +190,7 @@ async def test_a_login_without_the_gateway_gets_the_tenants_models(
     async def has_models() -> bool:
         return await late.models() == {"tenant-kept.finance"}
 
-    await until(has_models, seconds=SECONDS, every=0.5)
+    await wait_until(has_models, seconds=SECONDS, every=0.5)
     await wait_for_members(webui, ANN, email)
     webui.drop_user(email)
     await browser.aclose()

@@ -10,7 +10,7 @@ from servicekit.errors import RemoteUnavailable
 from tenancy.names import document_id_for
 from tenancy.tickets import Ticket
 
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import GatewayHarness
 
@@ -152,7 +152,7 @@ async def test_a_repetition_during_the_first_request_is_409(harness: GatewayHarn
     document_id = document_id_for("tenanta", "finance", "a.md")
     async with harness.journal.acquire(harness.registry.tenants[0], document_id):
         first = asyncio.create_task(upload(harness))
-        await until(lambda: bool(harness.keys.values))
+        await wait_until(lambda: bool(harness.keys.values))
         second = await upload(harness)
     assert second.status_code == 409
     assert second.json()["type"].endswith("/idempotency-key-busy")

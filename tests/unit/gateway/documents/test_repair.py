@@ -19,7 +19,7 @@ from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage, metric
 from tests.support.fakes.trash import FakeTrashObjects, make_trash
 from tests.support.tenants.manifests import make_tenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 TENANT = make_tenant("tenanta")
 ENTRY = ("tenanta", "doc-1")
@@ -270,7 +270,7 @@ async def test_the_repair_loop_continues_after_any_error(
 
     monkeypatch.setattr(harness.journal, "list_due", list_due)
     running = asyncio.create_task(harness.repair.run())
-    await until(lambda: calls > 6)
+    await wait_until(lambda: calls > 6)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -38,7 +38,7 @@ from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage
 from tests.support.fakes.trash import make_trash
 from tests.support.tenants.manifests import make_tenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 TENANT = make_tenant("tenanta")
 MAX_BYTES = 10_000
@@ -358,7 +358,7 @@ async def test_a_delete_during_an_ingest_leaves_no_index_without_an_object(reade
         FakeDeletionLimit().as_limit(),
     )
     uploading = asyncio.create_task(harness.upload(b"One."))
-    await until(lambda: bool(harness.objects.contents))
+    await wait_until(lambda: bool(harness.objects.contents))
     person = Principal(TENANT, "subject-1", "", admin=False)
     await catalog.remove(person.tenant, document_id_for("tenanta", "finance", "budget.md"), person=person)
     await uploading
