@@ -8,7 +8,7 @@ from pathlib import Path
 from gateway.api.responses import example
 from gateway.problems import list_problem_types
 from servicekit.errors import TenantryError
-from servicekit.web.errors import headers_of
+from servicekit.web.errors import list_header_names
 
 from .gateway_reference import describe
 from .wrap import wrap
@@ -53,7 +53,7 @@ def render() -> str:
 
 
 def _render_section(kind: type[TenantryError]) -> str:
-    headers = ", ".join(f"`{name}`" for name in sorted(headers_of(kind)))
+    headers = ", ".join(f"`{name}`" for name in sorted(list_header_names(kind)))
     return "\n".join(
         [
             f"## {kind.slug}\n",

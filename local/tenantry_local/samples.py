@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import yaml
 from tenancy.model import Tenant
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 
 from .context import Context
 from .demo_users import get_access_token
@@ -96,7 +96,7 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
     tenant, qdrant = sample.tenant, Qdrant(context)
     payload = {
         "tenantId": tenant.key,
-        "documentId": document_id_for(tenant.id, sample.persona_id, sample.path.name),
+        "documentId": derive_document_id(tenant.id, sample.persona_id, sample.path.name),
         "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
     }
     answer = _post(

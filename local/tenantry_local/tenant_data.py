@@ -4,7 +4,13 @@ from typing import Any
 
 import httpx
 import redis
-from tenancy.names import collection_name, group_path, is_tombstone, tenant_key, tenant_prefix
+from tenancy.names import (
+    build_collection_name,
+    build_group_path,
+    build_tenant_key,
+    build_tenant_prefix,
+    is_tombstone,
+)
 
 from .context import Context
 from .part import get_system_tls_context
@@ -31,7 +37,7 @@ def find_tenant_data(context: Context, tenant_id: str) -> dict[str, Any]:
 
 def _list_objects(context: Context, tenant_id: str) -> list[str]:
     pages = Aws(context).s3.get_paginator("list_object_versions")
-    found = pages.paginate(Bucket=BUCKET, Prefix=tenant_prefix(tenant_id))
+    found = pages.paginate(Bucket=BUCKET, Prefix=build_tenant_prefix(tenant_id))
     return [
         entry["Key"]
         for page in found
@@ -41,8 +47,8 @@ def _list_objects(context: Context, tenant_id: str) -> list[str]:
 
 def _count_points(context: Context, tenant_id: str) -> int:
     part = Qdrant(context)
-    own = {"must": [{"key": "tenantId", "match": {"value": tenant_key(tenant_id)}}]}
-    names = [collection_name(tenant_id, dedicated=dedicated) for dedicated in (False, True)]
+    own = {"must": [{"key": "tenantId", "match": {"value": build_tenant_key(tenant_id)}}]}
+    names = [build_collection_name(tenant_id, dedicated=dedicated) for dedicated in (False, True)]
     # Over HTTP: the import of Qdrant's client takes longer than most commands of `tenantry`.
     with _open_client(part.url) as http:
         http.headers["api-key"] = part.api_key
@@ -65,17 +71,17 @@ def _find_group(context: Context, tenant_id: str) -> str:
     keycloak = Keycloak(context)
     with _open_client(keycloak.url) as http:
         http.headers["Authorization"] = f"Bearer {keycloak.fetch_admin_token(http)}"
-        answer = http.get(f"/admin/realms/{REALM}/group-by-path{group_path(tenant_id)}")
+        answer = http.get(f"/admin/realms/{REALM}/group-by-path{build_group_path(tenant_id)}")
         return str(answer.json()["path"]) if answer.is_success else ""
 
 
 def _list_keys(context: Context, tenant_id: str) -> list[str]:
     with redis.Redis.from_url(Redis(context).url_with_password, decode_responses=True) as client:
-        found = client.scan_iter(match=f"{tenant_key(tenant_id)}:*")
+        found = client.scan_iter(match=f"{build_tenant_key(tenant_id)}:*")
         return sorted(key for key in found if not is_tombstone(key))
 
 
 def _find_namespace(context: Context, tenant_id: str) -> str:
     return run_kubectl(
-        context, "get", "namespace", tenant_key(tenant_id), "--ignore-not-found", "-o", "name"
+        context, "get", "namespace", build_tenant_key(tenant_id), "--ignore-not-found", "-o", "name"
     ).strip()

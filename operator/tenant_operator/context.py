@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from servicekit import kube
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import cancel_and_wait
-from servicekit.tls import ssl_context
+from servicekit.tls import create_ssl_context
 from tenancy.receipts import read_private_key
 
 from .clients.aws import AwsClients
@@ -145,7 +145,7 @@ class OperatorContext:
         qdrant = connect(
             str(settings.qdrant_url),
             settings.qdrant_api_key.get_secret_value(),
-            verify=ssl_context(settings.qdrant_ca_file),
+            verify=create_ssl_context(settings.qdrant_ca_file),
         )
         self._stack.push_async_callback(qdrant.close)
         redis: Any = Redis.from_url(

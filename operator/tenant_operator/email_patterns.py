@@ -7,7 +7,7 @@ match one address always share them, so most Tenants are never compared.
 from collections import defaultdict
 from collections.abc import Iterable
 
-from tenancy.emails import overlap
+from tenancy.emails import has_overlap
 from tenancy.model import Tenant
 
 __all__ = ["EmailPatternIndex"]
@@ -58,7 +58,7 @@ def _list_overlaps(first: Tenant, second: Tenant) -> list[tuple[str, str]]:
         (one, other)
         for one in first.spec.email_patterns
         for other in second.spec.email_patterns
-        if overlap(one, other)
+        if has_overlap(one, other)
     ]
 
 

@@ -16,7 +16,7 @@ import structlog
 from servicekit.errors import RemoteError
 from tenancy.emails import matches_any
 from tenancy.model import Tenant
-from tenancy.names import REALM_PARENT_GROUP, group_path
+from tenancy.names import REALM_PARENT_GROUP, build_group_path
 
 from .clients.keycloak import Keycloak, get_verified_email
 from .clients.open_webui import OpenWebUI, get_subject
@@ -113,7 +113,7 @@ class MembershipChecker:
             self._log.warning("Keycloak did not confirm addresses in time", tenant=tenant.id, error=str(exc))
         leaving = sorted(set(unnamed) - verified)
         if leaving:
-            await self._remove(group_path(tenant.id), group_id, leaving)
+            await self._remove(build_group_path(tenant.id), group_id, leaving)
 
     async def check(self) -> None:
         """Remove invalid memberships, and enqueue the Tenants whose groups lack a person.
@@ -229,7 +229,7 @@ def map_group_owners(groups: Iterable[dict[str, Any]], tenants: Collection[Tenan
     entry for other groups.
     """
     by_id = {tenant.status.workspace.group_id: tenant for tenant in tenants if tenant.status.workspace}
-    by_name = {group_path(tenant.id): tenant for tenant in tenants}
+    by_name = {build_group_path(tenant.id): tenant for tenant in tenants}
     owners: dict[str, str | None] = {}
     for group in groups:
         namesake = by_name.get(group["name"])

@@ -271,7 +271,7 @@ class Reconciler:
     async def _record_readiness(self, tenant: Tenant, status: dict[str, Any]) -> None:
         """Record an event when ``Ready`` or its reason changed."""
         ready = next(condition for condition in status["conditions"] if condition["type"] == READY)
-        before = tenant.status.condition(READY)
+        before = tenant.status.get_condition(READY)
         if before and (before.status, before.reason) == (ready["status"], ready["reason"]):
             return
         is_ready = ready["status"] == "True"

@@ -40,11 +40,11 @@ class TenantStore:
 
     def list_all(self) -> tuple[Tenant, ...]:
         """Return the newest state of every Tenant, in no particular order."""
-        return self._newest.all()
+        return self._newest.list_tenants()
 
     def get_by_email(self, email: str) -> Tenant | None:
         """Return the oldest Tenant that claims a verified address: the address belongs to it."""
-        return min(self._newest.claimants(email), key=lambda tenant: tenant.seniority, default=None)
+        return min(self._newest.find_by_email(email), key=lambda tenant: tenant.seniority, default=None)
 
     def get_orphan(self, name: str) -> Tenant | None:
         """Return the last state of a Tenant that was deleted before the operator removed its data."""

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tenancy.names import document_id_for_file
+from tenancy.names import derive_file_document_id
 from tenantry_local.platform import Platform
 
 from tests.support.documents.uploads import SampleFile, upload
@@ -194,7 +194,7 @@ async def _upload_and_wait(tenant: TenantFixture, name: str, text: str) -> str:
     async def is_found() -> bool:
         searched = await tenant.gateway.post("/v1/search", json={"query": text})
         documents = [passage["documentId"] for passage in searched.json()["passages"]]
-        return document_id_for_file(file_id) in documents
+        return derive_file_document_id(file_id) in documents
 
     await wait_until(is_found, seconds=READY_SECONDS)
     return file_id

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 from tenancy.model import Tenant
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
@@ -57,7 +57,7 @@ class TenantFixture:
     @property
     def model(self) -> str:
         """Its persona's model in Open WebUI."""
-        return model_id(self.tenant_id, "finance")
+        return build_model_id(self.tenant_id, "finance")
 
     async def upload(self, documents: dict[str, str]) -> None:
         """Upload documents through the gateway, a few concurrently."""
@@ -133,7 +133,7 @@ async def delay_model(platform: Platform, seconds: float) -> AsyncIterator[None]
 
 
 async def _is_offered(person: Any, tenant_id: str) -> bool:
-    return model_id(tenant_id, "finance") in await person.models()
+    return build_model_id(tenant_id, "finance") in await person.models()
 
 
 async def _get_knowledge_id(platform: Platform, name: tuple[str, str]) -> str:

@@ -11,7 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass
 
-from tenancy.names import document_id_for_file, parse_object_key, persona_prefix
+from tenancy.names import build_persona_prefix, derive_file_document_id, parse_object_key
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
@@ -89,7 +89,7 @@ async def _is_found(tenant: TenantFixture, sent: _Upload) -> bool:
     response = await tenant.gateway.post("/v1/search", json={"query": f"report {sent.word}"})
     response.raise_for_status()
     found = {passage["documentId"] for passage in response.json()["passages"]}
-    return document_id_for_file(sent.file_id) in found
+    return derive_file_document_id(sent.file_id) in found
 
 
 async def _measure_stored(tenant: TenantFixture) -> list[float]:
@@ -105,7 +105,7 @@ async def _measure_stored(tenant: TenantFixture) -> list[float]:
         draw = random.Random(5)
         moments = [draw.uniform(0, PERIOD_SECONDS) for _ in range(RANDOM_UPLOADS)]
         uploads = await asyncio.gather(*map(measure_one, moments))
-        wanted = {document_id_for_file(sent.file_id): sent.at for sent in uploads}
+        wanted = {derive_file_document_id(sent.file_id): sent.at for sent in uploads}
         await wait_until(lambda: wanted.keys() <= seen.keys(), seconds=TIMEOUT_SECONDS)
     finally:
         watching.cancel()
@@ -115,7 +115,7 @@ async def _measure_stored(tenant: TenantFixture) -> list[float]:
 async def _watch(tenant: TenantFixture, seen: dict[str, float]) -> None:
     """Record the time at which each document first appears in the bucket."""
     s3 = Aws(tenant.platform.context).s3
-    prefix = persona_prefix(tenant.tenant_id, "finance")
+    prefix = build_persona_prefix(tenant.tenant_id, "finance")
     while True:
         listed = await asyncio.to_thread(s3.list_objects_v2, Bucket=BUCKET, Prefix=prefix)
         for entry in listed.get("Contents", []):

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
 from tests.support.open_webui.browser import Visitor
 from tests.support.tenants.temporary import TemporaryTenant
@@ -36,7 +36,7 @@ async def upload_plan(visitor: Visitor, tenant: TemporaryTenant, plan: Path) -> 
     await visitor.open_knowledge(f"{tenant.resource.spec.display_name}: Finance")
     await visitor.upload(plan)
     await visitor.save_screenshot("knowledge")
-    await visitor.begin_chat(model_id(tenant.id, "finance"))
+    await visitor.begin_chat(build_model_id(tenant.id, "finance"))
     await wait_until_ready(visitor, plan.name)
 
 
@@ -64,7 +64,7 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
         await diana.save_screenshot("unknown")
         await diana.open_knowledge("Riverside: Finance")
         await diana.delete_file(plan.name)
-        await diana.begin_chat(model_id(tenant.id, "finance"))
+        await diana.begin_chat(build_model_id(tenant.id, "finance"))
 
         async def is_forgotten() -> bool:
             return EXPECTED_ANSWER not in await diana.ask(QUESTION)
@@ -97,7 +97,7 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         (file_id,) = [each["id"] for each in json.loads(files)["items"]]
         knowledge = tenant.resource.status.workspace
         assert knowledge
-        theirs = model_id(tenant.id, "finance")
+        theirs = build_model_id(tenant.id, "finance")
         assert await alice.models() == {"Hillside: Finance"}
         for path in (
             f"/api/v1/files/{file_id}",
@@ -113,9 +113,12 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         assert EXPECTED_ANSWER not in str(
             await alice.fetch("/api/chat/completions", asked | {"model": theirs})
         )
-        named = asked | {"model": model_id(other.id, "finance"), "files": [{"type": "file", "id": file_id}]}
+        named = asked | {
+            "model": build_model_id(other.id, "finance"),
+            "files": [{"type": "file", "id": file_id}],
+        }
         assert EXPECTED_ANSWER not in str(await alice.fetch("/api/chat/completions", named))
-        await alice.begin_chat(model_id(other.id, "finance"))
+        await alice.begin_chat(build_model_id(other.id, "finance"))
         assert EXPECTED_ANSWER not in await alice.ask(QUESTION)
         await alice.save_screenshot("another-tenant")
         await diana.close()

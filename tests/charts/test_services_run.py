@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from tenancy.names import tenant_key
+from tenancy.names import build_tenant_key
 from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
@@ -41,7 +41,11 @@ async def test_the_operator_creates_and_deletes_a_tenant(platform: Platform, nam
             wait = ("wait", "--timeout=60s", f"tenant/{tenant_id}")
             run_kubectl(platform.context, *wait, "--for=condition=Ready")
             run_kubectl(
-                platform.context, "get", "resourcequota,limitrange,networkpolicy", "-n", tenant_key(tenant_id)
+                platform.context,
+                "get",
+                "resourcequota,limitrange,networkpolicy",
+                "-n",
+                build_tenant_key(tenant_id),
             )
             tenants.patch(tenant_id, {"spec": {"quota": {"compute": {"pods": "3"}}}})
             run_kubectl(platform.context, *wait, "--for=jsonpath={.status.observedGeneration}=2")

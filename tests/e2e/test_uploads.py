@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import Person
@@ -12,7 +12,7 @@ from .demo import ALICE, DIANA
 from .forwarded_clients import log_in_users
 from .installation import Installation
 
-FINANCE = model_id("tenantb", "finance")
+FINANCE = build_model_id("tenantb", "finance")
 QUESTION = "How many parking spaces does the depot in Bremen have?"
 FACT = "The depot in Bremen has 47 parking spaces."
 

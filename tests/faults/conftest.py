@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 
@@ -36,7 +36,7 @@ class FaultHarness(TemporaryTenants):
 
     async def log_in_member(self, tenant: TemporaryTenant, name: str = "diana") -> tuple[Person, str]:
         """Log a new member of a tenant in; return the member and an access token."""
-        email, model = tenant.address(name), model_id(tenant.id, "finance")
+        email, model = tenant.address(name), build_model_id(tenant.id, "finance")
         await self.people.add(email)
         person = await self.webui.log_in(email, PASSWORD)
 

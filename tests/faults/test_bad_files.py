@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
 from tests.support.documents.files import make_docx_zip_bomb, make_encrypted_pdf, make_pdf
 from tests.support.documents.uploads import SampleFile
@@ -187,7 +187,7 @@ async def test_a_name_of_5000_characters_is_shortened_and_the_file_stays_ready(
 
 
 async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: Uploads) -> None:
-    model = model_id(uploads.tenant.id, "finance")
+    model = build_model_id(uploads.tenant.id, "finance")
     first = await uploads.upload(SampleFile("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
     assert await uploads.wait_for_result(first) == ("ready", None)
     await asyncio.sleep(1)  # Open WebUI's times are in seconds, and file-sync orders versions by them
@@ -213,7 +213,7 @@ async def test_a_good_file_among_bad_ones_is_found_and_the_chat_lists_the_errors
     bad = [paper for paper, _ in FAILING.values()]
     *_, good = [await uploads.upload(paper) for paper in (*bad, GOOD)]
     assert await uploads.wait_for_result(good) == ("ready", None)
-    model = model_id(uploads.tenant.id, "finance")
+    model = build_model_id(uploads.tenant.id, "finance")
     assert "$5,000,000" in (await uploads.diana.chat(model, QUESTION)).content
     listed = (await uploads.diana.chat(model, "/files")).content
     assert "`plan.md` is ready" in listed

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
 from tests.support.documents.uploads import SampleFile, make_sample_files, upload
 from tests.support.faults.hanging import suspend_parts
@@ -46,7 +46,7 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
         run_part_restarter(harness.platform) as restarter,
     ):
         diana, token = await harness.log_in_member(tenant)
-        model = model_id(tenant.id, "finance")
+        model = build_model_id(tenant.id, "finance")
         await upload_files(diana, tenant, [PLAN])
         await wait_until(
             lambda: has_states(harness, token, {PLAN.name: "ready"}),
@@ -88,7 +88,7 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
 async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: FaultHarness) -> None:
     async with harness.create_tenant("lakeside") as tenant:
         diana, token = await harness.log_in_member(tenant)
-        model = model_id(tenant.id, "finance")
+        model = build_model_id(tenant.id, "finance")
         await upload_files(diana, tenant, [PLAN])
         await wait_until(
             lambda: has_states(harness, token, {PLAN.name: "ready"}),

@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
 from qdrant_client import AsyncQdrantClient
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
@@ -225,7 +225,9 @@ async def _forge_tickets(harness: IsolationHarness) -> None:
         "ticket to list": harness.tickets.issue(Ticket(A, uid, action=TicketAction.LIST)),
         "ticket to delete": harness.tickets.issue(replace(mine, action=TicketAction.DELETE)),
         "ticket to delete a document that A does not have": harness.tickets.issue(
-            Ticket(A, uid, "finance", document_id_for(B, "finance", FILENAME), FILENAME, TicketAction.DELETE)
+            Ticket(
+                A, uid, "finance", derive_document_id(B, "finance", FILENAME), FILENAME, TicketAction.DELETE
+            )
         ),
         "ticket of a suspended tenant to list": harness.tickets.issue(
             Ticket(SUSPENDED, suspended, action=TicketAction.LIST)

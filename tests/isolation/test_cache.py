@@ -3,7 +3,7 @@
 from typing import Any
 
 from redis.asyncio import Redis
-from tenancy.names import answers_key
+from tenancy.names import build_answers_key
 from tenantry_local.parts.redis import Redis as RedisPart
 
 from .conftest import DEDICATED, MARKERS, QUESTION, A, B, IsolationHarness
@@ -49,5 +49,5 @@ async def test_cached_answers_are_under_their_tenants_key(harness: IsolationHarn
     url = RedisPart(harness.platform.context).url_with_password
     async with Redis.from_url(url, decode_responses=True, protocol=2) as redis:
         for tenant_id in (A, B):
-            cached = str(await redis.hgetall(answers_key(tenant_id, harness.uid(tenant_id))))
+            cached = str(await redis.hgetall(build_answers_key(tenant_id, harness.uid(tenant_id))))
             assert {marker for marker in MARKERS.values() if marker in cached} == {MARKERS[tenant_id]}

@@ -120,7 +120,7 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
         with apply_tenants(platform, *map(make_manifest, ids)):
             async with run_gateway(platform, oidc_issuer=issuer.url) as gateway:
                 await wait_until(lambda: all(gateway.context.registry.get(each) for each in ids))
-                uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.all()}
+                uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.list_tenants()}
                 tokens = [issuer.token(each, uids[each]) for each in ids]
                 corpus = Corpus(gateway, articles, tokens)
                 await corpus.ingest()

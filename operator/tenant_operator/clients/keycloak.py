@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 from servicekit.keycloak import KeycloakAdmin
-from tenancy.emails import matches_any, search_term
+from tenancy.emails import get_search_term, matches_any
 
 __all__ = ["Keycloak", "get_verified_email"]
 
@@ -55,7 +55,7 @@ class Keycloak(KeycloakAdmin):
 
     async def search_accounts(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
         """Return the accounts whose verified e-mail matches a pattern, without duplicates."""
-        terms = sorted({search_term(pattern) for pattern in patterns})
+        terms = sorted({get_search_term(pattern) for pattern in patterns})
         found = await asyncio.gather(*(self._search(term) for term in terms))
         # Keycloak searches for a substring of the address; only the pattern decides.
         accounts = {

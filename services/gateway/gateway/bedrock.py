@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
-from servicekit.aws import classify, client_config, error_code
+from servicekit.aws import build_client_config, classify, get_error_code
 from servicekit.deadline import enforce
 from servicekit.errors import RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
@@ -253,7 +253,9 @@ class Bedrock:
     async def _call(self, operation: str, prompt: Prompt, call: Callable[..., T]) -> T:
         call_model = functools.partial(_call_model, prompt.model, functools.partial(call, **_request(prompt)))
         # A separate circuit per model: one can fail while others work.
-        return await self._answers.call(operation, self._answers.in_thread(call_model), circuit=prompt.model)
+        return await self._answers.call(
+            operation, self._answers.make_thread_call(call_model), circuit=prompt.model
+        )
 
     def _reply(self, model: str, **request: Any) -> ModelReply:
         stream, transcript = self._converse_client.converse_stream(**request)["stream"], _Transcript(model)
@@ -356,7 +358,7 @@ def _request(prompt: Prompt) -> dict[str, Any]:
 
 def _make_client(session: boto3.Session, seconds: float, connections: int) -> "BedrockRuntimeClient":
     return session.client(
-        "bedrock-runtime", config=client_config(read_seconds=seconds, connections=connections)
+        "bedrock-runtime", config=build_client_config(read_seconds=seconds, connections=connections)
     )
 
 
@@ -365,7 +367,7 @@ def _call_model(model: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except ClientError as exc:
-        code, message = error_code(exc), exc.response.get("Error", {}).get("Message", "")
+        code, message = get_error_code(exc), exc.response.get("Error", {}).get("Message", "")
         unknown = code == "ValidationException" and ("model identifier" in message or "on-demand" in message)
         if unknown or code in ("ResourceNotFoundException", "AccessDeniedException"):
             raise ModelUnavailable(

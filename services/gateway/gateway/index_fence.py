@@ -15,10 +15,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from servicekit.deadline import without_deadline
+from servicekit.deadline import suspend_deadline
 from servicekit.errors import RemoteError, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import answers_key, changes_key
+from tenancy.names import build_answers_key, build_changes_key
 
 from .redis import TenantRedis
 
@@ -82,7 +82,7 @@ class IndexWriteFence:
         answers, writes = fence_keys(tenant)
         try:
             # Deleted a second time: after the entry has expired, gateways may have cached answers.
-            with without_deadline():
+            with suspend_deadline():
                 await self._redis.execute(
                     tenant, "end-index-write", ("UNLINK", answers), ("ZREM", writes, write)
                 )
@@ -94,4 +94,4 @@ class IndexWriteFence:
 
 def fence_keys(tenant: Tenant) -> list[str]:
     """Return the Redis keys of a tenant's cached answers and of its index writes under way."""
-    return [answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid)]
+    return [build_answers_key(tenant.id, tenant.uid), build_changes_key(tenant.id, tenant.uid)]

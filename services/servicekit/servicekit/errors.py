@@ -61,14 +61,14 @@ class TenantryError(Exception):
         self.extensions = extensions
 
     @classmethod
-    def uri(cls) -> str:
+    def get_uri(cls) -> str:
         """Return the problem's type, a stable URI."""
         return f"https://tenantry.io/problems/{cls.slug}"
 
     def to_problem(self) -> dict[str, Any]:
         """Return the members of the problem document (RFC 9457, section 3.1)."""
         return {
-            "type": self.uri(),
+            "type": self.get_uri(),
             "title": self.title,
             "status": self.status,
             "detail": self.detail,

@@ -10,11 +10,11 @@ import pytest
 from file_sync.sync.tenant_sync import SyncResult
 from qdrant_client import AsyncQdrantClient
 from tenancy.names import (
-    deletions_key,
-    document_id_for_file,
-    held_deletions_key,
-    released_deletions_key,
-    trash_end,
+    build_deletions_key,
+    build_held_deletions_key,
+    build_released_deletions_key,
+    build_trash_end_key,
+    derive_file_document_id,
 )
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import build_file_sync_env
@@ -104,12 +104,12 @@ class FileSyncHarness:
     def list_keys(self, tenant_id: str) -> list[str]:
         """Return the names of the tenant's objects outside the trash: persona, document and file."""
         listed = self.s3.list_objects_v2(
-            Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=trash_end(tenant_id)
+            Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=build_trash_end_key(tenant_id)
         )
         return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
 
     def build_key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
-        return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
+        return f"{persona_id}/documents/{derive_file_document_id(file_id)}/{filename}"
 
     async def get_states(self, tenant_id: str) -> dict[str, str]:
         """Return the state of each document by its file name."""
@@ -170,7 +170,7 @@ class FileSyncHarness:
         """Reset the counters of a tenant's deletions."""
         if tenant := self.gateway.context.registry.get(tenant_id):
             redis = self.gateway.context.deletions._redis
-            counted = (deletions_key, held_deletions_key, released_deletions_key)
+            counted = (build_deletions_key, build_held_deletions_key, build_released_deletions_key)
             await redis.execute(tenant, "test", *(("UNLINK", key(tenant.id, tenant.uid)) for key in counted))
 
 

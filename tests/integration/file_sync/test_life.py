@@ -5,7 +5,7 @@ import hashlib
 
 from file_sync.planner.models import FileState
 from starlette.responses import Response
-from tenancy.names import document_id_for_file
+from tenancy.names import derive_file_document_id
 from tenantry_local.parts.aws import BUCKET
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
@@ -253,7 +253,7 @@ async def test_a_document_restored_from_the_trash_is_not_deleted_again(
     await harness.sync_until_stable(A)
     assert harness.list_keys(A) == []
     assert not await harness.search(ANNA, unique_word)
-    await harness.post(ANNA, f"/v1/documents/{document_id_for_file(file_id)}/restore")
+    await harness.post(ANNA, f"/v1/documents/{derive_file_document_id(file_id)}/restore")
     for _ in range(2):
         await harness.sync_until_stable(A)
         (passage,) = await harness.search(ANNA, unique_word)

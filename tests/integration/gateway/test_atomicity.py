@@ -10,7 +10,7 @@ import httpx
 import pytest
 from gateway.vectors import Vectors
 from servicekit.errors import RemoteUnavailable
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
@@ -29,7 +29,7 @@ class VersionedDocument:
     def __init__(self, harness: IntegrationHarness, tenant_id: str) -> None:
         self.harness = harness
         self.key = f"tenant-{tenant_id}"
-        self.path = f"/v1/documents/{document_id_for(tenant_id, 'finance', NAME)}"
+        self.path = f"/v1/documents/{derive_document_id(tenant_id, 'finance', NAME)}"
 
     async def publish(self, version: int) -> httpx.Response:
         sentence = f"Version {version} of the tide table of the estuary says high water at noon. "

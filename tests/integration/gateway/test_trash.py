@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import document_id_for, embeddings_prefix, removals_prefix
+from tenancy.names import build_embeddings_prefix, build_removals_prefix, derive_document_id
 from tenancy.tickets import Ticket, TicketAction
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
@@ -157,7 +157,7 @@ async def test_a_document_deleted_by_file_sync_is_restored_under_its_name(
     assert [each["removedBy"] for each in await users.list_trash()] == ["open-webui"]
     restored = await users.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
     assert restored.status_code == 201, restored.text
-    by_name = document_id_for(users.tenant_id, "finance", "plan.txt")
+    by_name = derive_document_id(users.tenant_id, "finance", "plan.txt")
     assert await users.found() == {by_name}
     assert (await users.call("GET", "/v1/documents/owui-5cfc3ab1")).status_code == 404
 
@@ -192,8 +192,8 @@ async def test_the_running_gateway_deletes_expired_documents_from_the_trash(
 
         def count_remaining() -> int:
             prefixes = (
-                removals_prefix(short.tenant_id, short.uid),
-                embeddings_prefix(short.tenant_id, short.uid),
+                build_removals_prefix(short.tenant_id, short.uid),
+                build_embeddings_prefix(short.tenant_id, short.uid),
             )
             return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=each)["KeyCount"] for each in prefixes)
 
@@ -250,5 +250,5 @@ async def test_a_batch_of_file_sync_is_held_whole_and_its_rejection_keeps_the_do
     assert await users.found() == {"owui-5cfc3ab1"}
     rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
     assert [each["requestedBy"] for each in rejected["kept"]] == ["open-webui"]
-    assert await users.found() == {document_id_for(users.tenant_id, "finance", "plan.txt")}
+    assert await users.found() == {derive_document_id(users.tenant_id, "finance", "plan.txt")}
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 404

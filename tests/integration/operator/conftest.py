@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tenancy.model import Tenant
-from tenancy.names import answers_key, collection_name, tenant_prefix
+from tenancy.names import build_answers_key, build_collection_name, build_tenant_prefix
 from tenant_operator.context import OperatorContext
 from tenant_operator.part import Part
 from tenant_operator.reconcile import Outcome
@@ -180,7 +180,7 @@ async def open_part(
 
 def _put_data(tenant: Tenant, observed: Observed) -> None:
     """Store an object, two points and a key of a tenant, which its services would write."""
-    observed.s3.put_object(Bucket=BUCKET, Key=f"{tenant_prefix(tenant.id)}documents/a.txt", Body=b"a")
+    observed.s3.put_object(Bucket=BUCKET, Key=f"{build_tenant_prefix(tenant.id)}documents/a.txt", Body=b"a")
     for _ in range(2):
-        observed.put_point(collection_name(tenant.id, dedicated=True), {"tenantId": tenant.key})
-    observed.redis.set(answers_key(tenant.id, tenant.uid), "a", ex=600)
+        observed.put_point(build_collection_name(tenant.id, dedicated=True), {"tenantId": tenant.key})
+    observed.redis.set(build_answers_key(tenant.id, tenant.uid), "a", ex=600)

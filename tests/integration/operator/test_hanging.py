@@ -1,7 +1,7 @@
 """Tests of backends that accept connections and do not answer."""
 
 import pytest
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
@@ -47,7 +47,7 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
             proxy.hang()
             for name in names:
                 driver.context.controller.handle_event(harness.apply(name))
-            async with background_task(driver.context.controller.run(), "controller"):
+            async with run_background_task(driver.context.controller.run(), "controller"):
                 await wait_until(
                     lambda: has_conditions({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5
                 )

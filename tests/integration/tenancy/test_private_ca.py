@@ -9,7 +9,7 @@ import stamina
 from gateway.vectors import Vectors
 from pydantic import SecretStr
 from servicekit.errors import RemoteUnavailable
-from servicekit.tls import ssl_context
+from servicekit.tls import create_ssl_context
 from tenancy.model import Tenant
 from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
 from tenantry_local.standins.qdrant.app import make_app
@@ -43,7 +43,7 @@ async def do_nothing(_: Tenant) -> AsyncIterator[None]:
 
 async def create_collection(url: str, authority: Path | None) -> None:
     """Create the tenant's collection as the operator does."""
-    client = connect(url, KEY, verify=ssl_context(authority))
+    client = connect(url, KEY, verify=create_ssl_context(authority))
     try:
         part = VectorsPart(client)
         await part.ensure(TENANT, await part.observe(TENANT))
@@ -56,7 +56,7 @@ async def query_document(url: str, authority: Path | None) -> None:
     vectors = Vectors(
         url=url,
         api_key=SecretStr(KEY),
-        verify=ssl_context(authority),
+        verify=create_ssl_context(authority),
         dimension=DIMENSIONS,
         write_fence=do_nothing,
     )

@@ -56,7 +56,7 @@ async def test_changes_are_observed(tenants: Tenants, platform: Platform) -> Non
         assert known.get("newcomer") is None
         with apply_tenants(platform, tenant_manifest("newcomer")):
             await wait_until(lambda: known.get("newcomer") is not None)
-            assert {"known", "newcomer"} <= {tenant.id for tenant in known.all()}
+            assert {"known", "newcomer"} <= {tenant.id for tenant in known.list_tenants()}
             tenants.patch("newcomer", {"spec": {"suspended": True}})
             await wait_until(lambda: (t := known.get("newcomer")) is not None and t.spec.suspended)
         await wait_until(lambda: known.get("newcomer") is None)

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tenancy.sessions import session_policy
+from tenancy.sessions import build_session_policy
 from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
 from tenantry_local.parts.services import build_file_sync_env, build_gateway_env, build_operator_env
 from tenantry_local.platform import Platform
@@ -86,7 +86,7 @@ def make_key(tenant: str, rest: str = DOCUMENT) -> Any:
 
 def assume_tenant_role(connect: Connect, service: str = "gateway") -> Any:
     """Return credentials of the tenant role, assumed by a service for one tenant."""
-    policy = session_policy(BUCKET, make_tenant(OWN))
+    policy = build_session_policy(BUCKET, make_tenant(OWN))
     answer = connect("sts", service).assume_role(
         RoleArn=TENANT_ROLE,
         RoleSessionName="test",

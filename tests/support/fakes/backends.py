@@ -19,7 +19,7 @@ from gateway.problems import DocumentMissing, DocumentTooLarge
 from gateway.vectors import Vectors
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import FILE_DOCUMENTS, parse_object_key, tenant_prefix
+from tenancy.names import FILE_DOCUMENTS, build_tenant_prefix, parse_object_key
 
 __all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "make_object_version"]
 
@@ -209,7 +209,7 @@ class FakeObjects:
     async def list_documents(
         self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = 1000
     ) -> list[StoredEntry]:
-        prefix = tenant_prefix(tenant.id) + (f"{persona_id}/documents/" if persona_id else "")
+        prefix = build_tenant_prefix(tenant.id) + (f"{persona_id}/documents/" if persona_id else "")
         keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
         return [self._get_entry(tenant, key) for key in keys][:limit]
 

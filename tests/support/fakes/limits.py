@@ -15,7 +15,7 @@ from gateway.redis import TenantRedis
 from prometheus_client import REGISTRY
 from servicekit.errors import RemoteUnavailable, TenantryError
 from tenancy.model import Tenant
-from tenancy.names import redis_prefix
+from tenancy.names import build_redis_prefix
 
 __all__ = [
     "FakeBudget",
@@ -149,7 +149,7 @@ class FakeRedis:
         return self
 
     async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
-        assert all(key.startswith(redis_prefix(tenant.id, tenant.uid)) for key in keys)
+        assert all(key.startswith(build_redis_prefix(tenant.id, tenant.uid)) for key in keys)
         return self._answer(*keys, *arguments)
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> Any:

@@ -8,7 +8,7 @@ from gateway.documents.trash import Trash
 from gateway.objects import ObjectMetadata, ObjectVersion, Removal, TrashObjects
 from gateway.problems import TrashMissing
 from tenancy.model import Tenant
-from tenancy.names import removal_key
+from tenancy.names import build_removal_key
 
 from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
 
@@ -46,7 +46,7 @@ class FakeTrashObjects:
         found = [
             each
             for each in ids
-            if removal_key(tenant.id, tenant.uid, *each) > after and document_id in ("", each[0])
+            if build_removal_key(tenant.id, tenant.uid, *each) > after and document_id in ("", each[0])
         ]
         return found[:limit]
 

@@ -106,7 +106,7 @@ class SequenceHarness:
         await asyncio.to_thread(self.tenants.delete_all, "=".join(LABEL))
         await self.gateway.context.registry.wait_synced()
         names = ("sequence-", "race-", "late")
-        known = self.gateway.context.registry.all
+        known = self.gateway.context.registry.list_tenants
         await wait_until(
             lambda: not [each for each in known() if each.id.startswith(names)], seconds=TIMEOUT_SECONDS
         )
@@ -126,7 +126,7 @@ class SequenceHarness:
 
         def is_served() -> bool:
             known = self.gateway.context.registry.get(name)
-            ready = known and known.uid == tenant.uid and known.status.condition("Ready")
+            ready = known and known.uid == tenant.uid and known.status.get_condition("Ready")
             return bool(ready and ready.status == "True")
 
         try:

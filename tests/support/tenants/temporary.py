@@ -87,7 +87,7 @@ class TemporaryTenants:
             tenant = TemporaryTenant(tenant_id, tenants, self.people)
 
             def is_ready() -> bool:
-                ready = tenant.resource.status.condition("Ready")
+                ready = tenant.resource.status.get_condition("Ready")
                 return bool(ready and ready.status == "True" and tenant.resource.status.workspace)
 
             await wait_until(is_ready, seconds=READY_SECONDS)

@@ -50,7 +50,7 @@ class UserFilesHarness:
         self.in_progress = self.most_in_progress = 0
 
     # TenantRegistry
-    def all(self) -> Sequence[Tenant]:
+    def list_tenants(self) -> Sequence[Tenant]:
         return self.tenants
 
     # OpenWebUIDatabase

@@ -10,7 +10,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from servicekit.aws import classify, client_config, error_code, is_dead_session
+from servicekit.aws import build_client_config, classify, get_error_code, is_dead_session
 from servicekit.remote import Fault
 
 from tests.support.fakes.aws_errors import make_client_error
@@ -63,13 +63,13 @@ def test_errors_are_classified(exc: Exception, fault: Fault | None) -> None:
 
 
 def test_a_client_makes_one_bounded_attempt() -> None:
-    config = vars(client_config(read_seconds=10, connections=4))
+    config = vars(build_client_config(read_seconds=10, connections=4))
     assert (config["connect_timeout"], config["read_timeout"], config["max_pool_connections"]) == (3, 10, 4)
     assert config["retries"] == {"mode": "standard", "total_max_attempts": 1}
 
 
 def test_an_error_without_a_code_has_an_empty_one() -> None:
-    assert error_code(ClientError({}, "GetObject")) == ""
+    assert get_error_code(ClientError({}, "GetObject")) == ""
 
 
 @pytest.mark.parametrize(

@@ -52,12 +52,12 @@ def test_a_tenant_waits_for_its_cap_and_for_the_total_limit() -> None:
     async def scenario() -> list[bool]:
         semaphore = FairSemaphore(3, each=2)
         async with semaphore.acquire("a"):
-            would_wait = [semaphore.locked("a")]
+            would_wait = [semaphore.is_locked("a")]
             async with semaphore.acquire("a"):
-                would_wait += [semaphore.locked("a"), semaphore.locked("b")]
+                would_wait += [semaphore.is_locked("a"), semaphore.is_locked("b")]
                 async with semaphore.acquire("b"):
-                    would_wait += [semaphore.locked("b"), semaphore.locked("c")]
-        return [*would_wait, semaphore.locked("a")]
+                    would_wait += [semaphore.is_locked("b"), semaphore.is_locked("c")]
+        return [*would_wait, semaphore.is_locked("a")]
 
     assert simulate(scenario()) == [False, True, False, True, True, False]
 

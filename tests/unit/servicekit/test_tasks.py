@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from servicekit.tasks import background_task, cancel_and_wait
+from servicekit.tasks import cancel_and_wait, run_background_task
 
 from tests.support.timing.clock import simulate
 
@@ -29,7 +29,7 @@ class UncancellableWorker:
 def test_a_task_ends_with_the_block_even_if_cancellations_are_lost(losses: int) -> None:
     async def scenario() -> float:
         worker = UncancellableWorker(losses)
-        async with background_task(worker.work(), "worker") as task:
+        async with run_background_task(worker.work(), "worker") as task:
             await asyncio.sleep(1)
         assert task.cancelled()
         return asyncio.get_running_loop().time()

@@ -311,12 +311,15 @@ def test_a_removed_pattern_takes_effect_on_the_next_request() -> None:
 def test_an_address_that_two_tenants_claim_is_refused() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
     with pytest.raises(TenantConflict, match="tenantb and twin"):
-        resolve(make_claims(email=DIANA), Directory([*TENANTS.all(), twin]))
+        resolve(make_claims(email=DIANA), Directory([*TENANTS.list_tenants(), twin]))
 
 
 def test_a_group_decides_between_two_tenants_that_claim_the_address() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
-    assert resolve(make_claims(GROUP_B, email=DIANA), Directory([*TENANTS.all(), twin])).tenant is TENANTB
+    assert (
+        resolve(make_claims(GROUP_B, email=DIANA), Directory([*TENANTS.list_tenants(), twin])).tenant
+        is TENANTB
+    )
 
 
 @pytest.mark.parametrize(

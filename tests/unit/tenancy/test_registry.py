@@ -154,7 +154,7 @@ async def test_watched_changes_are_applied(known: TenantRegistry, api: FakeApi) 
     async with RunningRegistry(known):
         assert known.synced
         await wait_until(lambda: known.get("d") is not None)
-        assert {tenant.id for tenant in known.all()} == {"a", "c", "d"}
+        assert {tenant.id for tenant in known.list_tenants()} == {"a", "c", "d"}
         assert (tenant := known.get("a"))
         assert tenant.spec.suspended
     assert api.watched_from[:3] == ["5", "7", "9"]
@@ -177,7 +177,7 @@ async def test_an_unreadable_tenant_is_ignored(known: TenantRegistry, api: FakeA
     api.watches = [[("MODIFIED", later), ("ADDED", make_manifest("c"))]]
     async with RunningRegistry(known):
         await wait_until(lambda: known.get("c") is not None)
-        assert {tenant.id for tenant in known.all()} == {"c"}
+        assert {tenant.id for tenant in known.list_tenants()} == {"c"}
 
 
 @pytest.mark.parametrize("status", [410, 500])
@@ -193,7 +193,7 @@ async def test_a_tenant_deleted_during_a_lost_watch_is_removed(
     api.watches = [[("ERROR", lost)], []]
     async with RunningRegistry(known):
         await wait_until(lambda: known.get("c") is not None)
-        assert {tenant.id for tenant in known.all()} == {"b", "c"}
+        assert {tenant.id for tenant in known.list_tenants()} == {"b", "c"}
 
 
 async def test_a_subscriber_gets_changes_until_it_unsubscribes(known: TenantRegistry, api: FakeApi) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from servicekit.errors import RemoteUnavailable
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 from structlog.testing import capture_logs
 from tenant_operator import memberships
 from tenant_operator.memberships import MembershipChecker
@@ -285,7 +285,7 @@ async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
     harness.realm.fails = failure
     harness.webui.add("nemo@nowhere.example", "g-acme")
     with capture_logs() as logs:
-        async with background_task(harness.memberships.run(), "checks"):
+        async with run_background_task(harness.memberships.run(), "checks"):
             await wait_until(lambda: len(logs) >= 2)
             assert harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"]
             harness.realm.fails = None
@@ -305,7 +305,7 @@ async def test_an_account_that_a_changed_tenant_does_not_name_is_removed_without
         harness.realm.add(email)
         harness.webui.add(email, "g-acme", "choir")
     harness.tenants.update(make_manifest("acme", "stays@acme.example"))
-    async with background_task(harness.memberships.run_revocations(), "revocations"):
+    async with run_background_task(harness.memberships.run_revocations(), "revocations"):
         harness.memberships.enqueue_revocation("acme")
         await wait_until(lambda: harness.webui.get_groups("goes@acme.example") == ["choir"])
     assert harness.webui.get_groups("stays@acme.example") == ["g-acme", "choir"]
@@ -325,7 +325,7 @@ async def test_a_failed_revocation_does_not_stop_the_next_ones(harness: Membersh
     harness.webui.add("nemo@nowhere.example", "g-acme", "g-bolt")
     harness.tenants.update(make_manifest("gone", deletionTimestamp="2026-11-23T00:00:00Z"))
     harness.webui.fails_at = "g-acme"
-    async with background_task(harness.memberships.run_revocations(), "revocations"):
+    async with run_background_task(harness.memberships.run_revocations(), "revocations"):
         for name in ("unknown", "gone", "acme", "bolt"):
             harness.memberships.enqueue_revocation(name)
         await wait_until(lambda: harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"])

@@ -16,7 +16,7 @@ import structlog
 from servicekit.errors import RemoteError, RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from tenancy.model import Tenant
-from tenancy.names import FILE_DOCUMENTS, document_id_for_file
+from tenancy.names import FILE_DOCUMENTS, derive_file_document_id
 
 from ..adapters.document_owners import DocumentOwnerResolver
 from ..adapters.document_store import DocumentStore
@@ -199,7 +199,7 @@ class TenantSync:
         """Cancel calls to n8n that are done or lost, as the plan shows."""
         waiting = {action.document_id for action in plan.actions if action.type is ActionType.INDEX}
         indexing = {
-            document_id_for_file(file_id)
+            derive_file_document_id(file_id)
             for file_id, status in plan.statuses.items()
             if status.state is FileState.INDEXING
         }

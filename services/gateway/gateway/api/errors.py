@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi.responses import JSONResponse
-from servicekit.web.errors import problem_response
+from servicekit.web.errors import build_problem_response
 from starlette.types import Scope
 
 from .openai_schemas import openai_error
@@ -18,4 +18,4 @@ def render_problem(problem: dict[str, Any], scope: Scope, headers: Mapping[str, 
     """Return the response for a problem, in the shape that the path's clients expect."""
     if scope["path"] in OPENAI_PATHS:
         return JSONResponse(openai_error(problem), status_code=problem["status"], headers=headers)
-    return problem_response(problem, scope, headers)
+    return build_problem_response(problem, scope, headers)

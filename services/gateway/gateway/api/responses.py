@@ -12,7 +12,7 @@ from servicekit.errors import (
     RemoteUnavailable,
     TenantryError,
 )
-from servicekit.web.errors import headers_of
+from servicekit.web.errors import list_header_names
 from tenancy.errors import (
     IdentityUnavailable,
     NoTenant,
@@ -112,7 +112,7 @@ def problems(*types: type[TenantryError], openai: bool = False) -> dict[int | st
 def example(kind: type[TenantryError]) -> dict[str, Any]:
     """Return an example document of a problem type."""
     return {
-        "type": kind.uri(),
+        "type": kind.get_uri(),
         "title": kind.title,
         "status": kind.status,
         "detail": kind.example,
@@ -142,7 +142,7 @@ def _build_response(same: list[type[TenantryError]], *, openai: bool) -> dict[st
         kind.slug: {"$ref": f"#/components/examples/{_get_name(kind, openai=openai)}"} for kind in same
     }
     media_type = "application/json" if openai else "application/problem+json"
-    headers = {name for kind in same for name in headers_of(kind)}
+    headers = {name for kind in same for name in list_header_names(kind)}
     return {
         "description": " ".join(f"`{kind.slug}`: {kind.title}." for kind in same),
         "content": {media_type: {"schema": _build_schema(same, openai=openai), "examples": examples}},
@@ -151,7 +151,7 @@ def _build_response(same: list[type[TenantryError]], *, openai: bool) -> dict[st
 
 
 def _build_header(name: str, same: list[type[TenantryError]]) -> dict[str, Any]:
-    if all(name in headers_of(kind) for kind in same):
+    if all(name in list_header_names(kind) for kind in same):
         return {"$ref": f"#/components/headers/{name}"}
     return {**HEADERS[name], "required": False}  # not every problem type of this status has it
 
@@ -162,7 +162,7 @@ def _build_schema(same: list[type[TenantryError]], *, openai: bool) -> dict[str,
         error = {"type": "object", "properties": {"code": {"enum": [kind.slug for kind in same]}}}
         return {"$ref": "#/components/schemas/OpenAIError", "properties": {"error": error}}
     only: dict[str, Any] = {
-        "type": {"enum": [kind.uri() for kind in same]},
+        "type": {"enum": [kind.get_uri() for kind in same]},
         "title": {"enum": [kind.title for kind in same]},
         "status": {"const": same[0].status},
     }

@@ -86,7 +86,7 @@ _LISTED = {
     "chunks": 7,  # of the previous content
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "problem": {
-        "type": DocumentUnreadable.uri(),
+        "type": DocumentUnreadable.get_uri(),
         "title": DocumentUnreadable.title,
         "detail": DocumentUnreadable.example,
     },

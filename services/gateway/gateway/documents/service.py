@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tenancy.model import Tenant
-from tenancy.names import document_id_for, object_key, parse_object_key
+from tenancy.names import build_object_key, derive_document_id, parse_object_key
 from tenancy.tickets import Ticket
 
 from ..bedrock import Bedrock
@@ -125,8 +125,8 @@ class DocumentService:
         filename = validate_filename(filename)
         if len(content) > self._max_bytes:
             raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
-        document_id = document_id_for(tenant.id, persona_id, filename)
-        key = object_key(tenant.id, persona_id, document_id, filename)
+        document_id = derive_document_id(tenant.id, persona_id, filename)
+        key = build_object_key(tenant.id, persona_id, document_id, filename)
         async with self.lock(tenant, document_id) as lease:
             await self._require_own_name(tenant, key, persona_id, filename, owner)
             extracted = await self._extract(tenant, filename, content, timings)

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 import structlog
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenancy.names import reservations_key, tokens_key
+from tenancy.names import build_reservations_key, build_tokens_key
 
 from ..metrics import LIMIT_EXCEEDED, USAGE_WRITE_FAILURES
 from ..problems import BudgetExhausted, LimitsUnavailable
@@ -162,7 +162,10 @@ class Budget:
             Redis does not answer.
         """
         month = _get_month(self._now())
-        keys = [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
+        keys = [
+            build_tokens_key(tenant.id, tenant.uid, month),
+            build_reservations_key(tenant.id, tenant.uid, month),
+        ]
         try:
             used, reserved = await self._read.run(tenant, keys)
         except RemoteError as exc:
@@ -181,7 +184,10 @@ class Budget:
 
 def _list_keys(reservation: Reservation) -> list[str]:
     tenant, month = reservation.tenant, reservation.month
-    return [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
+    return [
+        build_tokens_key(tenant.id, tenant.uid, month),
+        build_reservations_key(tenant.id, tenant.uid, month),
+    ]
 
 
 def _get_month(now: datetime) -> date:

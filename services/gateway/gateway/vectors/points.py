@@ -8,7 +8,7 @@ from typing import Any
 
 from qdrant_client import models
 from tenancy.model import Tenant
-from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, commit_marker_id, point_id
+from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, derive_commit_marker_id, derive_point_id
 
 from .. import bm25
 from ..models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
@@ -63,13 +63,13 @@ def to_point(
 def chunk_id(tenant: Tenant, document_id: str, version_id: str, number: int) -> str:
     """Return the id of a chunk; that of the commit marker is the same in every version."""
     if number == 0:
-        return commit_marker_id(tenant.id, tenant.uid, document_id)
-    return point_id(tenant.id, tenant.uid, document_id, version_id, number)
+        return derive_commit_marker_id(tenant.id, tenant.uid, document_id)
+    return derive_point_id(tenant.id, tenant.uid, document_id, version_id, number)
 
 
 def commit_marker_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
     """Return the ids of documents' commit markers."""
-    return [commit_marker_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
+    return [derive_commit_marker_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
 
 
 def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passage:

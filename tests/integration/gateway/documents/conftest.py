@@ -16,7 +16,7 @@ from gateway.timings import RequestTimings
 from pydantic import SecretStr
 from tenancy.identity import Principal
 from tenancy.model import Tenant
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 
 from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.backends.qdrant import count_points
@@ -74,7 +74,7 @@ class Replica:
 
     @property
     def document_id(self) -> str:
-        return document_id_for(self.tenant.id, "finance", NAME)
+        return derive_document_id(self.tenant.id, "finance", NAME)
 
     async def upload(self, text: str) -> Ingested:
         return await self.service.upload(

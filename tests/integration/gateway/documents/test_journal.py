@@ -15,7 +15,7 @@ from gateway.problems import DocumentBusy, WritesUnavailable
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
 from tenancy.model import Tenant
-from tenancy.names import failures_key, ingests_key, tombstone_key
+from tenancy.names import build_failures_key, build_ingests_key, build_tombstone_key
 from tenancy.tombstones import SET_TOMBSTONE
 from tenantry_local.platform import Platform
 
@@ -60,13 +60,15 @@ async def list_due(journal: Journal, tenant: Tenant) -> list[str]:
 
 async def get_entry(redis_client: Any, tenant: Tenant) -> dict[str, Any]:
     """Return the journal's entry of the document."""
-    entry: dict[str, Any] = json.loads(await redis_client.hget(ingests_key(tenant.id, tenant.uid), "d1"))
+    entry: dict[str, Any] = json.loads(
+        await redis_client.hget(build_ingests_key(tenant.id, tenant.uid), "d1")
+    )
     return entry
 
 
 async def set_tombstone(redis_client: Any, tenant: Tenant) -> int:
     """Set the tombstone, as the operator does; return the milliseconds until the last lease expires."""
-    keys = [tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid)]
+    keys = [build_tombstone_key(tenant.id, tenant.uid), build_ingests_key(tenant.id, tenant.uid)]
     remaining: int = await redis_client.eval(SET_TOMBSTONE, len(keys), *keys, 60)
     return remaining
 
@@ -137,7 +139,7 @@ async def test_a_write_without_a_change_leaves_no_entry(
 ) -> None:
     async with journal.acquire(tenant, "d1"):
         pass
-    assert not await redis_client.exists(ingests_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(build_ingests_key(tenant.id, tenant.uid))
 
 
 async def test_a_failed_write_is_due_for_repair_after_a_growing_delay(
@@ -274,7 +276,7 @@ async def test_entries_expire_ninety_days_after_the_last_change(
     async with journal.acquire(tenant, "d1") as lease:
         await lease.commit(FAILURE)
     await interrupt_write(journal, tenant, INGEST)
-    for key in (ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)):
+    for key in (build_ingests_key(tenant.id, tenant.uid), build_failures_key(tenant.id, tenant.uid)):
         assert 89 < await redis_client.ttl(key) / 86400 <= 90
 
 

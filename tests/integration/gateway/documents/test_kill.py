@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import document_id_for, ingests_key
+from tenancy.names import build_ingests_key, derive_document_id
 from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import IntegrationHarness
@@ -55,7 +55,7 @@ class DocumentOwner:
 
     async def remove_or_restore(self, http: httpx.AsyncClient, number: int, *, restore: bool) -> int:
         """Remove or restore a document; return the status, or 0 if the gateway died before its response."""
-        document_id = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
+        document_id = derive_document_id(self.tenant_id, "finance", f"ledger-{number}.txt")
         method, path = ("POST", f"/{document_id}/restore") if restore else ("DELETE", f"/{document_id}")
         with suppress(httpx.TransportError):
             headers = {"Authorization": f"Bearer {self.token}"}
@@ -79,7 +79,7 @@ class DocumentOwner:
             json={"query": f"version of ledger {number}", "topK": 50},
             headers={"Authorization": f"Bearer {self.token}"},
         )
-        own = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
+        own = derive_document_id(self.tenant_id, "finance", f"ledger-{number}.txt")
         texts = [each["text"] for each in response.json()["passages"] if each["documentId"] == own]
         return {each.split()[1] for each in texts}
 
@@ -190,4 +190,4 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
 
 
 async def read_entries(redis_client: Any, person: DocumentOwner) -> Any:
-    return await redis_client.hgetall(ingests_key(person.tenant_id, person.tenant_uid))
+    return await redis_client.hgetall(build_ingests_key(person.tenant_id, person.tenant_uid))

@@ -15,7 +15,7 @@ import pytest
 from gateway.documents.intents import Intent, IntentKind
 from gateway.problems import DocumentBusy, DocumentMissing, DocumentRefused, WritesUnavailable
 from gateway.timings import RequestTimings
-from tenancy.names import ingests_key, object_key
+from tenancy.names import build_ingests_key, build_object_key
 from tenancy.tickets import Ticket
 
 from tests.support.faults.crashes import crash_after
@@ -53,7 +53,7 @@ async def crash_write_after(last: int, write: Callable[[], Awaitable[Any]]) -> b
 
 async def repair_all(replica: Replica, redis_client: Any) -> None:
     """Expire the leases of dead replicas, and sweep until no repair is left."""
-    key = ingests_key(replica.tenant.id, replica.tenant.uid)
+    key = build_ingests_key(replica.tenant.id, replica.tenant.uid)
     for document_id, entry in (await redis_client.hgetall(key)).items():
         await redis_client.hset(key, document_id, json.dumps(json.loads(entry) | {"expires": 0}))
     async with asyncio.timeout(120):
@@ -112,7 +112,7 @@ async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
             lambda dying=dying: dying.service.index_stored(tenant, ticket, RequestTimings()),  # type: ignore[misc]
         ):
             break
-        begun = "ingest" in str(await redis_client.hgetall(ingests_key(tenant.id, tenant.uid)))
+        begun = "ingest" in str(await redis_client.hgetall(build_ingests_key(tenant.id, tenant.uid)))
         await repair_all(survivor, redis_client)
         assert await survivor.state() == ("ready" if begun else "received"), f"after {last} calls"
         assert list_versions(await survivor.found()) == ({"Version 3"} if begun else set())
@@ -132,7 +132,7 @@ async def test_a_deletion_killed_after_any_call_is_completed_or_never_began(
         if not await crash_write_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
             break
         begun = "delete" in str(
-            await redis_client.hgetall(ingests_key(replicas.tenant.id, replicas.tenant.uid))
+            await redis_client.hgetall(build_ingests_key(replicas.tenant.id, replicas.tenant.uid))
         )
         await repair_all(survivor, redis_client)
         if begun:
@@ -217,7 +217,7 @@ async def test_a_late_repair_does_not_restore_a_deleted_document(
             raise RuntimeError("interrupted")
     await replica.delete()
     await replica.repair.sweep()
-    assert not await redis_client.exists(ingests_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(build_ingests_key(tenant.id, tenant.uid))
     with pytest.raises(DocumentMissing):
         await replica.state()
     assert await replica.points() == 0
@@ -234,6 +234,6 @@ async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, re
         await repair_all(replica, redis_client)
     assert await replica.points() == 0
     assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs
-    key = object_key("gw-main", "finance", theirs, "theirs.txt")
+    key = build_object_key("gw-main", "finance", theirs, "theirs.txt")
     with pytest.raises(ValueError, match="not a document"):
         await replica.service.index_object(replicas.tenant, key, lease, RequestTimings())

@@ -10,8 +10,8 @@ from gateway.limits import tenant_metrics
 from gateway.limits.budget import estimate_tokens
 from gateway.limits.tenant_metrics import TenantMetrics
 from prometheus_client import generate_latest
-from servicekit.tasks import background_task
-from tenancy.names import rate_key, reservations_key, tokens_key
+from servicekit.tasks import run_background_task
+from tenancy.names import build_rate_key, build_reservations_key, build_tokens_key
 from tenantry_local.platform import Platform
 
 from tests.support.fakes.limits import metric
@@ -31,7 +31,7 @@ def make_period_of_today() -> dict[str, str]:
 
 
 async def get_used_tokens(harness: LimitsHarness) -> int:
-    stored = await harness.redis_client.get(tokens_key(A, harness.uid(A), datetime.now(UTC)))
+    stored = await harness.redis_client.get(build_tokens_key(A, harness.uid(A), datetime.now(UTC)))
     return int(stored or 0)
 
 
@@ -73,7 +73,7 @@ async def test_an_answer_settles_its_tokens_and_releases_its_reservation(
     usage = response.json()["usage"]
     assert response.json()["grounded"]
     assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"] > 0
-    assert not await harness.redis_client.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
+    assert not await harness.redis_client.exists(build_reservations_key(A, harness.uid(A), datetime.now(UTC)))
     for _ in range(2):
         assert (await harness.search()).status_code == 200
     assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], (
@@ -124,7 +124,9 @@ async def test_a_failed_model_call_settles_no_tokens(harness: LimitsHarness) -> 
         await wait_until(lambda: bool((t := harness.gateway.context.registry.get(A)) and t.spec.model.chat))
         assert (await harness.answer()).status_code == 502
         assert await get_used_tokens(harness) == 0
-        assert not await harness.redis_client.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
+        assert not await harness.redis_client.exists(
+            build_reservations_key(A, harness.uid(A), datetime.now(UTC))
+        )
     finally:
         harness.tenants.patch(A, {"spec": {"model": {"chat": ""}}})
 
@@ -221,7 +223,7 @@ async def test_every_counter_has_a_key_of_its_tenant_and_an_expiry(harness: Limi
     for key in keys:
         assert key.startswith(f"tenant-{A}:")
         assert await harness.redis_client.ttl(key) > 0, key
-    assert rate_key(A, harness.uid(A)) in keys
+    assert build_rate_key(A, harness.uid(A)) in keys
 
 
 async def test_the_series_of_a_deleted_tenant_are_removed(
@@ -236,8 +238,8 @@ async def test_the_series_of_a_deleted_tenant_are_removed(
         counting.record_tokens(tenant, input=1)
         line = b'tenantry_gateway_tokens_total{kind="input",tenant="tenant-limits-gone"} 1.0'
         assert line in generate_latest()
-        async with background_task(counting.run(registry.all), "tenant-metrics"):
+        async with run_background_task(counting.run(registry.list_tenants), "tenant-metrics"):
             await asyncio.sleep(0.3)
             assert line in generate_latest()
-    async with background_task(counting.run(registry.all), "tenant-metrics"):
+    async with run_background_task(counting.run(registry.list_tenants), "tenant-metrics"):
         await wait_until(lambda: b"limits-gone" not in generate_latest())

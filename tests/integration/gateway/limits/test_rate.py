@@ -13,7 +13,7 @@ import pytest
 from gateway.limits.rate import RateLimiter
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
-from tenancy.names import rate_key
+from tenancy.names import build_rate_key
 
 from .conftest import make_new_tenant
 
@@ -32,7 +32,7 @@ async def count_allowed(limiter: RateLimiter, tenant: Tenant, times: int) -> int
 
 async def age_queries(redis_client: Any, tenant: Tenant, seconds: int) -> None:
     """Move all counted queries into the past by some seconds."""
-    key = rate_key(tenant.id, tenant.uid)
+    key = build_rate_key(tenant.id, tenant.uid)
     counted = await redis_client.hgetall(key)
     await redis_client.delete(key)
     await redis_client.hset(key, mapping={str(int(second) - seconds): n for second, n in counted.items()})
@@ -97,16 +97,16 @@ async def test_remaining_and_reset_are_exact(limiter: RateLimiter, redis_client:
 async def test_refused_queries_are_not_counted(limiter: RateLimiter, redis_client: Any) -> None:
     tenant = make_new_tenant(queriesPerMinute=2)
     await count_allowed(limiter, tenant, 2)
-    before = await redis_client.hgetall(rate_key(tenant.id, tenant.uid))
+    before = await redis_client.hgetall(build_rate_key(tenant.id, tenant.uid))
     assert await count_allowed(limiter, tenant, 20) == 0
-    assert await redis_client.hgetall(rate_key(tenant.id, tenant.uid)) == before
+    assert await redis_client.hgetall(build_rate_key(tenant.id, tenant.uid)) == before
 
 
 async def test_a_limit_of_zero_allows_no_query(limiter: RateLimiter, redis_client: Any) -> None:
     tenant = make_new_tenant(queriesPerMinute=0)
     rate = await limiter.count(tenant)
     assert (rate.allowed, rate.remaining, rate.reset) == (False, 0, 60)
-    assert not await redis_client.exists(rate_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(build_rate_key(tenant.id, tenant.uid))
 
 
 async def test_a_changed_limit_takes_effect_immediately(limiter: RateLimiter, redis_client: Any) -> None:
@@ -136,16 +136,16 @@ async def test_the_counters_are_bounded_and_expire(limiter: RateLimiter, redis_c
         await age_queries(redis_client, tenant, 1)
     await limiter.count(tenant)
     assert (
-        await redis_client.hlen(rate_key(tenant.id, tenant.uid)) <= 62
+        await redis_client.hlen(build_rate_key(tenant.id, tenant.uid)) <= 62
     )  # one more where a second began in the middle
-    assert 0 < await redis_client.ttl(rate_key(tenant.id, tenant.uid)) <= 61
+    assert 0 < await redis_client.ttl(build_rate_key(tenant.id, tenant.uid)) <= 61
 
 
 async def test_a_clock_that_was_set_back_does_not_block_queries(
     limiter: RateLimiter, redis_client: Any
 ) -> None:
     tenant = make_new_tenant(queriesPerMinute=5)
-    await redis_client.hset(rate_key(tenant.id, tenant.uid), str(math.floor(time.time()) + 3600), 5)
+    await redis_client.hset(build_rate_key(tenant.id, tenant.uid), str(math.floor(time.time()) + 3600), 5)
     rate = await limiter.count(tenant)
     assert (rate.allowed, rate.remaining) == (True, 4)
-    assert await redis_client.hlen(rate_key(tenant.id, tenant.uid)) == 1
+    assert await redis_client.hlen(build_rate_key(tenant.id, tenant.uid)) == 1

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.errors import TenantSuspended
 from tenancy.model import Tenant
-from tenancy.names import ingests_key, redis_prefix, tombstone_key
+from tenancy.names import build_ingests_key, build_redis_prefix, build_tombstone_key
 from tenancy.tombstones import SET_TOMBSTONE, raise_if_deleting
 from tenantry_local.platform import Platform
 
@@ -25,7 +25,7 @@ COUNT = "return redis.call('INCR', KEYS[1])"
 
 
 def make_counter_key(tenant: Tenant) -> str:
-    return f"{redis_prefix(tenant.id, tenant.uid)}n"
+    return f"{build_redis_prefix(tenant.id, tenant.uid)}n"
 
 
 async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(
@@ -35,7 +35,11 @@ async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(
     ending = redis.script("end", COUNT, ends_work=True)
     assert await before.run(tenant, [make_counter_key(tenant)]) == 1
     await redis_client.eval(
-        SET_TOMBSTONE, 2, tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid), 60
+        SET_TOMBSTONE,
+        2,
+        build_tombstone_key(tenant.id, tenant.uid),
+        build_ingests_key(tenant.id, tenant.uid),
+        60,
     )
     with pytest.raises(RemoteRefused) as by_script:
         await before.run(tenant, [make_counter_key(tenant)])

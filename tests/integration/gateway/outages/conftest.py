@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import People, open_people
@@ -150,7 +150,7 @@ async def send_probes(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
                 asked.append(path)
             await asyncio.sleep(PROBE_PAUSE_SECONDS)
 
-    async with background_task(ask(), "probes"):
+    async with run_background_task(ask(), "probes"):
         yield asked
 
 

@@ -44,7 +44,7 @@ class LoopHarness:
         self.most_planning = 0
 
     # TenantRegistry
-    def all(self) -> list[Tenant]:
+    def list_tenants(self) -> list[Tenant]:
         return list(self.tenants.values())
 
     def get(self, tenant_id: str) -> Tenant | None:

@@ -97,7 +97,7 @@ class FakeRegistry:
     def directory(self) -> Directory:
         return Directory(self.tenants)
 
-    def all(self) -> tuple[Tenant, ...]:
+    def list_tenants(self) -> tuple[Tenant, ...]:
         return tuple(self.tenants)
 
     def get(self, tenant_id: str) -> Tenant | None:
@@ -111,7 +111,7 @@ class FakeReadiness:
     waits_for: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
 
-    async def missing(self) -> list[str]:
+    async def list_missing(self) -> list[str]:
         return self.waits_for
 
 

@@ -199,7 +199,7 @@ async def test_handlers_see_the_deadline() -> None:
     left: list[float | None] = []
 
     async def read_deadline(scope: Scope, receive: Receive, send: Send) -> None:
-        left.append(deadline.remaining())
+        left.append(deadline.get_remaining_seconds())
         await PlainTextResponse("")(scope, receive, send)
 
     async with make_limited_client(read_deadline, seconds=30) as http:

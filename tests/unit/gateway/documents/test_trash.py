@@ -24,7 +24,7 @@ from gateway.problems import (
 from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
-from tenancy.names import document_id_for, removal_key, removals_prefix
+from tenancy.names import build_removal_key, build_removals_prefix, derive_document_id
 
 from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
 from tests.support.fakes.deletions import FakeDeletionLimit
@@ -39,7 +39,7 @@ COLLEAGUE = Principal(TENANT, "ben", "ben@a.example", admin=False)
 ADMIN = Principal(TENANT, "boss", "boss@a.example", admin=True)
 STRANGER = Principal(make_tenant("tenantb", personas=[{"id": "finance"}]), "anna", "", admin=True)
 NAME = "budget.md"
-ID = document_id_for("tenanta", "finance", NAME)
+ID = derive_document_id("tenanta", "finance", NAME)
 TEXT = b"The marketing budget is $5."
 FILE_ID = "owui-5cfc3ab1"
 FILE_KEY = f"tenant-tenanta/finance/documents/{FILE_ID}/{NAME}"
@@ -448,7 +448,7 @@ async def test_one_request_rejects_a_limited_number_and_returns_the_rest(harness
             TENANT, "finance", f"{number}.md", b"Text.", OWNER.subject, RequestTimings()
         )
         with pytest.raises(DeletionsHeld):
-            await harness.remove(document_id=document_id_for("tenanta", "finance", f"{number}.md"))
+            await harness.remove(document_id=derive_document_id("tenanta", "finance", f"{number}.md"))
     rejected = await harness.rejection.reject(ADMIN)
     assert (len(rejected.kept), rejected.remaining) == (MAX_REJECTED, 2)
     assert len(harness.limit.entries) == 2
@@ -542,8 +542,8 @@ async def test_a_recreated_tenant_has_no_access_to_the_earlier_trash() -> None:
     later = earlier.model_copy(
         update={"metadata": earlier.metadata.model_copy(update={"uid": "another-uid"})}
     )
-    keys = {removal_key(each.id, each.uid, ID, "r") for each in (earlier, later)}
+    keys = {build_removal_key(each.id, each.uid, ID, "r") for each in (earlier, later)}
     assert len(keys) == 2
     for each in (earlier, later):
-        own = removals_prefix(each.id, each.uid)
+        own = build_removals_prefix(each.id, each.uid)
         assert [key.startswith(own) for key in keys].count(True) == 1

@@ -26,7 +26,7 @@ from joserfc.jwk import OctKey
 from pydantic import SecretStr
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import commit_marker_id, point_id
+from tenancy.names import derive_commit_marker_id, derive_point_id
 
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.aiohttp_mocker import AIOHTTP
@@ -96,7 +96,7 @@ def make_hit(
 def make_marker(version: str) -> dict[str, Any]:
     return {
         **make_hit("tenant-tenanta", "marker", version=version),
-        "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+        "id": derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
     }
 
 
@@ -254,8 +254,8 @@ async def test_points_have_the_whole_payload_and_stable_ids(
     await publish(vectors, TENANT, replace(DOCUMENT, etag='"e"'), chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
     version = DocumentVersion.from_chunks(DOCUMENT, chunks).id
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
-    assert first["id"] == commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")
-    assert second["id"] == point_id("tenanta", uid_of("tenanta"), "doc-1", version, 1)
+    assert first["id"] == derive_commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")
+    assert second["id"] == derive_point_id("tenanta", uid_of("tenanta"), "doc-1", version, 1)
     assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
         "tenantId": "tenant-tenanta",
@@ -365,15 +365,15 @@ async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
             [
                 {
                     **make_hit("tenant-tenanta", "marker"),
-                    "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+                    "id": derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
                 }
             ]
         )
     )
     assert await search(vectors) == ["good"]
     assert json.loads(markers.calls[0].request.content)["ids"] == [
-        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
-        commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
+        derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+        derive_commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
     ]
     left_out = read_sent(route)["filter"]["must_not"]
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
@@ -472,7 +472,10 @@ async def test_the_commit_marker_of_a_removed_document_is_deleted_first(
     await vectors.remove(TENANT, "doc-1")
     calls = qdrant["delete"].calls
     marker_filter, rest = (json.loads(call.request.content)["filter"]["must"] for call in calls)
-    assert marker_filter == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
+    assert marker_filter == [
+        *OWN,
+        {"has_id": [derive_commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]},
+    ]
     assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
 
@@ -583,8 +586,8 @@ async def test_neighbours_of_a_passage_are_of_the_same_version(
     assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
     assert read_sent(route)["with_payload"] is True
     assert set(read_sent(route)["ids"]) == {
-        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
-        point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
+        derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+        derive_point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
     }
     assert await vectors.neighbours(TENANT, []) == {}
 
