@@ -55,7 +55,7 @@ def request_answer(context: Context, token: str, question: str, persona: str = "
     body = {"question": question} | ({"personaId": persona} if persona else {})
     try:
         response = httpx.post(
-            f"{context.url('gateway')}/v1/answers",
+            f"{context.build_url('gateway')}/v1/answers",
             json=body,
             headers={"Authorization": f"Bearer {token}"},
             timeout=ANSWER_TIMEOUT_SECONDS,
