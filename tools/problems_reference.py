@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.api.responses import example
+from gateway.api.responses import build_example
 from gateway.problems import list_problem_types
 from servicekit.errors import TenantryError
 from servicekit.web.errors import list_header_names
@@ -62,7 +62,7 @@ def _render_section(kind: type[TenantryError]) -> str:
             wrap(f"**What to do.** {kind.remedy}") + "\n",
             *_render_operations(kind),
             "``` json",
-            json.dumps(example(kind), indent=2, ensure_ascii=False),
+            json.dumps(build_example(kind), indent=2, ensure_ascii=False),
             "```\n",
         ]
     )

@@ -13,10 +13,10 @@ from tenancy.names import (
 )
 
 from .context import Context
-from .part import system_tls_context
+from .part import get_system_tls_context
 from .parts.aws import BUCKET, Aws
 from .parts.keycloak import REALM, Keycloak
-from .parts.kubernetes import kubectl
+from .parts.kubernetes import run_kubectl
 from .parts.qdrant import Qdrant
 from .parts.redis import Redis
 
@@ -56,7 +56,7 @@ def _count_points(context: Context, tenant_id: str) -> int:
 
 
 def _open_client(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, timeout=20, verify=system_tls_context())
+    return httpx.Client(base_url=url, timeout=20, verify=get_system_tls_context())
 
 
 def _count_collection_points(http: httpx.Client, collection: str, conditions: dict[str, Any]) -> int:
@@ -70,7 +70,7 @@ def _count_collection_points(http: httpx.Client, collection: str, conditions: di
 def _find_group(context: Context, tenant_id: str) -> str:
     keycloak = Keycloak(context)
     with _open_client(keycloak.url) as http:
-        http.headers["Authorization"] = f"Bearer {keycloak.admin_token(http)}"
+        http.headers["Authorization"] = f"Bearer {keycloak.fetch_admin_token(http)}"
         answer = http.get(f"/admin/realms/{REALM}/group-by-path{build_group_path(tenant_id)}")
         return str(answer.json()["path"]) if answer.is_success else ""
 
@@ -82,6 +82,6 @@ def _list_keys(context: Context, tenant_id: str) -> list[str]:
 
 
 def _find_namespace(context: Context, tenant_id: str) -> str:
-    return kubectl(
+    return run_kubectl(
         context, "get", "namespace", build_tenant_key(tenant_id), "--ignore-not-found", "-o", "name"
     ).strip()

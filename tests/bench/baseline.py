@@ -107,7 +107,7 @@ async def start_baseline(platform: Platform) -> AsyncIterator[Baseline]:
     """Start the baseline next to a platform, with a separate database, and stop it at the end."""
     async with AsyncExitStack() as stack:
         bedrock = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=platform.context.url("bedrock"), timeout=120)
+            httpx.AsyncClient(base_url=platform.context.build_url("bedrock"), timeout=120)
         )
         adapter = await stack.enter_async_context(serving(make_adapter(bedrock)))
         webui = await stack.enter_async_context(run_open_webui(platform, _make_settings(f"{adapter}/v1")))

@@ -55,7 +55,7 @@ def _make_environment(platform: Platform, folder: Path, database: str) -> dict[s
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
         "DATA_DIR": str(folder / "data"),
         "STATIC_DIR": str(folder / "static"),  # otherwise it writes into the shared installation
-        "DATABASE_URL": Postgres(platform.context).dsn(database, "postgres", "postgres"),
+        "DATABASE_URL": Postgres(platform.context).build_dsn(database, "postgres", "postgres"),
         "VECTOR_DB": "pgvector",
         "WEBUI_SECRET_KEY": uuid.uuid4().hex,
         "WEBUI_ADMIN_EMAIL": email,

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 from tenancy.model import Tenant
 from tenancy.names import build_model_id
-from tenantry_local.parts.kubernetes import kubectl
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.kubernetes import run_kubectl
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import PASSWORD, open_people
@@ -84,12 +84,12 @@ async def create_tenant(
         model=UNCACHED,
         quota=QUOTA,
     )
-    await asyncio.to_thread(kubectl, context, "apply", "-f", "-", stdin=json.dumps(manifest))
+    await asyncio.to_thread(run_kubectl, context, "apply", "-f", "-", stdin=json.dumps(manifest))
     try:
-        await asyncio.to_thread(kubectl, context, "wait", "--for=condition=Ready", "--timeout=60s", *name)
+        await asyncio.to_thread(run_kubectl, context, "wait", "--for=condition=Ready", "--timeout=60s", *name)
         async with AsyncExitStack() as stack:
             webui = await stack.enter_async_context(
-                open_webui_administrator(context.url("open-webui"), *open_webui_admin(context))
+                open_webui_administrator(context.build_url("open-webui"), *get_open_webui_admin(context))
             )
             people = await stack.enter_async_context(open_people(platform))
             emails = [
@@ -104,7 +104,7 @@ async def create_tenant(
             headers = {"Authorization": f"Bearer {await people.token(emails[0])}"}
             gateway, file_sync = [
                 await stack.enter_async_context(
-                    httpx.AsyncClient(base_url=context.url(service), headers=headers, timeout=120)
+                    httpx.AsyncClient(base_url=context.build_url(service), headers=headers, timeout=120)
                 )
                 for service in ("gateway", "file-sync")
             ]
@@ -118,7 +118,7 @@ async def create_tenant(
                 await _get_knowledge_id(platform, name),
             )
     finally:
-        await asyncio.to_thread(kubectl, context, "delete", *name, "--timeout=120s")
+        await asyncio.to_thread(run_kubectl, context, "delete", *name, "--timeout=120s")
 
 
 @asynccontextmanager
@@ -128,7 +128,7 @@ async def delay_model(platform: Platform, seconds: float) -> AsyncIterator[None]
         {"operation": operation, "fault": "delay", "delay": seconds, "times": UNLIMITED}
         for operation in ("Converse", "ConverseStream")
     )
-    async with inject_faults(platform.context.url("bedrock"), *faults):
+    async with inject_faults(platform.context.build_url("bedrock"), *faults):
         yield
 
 
@@ -137,7 +137,7 @@ async def _is_offered(person: Any, tenant_id: str) -> bool:
 
 
 async def _get_knowledge_id(platform: Platform, name: tuple[str, str]) -> str:
-    seen = await asyncio.to_thread(kubectl, platform.context, "get", *name, "-o", "json")
+    seen = await asyncio.to_thread(run_kubectl, platform.context, "get", *name, "-o", "json")
     workspace = Tenant.from_object(json.loads(seen)).status.workspace
     if not workspace:
         raise RuntimeError(f"{name[1]} has no workspace in Open WebUI")

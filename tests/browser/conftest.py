@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import PASSWORD, open_people
@@ -57,8 +57,8 @@ async def slow_direct_answers(harness: BrowserHarness) -> AsyncIterator[None]:
     context = harness.platform.context
     slow = {"operation": "ConverseStream", "fault": "streamslow", "times": 10}
     async with (
-        open_webui_administrator(harness.url, *open_webui_admin(context)) as webui,
+        open_webui_administrator(harness.url, *get_open_webui_admin(context)) as webui,
         webui.valves(orchestrator="direct"),
-        inject_faults(context.url("bedrock"), slow),
+        inject_faults(context.build_url("bedrock"), slow),
     ):
         yield

@@ -36,7 +36,7 @@ def test_each_process_has_the_settings_that_prevent_stored_data(release: Release
 
 def test_the_version_is_the_tested_one(release: Release) -> None:
     for process in PROCESSES:
-        assert get_container(release, process)["image"] == f"n8nio/n8n:{n8n.version()}"
+        assert get_container(release, process)["image"] == f"n8nio/n8n:{n8n.get_version()}"
 
 
 def test_each_process_has_its_arguments(release: Release) -> None:

@@ -39,7 +39,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     context = Context.open(tmp_path, all_parts=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
     write_private(context.state / "aws" / "open-webui.json", json.dumps(key))
-    return OpenWebUI(context).command()
+    return OpenWebUI(context).build_command()
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_version_is_the_tested_one(release: Release) -> None:
         for container in get_pod(release, name)["containers"]
         + get_pod(release, name).get("initContainers", [])
     }
-    assert images == {f"ghcr.io/open-webui/open-webui:{program.version()}"}
+    assert images == {f"ghcr.io/open-webui/open-webui:{program.get_version()}"}
 
 
 def test_all_public_urls_are_the_same(release: Release) -> None:

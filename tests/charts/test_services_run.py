@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from tenancy.names import build_tenant_key
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import create_namespace
@@ -39,8 +39,8 @@ async def test_the_operator_creates_and_deletes_a_tenant(platform: Platform, nam
     async with ChartPods(platform, namespace).run_service("operator"):
         with apply_tenants(platform, manifest) as tenants:
             wait = ("wait", "--timeout=60s", f"tenant/{tenant_id}")
-            kubectl(platform.context, *wait, "--for=condition=Ready")
-            kubectl(
+            run_kubectl(platform.context, *wait, "--for=condition=Ready")
+            run_kubectl(
                 platform.context,
                 "get",
                 "resourcequota,limitrange,networkpolicy",
@@ -48,9 +48,9 @@ async def test_the_operator_creates_and_deletes_a_tenant(platform: Platform, nam
                 build_tenant_key(tenant_id),
             )
             tenants.patch(tenant_id, {"spec": {"quota": {"compute": {"pods": "3"}}}})
-            kubectl(platform.context, *wait, "--for=jsonpath={.status.observedGeneration}=2")
+            run_kubectl(platform.context, *wait, "--for=jsonpath={.status.observedGeneration}=2")
             tenants.delete(tenant_id)
-            kubectl(platform.context, *wait, "--for=delete")
+            run_kubectl(platform.context, *wait, "--for=delete")
 
 
 async def test_an_upload_in_open_webui_is_cited_in_an_answer(platform: Platform, namespace: str) -> None:

@@ -60,9 +60,9 @@ async def log_in_users(installation: Installation, *emails: str) -> AsyncIterato
     with ExitStack() as stack:
         ports = {
             name: stack.enter_context(installation.cluster.forward_port(name, PORT))
-            for name in map(installation.name, ("open-webui", "keycloak"))
+            for name in map(installation.get_workload_name, ("open-webui", "keycloak"))
         }
-        webui = ForwardedWebUI(f"http://{installation.name('open-webui')}:{PORT}", ports)
+        webui = ForwardedWebUI(f"http://{installation.get_workload_name('open-webui')}:{PORT}", ports)
         try:
             yield [await webui.log_in(email, installation.password) for email in emails]
         finally:

@@ -7,7 +7,7 @@ from .installation import Installation
 
 
 def test_answers_are_correct_after_a_pod_of_each_workload_was_killed(demo_installation: Installation) -> None:
-    cluster, workloads = demo_installation.cluster, demo_installation.workloads()
+    cluster, workloads = demo_installation.cluster, demo_installation.list_workloads()
     victims = {workload: _list_pods(demo_installation, workload)[0] for workload in workloads}
     names = [name for name, _ in victims.values()]
     cluster.kubectl("delete", "pod", "--force", "--grace-period=0", *names)

@@ -39,7 +39,7 @@ def test_a_pod_reaches_exactly_the_allowed_targets(installation: Installation, s
 
 def _get_pod_name(installation: Installation, source: str) -> str:
     if source in ("gateway", "operator", "file-sync", "open-webui"):
-        return f"deployment/{installation.name(source)}"
+        return f"deployment/{installation.get_workload_name(source)}"
     return get_client_pod_name(source)
 
 

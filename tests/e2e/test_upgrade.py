@@ -31,5 +31,7 @@ def _read_setting(name: str) -> str:
 def _list_pods(installation: Installation) -> set[str]:
     """Return the uids of the pods of Tenantry's services."""
     cluster, release = installation.cluster, installation.release
-    cluster.wait_until_ready(*[f"deployment/{installation.name(name)}" for name in TENANTRY_IMAGES])
+    cluster.wait_until_ready(
+        *[f"deployment/{installation.get_workload_name(name)}" for name in TENANTRY_IMAGES]
+    )
     return {pod["metadata"]["uid"] for name in TENANTRY_IMAGES for pod in cluster.pods(release, name)}

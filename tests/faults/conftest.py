@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from tenancy.names import build_model_id
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import PASSWORD, open_people
@@ -49,7 +49,9 @@ class FaultHarness(TemporaryTenants):
 
     async def list_files(self, token: str) -> list[dict[str, Any]]:
         """Return the files of a user as file-sync reports them."""
-        async with httpx.AsyncClient(base_url=self.platform.context.url("file-sync"), timeout=30) as http:
+        async with httpx.AsyncClient(
+            base_url=self.platform.context.build_url("file-sync"), timeout=30
+        ) as http:
             answer = await http.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
         assert answer.is_success, answer.text
         files: list[dict[str, Any]] = answer.json()["files"]
@@ -58,9 +60,9 @@ class FaultHarness(TemporaryTenants):
 
 @pytest.fixture(scope="session")
 async def harness(platform_with_all_parts: Platform) -> AsyncIterator[FaultHarness]:
-    url = platform_with_all_parts.context.url("open-webui")
+    url = platform_with_all_parts.context.build_url("open-webui")
     async with (
         open_people(platform_with_all_parts) as people,
-        open_webui_administrator(url, *open_webui_admin(platform_with_all_parts.context)) as webui,
+        open_webui_administrator(url, *get_open_webui_admin(platform_with_all_parts.context)) as webui,
     ):
         yield FaultHarness(platform_with_all_parts, people, webui, GroundTruth(platform_with_all_parts))

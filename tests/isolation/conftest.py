@@ -54,7 +54,7 @@ class IsolationHarness:
     headers: dict[str, str] = field(default_factory=dict)
     expired_at: float = 0.0
 
-    def uid(self, tenant_id: str) -> str:
+    def get_uid(self, tenant_id: str) -> str:
         """Return the uid of a Tenant."""
         tenant = self.gateway.context.registry.get(tenant_id)
         assert tenant
@@ -68,7 +68,7 @@ class IsolationHarness:
     async def post(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
         return await self.request("POST", path, caller, **arguments)
 
-    async def plant(self, tenant_id: str) -> str:
+    async def upload_secret(self, tenant_id: str) -> str:
         """Upload a tenant's secret as one of its members; return the document id."""
         files, data = {"file": (FILENAME, make_secret_document(tenant_id))}, {"personaId": "finance"}
         response = await self.post("/v1/documents", f"person of {tenant_id}", files=files, data=data)
@@ -110,7 +110,7 @@ async def harness(platform: Platform) -> AsyncIterator[IsolationHarness]:
                 await _forge_tokens(harness)
                 await _forge_tickets(harness)
                 for tenant_id in MARKERS:
-                    await harness.plant(tenant_id)
+                    await harness.upload_secret(tenant_id)
                 yield harness
 
 
@@ -214,7 +214,7 @@ async def _get_unverified_token(people: People) -> str:
 
 async def _forge_tickets(harness: IsolationHarness) -> None:
     """Create tickets for A's document, and forged ones for B's."""
-    uid, suspended = harness.uid(A), harness.uid(SUSPENDED)
+    uid, suspended = harness.get_uid(A), harness.get_uid(SUSPENDED)
     mine = Ticket(A, uid, "finance", "doc-1", FILENAME)
     good = harness.tickets.issue(mine)
     jwk = json.loads(ensure_private_key(harness.platform.context.state).read_text())

@@ -392,7 +392,7 @@ async def test_usage_reports_exclude_other_tenants(harness: IsolationHarness) ->
 
 
 async def test_the_same_name_in_two_tenants_is_two_documents(harness: IsolationHarness) -> None:
-    mine, theirs = await harness.plant(A), await harness.plant(B)
+    mine, theirs = await harness.upload_secret(A), await harness.upload_secret(B)
     assert mine != theirs
     assert await harness.list_secrets_found(A) == {MARKERS[A]}
     assert await harness.list_secrets_found(B) == {MARKERS[B]}
@@ -401,7 +401,7 @@ async def test_the_same_name_in_two_tenants_is_two_documents(harness: IsolationH
 async def test_the_same_document_id_in_two_tenants_is_two_documents(harness: IsolationHarness) -> None:
     s3 = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     for tenant_id in (A, B):
-        ticket = Ticket(tenant_id, harness.uid(tenant_id), "finance", "shared-id", FILENAME)
+        ticket = Ticket(tenant_id, harness.get_uid(tenant_id), "finance", "shared-id", FILENAME)
         s3.put_object(
             Bucket="digital-twin-docs-dev", Key=ticket.object_key, Body=make_secret_document(tenant_id)
         )

@@ -89,13 +89,13 @@ async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: Sequen
     seeds, before = iter(chosen), count_foreign_hits()
     tenants: list[RecreatedTenant] = []
 
-    async def work() -> None:
+    async def run_sequences() -> None:
         for seed in seeds:
             tenants.extend(await run_sequence(harness, seed))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(SLOTS, len(chosen))):
-            group.create_task(work())
+            group.create_task(run_sequences())
     # If Redis misses the end of an upload, no answer is cached for a quarter of an hour.
     assert sum(tenant.answer_kept for tenant in tenants) > len(tenants) / 2, (
         "most Tenants had no cached answer"

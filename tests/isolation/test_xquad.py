@@ -99,11 +99,11 @@ async def gather_bounded(work: Iterable[Awaitable[T]]) -> list[T]:
     """Await all with limited concurrency, and return the results in order."""
     slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def one(awaitable: Awaitable[T]) -> T:
+    async def run_in_slot(awaitable: Awaitable[T]) -> T:
         async with slots:
             return await awaitable
 
-    return await asyncio.gather(*map(one, work))
+    return await asyncio.gather(*map(run_in_slot, work))
 
 
 @pytest.fixture(scope="module")

@@ -62,8 +62,8 @@ class Aws(PlatformPart):
         write_private(self.config_file, self._build_config())
 
     @override
-    def command(self) -> Command:
-        data = self.context.folder("data", "aws")
+    def build_command(self) -> Command:
+        data = self.context.create_folder("data", "aws")
         return Command(
             [find_program("ministack")],
             {
@@ -185,7 +185,7 @@ class Aws(PlatformPart):
                 "s3": self.url,
                 "sts": self.url,
                 "iam": self.url,
-                "bedrock_runtime": self.context.url("bedrock"),
+                "bedrock_runtime": self.context.build_url("bedrock"),
             }.items()
         }
         for service in ROLE_SERVICES:

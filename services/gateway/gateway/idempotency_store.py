@@ -104,8 +104,8 @@ class IdempotencyStore:
     """
 
     def __init__(self, redis: TenantRedis, *, lease_seconds: float = LEASE_TTL_SECONDS) -> None:
-        self._acquire = redis.script("acquire-request-lease", _ACQUIRE)
-        self._write = redis.script("write-reply", _WRITE)
+        self._acquire = redis.register_script("acquire-request-lease", _ACQUIRE)
+        self._write = redis.register_script("write-reply", _WRITE)
         self._lease_seconds = lease_seconds
         self._log = structlog.get_logger("gateway.idempotency")
 

@@ -94,7 +94,7 @@ class TenantRedis:
             protocol=2,
         )
 
-    def script(self, operation: str, source: str, *, ends_work: bool = False) -> Script:
+    def register_script(self, operation: str, source: str, *, ends_work: bool = False) -> Script:
         """Register a Lua script and return it.
 
         Parameters

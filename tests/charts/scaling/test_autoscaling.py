@@ -7,7 +7,7 @@ tests with few pods come first, then tests of the peak. Each test creates the lo
 from copy import deepcopy
 
 import pytest
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 
@@ -120,7 +120,9 @@ async def test_an_upgrade_during_a_peak_removes_no_pod(cluster: ScalingCluster, 
     cluster.apply(changed)
     assert get_replicas(cluster) == MAXIMUM
     rolled = [f"deployment/{item['metadata']['name']}" for item in changed if item["kind"] == "Deployment"]
-    kubectl(cluster.platform.context, "rollout", "status", "--timeout=60s", "-n", cluster.namespace, *rolled)
+    run_kubectl(
+        cluster.platform.context, "rollout", "status", "--timeout=60s", "-n", cluster.namespace, *rolled
+    )
     assert get_replicas(cluster) == MAXIMUM
     assert get_last_scale_times(cluster) == before
 
@@ -149,12 +151,12 @@ async def test_the_three_initial_workers_stay_for_the_stabilization_window(
         cluster.apply([*cluster.list_workloads(), *list_initial_scale_objects(cluster)])
         job = cluster.release.get("Job", "n8n-initial-scale")["metadata"]["name"]
         complete = ("wait", "--for=condition=Complete", "--timeout=30s", f"job/{job}")
-        kubectl(platform.context, *complete, "-n", cluster.namespace)
+        run_kubectl(platform.context, *complete, "-n", cluster.namespace)
         # The job's account has no other rights.
         delete = ("delete", "deployment", f"{RELEASE}-n8n-worker", "-n", cluster.namespace)
         account = f"system:serviceaccount:{cluster.namespace}:{job}"
         with pytest.raises(LocalError, match="forbidden"):
-            kubectl(platform.context, f"--as={account}", *delete)
+            run_kubectl(platform.context, f"--as={account}", *delete)
         # An autoscaler first acts 15 seconds after its creation, so the short job comes first.
         cluster.apply(cluster.list_autoscalers())
         await wait_until(
@@ -181,7 +183,9 @@ async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster
     assert cluster.get_replicas()["qdrant"] == 5
     # A manually set number is kept.
     name = f"{RELEASE}-qdrant"
-    kubectl(cluster.platform.context, "scale", "statefulset", name, "-n", cluster.namespace, "--replicas=3")
+    run_kubectl(
+        cluster.platform.context, "scale", "statefulset", name, "-n", cluster.namespace, "--replicas=3"
+    )
     await wait_until(
         lambda: cluster.get_state()["qdrant"].autoscaler["status"]["currentReplicas"] == 3,
         seconds=TIMEOUT_SECONDS,

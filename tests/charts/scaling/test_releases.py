@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tenantry_local.parts.kubernetes import kubeconfig, kubectl
+from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.charts.metrics_api import CpuLoad
@@ -59,7 +59,7 @@ class Helm:
 
     @property
     def kubeconfig(self) -> Path:
-        return kubeconfig(self.cluster.platform.context, "admin")
+        return get_kubeconfig(self.cluster.platform.context, "admin")
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ async def test_uninstall_keeps_only_tenants_their_protection_and_data(
         assert not list_remaining(installed_helm.cluster)
         assert tenants.get(TENANT) == tenant
         policy = "validatingadmissionpolicy,validatingadmissionpolicybinding"
-        kept = kubectl(installed_helm.cluster.platform.context, "get", policy, "-o", "name").splitlines()
+        kept = run_kubectl(installed_helm.cluster.platform.context, "get", policy, "-o", "name").splitlines()
         assert len([name for name in kept if name.endswith("/tenant-deletion-protection.tenantry.io")]) == 2
 
 
@@ -138,7 +138,7 @@ def get_image(cluster: ScalingCluster, workload: str) -> str:
 
 
 def list_objects(cluster: ScalingCluster) -> list[dict[str, Any]]:
-    answer = kubectl(
+    answer = run_kubectl(
         cluster.platform.context, "get", KINDS, "-n", cluster.namespace, "-o", "json",
         "-l", f"app.kubernetes.io/instance={RELEASE}",
     )  # fmt: skip

@@ -17,7 +17,7 @@ from tenancy.names import (
     derive_file_document_id,
 )
 from tenantry_local.parts.aws import BUCKET, Aws
-from tenantry_local.parts.services import file_sync_env
+from tenantry_local.parts.services import build_file_sync_env
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
@@ -57,7 +57,7 @@ class FileSyncHarness:
     def program_env(self) -> dict[str, str]:
         """Return the environment of file-sync as a program, without its ports."""
         return {
-            **file_sync_env(self.platform.context),
+            **build_file_sync_env(self.platform.context),
             "FILE_SYNC_DATABASE_URL": self.owui.url,
             "FILE_SYNC_GATEWAY_URL": self.gateway.url,
             "FILE_SYNC_UPLOAD_URL": self.n8n.url,
@@ -192,7 +192,7 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
         )
         for each in (A, B)
     ]
-    env = file_sync_env(platform.context)
+    env = build_file_sync_env(platform.context)
     aws_files = {name: env[name] for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)

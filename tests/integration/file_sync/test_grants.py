@@ -50,7 +50,9 @@ async def test_the_job_waits_for_the_tables_and_then_the_role_is_supported(
     grants.grant(job)
     grants.grant(job)  # as after an upgrade
 
-    reader = OpenWebUIDatabase(Postgres(platform.context).dsn(database, FILE_SYNC_ROLE, "postgres-file-sync"))
+    reader = OpenWebUIDatabase(
+        Postgres(platform.context).build_dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
+    )
     await reader.open()
     await reader.check()
     await reader.close()

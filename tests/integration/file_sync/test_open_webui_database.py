@@ -91,7 +91,7 @@ async def test_an_unsupported_schema_or_role_is_named(
 
 async def test_a_superuser_is_refused(platform: Platform, owui: OpenWebUIWriter) -> None:
     name = owui.url.rpartition("/")[2]
-    database = OpenWebUIDatabase(Postgres(platform.context).dsn(name, "postgres", "postgres"))
+    database = OpenWebUIDatabase(Postgres(platform.context).build_dsn(name, "postgres", "postgres"))
     await database.open()
     with pytest.raises(UnsupportedSchema, match="may write"):
         await database.check()

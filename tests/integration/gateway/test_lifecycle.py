@@ -12,7 +12,7 @@ from gateway.context import open_context
 from gateway.problems import DimensionMismatch
 from prometheus_client import generate_latest
 from tenancy.names import COLLECTION
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.services import build_gateway_env
 
 from tests.support.programs.gateway import count_foreign_hits, environment, gateway_settings, run_gateway
 from tests.support.programs.gateway_process import GatewayProcess, run_gateway_process, start_gateway_process
@@ -49,7 +49,7 @@ async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
         ("tenant-gw-main", 200),
         ("tenant-gw-main", 201),
     ]
-    env = gateway_env(harness.platform.context)
+    env = build_gateway_env(harness.platform.context)
     for hidden in (secret, harness.token, env["GATEWAY_QDRANT_API_KEY"], env["GATEWAY_REDIS_URL"]):
         assert hidden not in log
 
@@ -103,7 +103,7 @@ async def test_a_gateway_with_another_dimension_than_the_collection_does_not_sta
     assert await harness.qdrant.collection_exists(COLLECTION)
     settings = gateway_settings(harness.platform, embedding_dimension=512)
     with (
-        environment(gateway_env(harness.platform.context)),
+        environment(build_gateway_env(harness.platform.context)),
         pytest.raises(DimensionMismatch, match="768 numbers"),
     ):
         async with open_context(settings):

@@ -57,7 +57,7 @@ class TrashUsers:
         removed: list[dict[str, Any]] = response.json()["documents"]
         return removed
 
-    async def found(self, who: str = "anna") -> set[str]:
+    async def list_found(self, who: str = "anna") -> set[str]:
         """Return the documents that a search finds."""
         response = await self.call("POST", "/v1/search", who, json={"query": "tide at noon", "topK": 50})
         return {each["documentId"] for each in response.json()["passages"]}
@@ -84,7 +84,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
     kept = await users.upload("other.txt", "The tide is low at noon.")
     points = await count_points(harness.qdrant, f"tenant-{users.tenant_id}")
     assert (await users.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
-    assert await users.found() == {kept}
+    assert await users.list_found() == {kept}
     assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == 1, (
         "no point of the document remains"
     )
@@ -102,7 +102,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
         response = await users.call("POST", f"/v1/documents/{document_id}/restore")
     assert response.status_code == 201, response.text
     assert response.json()["documentId"] == document_id
-    assert await users.found() == {kept, document_id}
+    assert await users.list_found() == {kept, document_id}
     assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == points
     assert not await users.list_trash()
 
@@ -158,7 +158,7 @@ async def test_a_document_deleted_by_file_sync_is_restored_under_its_name(
     restored = await users.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
     assert restored.status_code == 201, restored.text
     by_name = derive_document_id(users.tenant_id, "finance", "plan.txt")
-    assert await users.found() == {by_name}
+    assert await users.list_found() == {by_name}
     assert (await users.call("GET", "/v1/documents/owui-5cfc3ab1")).status_code == 404
 
 
@@ -220,7 +220,7 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(users: Tra
     ids = [await users.upload(f"ledger-{number}.txt", f"Tide {number} at noon.") for number in range(23)]
     statuses = [(await users.call("DELETE", f"/v1/documents/{each}")).status_code for each in ids]
     assert statuses == [204] * 20 + [409] * 3
-    assert await users.found() == set(ids[20:]), "held documents are unchanged"
+    assert await users.list_found() == set(ids[20:]), "held documents are unchanged"
     assert (await users.call("GET", "/v1/deletions")).status_code == 403
     held = (await users.call("GET", "/v1/deletions", "boss")).json()["deletions"]
     assert {each["documentId"] for each in held} == set(ids[20:])
@@ -229,7 +229,7 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(users: Tra
     )
     rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
     assert len(rejected["kept"]) == 3
-    assert await users.found() == set(ids[20:])
+    assert await users.list_found() == set(ids[20:])
     assert (await users.call("POST", "/v1/deletions/release", "boss")).status_code == 200
     for each in ids[20:]:
         assert (await users.call("DELETE", f"/v1/documents/{each}")).status_code == 204
@@ -247,8 +247,8 @@ async def test_a_batch_of_file_sync_is_held_whole_and_its_rejection_keeps_the_do
     headers = {"Authorization": f"Ticket {make_ticket_issuer(platform).issue(delete)}"}
     path = "/v1/documents/owui-5cfc3ab1?batch=21"
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 409
-    assert await users.found() == {"owui-5cfc3ab1"}
+    assert await users.list_found() == {"owui-5cfc3ab1"}
     rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
     assert [each["requestedBy"] for each in rejected["kept"]] == ["open-webui"]
-    assert await users.found() == {derive_document_id(users.tenant_id, "finance", "plan.txt")}
+    assert await users.list_found() == {derive_document_id(users.tenant_id, "finance", "plan.txt")}
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 404

@@ -85,11 +85,11 @@ class N8nHarness:
 def backends() -> Iterator[Platform]:
     """A platform on which only n8n, Postgres and Redis are started."""
     with tempfile.TemporaryDirectory(prefix="tenantry-test-n8n-") as folder:
-        platform = Platform.ephemeral(Path(folder), all_parts=True)
+        platform = Platform.open_ephemeral(Path(folder), all_parts=True)
         try:
             yield platform
         finally:
-            platform.down()
+            platform.stop_all()
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ PRUNE_TIMEOUT_SECONDS = 30.0
 
 @pytest.fixture
 def store(backends: Platform) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(Redis(backends.context).url_for(N8N_DATABASE)) as client:
+    with redis.Redis.from_url(Redis(backends.context).build_url(N8N_DATABASE)) as client:
         yield client
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from pydantic import SecretStr
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 from webui_install.install import install
 from webui_install.settings import WebUIInstallSettings
@@ -73,11 +73,11 @@ class OpenWebUIHarness:
 @pytest.fixture(scope="session")
 async def session_harness(with_open_webui: Platform) -> AsyncIterator[OpenWebUIHarness]:
     context, services = with_open_webui.context, Services()
-    admin = open_webui_admin(context)
+    admin = get_open_webui_admin(context)
     async with (
         serving(services.app()) as url,
         open_people(with_open_webui) as people,
-        open_webui_administrator(context.url("open-webui"), *admin) as webui,
+        open_webui_administrator(context.build_url("open-webui"), *admin) as webui,
     ):
         settings = WebUIInstallSettings(
             url=webui.url,

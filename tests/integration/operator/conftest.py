@@ -14,7 +14,7 @@ from tenant_operator.part import Part
 from tenant_operator.reconcile import Outcome
 from tenant_operator.settings import OperatorSettings
 from tenantry_local.parts.aws import BUCKET
-from tenantry_local.parts.services import operator_env
+from tenantry_local.parts.services import build_operator_env
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants, open_admin_client
@@ -72,7 +72,7 @@ class Driver:
 @asynccontextmanager
 async def open_driver(platform: Platform, tenants: Tenants, **overrides: str) -> AsyncIterator[Driver]:
     """Open the operator's context without its triggers; ``overrides`` replace settings."""
-    env = operator_env(platform.context) | {
+    env = build_operator_env(platform.context) | {
         f"OPERATOR_{key.upper()}": value for key, value in overrides.items()
     }
     # For the whole lifetime: the AWS SDK reads the address of STS with the first call.

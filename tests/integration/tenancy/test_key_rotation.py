@@ -6,7 +6,7 @@ from tenancy import jwks
 from tenancy.errors import TokenRefused
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.services import build_gateway_env
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import open_people
@@ -18,7 +18,7 @@ PERSON = "rotated@keys.example"
 async def test_new_keys_are_accepted_and_removed_ones_refused(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    env = gateway_env(platform.context)
+    env = build_gateway_env(platform.context)
     issuer = env["GATEWAY_OIDC_ISSUER"]
     async with open_people(platform) as people, httpx.AsyncClient() as http:
         keys = RemoteKeys(f"{issuer}/protocol/openid-connect/certs", http)

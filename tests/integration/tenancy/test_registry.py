@@ -11,7 +11,7 @@ from servicekit import kube
 from tenancy import registry
 from tenancy.model import Tenant
 from tenancy.registry import TenantRegistry
-from tenantry_local.parts.kubernetes import kubeconfig
+from tenantry_local.parts.kubernetes import get_kubeconfig
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
@@ -31,7 +31,7 @@ def tenants(platform: Platform) -> Iterator[Tenants]:
 
 @pytest.fixture(autouse=True)
 def _use_short_backoff(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(platform.context, "gateway")))
+    monkeypatch.setenv("KUBECONFIG", str(get_kubeconfig(platform.context, "gateway")))
     monkeypatch.setattr(registry, "BACKOFF_DELAY_SECONDS", (0.05, 0.1))
 
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 import httpx
 import redis
 from kubernetes import client
-from tenantry_local.part import system_tls_context
+from tenantry_local.part import get_system_tls_context
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.keycloak import REALM, Keycloak
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.parts.qdrant import Qdrant
 from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
@@ -39,7 +39,7 @@ class Observed:
     def __init__(self, platform: Platform) -> None:
         self._context = platform.context
         self._keycloak = Keycloak(platform.context)
-        self._http = httpx.Client(base_url=self._keycloak.url, timeout=30, verify=system_tls_context())
+        self._http = httpx.Client(base_url=self._keycloak.url, timeout=30, verify=get_system_tls_context())
         self._token, self._token_expiry = "", 0.0
         self.s3 = Aws(platform.context).s3
         self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
@@ -111,7 +111,7 @@ class Observed:
 
     def _admin_token(self) -> str:
         if time.monotonic() > self._token_expiry:
-            self._token = self._keycloak.admin_token(self._http)
+            self._token = self._keycloak.fetch_admin_token(self._http)
             self._token_expiry = time.monotonic() + ADMIN_TOKEN_SECONDS
         return self._token
 
@@ -131,7 +131,7 @@ class Observed:
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator."""
-        return kubectl(self._context, *arguments, stdin=stdin)
+        return run_kubectl(self._context, *arguments, stdin=stdin)
 
     def markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
         """Return the tags of each marker in the bucket, by its key."""
@@ -173,7 +173,7 @@ class Observed:
 
     def _qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         part = Qdrant(self._context)
-        headers, trust = {"api-key": part.api_key}, system_tls_context()
+        headers, trust = {"api-key": part.api_key}, get_system_tls_context()
         return httpx.request(method, part.url + path, headers=headers, timeout=30, verify=trust, **arguments)
 
 

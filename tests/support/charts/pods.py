@@ -19,10 +19,10 @@ from tenantry_local import receipts
 from tenantry_local.context import write_private
 from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET
 from tenantry_local.parts.keycloak import REALM
-from tenantry_local.parts.kubernetes import kubeconfig, kubectl
+from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
 from tenantry_local.parts.qdrant import Qdrant
 from tenantry_local.parts.redis import SERVICES_DATABASE, Redis
-from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
+from tenantry_local.parts.services import build_file_sync_env, build_gateway_env, build_operator_env
 from tenantry_local.platform import Platform
 from tenantry_local.redis_users import GATEWAY, OPERATOR
 from tenantry_local.tickets import ensure_key_set, ensure_private_key
@@ -35,9 +35,9 @@ from tests.support.timing.waiting import wait_until
 __all__ = ["ChartPods"]
 
 SERVICES = {
-    "operator": ("tenant_operator", "OPERATOR_PROBES", operator_env),
-    "gateway": ("gateway", "GATEWAY", gateway_env),
-    "file-sync": ("file_sync", "FILE_SYNC", file_sync_env),
+    "operator": ("tenant_operator", "OPERATOR_PROBES", build_operator_env),
+    "gateway": ("gateway", "GATEWAY", build_gateway_env),
+    "file-sync": ("file_sync", "FILE_SYNC", build_file_sync_env),
 }
 """By service: its module, the prefix of its host and port, and the function for its local variables."""
 
@@ -123,7 +123,7 @@ class ChartPods:
             "aws.documentsBucket": BUCKET,
             "aws.filesBucket": FILES_BUCKET,
             "aws.tenantRoleArn": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
-            "keycloak.url": self.platform.context.url("keycloak"),
+            "keycloak.url": self.platform.context.build_url("keycloak"),
             "keycloak.realm": REALM,
             "qdrant.url": Qdrant(self.platform.context).url,
         }
@@ -139,11 +139,11 @@ class ChartPods:
             "tenantry-operator": {
                 "keycloak-client-secret": context.secrets["keycloak-operator"],
                 "qdrant-api-key": qdrant,
-                "redis-url": redis.url_for(SERVICES_DATABASE, OPERATOR),
+                "redis-url": redis.build_url(SERVICES_DATABASE, OPERATOR),
             },
             "tenantry-gateway": {
                 "qdrant-api-key": qdrant,
-                "redis-url": redis.url_for(SERVICES_DATABASE, GATEWAY),
+                "redis-url": redis.build_url(SERVICES_DATABASE, GATEWAY),
             },
             "tenantry-file-sync": {
                 "database-url": self.database_url,
@@ -181,8 +181,8 @@ class ChartPods:
 
     def _create_kubeconfig(self, name: str) -> Path:
         """Return a kubeconfig with a token of the ServiceAccount."""
-        token = kubectl(self.platform.context, "create", "token", name, "-n", self.namespace).strip()
-        config = json.loads(kubeconfig(self.platform.context, "admin").read_text())
+        token = run_kubectl(self.platform.context, "create", "token", name, "-n", self.namespace).strip()
+        config = json.loads(get_kubeconfig(self.platform.context, "admin").read_text())
         for user in config["users"]:
             user["user"] = {"token": token}
         path = self.platform.context.state / "kube" / f"{self.namespace}-{name}.kubeconfig"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import apply, to_manifest_list
@@ -221,10 +221,10 @@ def install_third_party_resources(platform: Platform) -> Iterator[None]:
     apply(platform, definitions)
     try:
         established = ("wait", "--for=condition=Established", "--timeout=30s")
-        kubectl(context, *established, "-f", "-", stdin=manifest)
+        run_kubectl(context, *established, "-f", "-", stdin=manifest)
         yield
     finally:
-        kubectl(context, "delete", "-f", "-", stdin=manifest)
+        run_kubectl(context, "delete", "-f", "-", stdin=manifest)
 
 
 def _make_definition(group: str, version: str, kind: str, spec: Schema) -> dict[str, Any]:

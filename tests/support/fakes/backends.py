@@ -165,7 +165,9 @@ class FakeVectors:
         ]
         return sorted(found, key=lambda passage: -passage.score)[:limit]
 
-    async def neighbours(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
+    async def get_neighbours(
+        self, tenant: Tenant, passages: Sequence[Passage]
+    ) -> dict[tuple[str, int], Passage]:
         found = {}
         for passage in passages:
             _, chunks, _ = self.documents[tenant.key, passage.document_id]

@@ -144,7 +144,7 @@ class FakeRedis:
         self.answer = answer
         self.sent: list[tuple[Any, ...]] = []
 
-    def script(self, operation: str, source: str, *, ends_work: bool = False) -> "FakeRedis":
+    def register_script(self, operation: str, source: str, *, ends_work: bool = False) -> "FakeRedis":
         assert source
         return self
 

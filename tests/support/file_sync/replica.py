@@ -27,7 +27,7 @@ from servicekit.remote import Remote
 from tenancy.registry import TenantRegistry
 from tenancy.tickets import TicketIssuer
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
-from tenantry_local.parts.services import file_sync_env
+from tenantry_local.parts.services import build_file_sync_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
@@ -121,7 +121,7 @@ async def open_replica(
     platform: Platform, *, database_url: str, gateway_url: str, upload_url: str, registry: TenantRegistry
 ) -> AsyncIterator[FileSyncReplica]:
     """Open a replica on the platform; the environment must name AWS' configuration files."""
-    env = file_sync_env(platform.context)
+    env = build_file_sync_env(platform.context)
 
     def session() -> boto3.Session:
         return boto3.Session(profile_name="file-sync")

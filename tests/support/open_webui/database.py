@@ -230,8 +230,8 @@ def fake_open_webui(platform: Platform) -> Iterator[OpenWebUIWriter]:
     for name in ("role.sql", "grants.sql"):
         postgres.run((files("file_sync") / name).read_text(), database)
     postgres.ensure_role(FILE_SYNC_ROLE, context.secrets["postgres-file-sync"])
-    url = postgres.dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
-    owner = psycopg.connect(postgres.dsn(database, "postgres", "postgres"), autocommit=True)
+    url = postgres.build_dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
+    owner = psycopg.connect(postgres.build_dsn(database, "postgres", "postgres"), autocommit=True)
     try:
         yield OpenWebUIWriter(platform, url, owner)
     finally:

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 from tenantry_local.parts.aws import FILES_BUCKET, Aws
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
@@ -24,12 +24,12 @@ class ObservedOpenWebUI:
     """
 
     def __init__(self, platform: Platform) -> None:
-        self.url = platform.context.url("open-webui")
+        self.url = platform.context.build_url("open-webui")
         self._postgres = Postgres(platform.context)
         self._s3 = Aws(platform.context).s3
-        self._uploads = platform.context.folder("data", "open-webui") / "uploads"
+        self._uploads = platform.context.create_folder("data", "open-webui") / "uploads"
         self._http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60)
-        token = self.token(*open_webui_admin(platform.context))
+        token = self.token(*get_open_webui_admin(platform.context))
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     def close(self) -> None:

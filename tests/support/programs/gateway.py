@@ -19,7 +19,7 @@ from gateway.context import GatewayContext
 from gateway.settings import GatewaySettings
 from prometheus_client import REGISTRY
 from servicekit.web.server import BoundedH11Protocol
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.services import build_gateway_env
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
@@ -63,7 +63,7 @@ class _Server(uvicorn.Server):
 
 def gateway_settings(platform: Platform, **overrides: Any) -> GatewaySettings:
     """Return settings for the platform; the process's environment must be :func:`environment`."""
-    with environment(gateway_env(platform.context)):
+    with environment(build_gateway_env(platform.context)):
         return GatewaySettings(**{"port": 0, **overrides})
 
 
@@ -119,7 +119,7 @@ async def serving(
 async def run_gateway(platform: Platform, **overrides: Any) -> AsyncIterator[RunningGateway]:
     """Serve a gateway on the platform's backends; ``overrides`` are settings."""
     app = make_app(gateway_settings(platform, **overrides))
-    with environment(gateway_env(platform.context)):
+    with environment(build_gateway_env(platform.context)):
         async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
             yield RunningGateway(app, url, http)
 

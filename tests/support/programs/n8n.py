@@ -37,8 +37,8 @@ class RunningN8n:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self.url = platform.context.url(N8n.name)
-        self.webhook_url = platform.context.url(N8nWebhook.name)
+        self.url = platform.context.build_url(N8n.name)
+        self.webhook_url = platform.context.build_url(N8nWebhook.name)
         self.owner = OWNER
         self.password = platform.context.secrets["n8n-owner"]
 
@@ -50,7 +50,7 @@ class RunningN8n:
 
     def start(self, role: str) -> None:
         """Start one of its processes; :meth:`healthy` waits for it."""
-        command = self._platform.parts[ROLES[role]].command()
+        command = self._platform.parts[ROLES[role]].build_command()
         self._platform.processes.start(ROLES[role], command.argv, command.env)
 
     def kill(self, role: str) -> None:
@@ -62,13 +62,13 @@ class RunningN8n:
         name = ROLES[role]
 
         async def answers() -> bool:
-            assert self._platform.processes.find(name), self._platform.processes.tail(name)
+            assert self._platform.processes.find(name), self._platform.processes.read_tail(name)
             try:
                 return (await http.get(url, timeout=5)).is_success
             except httpx.HTTPError:
                 return False
 
-        url = f"{self._platform.context.url(name)}/healthz/readiness"
+        url = f"{self._platform.context.build_url(name)}/healthz/readiness"
         async with httpx.AsyncClient() as http:
             await wait_until(answers, seconds=START_SECONDS, every=0.1)
 
@@ -91,7 +91,7 @@ class RunningN8n:
 
     def output(self, role: str) -> str:
         """Return the output of one of its processes."""
-        return self._platform.processes.log(ROLES[role]).read_text(errors="replace")
+        return self._platform.processes.get_log_path(ROLES[role]).read_text(errors="replace")
 
     def _run(self, name: str, *arguments: str) -> str:
         context = self._platform.context
@@ -117,7 +117,7 @@ class RunningN8n:
 async def run_n8n(platform: Platform, overrides: Mapping[str, str]) -> AsyncIterator[RunningN8n]:
     """Start n8n as the platform does, but import no workflows; ``overrides`` are additional variables."""
     with set_n8n_variables(overrides):
-        platform.up(NEEDED)
+        platform.start_parts(NEEDED)
         n8n = RunningN8n(platform)
         n8n.start("webhook")
         await n8n.healthy("webhook")
@@ -127,12 +127,12 @@ async def run_n8n(platform: Platform, overrides: Mapping[str, str]) -> AsyncIter
 @contextmanager
 def set_n8n_variables(overrides: Mapping[str, str]) -> Iterator[None]:
     """Start n8n's processes with additional variables inside the block."""
-    started = _N8nProcess.command
+    started = _N8nProcess.build_command
 
-    def command(self: _N8nProcess) -> Command:
+    def build_command(self: _N8nProcess) -> Command:
         usual = started(self)
         return Command(usual.argv, {**usual.env, **overrides})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_N8nProcess, "command", command)
+        patch.setattr(_N8nProcess, "build_command", build_command)
         yield

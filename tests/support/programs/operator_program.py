@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenantry_local.context import REPOSITORY
-from tenantry_local.parts.services import operator_env
+from tenantry_local.parts.services import build_operator_env
 from tenantry_local.platform import Platform
 
 __all__ = ["KilledOperators", "run_killed_operators", "run_operator"]
@@ -71,4 +71,4 @@ async def run_killed_operators(platform: Platform, **settings: str) -> AsyncIter
 
 def _environment(platform: Platform, settings: dict[str, str]) -> dict[str, str]:
     ports = {"OPERATOR_PROBES_PORT": "0", "OPERATOR_METRICS_PORT": "0", "PYTHONPATH": str(REPOSITORY)}
-    return {**os.environ, **operator_env(platform.context), **ports, **settings}
+    return {**os.environ, **build_operator_env(platform.context), **ports, **settings}

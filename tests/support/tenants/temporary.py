@@ -70,7 +70,7 @@ class TemporaryTenants:
     @property
     def url(self) -> str:
         """Address of Open WebUI."""
-        return self.platform.context.url("open-webui")
+        return self.platform.context.build_url("open-webui")
 
     @asynccontextmanager
     async def create_tenant(self, name: str) -> AsyncIterator[TemporaryTenant]:

@@ -39,7 +39,7 @@ from ..problems import (
     list_problem_types,
 )
 from .components import HEADERS
-from .openai_schemas import openai_error
+from .openai_schemas import build_openai_error
 
 __all__ = [
     "ANSWER",
@@ -50,9 +50,9 @@ __all__ = [
     "STORED",
     "TICKET",
     "WRITE",
-    "all_examples",
-    "example",
-    "problems",
+    "build_example",
+    "build_examples",
+    "describe_problems",
 ]
 
 PERSON = (
@@ -97,7 +97,7 @@ WRITE = (
 """Problems of operations that change a document."""
 
 
-def problems(*types: type[TenantryError], openai: bool = False) -> dict[int | str, dict[str, Any]]:
+def describe_problems(*types: type[TenantryError], openai: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return an operation's error responses: one per status, with an example per problem type.
 
     Parameters
@@ -109,7 +109,7 @@ def problems(*types: type[TenantryError], openai: bool = False) -> dict[int | st
     return {status: _build_response(list(same), openai=openai) for status, same in by_status}
 
 
-def example(kind: type[TenantryError]) -> dict[str, Any]:
+def build_example(kind: type[TenantryError]) -> dict[str, Any]:
     """Return an example document of a problem type."""
     return {
         "type": kind.get_uri(),
@@ -121,12 +121,12 @@ def example(kind: type[TenantryError]) -> dict[str, Any]:
     }
 
 
-def all_examples() -> dict[str, Any]:
+def build_examples() -> dict[str, Any]:
     """Return the examples that responses refer to: each problem type in both shapes."""
     return {
         _get_name(kind, openai=openai): {
             "summary": kind.title,
-            "value": openai_error(example(kind)) if openai else example(kind),
+            "value": build_openai_error(build_example(kind)) if openai else build_example(kind),
         }
         for kind in list_problem_types()
         for openai in (False, True)

@@ -82,7 +82,7 @@ class DeletionLimit:
 
     def __init__(self, redis: TenantRedis) -> None:
         self._redis = redis
-        self._admit = redis.script("admit-deletion", _ADMIT)
+        self._admit = redis.register_script("admit-deletion", _ADMIT)
 
     async def admit(
         self,

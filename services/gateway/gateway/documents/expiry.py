@@ -64,6 +64,6 @@ class TrashExpiry:
 
     async def _is_due(self, tenant: Tenant) -> bool:
         milliseconds = round(self._interval.total_seconds() * 1000)
-        claim = ("SET", build_trash_sweep_key(tenant.id, tenant.uid), 1, "NX", "PX", milliseconds)
-        (claimed,) = await self._redis.execute(tenant, "claim-trash-sweep", claim)
-        return bool(claimed)
+        command = ("SET", build_trash_sweep_key(tenant.id, tenant.uid), 1, "NX", "PX", milliseconds)
+        (acquired,) = await self._redis.execute(tenant, "acquire-trash-sweep-lease", command)
+        return bool(acquired)

@@ -107,7 +107,7 @@ class WriteLease:
         """Release the lease. An intent that was not committed is repaired after a delay."""
         if not self._is_committed:
             attempts = self.intent.attempts if self.intent else 0
-            delay = _repair_delay(attempts) if self._has_begun else None
+            delay = _calculate_repair_delay(attempts) if self._has_begun else None
             await self._journal.release(self._tenant, self._document_id, self._token, delay)
 
 
@@ -130,12 +130,12 @@ class Journal:
         wait_seconds: float = LEASE_WAIT_TIMEOUT_SECONDS,
     ) -> None:
         self._redis = redis
-        self._acquire = redis.script("acquire-lease", journal_scripts.ACQUIRE)
-        self._renew = redis.script("renew-lease", journal_scripts.RENEW)
-        self._release = redis.script("release-lease", journal_scripts.RELEASE, ends_work=True)
-        self._commit = redis.script("commit-intent", journal_scripts.COMMIT, ends_work=True)
-        self._read = redis.script("read-journal", journal_scripts.READ)
-        self._list_due = redis.script("list-due-repairs", journal_scripts.LIST_DUE)
+        self._acquire = redis.register_script("acquire-lease", journal_scripts.ACQUIRE)
+        self._renew = redis.register_script("renew-lease", journal_scripts.RENEW)
+        self._release = redis.register_script("release-lease", journal_scripts.RELEASE, ends_work=True)
+        self._commit = redis.register_script("commit-intent", journal_scripts.COMMIT, ends_work=True)
+        self._read = redis.register_script("read-journal", journal_scripts.READ)
+        self._list_due = redis.register_script("list-due-repairs", journal_scripts.LIST_DUE)
         self._lease_seconds = lease_seconds
         self._wait_seconds = wait_seconds
         self._log = structlog.get_logger("gateway.documents")
@@ -276,7 +276,7 @@ class Journal:
         return await script.run(tenant, [build_ingests_key(tenant.id, tenant.uid)], *arguments)
 
 
-def _repair_delay(attempts: int) -> float:
+def _calculate_repair_delay(attempts: int) -> float:
     """Return the seconds until the next repair: 15 s, 1, 4, 16, 64 minutes."""
     return float(min(REPAIR_DELAY_SECONDS * 4**attempts, MAX_REPAIR_DELAY_SECONDS))
 

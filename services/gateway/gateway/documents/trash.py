@@ -151,7 +151,7 @@ class Trash:
             build_removal_key(tenant.id, tenant.uid, *ids[-1]) if len(ids) == limit else "",
         )
 
-    def restorable_until(self, removal: Removal) -> datetime:
+    def calculate_restorable_until(self, removal: Removal) -> datetime:
         """Return the time at which a document leaves the trash."""
         return removal.removed_at + self.retention
 
@@ -251,7 +251,7 @@ class Trash:
         return bool(await self._objects.find_files(tenant, removal.persona_id, removal.filename))
 
     def _is_expired(self, removal: Removal) -> bool:
-        return datetime.now(UTC) >= self.restorable_until(removal)
+        return datetime.now(UTC) >= self.calculate_restorable_until(removal)
 
 
 def _may_restore(person: Principal, removal: Removal) -> bool:

@@ -19,7 +19,7 @@ from ..metrics import LIMIT_EXCEEDED, USAGE_WRITE_FAILURES
 from ..problems import BudgetExhausted, LimitsUnavailable
 from ..redis import TenantRedis
 
-__all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "now_utc"]
+__all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "get_utc_now"]
 
 RESERVATION_TTL_SECONDS = 300
 """Lifetime of a reservation. Longer than any answer: three attempts of a minute each, and pauses."""
@@ -79,7 +79,7 @@ class BudgetState:
     resets_at: datetime
 
 
-def now_utc() -> datetime:
+def get_utc_now() -> datetime:
     """Return the current time in UTC, which defines the months and days of limits."""
     return datetime.now(UTC)
 
@@ -102,11 +102,11 @@ class Budget:
         Returns the current time.
     """
 
-    def __init__(self, redis: TenantRedis, now: Callable[[], datetime] = now_utc) -> None:
+    def __init__(self, redis: TenantRedis, now: Callable[[], datetime] = get_utc_now) -> None:
         self._redis = redis
         self._now = now
-        self._reserve = redis.script("reserve-tokens", _RESERVE)
-        self._read = redis.script("read-tokens", _READ)
+        self._reserve = redis.register_script("reserve-tokens", _RESERVE)
+        self._read = redis.register_script("read-tokens", _READ)
         self._log = structlog.get_logger("gateway.limits")
 
     async def reserve(self, tenant: Tenant, tokens: int) -> Reservation:

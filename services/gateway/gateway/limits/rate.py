@@ -109,7 +109,7 @@ class RateLimiter:
     """Enforces a Tenant's ``queriesPerMinute``."""
 
     def __init__(self, redis: TenantRedis) -> None:
-        self._count = redis.script("count-query", _COUNT)
+        self._count = redis.register_script("count-query", _COUNT)
         self._log = structlog.get_logger("gateway.limits")
 
     async def count(self, tenant: Tenant) -> RateLimitResult:

@@ -57,8 +57,8 @@ class StorageQuota:
 
     def __init__(self, redis: TenantRedis) -> None:
         self._redis = redis
-        self._reserve = redis.script("reserve-storage", _RESERVE)
-        self._release = redis.script("release-storage", _RELEASE)
+        self._reserve = redis.register_script("reserve-storage", _RESERVE)
+        self._release = redis.register_script("release-storage", _RELEASE)
         self._filling = KeyedLocks()
 
     async def reserve(

@@ -19,7 +19,7 @@ from tenancy.names import build_usage_key
 from ..metrics import USAGE_WRITE_FAILURES
 from ..problems import LimitsUnavailable
 from ..redis import TenantRedis
-from .budget import now_utc
+from .budget import get_utc_now
 from .tenant_metrics import TenantMetrics
 
 __all__ = ["Counts", "UsageLog", "UsageRow"]
@@ -91,7 +91,7 @@ class UsageLog:
     """
 
     def __init__(
-        self, redis: TenantRedis, tenant_metrics: TenantMetrics, now: Callable[[], datetime] = now_utc
+        self, redis: TenantRedis, tenant_metrics: TenantMetrics, now: Callable[[], datetime] = get_utc_now
     ) -> None:
         self._redis = redis
         self._tenant_metrics = tenant_metrics

@@ -28,7 +28,7 @@ from .store import ObjectVersion
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["ObjectMetadata", "Removal", "TrashObjects", "removal_id"]
+__all__ = ["ObjectMetadata", "Removal", "TrashObjects", "derive_removal_id"]
 
 LIST_PAGE_SIZE = 1000
 """Maximum number of keys that S3 lists in one call."""
@@ -79,7 +79,7 @@ class Removal:
     @property
     def id(self) -> str:
         """Id of the removal, unique among those of its document: a digest of the version id."""
-        return removal_id(self.version_id)
+        return derive_removal_id(self.version_id)
 
     def to_json(self) -> bytes:
         """Return the record as JSON."""
@@ -94,7 +94,7 @@ class Removal:
         return cls(**(read | times))
 
 
-def removal_id(version_id: str) -> str:
+def derive_removal_id(version_id: str) -> str:
     """Return the id of the removal of an object's version."""
     return blake2b(version_id.encode(), digest_size=8).hexdigest()
 

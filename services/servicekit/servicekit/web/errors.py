@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 MAX_ERRORS = 20
-"""Most places of a request that a response names: a body can be wrong in ten thousand."""
+"""Maximum number of errors in a response: a body can have ten thousand."""
 
 RETRY_AFTER_SECONDS = 5
 """``Retry-After`` of a 503 or 504 for which the backend named no time."""
@@ -86,9 +86,9 @@ def add_error_handlers(app: FastAPI, render: Renderer = build_problem_response) 
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
         # Without the value, which can be a person's text.
         errors = [
-            {"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
+            {"location": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
         ]
-        detail = "See `errors`: each names a place in the request and what is wrong there."
+        detail = InvalidRequest.example
         return build_error_response(InvalidRequest(detail, errors=errors), request.scope, render)
 
 

@@ -90,7 +90,7 @@ async def test_one_writer_holds_a_document_and_other_documents_are_free(
 async def test_waiting_writers_get_the_lease_one_after_the_other(redis: TenantRedis, tenant: Tenant) -> None:
     holders, most = 0, 0
 
-    async def work() -> None:
+    async def acquire_and_count() -> None:
         nonlocal holders, most
         async with Journal(redis).acquire(tenant, "d1"):
             holders += 1
@@ -98,7 +98,7 @@ async def test_waiting_writers_get_the_lease_one_after_the_other(redis: TenantRe
             await asyncio.sleep(0.01)
             holders -= 1
 
-    await asyncio.gather(*(work() for _ in range(8)))
+    await asyncio.gather(*(acquire_and_count() for _ in range(8)))
     assert most == 1
 
 
@@ -288,7 +288,7 @@ async def test_without_redis_no_write_begins_and_states_lack_the_journal(
         redis = TenantRedis(SecretStr(redis_url.replace(str(port), str(proxy.port))))
         journal = Journal(redis, lease_seconds=1.0)
 
-        async def work_for_ever() -> None:
+        async def write_until_cancelled() -> None:
             async with journal.acquire(tenant, "d1") as lease:
                 await lease.begin(INGEST)
                 proxy.cut()
@@ -298,7 +298,7 @@ async def test_without_redis_no_write_begins_and_states_lack_the_journal(
                 await asyncio.Event().wait()
 
         with pytest.raises(WritesUnavailable):
-            await work_for_ever()
+            await write_until_cancelled()
         with pytest.raises(WritesUnavailable):
             async with journal.acquire(tenant, "d1"):
                 pass

@@ -62,17 +62,17 @@ class DocumentOwner:
             return (await http.request(method, f"/v1/documents{path}", headers=headers)).status_code
         return 0
 
-    async def trash(self, http: httpx.AsyncClient) -> set[str]:
+    async def list_trash(self, http: httpx.AsyncClient) -> set[str]:
         """Return the names of the removed documents that can be restored."""
         response = await http.get("/v1/trash", headers={"Authorization": f"Bearer {self.token}"})
         return {each["filename"] for each in response.json()["documents"]}
 
-    async def states(self, http: httpx.AsyncClient) -> dict[str, str]:
+    async def get_states(self, http: httpx.AsyncClient) -> dict[str, str]:
         """Return the state of each document by its name."""
         response = await http.get("/v1/documents", headers={"Authorization": f"Bearer {self.token}"})
         return {each["filename"]: each["state"] for each in response.json()["documents"]}
 
-    async def found(self, http: httpx.AsyncClient, number: int) -> set[str]:
+    async def list_found(self, http: httpx.AsyncClient, number: int) -> set[str]:
         """Return the versions of a document that a search finds."""
         response = await http.post(
             "/v1/search",
@@ -114,18 +114,18 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
     assert 0 in statuses, "some uploads were interrupted"
 
     async def is_settled() -> bool:
-        return set((await person.states(survivor)).values()) == {"ready"} and not await read_entries(
+        return set((await person.get_states(survivor)).values()) == {"ready"} and not await read_entries(
             redis_client, person
         )
 
     try:
         await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
-        states, intents = await person.states(survivor), await read_entries(redis_client, person)
+        states, intents = await person.get_states(survivor), await read_entries(redis_client, person)
         pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
-    states = await person.states(survivor)
+    states = await person.get_states(survivor)
     for number, status in enumerate(statuses):
-        found = await person.found(survivor, number)
+        found = await person.list_found(survivor, number)
         assert len(found) <= 1, "a search finds only one version"
         if status == 201:
             assert found == {"new"}, number
@@ -164,14 +164,14 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     assert 0 in statuses, "some uploads were interrupted"
 
     async def is_settled() -> bool:
-        return set((await person.states(survivor)).values()) <= {"ready"} and not await read_entries(
+        return set((await person.get_states(survivor)).values()) <= {"ready"} and not await read_entries(
             redis_client, person
         )
 
     await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
-    states, trash = await person.states(survivor), await person.trash(survivor)
+    states, trash = await person.get_states(survivor), await person.list_trash(survivor)
     for number, status in enumerate(statuses):
-        name, found = f"ledger-{number}.txt", await person.found(survivor, number)
+        name, found = f"ledger-{number}.txt", await person.list_found(survivor, number)
         assert (name in states) != (name in trash), "each document is either found or in the trash"
         assert bool(found) is (name in states)
         if status == done:

@@ -41,10 +41,10 @@ class LimitsHarness:
     tokens: dict[str, str]
 
     async def get(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
-        return await self.gateway.http.get(path, headers=self._headers(caller), **arguments)
+        return await self.gateway.http.get(path, headers=self._build_headers(caller), **arguments)
 
     async def post(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
-        return await self.gateway.http.post(path, headers=self._headers(caller), **arguments)
+        return await self.gateway.http.post(path, headers=self._build_headers(caller), **arguments)
 
     async def search(self, caller: str = f"person of {A}") -> httpx.Response:
         return await self.post("/v1/search", caller, json={"query": "ferry"})
@@ -52,7 +52,7 @@ class LimitsHarness:
     async def answer(self, caller: str = f"person of {A}") -> httpx.Response:
         return await self.post("/v1/answers", caller, json={"question": "When does the ferry leave?"})
 
-    def uid(self, tenant_id: str) -> str:
+    def get_uid(self, tenant_id: str) -> str:
         """Return the uid of a Tenant."""
         tenant = self.gateway.context.registry.get(tenant_id)
         assert tenant
@@ -92,7 +92,7 @@ class LimitsHarness:
     async def _is_counting(self) -> bool:
         return "ratelimit" in (await self.search()).headers
 
-    def _headers(self, caller: str) -> dict[str, str]:
+    def _build_headers(self, caller: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[caller]}"}
 
 

@@ -31,7 +31,7 @@ def make_period_of_today() -> dict[str, str]:
 
 
 async def get_used_tokens(harness: LimitsHarness) -> int:
-    stored = await harness.redis_client.get(build_tokens_key(A, harness.uid(A), datetime.now(UTC)))
+    stored = await harness.redis_client.get(build_tokens_key(A, harness.get_uid(A), datetime.now(UTC)))
     return int(stored or 0)
 
 
@@ -73,7 +73,9 @@ async def test_an_answer_settles_its_tokens_and_releases_its_reservation(
     usage = response.json()["usage"]
     assert response.json()["grounded"]
     assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"] > 0
-    assert not await harness.redis_client.exists(build_reservations_key(A, harness.uid(A), datetime.now(UTC)))
+    assert not await harness.redis_client.exists(
+        build_reservations_key(A, harness.get_uid(A), datetime.now(UTC))
+    )
     for _ in range(2):
         assert (await harness.search()).status_code == 200
     assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], (
@@ -125,7 +127,7 @@ async def test_a_failed_model_call_settles_no_tokens(harness: LimitsHarness) -> 
         assert (await harness.answer()).status_code == 502
         assert await get_used_tokens(harness) == 0
         assert not await harness.redis_client.exists(
-            build_reservations_key(A, harness.uid(A), datetime.now(UTC))
+            build_reservations_key(A, harness.get_uid(A), datetime.now(UTC))
         )
     finally:
         harness.tenants.patch(A, {"spec": {"model": {"chat": ""}}})
@@ -223,7 +225,7 @@ async def test_every_counter_has_a_key_of_its_tenant_and_an_expiry(harness: Limi
     for key in keys:
         assert key.startswith(f"tenant-{A}:")
         assert await harness.redis_client.ttl(key) > 0, key
-    assert build_rate_key(A, harness.uid(A)) in keys
+    assert build_rate_key(A, harness.get_uid(A)) in keys
 
 
 async def test_the_series_of_a_deleted_tenant_are_removed(

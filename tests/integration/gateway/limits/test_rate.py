@@ -30,7 +30,7 @@ async def count_allowed(limiter: RateLimiter, tenant: Tenant, times: int) -> int
     return sum(rate.allowed for rate in rates)
 
 
-async def age_queries(redis_client: Any, tenant: Tenant, seconds: int) -> None:
+async def move_queries_into_past(redis_client: Any, tenant: Tenant, seconds: int) -> None:
     """Move all counted queries into the past by some seconds."""
     key = build_rate_key(tenant.id, tenant.uid)
     counted = await redis_client.hgetall(key)
@@ -60,7 +60,7 @@ async def test_no_sixty_seconds_exceed_the_limit(limiter: RateLimiter, redis_cli
     for moved in range(90):
         second = int((await redis_client.time())[0]) + moved
         passed[second] += await count_allowed(limiter, tenant, 7)
-        await age_queries(redis_client, tenant, 1)
+        await move_queries_into_past(redis_client, tenant, 1)
     for start in passed:
         assert sum(passed[second] for second in range(start, start + 60)) <= limit
     assert passed.total() > limit, "queries are allowed again later"
@@ -70,9 +70,9 @@ async def test_a_query_leaves_the_window_after_a_minute(limiter: RateLimiter, re
     tenant = make_new_tenant(queriesPerMinute=1)
     await wait_for_early_second(redis_client)
     assert await count_allowed(limiter, tenant, 1) == 1
-    await age_queries(redis_client, tenant, 60)
+    await move_queries_into_past(redis_client, tenant, 60)
     assert await count_allowed(limiter, tenant, 1) == 0
-    await age_queries(redis_client, tenant, 1)
+    await move_queries_into_past(redis_client, tenant, 1)
     assert await count_allowed(limiter, tenant, 1) == 1
 
 
@@ -81,16 +81,16 @@ async def test_remaining_and_reset_are_exact(limiter: RateLimiter, redis_client:
     await wait_for_early_second(redis_client)
     first = await limiter.count(tenant)
     assert (first.allowed, first.remaining, first.reset) == (True, 2, 61)
-    await age_queries(redis_client, tenant, 20)
+    await move_queries_into_past(redis_client, tenant, 20)
     second = await limiter.count(tenant)
     assert (second.allowed, second.remaining, second.reset) == (True, 1, 41)
-    await age_queries(redis_client, tenant, 10)
+    await move_queries_into_past(redis_client, tenant, 10)
     await limiter.count(tenant)
     refused = await limiter.count(tenant)
     assert (refused.allowed, refused.remaining, refused.reset) == (False, 0, 31)
-    await age_queries(redis_client, tenant, refused.reset - 1)
+    await move_queries_into_past(redis_client, tenant, refused.reset - 1)
     assert not (await limiter.count(tenant)).allowed
-    await age_queries(redis_client, tenant, 1)
+    await move_queries_into_past(redis_client, tenant, 1)
     assert (await limiter.count(tenant)).allowed
 
 
@@ -113,7 +113,7 @@ async def test_a_changed_limit_takes_effect_immediately(limiter: RateLimiter, re
     tenant = make_new_tenant(queriesPerMinute=10)
     await wait_for_early_second(redis_client)
     assert await count_allowed(limiter, tenant, 4) == 4
-    await age_queries(redis_client, tenant, 30)
+    await move_queries_into_past(redis_client, tenant, 30)
     assert await count_allowed(limiter, tenant, 4) == 4
     lower = tenant.model_copy(update={"spec": make_new_tenant(queriesPerMinute=3).spec})
     refused = await limiter.count(lower)
@@ -133,7 +133,7 @@ async def test_the_counters_are_bounded_and_expire(limiter: RateLimiter, redis_c
     tenant = make_new_tenant(queriesPerMinute=1_000_000)
     for _ in range(80):
         await limiter.count(tenant)
-        await age_queries(redis_client, tenant, 1)
+        await move_queries_into_past(redis_client, tenant, 1)
     await limiter.count(tenant)
     assert (
         await redis_client.hlen(build_rate_key(tenant.id, tenant.uid)) <= 62

@@ -52,7 +52,7 @@ async def test_errors_of_the_framework_are_problem_documents(
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "field"),
     [
         pytest.param({"query": "x", "tenantId": "tenantb"}, "tenantId", id="unknown-field"),
         pytest.param({"query": "x", "filter": {"must": []}}, "filter", id="filter-of-ones-own"),
@@ -64,12 +64,12 @@ async def test_errors_of_the_framework_are_problem_documents(
     ],
 )
 async def test_an_invalid_body_is_explained_without_its_values(
-    harness: GatewayHarness, body: dict[str, Any], place: str
+    harness: GatewayHarness, body: dict[str, Any], field: str
 ) -> None:
     response = await harness.post("/v1/search", json=body)
     document = check_problem(response)
     assert response.status_code == 422
-    assert [error["place"] for error in document["errors"]] == [["body", place]]
+    assert [error["location"] for error in document["errors"]] == [["body", field]]
     assert "x" * 50 not in response.text
 
 

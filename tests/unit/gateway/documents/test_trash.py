@@ -126,7 +126,7 @@ async def test_a_removed_document_is_listed_with_who_removed_it_and_until_when_i
     assert removal.size == len(TEXT)
     assert removal.removed_by == "boss@a.example"
     assert before <= removal.removed_at <= datetime.now(UTC)
-    assert harness.trash.restorable_until(removal) == removal.removed_at + timedelta(days=30)
+    assert harness.trash.calculate_restorable_until(removal) == removal.removed_at + timedelta(days=30)
 
 
 async def test_a_restored_document_is_found_without_new_embeddings(harness: TrashHarness) -> None:

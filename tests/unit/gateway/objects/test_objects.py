@@ -54,12 +54,12 @@ class FakeS3Session:
         return cast("boto3.Session", self)
 
     def client(self, service: str, **arguments: Any) -> Any:
+        """Return the client of a service, as boto3 does."""
         if service == "s3":
             assert arguments["aws_session_token"], "the client must not use the gateway's credentials"
         return self
 
     def close(self) -> None:
-        """Return the client of a service, as boto3 does."""
         self.closed += 1
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Tests of the retrieval service on fakes."""
 
 import pytest
-from gateway.bm25 import query_vector
+from gateway.bm25 import build_query_vector
 from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
@@ -59,7 +59,7 @@ async def test_the_end_of_a_query_that_is_too_long_is_used(
 
 async def test_limit_and_threshold_are_the_tenants(service: RetrievalService, vectors: FakeVectors) -> None:
     await service.find(TENANT, "budget", RequestTimings())
-    words = query_vector("budget")
+    words = build_query_vector("budget")
     assert vectors.searches == [
         {"tenant": "tenant-tenanta", "sparse": words, "persona_id": None, "limit": 5, "threshold": 0.25}
     ]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import respx
 import stamina
-from gateway.bm25 import query_vector
+from gateway.bm25 import build_query_vector
 from gateway.metrics import FOREIGN_HITS
 from gateway.models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
 from gateway.problems import CollectionMissing, DimensionMismatch
@@ -186,7 +186,7 @@ async def test_reading_by_id_opens_the_tenants_collection_for_reading(
     scroll = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points/scroll")
     scroll.mock(return_value=make_result({"points": [], "next_page_offset": None}))
     await vectors.get_indexed(dedicated, ["d"])
-    await vectors.neighbours(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
+    await vectors.get_neighbours(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
     assert [batch async for batch in vectors.iter_embeddings(dedicated, "d")] == [[]]
     for call in (*by_id.calls, *scroll.calls):
         assert read_access(call.request) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "r"}]
@@ -273,7 +273,7 @@ async def test_points_have_the_whole_payload_and_stable_ids(
         "version": version,
     }
     assert second["vector"]["dense"] == [0, 1, 0, 0]
-    assert second["vector"]["bm25"]["indices"] == query_vector("plan part two").indices
+    assert second["vector"]["bm25"]["indices"] == build_query_vector("plan part two").indices
     assert route.calls.last.request.url.params["wait"] == "true", (
         "a document is searchable when it is reported"
     )
@@ -432,7 +432,7 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_points(
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(return_value=make_result({"points": [make_hit("tenant-tenanta", "mine")]}))
-    words = query_vector("budget")
+    words = build_query_vector("budget")
     (found,) = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=words, persona_id=None, limit=3, threshold=0.0
     )
@@ -456,11 +456,11 @@ async def test_the_threshold_applies_to_a_hybrid_search_too(
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(return_value=make_result({"points": [weak, make_hit("tenant-tenanta", "strong")]}))
     found = await vectors.search(
-        TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.5
+        TENANT, [1, 0, 0, 0], sparse=build_query_vector("x"), persona_id=None, limit=1, threshold=0.5
     )
     assert [passage.text for passage in found] == ["strong"]
     found = await vectors.search(
-        TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.6
+        TENANT, [1, 0, 0, 0], sparse=build_query_vector("x"), persona_id=None, limit=1, threshold=0.6
     )
     assert [passage.text for passage in found] == ["strong"], "a score equal to the threshold is accepted"
     assert read_sent(route)["limit"] == CANDIDATES, "points below the threshold do not displace others"
@@ -582,14 +582,14 @@ async def test_neighbours_of_a_passage_are_of_the_same_version(
         make_hit("tenant-tenantb", "theirs", chunk=2),
     ]
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=make_result(points))
-    found = await vectors.neighbours(TENANT, [passage])
+    found = await vectors.get_neighbours(TENANT, [passage])
     assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
     assert read_sent(route)["with_payload"] is True
     assert set(read_sent(route)["ids"]) == {
         derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
         derive_point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
     }
-    assert await vectors.neighbours(TENANT, []) == {}
+    assert await vectors.get_neighbours(TENANT, []) == {}
 
 
 @pytest.mark.parametrize("change", ["publish", "remove"])
