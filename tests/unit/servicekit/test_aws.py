@@ -16,7 +16,7 @@ from servicekit.remote import Fault
 from tests.support.fakes.aws_errors import make_client_error
 
 
-def stream_error(code: str) -> EventStreamError:
+def make_stream_error(code: str) -> EventStreamError:
     """Return botocore's error of an event stream, whose status is always 400."""
     return EventStreamError(
         {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
@@ -42,12 +42,14 @@ def stream_error(code: str) -> EventStreamError:
         pytest.param(ClientError({}, "GetObject"), Fault.TRANSIENT, id="no-answer"),
         pytest.param(make_client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
         pytest.param(make_client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
-        pytest.param(stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
-        pytest.param(stream_error("validationException"), Fault.PERMANENT, id="invalid-in-a-stream"),
+        pytest.param(make_stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
+        pytest.param(make_stream_error("validationException"), Fault.PERMANENT, id="invalid-in-a-stream"),
         pytest.param(
-            stream_error("modelStreamErrorException"), Fault.TRANSIENT, id="model-error-in-a-stream"
+            make_stream_error("modelStreamErrorException"), Fault.TRANSIENT, id="model-error-in-a-stream"
         ),
-        pytest.param(stream_error("internalServerException"), Fault.TRANSIENT, id="internal-in-a-stream"),
+        pytest.param(
+            make_stream_error("internalServerException"), Fault.TRANSIENT, id="internal-in-a-stream"
+        ),
         pytest.param(EndpointConnectionError(endpoint_url="http://x"), Fault.TRANSIENT, id="refused"),
         pytest.param(ConnectTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="connect-timeout"),
         pytest.param(ReadTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="read-timeout"),

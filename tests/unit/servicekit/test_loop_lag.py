@@ -14,7 +14,7 @@ def get_lag(name: str, **labels: str) -> float:
 
 
 def test_a_blocked_loop_is_measured() -> None:
-    async def scenario() -> None:
+    async def run_scenario() -> None:
         loop = asyncio.get_running_loop()
         async with run_background_task(watch_loop(), "loop-lag"):
             await asyncio.sleep(1)
@@ -29,4 +29,4 @@ def test_a_blocked_loop_is_measured() -> None:
             assert get_lag("count") - get_lag("bucket", le="0.5") > slow
 
     before, slow = get_lag("sum"), get_lag("count") - get_lag("bucket", le="0.5")
-    simulate(scenario())
+    simulate(run_scenario())

@@ -43,9 +43,9 @@ class FakeBackend:
         self.calls = 0
 
     async def __call__(self) -> object:
-        return self.blocking()
+        return self.call()
 
-    def blocking(self) -> object:
+    def call(self) -> object:
         self.calls += 1
         answer = next(self._answers)
         if isinstance(answer, Exception):
@@ -76,7 +76,7 @@ def count_attempts(remote: Remote, outcome: str) -> float:
 async def call_or_thread(remote: Remote, backend: FakeBackend, way: str) -> object:
     if way == "awaited":
         return await remote.call("read", backend)
-    return await remote.call_in_thread("read", backend.blocking)
+    return await remote.call_in_thread("read", backend.call)
 
 
 ways = pytest.mark.parametrize("way", ["awaited", "in a thread"])
@@ -210,7 +210,7 @@ class Gauge:
         await asyncio.sleep(0.01)
         self.leave()
 
-    def blocking(self) -> None:
+    def block(self) -> None:
         self.enter()
         time.sleep(0.01)
         self.leave()
@@ -224,7 +224,7 @@ async def test_concurrent_calls_are_limited(remote: Remote) -> None:
 
 async def test_concurrent_threads_are_limited(remote: Remote) -> None:
     gauge = Gauge()
-    await _call_ten_times(lambda: remote.call_in_thread("read", gauge.blocking))
+    await _call_ten_times(lambda: remote.call_in_thread("read", gauge.block))
     assert gauge.maximum == 2
 
 
