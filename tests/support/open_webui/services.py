@@ -97,7 +97,7 @@ class Services:
             return StreamingResponse(self._stream_words(), media_type="text/event-stream")
 
         @app.post("/webhook/tenantry/chat")
-        async def chat(request: Request) -> Response:
+        async def run_chat_workflow(request: Request) -> Response:
             await self._record("n8n", request)
             if self.n8n_status:
                 return JSONResponse({"message": "Error in workflow"}, status_code=self.n8n_status)
