@@ -16,7 +16,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import WebUI
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.timing.waiting import wait_until
 
 from .adapter import EMBEDDINGS, MODEL, make_adapter
@@ -109,7 +109,7 @@ async def start_baseline(platform: Platform) -> AsyncIterator[Baseline]:
         bedrock = await stack.enter_async_context(
             httpx.AsyncClient(base_url=platform.context.build_url("bedrock"), timeout=120)
         )
-        adapter = await stack.enter_async_context(serving(make_adapter(bedrock)))
+        adapter = await stack.enter_async_context(serve_app(make_adapter(bedrock)))
         webui = await stack.enter_async_context(run_open_webui(platform, _make_settings(f"{adapter}/v1")))
         await _publish_base_model(webui)
         yield Baseline(webui, stack)

@@ -13,7 +13,7 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 from tenantry_local.programs import open_webui
 
-from tests.support.open_webui.clients import WebUI, open_webui_administrator
+from tests.support.open_webui.clients import WebUI, connect_as_administrator
 from tests.support.programs.ports import find_free_port
 from tests.support.timing.waiting import wait_until
 
@@ -43,7 +43,7 @@ async def run_open_webui(platform: Platform, settings: Mapping[str, str]) -> Asy
             await wait_until(
                 lambda: asyncio.to_thread(is_http_ok, f"{url}/health"), seconds=START_SECONDS, every=0.5
             )
-            async with open_webui_administrator(url, *ADMIN) as webui:
+            async with connect_as_administrator(url, *ADMIN) as webui:
                 yield webui
         finally:
             process.terminate()

@@ -129,7 +129,7 @@ async def _measure_clients(
     measured: dict[str, tuple[MeasuredRounds, MeasuredRounds]] = {}
     async with (
         open_timing_proxy(port) as (timing_proxy, url),
-        tenant.webui.valves(n8n_url=url, fallback_to_direct=False),
+        tenant.webui.override_valves(n8n_url=url, fallback_to_direct=False),
     ):
         for name, way in (ways or WAYS).items():
             ask = way(tenant.model)

@@ -22,7 +22,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import open_qdrant
-from tests.support.tenants.manifests import PLENTY, make_tenant, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, make_tenant, make_tenant_manifest
 
 from .question_sets import XQUAD, BenchQuestion, QuestionSet, read_samples, read_xquad
 from .report import Figure
@@ -110,7 +110,7 @@ class _TenantClient:
 async def _create_tenant(platform: Platform, tenant_id: str) -> AsyncIterator[_TenantClient]:
     """Create a tenant with a user; delete the tenant and its documents at the end."""
     email = f"anna@{tenant_id}.example"
-    manifest = tenant_manifest(
+    manifest = make_tenant_manifest(
         tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY, deletionPolicy="Delete"
     )
     tenant = ("tenant", tenant_id)
@@ -119,7 +119,7 @@ async def _create_tenant(platform: Platform, tenant_id: str) -> AsyncIterator[_T
         await _run_kubectl(platform, "wait", "--for=condition=Ready", "--timeout=60s", *tenant)
         async with open_people(platform) as people:
             await people.add(email)
-            headers = {"Authorization": f"Bearer {await people.token(email)}"}
+            headers = {"Authorization": f"Bearer {await people.fetch_token(email)}"}
         url = platform.context.build_url("gateway")
         async with (
             open_qdrant(platform) as qdrant,

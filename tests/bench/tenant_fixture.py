@@ -16,9 +16,9 @@ from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import PASSWORD, open_people
-from tests.support.open_webui.clients import WebUI, open_webui_administrator
+from tests.support.open_webui.clients import WebUI, connect_as_administrator
 from tests.support.programs.standins import inject_faults
-from tests.support.tenants.manifests import UNCACHED, tenant_manifest
+from tests.support.tenants.manifests import UNCACHED, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 from .chat_client import ChatClient, open_chat_client
@@ -77,7 +77,7 @@ async def create_tenant(
 ) -> AsyncIterator[TenantFixture]:
     """Create a tenant with logged-in users; delete it, with its documents, at the end."""
     context, name = platform.context, ("tenant", tenant_id)
-    manifest = tenant_manifest(
+    manifest = make_tenant_manifest(
         tenant_id,
         identity={"emails": [f"*@{tenant_id}.example"]},
         deletionPolicy="Delete",
@@ -89,7 +89,7 @@ async def create_tenant(
         await asyncio.to_thread(run_kubectl, context, "wait", "--for=condition=Ready", "--timeout=60s", *name)
         async with AsyncExitStack() as stack:
             webui = await stack.enter_async_context(
-                open_webui_administrator(context.build_url("open-webui"), *get_open_webui_admin(context))
+                connect_as_administrator(context.build_url("open-webui"), *get_open_webui_admin(context))
             )
             people = await stack.enter_async_context(open_people(platform))
             emails = [
@@ -101,7 +101,7 @@ async def create_tenant(
                 person = await webui.log_in(email, PASSWORD)
                 await wait_until(lambda person=person: _is_offered(person, tenant_id), seconds=60)  # type: ignore[misc]
                 clients.append(await stack.enter_async_context(open_chat_client(webui.url, person)))
-            headers = {"Authorization": f"Bearer {await people.token(emails[0])}"}
+            headers = {"Authorization": f"Bearer {await people.fetch_token(emails[0])}"}
             gateway, file_sync = [
                 await stack.enter_async_context(
                     httpx.AsyncClient(base_url=context.build_url(service), headers=headers, timeout=120)
@@ -133,7 +133,7 @@ async def delay_model(platform: Platform, seconds: float) -> AsyncIterator[None]
 
 
 async def _is_offered(person: Any, tenant_id: str) -> bool:
-    return build_model_id(tenant_id, "finance") in await person.models()
+    return build_model_id(tenant_id, "finance") in await person.list_models()
 
 
 async def _get_knowledge_id(platform: Platform, name: tuple[str, str]) -> str:

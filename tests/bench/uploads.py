@@ -39,7 +39,7 @@ async def measure(platform: Platform) -> list[Figure]:
     """Measure on a platform with all parts."""
     async with create_tenant(platform, "bench-uploads") as tenant:
         ready = [await _measure_searchable(tenant) for _ in range(SEQUENTIAL_UPLOADS + 1)][1:]
-        async with tenant.webui.valves("tenantry_events", file_sync_url=""):
+        async with tenant.webui.override_valves("tenantry_events", file_sync_url=""):
             stored = await _measure_stored(tenant)
     note = f"PDF of {PAGES} pages, {SEQUENTIAL_UPLOADS} sequential"
     polling = f"polling only, {RANDOM_UPLOADS} such PDFs within {PERIOD_SECONDS:g} s"

@@ -86,7 +86,7 @@ def test_keda_scales_the_workers_within_the_same_bounds(release: Release) -> Non
     assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == ours["behavior"]
     (trigger,) = scaled["triggers"]
     assert trigger["metadata"]["listName"] == "bull:jobs:wait"
-    scalers = with_keda.of("HorizontalPodAutoscaler")
+    scalers = with_keda.list_objects("HorizontalPodAutoscaler")
     assert ours["scaleTargetRef"] not in [item["spec"]["scaleTargetRef"] for item in scalers]
 
 

@@ -50,7 +50,7 @@ def local_env(command: Command) -> dict[str, str]:
 
 def get_pod(release: Release, name: str = "open-webui") -> dict[str, Any]:
     """Return the pod spec of a workload."""
-    spec: dict[str, Any] = dict(release.pods())[name]["spec"]
+    spec: dict[str, Any] = dict(release.iter_pods())[name]["spec"]
     return spec
 
 
@@ -130,7 +130,7 @@ def test_a_plain_job_runs_again_only_if_its_content_changes(name: str) -> None:
     def render_job(*options: str) -> str:
         (found,) = (
             item["metadata"]["name"]
-            for item in render(PROFILE, *options).of("Job")
+            for item in render(PROFILE, *options).list_objects("Job")
             if item["metadata"]["labels"]["app.kubernetes.io/name"] == name
         )
         return str(found)

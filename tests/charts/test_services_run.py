@@ -17,8 +17,8 @@ from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.charts.pods import ChartPods
 from tests.support.file_sync.replica import serve_fake_n8n
-from tests.support.open_webui.database import fake_open_webui
-from tests.support.tenants.manifests import apply_tenants, tenant_manifest
+from tests.support.open_webui.database import create_fake_open_webui
+from tests.support.tenants.manifests import apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 
@@ -30,7 +30,7 @@ def namespace(platform: Platform) -> Iterator[str]:
 
 async def test_the_operator_creates_and_deletes_a_tenant(platform: Platform, namespace: str) -> None:
     tenant_id = f"chart-{uuid.uuid4().hex[:8]}"
-    manifest = tenant_manifest(
+    manifest = make_tenant_manifest(
         tenant_id,
         identity={"emails": [f"*@{tenant_id}.example"]},
         quota={"compute": {"pods": "2"}},
@@ -56,16 +56,16 @@ async def test_the_operator_creates_and_deletes_a_tenant(platform: Platform, nam
 async def test_an_upload_in_open_webui_is_cited_in_an_answer(platform: Platform, namespace: str) -> None:
     tenant_id = f"chart-{uuid.uuid4().hex[:8]}"
     person, base = f"anna@{tenant_id}.example", f"kb-{tenant_id}"
-    manifest = tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]})
-    with fake_open_webui(platform) as owui, apply_tenants(platform, manifest) as tenants:
+    manifest = make_tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]})
+    with create_fake_open_webui(platform) as owui, apply_tenants(platform, manifest) as tenants:
         workspace = {"groupId": "g", "knowledge": [{"persona": "finance", "id": base}]}
         tenants.patch_status(tenant_id, {"status": {"workspace": workspace}})
         owui.create_knowledge(base)
         async with open_people(platform) as people, open_qdrant(platform) as qdrant:
             await make_collection(qdrant)
             await people.add(person)
-            bearer = {"Authorization": f"Bearer {await people.token(person)}"}
-            account = owui.create_account(await people.subject(person))
+            bearer = {"Authorization": f"Bearer {await people.fetch_token(person)}"}
+            account = owui.create_account(await people.fetch_subject(person))
         owui.add_to_knowledge(owui.upload(account, "plan.txt", b"The ferry leaves at noon."), base)
         pods = ChartPods(platform, namespace, owui.url)
         async with pods.run_service("gateway") as gateway, serve_fake_n8n(get_url(gateway)) as n8n:

@@ -26,7 +26,7 @@ def load_demo_data(installation: Installation) -> None:
     for manifest in manifests:
         manifest["spec"]["quota"].update(UNLIMITED)
     installation.cluster.apply(*manifests)
-    installation.cluster.kubectl("wait", "--for=condition=Ready", "tenant", "--all", "--timeout=120s")
+    installation.cluster.run_kubectl("wait", "--for=condition=Ready", "tenant", "--all", "--timeout=120s")
     installation.create_token_client()
     for manifest in manifests:
         tenant = Tenant.from_object(manifest)

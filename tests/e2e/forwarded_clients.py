@@ -50,8 +50,8 @@ class ForwardedWebUI(WebUI):
         self._ports = ports
 
     @override
-    def client(self, **arguments: Any) -> httpx.AsyncClient:
-        return super().client(transport=ForwardingTransport(self._ports), **arguments)
+    def make_client(self, **arguments: Any) -> httpx.AsyncClient:
+        return super().make_client(transport=ForwardingTransport(self._ports), **arguments)
 
 
 @asynccontextmanager
@@ -66,4 +66,4 @@ async def log_in_users(installation: Installation, *emails: str) -> AsyncIterato
         try:
             yield [await webui.log_in(email, installation.password) for email in emails]
         finally:
-            await webui.aclose()
+            await webui.close()

@@ -75,17 +75,17 @@ class Installation:
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
         )
         images = [f"--set-string=images.{name}={self.images[name]}" for name in STANDINS]
-        self.cluster.helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", *images)
+        self.cluster.run_helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", *images)
         self._provision_aws()
         self._make_secrets()
         self.cluster.apply(*[self._make_client_pod(name) for name in CLIENT_PODS])
         pods = [f"pod/{get_client_pod_name(name)}" for name in CLIENT_PODS]
-        self.cluster.kubectl("wait", "--for=condition=Ready", *pods, "--timeout=120s")
+        self.cluster.run_kubectl("wait", "--for=condition=Ready", *pods, "--timeout=120s")
 
     def upgrade(self, *options: str) -> None:
         """Install or upgrade the chart with helm options and wait until all pods are ready."""
         files = ["-f", str(CHART / "values-kind.yaml"), "-f", str(FOLDER / "values.yaml"), "-f", "-"]
-        self.cluster.helm(
+        self.cluster.run_helm(
             "upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=10m",
             *files, *list_image_options(self.images), *self._list_addresses(), *options,
             stdin=json.dumps(self._make_aws_values()),
@@ -94,7 +94,9 @@ class Installation:
     @property
     def installed(self) -> bool:
         """Return True if the release is installed."""
-        return self.release in json.loads(self.cluster.helm("list", "--deployed", "--output=json", "--short"))
+        return self.release in json.loads(
+            self.cluster.run_helm("list", "--deployed", "--output=json", "--short")
+        )
 
     def get_workload_name(self, workload: str) -> str:
         """Return the name of a workload in the cluster."""

@@ -26,6 +26,6 @@ def test_gateways_are_added_under_load(demo_installation: Installation) -> None:
 
 def _require_metrics(installation: Installation) -> None:
     try:
-        installation.cluster.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes")
+        installation.cluster.run_kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes")
     except Failed:
         pytest.skip("the cluster has no metrics-server")

@@ -49,7 +49,7 @@ def _list_targets(installation: Installation) -> list[tuple[str, str, int]]:
     targets = []
     for name, port in PORTS.items():
         release = "standins" if name in ("aws", "bedrock") else installation.release
-        targets.append((name, cluster.pods(release, name)[0]["status"]["podIP"], port))
+        targets.append((name, cluster.list_pods(release, name)[0]["status"]["podIP"], port))
     (api,) = cluster.list(
         "endpointslices", "--namespace=default", "-l", "kubernetes.io/service-name=kubernetes"
     )

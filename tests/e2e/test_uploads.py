@@ -27,13 +27,13 @@ async def test_an_uploaded_file_is_answered_from_only_for_its_tenant(demo_instal
             diana, await _get_knowledge_id(diana), SampleFile("depot.md", f"# Depot\n\n{FACT}".encode())
         )
         await wait_until(partial(_is_answered, diana), seconds=TIMEOUT_SECONDS, every=1)
-        assert FINANCE not in await alice.models()
+        assert FINANCE not in await alice.list_models()
         refused = await alice.ask(FINANCE, QUESTION)
         assert "47" not in refused.text
 
 
 async def _is_offered(person: Person) -> bool:
-    return FINANCE in await person.models()
+    return FINANCE in await person.list_models()
 
 
 async def _is_answered(person: Person) -> bool:

@@ -202,7 +202,7 @@ async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: U
     keys = {key.split("/")[3] for key in seen.objects if key.endswith("/canteen.txt")}
     assert keys == {f"owui-{second}"}
     for _ in range(3):
-        answer = (await uploads.diana.chat(model, "What does lunch in the canteen cost?")).content
+        answer = (await uploads.diana.ask_in_chat(model, "What does lunch in the canteen cost?")).content
         assert "20 crowns" in answer
         assert "10 crowns" not in answer
 
@@ -214,8 +214,8 @@ async def test_a_good_file_among_bad_ones_is_found_and_the_chat_lists_the_errors
     *_, good = [await uploads.upload(paper) for paper in (*bad, GOOD)]
     assert await uploads.wait_for_result(good) == ("ready", None)
     model = build_model_id(uploads.tenant.id, "finance")
-    assert "$5,000,000" in (await uploads.diana.chat(model, QUESTION)).content
-    listed = (await uploads.diana.chat(model, "/files")).content
+    assert "$5,000,000" in (await uploads.diana.ask_in_chat(model, QUESTION)).content
+    listed = (await uploads.diana.ask_in_chat(model, "/files")).content
     assert "`plan.md` is ready" in listed
     assert "`salaries.pdf` could not be indexed: The PDF is encrypted." in listed
 

@@ -62,11 +62,11 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
                 lambda: has_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5
             )
             assert len(harness.ground_truth.read_stores([tenant.id], []).objects) == 1 + len(more)
-            async with harness.webui.valves(fallback_to_direct=True):
+            async with harness.webui.override_valves(fallback_to_direct=True):
                 answer, seconds = await ask(diana, model)
                 assert EXPECTED_ANSWER in answer
                 print(f"the gateway answered directly after {seconds:.1f} s")
-            async with harness.webui.valves(fallback_to_direct=False):
+            async with harness.webui.override_valves(fallback_to_direct=False):
                 answer, seconds = await ask(diana, model)
                 assert answer == (
                     "The assistant's workflow cannot be reached right now. Try again in a few minutes."
@@ -81,7 +81,7 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
             lambda: has_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5
         )
         print(f"all files were ready {time.monotonic() - returned:.1f} s after the outage")
-        async with harness.webui.valves(fallback_to_direct=False):
+        async with harness.webui.override_valves(fallback_to_direct=False):
             assert EXPECTED_ANSWER in (await ask(diana, model))[0]
 
 
@@ -95,7 +95,7 @@ async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: Fau
             seconds=READY_TIMEOUT_SECONDS,
             every=0.5,
         )
-        async with harness.webui.valves(fallback_to_direct=True, workflow_timeout_seconds=5.0):
+        async with harness.webui.override_valves(fallback_to_direct=True, workflow_timeout_seconds=5.0):
             with suspend_parts(harness.platform, "n8n-worker"):
                 for _ in range(2):
                     answer, seconds = await ask(diana, model)
@@ -119,7 +119,7 @@ async def has_states(harness: FaultHarness, token: str, states: dict[str, str]) 
 async def ask(person: Person, model: str) -> tuple[str, float]:
     """Ask as the browser does; return the answer and its duration."""
     began = time.monotonic()
-    chat = await person.chat(model, QUESTION)
+    chat = await person.ask_in_chat(model, QUESTION)
     seconds = time.monotonic() - began
     assert seconds < ANSWER_TIMEOUT_SECONDS
     return chat.content, seconds

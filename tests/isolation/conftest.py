@@ -27,7 +27,7 @@ from tests.support.security.forgery import (
     sign_with_other_key,
     sign_with_public_key,
 )
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 A, B, DEDICATED, SUSPENDED = "iso-a", "iso-b", "iso-dedicated", "iso-suspended"
@@ -86,7 +86,7 @@ class IsolationHarness:
 def _make_manifests() -> list[dict[str, Any]]:
     def make_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
         people = {"emails": [f"*@{tenant_id}.example"], "admins": [f"anna@{tenant_id}.example"]}
-        return tenant_manifest(tenant_id, identity=people, quota=PLENTY, **spec)
+        return make_tenant_manifest(tenant_id, identity=people, quota=PLENTY, **spec)
 
     return [
         make_manifest(A),
@@ -156,7 +156,7 @@ async def _add_people(harness: IsolationHarness) -> None:
         await people.add(email, groups=groups)
         if caller in lookalikes:
             await people.add_namesake_group(email, f"tenants/tenant-{B}")
-        harness.headers[caller] = f"Bearer {await people.token(email)}"
+        harness.headers[caller] = f"Bearer {await people.fetch_token(email)}"
 
 
 async def _forge_tokens(harness: IsolationHarness) -> None:
@@ -165,7 +165,7 @@ async def _forge_tokens(harness: IsolationHarness) -> None:
     login = await people.login(f"anna@{A}.example")
     good: str = login["access_token"]
     b: dict[str, Any] = {"groups": [f"/tenants/tenant-{B}"], "email": f"berta@{B}.example"}
-    (key,) = [RSAKey.import_key(jwk) for jwk in (await people.keys())["keys"] if jwk["use"] == "sig"]
+    (key,) = [RSAKey.import_key(jwk) for jwk in (await people.fetch_keys())["keys"] if jwk["use"] == "sig"]
     await people.add_client("iso-short", attributes={"access.token.lifespan": "1"})
     expired = (await people.login(f"anna@{A}.example", client_id="iso-short"))["access_token"]
     harness.expired_at = read_claims(expired)["exp"] + LEEWAY_SECONDS
@@ -185,7 +185,7 @@ async def _forge_tokens(harness: IsolationHarness) -> None:
         "of a foreign issuer": sign_with_other_key(good, iss="https://evil.example/realms/tenantry", **b),
         "expired": expired,
         "for another audience": other_app,
-        "of another realm": await people.admin_token(),
+        "of another realm": await people.fetch_admin_token(),
         "ID token": login["id_token"],
         "refresh token": login["refresh_token"],
         "endless": good + "a" * 20_000,

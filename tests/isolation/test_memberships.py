@@ -17,7 +17,7 @@ from tenancy.names import TENANT_UID_ATTRIBUTE, TENANT_UIDS_CLAIM
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People
 from tests.support.security.forgery import read_claims
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 from .conftest import IsolationHarness
@@ -80,7 +80,7 @@ class TenantAccounts:
 
 def make_manifest(tenant_id: str) -> dict[str, Any]:
     identity = {"emails": [f"*@{tenant_id}.example"], "admins": [f"ada@{tenant_id}.example"]}
-    return tenant_manifest(tenant_id, identity=identity, quota=PLENTY)
+    return make_tenant_manifest(tenant_id, identity=identity, quota=PLENTY)
 
 
 def _get_creation_time(body: dict[str, Any]) -> datetime:
@@ -103,7 +103,7 @@ async def test_a_token_has_the_uid_of_the_tenant_of_its_group(accounts: TenantAc
     body = accounts.tenants.get(accounts.id)
     assert body
     for email in (accounts.member, accounts.admin):
-        claims = read_claims(await accounts.people.token(email))
+        claims = read_claims(await accounts.people.fetch_token(email))
         assert claims[TENANT_UIDS_CLAIM] == [body["metadata"]["uid"]]
     assert TENANT_UIDS_CLAIM not in read_claims(
         accounts.harness.headers["in no group, address of no tenant"][7:]
@@ -114,7 +114,7 @@ async def test_a_token_of_an_earlier_tenant_is_refused_by_a_recreated_one(accoun
     """Neither by its group nor by its address; after a new login the person has access again."""
     await accounts.people.add(f"max@{accounts.id}.example")
     emails = (accounts.member, accounts.admin, f"max@{accounts.id}.example")
-    old = [await accounts.people.token(email) for email in emails]
+    old = [await accounts.people.fetch_token(email) for email in emails]
     for token in old:
         assert (await accounts.call_operation("GET /v1/me", token)).status_code == 200
     await accounts.recreate()
@@ -126,13 +126,16 @@ async def test_a_token_of_an_earlier_tenant_is_refused_by_a_recreated_one(accoun
     await accounts.wait_until_known()
     for email in emails:
         assert (
-            await accounts.call_operation("GET /v1/me", await accounts.people.token(email))
+            await accounts.call_operation("GET /v1/me", await accounts.people.fetch_token(email))
         ).status_code == 200
 
 
 async def test_a_removed_member_is_refused_within_five_seconds(accounts: TenantAccounts) -> None:
     """The token is valid for hours and names the group, but the Tenant decides."""
-    member, admin = await accounts.people.token(accounts.member), await accounts.people.token(accounts.admin)
+    member, admin = (
+        await accounts.people.fetch_token(accounts.member),
+        await accounts.people.fetch_token(accounts.admin),
+    )
     assert (await accounts.call_operation("GET /v1/me", member)).status_code == 200
     assert (await accounts.call_operation("GET /v1/usage", admin)).status_code == 200
     accounts.tenants.patch(accounts.id, {"spec": {"identity": {"emails": [accounts.admin], "admins": []}}})
@@ -155,7 +158,7 @@ async def test_a_person_cannot_set_a_tenants_uid_on_their_account(accounts: Tena
     await accounts.people.add(email)
     await accounts.people.add_namesake_group(email, f"tenants/tenant-{accounts.id}")
     refused = await accounts.people.set_own_attribute(email, TENANT_UID_ATTRIBUTE, body["metadata"]["uid"])
-    claims = read_claims(await accounts.people.token(email))
+    claims = read_claims(await accounts.people.fetch_token(email))
     assert TENANT_UIDS_CLAIM not in claims, refused.text
     assert f"/tenants/tenant-{accounts.id}" in claims["groups"]
 

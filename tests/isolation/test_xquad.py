@@ -19,7 +19,7 @@ from tenantry_local.platform import Platform
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.fakes.issuer import open_issuer
 from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ def make_tenant_id(article: int) -> str:
 
 
 def make_manifest(tenant_id: str) -> dict[str, Any]:
-    return tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY)
+    return make_tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY)
 
 
 async def gather_bounded(work: Iterable[Awaitable[T]]) -> list[T]:
@@ -121,7 +121,7 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
             async with run_gateway(platform, oidc_issuer=issuer.url) as gateway:
                 await wait_until(lambda: all(gateway.context.registry.get(each) for each in ids))
                 uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.list_tenants()}
-                tokens = [issuer.token(each, uids[each]) for each in ids]
+                tokens = [issuer.issue_token(each, uids[each]) for each in ids]
                 corpus = Corpus(gateway, articles, tokens)
                 await corpus.ingest()
                 yield corpus

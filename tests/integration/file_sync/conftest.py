@@ -24,9 +24,9 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import count_points, delete_points, make_collection, open_qdrant
 from tests.support.file_sync.replica import FakeN8nWebhook, FileSyncReplica, open_replica, serve_fake_n8n
-from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
-from tests.support.programs.gateway import RunningGateway, environment, run_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
+from tests.support.open_webui.database import OpenWebUIWriter, create_fake_open_webui
+from tests.support.programs.gateway import RunningGateway, run_gateway, set_environment
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 A, B = "fs-alpha", "fs-beta"
@@ -78,16 +78,18 @@ class FileSyncHarness:
         """Return True if a person exists and no test has changed address, verification or status."""
         if email not in self.subjects:
             return False
-        user = await self.people._admin("GET", f"users/{self.subjects[email]}", ok=(404,))
+        user = await self.people._call_admin_api("GET", f"users/{self.subjects[email]}", ok=(404,))
         return (user.get("email"), user.get("emailVerified"), user.get("enabled")) == (email, True, True)
 
     async def _create_in_keycloak(self, email: str, **account: Any) -> None:
-        for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
+        for known in await self.people._call_admin_api(
+            "GET", "users", params={"username": email, "exact": "true"}
+        ):
             # A person who moved has another address.
-            await self.people._admin("DELETE", f"users/{known['id']}")
+            await self.people._call_admin_api("DELETE", f"users/{known['id']}")
         await self.people.add(email, **account)
-        self.subjects[email] = await self.people.subject(email)
-        self.tokens[email] = await self.people.token(email)
+        self.subjects[email] = await self.people.fetch_subject(email)
+        self.tokens[email] = await self.people.fetch_token(email)
 
     def get_knowledge_id(self, tenant_id: str, persona_id: str = "finance") -> str:
         return f"kb-{tenant_id}-{persona_id}"
@@ -176,14 +178,14 @@ class FileSyncHarness:
 
 @pytest.fixture(scope="session")
 def owui(platform: Platform) -> Iterator[OpenWebUIWriter]:
-    with fake_open_webui(platform) as database:
+    with create_fake_open_webui(platform) as database:
         yield database
 
 
 @pytest.fixture(scope="session")
 async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterator[FileSyncHarness]:
     manifests = [
-        tenant_manifest(
+        make_tenant_manifest(
             each,
             identity={"emails": [f"*@{each}.example"], "admins": [f"boss@{each}.example"]},
             personas=PERSONAS,
@@ -196,7 +198,7 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
     aws_files = {name: env[name] for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
-        with apply_tenants(platform, *manifests) as tenants, environment(aws_files):
+        with apply_tenants(platform, *manifests) as tenants, set_environment(aws_files):
             async with (
                 run_gateway(platform) as gateway,
                 serve_fake_n8n(gateway.url) as n8n,

@@ -53,11 +53,11 @@ async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(
         return files.get("old.txt", {}).get("state") == "ready"
 
     await wait_until(is_ready, seconds=30)
-    await harness.people._admin("DELETE", f"users/{harness.subjects[ANNA]}/groups/none", ok=(404,))
+    await harness.people._call_admin_api("DELETE", f"users/{harness.subjects[ANNA]}/groups/none", ok=(404,))
     path = f"users/{harness.subjects[ANNA]}"
-    user = await harness.people._admin("GET", path)
-    await harness.people._admin("PUT", path, json={**user, "email": f"anna-moved@{B}.example"})
-    token = await harness.people.token(f"anna-moved@{B}.example")
+    user = await harness.people._call_admin_api("GET", path)
+    await harness.people._call_admin_api("PUT", path, json={**user, "email": f"anna-moved@{B}.example"})
+    token = await harness.people.fetch_token(f"anna-moved@{B}.example")
     harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
     harness.give(anna, "new.txt", "Tide.", B)
     assert set(await list_own_files(program, token)) == {"new.txt"}

@@ -20,7 +20,7 @@ from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.services import build_file_sync_env, build_operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.programs.gateway import environment
+from tests.support.programs.gateway import set_environment
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("fs-late")
@@ -36,7 +36,7 @@ async def open_document_store(
     store = DocumentStore(
         lambda: boto3.Session(profile_name="file-sync"), bucket=BUCKET, role_arn=role, is_current=is_current
     )
-    with environment(build_operator_env(platform.context)):
+    with set_environment(build_operator_env(platform.context)):
         try:
             yield store
         finally:

@@ -15,14 +15,14 @@ from servicekit.errors import RemoteUnavailable
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
+from tests.support.open_webui.database import OpenWebUIWriter, create_fake_open_webui
 from tests.support.timing.waiting import wait_until
 
 
 @pytest.fixture
 def owui(platform: Platform) -> Iterator[OpenWebUIWriter]:
     """Return a database that a test may damage."""
-    with fake_open_webui(platform) as database:
+    with create_fake_open_webui(platform) as database:
         yield database
 
 

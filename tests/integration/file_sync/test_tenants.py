@@ -74,8 +74,8 @@ async def test_files_of_people_without_a_tenant_are_ignored_and_counted(harness:
 
 async def test_a_disabled_account_makes_no_documents(harness: FileSyncHarness, anna: str) -> None:
     path = f"users/{harness.subjects[ANNA]}"
-    user = await harness.people._admin("GET", path)
-    await harness.people._admin("PUT", path, json={**user, "enabled": False})
+    user = await harness.people._call_admin_api("GET", path)
+    await harness.people._call_admin_api("PUT", path, json={**user, "enabled": False})
     harness.give(anna, "plan.txt", "Tide.", A)
     await harness.replica.run(A)
     assert harness.list_keys(A) == []
@@ -148,6 +148,6 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(
 async def move(harness: FileSyncHarness) -> None:
     """Move Anna to tenant B, by her address."""
     path = f"users/{harness.subjects[ANNA]}"
-    user = await harness.people._admin("GET", path)
+    user = await harness.people._call_admin_api("GET", path)
     moved = {"email": f"anna-moved@{B}.example", "emailVerified": True}
-    await harness.people._admin("PUT", path, json={**user, **moved})
+    await harness.people._call_admin_api("PUT", path, json={**user, **moved})

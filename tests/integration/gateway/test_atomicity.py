@@ -14,7 +14,7 @@ from tenancy.names import derive_document_id
 
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness
@@ -50,10 +50,10 @@ async def document(harness: IntegrationHarness) -> AsyncIterator[VersionedDocume
     tenant_id = f"book-{uuid.uuid4().hex[:8]}"
     person = f"anna@{tenant_id}.example"
     people_of = {"emails": [f"*@{tenant_id}.example"]}
-    with apply_tenants(harness.platform, tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
+    with apply_tenants(harness.platform, make_tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
         async with open_people(harness.platform) as people:
             await people.add(person)
-            token = await people.token(person)
+            token = await people.fetch_token(person)
         await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
         yield VersionedDocument(replace(harness, token=token), tenant_id)
 

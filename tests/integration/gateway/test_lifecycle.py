@@ -14,7 +14,12 @@ from prometheus_client import generate_latest
 from tenancy.names import COLLECTION
 from tenantry_local.parts.services import build_gateway_env
 
-from tests.support.programs.gateway import count_foreign_hits, environment, gateway_settings, run_gateway
+from tests.support.programs.gateway import (
+    count_foreign_hits,
+    make_gateway_settings,
+    run_gateway,
+    set_environment,
+)
 from tests.support.programs.gateway_process import GatewayProcess, run_gateway_process, start_gateway_process
 from tests.support.timing.waiting import wait_until
 
@@ -101,9 +106,9 @@ async def test_a_gateway_with_another_dimension_than_the_collection_does_not_sta
     harness: IntegrationHarness,
 ) -> None:
     assert await harness.qdrant.collection_exists(COLLECTION)
-    settings = gateway_settings(harness.platform, embedding_dimension=512)
+    settings = make_gateway_settings(harness.platform, embedding_dimension=512)
     with (
-        environment(build_gateway_env(harness.platform.context)),
+        set_environment(build_gateway_env(harness.platform.context)),
         pytest.raises(DimensionMismatch, match="768 numbers"),
     ):
         async with open_context(settings):

@@ -17,7 +17,7 @@ from tenantry_local.platform import Platform
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness, make_ticket_issuer
@@ -68,11 +68,11 @@ async def users(platform: Platform, harness: IntegrationHarness) -> AsyncIterato
     tenant_id = f"trash-{uuid.uuid4().hex[:8]}"
     domain = f"{tenant_id}.example"
     identity = {"emails": [f"*@{domain}"], "admins": [f"boss@{domain}"]}
-    with apply_tenants(platform, tenant_manifest(tenant_id, identity=identity, quota=PLENTY)):
+    with apply_tenants(platform, make_tenant_manifest(tenant_id, identity=identity, quota=PLENTY)):
         async with open_people(platform) as people:
             for who in ("anna", "ben", "boss"):
                 await people.add(f"{who}@{domain}")
-            tokens = {who: await people.token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
+            tokens = {who: await people.fetch_token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
             await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             yield TrashUsers(harness.gateway, tenant_id, tokens)
 

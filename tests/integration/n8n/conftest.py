@@ -15,7 +15,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.fakes.gateway import FakeGateway
 from tests.support.faults.proxy import Proxy
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.programs.n8n import RunningN8n, run_n8n
 
 FAST_INTERVALS = {
@@ -98,7 +98,7 @@ async def imported_harness(backends: Platform) -> AsyncIterator[N8nHarness]:
     gateway = FakeGateway()
     async with (
         run_n8n(backends, FAST_INTERVALS) as n8n,
-        serving(gateway.app) as url,
+        serve_app(gateway.app) as url,
         Proxy(int(url.rpartition(":")[2])) as connection,
         httpx.AsyncClient(timeout=120) as http,
     ):

@@ -43,7 +43,7 @@ def store(backends: Platform) -> Iterator[redis.Redis]:
 
 
 def list_execution_data(harness: N8nHarness) -> list[str]:
-    return [row["data"] for row in harness.n8n.sql("select data from execution_data")]
+    return [row["data"] for row in harness.n8n.fetch_rows("select data from execution_data")]
 
 
 def find_secrets(text: str) -> set[str]:
@@ -52,7 +52,7 @@ def find_secrets(text: str) -> set[str]:
 
 async def wait_until_pruned(harness: N8nHarness) -> None:
     await wait_until(
-        lambda: not harness.n8n.sql("select id from execution_entity"), seconds=PRUNE_TIMEOUT_SECONDS
+        lambda: not harness.n8n.fetch_rows("select id from execution_entity"), seconds=PRUNE_TIMEOUT_SECONDS
     )
 
 
@@ -92,7 +92,7 @@ async def test_logs_and_files_of_n8n_contain_no_secret(harness: N8nHarness) -> N
     await run_every_kind_of_execution(harness)
     await wait_until_pruned(harness)
     for role in ("main", "webhook", "worker"):
-        assert not find_secrets(harness.n8n.output(role))
+        assert not find_secrets(harness.n8n.read_output(role))
     for file in (file for folder in harness.n8n.folders for file in folder.rglob("*")):
         if file.is_file():
             assert not find_secrets(file.read_text(errors="replace")), file
@@ -112,7 +112,7 @@ async def test_a_running_execution_is_a_row_with_the_callers_data(harness: N8nHa
     harness.gateway.set_responses(StubResponse(200, ANSWER.body, ANSWER.headers, seconds=2.0))
     request = asyncio.create_task(harness.send_chat(QUESTION, "Bearer s3cret-token"))
     await wait_until(lambda: len(harness.gateway.received) == 1)
-    (running,) = harness.n8n.sql('select status from execution_entity where "deletedAt" is null')
+    (running,) = harness.n8n.fetch_rows('select status from execution_entity where "deletedAt" is null')
     assert running == {"status": "running"}
     assert {"s3cret-token", "s3cret question", "s3cret history"} <= find_secrets(
         "".join(list_execution_data(harness))
@@ -136,13 +136,13 @@ async def test_the_execution_of_a_dead_worker_is_pruned(harness: N8nHarness, sto
     finally:
         request.cancel()
         harness.n8n.start("worker")
-        await harness.n8n.healthy("worker")
+        await harness.n8n.wait_until_healthy("worker")
     harness.gateway.set_responses()
     assert (await harness.send_chat(QUESTION)).status_code == 200
 
 
 def _list_statuses(harness: N8nHarness) -> list[str]:
-    return [row["status"] for row in harness.n8n.sql("select status from execution_entity")]
+    return [row["status"] for row in harness.n8n.fetch_rows("select status from execution_entity")]
 
 
 async def test_a_caller_gets_500_if_the_worker_dies_and_the_question_is_not_repeated(
@@ -157,6 +157,6 @@ async def test_a_caller_gets_500_if_the_worker_dies_and_the_question_is_not_repe
     assert response.status_code == 500
     assert not response.headers["content-type"].startswith("application/problem+json")
     assert len(harness.gateway.received) == 1
-    await harness.n8n.healthy("worker")
+    await harness.n8n.wait_until_healthy("worker")
     await wait_until_pruned(harness)
     assert not list_execution_data(harness)

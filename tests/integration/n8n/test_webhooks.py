@@ -35,7 +35,7 @@ async def test_an_upload_passes_only_its_ticket_to_the_gateway(harness: N8nHarne
     assert response.headers["content-type"].startswith("application/json")
     (received,) = harness.gateway.received
     assert (received.path, received.body) == ("/v1/documents", b"")
-    assert received.header("authorization") == b"Ticket a.ticket"
+    assert received.get_header("authorization") == b"Ticket a.ticket"
 
 
 async def test_the_body_of_an_upload_is_not_forwarded(harness: N8nHarness) -> None:
@@ -56,7 +56,7 @@ async def test_a_ticket_is_forwarded_unchanged(harness: N8nHarness, credential: 
         headers=[(b"Authorization", credential.encode("latin-1"))],
     )
     assert response.status_code == 200, response.text
-    assert harness.gateway.received[0].header("authorization") == credential.encode("latin-1")
+    assert harness.gateway.received[0].get_header("authorization") == credential.encode("latin-1")
 
 
 async def test_a_question_is_forwarded_with_the_users_token(harness: N8nHarness) -> None:
@@ -72,7 +72,7 @@ async def test_a_question_is_forwarded_with_the_users_token(harness: N8nHarness)
     assert (response.status_code, response.json()) == (200, answer)
     (received,) = harness.gateway.received
     assert received.path == "/v1/answers"
-    assert received.header("authorization") == b"Bearer eyJ.x-_.y"
+    assert received.get_header("authorization") == b"Bearer eyJ.x-_.y"
     assert json.loads(received.body) == QUESTION | {"stream": False}
 
 
@@ -94,14 +94,17 @@ async def test_request_id_and_trace_are_forwarded(harness: N8nHarness) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await harness.send_chat(QUESTION, X_Request_ID="r-17", traceparent=trace)
     (received,) = harness.gateway.received
-    assert (received.header("x-request-id"), received.header("traceparent")) == (b"r-17", trace.encode())
+    assert (received.get_header("x-request-id"), received.get_header("traceparent")) == (
+        b"r-17",
+        trace.encode(),
+    )
 
 
 async def test_without_a_request_id_the_executions_id_is_sent(harness: N8nHarness) -> None:
     await harness.send_chat(QUESTION)
     (received,) = harness.gateway.received
-    assert (received.header("x-request-id") or b"").startswith(b"n8n-")
-    assert not received.header("traceparent")
+    assert (received.get_header("x-request-id") or b"").startswith(b"n8n-")
+    assert not received.get_header("traceparent")
 
 
 @pytest.mark.parametrize("path", ["upload", "chat"])
@@ -160,10 +163,10 @@ async def test_an_upload_is_retried_after_a_transient_error(harness: N8nHarness,
     )
     response = await harness.upload(X_Request_ID="r-9")
     assert (response.status_code, response.json()) == (201, {"documentId": "owui-1"})
-    assert [received.header("authorization") for received in harness.gateway.received] == [
+    assert [received.get_header("authorization") for received in harness.gateway.received] == [
         b"Ticket a.ticket"
     ] * 2
-    assert {received.header("x-request-id") for received in harness.gateway.received} == {b"r-9"}
+    assert {received.get_header("x-request-id") for received in harness.gateway.received} == {b"r-9"}
 
 
 async def test_an_upload_is_tried_at_most_three_times(harness: N8nHarness) -> None:
@@ -211,7 +214,7 @@ async def test_an_unreachable_gateway_is_a_separate_problem_and_logged(
 
     def list_lines() -> list[str]:
         marker = f'"execution_id":"{execution}"'
-        return [line for line in harness.n8n.output("worker").splitlines() if marker in line]
+        return [line for line in harness.n8n.read_output("worker").splitlines() if marker in line]
 
     await wait_until(lambda: len(list_lines()) == 1, seconds=20)
     document = json.loads(list_lines()[0][list_lines()[0].index("{") :])

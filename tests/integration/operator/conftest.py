@@ -21,7 +21,7 @@ from tests.support.backends.api_server import Tenants, open_admin_client
 from tests.support.backends.observed import Observed
 from tests.support.faults.crashes import crash_after
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +103,7 @@ class OperatorHarness:
     def apply(self, name: str, **spec: Any) -> dict[str, Any]:
         """Apply a Tenant with the deletion policy ``Delete``."""
         self._names.append(name)
-        return self._tenants.create(tenant_manifest(name, **({"deletionPolicy": "Delete"} | spec)))
+        return self._tenants.create(make_tenant_manifest(name, **({"deletionPolicy": "Delete"} | spec)))
 
     async def delete_all(self) -> None:
         """Delete all Tenants that were applied, concurrently."""

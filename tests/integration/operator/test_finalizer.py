@@ -13,7 +13,7 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 from tests.support.faults.proxy import Proxy
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 from .conftest import OperatorHarness, get_conditions
@@ -27,7 +27,7 @@ SPEC = {
 
 def replace(observed: Observed, name: str) -> None:
     """Replace a Tenant by its manifest, which has no finalizers."""
-    observed.kubectl("replace", "-f", "-", stdin=json.dumps(tenant_manifest(name, **SPEC)))
+    observed.run_kubectl("replace", "-f", "-", stdin=json.dumps(make_tenant_manifest(name, **SPEC)))
 
 
 def is_held(tenants: Tenants, name: str) -> bool:
@@ -87,7 +87,7 @@ async def test_a_tenant_deleted_without_its_finalizer_leaves_nothing(
     operator_program.send_signal(signal.SIGSTOP)
     try:
         replace(observed, "replaced")
-        observed.kubectl("delete", "tenant", "replaced", "--wait=false", f"--cascade={cascade}")
+        observed.run_kubectl("delete", "tenant", "replaced", "--wait=false", f"--cascade={cascade}")
         await wait_until(lambda: tenants.get("replaced") is None, seconds=20)
         assert observed.find_data("replaced")
     finally:

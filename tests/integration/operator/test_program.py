@@ -42,7 +42,7 @@ async def test_the_program_creates_changes_and_deletes_a_tenant(
     about = f"involvedObject.uid={applied['metadata']['uid']}"
 
     def list_events() -> list[str]:
-        return observed.kubectl("get", "events", "--field-selector", about, "-o", "name").split()
+        return observed.run_kubectl("get", "events", "--field-selector", about, "-o", "name").split()
 
     await wait_until(lambda: len(list_events()) == 1)  # recorded after the status is written
     tenants.patch("watched", {"spec": {"personas": [{"id": "legal"}]}})

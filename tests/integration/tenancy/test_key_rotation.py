@@ -24,11 +24,11 @@ async def test_new_keys_are_accepted_and_removed_ones_refused(
         keys = RemoteKeys(f"{issuer}/protocol/openid-connect/certs", http)
         verifier = TokenVerifier(issuer, "tenantry-gateway", keys)
         await people.add(PERSON)
-        before = await people.token(PERSON)
+        before = await people.fetch_token(PERSON)
         assert (await verifier.verify(before)).email == PERSON
         monkeypatch.setattr(jwks, "MIN_FETCH_INTERVAL_SECONDS", 0.0)
         async with people.rotate_signing_key():
-            rotated = await people.token(PERSON)
+            rotated = await people.fetch_token(PERSON)
             assert read_header(rotated)["kid"] != read_header(before)["kid"]
             for token in (rotated, before):
                 assert (await verifier.verify(token)).email == PERSON

@@ -15,7 +15,7 @@ from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
 from tenantry_local.standins.qdrant.app import make_app
 from tenantry_local.standins.qdrant.engine import Engine
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.security.certificates import Certificates, make_certificates
 from tests.support.tenants.manifests import make_tenant
 
@@ -29,7 +29,7 @@ async def serve_qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
     """Serve Qdrant's API with a certificate until the block ends; yield its URL."""
     engine = Engine(folder / "data")
     try:
-        async with serving(make_app(engine, KEY), shown) as url:
+        async with serve_app(make_app(engine, KEY), shown) as url:
             yield url
     finally:
         engine.close()

@@ -16,7 +16,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.faults.proxy import Proxy
-from tests.support.tenants.manifests import apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 CHANGE = {"spec": {"displayName": "Another name"}}
@@ -25,7 +25,7 @@ CHANGE = {"spec": {"displayName": "Another name"}}
 @pytest.fixture
 def tenants(platform: Platform) -> Iterator[Tenants]:
     """Client of the API server, which has one Tenant."""
-    with apply_tenants(platform, tenant_manifest("known")) as opened:
+    with apply_tenants(platform, make_tenant_manifest("known")) as opened:
         yield opened
 
 
@@ -54,7 +54,7 @@ async def test_changes_are_observed(tenants: Tenants, platform: Platform) -> Non
         await known.wait_synced()
         assert known.get("known")
         assert known.get("newcomer") is None
-        with apply_tenants(platform, tenant_manifest("newcomer")):
+        with apply_tenants(platform, make_tenant_manifest("newcomer")):
             await wait_until(lambda: known.get("newcomer") is not None)
             assert {"known", "newcomer"} <= {tenant.id for tenant in known.list_tenants()}
             tenants.patch("newcomer", {"spec": {"suspended": True}})
@@ -66,7 +66,7 @@ async def test_a_tenant_of_the_maximum_size_is_watched(tenants: Tenants, platfor
     personas = [{"id": f"p{i}", "displayName": "P", "instructions": "é" * 8000} for i in range(64)]
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
-        with apply_tenants(platform, tenant_manifest("large", personas=personas)):
+        with apply_tenants(platform, make_tenant_manifest("large", personas=personas)):
             await wait_until(lambda: known.get("large") is not None)
         await wait_until(lambda: known.get("large") is None)
 
@@ -79,12 +79,12 @@ async def test_the_last_state_is_kept_while_the_api_server_is_unreachable(
         async with run_registry(api) as known:
             await known.wait_synced()
             proxy.cut()
-            with apply_tenants(platform, tenant_manifest("passing")):
+            with apply_tenants(platform, make_tenant_manifest("passing")):
                 tenants.patch("known", CHANGE)
                 await asyncio.sleep(0.3)  # several failed tries
                 assert (tenant := known.get("known"))
                 assert tenant.spec.display_name == "known"
-            with apply_tenants(platform, tenant_manifest("meanwhile")):
+            with apply_tenants(platform, make_tenant_manifest("meanwhile")):
                 proxy.restore()
                 await wait_until(lambda: known.get("meanwhile") is not None)
                 assert (tenant := known.get("known"))
@@ -107,7 +107,7 @@ async def test_a_tenant_deleted_during_an_outage_is_removed(tenants: Tenants, pl
     async with Proxy(platform.context.ports["kubernetes"]) as proxy, await kube.connect() as api:
         api.configuration.host = f"https://127.0.0.1:{proxy.port}"
         async with run_registry(api) as known:
-            with apply_tenants(platform, tenant_manifest("leaver")):
+            with apply_tenants(platform, make_tenant_manifest("leaver")):
                 await wait_until(lambda: known.get("leaver") is not None)
                 proxy.cut()
             proxy.restore()
@@ -128,7 +128,7 @@ async def test_an_expired_resource_version_leads_to_a_new_list(
     monkeypatch.setattr(TenantRegistry, "_reload_directory", list_from_long_ago)
     async with await kube.connect() as api, run_registry(api) as known:
         await wait_until(lambda: len(versions) == 2)
-        with apply_tenants(platform, tenant_manifest("newcomer")):
+        with apply_tenants(platform, make_tenant_manifest("newcomer")):
             await wait_until(lambda: known.get("newcomer") is not None)
     assert len(versions) == 2
 
@@ -149,7 +149,7 @@ async def test_a_closed_watch_resumes_at_its_resource_version(
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         await asyncio.sleep(2.5)
-        with apply_tenants(platform, tenant_manifest("newcomer")):
+        with apply_tenants(platform, make_tenant_manifest("newcomer")):
             await wait_until(lambda: known.get("newcomer") is not None)
     assert lists == 1
 
@@ -168,6 +168,6 @@ async def test_an_unreadable_tenant_is_ignored_without_affecting_others(
     monkeypatch.setattr(Tenant, "from_object", read)
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
-        with apply_tenants(platform, tenant_manifest("strange"), tenant_manifest("newcomer")):
+        with apply_tenants(platform, make_tenant_manifest("strange"), make_tenant_manifest("newcomer")):
             await wait_until(lambda: known.get("newcomer") is not None)
             assert known.get("strange") is None

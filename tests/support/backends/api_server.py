@@ -90,7 +90,7 @@ class Tenants:
         self._api = client.CustomObjectsApi(api)
         self._kind = (group, version, PLURAL)
 
-    def manifest(self, name: str, spec: Any = None, **metadata: Any) -> dict[str, Any]:
+    def make_manifest(self, name: str, spec: Any = None, **metadata: Any) -> dict[str, Any]:
         """Return the manifest of a Tenant."""
         group, version, _ = self._kind
         return {
@@ -128,7 +128,7 @@ class Tenants:
                 return None
             raise
 
-    def table(self, name: str) -> dict[str, Any]:
+    def get_table(self, name: str) -> dict[str, Any]:
         """Return a Tenant as the server prints it for ``kubectl get``."""
         headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
         return self._call(self._api.get_cluster_custom_object, name=name, _headers=headers)

@@ -66,16 +66,16 @@ class ChartPods:
     """URL of each Service of the release, by its name without the release's."""
 
     def __post_init__(self) -> None:
-        self.release = self._release()
+        self.release = self._render_release()
         rights = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
-        apply(self.platform, self.release.of(*rights))
+        apply(self.platform, self.release.list_objects(*rights))
 
     @asynccontextmanager
     async def run_service(self, service: str) -> AsyncIterator[httpx.AsyncClient]:
         """Run a service inside the block; yield a client when it is ready."""
         module, prefix, _ = SERVICES[service]
         port = find_free_port()
-        env = self.environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
+        env = self.build_environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
         # Pods have separate addresses; these processes share one.
         env[f"{prefix.partition('_PROBES')[0]}_METRICS_PORT"] = str(find_free_port())
         process = await asyncio.create_subprocess_exec(
@@ -87,21 +87,21 @@ class ChartPods:
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
 
-                async def ready() -> bool:
+                async def is_ready() -> bool:
                     assert process.returncode is None, f"{service} exited"
                     try:
                         return (await http.get("/readyz")).is_success
                     except httpx.TransportError:
                         return False
 
-                await wait_until(ready, seconds=60, every=0.1)
+                await wait_until(is_ready, seconds=60, every=0.1)
                 yield http
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
 
-    def environment(self, service: str) -> dict[str, str]:
+    def build_environment(self, service: str) -> dict[str, str]:
         """Return the environment of a service's process."""
         spec = self.release.get("Deployment", service)["spec"]["template"]["spec"]
         (container,) = spec["containers"]
@@ -118,7 +118,7 @@ class ChartPods:
         account = {"KUBECONFIG": str(self._create_kubeconfig(spec["serviceAccountName"]))}
         return inherited | at_aws | account | own
 
-    def _release(self) -> Release:
+    def _render_release(self) -> Release:
         values = {
             "aws.documentsBucket": BUCKET,
             "aws.filesBucket": FILES_BUCKET,

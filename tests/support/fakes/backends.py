@@ -77,7 +77,7 @@ class FakeBedrock:
         if prompt.model in self.busy:
             raise RemoteUnavailable("bedrock", "converse", "throttled")
 
-    def as_adapter(self) -> Bedrock:
+    def cast_to_real_class(self) -> Bedrock:
         """Return the fake with the type of the real class."""
         return cast("Bedrock", self)
 
@@ -179,7 +179,7 @@ class FakeVectors:
                     )
         return found
 
-    def as_adapter(self) -> Vectors:
+    def cast_to_real_class(self) -> Vectors:
         """Return the fake with the type of the real class."""
         return cast("Vectors", self)
 
@@ -245,7 +245,7 @@ class FakeObjects:
         version = replace(version, stored_at=self.stored_at.get(key, version.stored_at))
         return StoredEntry(key, persona_id, document_id, filename, len(self.contents[key]), version)
 
-    def as_adapter(self) -> TenantObjects:
+    def cast_to_real_class(self) -> TenantObjects:
         """Return the fake with the type of the real class."""
         return cast("TenantObjects", self)
 

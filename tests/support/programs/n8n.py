@@ -49,7 +49,7 @@ class RunningN8n:
         return [*(state / "data" / name for name in ROLES.values()), state / "logs"]
 
     def start(self, role: str) -> None:
-        """Start one of its processes; :meth:`healthy` waits for it."""
+        """Start one of its processes; :meth:`wait_until_healthy` waits for it."""
         command = self._platform.parts[ROLES[role]].build_command()
         self._platform.processes.start(ROLES[role], command.argv, command.env)
 
@@ -57,11 +57,11 @@ class RunningN8n:
         """Kill one of its processes."""
         self._platform.stop(ROLES[role], kill=True)
 
-    async def healthy(self, role: str) -> None:
+    async def wait_until_healthy(self, role: str) -> None:
         """Wait until one of its processes is ready."""
         name = ROLES[role]
 
-        async def answers() -> bool:
+        async def is_healthy() -> bool:
             assert self._platform.processes.find(name), self._platform.processes.read_tail(name)
             try:
                 return (await http.get(url, timeout=5)).is_success
@@ -70,9 +70,9 @@ class RunningN8n:
 
         url = f"{self._platform.context.build_url(name)}/healthz/readiness"
         async with httpx.AsyncClient() as http:
-            await wait_until(answers, seconds=START_SECONDS, every=0.1)
+            await wait_until(is_healthy, seconds=START_SECONDS, every=0.1)
 
-    def sql(self, query: str) -> list[dict[str, Any]]:
+    def fetch_rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a query of its database, each as a mapping."""
         rows: list[dict[str, Any]] = json.loads(
             self._run(
@@ -89,7 +89,7 @@ class RunningN8n:
         """Return the contents of its database as text."""
         return self._run("pg_dump", "--data-only", "--inserts")
 
-    def output(self, role: str) -> str:
+    def read_output(self, role: str) -> str:
         """Return the output of one of its processes."""
         return self._platform.processes.get_log_path(ROLES[role]).read_text(errors="replace")
 
@@ -120,7 +120,7 @@ async def run_n8n(platform: Platform, overrides: Mapping[str, str]) -> AsyncIter
         platform.start_parts(NEEDED)
         n8n = RunningN8n(platform)
         n8n.start("webhook")
-        await n8n.healthy("webhook")
+        await n8n.wait_until_healthy("webhook")
         yield n8n
 
 

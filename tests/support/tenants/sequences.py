@@ -27,7 +27,7 @@ from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import open_qdrant
 from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants.manifests import PLENTY, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 __all__ = ["SLOTS", "TENANTS_PER_SEQUENCE", "RecreatedTenant", "SequenceHarness", "open_sequence_harness"]
@@ -65,7 +65,7 @@ class RecreatedTenant:
     answer_kept: bool = False
 
     @classmethod
-    def random(cls, chance: random.Random, people: Sequence[str], number: int) -> "RecreatedTenant":
+    def make_random(cls, chance: random.Random, people: Sequence[str], number: int) -> "RecreatedTenant":
         ann, ben = people
         emails = chance.choice([[ann], [ben], [ann, ben]])
         return cls(
@@ -114,7 +114,7 @@ class SequenceHarness:
     async def begin(self, name: str, tenant: RecreatedTenant) -> None:
         """Create the Tenant and wait until the gateway serves it."""
         policy = "Retain" if tenant.end == "abandoned" else tenant.end
-        manifest = tenant_manifest(
+        manifest = make_tenant_manifest(
             name,
             tier=tenant.tier,
             deletionPolicy=policy,
@@ -158,7 +158,7 @@ class SequenceHarness:
         document."""
         shown = []
         for email in tenant.emails:
-            token = await self.people.token(email)
+            token = await self.people.fetch_token(email)
             ask = tenant.clients[email] = SequenceClient(
                 self.gateway.http, {"Authorization": f"Bearer {token}"}
             )
@@ -211,7 +211,7 @@ class SequenceHarness:
         ]
         tenant.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
 
-    async def plant_remainders(self, name: str, tenant: RecreatedTenant) -> None:
+    async def store_remainders(self, name: str, tenant: RecreatedTenant) -> None:
         """Store points and answers of a deleted Tenant, as a failed deletion could leave them."""
         text = f"The secret code word of the company is {tenant.marker}."
         vector = {"dense": [1.0] + [0.0] * 767}

@@ -14,7 +14,7 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy import registry
 from tenancy.registry import TenantRegistry
 
-from tests.support.tenants.manifests import make_tenant, tenant_manifest
+from tests.support.tenants.manifests import make_tenant, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 TENANT = make_tenant("tenanta", uid="u-1")
@@ -22,7 +22,7 @@ TENANT = make_tenant("tenanta", uid="u-1")
 
 def make_manifest(tenant_id: str, uid: str = "", **metadata: Any) -> dict[str, Any]:
     """Return a Tenant as the API server returns it."""
-    shown = tenant_manifest(tenant_id)
+    shown = make_tenant_manifest(tenant_id)
     shown["metadata"] |= {"uid": uid or f"uid-{tenant_id}", "resourceVersion": "7", **metadata}
     return shown
 

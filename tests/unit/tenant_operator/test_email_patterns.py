@@ -6,11 +6,11 @@ from tenancy.emails import has_overlap
 from tenancy.model import Tenant
 from tenant_operator.email_patterns import EmailPatternIndex
 
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 
 
 def make_aged_tenant(tenant_id: str, year: int, *emails: str, admins: tuple[str, ...] = ()) -> Tenant:
-    manifest = tenant_manifest(tenant_id, identity={"emails": list(emails), "admins": list(admins)})
+    manifest = make_tenant_manifest(tenant_id, identity={"emails": list(emails), "admins": list(admins)})
     manifest["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
     return Tenant.from_object(manifest)
 

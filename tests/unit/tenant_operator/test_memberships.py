@@ -12,7 +12,7 @@ from tenant_operator import memberships
 from tenant_operator.memberships import MembershipChecker
 from tenant_operator.tenant_store import TenantStore
 
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ UNAVAILABLE = RemoteUnavailable("keycloak", "list-users", "unavailable")
 
 def make_manifest(name: str, *emails: str, **metadata: str) -> dict[str, Any]:
     """Return a Tenant whose group in Open WebUI is ``g-{name}``."""
-    manifest = tenant_manifest(name, identity={"emails": list(emails) or [f"*@{name}.example"]})
+    manifest = make_tenant_manifest(name, identity={"emails": list(emails) or [f"*@{name}.example"]})
     manifest["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": "2026-11-01T00:00:00Z", **metadata}
     return manifest | {"status": {"workspace": {"groupId": f"g-{name}", "knowledge": []}}}
 

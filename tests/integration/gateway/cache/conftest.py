@@ -17,12 +17,12 @@ from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.tenants.manifests import PLENTY, apply_tenants, make_storage_status, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_storage_status, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 TENANT = "cached"
 PERSON = f"anna@{TENANT}.example"
-MANIFEST = tenant_manifest(
+MANIFEST = make_tenant_manifest(
     TENANT, identity={"emails": [f"*@{TENANT}.example"], "admins": [PERSON]}, quota=PLENTY
 )
 QUESTION = "Where is the key to the boathouse?"
@@ -85,7 +85,7 @@ class CacheHarness:
             return bool(found and found.status.storage)
 
         await wait_until(is_prepared)
-        self.token = await self.people.token(PERSON)
+        self.token = await self.people.fetch_token(PERSON)
 
     async def patch(self, spec: dict[str, Any]) -> None:
         """Change the Tenant and wait until the gateway has observed it."""
@@ -104,7 +104,7 @@ async def cache_harness(platform: Platform, redis_url: str, redis_client: Any) -
             async with run_gateway(platform, redis_url=url) as gateway:
                 await wait_until(lambda: gateway.context.registry.get(TENANT) is not None)
                 yield CacheHarness(
-                    platform, gateway, tenants, proxy, redis_client, people, await people.token(PERSON)
+                    platform, gateway, tenants, proxy, redis_client, people, await people.fetch_token(PERSON)
                 )
 
 

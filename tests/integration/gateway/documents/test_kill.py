@@ -17,7 +17,7 @@ from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway_process import run_gateway_process
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 DOCUMENTS = 12
@@ -88,13 +88,13 @@ class DocumentOwner:
 async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[DocumentOwner]:
     tenant_id = f"killed-{uuid.uuid4().hex[:8]}"
     email = f"anna@{tenant_id}.example"
-    with apply_tenants(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
+    with apply_tenants(platform, make_tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
         async with open_people(platform) as people:
             await people.add(email)
             await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             known = harness.gateway.context.registry.get(tenant_id)
             assert known
-            yield DocumentOwner(tenant_id, known.uid, await people.token(email))
+            yield DocumentOwner(tenant_id, known.uid, await people.fetch_token(email))
 
 
 async def test_after_a_kill_during_uploads_every_document_is_complete(

@@ -19,7 +19,7 @@ from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.documents.index_writes import publish
 from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.tenants.manifests import UNCACHED, apply_tenants, make_tenant, tenant_manifest
+from tests.support.tenants.manifests import UNCACHED, apply_tenants, make_tenant, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 A, B = "limits-a", "limits-b"
@@ -101,7 +101,7 @@ async def limits_harness(
     platform: Platform, redis_url: str, redis_client: Any
 ) -> AsyncIterator[LimitsHarness]:
     manifests = [
-        tenant_manifest(
+        make_tenant_manifest(
             tenant_id,
             identity={"emails": [f"*@{tenant_id}.example"], "admins": [f"boss@{tenant_id}.example"]},
             model=UNCACHED,
@@ -121,7 +121,7 @@ async def limits_harness(
                 for kind, name in (("person", "anna"), ("admin", "boss")):
                     email = f"{name}@{tenant_id}.example"
                     await people.add(email)
-                    tokens[f"{kind} of {tenant_id}"] = await people.token(email)
+                    tokens[f"{kind} of {tenant_id}"] = await people.fetch_token(email)
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with run_gateway(platform, redis_url=url) as gateway:
                 await wait_until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))

@@ -14,9 +14,9 @@ from servicekit.tasks import run_background_task
 from tenancy.names import build_rate_key, build_reservations_key, build_tokens_key
 from tenantry_local.platform import Platform
 
-from tests.support.fakes.limits import metric
+from tests.support.fakes.limits import get_metric
 from tests.support.programs.gateway import run_gateway
-from tests.support.tenants.manifests import apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 from .conftest import A, B, LimitsHarness
@@ -134,7 +134,7 @@ async def test_a_failed_model_call_settles_no_tokens(harness: LimitsHarness) -> 
 
 
 async def test_without_redis_searches_work_and_answers_are_refused(harness: LimitsHarness) -> None:
-    skipped = metric("tenantry_gateway_limit_checks_skipped_total", limit="rate")
+    skipped = get_metric("tenantry_gateway_limit_checks_skipped_total", limit="rate")
     harness.proxy.cut()
     search, answer = await harness.search(), await harness.answer()
     assert search.status_code == 200
@@ -144,7 +144,7 @@ async def test_without_redis_searches_work_and_answers_are_refused(harness: Limi
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["type"] == "https://tenantry.io/problems/limits-unavailable"
     assert "127.0.0.1" not in answer.text
-    assert metric("tenantry_gateway_limit_checks_skipped_total", limit="rate") == skipped + 2
+    assert get_metric("tenantry_gateway_limit_checks_skipped_total", limit="rate") == skipped + 2
     report = await harness.get("/v1/usage", ADMIN, params=make_period_of_today())
     assert (report.status_code, report.json()["type"]) == (
         503,
@@ -167,11 +167,11 @@ async def test_losing_redis_during_a_model_call_does_not_lose_the_answer(
         harness.proxy.cut()
         return reply
 
-    failures = metric("tenantry_gateway_usage_write_failures_total", record="tokens")
+    failures = get_metric("tenantry_gateway_usage_write_failures_total", record="tokens")
     monkeypatch.setattr(bedrock, "converse", converse_and_cut)
     response = await harness.answer()
     assert (response.status_code, response.json()["grounded"]) == (200, True)
-    assert metric("tenantry_gateway_usage_write_failures_total", record="tokens") == failures + 1
+    assert get_metric("tenantry_gateway_usage_write_failures_total", record="tokens") == failures + 1
 
 
 async def test_a_gateway_starts_and_is_ready_without_redis(platform: Platform) -> None:
@@ -233,7 +233,7 @@ async def test_the_series_of_a_deleted_tenant_are_removed(
 ) -> None:
     monkeypatch.setattr(tenant_metrics, "PRUNE_INTERVAL_SECONDS", 0.1)
     registry, counting = harness.gateway.context.registry, TenantMetrics(by_tenant=True)
-    with apply_tenants(platform, tenant_manifest("limits-gone")):
+    with apply_tenants(platform, make_tenant_manifest("limits-gone")):
         await wait_until(lambda: registry.get("limits-gone") is not None)
         tenant = registry.get("limits-gone")
         assert tenant

@@ -24,7 +24,7 @@ from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.load import Load, TenantUser
 from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
 PROBES = 30
@@ -79,7 +79,9 @@ async def outage_tenants(platform: Platform) -> AsyncIterator[list[OutageTenant]
     """Two tenants of a gateway that serves all outages of a module."""
     names = [f"outage-{side}-{secrets.token_hex(3)}" for side in "ab"]  # documents outlive their tenants
     manifests = [
-        tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=UNCACHED)
+        make_tenant_manifest(
+            tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=UNCACHED
+        )
         for tenant in names
     ]
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
@@ -93,7 +95,7 @@ async def outage_tenants(platform: Platform) -> AsyncIterator[list[OutageTenant]
 async def open_outage_tenant(people: People, gateway: RunningGateway, tenant: str) -> OutageTenant:
     """Create a user of a tenant; upload a document, because the first one starts a process that reads it."""
     await people.add(f"c@{tenant}.example")
-    opened = OutageTenant(tenant, gateway, await people.token(f"c@{tenant}.example"))
+    opened = OutageTenant(tenant, gateway, await people.fetch_token(f"c@{tenant}.example"))
     assert (await opened.make_user().upload("first.md", "first")).status_code == 201
     return opened
 

@@ -64,7 +64,7 @@ async def test_a_person_is_removed_from_open_webui_in_five_seconds_while_keycloa
     """The Tenant alone proves that an address does not belong."""
 
     def list_members() -> Any:
-        groups = webui.groups("leaving")
+        groups = webui.list_groups("leaving")
         return groups[0]["members"] if groups else None
 
     async with Proxy(platform.context.ports["keycloak"]) as proxy:

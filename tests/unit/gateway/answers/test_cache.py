@@ -24,7 +24,7 @@ ANSWER = Answer("It is $5 [1].", "m", [Citation(1, "d", "a.md", 4, "It is $5.")]
 
 
 def make_cache(redis: FakeRedis, seconds: int = 60) -> AnswerCache:
-    return AnswerCache(redis.as_adapter(), seconds=seconds)
+    return AnswerCache(redis.cast_to_real_class(), seconds=seconds)
 
 
 async def test_a_stored_answer_is_returned_unchanged() -> None:

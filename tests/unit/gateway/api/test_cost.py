@@ -19,7 +19,7 @@ from tenancy.call_limiter import CallLimiter
 from tenancy.model import Tenant
 from tenancy.names import derive_document_id
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.timing.loop_steps import measure_longest_step
 
 from .conftest import GatewayHarness
@@ -216,7 +216,7 @@ async def url(harness: GatewayHarness) -> AsyncIterator[str]:
     )
     # Without the lifespan, which would open connections.
     app.router.lifespan_context = lambda _app: nullcontext()
-    async with serving(app) as url:
+    async with serve_app(app) as url:
         yield url
 
 

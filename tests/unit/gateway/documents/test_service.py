@@ -60,12 +60,12 @@ class IngestHarness:
     def __post_init__(self) -> None:
         self.service = DocumentService(
             self.reader,
-            self.bedrock.as_adapter(),
-            self.objects.as_adapter(),
-            self.vectors.as_adapter(),
-            self.quota.as_quota(),
-            self.usage.as_log(),
-            self.journal.as_journal(),
+            self.bedrock.cast_to_real_class(),
+            self.objects.cast_to_real_class(),
+            self.vectors.cast_to_real_class(),
+            self.quota.cast_to_real_class(),
+            self.usage.cast_to_real_class(),
+            self.journal.cast_to_real_class(),
             max_bytes=MAX_BYTES,
         )
 
@@ -350,12 +350,12 @@ async def test_concurrent_uploads_of_one_document_end_as_one_of_them(reader: Doc
 async def test_a_delete_during_an_ingest_leaves_no_index_without_an_object(reader: DocumentReader) -> None:
     harness = IngestHarness(reader, objects=SlowFirstUpload())
     catalog = Catalog(
-        harness.objects.as_adapter(),
-        harness.vectors.as_adapter(),
-        harness.quota.as_quota(),
-        harness.journal.as_journal(),
+        harness.objects.cast_to_real_class(),
+        harness.vectors.cast_to_real_class(),
+        harness.quota.cast_to_real_class(),
+        harness.journal.cast_to_real_class(),
         make_trash(harness.objects, harness.vectors, harness.service),
-        FakeDeletionLimit().as_limit(),
+        FakeDeletionLimit().cast_to_real_class(),
     )
     uploading = asyncio.create_task(harness.upload(b"One."))
     await wait_until(lambda: bool(harness.objects.contents))

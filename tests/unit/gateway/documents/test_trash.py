@@ -60,14 +60,14 @@ class TrashHarness:
     limit: FakeDeletionLimit = field(default_factory=FakeDeletionLimit)
 
     def __post_init__(self) -> None:
-        adapters = (self.objects.as_adapter(), self.vectors.as_adapter())
-        quota, journal = self.quota.as_quota(), self.journal.as_journal()
+        adapters = (self.objects.cast_to_real_class(), self.vectors.cast_to_real_class())
+        quota, journal = self.quota.cast_to_real_class(), self.journal.cast_to_real_class()
         self.service = DocumentService(
             self.reader,
-            self.bedrock.as_adapter(),
+            self.bedrock.cast_to_real_class(),
             *adapters,
             quota,
-            FakeUsage().as_log(),
+            FakeUsage().cast_to_real_class(),
             journal,
             max_bytes=10_000,
         )
@@ -75,8 +75,8 @@ class TrashHarness:
         self.trash = make_trash(
             self.objects, self.vectors, self.service, kept=self.kept, retention=self.retention
         )
-        self.catalog = Catalog(*adapters, quota, journal, self.trash, self.limit.as_limit())
-        self.rejection = DeletionRejection(self.catalog, self.trash, self.limit.as_limit())
+        self.catalog = Catalog(*adapters, quota, journal, self.trash, self.limit.cast_to_real_class())
+        self.rejection = DeletionRejection(self.catalog, self.trash, self.limit.cast_to_real_class())
         self.repair = Repair(
             lambda: [TENANT], journal, *adapters, self.service, self.catalog, self.trash, interval=0.01
         )

@@ -28,7 +28,9 @@ def usage() -> FakeUsage:
 
 @pytest.fixture
 def service(vectors: FakeVectors, usage: FakeUsage) -> RetrievalService:
-    return RetrievalService(FakeBedrock().as_adapter(), vectors.as_adapter(), usage.as_log())
+    return RetrievalService(
+        FakeBedrock().cast_to_real_class(), vectors.cast_to_real_class(), usage.cast_to_real_class()
+    )
 
 
 async def test_the_nearest_passage_comes_first(service: RetrievalService, vectors: FakeVectors) -> None:
@@ -50,7 +52,9 @@ async def test_the_end_of_a_query_that_is_too_long_is_used(
         embedded.append(text)
 
     bedrock.before_embedding = record_text
-    service = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
+    service = RetrievalService(
+        bedrock.cast_to_real_class(), vectors.cast_to_real_class(), usage.cast_to_real_class()
+    )
     await service.find(TENANT, filler * 10_000 + "\nbudget?", RequestTimings())
     (text,) = embedded
     assert len(text.encode()) <= QUERY_BYTES

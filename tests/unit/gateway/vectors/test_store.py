@@ -31,7 +31,7 @@ from tenancy.names import derive_commit_marker_id, derive_point_id
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.aiohttp_mocker import AIOHTTP
 from tests.support.fakes.backends import STORED_AT
-from tests.support.tenants.manifests import make_tenant, uid_of
+from tests.support.tenants.manifests import make_tenant, make_uid
 
 URL = "http://qdrant.test:6333"
 KEY = "the-api-key-of-qdrant"
@@ -77,7 +77,7 @@ def make_hit(
 ) -> dict[str, Any]:
     payload = {
         "tenantId": tenant_key,
-        "tenantUid": uid or uid_of(tenant_key.removeprefix("tenant-")),
+        "tenantUid": uid or make_uid(tenant_key.removeprefix("tenant-")),
         "personaId": "finance",
         "documentId": document_id,
         "chunk": chunk,
@@ -96,7 +96,7 @@ def make_hit(
 def make_marker(version: str) -> dict[str, Any]:
     return {
         **make_hit("tenant-tenanta", "marker", version=version),
-        "id": derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+        "id": derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
     }
 
 
@@ -254,8 +254,8 @@ async def test_points_have_the_whole_payload_and_stable_ids(
     await publish(vectors, TENANT, replace(DOCUMENT, etag='"e"'), chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
     version = DocumentVersion.from_chunks(DOCUMENT, chunks).id
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
-    assert first["id"] == derive_commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")
-    assert second["id"] == derive_point_id("tenanta", uid_of("tenanta"), "doc-1", version, 1)
+    assert first["id"] == derive_commit_marker_id("tenanta", make_uid("tenanta"), "doc-1")
+    assert second["id"] == derive_point_id("tenanta", make_uid("tenanta"), "doc-1", version, 1)
     assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
         "tenantId": "tenant-tenanta",
@@ -365,15 +365,15 @@ async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
             [
                 {
                     **make_hit("tenant-tenanta", "marker"),
-                    "id": derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+                    "id": derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
                 }
             ]
         )
     )
     assert await search(vectors) == ["good"]
     assert json.loads(markers.calls[0].request.content)["ids"] == [
-        derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
-        derive_commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
+        derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
+        derive_commit_marker_id("tenanta", make_uid("tenanta"), "deleted"),
     ]
     left_out = read_sent(route)["filter"]["must_not"]
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
@@ -474,7 +474,7 @@ async def test_the_commit_marker_of_a_removed_document_is_deleted_first(
     marker_filter, rest = (json.loads(call.request.content)["filter"]["must"] for call in calls)
     assert marker_filter == [
         *OWN,
-        {"has_id": [derive_commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]},
+        {"has_id": [derive_commit_marker_id("tenanta", make_uid("tenanta"), "doc-1")]},
     ]
     assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
@@ -586,8 +586,8 @@ async def test_neighbours_of_a_passage_are_of_the_same_version(
     assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
     assert read_sent(route)["with_payload"] is True
     assert set(read_sent(route)["ids"]) == {
-        derive_commit_marker_id("tenanta", uid_of("tenanta"), "d"),
-        derive_point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
+        derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
+        derive_point_id("tenanta", make_uid("tenanta"), "d", "v1", 2),
     }
     assert await vectors.get_neighbours(TENANT, []) == {}
 

@@ -8,7 +8,7 @@ import pytest
 from servicekit.web import server
 from starlette.types import Receive, Scope, Send
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.timing.waiting import wait_until
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -28,7 +28,7 @@ async def serve_request(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    async with serving(serve_request, lifespan="off") as url:
+    async with serve_app(serve_request, lifespan="off") as url:
         yield url
 
 
@@ -52,7 +52,7 @@ async def connect(url: str) -> AsyncIterator[Connect]:
 
 async def test_a_request_at_shutdown_is_answered() -> None:
     async with asyncio.timeout(20):
-        server = serving(serve_request, lifespan="off")
+        server = serve_app(serve_request, lifespan="off")
         port = httpx.URL(await server.__aenter__()).port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -68,7 +68,7 @@ async def test_a_request_at_shutdown_is_answered() -> None:
 
 async def test_an_idle_connection_does_not_delay_shutdown() -> None:
     async with asyncio.timeout(20):
-        async with serving(serve_request, lifespan="off") as url:
+        async with serve_app(serve_request, lifespan="off") as url:
             reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(url).port)
         assert await reader.read() == b""
         writer.close()
