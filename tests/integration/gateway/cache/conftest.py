@@ -73,7 +73,7 @@ class CacheHarness:
         assert response.json()["cached"] is (outcome == "hit")
         return outcome, response.json()["answer"]
 
-    async def make_again(self) -> None:
+    async def recreate_tenant(self) -> None:
         """Recreate the Tenant under its name and get a new token."""
         self.tenants.delete(TENANT)
         await wait_until(lambda: self.gateway.context.registry.get(TENANT) is None)

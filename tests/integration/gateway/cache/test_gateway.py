@@ -181,7 +181,7 @@ async def test_a_suspended_tenant_gets_no_cached_answer(harness: CacheHarness) -
 async def test_a_recreated_tenant_gets_no_earlier_answer(harness: CacheHarness) -> None:
     await harness.ask()
     uid = harness.tenant.metadata.uid
-    await harness.make_again()
+    await harness.recreate_tenant()
     assert harness.tenant.metadata.uid != uid
     assert (await harness.ask())[0] == "fwd=miss"
 

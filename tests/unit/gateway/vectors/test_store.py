@@ -607,7 +607,7 @@ async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
         yield
         seen.append(f"after {len(qdrant.calls)} calls")
 
-    async def make() -> None:
+    async def apply_change() -> None:
         if change == "publish":
             await vectors.publish(TENANT, DocumentVersion.from_chunks(DOCUMENT, [Chunk("x")]), [1, 0, 0, 0])
         else:
@@ -616,9 +616,9 @@ async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
     vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=fence_write)
     refused: RemoteUnavailable | None = RemoteUnavailable("redis", "begin-index-write", "gone")
     with pytest.raises(RemoteUnavailable):
-        await make()
+        await apply_change()
     refused = None
-    await make()
+    await apply_change()
     assert seen == ["tenanta", f"after {len(qdrant.calls)} calls"]
     await vectors.close()
 
