@@ -38,7 +38,7 @@ def generate_secrets(release: str) -> Secrets:
     qdrant, owner, admin, hints = (_generate_password() for _ in range(4))
     key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
 
-    def redis_url(user: str, database: int) -> str:
+    def build_redis_url(user: str, database: int) -> str:
         return f"redis://{user}:{redis[user]}@{release}-redis:6379/{database}"
 
     openwebui = f"{release}-postgres:5432/openwebui"
@@ -56,12 +56,12 @@ def generate_secrets(release: str) -> Secrets:
             "keycloak-client-secret": client["operator"],
             "qdrant-api-key": qdrant,
             "open-webui-password": admin,
-            "redis-url": redis_url(redis_users.OPERATOR, TENANTRY_DATABASE),
+            "redis-url": build_redis_url(redis_users.OPERATOR, TENANTRY_DATABASE),
         },
         "tenantry-receipt-key": {"key.pem": _generate_receipt_key()},
         "tenantry-gateway": {
             "qdrant-api-key": qdrant,
-            "redis-url": redis_url(redis_users.GATEWAY, TENANTRY_DATABASE),
+            "redis-url": build_redis_url(redis_users.GATEWAY, TENANTRY_DATABASE),
         },
         "tenantry-ticket-key": {"key.json": json.dumps(key.as_dict(private=True))},
         "tenantry-ticket-keys": {"jwks.json": json.dumps({"keys": [key.as_dict(private=False)]})},
@@ -75,7 +75,7 @@ def generate_secrets(release: str) -> Secrets:
             "database-url": f"postgresql://openwebui:{database['openwebui']}@{openwebui}",
             "hint-secret": hints,
             "oauth-client-secret": client["open-webui"],
-            "redis-url": redis_url(redis_users.OPEN_WEBUI, OPEN_WEBUI_DATABASE),
+            "redis-url": build_redis_url(redis_users.OPEN_WEBUI, OPEN_WEBUI_DATABASE),
             "secret-key": _generate_password(),
         },
         "tenantry-n8n": {

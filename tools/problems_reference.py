@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.api.responses import example
+from gateway.api.responses import build_example
 from gateway.problems import list_problem_types
 from servicekit.errors import TenantryError
-from servicekit.web.errors import headers_of
+from servicekit.web.errors import list_header_names
 
 from .gateway_reference import describe
 from .wrap import wrap
@@ -53,7 +53,7 @@ def render() -> str:
 
 
 def _render_section(kind: type[TenantryError]) -> str:
-    headers = ", ".join(f"`{name}`" for name in sorted(headers_of(kind)))
+    headers = ", ".join(f"`{name}`" for name in sorted(list_header_names(kind)))
     return "\n".join(
         [
             f"## {kind.slug}\n",
@@ -62,7 +62,7 @@ def _render_section(kind: type[TenantryError]) -> str:
             wrap(f"**What to do.** {kind.remedy}") + "\n",
             *_render_operations(kind),
             "``` json",
-            json.dumps(example(kind), indent=2, ensure_ascii=False),
+            json.dumps(build_example(kind), indent=2, ensure_ascii=False),
             "```\n",
         ]
     )

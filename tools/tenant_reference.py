@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import yaml
-from tenant_operator.conditions import condition_type
+from tenant_operator.conditions import build_condition_type
 from tenant_operator.context import Clients, build_parts
 from tenant_operator.disabled_part import DisabledPart
 
@@ -92,7 +92,7 @@ def _render_parts() -> Iterator[str]:
         summary = str(type(part).__doc__).splitlines()[0]
         section = "yes" if part.section else "no"
         retained = ", ".join(part.retained) or "nothing"
-        condition = condition_type(part.name)
+        condition = build_condition_type(part.name)
         yield f"| `{part.name}` | `{condition}` | {_escape_cell(summary)} | {section} | {retained} |"
 
 

@@ -55,7 +55,7 @@ def request_answer(context: Context, token: str, question: str, persona: str = "
     body = {"question": question} | ({"personaId": persona} if persona else {})
     try:
         response = httpx.post(
-            f"{context.url('gateway')}/v1/answers",
+            f"{context.build_url('gateway')}/v1/answers",
             json=body,
             headers={"Authorization": f"Bearer {token}"},
             timeout=ANSWER_TIMEOUT_SECONDS,
@@ -89,7 +89,7 @@ def _explain(problem: dict[str, Any], question: str, persona: str) -> str:
             f"Use --persona with one of {', '.join(problem['personas'])}, or omit it to search all."
         )
     if errors := problem.get("errors"):
-        return "\n".join(_explain_field(error["place"][-1], error["reason"], question) for error in errors)
+        return "\n".join(_explain_field(error["location"][-1], error["reason"], question) for error in errors)
     return f"{problem.get('title')}: {problem.get('detail')}"
 
 

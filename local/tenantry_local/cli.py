@@ -19,11 +19,11 @@ from tenancy.receipts import ReceiptInvalid, verify_file
 
 from . import ask, demo, receipts, samples
 from .context import REPOSITORY, Context, get_state_folder
-from .display import Progress, make_console, print_logins, print_statuses, statuses_to_json
+from .display import Progress, make_console, print_logins, print_statuses, serialize_statuses
 from .existing import has_platform, open_platform
 from .logins import list_logins
 from .parts import OPTIONAL_PARTS
-from .parts.kubernetes import kubeconfig
+from .parts.kubernetes import get_kubeconfig
 from .platform import Platform
 from .processes import LocalError
 from .programs import helm
@@ -85,7 +85,7 @@ def up(
         with Progress(console) as progress:
             all_parts = all_parts or (has_platform() and open_platform().is_optional_part_running())
             platform = Platform(Context.open(get_state_folder(), all_parts=all_parts, report=progress.report))
-            platform.up()
+            platform.start_parts()
             samples.apply(platform.context)
     except KeyboardInterrupt:
         _print_error("Interrupted. Started parts keep running: `make up` continues, `make down` stops them.")
@@ -106,7 +106,7 @@ def prepare(
         Progress(make_console()) as progress,
     ):
         helm.install(lambda text: progress.report("helm", text))
-        Platform.ephemeral(Path(folder), progress.report, all_parts=all_parts).prepare()
+        Platform.open_ephemeral(Path(folder), progress.report, all_parts=all_parts).prepare()
 
 
 @app.command()
@@ -122,7 +122,7 @@ def status(
     statuses = platform.get_statuses()
     logins = list_logins(platform.context, [each.part.name for each in statuses]) if secrets else []
     if as_json:
-        document: dict[str, Any] = {"parts": statuses_to_json(statuses)}
+        document: dict[str, Any] = {"parts": serialize_statuses(statuses)}
         if secrets:
             document["logins"] = [asdict(login) for login in logins]
         typer.echo(json.dumps(document, indent=2))
@@ -147,7 +147,7 @@ def logs(
         raise LocalError(f"There is no part {name}. The parts are {', '.join(platform.parts)}.")
     if not part.managed:
         raise LocalError(f"{name} is an external server, so its log is not here.")
-    path = platform.processes.log(name)
+    path = platform.processes.get_log_path(name)
     if not path.exists():
         command = "make up-all" if type(part) in OPTIONAL_PARTS else "make up"
         raise LocalError(f"{name} has no log yet, because it was never started. Start it with `{command}`.")
@@ -162,7 +162,7 @@ def down() -> None:
         with Progress(console) as progress:
             stopped = Platform(
                 Context.open(get_state_folder(), all_parts=True, report=progress.report)
-            ).down()
+            ).stop_all()
     console.print(f"Stopped {', '.join(stopped)}. The data is kept." if stopped else "Nothing was running.")
 
 
@@ -175,7 +175,7 @@ def reset(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
         return
     if not yes:
         typer.confirm(f"Delete all Tenants and documents in {state}? (--yes does not ask)", abort=True)
-    open_platform().down()
+    open_platform().stop_all()
     shutil.rmtree(state)
     make_console().print("All data is deleted.")
 
@@ -185,7 +185,7 @@ def env() -> None:
     """Print shell commands that put kubectl on the PATH and select the cluster."""
     context = open_platform().context
     typer.echo(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
-    typer.echo(f"export KUBECONFIG={shlex.quote(str(kubeconfig(context, 'admin')))}")
+    typer.echo(f"export KUBECONFIG={shlex.quote(str(get_kubeconfig(context, 'admin')))}")
 
 
 @app.command(name="verify-erasure")

@@ -96,12 +96,12 @@ class Context:
         ports = _choose_free_ports(state / "ports.json") if ephemeral else _get_fixed_ports()
         return cls(state, ports, _ensure_secrets(state / "secrets.json"), ephemeral, all_parts, report)
 
-    def url(self, name: str) -> str:
+    def build_url(self, name: str) -> str:
         """Return the base URL of an HTTP port."""
         scheme = "https" if name == "kubernetes" else "http"
         return f"{scheme}://127.0.0.1:{self.ports[name]}"
 
-    def folder(self, *names: str) -> Path:
+    def create_folder(self, *names: str) -> Path:
         """Return a folder below the state folder; create it if it is missing."""
         path = self.state.joinpath(*names)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -18,7 +18,7 @@ from .context import Context
 from .demo_users import get_access_token
 from .display import make_console
 from .existing import open_platform
-from .parts.kubernetes import kubectl
+from .parts.kubernetes import run_kubectl
 from .processes import LocalError
 from .tenant_data import find_tenant_data
 
@@ -70,8 +70,8 @@ def _ask_as_two_tenants(console: Console, context: Context) -> None:
 def _create_tenant(console: Console, context: Context) -> None:
     with _print_section(console, "A platform engineer creates Tenant C"):
         started = time.monotonic()
-        console.print(f"  {kubectl(context, 'apply', '-f', str(MANIFEST)).strip()}")
-        kubectl(context, "wait", "--for=condition=Ready", "tenant/tenantc", "--timeout=10s")
+        console.print(f"  {run_kubectl(context, 'apply', '-f', str(MANIFEST)).strip()}")
+        run_kubectl(context, "wait", "--for=condition=Ready", "tenant/tenantc", "--timeout=10s")
         console.print(f"  Ready after {time.monotonic() - started:.2f} s")
 
 
@@ -86,7 +86,7 @@ def _use_tenant(console: Console, context: Context) -> None:
 
 def _delete_tenant(console: Console, context: Context) -> None:
     with _print_section(console, "The platform engineer deletes Tenant C"):
-        kubectl(context, "delete", "tenant", "tenantc", "--timeout=60s")
+        run_kubectl(context, "delete", "tenant", "tenantc", "--timeout=60s")
         found = find_tenant_data(context, "tenantc")
         _require(not found, f"no system holds data of Tenant C (found: {found})")
         try:
@@ -99,7 +99,7 @@ def _delete_tenant(console: Console, context: Context) -> None:
 
 def _delete_former_tenant(context: Context, *, yes: bool) -> None:
     """Delete an existing Tenant ``tenantc``, after a question unless an earlier demo created it."""
-    found = kubectl(context, "get", "tenant", "tenantc", "--ignore-not-found", "-o", "json")
+    found = run_kubectl(context, "get", "tenant", "tenantc", "--ignore-not-found", "-o", "json")
     if not found.strip():
         return
     if not (yes or _is_created_by_demo(json.loads(found))):
@@ -108,7 +108,7 @@ def _delete_former_tenant(context: Context, *, yes: bool) -> None:
             "The demo deletes it with all of its documents. Delete it? (--yes does not ask)",
             abort=True,
         )
-    kubectl(context, "delete", "tenant", "tenantc", "--ignore-not-found", "--timeout=60s")
+    run_kubectl(context, "delete", "tenant", "tenantc", "--ignore-not-found", "--timeout=60s")
 
 
 def _is_created_by_demo(tenant: dict[str, Any]) -> bool:
@@ -134,7 +134,7 @@ def _ask_and_print(console: Console, context: Context, user: str, question: str)
 def _upload(context: Context, user: str, document: Path, persona: str) -> None:
     try:
         response = httpx.post(
-            f"{context.url('gateway')}/v1/documents",
+            f"{context.build_url('gateway')}/v1/documents",
             files={"file": (document.name, document.read_bytes())},
             data={"personaId": persona},
             headers={"Authorization": f"Bearer {get_access_token(context, user)}"},

@@ -37,7 +37,7 @@ def get_access_token(context: Context, email: str, client_id: str = "tenantry-cl
         "username": email,
         "password": context.secrets["people"],
     }
-    url = f"{context.url('keycloak')}/realms/{REALM}/protocol/openid-connect/token"
+    url = f"{context.build_url('keycloak')}/realms/{REALM}/protocol/openid-connect/token"
     try:
         answer = httpx.post(url, data=form, timeout=SIGN_IN_TIMEOUT_SECONDS)
     except httpx.TransportError as exc:

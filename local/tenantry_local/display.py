@@ -16,7 +16,7 @@ from rich.table import Table
 from .logins import Login
 from .platform import PartState, PartStatus
 
-__all__ = ["Progress", "make_console", "print_logins", "print_statuses", "statuses_to_json"]
+__all__ = ["Progress", "make_console", "print_logins", "print_statuses", "serialize_statuses"]
 
 UNLIMITED_WIDTH = 10_000
 """Width without a terminal: lines are never wrapped, so that URLs stay whole."""
@@ -120,7 +120,7 @@ def print_logins(console: Console, logins: Sequence[Login]) -> None:
             console.print(f"    {line}", highlight=False, soft_wrap=True, markup=False)
 
 
-def statuses_to_json(statuses: Sequence[PartStatus]) -> list[dict[str, Any]]:
+def serialize_statuses(statuses: Sequence[PartStatus]) -> list[dict[str, Any]]:
     """Return the statuses for ``tenantry status --json``."""
     return [
         {

@@ -7,7 +7,7 @@ from .context import Context
 from .demo_users import DEMO_USERS
 from .parts.keycloak import ADMIN
 from .parts.n8n import OWNER
-from .parts.open_webui import open_webui_admin
+from .parts.open_webui import get_open_webui_admin
 
 __all__ = ["Login", "list_logins"]
 
@@ -25,22 +25,25 @@ class Login:
 def list_logins(context: Context, parts: Collection[str]) -> list[Login]:
     """Return the accounts of these parts, and the demo users."""
     secrets = context.secrets
-    webui_admin, webui_password = open_webui_admin(context)
+    webui_admin, webui_password = get_open_webui_admin(context)
     logins = {
         "keycloak": Login(
-            "Keycloak administration", f"{context.url('keycloak')}/admin/", ADMIN, secrets["keycloak-admin"]
+            "Keycloak administration",
+            f"{context.build_url('keycloak')}/admin/",
+            ADMIN,
+            secrets["keycloak-admin"],
         ),
-        "n8n": Login("n8n", context.url("n8n"), OWNER, secrets["n8n-owner"]),
+        "n8n": Login("n8n", context.build_url("n8n"), OWNER, secrets["n8n-owner"]),
         # The login form is hidden from users, who log in through Keycloak.
         "open-webui": Login(
             "Open WebUI administration",
-            f"{context.url('open-webui')}/auth?form=true",
+            f"{context.build_url('open-webui')}/auth?form=true",
             webui_admin,
             webui_password,
         ),
     }
     webui = (
-        f"{context.url('open-webui')} (through Keycloak)"
+        f"{context.build_url('open-webui')} (through Keycloak)"
         if "open-webui" in parts
         else "tenantry ask --as USER"
     )

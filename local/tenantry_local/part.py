@@ -17,7 +17,7 @@ import httpx
 from .context import Context
 from .processes import LocalError
 
-__all__ = ["Command", "PlatformPart", "find_program", "is_http_ok", "is_port_open", "system_tls_context"]
+__all__ = ["Command", "PlatformPart", "find_program", "get_system_tls_context", "is_http_ok", "is_port_open"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class PlatformPart(ABC):
     @property
     def url(self) -> str:
         """Return the base URL."""
-        return self.context.url(self.name)
+        return self.context.build_url(self.name)
 
     def prepare(self) -> None:  # noqa: B027 (some programs need nothing)
         """Download, build or write everything that the program needs to start. Idempotent."""
@@ -73,7 +73,7 @@ class PlatformPart(ABC):
         """Write the data that the program starts with, once what it depends on is healthy. Idempotent."""
 
     @abstractmethod
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         """Return the command that starts the program, if it is :attr:`managed`."""
 
     @abstractmethod
@@ -102,7 +102,7 @@ def is_http_ok(
     url: str, *, seconds: float = 2, verify: bool = True, headers: Mapping[str, str] | None = None
 ) -> bool:
     """Return True if a GET of ``url`` is answered with 2xx in time."""
-    trust = system_tls_context() if verify else False
+    trust = get_system_tls_context() if verify else False
     try:
         return httpx.get(url, timeout=seconds, verify=trust, headers=headers).is_success
     except httpx.HTTPError:
@@ -110,7 +110,7 @@ def is_http_ok(
 
 
 @cache
-def system_tls_context() -> ssl.SSLContext:
+def get_system_tls_context() -> ssl.SSLContext:
     """Return the TLS context with the system's CAs. Every new one takes 25 ms, longer than most requests."""
     return httpx.create_ssl_context()
 

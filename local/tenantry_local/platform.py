@@ -13,7 +13,7 @@ from pathlib import Path
 from .context import Context, get_port_variable
 from .part import PlatformPart
 from .parts import BACKENDS, OPTIONAL_PARTS, make_parts
-from .processes import LocalError, PortInUse, Process, Processes, find_port_owner, fingerprint
+from .processes import LocalError, PortInUse, Process, Processes, compute_fingerprint, find_port_owner
 from .startup import wait_until_healthy
 from .startup_records import StartupRecords
 
@@ -76,7 +76,7 @@ class Platform:
         self._start_lock = threading.Lock()
 
     @classmethod
-    def ephemeral(
+    def open_ephemeral(
         cls, state: Path, report: Callable[[str, str], None] = lambda _, __: None, *, all_parts: bool = False
     ) -> "Platform":
         """Return a test platform: with free ports, and with data that need not survive a power cut."""
@@ -95,7 +95,7 @@ class Platform:
                 prepared.result()
                 self.context.report(part.name, "prepared")
 
-    def up(self, names: Collection[str] | None = None) -> None:
+    def start_parts(self, names: Collection[str] | None = None) -> None:
         """Bring parts up, by default all. A part that runs with the same settings is not restarted.
 
         Raises
@@ -115,14 +115,16 @@ class Platform:
         if errors:
             raise LocalError("\n\n".join(errors)) from next(iter(errors.values()))
 
-    def up_backends(self) -> None:
+    def start_backends(self) -> None:
         """Bring up all parts that Tenantry's services depend on, without the services."""
-        self.up([kind.name for kind in BACKENDS])
+        self.start_parts([kind.name for kind in BACKENDS])
 
-    def down(self) -> list[str]:
+    def stop_all(self) -> list[str]:
         """Stop every program that was started here, dependants first; return their names. Data is kept."""
         order = list(reversed(self.parts))
-        names = sorted(self.processes.names(), key=lambda name: order.index(name) if name in order else -1)
+        names = sorted(
+            self.processes.list_names(), key=lambda name: order.index(name) if name in order else -1
+        )
         stopped = []
         for name in names:
             self.context.report(name, "stopping")
@@ -144,7 +146,7 @@ class Platform:
 
     def get_statuses(self) -> list[PartStatus]:
         """Return the status of every part; optional ones only if they were started and not stopped."""
-        started = self.processes.names()
+        started = self.processes.list_names()
         shown = [
             part
             for part in self.parts.values()
@@ -182,7 +184,7 @@ class Platform:
             return PartState(phase)
         # Without a process, a port that answers belongs to another program.
         if process is None:
-            return PartState.EXITED if part.name in self.processes.names() else PartState.STOPPED
+            return PartState.EXITED if part.name in self.processes.list_names() else PartState.STOPPED
         return PartState.UP if _is_answering(part) else PartState.NOT_ANSWERING
 
     def _bring_up(self, part: PlatformPart, dependencies: list[Future[None]]) -> None:
@@ -208,8 +210,8 @@ class Platform:
         process = self.processes.find(part.name)
         if not process:
             part.restore()
-        command = part.command()
-        if process and process.fingerprint == fingerprint(command.argv, command.env):
+        command = part.build_command()
+        if process and process.fingerprint == compute_fingerprint(command.argv, command.env):
             return
         if process:
             self.context.report(part.name, "restarting: its settings have changed")

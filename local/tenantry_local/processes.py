@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["LocalError", "PortInUse", "Process", "Processes", "find_port_owner", "fingerprint"]
+__all__ = ["LocalError", "PortInUse", "Process", "Processes", "compute_fingerprint", "find_port_owner"]
 
 STOP_TIMEOUT_SECONDS = 20.0
 """Time for an orderly shutdown before the program is killed."""
@@ -84,12 +84,12 @@ class Processes:
         LocalError
             The record could not be written, so the program was not started.
         """
-        record = self._record(name)
+        record = self._get_record_path(name)
         record.unlink(missing_ok=True)
         base = {key: os.environ[key] for key in INHERITED_VARIABLES if key in os.environ}
-        with self.log(name).open("ab") as log:
+        with self.get_log_path(name).open("ab") as log:
             popen = subprocess.Popen(
-                ["/bin/sh", "-c", RECORD_AND_EXEC, "sh", str(record), fingerprint(argv, env), *argv],
+                ["/bin/sh", "-c", RECORD_AND_EXEC, "sh", str(record), compute_fingerprint(argv, env), *argv],
                 env={**base, **env},
                 cwd=self._run,
                 stdin=subprocess.DEVNULL,
@@ -102,7 +102,7 @@ class Processes:
             if popen.poll() is not None or time.monotonic() > deadline:
                 popen.kill()
                 popen.wait()
-                raise LocalError(f"{name} could not be started:\n{self.tail(name)}")
+                raise LocalError(f"{name} could not be started:\n{self.read_tail(name)}")
             time.sleep(0.002)
         popen.returncode = (
             0  # it outlives this process: suppress Python's warning about a child that is not waited for
@@ -120,10 +120,10 @@ class Processes:
             process.started,
         ):  # otherwise the kernel has given the pid to another program
             _end_session(process.pid, sign)
-        self._record(name).unlink(missing_ok=True)
+        self._get_record_path(name).unlink(missing_ok=True)
         return running
 
-    def cpu_seconds(self, name: str) -> float:
+    def get_cpu_seconds(self, name: str) -> float:
         """Return the processor time that the program of that name and its session have used so far."""
         process = self.find(name)
         total = 0.0
@@ -133,25 +133,25 @@ class Processes:
                 total += times.user + times.system
         return total
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the names of all programs with a record, running or not."""
         return sorted(path.stem for path in self._run.glob("*.process"))
 
-    def log(self, name: str) -> Path:
+    def get_log_path(self, name: str) -> Path:
         """Return the log file of a program."""
         return self._logs / f"{name}.log"
 
-    def tail(self, name: str, lines: int = 15) -> str:
+    def read_tail(self, name: str, lines: int = 15) -> str:
         """Return the last lines of a program's log."""
-        log = self.log(name)
+        log = self.get_log_path(name)
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
 
-    def _record(self, name: str) -> Path:
+    def _get_record_path(self, name: str) -> Path:
         return self._run / f"{name}.process"
 
     def _find_recorded(self, name: str) -> Process | None:
         try:
-            digest, _, stat = self._record(name).read_text().partition(" ")
+            digest, _, stat = self._get_record_path(name).read_text().partition(" ")
         except FileNotFoundError:
             return None
         return Process(int(stat.split()[0]), _parse_start_time(stat), digest)
@@ -162,7 +162,7 @@ INHERITED_VARIABLES = (
 )  # fmt: skip
 
 
-def fingerprint(argv: Sequence[str], env: Mapping[str, str]) -> str:
+def compute_fingerprint(argv: Sequence[str], env: Mapping[str, str]) -> str:
     """Return a digest of a command and its environment: if it differs, the program needs a restart."""
     return hashlib.sha256(json.dumps([list(argv), sorted(env.items())]).encode()).hexdigest()
 

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import yaml
 from tenancy.model import Tenant
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 
 from .context import Context
 from .demo_users import get_access_token
-from .parts.kubernetes import kubectl
+from .parts.kubernetes import run_kubectl
 from .parts.qdrant import Qdrant
 from .processes import LocalError
 
@@ -51,7 +51,7 @@ def apply(context: Context) -> None:
         A Tenant did not become Ready, or a document was refused; the message gives the reason.
     """
     context.report("samples", "applying the demo Tenants")
-    kubectl(context, "apply", "--server-side", "--force-conflicts", "-f", str(TENANTS))
+    run_kubectl(context, "apply", "--server-side", "--force-conflicts", "-f", str(TENANTS))
     tenants = [Tenant.from_object(yaml.safe_load(file.read_text())) for file in sorted(TENANTS.iterdir())]
     for tenant in tenants:
         context.report("samples", f"waiting until {tenant.id} is Ready")
@@ -73,7 +73,7 @@ def list_samples(tenant: Tenant) -> list[Sample]:
 
 def _wait_ready(context: Context, tenant: Tenant) -> None:
     try:
-        kubectl(
+        run_kubectl(
             context,
             "wait",
             "--for=condition=Ready",
@@ -82,7 +82,7 @@ def _wait_ready(context: Context, tenant: Tenant) -> None:
         )
     except LocalError as exc:
         current = Tenant.from_object(
-            yaml.safe_load(kubectl(context, "get", "tenant", tenant.id, "-o", "yaml"))
+            yaml.safe_load(run_kubectl(context, "get", "tenant", tenant.id, "-o", "yaml"))
         )
         conditions = [f"  {c.type}={c.status} {c.reason}: {c.message}" for c in current.status.conditions]
         reasons = "\n".join(conditions) or "  It has no conditions yet (tenantry logs operator)."
@@ -96,7 +96,7 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
     tenant, qdrant = sample.tenant, Qdrant(context)
     payload = {
         "tenantId": tenant.key,
-        "documentId": document_id_for(tenant.id, sample.persona_id, sample.path.name),
+        "documentId": derive_document_id(tenant.id, sample.persona_id, sample.path.name),
         "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
     }
     answer = _post(
@@ -117,7 +117,7 @@ def _ingest(context: Context, sample: Sample) -> None:
     token = get_access_token(context, sample.tenant.spec.identity.admins[0])
     answer = _post(
         "The gateway",
-        f"{context.url('gateway')}/v1/documents",
+        f"{context.build_url('gateway')}/v1/documents",
         files={"file": (sample.path.name, sample.path.read_bytes())},
         data={"personaId": sample.persona_id},
         headers={"Authorization": f"Bearer {token}"},

@@ -33,14 +33,14 @@ def wait_until_healthy(part: PlatformPart, processes: Processes) -> None:
     used = 0.0
     while not part.is_healthy():
         if part.managed and not processes.find(part.name):
-            raise LocalError(f"{part.name} stopped right after its start:\n{processes.tail(part.name)}")
+            raise LocalError(f"{part.name} stopped right after its start:\n{processes.read_tail(part.name)}")
         now = time.monotonic()
         if now > deadline:
-            total = processes.cpu_seconds(part.name)
+            total = processes.get_cpu_seconds(part.name)
             if now > limit or total - used < PROGRESS_CPU_SECONDS:
                 raise LocalError(
                     f"{part.name} was not healthy within {now - started:.0f} s "
-                    f"(tenantry logs {part.name}):\n{processes.tail(part.name)}"
+                    f"(tenantry logs {part.name}):\n{processes.read_tail(part.name)}"
                 )
             used, deadline = total, now + PROGRESS_WINDOW_SECONDS
         time.sleep(POLL_INTERVAL_SECONDS)

@@ -4,13 +4,19 @@ from typing import Any
 
 import httpx
 import redis
-from tenancy.names import collection_name, group_path, is_tombstone, tenant_key, tenant_prefix
+from tenancy.names import (
+    build_collection_name,
+    build_group_path,
+    build_tenant_key,
+    build_tenant_prefix,
+    is_tombstone,
+)
 
 from .context import Context
-from .part import system_tls_context
+from .part import get_system_tls_context
 from .parts.aws import BUCKET, Aws
 from .parts.keycloak import REALM, Keycloak
-from .parts.kubernetes import kubectl
+from .parts.kubernetes import run_kubectl
 from .parts.qdrant import Qdrant
 from .parts.redis import Redis
 
@@ -31,7 +37,7 @@ def find_tenant_data(context: Context, tenant_id: str) -> dict[str, Any]:
 
 def _list_objects(context: Context, tenant_id: str) -> list[str]:
     pages = Aws(context).s3.get_paginator("list_object_versions")
-    found = pages.paginate(Bucket=BUCKET, Prefix=tenant_prefix(tenant_id))
+    found = pages.paginate(Bucket=BUCKET, Prefix=build_tenant_prefix(tenant_id))
     return [
         entry["Key"]
         for page in found
@@ -41,8 +47,8 @@ def _list_objects(context: Context, tenant_id: str) -> list[str]:
 
 def _count_points(context: Context, tenant_id: str) -> int:
     part = Qdrant(context)
-    own = {"must": [{"key": "tenantId", "match": {"value": tenant_key(tenant_id)}}]}
-    names = [collection_name(tenant_id, dedicated=dedicated) for dedicated in (False, True)]
+    own = {"must": [{"key": "tenantId", "match": {"value": build_tenant_key(tenant_id)}}]}
+    names = [build_collection_name(tenant_id, dedicated=dedicated) for dedicated in (False, True)]
     # Over HTTP: the import of Qdrant's client takes longer than most commands of `tenantry`.
     with _open_client(part.url) as http:
         http.headers["api-key"] = part.api_key
@@ -50,7 +56,7 @@ def _count_points(context: Context, tenant_id: str) -> int:
 
 
 def _open_client(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, timeout=20, verify=system_tls_context())
+    return httpx.Client(base_url=url, timeout=20, verify=get_system_tls_context())
 
 
 def _count_collection_points(http: httpx.Client, collection: str, conditions: dict[str, Any]) -> int:
@@ -64,18 +70,18 @@ def _count_collection_points(http: httpx.Client, collection: str, conditions: di
 def _find_group(context: Context, tenant_id: str) -> str:
     keycloak = Keycloak(context)
     with _open_client(keycloak.url) as http:
-        http.headers["Authorization"] = f"Bearer {keycloak.admin_token(http)}"
-        answer = http.get(f"/admin/realms/{REALM}/group-by-path{group_path(tenant_id)}")
+        http.headers["Authorization"] = f"Bearer {keycloak.fetch_admin_token(http)}"
+        answer = http.get(f"/admin/realms/{REALM}/group-by-path{build_group_path(tenant_id)}")
         return str(answer.json()["path"]) if answer.is_success else ""
 
 
 def _list_keys(context: Context, tenant_id: str) -> list[str]:
     with redis.Redis.from_url(Redis(context).url_with_password, decode_responses=True) as client:
-        found = client.scan_iter(match=f"{tenant_key(tenant_id)}:*")
+        found = client.scan_iter(match=f"{build_tenant_key(tenant_id)}:*")
         return sorted(key for key in found if not is_tombstone(key))
 
 
 def _find_namespace(context: Context, tenant_id: str) -> str:
-    return kubectl(
-        context, "get", "namespace", tenant_key(tenant_id), "--ignore-not-found", "-o", "name"
+    return run_kubectl(
+        context, "get", "namespace", build_tenant_key(tenant_id), "--ignore-not-found", "-o", "name"
     ).strip()

@@ -12,7 +12,7 @@ from typing import Any
 from servicekit.errors import RemoteError, RemoteRefused
 from tenancy.model import Tenant
 
-__all__ = ["ConditionResult", "Failure", "PartResult", "build_status", "condition_type", "to_failure"]
+__all__ = ["ConditionResult", "Failure", "PartResult", "build_condition_type", "build_status", "to_failure"]
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 SUMMARY = (READY, RECONCILING, STALLED)
@@ -47,7 +47,7 @@ PartResult = Failure | ConditionResult | None
 """Result of one part; ``None`` means that everything is as declared."""
 
 
-def condition_type(part: str) -> str:
+def build_condition_type(part: str) -> str:
     """Return the type of a part's condition: ``StorageReady`` for ``storage``."""
     return f"{part.capitalize()}Ready"
 
@@ -94,9 +94,9 @@ def build_status(
     now
         The time, RFC 3339 in seconds, for conditions that change.
     """
-    new = {condition_type(name): _to_condition(result) for name, result in results.items()}
+    new = {build_condition_type(name): _to_condition(result) for name, result in results.items()}
     new |= _summarize(tenant, results, overall)
-    known = {*SUMMARY, *map(condition_type, parts)}
+    known = {*SUMMARY, *map(build_condition_type, parts)}
     old = {condition.type: condition for condition in tenant.status.conditions if condition.type in known}
     conditions = [c.model_dump(by_alias=True) for c in old.values() if c.type not in new]
     for type_, condition in new.items():

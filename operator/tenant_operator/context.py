@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from servicekit import kube
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import cancel_and_wait
-from servicekit.tls import ssl_context
+from servicekit.tls import create_ssl_context
 from tenancy.receipts import read_private_key
 
 from .clients.aws import AwsClients
@@ -145,7 +145,7 @@ class OperatorContext:
         qdrant = connect(
             str(settings.qdrant_url),
             settings.qdrant_api_key.get_secret_value(),
-            verify=ssl_context(settings.qdrant_ca_file),
+            verify=create_ssl_context(settings.qdrant_ca_file),
         )
         self._stack.push_async_callback(qdrant.close)
         redis: Any = Redis.from_url(
@@ -159,11 +159,11 @@ class OperatorContext:
             str(settings.keycloak_url), settings.keycloak_realm, settings.keycloak_client_id,
             settings.keycloak_client_secret.get_secret_value(), http,
         )  # fmt: skip
-        webui = _open_webui(settings, http)
+        webui = _create_open_webui(settings, http)
         return Clients(settings.bucket, AwsClients(), qdrant, keycloak, ClusterClient(api), redis, webui)
 
 
-def _open_webui(settings: OperatorSettings, http: httpx.AsyncClient) -> OpenWebUI | None:
+def _create_open_webui(settings: OperatorSettings, http: httpx.AsyncClient) -> OpenWebUI | None:
     if settings.open_webui_url is None:
         return None
     password = settings.open_webui_password.get_secret_value()

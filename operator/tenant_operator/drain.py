@@ -7,7 +7,7 @@ from servicekit.errors import RemoteUnavailable
 from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import Tenant
-from tenancy.names import ingests_key, tombstone_key
+from tenancy.names import build_ingests_key, build_tombstone_key
 from tenancy.tombstones import SET_TOMBSTONE, TOMBSTONE_TTL_SECONDS
 
 __all__ = ["Drain"]
@@ -42,7 +42,7 @@ class Drain:
         RemoteRefused
             Redis refused.
         """
-        keys = [tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid)]
+        keys = [build_tombstone_key(tenant.id, tenant.uid), build_ingests_key(tenant.id, tenant.uid)]
         remaining = await self._remote.call(
             "set-tombstone", lambda: self._set_tombstone(keys=keys, args=[TOMBSTONE_TTL_SECONDS])
         )

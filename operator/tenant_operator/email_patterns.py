@@ -7,7 +7,7 @@ match one address always share them, so most Tenants are never compared.
 from collections import defaultdict
 from collections.abc import Iterable
 
-from tenancy.emails import overlap
+from tenancy.emails import has_overlap
 from tenancy.model import Tenant
 
 __all__ = ["EmailPatternIndex"]
@@ -33,30 +33,32 @@ class EmailPatternIndex:
         for domain in _list_domains(tenant) if tenant else ():
             self._by_domain[domain].discard(tenant_id)
 
-    def conflicts(self, tenant: Tenant) -> list[Tenant]:
+    def list_conflicts(self, tenant: Tenant) -> list[Tenant]:
         """Return the other Tenants that claim an address of this one; the oldest first."""
         candidates = set().union(*(self._by_domain[domain] for domain in _list_domains(tenant))) - {tenant.id}
         found = (self._tenants[tenant_id] for tenant_id in candidates)
-        return sorted((each for each in found if _overlaps(tenant, each)), key=lambda each: each.seniority)
+        return sorted(
+            (each for each in found if _list_overlaps(tenant, each)), key=lambda each: each.seniority
+        )
 
     def describe_conflict(self, tenant: Tenant) -> str | None:
         """Return the message when an older Tenant claims the same addresses, else ``None``."""
-        older = [other for other in self.conflicts(tenant) if other.seniority < tenant.seniority]
+        older = [other for other in self.list_conflicts(tenant) if other.seniority < tenant.seniority]
         if not older:
             return None
-        pattern, other_pattern = _overlaps(tenant, older[0])[0]
+        pattern, other_pattern = _list_overlaps(tenant, older[0])[0]
         return (
             f"the e-mail pattern {pattern} overlaps with {other_pattern} of the older Tenant {older[0].id}; "
             "change one of the two"
         )
 
 
-def _overlaps(first: Tenant, second: Tenant) -> list[tuple[str, str]]:
+def _list_overlaps(first: Tenant, second: Tenant) -> list[tuple[str, str]]:
     return [
         (one, other)
         for one in first.spec.email_patterns
         for other in second.spec.email_patterns
-        if overlap(one, other)
+        if has_overlap(one, other)
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tenancy.model import Tenant
-from tenancy.names import erasure_receipt_key
+from tenancy.names import build_erasure_receipt_key
 from tenancy.receipts import (
     ErasureReceipt,
     NotScanned,
@@ -136,10 +136,10 @@ class Erasure:
         await self._write(tenant, receipt)
         return receipt
 
-    def summary(self, receipt: ErasureReceipt) -> str:
+    def summarize(self, receipt: ErasureReceipt) -> str:
         """Return one sentence about a finished receipt."""
         counted = sum(sum(store.before.values()) for store in receipt.stores)
-        key = erasure_receipt_key(receipt.tenant.id, receipt.tenant.uid)
+        key = build_erasure_receipt_key(receipt.tenant.id, receipt.tenant.uid)
         receipt_text = f"the receipt is {key}" if self._key else "no key signs receipts"
         return f"{counted} things were found before, and none after; {receipt_text}"
 
@@ -181,7 +181,7 @@ class Erasure:
 
 
 def _get_object_key(tenant: Tenant) -> str:
-    return erasure_receipt_key(tenant.id, tenant.metadata.uid)
+    return build_erasure_receipt_key(tenant.id, tenant.metadata.uid)
 
 
 def _find_remaining(counts: Mapping[str, int]) -> Failure | None:

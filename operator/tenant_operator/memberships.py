@@ -16,9 +16,9 @@ import structlog
 from servicekit.errors import RemoteError
 from tenancy.emails import matches_any
 from tenancy.model import Tenant
-from tenancy.names import REALM_PARENT_GROUP, group_path
+from tenancy.names import REALM_PARENT_GROUP, build_group_path
 
-from .clients.keycloak import Keycloak, verified_email
+from .clients.keycloak import Keycloak, get_verified_email
 from .clients.open_webui import OpenWebUI, get_subject
 from .metrics import CHANGES
 from .parts.workspace.plan import RETAINED_PREFIX, is_own_group
@@ -113,7 +113,7 @@ class MembershipChecker:
             self._log.warning("Keycloak did not confirm addresses in time", tenant=tenant.id, error=str(exc))
         leaving = sorted(set(unnamed) - verified)
         if leaving:
-            await self._remove(group_path(tenant.id), group_id, leaving)
+            await self._remove(build_group_path(tenant.id), group_id, leaving)
 
     async def check(self) -> None:
         """Remove invalid memberships, and enqueue the Tenants whose groups lack a person.
@@ -126,7 +126,7 @@ class MembershipChecker:
         groups = {group["id"]: group for group in await self._webui.list_groups()}
         owners = self._map_owners(groups.values())
         addresses = {
-            user["id"]: verified_email(user) async for user in self._keycloak.list_verified_accounts()
+            user["id"]: get_verified_email(user) async for user in self._keycloak.list_verified_accounts()
         }
         invalid: defaultdict[str, list[str]] = defaultdict(list)
         incomplete = set[str]()
@@ -170,7 +170,7 @@ class MembershipChecker:
         """Return the verified address that an account has in Keycloak; empty for none."""
         subject = get_subject(account)
         user = await self._keycloak.get_user(subject) if subject else None
-        return verified_email(user) if user else ""
+        return get_verified_email(user) if user else ""
 
     def _find_groups_to_leave(
         self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]
@@ -229,7 +229,7 @@ def map_group_owners(groups: Iterable[dict[str, Any]], tenants: Collection[Tenan
     entry for other groups.
     """
     by_id = {tenant.status.workspace.group_id: tenant for tenant in tenants if tenant.status.workspace}
-    by_name = {group_path(tenant.id): tenant for tenant in tenants}
+    by_name = {build_group_path(tenant.id): tenant for tenant in tenants}
     owners: dict[str, str | None] = {}
     for group in groups:
         namesake = by_name.get(group["name"])

@@ -58,7 +58,7 @@ class Outcome:
     failure: Failure | None = None
 
     @classmethod
-    def unexpected(cls) -> "Outcome":
+    def build_unexpected(cls) -> "Outcome":
         """Return the outcome of a reconcile that could not even write its status."""
         return cls(Failure("InternalError", "see the operator's log", permanent=False))
 
@@ -204,7 +204,7 @@ class Reconciler:
     async def _apply_deletion_policy(self, tenant: Tenant) -> dict[str, Failure | None]:
         """Remove or release the tenant's data; return the failures by part."""
         if tenant.spec.deletion_policy is DeletionPolicy.RETAIN:
-            return await self._cleanup(tenant, remove=False)
+            return await self._clean_up(tenant, remove=False)
         try:
             return await self._erase(tenant)
         except RemoteError as exc:  # of the receipt, which is in the bucket of the documents
@@ -221,16 +221,16 @@ class Reconciler:
         draft = await self._erasure.begin(tenant)
         if isinstance(draft, dict):
             return dict(draft)
-        failures = await self._cleanup(tenant, remove=True)
+        failures = await self._clean_up(tenant, remove=True)
         if any(failures.values()):
             return failures
         receipt = await self._erasure.finish(tenant, draft)
         if isinstance(receipt, dict):
             return failures | receipt
-        await self._record(tenant, warning=False, reason="Erased", note=self._erasure.summary(receipt))
+        await self._record(tenant, warning=False, reason="Erased", note=self._erasure.summarize(receipt))
         return failures
 
-    async def _cleanup(self, tenant: Tenant, *, remove: bool) -> dict[str, Failure | None]:
+    async def _clean_up(self, tenant: Tenant, *, remove: bool) -> dict[str, Failure | None]:
         results = await asyncio.gather(
             *(part.remove(tenant) if remove else part.release(tenant) for part in self._parts),
             return_exceptions=True,
@@ -271,7 +271,7 @@ class Reconciler:
     async def _record_readiness(self, tenant: Tenant, status: dict[str, Any]) -> None:
         """Record an event when ``Ready`` or its reason changed."""
         ready = next(condition for condition in status["conditions"] if condition["type"] == READY)
-        before = tenant.status.condition(READY)
+        before = tenant.status.get_condition(READY)
         if before and (before.status, before.reason) == (ready["status"], ready["reason"]):
             return
         is_ready = ready["status"] == "True"

@@ -40,11 +40,11 @@ class TenantStore:
 
     def list_all(self) -> tuple[Tenant, ...]:
         """Return the newest state of every Tenant, in no particular order."""
-        return self._newest.all()
+        return self._newest.list_tenants()
 
     def get_by_email(self, email: str) -> Tenant | None:
         """Return the oldest Tenant that claims a verified address: the address belongs to it."""
-        return min(self._newest.claimants(email), key=lambda tenant: tenant.seniority, default=None)
+        return min(self._newest.find_by_email(email), key=lambda tenant: tenant.seniority, default=None)
 
     def get_orphan(self, name: str) -> Tenant | None:
         """Return the last state of a Tenant that was deleted before the operator removed its data."""
@@ -78,7 +78,7 @@ class TenantStore:
             return Affected()
         if before and _is_late(tenant, before):
             return Affected()
-        conflicts = self.email_patterns.conflicts(before) if before else []
+        conflicts = self.email_patterns.list_conflicts(before) if before else []
         if before and before.metadata.uid != tenant.metadata.uid:
             # The Tenant was created again, and this event also carries the deletion in between.
             self._track_finalizer(before, deleted=True)
@@ -90,11 +90,11 @@ class TenantStore:
             return Affected((name, *names) if orphaned else tuple(names))
         self._newest.put(tenant)
         unprotected = not (_is_held(tenant) or tenant.deleting)
-        if before and _trigger(before) == _trigger(tenant) and not unprotected:
+        if before and _get_trigger(before) == _get_trigger(tenant) and not unprotected:
             return Affected()
         self.email_patterns.put(tenant)
         # A Tenant with the same addresses, before or now, may have lost a conflict or got one.
-        affected = {other.id for other in (*conflicts, *self.email_patterns.conflicts(tenant))}
+        affected = {other.id for other in (*conflicts, *self.email_patterns.list_conflicts(tenant))}
         return Affected((name, *sorted(affected)), urgent=unprotected)
 
     def _track_finalizer(self, tenant: Tenant, *, deleted: bool) -> bool:
@@ -134,5 +134,5 @@ def _parse_version(tenant: Tenant) -> int:
     return int(tenant.metadata.resource_version or 0)
 
 
-def _trigger(tenant: Tenant) -> tuple[object, ...]:
+def _get_trigger(tenant: Tenant) -> tuple[object, ...]:
     return (tenant.metadata.uid, tenant.metadata.generation, tenant.deleting)

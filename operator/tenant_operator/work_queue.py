@@ -154,4 +154,4 @@ class WorkQueue:
         self.enqueue(key)
 
 
-_UNEXPECTED = Outcome.unexpected()
+_UNEXPECTED = Outcome.build_unexpected()

@@ -58,14 +58,14 @@ def _measure_on_platform(
     if not subjects.keys() & set(wanted):
         return []
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as folder:
-        platform = Platform.ephemeral(Path(folder), all_parts=subjects is WITH_ALL_PARTS)
+        platform = Platform.open_ephemeral(Path(folder), all_parts=subjects is WITH_ALL_PARTS)
         try:
             console.print("Starting a platform")
-            platform.up()
+            platform.start_parts()
             samples.apply(platform.context)
             return asyncio.run(_measure(platform, subjects, wanted, console))
         finally:
-            platform.down()
+            platform.stop_all()
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from tenantry_local.platform import Platform
 
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import WebUI
-from tests.support.programs.gateway import serving
-from tests.support.timing.waiting import until
+from tests.support.programs.gateway import serve_app
+from tests.support.timing.waiting import wait_until
 
 from .adapter import EMBEDDINGS, MODEL, make_adapter
 from .baseline_open_webui import run_open_webui
@@ -90,7 +90,7 @@ class Baseline:
                 response = await upload(self._webui.admin, company.knowledge_id, paper)
                 response.raise_for_status()
                 file_id: str = response.json()["id"]
-                await until(lambda: self._is_processed(file_id), seconds=PROCESSING_TIMEOUT_SECONDS)
+                await wait_until(lambda: self._is_processed(file_id), seconds=PROCESSING_TIMEOUT_SECONDS)
                 return file_id
 
         return await asyncio.gather(*(upload_one(name, text) for name, text in documents.items()))
@@ -107,9 +107,9 @@ async def start_baseline(platform: Platform) -> AsyncIterator[Baseline]:
     """Start the baseline next to a platform, with a separate database, and stop it at the end."""
     async with AsyncExitStack() as stack:
         bedrock = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=platform.context.url("bedrock"), timeout=120)
+            httpx.AsyncClient(base_url=platform.context.build_url("bedrock"), timeout=120)
         )
-        adapter = await stack.enter_async_context(serving(make_adapter(bedrock)))
+        adapter = await stack.enter_async_context(serve_app(make_adapter(bedrock)))
         webui = await stack.enter_async_context(run_open_webui(platform, _make_settings(f"{adapter}/v1")))
         await _publish_base_model(webui)
         yield Baseline(webui, stack)

@@ -13,9 +13,9 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 from tenantry_local.programs import open_webui
 
-from tests.support.open_webui.clients import WebUI, open_webui_administrator
+from tests.support.open_webui.clients import WebUI, connect_as_administrator
 from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["run_open_webui"]
 
@@ -40,10 +40,10 @@ async def run_open_webui(platform: Platform, settings: Mapping[str, str]) -> Asy
             )
         try:
             url = f"http://127.0.0.1:{port}"
-            await until(
+            await wait_until(
                 lambda: asyncio.to_thread(is_http_ok, f"{url}/health"), seconds=START_SECONDS, every=0.5
             )
-            async with open_webui_administrator(url, *ADMIN) as webui:
+            async with connect_as_administrator(url, *ADMIN) as webui:
                 yield webui
         finally:
             process.terminate()
@@ -55,7 +55,7 @@ def _make_environment(platform: Platform, folder: Path, database: str) -> dict[s
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
         "DATA_DIR": str(folder / "data"),
         "STATIC_DIR": str(folder / "static"),  # otherwise it writes into the shared installation
-        "DATABASE_URL": Postgres(platform.context).dsn(database, "postgres", "postgres"),
+        "DATABASE_URL": Postgres(platform.context).build_dsn(database, "postgres", "postgres"),
         "VECTOR_DB": "pgvector",
         "WEBUI_SECRET_KEY": uuid.uuid4().hex,
         "WEBUI_ADMIN_EMAIL": email,

@@ -46,7 +46,7 @@ class MeasuredRounds:
 
     rounds: list[list[float]] = field(default_factory=list)
 
-    def median(self, percent: int) -> float:
+    def compute_median(self, percent: int) -> float:
         """Return the median over the rounds of a percentile."""
         return statistics.median(get_percentile(each, percent) for each in self.rounds)
 
@@ -61,11 +61,20 @@ async def measure(platform: Platform) -> list[Figure]:
         figure
         for name, (wholes, shares) in measured.items()
         for figure in (
-            Figure(f"chat, {name}, p50", wholes.median(50), "s", 2.5, note=note),
-            Figure(f"chat, {name}, p95", wholes.median(95), "s", 3, note=note),
-            Figure(f"chat, {name}, n8n's share, p50", shares.median(50), "ms", note="of the same requests"),
+            Figure(f"chat, {name}, p50", wholes.compute_median(50), "s", 2.5, note=note),
+            Figure(f"chat, {name}, p95", wholes.compute_median(95), "s", 3, note=note),
             Figure(
-                f"chat, {name}, n8n's share, p95", shares.median(95), "ms", 100, note="of the same requests"
+                f"chat, {name}, n8n's share, p50",
+                shares.compute_median(50),
+                "ms",
+                note="of the same requests",
+            ),
+            Figure(
+                f"chat, {name}, n8n's share, p95",
+                shares.compute_median(95),
+                "ms",
+                100,
+                note="of the same requests",
             ),
         )
     ]
@@ -77,15 +86,17 @@ async def measure_engine(platform: Platform) -> list[Figure]:
     async with create_tenant(platform, "bench-engine", user_count=USERS) as tenant:
         try:
             with set_n8n_variables({"N8N_EXPRESSION_ENGINE": "vm"}):
-                await asyncio.to_thread(platform.up, parts)
+                await asyncio.to_thread(platform.start_parts, parts)
                 _, shares = (await _measure_clients(tenant, {"as a program": _make_api_client}))[
                     "as a program"
                 ]
         finally:
-            await asyncio.to_thread(platform.up, parts)
+            await asyncio.to_thread(platform.start_parts, parts)
     note = "N8N_EXPRESSION_ENGINE=vm, n8n's default"
     return [
-        Figure(f"n8n's share, expressions in a VM, p{percent}", shares.median(percent), "ms", note=note)
+        Figure(
+            f"n8n's share, expressions in a VM, p{percent}", shares.compute_median(percent), "ms", note=note
+        )
         for percent in (50, 95)
     ]
 
@@ -118,7 +129,7 @@ async def _measure_clients(
     measured: dict[str, tuple[MeasuredRounds, MeasuredRounds]] = {}
     async with (
         open_timing_proxy(port) as (timing_proxy, url),
-        tenant.webui.valves(n8n_url=url, fallback_to_direct=False),
+        tenant.webui.override_valves(n8n_url=url, fallback_to_direct=False),
     ):
         for name, way in (ways or WAYS).items():
             ask = way(tenant.model)

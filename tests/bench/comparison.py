@@ -5,11 +5,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tenancy.names import document_id_for_file
+from tenancy.names import derive_file_document_id
 from tenantry_local.platform import Platform
 
 from tests.support.documents.uploads import SampleFile, upload
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .baseline import Baseline, BaselineTenant, start_baseline
 from .chat import MODEL_SECONDS, USERS
@@ -194,9 +194,9 @@ async def _upload_and_wait(tenant: TenantFixture, name: str, text: str) -> str:
     async def is_found() -> bool:
         searched = await tenant.gateway.post("/v1/search", json={"query": text})
         documents = [passage["documentId"] for passage in searched.json()["passages"]]
-        return document_id_for_file(file_id) in documents
+        return derive_file_document_id(file_id) in documents
 
-    await until(is_found, seconds=READY_SECONDS)
+    await wait_until(is_found, seconds=READY_SECONDS)
     return file_id
 
 

@@ -18,8 +18,8 @@ from tests.support.backends.api_server import Tenants, open_admin_client
 from tests.support.backends.observed import Observed
 from tests.support.backends.qdrant import open_qdrant
 from tests.support.open_webui.observed import ObservedOpenWebUI
-from tests.support.tenants.manifests import tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 from .report import Figure
 
@@ -37,7 +37,9 @@ CONTENT = b"x" * 2000
 
 async def measure(platform: Platform) -> list[Figure]:
     """Create documents of a Tenant in every store, delete the Tenant, and measure until it is gone."""
-    manifest = tenant_manifest(TENANT, deletionPolicy="Delete", identity={"emails": [f"*@{TENANT}.example"]})
+    manifest = make_tenant_manifest(
+        TENANT, deletionPolicy="Delete", identity={"emails": [f"*@{TENANT}.example"]}
+    )
     with (
         open_admin_client(platform) as api,
         closing(Observed(platform)) as observed,
@@ -45,12 +47,12 @@ async def measure(platform: Platform) -> list[Figure]:
     ):
         tenants = Tenants(api)
         uid = str((await asyncio.to_thread(tenants.create, manifest))["metadata"]["uid"])
-        await until(lambda: asyncio.to_thread(_is_ready, tenants), seconds=120)
+        await wait_until(lambda: asyncio.to_thread(_is_ready, tenants), seconds=120)
         await asyncio.to_thread(_create_documents, observed, webui, uid)
         await _create_points(platform, uid)
         started = time.monotonic()
         await asyncio.to_thread(tenants.delete, TENANT)
-        await until(lambda: asyncio.to_thread(_is_gone, tenants), seconds=600, every=0.5)
+        await wait_until(lambda: asyncio.to_thread(_is_gone, tenants), seconds=600, every=0.5)
         seconds = time.monotonic() - started
         _require_complete_receipt(observed, uid)
     note = f"{DOCUMENTS:,} documents of {CHUNKS} points, with their files in Open WebUI"
@@ -58,7 +60,7 @@ async def measure(platform: Platform) -> list[Figure]:
 
 
 def _create_documents(observed: Observed, webui: ObservedOpenWebUI, uid: str) -> None:
-    base, owner = webui.base(TENANT)["id"], webui.call("GET", "/auths/")["id"]
+    base, owner = webui.get_base(TENANT)["id"], webui.call("GET", "/auths/")["id"]
     prefix = str(uuid.uuid4())[:24]  # the file's number is the end of its id
     ids = [f"{prefix}{number:012x}" for number in range(DOCUMENTS)]
 
@@ -69,7 +71,7 @@ def _create_documents(observed: Observed, webui: ObservedOpenWebUI, uid: str) ->
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(put, ids))
-    webui.sql(
+    webui.run_sql(
         f"""
         insert into file (id, user_id, filename, path, data, meta, created_at, updated_at)
           select '{prefix}' || lpad(to_hex(n), 12, '0'), '{owner}', 'a.txt',

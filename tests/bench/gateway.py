@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import psutil
 from tenantry_local.demo_users import get_access_token
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
 from .report import Figure, get_percentile
@@ -36,11 +36,13 @@ async def measure(platform: Platform) -> list[Figure]:
         '"model":{"cacheAnswers":false}}}'
     )
     await asyncio.to_thread(
-        kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", limits
+        run_kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", limits
     )
     token = await asyncio.to_thread(get_access_token, platform.context, PERSON)
     async with httpx.AsyncClient(
-        base_url=platform.context.url("gateway"), headers={"Authorization": f"Bearer {token}"}, timeout=120
+        base_url=platform.context.build_url("gateway"),
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=120,
     ) as http:
         figures = [
             *await _measure_requests(http, "search", "/v1/search", {"query": QUESTION}, goal=10),

@@ -36,7 +36,7 @@ class BenchApiServer:
 
     def __init__(self, platform: Platform) -> None:
         self._http = httpx.AsyncClient(
-            base_url=platform.context.url("kubernetes"),
+            base_url=platform.context.build_url("kubernetes"),
             headers={"Authorization": f"Bearer {platform.context.secrets['kube-admin']}"},
             verify=False,
             timeout=120,

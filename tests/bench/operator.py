@@ -102,7 +102,7 @@ async def _remove(api: BenchApiServer, names: list[str]) -> None:
 
 
 def _count_remote_calls(platform: Platform) -> Counter[str]:
-    text = httpx.get(f"{platform.context.url('operator-metrics')}/metrics", timeout=10).text
+    text = httpx.get(f"{platform.context.build_url('operator-metrics')}/metrics", timeout=10).text
     calls = Counter[str]()
     for system, count in _CALLS.findall(text):
         calls[system] += int(float(count))

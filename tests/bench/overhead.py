@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import httpx
 import psutil
 from gateway.bedrock import INGEST_CONCURRENCY
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
 from .kubernetes import BenchApiServer
@@ -55,7 +55,9 @@ async def measure(platform: Platform) -> list[Figure]:
     """Measure on a platform with the sample Tenants; stop the operator permanently."""
     quota = {"queriesPerMinute": 1_000_000, "tokensPerMonth": 1_000_000_000}
     spec = json.dumps({"spec": {"quota": quota, "model": {"cacheAnswers": False}}})
-    await asyncio.to_thread(kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", spec)
+    await asyncio.to_thread(
+        run_kubectl, platform.context, "patch", "tenant", TENANT, "--type=merge", "-p", spec
+    )
     async with run_stubbed_gateway(platform) as gateway:
         few = await _measure_rounds(gateway, *SEARCH, SEARCH_CALLS, rate=SEARCH_RATE)
         answers = await _measure_rounds(gateway, *ANSWER, ANSWER_CALLS, rate=ANSWER_RATE)

@@ -13,16 +13,16 @@ from functools import partial
 
 import httpx
 from gateway import bm25
-from gateway.vectors.filters import tenant_filter
+from gateway.vectors.filters import build_tenant_filter
 from gateway.vectors.points import to_sparse_vector
 from qdrant_client import AsyncQdrantClient, models
 from tenancy.names import COLLECTION, LEXICAL_VECTOR
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import open_qdrant
-from tests.support.tenants.manifests import PLENTY, make_tenant, tenant_manifest
+from tests.support.tenants.manifests import PLENTY, make_tenant, make_tenant_manifest
 
 from .question_sets import XQUAD, BenchQuestion, QuestionSet, read_samples, read_xquad
 from .report import Figure
@@ -69,8 +69,8 @@ class _TenantClient:
         """Set the tenant's retrieval mode: ``dense`` or ``hybrid``."""
         patch = json.dumps({"spec": {"retrieval": {"mode": mode}}})
         tenant = ("tenant", self._tenant_id)
-        await _kubectl(self._platform, "patch", *tenant, "--type=merge", "-p", patch)
-        await _kubectl(self._platform, "wait", "--for=condition=Ready", "--timeout=60s", *tenant)
+        await _run_kubectl(self._platform, "patch", *tenant, "--type=merge", "-p", patch)
+        await _run_kubectl(self._platform, "wait", "--for=condition=Ready", "--timeout=60s", *tenant)
         await asyncio.sleep(WATCH_SECONDS)
 
     async def upload(self, documents: dict[str, str]) -> None:
@@ -92,11 +92,11 @@ class _TenantClient:
 
     async def search_lexical(self, text: str, *, idf_of_all: bool = False) -> list[str]:
         """Return the results of a lexical search, with IDF over the tenant's points or over all points."""
-        own_points = tenant_filter(make_tenant(self._tenant_id))
+        own_points = build_tenant_filter(make_tenant(self._tenant_id))
         idf = None if idf_of_all else models.IdfCorpusParams(corpus=own_points)
         found = await self._qdrant.query_points(
             COLLECTION,
-            query=to_sparse_vector(bm25.query_vector(text)),
+            query=to_sparse_vector(bm25.build_query_vector(text)),
             using=LEXICAL_VECTOR,
             query_filter=own_points,
             search_params=models.SearchParams(idf=idf) if idf else None,
@@ -110,28 +110,28 @@ class _TenantClient:
 async def _create_tenant(platform: Platform, tenant_id: str) -> AsyncIterator[_TenantClient]:
     """Create a tenant with a user; delete the tenant and its documents at the end."""
     email = f"anna@{tenant_id}.example"
-    manifest = tenant_manifest(
+    manifest = make_tenant_manifest(
         tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY, deletionPolicy="Delete"
     )
     tenant = ("tenant", tenant_id)
-    await _kubectl(platform, "apply", "-f", "-", stdin=json.dumps(manifest))
+    await _run_kubectl(platform, "apply", "-f", "-", stdin=json.dumps(manifest))
     try:
-        await _kubectl(platform, "wait", "--for=condition=Ready", "--timeout=60s", *tenant)
+        await _run_kubectl(platform, "wait", "--for=condition=Ready", "--timeout=60s", *tenant)
         async with open_people(platform) as people:
             await people.add(email)
-            headers = {"Authorization": f"Bearer {await people.token(email)}"}
-        url = platform.context.url("gateway")
+            headers = {"Authorization": f"Bearer {await people.fetch_token(email)}"}
+        url = platform.context.build_url("gateway")
         async with (
             open_qdrant(platform) as qdrant,
             httpx.AsyncClient(base_url=url, headers=headers, timeout=120) as http,
         ):
             yield _TenantClient(platform, tenant_id, http, qdrant)
     finally:
-        await _kubectl(platform, "delete", *tenant, "--timeout=120s")
+        await _run_kubectl(platform, "delete", *tenant, "--timeout=120s")
 
 
-async def _kubectl(platform: Platform, *arguments: str, stdin: str | None = None) -> None:
-    await asyncio.to_thread(kubectl, platform.context, *arguments, stdin=stdin)
+async def _run_kubectl(platform: Platform, *arguments: str, stdin: str | None = None) -> None:
+    await asyncio.to_thread(run_kubectl, platform.context, *arguments, stdin=stdin)
 
 
 async def _measure_modes(company: _TenantClient, held: QuestionSet) -> list[Figure]:

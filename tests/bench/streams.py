@@ -33,7 +33,7 @@ async def measure(platform: Platform) -> list[Figure]:
     async with (
         create_tenant(platform, "bench-streams", user_count=USERS) as tenant,
         run_stubbed_gateway(platform, *options) as gateway,
-        tenant.webui.valves(orchestrator="direct", gateway_url=f"http://127.0.0.1:{gateway.port}"),
+        tenant.webui.override_valves(orchestrator="direct", gateway_url=f"http://127.0.0.1:{gateway.port}"),
     ):
         return [
             *await _measure_figures(tenant, "as a program", _measure_api),

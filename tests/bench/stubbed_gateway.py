@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 import psutil
 from tenantry_local.demo_users import get_access_token
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.services import build_gateway_env
 from tenantry_local.platform import Platform
 
 from tests.support.programs.ports import find_free_port
@@ -43,7 +43,7 @@ async def run_stubbed_gateway(platform: Platform, *stub_options: str) -> AsyncIt
         assert stubs.stdout
         backend = f"http://127.0.0.1:{int(await stubs.stdout.readline())}"
         port, metrics_port = find_free_port(), find_free_port()
-        env = gateway_env(platform.context) | {
+        env = build_gateway_env(platform.context) | {
             "GATEWAY_PORT": str(port),
             "GATEWAY_METRICS_PORT": str(metrics_port),
             "GATEWAY_QDRANT_URL": backend,

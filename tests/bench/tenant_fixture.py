@@ -10,16 +10,16 @@ from typing import Any
 
 import httpx
 from tenancy.model import Tenant
-from tenancy.names import model_id
-from tenantry_local.parts.kubernetes import kubectl
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenancy.names import build_model_id
+from tenantry_local.parts.kubernetes import run_kubectl
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import PASSWORD, open_people
-from tests.support.open_webui.clients import WebUI, open_webui_administrator
+from tests.support.open_webui.clients import WebUI, connect_as_administrator
 from tests.support.programs.standins import inject_faults
-from tests.support.tenants.manifests import UNCACHED, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import UNCACHED, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 from .chat_client import ChatClient, open_chat_client
 
@@ -57,7 +57,7 @@ class TenantFixture:
     @property
     def model(self) -> str:
         """Its persona's model in Open WebUI."""
-        return model_id(self.tenant_id, "finance")
+        return build_model_id(self.tenant_id, "finance")
 
     async def upload(self, documents: dict[str, str]) -> None:
         """Upload documents through the gateway, a few concurrently."""
@@ -77,19 +77,19 @@ async def create_tenant(
 ) -> AsyncIterator[TenantFixture]:
     """Create a tenant with logged-in users; delete it, with its documents, at the end."""
     context, name = platform.context, ("tenant", tenant_id)
-    manifest = tenant_manifest(
+    manifest = make_tenant_manifest(
         tenant_id,
         identity={"emails": [f"*@{tenant_id}.example"]},
         deletionPolicy="Delete",
         model=UNCACHED,
         quota=QUOTA,
     )
-    await asyncio.to_thread(kubectl, context, "apply", "-f", "-", stdin=json.dumps(manifest))
+    await asyncio.to_thread(run_kubectl, context, "apply", "-f", "-", stdin=json.dumps(manifest))
     try:
-        await asyncio.to_thread(kubectl, context, "wait", "--for=condition=Ready", "--timeout=60s", *name)
+        await asyncio.to_thread(run_kubectl, context, "wait", "--for=condition=Ready", "--timeout=60s", *name)
         async with AsyncExitStack() as stack:
             webui = await stack.enter_async_context(
-                open_webui_administrator(context.url("open-webui"), *open_webui_admin(context))
+                connect_as_administrator(context.build_url("open-webui"), *get_open_webui_admin(context))
             )
             people = await stack.enter_async_context(open_people(platform))
             emails = [
@@ -99,12 +99,12 @@ async def create_tenant(
             for email in emails:
                 await people.add(email)
                 person = await webui.log_in(email, PASSWORD)
-                await until(lambda person=person: _is_offered(person, tenant_id), seconds=60)  # type: ignore[misc]
+                await wait_until(lambda person=person: _is_offered(person, tenant_id), seconds=60)  # type: ignore[misc]
                 clients.append(await stack.enter_async_context(open_chat_client(webui.url, person)))
-            headers = {"Authorization": f"Bearer {await people.token(emails[0])}"}
+            headers = {"Authorization": f"Bearer {await people.fetch_token(emails[0])}"}
             gateway, file_sync = [
                 await stack.enter_async_context(
-                    httpx.AsyncClient(base_url=context.url(service), headers=headers, timeout=120)
+                    httpx.AsyncClient(base_url=context.build_url(service), headers=headers, timeout=120)
                 )
                 for service in ("gateway", "file-sync")
             ]
@@ -118,7 +118,7 @@ async def create_tenant(
                 await _get_knowledge_id(platform, name),
             )
     finally:
-        await asyncio.to_thread(kubectl, context, "delete", *name, "--timeout=120s")
+        await asyncio.to_thread(run_kubectl, context, "delete", *name, "--timeout=120s")
 
 
 @asynccontextmanager
@@ -128,16 +128,16 @@ async def delay_model(platform: Platform, seconds: float) -> AsyncIterator[None]
         {"operation": operation, "fault": "delay", "delay": seconds, "times": UNLIMITED}
         for operation in ("Converse", "ConverseStream")
     )
-    async with inject_faults(platform.context.url("bedrock"), *faults):
+    async with inject_faults(platform.context.build_url("bedrock"), *faults):
         yield
 
 
 async def _is_offered(person: Any, tenant_id: str) -> bool:
-    return model_id(tenant_id, "finance") in await person.models()
+    return build_model_id(tenant_id, "finance") in await person.list_models()
 
 
 async def _get_knowledge_id(platform: Platform, name: tuple[str, str]) -> str:
-    seen = await asyncio.to_thread(kubectl, platform.context, "get", *name, "-o", "json")
+    seen = await asyncio.to_thread(run_kubectl, platform.context, "get", *name, "-o", "json")
     workspace = Tenant.from_object(json.loads(seen)).status.workspace
     if not workspace:
         raise RuntimeError(f"{name[1]} has no workspace in Open WebUI")

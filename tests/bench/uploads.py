@@ -11,13 +11,13 @@ import time
 import uuid
 from dataclasses import dataclass
 
-from tenancy.names import document_id_for_file, parse_object_key, persona_prefix
+from tenancy.names import build_persona_prefix, derive_file_document_id, parse_object_key
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.platform import Platform
 
 from tests.support.documents.files import make_pdf
 from tests.support.documents.uploads import SampleFile, upload
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .report import Figure, get_percentile
 from .tenant_fixture import TenantFixture, create_tenant
@@ -39,7 +39,7 @@ async def measure(platform: Platform) -> list[Figure]:
     """Measure on a platform with all parts."""
     async with create_tenant(platform, "bench-uploads") as tenant:
         ready = [await _measure_searchable(tenant) for _ in range(SEQUENTIAL_UPLOADS + 1)][1:]
-        async with tenant.webui.valves("tenantry_events", file_sync_url=""):
+        async with tenant.webui.override_valves("tenantry_events", file_sync_url=""):
             stored = await _measure_stored(tenant)
     note = f"PDF of {PAGES} pages, {SEQUENTIAL_UPLOADS} sequential"
     polling = f"polling only, {RANDOM_UPLOADS} such PDFs within {PERIOD_SECONDS:g} s"
@@ -74,8 +74,8 @@ async def _upload(tenant: TenantFixture) -> _Upload:
 async def _measure_searchable(tenant: TenantFixture) -> float:
     """Return the seconds from the start of an upload until searches find it."""
     sent = await _upload(tenant)
-    await until(lambda: _is_ready(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
-    await until(lambda: _is_found(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
+    await wait_until(lambda: _is_ready(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
+    await wait_until(lambda: _is_found(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
     return time.perf_counter() - sent.began
 
 
@@ -89,7 +89,7 @@ async def _is_found(tenant: TenantFixture, sent: _Upload) -> bool:
     response = await tenant.gateway.post("/v1/search", json={"query": f"report {sent.word}"})
     response.raise_for_status()
     found = {passage["documentId"] for passage in response.json()["passages"]}
-    return document_id_for_file(sent.file_id) in found
+    return derive_file_document_id(sent.file_id) in found
 
 
 async def _measure_stored(tenant: TenantFixture) -> list[float]:
@@ -105,8 +105,8 @@ async def _measure_stored(tenant: TenantFixture) -> list[float]:
         draw = random.Random(5)
         moments = [draw.uniform(0, PERIOD_SECONDS) for _ in range(RANDOM_UPLOADS)]
         uploads = await asyncio.gather(*map(measure_one, moments))
-        wanted = {document_id_for_file(sent.file_id): sent.at for sent in uploads}
-        await until(lambda: wanted.keys() <= seen.keys(), seconds=TIMEOUT_SECONDS)
+        wanted = {derive_file_document_id(sent.file_id): sent.at for sent in uploads}
+        await wait_until(lambda: wanted.keys() <= seen.keys(), seconds=TIMEOUT_SECONDS)
     finally:
         watching.cancel()
     return [seen[document] - at for document, at in wanted.items()]
@@ -115,7 +115,7 @@ async def _measure_stored(tenant: TenantFixture) -> list[float]:
 async def _watch(tenant: TenantFixture, seen: dict[str, float]) -> None:
     """Record the time at which each document first appears in the bucket."""
     s3 = Aws(tenant.platform.context).s3
-    prefix = persona_prefix(tenant.tenant_id, "finance")
+    prefix = build_persona_prefix(tenant.tenant_id, "finance")
     while True:
         listed = await asyncio.to_thread(s3.list_objects_v2, Bucket=BUCKET, Prefix=prefix)
         for entry in listed.get("Contents", []):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import PASSWORD, open_people
-from tests.support.open_webui.browser import Visitor, chromium, run_browser
-from tests.support.open_webui.clients import open_webui_administrator
+from tests.support.open_webui.browser import BrowserSession, find_chromium, run_browser
+from tests.support.open_webui.clients import connect_as_administrator
 from tests.support.programs.standins import inject_faults
 from tests.support.tenants.temporary import TemporaryTenants
 
@@ -22,17 +22,17 @@ class BrowserHarness(TemporaryTenants):
 
     browser: Browser
 
-    async def log_in_visitor(self, email: str, *, verified: bool = True) -> Visitor:
-        """Create an account in Keycloak and log it in in a fresh browser context."""
+    async def open_session(self, email: str, *, verified: bool = True) -> BrowserSession:
+        """Create an account in Keycloak and log it in in a new browser context."""
         await self.people.add(email, verified=verified)
-        visitor = await Visitor.open(self.browser, self.url)
-        await visitor.log_in(email, PASSWORD)
-        return visitor
+        session = await BrowserSession.open(self.browser, self.url)
+        await session.log_in(email, PASSWORD)
+        return session
 
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    if not chromium():
+    if not find_chromium():
         pytest.skip("there is no Chromium: apt-get install chromium, or set TENANTRY_TEST_CHROMIUM")
     async with run_browser() as running:
         yield running
@@ -57,8 +57,8 @@ async def slow_direct_answers(harness: BrowserHarness) -> AsyncIterator[None]:
     context = harness.platform.context
     slow = {"operation": "ConverseStream", "fault": "streamslow", "times": 10}
     async with (
-        open_webui_administrator(harness.url, *open_webui_admin(context)) as webui,
-        webui.valves(orchestrator="direct"),
-        inject_faults(context.url("bedrock"), slow),
+        connect_as_administrator(harness.url, *get_open_webui_admin(context)) as webui,
+        webui.override_valves(orchestrator="direct"),
+        inject_faults(context.build_url("bedrock"), slow),
     ):
         yield

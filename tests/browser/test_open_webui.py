@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
-from tests.support.open_webui.browser import Visitor
+from tests.support.open_webui.browser import BrowserSession
 from tests.support.tenants.temporary import TemporaryTenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import BrowserHarness
 
@@ -21,32 +21,32 @@ READY_TIMEOUT_SECONDS = 30
 """Timeout from the upload of a file until it is ready."""
 
 
-async def wait_until_ready(visitor: Visitor, name: str) -> None:
+async def wait_until_ready(session: BrowserSession, name: str) -> None:
     """Wait until the chat lists a file as ready."""
 
     async def is_listed_as_ready() -> bool:
-        answer = await visitor.ask("/files")
+        answer = await session.ask("/files")
         return name in answer and "ready" in answer.lower()
 
-    await until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
+    await wait_until(is_listed_as_ready, seconds=READY_TIMEOUT_SECONDS)
 
 
-async def upload_plan(visitor: Visitor, tenant: TemporaryTenant, plan: Path) -> None:
+async def upload_plan(session: BrowserSession, tenant: TemporaryTenant, plan: Path) -> None:
     """Upload the plan into the finance knowledge base, open a chat and wait until the plan is ready."""
-    await visitor.open_knowledge(f"{tenant.resource.spec.display_name}: Finance")
-    await visitor.upload(plan)
-    await visitor.save_screenshot("knowledge")
-    await visitor.begin_chat(model_id(tenant.id, "finance"))
-    await wait_until_ready(visitor, plan.name)
+    await session.open_knowledge(f"{tenant.resource.spec.display_name}: Finance")
+    await session.upload(plan)
+    await session.save_screenshot("knowledge")
+    await session.begin_chat(build_model_id(tenant.id, "finance"))
+    await wait_until_ready(session, plan.name)
 
 
 async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
     harness: BrowserHarness, plan: Path
 ) -> None:
     async with harness.create_tenant("riverside") as tenant:
-        diana = await harness.log_in_visitor(tenant.address("diana"))
+        diana = await harness.open_session(tenant.make_address("diana"))
         await diana.save_screenshot("first-page")
-        assert await diana.models() == {"Riverside: Finance"}
+        assert await diana.list_models() == {"Riverside: Finance"}
         started = time.monotonic()
         await upload_plan(diana, tenant, plan)
         assert time.monotonic() - started < READY_TIMEOUT_SECONDS + 10
@@ -64,12 +64,12 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
         await diana.save_screenshot("unknown")
         await diana.open_knowledge("Riverside: Finance")
         await diana.delete_file(plan.name)
-        await diana.begin_chat(model_id(tenant.id, "finance"))
+        await diana.begin_chat(build_model_id(tenant.id, "finance"))
 
         async def is_forgotten() -> bool:
             return EXPECTED_ANSWER not in await diana.ask(QUESTION)
 
-        await until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
+        await wait_until(is_forgotten, seconds=READY_TIMEOUT_SECONDS)
         await diana.save_screenshot("forgotten")
         await diana.close()
 
@@ -77,7 +77,7 @@ async def test_an_answer_cites_an_uploaded_file_until_the_file_is_deleted(
 @pytest.mark.usefixtures("slow_direct_answers")
 async def test_a_direct_answer_is_shown_while_it_streams(harness: BrowserHarness, plan: Path) -> None:
     async with harness.create_tenant("riverside") as tenant:
-        diana = await harness.log_in_visitor(tenant.address("diana"))
+        diana = await harness.open_session(tenant.make_address("diana"))
         await upload_plan(diana, tenant, plan)
         seen = await diana.watch(QUESTION)
         await diana.close()
@@ -88,8 +88,8 @@ async def test_a_direct_answer_is_shown_while_it_streams(harness: BrowserHarness
 
 async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, plan: Path) -> None:
     async with harness.create_tenant("riverside") as tenant, harness.create_tenant("hillside") as other:
-        diana = await harness.log_in_visitor(tenant.address("diana"))
-        alice = await harness.log_in_visitor(other.address("alice"))
+        diana = await harness.open_session(tenant.make_address("diana"))
+        alice = await harness.open_session(other.make_address("alice"))
         await upload_plan(diana, tenant, plan)
         assert EXPECTED_ANSWER in await diana.ask(QUESTION)
         files = await diana.fetch("/api/v1/files/")
@@ -97,8 +97,8 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         (file_id,) = [each["id"] for each in json.loads(files)["items"]]
         knowledge = tenant.resource.status.workspace
         assert knowledge
-        theirs = model_id(tenant.id, "finance")
-        assert await alice.models() == {"Hillside: Finance"}
+        theirs = build_model_id(tenant.id, "finance")
+        assert await alice.list_models() == {"Hillside: Finance"}
         for path in (
             f"/api/v1/files/{file_id}",
             f"/api/v1/files/{file_id}/content",
@@ -113,9 +113,12 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         assert EXPECTED_ANSWER not in str(
             await alice.fetch("/api/chat/completions", asked | {"model": theirs})
         )
-        named = asked | {"model": model_id(other.id, "finance"), "files": [{"type": "file", "id": file_id}]}
+        named = asked | {
+            "model": build_model_id(other.id, "finance"),
+            "files": [{"type": "file", "id": file_id}],
+        }
         assert EXPECTED_ANSWER not in str(await alice.fetch("/api/chat/completions", named))
-        await alice.begin_chat(model_id(other.id, "finance"))
+        await alice.begin_chat(build_model_id(other.id, "finance"))
         assert EXPECTED_ANSWER not in await alice.ask(QUESTION)
         await alice.save_screenshot("another-tenant")
         await diana.close()
@@ -124,7 +127,7 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
 
 async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarness, plan: Path) -> None:
     async with harness.create_tenant("riverside") as tenant:
-        diana = await harness.log_in_visitor(tenant.address("diana"))
+        diana = await harness.open_session(tenant.make_address("diana"))
         await upload_plan(diana, tenant, plan)
         assert EXPECTED_ANSWER in await diana.ask(QUESTION)
         tenant.change(suspended=True)
@@ -134,7 +137,7 @@ async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarn
             assert EXPECTED_ANSWER not in answer or "suspended" not in answer
             return "suspended" in answer
 
-        await until(is_reported, seconds=60)
+        await wait_until(is_reported, seconds=60)
         await diana.save_screenshot("suspended")
         tenant.change(suspended=False)
         await diana.close()
@@ -142,9 +145,9 @@ async def test_a_user_of_a_suspended_tenant_sees_the_reason(harness: BrowserHarn
 
 async def test_only_a_verified_address_admits_a_new_user(harness: BrowserHarness) -> None:
     async with harness.create_tenant("riverside") as tenant:
-        nora = await harness.log_in_visitor(tenant.address("nora"))
-        assert await nora.models() == {"Riverside: Finance"}
-        mallory = await harness.log_in_visitor(tenant.address("mallory"), verified=False)
-        assert await mallory.models() == set()
+        nora = await harness.open_session(tenant.make_address("nora"))
+        assert await nora.list_models() == {"Riverside: Finance"}
+        mallory = await harness.open_session(tenant.make_address("mallory"), verified=False)
+        assert await mallory.list_models() == set()
         await nora.close()
         await mallory.close()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 
 import pytest
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import create_namespace
@@ -90,7 +90,7 @@ def test_helm_lints_each_choice(choice: str) -> None:
 
 def apply_dry_run(platform: Platform, release: Release) -> None:
     """Apply all objects to the API server in a dry run."""
-    applied = kubectl(
+    applied = run_kubectl(
         platform.context, "apply", "--server-side", "--force-conflicts", "--dry-run=server",
         "--validate=strict", "--warnings-as-errors", "-f", "-", stdin=release.text,
     )  # fmt: skip

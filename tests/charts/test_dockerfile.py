@@ -13,7 +13,7 @@ def test_each_tenantry_image_is_a_target() -> None:
     targets = set(re.findall(r"^FROM runtime AS (\S+)$", DOCKERFILE, re.MULTILINE))
     images = {
         container["image"].partition("/")[2].partition(":")[0]
-        for _, pod in render("values-eks-prod.yaml").pods()
+        for _, pod in render("values-eks-prod.yaml").iter_pods()
         for container in pod["spec"]["containers"]
         if container["image"].startswith("tenantry/")
     }
@@ -22,7 +22,7 @@ def test_each_tenantry_image_is_a_target() -> None:
 
 def test_the_user_of_the_images_is_that_of_the_pods() -> None:
     (user,) = re.findall(r"^USER (\d+):\d+$", DOCKERFILE, re.MULTILINE)
-    for _, pod in render("values-eks-prod.yaml").pods():
+    for _, pod in render("values-eks-prod.yaml").iter_pods():
         if pod["spec"]["containers"][0]["image"].startswith("tenantry/"):
             assert pod["spec"]["securityContext"]["runAsUser"] == int(user)
 

@@ -73,7 +73,7 @@ def test_the_page_of_scaling_has_the_bounds_of_the_autoscalers() -> None:
     }
     release = render("values-eks-prod.yaml")
     scalers = {value: release.get("HorizontalPodAutoscaler", name)["spec"] for value, name in names.items()}
-    assert len(scalers) == len(release.of("HorizontalPodAutoscaler"))
+    assert len(scalers) == len(release.list_objects("HorizontalPodAutoscaler"))
     assert {value: (least, most) for value, (least, _, most) in said.items()} == {
         value: (spec["minReplicas"], spec["maxReplicas"]) for value, spec in scalers.items()
     }
@@ -144,7 +144,7 @@ def test_the_documented_command_renders_the_realm() -> None:
     release = render(
         asked_for[1], "-s", asked_for[2], "--set", options[0].replace("$CHAT", "https://c.example")
     )
-    realm = json.loads(release.of("ConfigMap")[0]["data"]["realm.json"])
+    realm = json.loads(release.list_objects("ConfigMap")[0]["data"]["realm.json"])
     placeholders = set(re.findall(r"\$\{(\w+)\}", json.dumps(realm)))
     assert placeholders == set(re.findall(r"\$(\w+_SECRET)", script))
     assert not [user for user in realm["users"] if "serviceAccountClientId" not in user]

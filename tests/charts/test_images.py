@@ -8,7 +8,7 @@ def test_every_image_of_the_kind_profile_is_replaced() -> None:
     options = list_image_options({name: f"registry.example/{name}:some" for name in VALUES_PATHS})
     images = {
         container["image"]
-        for _, pod in render("values-kind.yaml", *options).pods()
+        for _, pod in render("values-kind.yaml", *options).iter_pods()
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
     }
     assert images == {f"registry.example/{name}:some" for name in VALUES_PATHS}

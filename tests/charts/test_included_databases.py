@@ -63,7 +63,7 @@ def test_production_has_none_of_them() -> None:
 
 
 def test_clients_use_the_included_services(release: Release) -> None:
-    services = {item["metadata"]["name"] for item in release.of("Service")}
+    services = {item["metadata"]["name"] for item in release.list_objects("Service")}
     n8n = get_env(release, "Deployment", "n8n")
     assert {n8n["DB_POSTGRESDB_HOST"], n8n["QUEUE_BULL_REDIS_HOST"]} <= services
     keycloak = get_env(release, "Deployment", "operator")["OPERATOR_KEYCLOAK_URL"]

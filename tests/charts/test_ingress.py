@@ -27,13 +27,15 @@ def parse_attributes(release: Release, name: str) -> dict[str, str]:
 @pytest.mark.parametrize("options", [(PRODUCTION,), ("values-kind.yaml", *PLAIN)])
 def test_only_open_webui_is_exposed_under_its_url(options: tuple[str, ...]) -> None:
     release = render(*options)
-    (ingress,) = release.of("Ingress")
+    (ingress,) = release.list_objects("Ingress")
     (rule,) = ingress["spec"]["rules"]
     (path,) = rule["http"]["paths"]
     assert (rule["host"], path["path"]) == ("chat.example.com", "/")
     service = release.get("Service", path["backend"]["service"]["name"].removeprefix("demo-"))
     assert path["backend"]["service"]["port"]["name"] in [port["name"] for port in service["spec"]["ports"]]
-    assert {item["spec"].get("type", "ClusterIP") for item in release.of("Service")} == {"ClusterIP"}
+    assert {item["spec"].get("type", "ClusterIP") for item in release.list_objects("Service")} == {
+        "ClusterIP"
+    }
 
 
 def test_on_aws_only_https_with_tls_1_3_is_allowed(release: Release) -> None:
@@ -71,6 +73,6 @@ def test_another_controller_gets_no_aws_annotations() -> None:
 
 
 def test_kind_has_no_ingress_by_default() -> None:
-    assert not render("values-kind.yaml").of("Ingress")
+    assert not render("values-kind.yaml").list_objects("Ingress")
     with pytest.raises(HelmError, match="/global/openWebui/url"):
         render("values-kind.yaml", "--set", "ingress.enabled=true")

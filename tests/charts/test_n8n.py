@@ -36,7 +36,7 @@ def test_each_process_has_the_settings_that_prevent_stored_data(release: Release
 
 def test_the_version_is_the_tested_one(release: Release) -> None:
     for process in PROCESSES:
-        assert get_container(release, process)["image"] == f"n8nio/n8n:{n8n.version()}"
+        assert get_container(release, process)["image"] == f"n8nio/n8n:{n8n.get_version()}"
 
 
 def test_each_process_has_its_arguments(release: Release) -> None:
@@ -86,7 +86,7 @@ def test_keda_scales_the_workers_within_the_same_bounds(release: Release) -> Non
     assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == ours["behavior"]
     (trigger,) = scaled["triggers"]
     assert trigger["metadata"]["listName"] == "bull:jobs:wait"
-    scalers = with_keda.of("HorizontalPodAutoscaler")
+    scalers = with_keda.list_objects("HorizontalPodAutoscaler")
     assert ours["scaleTargetRef"] not in [item["spec"]["scaleTargetRef"] for item in scalers]
 
 

@@ -113,7 +113,7 @@ def _is_allowed_by(release: Release, direction: str, own: Any, other: Any, port:
         return True  # addresses outside have no policy
     policies = [
         item["spec"]
-        for item in release.of("NetworkPolicy")
+        for item in release.list_objects("NetworkPolicy")
         if direction.capitalize() in item["spec"]["policyTypes"]
         and item["spec"]["podSelector"]["matchLabels"].items() <= own.items()
     ]
@@ -136,7 +136,7 @@ def _matches(peer: dict[str, Any], other: Any) -> bool:
 
 def list_connections(release: Release, outside: tuple[str, ...] = ()) -> set[tuple[str, str, int]]:
     """Return all allowed connections: source, target and port."""
-    ends: dict[str, Any] = {name: pod["metadata"]["labels"] for name, pod in release.pods()}
+    ends: dict[str, Any] = {name: pod["metadata"]["labels"] for name, pod in release.iter_pods()}
     ends |= {address: address for address in outside} | {"foreign-pod": FOREIGN_POD}
     return {
         (source, target, port)
@@ -155,7 +155,9 @@ def test_exactly_these_connections_are_allowed(release: Release) -> None:
 
 def test_only_qdrant_reaches_qdrants_peer_port() -> None:
     release = render("values-kind.yaml")
-    pods = {name: pod["metadata"]["labels"] for name, pod in release.pods()} | {"foreign-pod": FOREIGN_POD}
+    pods = {name: pod["metadata"]["labels"] for name, pod in release.iter_pods()} | {
+        "foreign-pod": FOREIGN_POD
+    }
     assert {name for name, labels in pods.items() if is_allowed(release, labels, pods["qdrant"], 6335)} == {
         "qdrant"
     }
@@ -176,10 +178,12 @@ def test_the_ingress_controller_reaches_only_keycloak_and_open_webui() -> None:
 
 def test_the_default_deny_policy_selects_every_pod(release: Release) -> None:
     (policy,) = [
-        item for item in release.of("NetworkPolicy") if item["metadata"]["name"] == f"{RELEASE}-default-deny"
+        item
+        for item in release.list_objects("NetworkPolicy")
+        if item["metadata"]["name"] == f"{RELEASE}-default-deny"
     ]
     wanted = policy["spec"]["podSelector"]["matchLabels"]
-    for name, pod in release.pods():
+    for name, pod in release.iter_pods():
         assert wanted.items() <= pod["metadata"]["labels"].items(), name
 
 

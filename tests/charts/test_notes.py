@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.support.charts.rendering import PROFILES, RELEASE, helm
+from tests.support.charts.rendering import PROFILES, RELEASE, run_helm
 from tools.chart_schema import CHART
 
 
 def read_notes(profile: str, *options: str) -> str:
     values = ["-f", str(CHART / profile), *options]
-    output = helm("install", RELEASE, str(CHART), "--dry-run=client", "-n", "chart-test", *values)
+    output = run_helm("install", RELEASE, str(CHART), "--dry-run=client", "-n", "chart-test", *values)
     return output.partition("NOTES:\n")[2]
 
 

@@ -27,7 +27,7 @@ def release(request: pytest.FixtureRequest) -> Release:
 
 
 def test_pods_meet_pod_security_restricted(release: Release) -> None:
-    for name, pod in release.pods():
+    for name, pod in release.iter_pods():
         spec = pod["spec"]
         assert spec["securityContext"]["runAsNonRoot"], name
         assert spec["securityContext"]["runAsUser"] > 0, name
@@ -43,33 +43,33 @@ def test_pods_meet_pod_security_restricted(release: Release) -> None:
 
 def test_only_clients_of_the_api_have_a_token(release: Release) -> None:
     assert {
-        name for name, pod in release.pods() if pod["spec"]["automountServiceAccountToken"]
+        name for name, pod in release.iter_pods() if pod["spec"]["automountServiceAccountToken"]
     } == NEEDS_THE_API
-    assert not any(item["automountServiceAccountToken"] for item in release.of("ServiceAccount"))
+    assert not any(item["automountServiceAccountToken"] for item in release.list_objects("ServiceAccount"))
 
 
 def test_each_pod_has_its_own_service_account(release: Release) -> None:
-    accounts = [pod["spec"]["serviceAccountName"] for _, pod in release.pods()]
+    accounts = [pod["spec"]["serviceAccountName"] for _, pod in release.iter_pods()]
     assert len(set(accounts)) == len(accounts)
-    assert set(accounts) == {item["metadata"]["name"] for item in release.of("ServiceAccount")}
+    assert set(accounts) == {item["metadata"]["name"] for item in release.list_objects("ServiceAccount")}
 
 
 def test_each_container_has_a_cpu_request_and_a_memory_limit(release: Release) -> None:
-    for name, pod in release.pods():
+    for name, pod in release.iter_pods():
         for container in pod["spec"]["containers"]:
             assert "cpu" in container["resources"]["requests"], name
             assert "memory" in container["resources"]["limits"], name
 
 
 def test_each_empty_dir_has_a_size_limit(release: Release) -> None:
-    for name, pod in release.pods():
+    for name, pod in release.iter_pods():
         for volume in pod["spec"].get("volumes", []):
             assert "sizeLimit" in volume.get("emptyDir", {"sizeLimit": "no emptyDir"}), name
 
 
 def test_the_release_contains_no_secret(release: Release) -> None:
-    assert not release.of("Secret")
-    for item in release.of("ConfigMap"):
+    assert not release.list_objects("Secret")
+    for item in release.list_objects("ConfigMap"):
         for text in item["data"].values():
             assert not PLAIN_SECRET.search(text), item["metadata"]["name"]
 
@@ -84,16 +84,16 @@ def test_objects_have_the_recommended_labels(release: Release) -> None:
 
 
 def test_every_workload_has_a_disruption_budget(release: Release) -> None:
-    budgets = {item["metadata"]["name"]: item["spec"] for item in release.of("PodDisruptionBudget")}
-    for item in release.of("Deployment", "StatefulSet"):
+    budgets = {item["metadata"]["name"]: item["spec"] for item in release.list_objects("PodDisruptionBudget")}
+    for item in release.list_objects("Deployment", "StatefulSet"):
         budget = budgets[item["metadata"]["name"]]
         assert budget["maxUnavailable"] == 1
         assert budget["selector"] == item["spec"]["selector"]
 
 
 def test_every_selector_matches_the_pods_of_one_workload(release: Release) -> None:
-    pods = {name: pod["metadata"]["labels"] for name, pod in release.pods()}
-    for item in release.of("Deployment", "StatefulSet", "Service", "PodDisruptionBudget"):
+    pods = {name: pod["metadata"]["labels"] for name, pod in release.iter_pods()}
+    for item in release.list_objects("Deployment", "StatefulSet", "Service", "PodDisruptionBudget"):
         selector: dict[str, Any] = item["spec"]["selector"]
         wanted = selector.get("matchLabels", selector)
         matched = [name for name, labels in pods.items() if wanted.items() <= labels.items()]
@@ -101,10 +101,12 @@ def test_every_selector_matches_the_pods_of_one_workload(release: Release) -> No
 
 
 def test_workloads_with_an_autoscaler_set_no_replicas(release: Release) -> None:
-    scaled = {item["spec"]["scaleTargetRef"]["name"] for item in release.of("HorizontalPodAutoscaler")}
+    scaled = {
+        item["spec"]["scaleTargetRef"]["name"] for item in release.list_objects("HorizontalPodAutoscaler")
+    }
     assert scaled == {
         item["metadata"]["name"]
-        for item in release.of("Deployment", "StatefulSet")
+        for item in release.list_objects("Deployment", "StatefulSet")
         if "replicas" not in item["spec"]
     }
 
@@ -135,7 +137,7 @@ def test_cluster_roles_equal_those_of_the_local_platform(release: Release) -> No
     }
     granted = {
         item["metadata"]["labels"]["app.kubernetes.io/name"]: item["rules"]
-        for item in release.of("ClusterRole")
+        for item in release.list_objects("ClusterRole")
     }
     assert granted == local
 
@@ -147,5 +149,5 @@ def test_the_chart_contains_the_crds_of_the_repository(release: Release) -> None
 
 
 def test_the_crd_is_kept_when_the_release_is_removed(release: Release) -> None:
-    (definition,) = release.of("CustomResourceDefinition")
+    (definition,) = release.list_objects("CustomResourceDefinition")
     assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"

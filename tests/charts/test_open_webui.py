@@ -39,7 +39,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     context = Context.open(tmp_path, all_parts=True)
     key = {"AccessKeyId": "its-own", "SecretAccessKey": "secret"}
     write_private(context.state / "aws" / "open-webui.json", json.dumps(key))
-    return OpenWebUI(context).command()
+    return OpenWebUI(context).build_command()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def local_env(command: Command) -> dict[str, str]:
 
 def get_pod(release: Release, name: str = "open-webui") -> dict[str, Any]:
     """Return the pod spec of a workload."""
-    spec: dict[str, Any] = dict(release.pods())[name]["spec"]
+    spec: dict[str, Any] = dict(release.iter_pods())[name]["spec"]
     return spec
 
 
@@ -89,7 +89,7 @@ def test_the_version_is_the_tested_one(release: Release) -> None:
         for container in get_pod(release, name)["containers"]
         + get_pod(release, name).get("initContainers", [])
     }
-    assert images == {f"ghcr.io/open-webui/open-webui:{program.version()}"}
+    assert images == {f"ghcr.io/open-webui/open-webui:{program.get_version()}"}
 
 
 def test_all_public_urls_are_the_same(release: Release) -> None:
@@ -130,7 +130,7 @@ def test_a_plain_job_runs_again_only_if_its_content_changes(name: str) -> None:
     def render_job(*options: str) -> str:
         (found,) = (
             item["metadata"]["name"]
-            for item in render(PROFILE, *options).of("Job")
+            for item in render(PROFILE, *options).list_objects("Job")
             if item["metadata"]["labels"]["app.kubernetes.io/name"] == name
         )
         return str(found)

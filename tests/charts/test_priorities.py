@@ -11,7 +11,7 @@ BACKGROUND = {"operator", "file-sync", "file-sync-grants", "open-webui-migrate"}
 
 def list_classes(release: Release) -> dict[str, str | None]:
     """Return the PriorityClass of each workload."""
-    return {name: pod["spec"].get("priorityClassName") for name, pod in release.pods()}
+    return {name: pod["spec"].get("priorityClassName") for name, pod in release.iter_pods()}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -26,7 +26,7 @@ def test_background_pods_have_a_lower_priority_and_evict_none() -> None:
     serving, background = (
         next(
             item
-            for item in render(PROFILES[0]).of("PriorityClass")
+            for item in render(PROFILES[0]).list_objects("PriorityClass")
             if item["metadata"]["name"].endswith(name)
         )
         for name in ("serving", "background")
@@ -42,6 +42,6 @@ def test_existing_priority_classes_can_be_used() -> None:
         PROFILES[0],
         "--set", "global.priorityClasses.install=false,global.priorityClasses.serving=gold",
     )  # fmt: skip
-    assert not release.of("PriorityClass")
+    assert not release.list_objects("PriorityClass")
     found = list_classes(release)
     assert (found["gateway"], found["operator"]) == ("gold", None)

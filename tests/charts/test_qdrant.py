@@ -132,7 +132,7 @@ def test_clients_mount_the_ca_and_no_private_key(release_with_tls: Release, serv
 def test_only_qdrant_and_its_clients_mount_the_certificate(release_with_tls: Release) -> None:
     readers = {
         name
-        for name, pod in release_with_tls.pods()
+        for name, pod in release_with_tls.iter_pods()
         for volume in pod["spec"].get("volumes", [])
         if volume.get("secret", {}).get("secretName") == SECRET
     }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.charts.rendering import helm
+from tests.support.charts.rendering import run_helm
 from tools.release import copy_sources
 from tools.release_checks import ReleaseError, check_chart, unpack
 from tools.version import REPOSITORY, list_versioned_files, stamp
@@ -23,7 +23,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def chart(source: Path, tmp_path: Path) -> Path:
     """The unpacked chart."""
-    helm("package", str(source / "charts" / "tenantry"), "-d", str(tmp_path))
+    run_helm("package", str(source / "charts" / "tenantry"), "-d", str(tmp_path))
     return unpack(tmp_path / f"tenantry-{VERSION}.tgz", tmp_path / "chart") / "tenantry"
 
 

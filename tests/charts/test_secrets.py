@@ -32,14 +32,14 @@ def test_there_is_an_external_secret_for_each_secret_that_pods_read(
     profile: str, options: tuple[str, ...]
 ) -> None:
     release = render(profile, *options)
-    made = [item["spec"]["target"]["name"] for item in release.of("ExternalSecret")]
+    made = [item["spec"]["target"]["name"] for item in release.list_objects("ExternalSecret")]
     assert sorted(made) == sorted({name for name, _ in list_read_secrets(release)})
 
 
 def test_a_secret_comes_from_one_entry_of_the_store() -> None:
     (secret,) = (
         item["spec"]
-        for item in render(PROFILES[0], *WITH).of("ExternalSecret")
+        for item in render(PROFILES[0], *WITH).list_objects("ExternalSecret")
         if item["metadata"]["name"] == "tenantry-gateway"
     )
     assert secret["dataFrom"] == [{"extract": {"key": "tenantry/tenantry-gateway"}}]
@@ -48,7 +48,7 @@ def test_a_secret_comes_from_one_entry_of_the_store() -> None:
 
 def test_a_secret_with_another_name_is_created_under_it() -> None:
     release = render(PROFILES[0], *WITH, "--set", "gateway.existingSecret=another")
-    names = [item["metadata"]["name"] for item in release.of("ExternalSecret")]
+    names = [item["metadata"]["name"] for item in release.list_objects("ExternalSecret")]
     assert "another" in names
     assert "tenantry-gateway" not in names
 
@@ -56,9 +56,12 @@ def test_a_secret_with_another_name_is_created_under_it() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_by_default_no_secret_is_created(profile: str) -> None:
     release = render(profile)
-    assert not release.of("ExternalSecret", "SecretProviderClass", "Secret")
+    assert not release.list_objects("ExternalSecret", "SecretProviderClass", "Secret")
     assert not [
-        volume for _, pod in release.pods() for volume in pod["spec"].get("volumes", []) if "csi" in volume
+        volume
+        for _, pod in release.iter_pods()
+        for volume in pod["spec"].get("volumes", [])
+        if "csi" in volume
     ]
 
 
@@ -79,7 +82,7 @@ def list_created_keys(release: Release) -> dict[str, set[tuple[str, str]]]:
             for data in secret["data"]
             if _list_files(item["spec"]["parameters"], data["key"]).get(data["objectName"]) == "its value"
         }
-        for item in release.of("SecretProviderClass")
+        for item in release.list_objects("SecretProviderClass")
     }
 
 
@@ -113,7 +116,7 @@ def list_mounted_classes(spec: dict[str, Any]) -> set[str]:
 def test_each_key_that_a_pod_reads_is_created_by_a_volume_that_it_mounts(profile: str, choice: str) -> None:
     release = render(profile, *CSI, "--set", choice)
     keys = list_created_keys(release)
-    for name, pod in release.pods():
+    for name, pod in release.iter_pods():
         volumes = list_mounted_classes(pod["spec"])
         asked_for = list_pod_secrets(pod["spec"])
         missing = asked_for - {each for volume in volumes for each in keys[volume]}
@@ -131,7 +134,7 @@ def test_the_page_of_secrets_lists_the_entries_of_each_account() -> None:
         for accounts, entries in rows
         for account in accounts.split(", ")
     }
-    pods = [pod["spec"] for _, pod in render("values-eks-prod.yaml", *CSI).pods()]
+    pods = [pod["spec"] for _, pod in render("values-eks-prod.yaml", *CSI).iter_pods()]
     read = {
         spec["serviceAccountName"].removeprefix(f"{RELEASE}-"): list_mounted_classes(spec) for spec in pods
     }
@@ -141,7 +144,7 @@ def test_the_page_of_secrets_lists_the_entries_of_each_account() -> None:
 def test_the_csi_driver_gets_region_and_entry_name() -> None:
     (found,) = (
         item["spec"]
-        for item in render(PROFILES[0], *CSI, "--set", "global.secretsStore.prefix=dev/").of(
+        for item in render(PROFILES[0], *CSI, "--set", "global.secretsStore.prefix=dev/").list_objects(
             "SecretProviderClass"
         )
         if item["metadata"]["name"] == "tenantry-gateway"

@@ -49,7 +49,7 @@ def get_environment(release: Release, service: str) -> dict[str, str]:
 
 def list_variables(release: Release, workload: str) -> list[dict[str, Any]]:
     """Return the variables in the pod of a workload."""
-    (container,) = dict(release.pods())[workload]["spec"]["containers"]
+    (container,) = dict(release.iter_pods())[workload]["spec"]["containers"]
     given: list[dict[str, Any]] = container["env"]
     return given
 

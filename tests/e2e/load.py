@@ -24,8 +24,8 @@ class PodLoad:
 @contextmanager
 def generate_load(installation: Installation, *, users: int, pause: float) -> Iterator[PodLoad]:
     """Ask questions inside the block, ``pause`` seconds between an answer and the next question."""
-    url = f"http://{installation.name('gateway')}:8080/v1/answers"
-    arguments = (url, installation.token(DIANA), EXPECTED_ANSWER, str(users), str(pause))
+    url = f"http://{installation.get_workload_name('gateway')}:8080/v1/answers"
+    arguments = (url, installation.fetch_token(DIANA), EXPECTED_ANSWER, str(users), str(pause))
     load = PodLoad()
     process = installation.cluster.start_program(get_client_pod_name("n8n-worker"), LOAD, *arguments)
     try:

@@ -10,7 +10,7 @@ from .load import generate_load
 
 def test_gateways_are_added_under_load(demo_installation: Installation) -> None:
     _require_metrics(demo_installation)
-    name = demo_installation.name("gateway")
+    name = demo_installation.get_workload_name("gateway")
     minimum = demo_installation.cluster.get("hpa", name)["spec"]["minReplicas"]
 
     def has_more_ready() -> bool:
@@ -26,6 +26,6 @@ def test_gateways_are_added_under_load(demo_installation: Installation) -> None:
 
 def _require_metrics(installation: Installation) -> None:
     try:
-        installation.cluster.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes")
+        installation.cluster.run_kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes")
     except Failed:
         pytest.skip("the cluster has no metrics-server")

@@ -7,10 +7,10 @@ from .installation import Installation
 
 
 def test_answers_are_correct_after_a_pod_of_each_workload_was_killed(demo_installation: Installation) -> None:
-    cluster, workloads = demo_installation.cluster, demo_installation.workloads()
+    cluster, workloads = demo_installation.cluster, demo_installation.list_workloads()
     victims = {workload: _list_pods(demo_installation, workload)[0] for workload in workloads}
     names = [name for name, _ in victims.values()]
-    cluster.kubectl("delete", "pod", "--force", "--grace-period=0", *names)
+    cluster.run_kubectl("delete", "pod", "--force", "--grace-period=0", *names)
     for workload, victim in victims.items():
 
         def is_replaced(workload: str = workload, victim: tuple[str, str] = victim) -> bool:
@@ -25,5 +25,5 @@ def test_answers_are_correct_after_a_pod_of_each_workload_was_killed(demo_instal
 def _list_pods(installation: Installation, workload: str) -> list[tuple[str, str]]:
     """Return names and uids, because a replaced pod of a StatefulSet keeps its name."""
     name = workload.partition("/")[2].removeprefix(f"{installation.release}-")
-    found = [pod["metadata"] for pod in installation.cluster.pods(installation.release, name)]
+    found = [pod["metadata"] for pod in installation.cluster.list_pods(installation.release, name)]
     return [(pod["name"], pod["uid"]) for pod in found]

@@ -39,7 +39,7 @@ def test_a_pod_reaches_exactly_the_allowed_targets(installation: Installation, s
 
 def _get_pod_name(installation: Installation, source: str) -> str:
     if source in ("gateway", "operator", "file-sync", "open-webui"):
-        return f"deployment/{installation.name(source)}"
+        return f"deployment/{installation.get_workload_name(source)}"
     return get_client_pod_name(source)
 
 
@@ -49,7 +49,7 @@ def _list_targets(installation: Installation) -> list[tuple[str, str, int]]:
     targets = []
     for name, port in PORTS.items():
         release = "standins" if name in ("aws", "bedrock") else installation.release
-        targets.append((name, cluster.pods(release, name)[0]["status"]["podIP"], port))
+        targets.append((name, cluster.list_pods(release, name)[0]["status"]["podIP"], port))
     (api,) = cluster.list(
         "endpointslices", "--namespace=default", "-l", "kubernetes.io/service-name=kubernetes"
     )

@@ -14,7 +14,7 @@ def test_an_uninstall_keeps_only_tenants_and_their_volumes(demo_installation: In
     cluster = demo_installation.cluster
     own = f"app.kubernetes.io/instance={demo_installation.release},app.kubernetes.io/part-of=tenantry"
     assert cluster.list(KINDS, "-l", own)
-    cluster.helm("uninstall", demo_installation.release, "--wait", "--timeout=5m")
+    cluster.run_helm("uninstall", demo_installation.release, "--wait", "--timeout=5m")
     wait_until_true(lambda: not cluster.list(KINDS, "-l", own), "nothing of the release is left", seconds=180)
     assert {item["metadata"]["name"] for item in cluster.list("tenants")} >= {"tenanta", "tenantb"}
     assert cluster.list(

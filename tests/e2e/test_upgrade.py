@@ -16,7 +16,7 @@ def test_no_question_fails_during_an_upgrade_and_a_rollback(demo_installation: I
             *[f"--set={name}.settings.{_read_setting(name)}=DEBUG" for name in TENANTRY_IMAGES]
         )
         upgraded = _list_pods(demo_installation)
-        demo_installation.cluster.helm("rollback", demo_installation.release, "--wait", "--timeout=10m")
+        demo_installation.cluster.run_helm("rollback", demo_installation.release, "--wait", "--timeout=10m")
         rolled_back = _list_pods(demo_installation)
     assert not before & upgraded
     assert not upgraded & rolled_back
@@ -31,5 +31,7 @@ def _read_setting(name: str) -> str:
 def _list_pods(installation: Installation) -> set[str]:
     """Return the uids of the pods of Tenantry's services."""
     cluster, release = installation.cluster, installation.release
-    cluster.wait_until_ready(*[f"deployment/{installation.name(name)}" for name in TENANTRY_IMAGES])
-    return {pod["metadata"]["uid"] for name in TENANTRY_IMAGES for pod in cluster.pods(release, name)}
+    cluster.wait_until_ready(
+        *[f"deployment/{installation.get_workload_name(name)}" for name in TENANTRY_IMAGES]
+    )
+    return {pod["metadata"]["uid"] for name in TENANTRY_IMAGES for pod in cluster.list_pods(release, name)}

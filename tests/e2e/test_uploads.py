@@ -2,17 +2,17 @@
 
 from functools import partial
 
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
 from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import Person
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .demo import ALICE, DIANA
 from .forwarded_clients import log_in_users
 from .installation import Installation
 
-FINANCE = model_id("tenantb", "finance")
+FINANCE = build_model_id("tenantb", "finance")
 QUESTION = "How many parking spaces does the depot in Bremen have?"
 FACT = "The depot in Bremen has 47 parking spaces."
 
@@ -22,18 +22,18 @@ TIMEOUT_SECONDS = 120
 
 async def test_an_uploaded_file_is_answered_from_only_for_its_tenant(demo_installation: Installation) -> None:
     async with log_in_users(demo_installation, DIANA, ALICE) as (diana, alice):
-        await until(partial(_is_offered, diana), seconds=30, every=1)
+        await wait_until(partial(_is_offered, diana), seconds=30, every=1)
         await upload(
             diana, await _get_knowledge_id(diana), SampleFile("depot.md", f"# Depot\n\n{FACT}".encode())
         )
-        await until(partial(_is_answered, diana), seconds=TIMEOUT_SECONDS, every=1)
-        assert FINANCE not in await alice.models()
+        await wait_until(partial(_is_answered, diana), seconds=TIMEOUT_SECONDS, every=1)
+        assert FINANCE not in await alice.list_models()
         refused = await alice.ask(FINANCE, QUESTION)
         assert "47" not in refused.text
 
 
 async def _is_offered(person: Person) -> bool:
-    return FINANCE in await person.models()
+    return FINANCE in await person.list_models()
 
 
 async def _is_answered(person: Person) -> bool:

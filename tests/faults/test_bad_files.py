@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
 from tests.support.documents.files import make_docx_zip_bomb, make_encrypted_pdf, make_pdf
 from tests.support.documents.uploads import SampleFile
 from tests.support.documents.uploads import upload as upload_file
 from tests.support.open_webui.clients import Person
 from tests.support.tenants.temporary import TemporaryTenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import FaultHarness
 
@@ -96,7 +96,7 @@ class Uploads:
                 "not-synced",
             )
 
-        await until(has_ended, seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
+        await wait_until(has_ended, seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
         return found[file_id]
 
 
@@ -182,12 +182,12 @@ async def test_a_name_of_5000_characters_is_shortened_and_the_file_stays_ready(
         return [key.rpartition("/")[2] for key in objects if file_id in key]
 
     short = letter * (196 // len(letter.encode())) + ".txt"
-    await until(lambda: list_names() == [short], seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
+    await wait_until(lambda: list_names() == [short], seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
     assert await uploads.wait_for_result(file_id) == ("ready", None)
 
 
 async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: Uploads) -> None:
-    model = model_id(uploads.tenant.id, "finance")
+    model = build_model_id(uploads.tenant.id, "finance")
     first = await uploads.upload(SampleFile("canteen.txt", b"Lunch in the canteen costs 10 crowns."))
     assert await uploads.wait_for_result(first) == ("ready", None)
     await asyncio.sleep(1)  # Open WebUI's times are in seconds, and file-sync orders versions by them
@@ -197,12 +197,12 @@ async def test_a_new_version_under_the_same_name_replaces_the_old_one(uploads: U
     async def is_replaced() -> bool:
         return (await uploads.wait_for_result(first))[0] == "replaced"
 
-    await until(is_replaced, seconds=RESULT_TIMEOUT_SECONDS)
+    await wait_until(is_replaced, seconds=RESULT_TIMEOUT_SECONDS)
     seen = uploads.harness.ground_truth.read_stores([uploads.tenant.id], [])
     keys = {key.split("/")[3] for key in seen.objects if key.endswith("/canteen.txt")}
     assert keys == {f"owui-{second}"}
     for _ in range(3):
-        answer = (await uploads.diana.chat(model, "What does lunch in the canteen cost?")).content
+        answer = (await uploads.diana.ask_in_chat(model, "What does lunch in the canteen cost?")).content
         assert "20 crowns" in answer
         assert "10 crowns" not in answer
 
@@ -213,9 +213,9 @@ async def test_a_good_file_among_bad_ones_is_found_and_the_chat_lists_the_errors
     bad = [paper for paper, _ in FAILING.values()]
     *_, good = [await uploads.upload(paper) for paper in (*bad, GOOD)]
     assert await uploads.wait_for_result(good) == ("ready", None)
-    model = model_id(uploads.tenant.id, "finance")
-    assert "$5,000,000" in (await uploads.diana.chat(model, QUESTION)).content
-    listed = (await uploads.diana.chat(model, "/files")).content
+    model = build_model_id(uploads.tenant.id, "finance")
+    assert "$5,000,000" in (await uploads.diana.ask_in_chat(model, QUESTION)).content
+    listed = (await uploads.diana.ask_in_chat(model, "/files")).content
     assert "`plan.md` is ready" in listed
     assert "`salaries.pdf` could not be indexed: The PDF is encrypted." in listed
 

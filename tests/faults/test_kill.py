@@ -11,7 +11,7 @@ from tests.support.documents.ground_truth import find_errors
 from tests.support.documents.uploads import Uploader, make_sample_files
 from tests.support.faults.part_restarter import run_part_restarter
 from tests.support.tenants.temporary import TemporaryTenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import FaultHarness
 
@@ -45,10 +45,10 @@ async def test_every_upload_is_indexed_exactly_once_although_a_part_is_killed(
         restarter = await stack.enter_async_context(run_part_restarter(harness.platform))
         began = time.monotonic()
         uploading = asyncio.gather(*(each.upload_all() for each in uploaders))
-        await until(lambda: count_acknowledged(uploaders) >= KILL_AFTER, seconds=120)
+        await wait_until(lambda: count_acknowledged(uploaders) >= KILL_AFTER, seconds=120)
         killed_at, ended = count_acknowledged(uploaders), time.monotonic() + MAX_OUTAGE_SECONDS
         with restarter.keep_down(part):
-            await until(
+            await wait_until(
                 lambda: (
                     count_acknowledged(uploaders) >= killed_at + UPLOADS_DURING_OUTAGE
                     or time.monotonic() > ended
@@ -89,7 +89,7 @@ async def require_correct(harness: FaultHarness, uploaders: Sequence[Uploader]) 
         return not wrong
 
     with suppress(TimeoutError):
-        await until(is_right, seconds=SETTLE_TIMEOUT_SECONDS, every=1.0)
+        await wait_until(is_right, seconds=SETTLE_TIMEOUT_SECONDS, every=1.0)
     assert not wrong, f"{len(wrong)} errors: {wrong[:10]}"
 
 

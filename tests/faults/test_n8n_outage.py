@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from tenancy.names import model_id
+from tenancy.names import build_model_id
 
 from tests.support.documents.uploads import SampleFile, make_sample_files, upload
 from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.part_restarter import run_part_restarter
 from tests.support.open_webui.clients import Person
 from tests.support.tenants.temporary import TemporaryTenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import FaultHarness
 
@@ -46,9 +46,9 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
         run_part_restarter(harness.platform) as restarter,
     ):
         diana, token = await harness.log_in_member(tenant)
-        model = model_id(tenant.id, "finance")
+        model = build_model_id(tenant.id, "finance")
         await upload_files(diana, tenant, [PLAN])
-        await until(
+        await wait_until(
             lambda: has_states(harness, token, {PLAN.name: "ready"}),
             seconds=READY_TIMEOUT_SECONDS,
             every=0.5,
@@ -58,13 +58,15 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
             more = make_sample_files(tenant.id, 10)
             await upload_files(diana, tenant, more)
             safe = {file.name: "received" for file in more}
-            await until(lambda: has_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5)
+            await wait_until(
+                lambda: has_states(harness, token, safe), seconds=READY_TIMEOUT_SECONDS, every=0.5
+            )
             assert len(harness.ground_truth.read_stores([tenant.id], []).objects) == 1 + len(more)
-            async with harness.webui.valves(fallback_to_direct=True):
+            async with harness.webui.override_valves(fallback_to_direct=True):
                 answer, seconds = await ask(diana, model)
                 assert EXPECTED_ANSWER in answer
                 print(f"the gateway answered directly after {seconds:.1f} s")
-            async with harness.webui.valves(fallback_to_direct=False):
+            async with harness.webui.override_valves(fallback_to_direct=False):
                 answer, seconds = await ask(diana, model)
                 assert answer == (
                     "The assistant's workflow cannot be reached right now. Try again in a few minutes."
@@ -75,23 +77,25 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
         await restarter.wait_until_healthy()
         returned = time.monotonic()
         found = {file.name: "ready" for file in (PLAN, *more)}
-        await until(lambda: has_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5)
+        await wait_until(
+            lambda: has_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5
+        )
         print(f"all files were ready {time.monotonic() - returned:.1f} s after the outage")
-        async with harness.webui.valves(fallback_to_direct=False):
+        async with harness.webui.override_valves(fallback_to_direct=False):
             assert EXPECTED_ANSWER in (await ask(diana, model))[0]
 
 
 async def test_a_worker_that_hangs_delays_one_question_and_no_other(harness: FaultHarness) -> None:
     async with harness.create_tenant("lakeside") as tenant:
         diana, token = await harness.log_in_member(tenant)
-        model = model_id(tenant.id, "finance")
+        model = build_model_id(tenant.id, "finance")
         await upload_files(diana, tenant, [PLAN])
-        await until(
+        await wait_until(
             lambda: has_states(harness, token, {PLAN.name: "ready"}),
             seconds=READY_TIMEOUT_SECONDS,
             every=0.5,
         )
-        async with harness.webui.valves(fallback_to_direct=True, workflow_timeout_seconds=5.0):
+        async with harness.webui.override_valves(fallback_to_direct=True, workflow_timeout_seconds=5.0):
             with suspend_parts(harness.platform, "n8n-worker"):
                 for _ in range(2):
                     answer, seconds = await ask(diana, model)
@@ -115,7 +119,7 @@ async def has_states(harness: FaultHarness, token: str, states: dict[str, str]) 
 async def ask(person: Person, model: str) -> tuple[str, float]:
     """Ask as the browser does; return the answer and its duration."""
     began = time.monotonic()
-    chat = await person.chat(model, QUESTION)
+    chat = await person.ask_in_chat(model, QUESTION)
     seconds = time.monotonic() - began
     assert seconds < ANSWER_TIMEOUT_SECONDS
     return chat.content, seconds

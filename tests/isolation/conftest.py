@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey, RSAKey
 from qdrant_client import AsyncQdrantClient
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
@@ -27,8 +27,8 @@ from tests.support.security.forgery import (
     sign_with_other_key,
     sign_with_public_key,
 )
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 A, B, DEDICATED, SUSPENDED = "iso-a", "iso-b", "iso-dedicated", "iso-suspended"
 MARKERS = {A: "ALPHA-7Q41", B: "BRAVO-9X52", DEDICATED: "DELTA-3K63"}
@@ -54,7 +54,7 @@ class IsolationHarness:
     headers: dict[str, str] = field(default_factory=dict)
     expired_at: float = 0.0
 
-    def uid(self, tenant_id: str) -> str:
+    def get_uid(self, tenant_id: str) -> str:
         """Return the uid of a Tenant."""
         tenant = self.gateway.context.registry.get(tenant_id)
         assert tenant
@@ -68,7 +68,7 @@ class IsolationHarness:
     async def post(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
         return await self.request("POST", path, caller, **arguments)
 
-    async def plant(self, tenant_id: str) -> str:
+    async def upload_secret(self, tenant_id: str) -> str:
         """Upload a tenant's secret as one of its members; return the document id."""
         files, data = {"file": (FILENAME, make_secret_document(tenant_id))}, {"personaId": "finance"}
         response = await self.post("/v1/documents", f"person of {tenant_id}", files=files, data=data)
@@ -86,7 +86,7 @@ class IsolationHarness:
 def _make_manifests() -> list[dict[str, Any]]:
     def make_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
         people = {"emails": [f"*@{tenant_id}.example"], "admins": [f"anna@{tenant_id}.example"]}
-        return tenant_manifest(tenant_id, identity=people, quota=PLENTY, **spec)
+        return make_tenant_manifest(tenant_id, identity=people, quota=PLENTY, **spec)
 
     return [
         make_manifest(A),
@@ -103,14 +103,14 @@ async def harness(platform: Platform) -> AsyncIterator[IsolationHarness]:
         await make_collection(qdrant, dedicated_to=DEDICATED)
         with apply_tenants(platform, *_make_manifests()):
             async with run_gateway(platform) as gateway:
-                await until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, SUSPENDED)))
+                await wait_until(lambda: all(gateway.context.registry.get(t) for t in (*MARKERS, SUSPENDED)))
                 tickets = TicketIssuer(json.loads(ensure_private_key(platform.context.state).read_text()))
                 harness = IsolationHarness(platform, gateway, people, qdrant, tickets)
                 await _add_people(harness)
                 await _forge_tokens(harness)
                 await _forge_tickets(harness)
                 for tenant_id in MARKERS:
-                    await harness.plant(tenant_id)
+                    await harness.upload_secret(tenant_id)
                 yield harness
 
 
@@ -156,20 +156,20 @@ async def _add_people(harness: IsolationHarness) -> None:
         await people.add(email, groups=groups)
         if caller in lookalikes:
             await people.add_namesake_group(email, f"tenants/tenant-{B}")
-        harness.headers[caller] = f"Bearer {await people.token(email)}"
+        harness.headers[caller] = f"Bearer {await people.fetch_token(email)}"
 
 
 async def _forge_tokens(harness: IsolationHarness) -> None:
     """Create forged tokens for B from a valid token of A."""
     people, headers = harness.people, harness.headers
-    login = await people.login(f"anna@{A}.example")
+    login = await people.log_in(f"anna@{A}.example")
     good: str = login["access_token"]
     b: dict[str, Any] = {"groups": [f"/tenants/tenant-{B}"], "email": f"berta@{B}.example"}
-    (key,) = [RSAKey.import_key(jwk) for jwk in (await people.keys())["keys"] if jwk["use"] == "sig"]
+    (key,) = [RSAKey.import_key(jwk) for jwk in (await people.fetch_keys())["keys"] if jwk["use"] == "sig"]
     await people.add_client("iso-short", attributes={"access.token.lifespan": "1"})
-    expired = (await people.login(f"anna@{A}.example", client_id="iso-short"))["access_token"]
+    expired = (await people.log_in(f"anna@{A}.example", client_id="iso-short"))["access_token"]
     harness.expired_at = read_claims(expired)["exp"] + LEEWAY_SECONDS
-    other_app = (await people.login(f"anna@{A}.example", client_id="other-app"))["access_token"]
+    other_app = (await people.log_in(f"anna@{A}.example", client_id="other-app"))["access_token"]
     forged = {
         "garbage": "garbage",
         "three dots": "a.b.c",
@@ -185,7 +185,7 @@ async def _forge_tokens(harness: IsolationHarness) -> None:
         "of a foreign issuer": sign_with_other_key(good, iss="https://evil.example/realms/tenantry", **b),
         "expired": expired,
         "for another audience": other_app,
-        "of another realm": await people.admin_token(),
+        "of another realm": await people.fetch_admin_token(),
         "ID token": login["id_token"],
         "refresh token": login["refresh_token"],
         "endless": good + "a" * 20_000,
@@ -205,7 +205,7 @@ async def _get_unverified_token(people: People) -> str:
     """Return a token of a person whose address is no longer verified since their login."""
     email = f"mallory@{B}.example"
     await people.add(email)
-    login = await people.login(email)
+    login = await people.log_in(email)
     await people.verify(email, verified=False)
     token: str = (await people.refresh(login["refresh_token"]))["access_token"]
     assert read_claims(token)["email_verified"] is False
@@ -214,7 +214,7 @@ async def _get_unverified_token(people: People) -> str:
 
 async def _forge_tickets(harness: IsolationHarness) -> None:
     """Create tickets for A's document, and forged ones for B's."""
-    uid, suspended = harness.uid(A), harness.uid(SUSPENDED)
+    uid, suspended = harness.get_uid(A), harness.get_uid(SUSPENDED)
     mine = Ticket(A, uid, "finance", "doc-1", FILENAME)
     good = harness.tickets.issue(mine)
     jwk = json.loads(ensure_private_key(harness.platform.context.state).read_text())
@@ -225,7 +225,9 @@ async def _forge_tickets(harness: IsolationHarness) -> None:
         "ticket to list": harness.tickets.issue(Ticket(A, uid, action=TicketAction.LIST)),
         "ticket to delete": harness.tickets.issue(replace(mine, action=TicketAction.DELETE)),
         "ticket to delete a document that A does not have": harness.tickets.issue(
-            Ticket(A, uid, "finance", document_id_for(B, "finance", FILENAME), FILENAME, TicketAction.DELETE)
+            Ticket(
+                A, uid, "finance", derive_document_id(B, "finance", FILENAME), FILENAME, TicketAction.DELETE
+            )
         ),
         "ticket of a suspended tenant to list": harness.tickets.issue(
             Ticket(SUSPENDED, suspended, action=TicketAction.LIST)

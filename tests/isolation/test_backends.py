@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from gateway.objects import TenantObjects
 from servicekit.errors import RemoteRefused
 from tenancy.model import Tenant
-from tenancy.names import COLLECTION, collection_name, document_id_for, object_key
+from tenancy.names import COLLECTION, build_collection_name, build_object_key, derive_document_id
 from tenantry_local.parts.aws import BUCKET
 
 from .conftest import DEDICATED, FILENAME, MARKERS, A, B, IsolationHarness
@@ -20,7 +20,7 @@ from .conftest import DEDICATED, FILENAME, MARKERS, A, B, IsolationHarness
 if TYPE_CHECKING:
     from gateway.vectors import Vectors
 
-OWN = collection_name(DEDICATED, dedicated=True)
+OWN = build_collection_name(DEDICATED, dedicated=True)
 
 
 def get_tenant(harness: IsolationHarness, tenant_id: str) -> Tenant:
@@ -30,7 +30,9 @@ def get_tenant(harness: IsolationHarness, tenant_id: str) -> Tenant:
 
 
 def make_key(tenant_id: str, filename: str = FILENAME) -> str:
-    return object_key(tenant_id, "finance", document_id_for(tenant_id, "finance", FILENAME), filename)
+    return build_object_key(
+        tenant_id, "finance", derive_document_id(tenant_id, "finance", FILENAME), filename
+    )
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def objects(harness: IsolationHarness) -> TenantObjects:
 async def tenant_s3(harness: IsolationHarness, objects: TenantObjects) -> Any:
     """Return the S3 client that the gateway uses for A's requests, after a successful read."""
     await objects.get(get_tenant(harness, A), make_key(A), max_bytes=1000)
-    return await objects.sessions.client(get_tenant(harness, A))
+    return await objects.sessions.get_client(get_tenant(harness, A))
 
 
 async def test_a_tenants_session_reads_and_writes_its_prefix(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from redis.asyncio import Redis
-from tenancy.names import answers_key
+from tenancy.names import build_answers_key
 from tenantry_local.parts.redis import Redis as RedisPart
 
 from .conftest import DEDICATED, MARKERS, QUESTION, A, B, IsolationHarness
@@ -25,7 +25,7 @@ async def ask(harness: IsolationHarness, tenant_id: str, path: str, *, stream: b
 
 async def test_the_same_question_is_answered_from_each_tenants_documents(harness: IsolationHarness) -> None:
     for tenant_id in (A, B, DEDICATED):
-        await harness.plant(tenant_id)
+        await harness.upload_secret(tenant_id)
     # Each operation has a separate answer format, so its first request is a miss.
     for path in REQUESTS:
         first = [await ask(harness, tenant_id, path) for tenant_id in (A, B, DEDICATED)]
@@ -38,7 +38,7 @@ async def test_the_same_question_is_answered_from_each_tenants_documents(harness
 
 async def test_a_write_of_one_tenant_keeps_the_cached_answers_of_another(harness: IsolationHarness) -> None:
     await ask(harness, B, "/v1/answers")
-    await harness.plant(A)
+    await harness.upload_secret(A)
     assert await ask(harness, B, "/v1/answers") == "tenantry-answers; hit"
     assert await ask(harness, A, "/v1/answers") == "tenantry-answers; fwd=miss"
 
@@ -49,5 +49,5 @@ async def test_cached_answers_are_under_their_tenants_key(harness: IsolationHarn
     url = RedisPart(harness.platform.context).url_with_password
     async with Redis.from_url(url, decode_responses=True, protocol=2) as redis:
         for tenant_id in (A, B):
-            cached = str(await redis.hgetall(answers_key(tenant_id, harness.uid(tenant_id))))
+            cached = str(await redis.hgetall(build_answers_key(tenant_id, harness.get_uid(tenant_id))))
             assert {marker for marker in MARKERS.values() if marker in cached} == {MARKERS[tenant_id]}

@@ -49,7 +49,7 @@ async def delete_during_uploads(harness: SequenceHarness, number: int) -> list[i
     name, chance = f"race-{number}", random.Random(number)
     tenant = RecreatedTenant("pooled", "Delete", await harness.add_people(name), "")
     await harness.begin(name, tenant)
-    headers = {"Authorization": f"Bearer {await harness.people.token(tenant.emails[0])}"}
+    headers = {"Authorization": f"Bearer {await harness.people.fetch_token(tenant.emails[0])}"}
 
     async def upload(file: int) -> int:
         response = await harness.gateway.http.post(

@@ -12,14 +12,14 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from tenancy.names import document_id_for, object_key, tenant_prefix
+from tenancy.names import build_object_key, build_tenant_prefix, derive_document_id
 from tenancy.tickets import Ticket
 
 from tests.support.programs.gateway import count_foreign_hits
 
 from .conftest import FILENAME, MARKERS, QUESTION, A, B, IsolationHarness, make_secret_document
 
-THEIRS = document_id_for(B, "finance", FILENAME)
+THEIRS = derive_document_id(B, "finance", FILENAME)
 """Id of a document of B."""
 
 OPERATIONS: dict[str, tuple[int, dict[str, Any]]] = {
@@ -133,7 +133,7 @@ ATTACKS = [
     Attack("body: tenant", 422, body={"tenant": B}),
     Attack("body: filter", 422, body={"filter": '{"must": []}'}),
     Attack("body: collection", 422, body={"collection": "digital_twin_knowledge"}),
-    Attack("body: documentId", 422, body={"documentId": document_id_for(B, "finance", FILENAME)}),
+    Attack("body: documentId", 422, body={"documentId": derive_document_id(B, "finance", FILENAME)}),
     Attack("persona of B", 404, body={"personaId": "only-in-b"}),
     Attack("persona with a path traversal", 404, body={"personaId": f"../tenant-{B}/finance"}),
     Attack("persona that is a pattern", 404, body={"personaId": "*"}),
@@ -254,21 +254,21 @@ async def test_models_of_another_tenant_are_neither_listed_nor_usable(
 async def test_a_list_has_only_the_tenants_documents(harness: IsolationHarness) -> None:
     theirs = {entry["documentId"] for entry in await list_documents(harness, B)}
     mine = {entry["documentId"] for entry in await list_documents(harness, A)}
-    assert document_id_for(B, "finance", FILENAME) in theirs
-    assert document_id_for(A, "finance", FILENAME) in mine
+    assert derive_document_id(B, "finance", FILENAME) in theirs
+    assert derive_document_id(A, "finance", FILENAME) in mine
     assert not (mine & theirs) - {"shared-id"}
 
 
 async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harness: IsolationHarness) -> None:
     """The content of a cursor is a position relative to the caller's prefix, even if it names a prefix."""
     positions = {
-        object_key(A, each["personaId"], each["documentId"], each["filename"]).removeprefix(
-            tenant_prefix(A)
+        build_object_key(A, each["personaId"], each["documentId"], each["filename"]).removeprefix(
+            build_tenant_prefix(A)
         ): each["documentId"]
         for each in await list_documents(harness, A)
     }
     first = min(positions)
-    prefixes = (tenant_prefix(A), tenant_prefix(B), f"../{tenant_prefix(B)}")
+    prefixes = (build_tenant_prefix(A), build_tenant_prefix(B), f"../{build_tenant_prefix(B)}")
     for inside in (*positions, *(f"{prefix}{first}" for prefix in prefixes), "\x00", ""):
         cursor = base64.urlsafe_b64encode(inside.encode()).decode()
         response = await harness.request("GET", f"/v1/documents?limit=200&cursor={cursor}", f"person of {A}")
@@ -376,7 +376,7 @@ async def test_a_file_name_cannot_change_the_key(
     assert response.status_code == status, response.text
     if status == 201:
         described = response.json()
-        key = object_key(A, "finance", described["documentId"], described["filename"])
+        key = build_object_key(A, "finance", described["documentId"], described["filename"])
         assert harness.platform.parts["aws"].s3.head_object(Bucket="digital-twin-docs-dev", Key=key)  # type: ignore[attr-defined]
 
 
@@ -392,7 +392,7 @@ async def test_usage_reports_exclude_other_tenants(harness: IsolationHarness) ->
 
 
 async def test_the_same_name_in_two_tenants_is_two_documents(harness: IsolationHarness) -> None:
-    mine, theirs = await harness.plant(A), await harness.plant(B)
+    mine, theirs = await harness.upload_secret(A), await harness.upload_secret(B)
     assert mine != theirs
     assert await harness.list_secrets_found(A) == {MARKERS[A]}
     assert await harness.list_secrets_found(B) == {MARKERS[B]}
@@ -401,7 +401,7 @@ async def test_the_same_name_in_two_tenants_is_two_documents(harness: IsolationH
 async def test_the_same_document_id_in_two_tenants_is_two_documents(harness: IsolationHarness) -> None:
     s3 = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     for tenant_id in (A, B):
-        ticket = Ticket(tenant_id, harness.uid(tenant_id), "finance", "shared-id", FILENAME)
+        ticket = Ticket(tenant_id, harness.get_uid(tenant_id), "finance", "shared-id", FILENAME)
         s3.put_object(
             Bucket="digital-twin-docs-dev", Key=ticket.object_key, Body=make_secret_document(tenant_id)
         )

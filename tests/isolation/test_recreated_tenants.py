@@ -56,7 +56,7 @@ async def run_sequence(harness: SequenceHarness, seed: int) -> list[RecreatedTen
     people = await harness.add_people(name)
     tenants: list[RecreatedTenant] = []
     for number in range(TENANTS_PER_SEQUENCE):
-        tenant = RecreatedTenant.random(chance, people, number)
+        tenant = RecreatedTenant.make_random(chance, people, number)
         story = (
             f"seed {seed}, Tenant {number}: "
             f"{[(each.tier, each.end, each.emails) for each in [*tenants, tenant]]}"
@@ -73,7 +73,7 @@ async def run_sequence(harness: SequenceHarness, seed: int) -> list[RecreatedTen
                 if await harness.qdrant.collection_exists(collection):
                     assert await count_points(harness.qdrant, f"tenant-{name}", collection) == 0, story
         if chance.random() < 0.5:
-            await harness.plant_remainders(name, tenant)
+            await harness.store_remainders(name, tenant)
     kept = await asyncio.to_thread(harness.get_bucket_contents, name)
     lost = [each.marker for each in tenants if each.end != "Delete" and each.marker not in kept]
     assert lost == [], f"seed {seed}: a retained document is lost"
@@ -89,13 +89,13 @@ async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: Sequen
     seeds, before = iter(chosen), count_foreign_hits()
     tenants: list[RecreatedTenant] = []
 
-    async def work() -> None:
+    async def run_sequences() -> None:
         for seed in seeds:
             tenants.extend(await run_sequence(harness, seed))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(SLOTS, len(chosen))):
-            group.create_task(work())
+            group.create_task(run_sequences())
     # If Redis misses the end of an upload, no answer is cached for a quarter of an hour.
     assert sum(tenant.answer_kept for tenant in tenants) > len(tenants) / 2, (
         "most Tenants had no cached answer"

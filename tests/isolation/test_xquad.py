@@ -19,8 +19,8 @@ from tenantry_local.platform import Platform
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.fakes.issuer import open_issuer
 from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -92,18 +92,18 @@ def make_tenant_id(article: int) -> str:
 
 
 def make_manifest(tenant_id: str) -> dict[str, Any]:
-    return tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY)
+    return make_tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]}, quota=PLENTY)
 
 
 async def gather_bounded(work: Iterable[Awaitable[T]]) -> list[T]:
     """Await all with limited concurrency, and return the results in order."""
     slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def one(awaitable: Awaitable[T]) -> T:
+    async def run_in_slot(awaitable: Awaitable[T]) -> T:
         async with slots:
             return await awaitable
 
-    return await asyncio.gather(*map(one, work))
+    return await asyncio.gather(*map(run_in_slot, work))
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +119,9 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
         await make_collection(qdrant)
         with apply_tenants(platform, *map(make_manifest, ids)):
             async with run_gateway(platform, oidc_issuer=issuer.url) as gateway:
-                await until(lambda: all(gateway.context.registry.get(each) for each in ids))
-                uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.all()}
-                tokens = [issuer.token(each, uids[each]) for each in ids]
+                await wait_until(lambda: all(gateway.context.registry.get(each) for each in ids))
+                uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.list_tenants()}
+                tokens = [issuer.issue_token(each, uids[each]) for each in ids]
                 corpus = Corpus(gateway, articles, tokens)
                 await corpus.ingest()
                 yield corpus

@@ -62,8 +62,8 @@ class Aws(PlatformPart):
         write_private(self.config_file, self._build_config())
 
     @override
-    def command(self) -> Command:
-        data = self.context.folder("data", "aws")
+    def build_command(self) -> Command:
+        data = self.context.create_folder("data", "aws")
         return Command(
             [find_program("ministack")],
             {
@@ -93,7 +93,9 @@ class Aws(PlatformPart):
         self._ensure_files_bucket()
         iam = self._get_root_client("iam")
         for service in ROLE_SERVICES:
-            self._ensure_user(iam, service, policy=json.dumps(_assume_role_policy(f"tenantry-{service}")))
+            self._ensure_user(
+                iam, service, policy=json.dumps(_build_assume_role_policy(f"tenantry-{service}"))
+            )
             trust = _render("trust", principal=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
             self._ensure_role(iam, service, trust)
         self._ensure_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
@@ -185,7 +187,7 @@ class Aws(PlatformPart):
                 "s3": self.url,
                 "sts": self.url,
                 "iam": self.url,
-                "bedrock_runtime": self.context.url("bedrock"),
+                "bedrock_runtime": self.context.build_url("bedrock"),
             }.items()
         }
         for service in ROLE_SERVICES:
@@ -224,7 +226,7 @@ def _create_if_missing(create: Any, **arguments: Any) -> None:
             raise
 
 
-def _assume_role_policy(role: str) -> dict[str, Any]:
+def _build_assume_role_policy(role: str) -> dict[str, Any]:
     resource = f"arn:aws:iam::{ACCOUNT}:role/{role}"
     return {
         "Version": "2012-10-17",

@@ -24,7 +24,7 @@ class Bedrock(PlatformPart):
         return version("tenantry-local")
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         forward = {name: os.environ[name] for name in ("BEDROCK_FORWARD_URL",) if name in os.environ}
         argv = [
             find_program("python"),

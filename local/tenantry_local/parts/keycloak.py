@@ -25,7 +25,7 @@ from ..build import lock_folder
 from ..context import CACHE
 from ..part import Command, PlatformPart, is_http_ok
 from ..processes import LocalError
-from .keycloak_database import build_template, restore_template, template_file
+from .keycloak_database import build_template, get_template_file, restore_template
 from .postgres import Postgres
 
 __all__ = ["ADMIN", "REALM", "Keycloak"]
@@ -73,15 +73,17 @@ class Keycloak(PlatformPart):
     @override
     def restore(self) -> None:
         restore_template(
-            Postgres(self.context), template_file(_get_cache_folder()), self.context.secrets["keycloak-admin"]
+            Postgres(self.context),
+            get_template_file(_get_cache_folder()),
+            self.context.secrets["keycloak-admin"],
         )
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         database = f"jdbc:postgresql://127.0.0.1:{self.context.ports['postgres']}/keycloak"
         return Command(
             [
-                str(server_folder() / "bin" / "kc.sh"),
+                str(get_server_folder() / "bin" / "kc.sh"),
                 "start",
                 "--optimized",
                 "--http-enabled=true",
@@ -109,7 +111,7 @@ class Keycloak(PlatformPart):
     @override
     def provision(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as http:
-            http.headers["Authorization"] = f"Bearer {self.admin_token(http)}"
+            http.headers["Authorization"] = f"Bearer {self.fetch_admin_token(http)}"
             realm = self._build_realm()
             if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
                 # A realm of an earlier version can lack only clients and their mappers.
@@ -123,7 +125,7 @@ class Keycloak(PlatformPart):
                 answer = http.put("/admin/realms/master", json={"passwordPolicy": FAST_HASHING})
                 answer.raise_for_status()
 
-    def admin_token(self, http: httpx.Client) -> str:
+    def fetch_admin_token(self, http: httpx.Client) -> str:
         """Return an access token of Keycloak's administrator."""
         form = {
             "grant_type": "password",
@@ -168,7 +170,7 @@ def _add_missing_mappers(http: httpx.Client, realm: dict[str, Any]) -> None:
                 http.post(path, json=mapper).raise_for_status()
 
 
-def server_folder() -> Path:
+def get_server_folder() -> Path:
     """Return the folder of the unpacked distribution."""
     return _get_cache_folder() / f"keycloak-{VERSION}"
 
@@ -182,7 +184,7 @@ def ensure_template(report: Callable[[str], None]) -> None:
     """Build the template of the database if this machine has none yet."""
     folder = _get_cache_folder()
     with lock_folder(folder):
-        if not template_file(folder).exists():
+        if not get_template_file(folder).exists():
             report("creating the tables, once")
             build_template(folder, _EmptyKeycloak)
 
@@ -201,7 +203,7 @@ class _EmptyKeycloak(Keycloak):
 
 def ensure_distribution(report: Callable[[str], None]) -> None:
     """Download, unpack and build Keycloak if the cache lacks it."""
-    folder = server_folder()
+    folder = get_server_folder()
     done = folder.parent / "built"
     with lock_folder(folder.parent):
         if done.exists():

@@ -19,7 +19,7 @@ from ..processes import Processes
 from ..startup import wait_until_healthy
 from .postgres import Postgres
 
-__all__ = ["build_template", "restore_template", "template_file"]
+__all__ = ["build_template", "get_template_file", "restore_template"]
 
 DATABASE = "keycloak"
 
@@ -41,7 +41,7 @@ ITERATIONS = 27_500
 """Rounds of PBKDF2. The password is 24 random bytes, so more rounds protect nothing."""
 
 
-def template_file(folder: Path) -> Path:
+def get_template_file(folder: Path) -> Path:
     """Return the path of the template in Keycloak's folder of the cache; another recipe is another file."""
     recipe = hashlib.sha256(REMOVE_SECRETS.encode()).hexdigest()[:8]
     return folder / f"database-{recipe}.sql"
@@ -57,7 +57,7 @@ def build_template(folder: Path, make_server: Callable[[Context], PlatformPart])
     LocalError
         Postgres or Keycloak did not start, or the dump failed.
     """
-    file = template_file(folder)
+    file = get_template_file(folder)
     if file.exists():
         return
     state = folder / "database.new"
@@ -68,7 +68,7 @@ def build_template(folder: Path, make_server: Callable[[Context], PlatformPart])
     try:
         for part in (postgres, server):
             part.prepare()
-            command = part.command()
+            command = part.build_command()
             processes.start(part.name, command.argv, command.env)
             wait_until_healthy(part, processes)
             part.provision()
@@ -83,7 +83,7 @@ def _remove_build(state: Path) -> None:
     """Stop the programs of a build, and delete its folder."""
     if state.exists():
         processes = Processes(state)
-        for name in processes.names():
+        for name in processes.list_names():
             processes.stop(name)
         shutil.rmtree(state)
 

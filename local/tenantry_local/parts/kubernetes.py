@@ -19,7 +19,7 @@ from ..context import REPOSITORY, Context, write_private
 from ..part import Command, PlatformPart, find_program, is_http_ok
 from ..processes import LocalError
 
-__all__ = ["ApiServer", "ControllerManager", "Etcd", "kubeconfig", "kubectl"]
+__all__ = ["ApiServer", "ControllerManager", "Etcd", "get_kubeconfig", "run_kubectl"]
 
 USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry", "file-sync": "tenantry"}
 """Users of the API server and the group of each. manifests/rbac.yaml has the rights of the services."""
@@ -39,12 +39,12 @@ def get_external_kubeconfig() -> Path | None:
     return Path(path).resolve() if path else None
 
 
-def kubeconfig(context: Context, user: str) -> Path:
+def get_kubeconfig(context: Context, user: str) -> Path:
     """Return the kubeconfig of one of :data:`USERS`."""
     return get_external_kubeconfig() or context.state / "kube" / f"{user}.kubeconfig"
 
 
-def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
+def run_kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
     """Run kubectl as admin and return what it prints.
 
     Raises
@@ -52,7 +52,7 @@ def kubectl(context: Context, *arguments: str, stdin: str | None = None) -> str:
     LocalError
         kubectl failed or timed out; the message is kubectl's.
     """
-    argv = [find_program("kubectl"), f"--kubeconfig={kubeconfig(context, 'admin')}", *arguments]
+    argv = [find_program("kubectl"), f"--kubeconfig={get_kubeconfig(context, 'admin')}", *arguments]
     try:
         done = subprocess.run(
             argv, input=stdin, capture_output=True, text=True, check=False, timeout=KUBECTL_TIMEOUT_SECONDS
@@ -96,11 +96,11 @@ class Etcd(_ControlPlane):
     ports = ("etcd", "etcd-peer")
 
     @override
-    def command(self) -> Command:
-        peer = self.context.url("etcd-peer")
+    def build_command(self) -> Command:
+        peer = self.context.build_url("etcd-peer")
         argv = [
             self._find_program(),
-            f"--data-dir={self.context.folder('data', 'etcd')}",
+            f"--data-dir={self.context.create_folder('data', 'etcd')}",
             f"--listen-client-urls={self.url}",
             f"--advertise-client-urls={self.url}",
             f"--listen-peer-urls={peer}",
@@ -148,7 +148,7 @@ class ApiServer(_ControlPlane):
         if not self.managed:
             return
         super().prepare()
-        folder = self.context.folder("kube")
+        folder = self.context.create_folder("kube")
         if not (folder / "service-account.key").exists():
             _write_key_pair(folder)
         tokens = [
@@ -157,15 +157,15 @@ class ApiServer(_ControlPlane):
         ]
         write_private(folder / "tokens.csv", "\n".join(tokens) + "\n")
         for user in USERS:
-            write_private(kubeconfig(self.context, user), json.dumps(self._build_kubeconfig(user)))
+            write_private(get_kubeconfig(self.context, user), json.dumps(self._build_kubeconfig(user)))
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         kube = self.context.state / "kube"
         return Command(
             [
                 self._find_program(),
-                f"--etcd-servers={self.context.url('etcd')}",
+                f"--etcd-servers={self.context.build_url('etcd')}",
                 f"--cert-dir={kube / 'certs'}",
                 f"--secure-port={self.context.ports['kubernetes']}",
                 "--bind-address=127.0.0.1",
@@ -191,15 +191,15 @@ class ApiServer(_ControlPlane):
     @override
     def provision(self) -> None:
         crds = REPOSITORY / "crds"
-        kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(crds))
-        kubectl(self.context, "wait", "--for=condition=Established", "--timeout=30s", "-f",
+        run_kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(crds))
+        run_kubectl(self.context, "wait", "--for=condition=Established", "--timeout=30s", "-f",
                 str(crds / "tenants.tenantry.io.yaml"))  # fmt: skip
-        kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(RBAC))
+        run_kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(RBAC))
 
     def _run_query(self, *arguments: str) -> str:
         """Return the output of kubectl on the external cluster; empty if the cluster is unreachable."""
         try:
-            return kubectl(self.context, *arguments, "--request-timeout=3s")
+            return run_kubectl(self.context, *arguments, "--request-timeout=3s")
         except LocalError:
             return ""
 
@@ -240,14 +240,14 @@ class ControllerManager(_ControlPlane):
     )
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         return Command(
             [
                 self._find_program(),
-                f"--kubeconfig={kubeconfig(self.context, 'admin')}",
+                f"--kubeconfig={get_kubeconfig(self.context, 'admin')}",
                 f"--controllers={','.join(self.controllers)}",
                 f"--service-account-private-key-file={self.context.state / 'kube' / 'service-account.key'}",
-                f"--cert-dir={self.context.folder('kube', 'controller-certs')}",
+                f"--cert-dir={self.context.create_folder('kube', 'controller-certs')}",
                 f"--secure-port={self.context.ports['controller-manager']}",
                 "--bind-address=127.0.0.1",
                 "--leader-elect=false",

@@ -62,14 +62,14 @@ class _N8nProcess(PlatformPart):
     @property
     @override
     def version(self) -> str:
-        return n8n.version()
+        return n8n.get_version()
 
     @override
     def prepare(self) -> None:
         n8n.install(lambda text: self.context.report(self.name, text))
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), find_node()
         # n8n starts its task runner as "node", which must not be an older one of the system.
         path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
@@ -89,12 +89,12 @@ class _N8nProcess(PlatformPart):
             **NO_TELEMETRY,
             **ENVIRONMENT,
             "N8N_ENCRYPTION_KEY": secrets["n8n"],
-            "N8N_USER_FOLDER": str(self.context.folder("data", self.name)),
+            "N8N_USER_FOLDER": str(self.context.create_folder("data", self.name)),
             "N8N_LISTEN_ADDRESS": "127.0.0.1",
             "N8N_RUNNERS_BROKER_PORT": str(ports[self.broker]),
             "N8N_GRACEFUL_SHUTDOWN_TIMEOUT": "10",
-            "N8N_EDITOR_BASE_URL": self.context.url("n8n"),
-            "WEBHOOK_URL": self.context.url("n8n-webhook"),
+            "N8N_EDITOR_BASE_URL": self.context.build_url("n8n"),
+            "WEBHOOK_URL": self.context.build_url("n8n-webhook"),
             "N8N_SECURE_COOKIE": "false",  # plain HTTP on 127.0.0.1
             "N8N_INSTANCE_OWNER_MANAGED_BY_ENV": "true",
             "N8N_INSTANCE_OWNER_EMAIL": OWNER,
@@ -164,11 +164,11 @@ class N8nWebhook(_N8nProcess):
     @override
     def provision(self) -> None:
         settings = {
-            "N8N_INSTALL_URL": self.context.url("n8n"),
+            "N8N_INSTALL_URL": self.context.build_url("n8n"),
             "N8N_INSTALL_WEBHOOK_URL": self.url,
             "N8N_INSTALL_EMAIL": OWNER,
             "N8N_INSTALL_PASSWORD": self.context.secrets["n8n-owner"],
-            "N8N_INSTALL_GATEWAY_URL": self.context.url("gateway"),
+            "N8N_INSTALL_GATEWAY_URL": self.context.build_url("gateway"),
         }
         self.context.report(self.name, "importing the workflows")
         run_job("n8n_install", settings)

@@ -20,7 +20,7 @@ from .keycloak import REALM
 from .postgres import Postgres
 from .redis import Redis
 
-__all__ = ["ADMIN", "FILE_SYNC_ROLE", "OpenWebUI", "open_webui_admin"]
+__all__ = ["ADMIN", "FILE_SYNC_ROLE", "OpenWebUI", "get_open_webui_admin"]
 
 ADMIN = "admin@tenantry.example"
 """E-mail address of the service account; the secret ``open-webui-admin`` is its password."""
@@ -150,7 +150,7 @@ DENIED_PERMISSIONS = (
 """Permissions that users do not have."""
 
 
-def open_webui_admin(context: Context) -> tuple[str, str]:
+def get_open_webui_admin(context: Context) -> tuple[str, str]:
     """Return e-mail address and password of Open WebUI's service account."""
     return ADMIN, context.secrets["open-webui-admin"]
 
@@ -167,14 +167,14 @@ class OpenWebUI(PlatformPart):
     @property
     @override
     def version(self) -> str:
-        return open_webui.version()
+        return open_webui.get_version()
 
     @override
     def prepare(self) -> None:
         open_webui.install(lambda text: self.context.report(self.name, text))
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         program = open_webui.install(lambda text: self.context.report(self.name, text))
         return Command([str(program.with_name("python")), str(GUARD)], self._build_env())
 
@@ -185,14 +185,14 @@ class OpenWebUI(PlatformPart):
     @override
     def provision(self) -> None:
         self._grant_file_sync()
-        email, password = open_webui_admin(self.context)
+        email, password = get_open_webui_admin(self.context)
         settings = {
             "WEBUI_INSTALL_URL": self.url,
             "WEBUI_INSTALL_ADMIN_EMAIL": email,
             "WEBUI_INSTALL_ADMIN_PASSWORD": password,
-            "WEBUI_INSTALL_GATEWAY_URL": self.context.url("gateway"),
-            "WEBUI_INSTALL_N8N_URL": self.context.url("n8n-webhook"),
-            "WEBUI_INSTALL_FILE_SYNC_URL": self.context.url("file-sync"),
+            "WEBUI_INSTALL_GATEWAY_URL": self.context.build_url("gateway"),
+            "WEBUI_INSTALL_N8N_URL": self.context.build_url("n8n-webhook"),
+            "WEBUI_INSTALL_FILE_SYNC_URL": self.context.build_url("file-sync"),
             "WEBUI_INSTALL_HINT_SECRET": self.context.secrets["file-sync-hints"],
         }
         self.context.report(self.name, "installing the functions")
@@ -204,15 +204,15 @@ class OpenWebUI(PlatformPart):
         postgres.run((FILE_SYNC_SQL / "role.sql").read_text())
         postgres.ensure_role(FILE_SYNC_ROLE, self.context.secrets["postgres-file-sync"])
         postgres.run(f'grant connect on database openwebui to "{FILE_SYNC_ROLE}"')
-        database_url = postgres.dsn("openwebui", "openwebui", "postgres-open-webui")
+        database_url = postgres.build_dsn("openwebui", "openwebui", "postgres-open-webui")
         run_job("file_sync.jobs.grants", {"FILE_SYNC_GRANTS_DATABASE_URL": database_url})
 
     def _build_env(self) -> dict[str, str]:
-        email, password = open_webui_admin(self.context)
+        email, password = get_open_webui_admin(self.context)
         access_key, secret_key = Aws(self.context).get_key_pair("open-webui")
-        redis_url = Redis(self.context).url_for(redis.OPEN_WEBUI_DATABASE, redis_users.OPEN_WEBUI)
-        realm = f"{self.context.url('keycloak')}/realms/{REALM}"
-        data = self.context.folder("data", "open-webui")
+        redis_url = Redis(self.context).build_url(redis.OPEN_WEBUI_DATABASE, redis_users.OPEN_WEBUI)
+        realm = f"{self.context.build_url('keycloak')}/realms/{REALM}"
+        data = self.context.create_folder("data", "open-webui")
         return {
             **{name: os.environ.get(name, text) for name, text in UI_TEXTS.items()},
             **LOGIN_SETTINGS,
@@ -232,7 +232,7 @@ class OpenWebUI(PlatformPart):
             "ENABLE_PERSISTENT_CONFIG": "false",
             "DATA_DIR": str(data),
             "STATIC_DIR": str(data / "static"),  # it is emptied and rewritten at each start
-            "DATABASE_URL": Postgres(self.context).dsn("openwebui", "openwebui", "postgres-open-webui"),
+            "DATABASE_URL": Postgres(self.context).build_dsn("openwebui", "openwebui", "postgres-open-webui"),
             # The default pool keeps five connections and opens each further one for a single query.
             "DATABASE_POOL_SIZE": "20",
             "REDIS_URL": redis_url,
@@ -242,7 +242,7 @@ class OpenWebUI(PlatformPart):
             "OPENID_REDIRECT_URI": f"{self.url}/oauth/oidc/callback",
             "OAUTH_CLIENT_SECRET": self.context.secrets["keycloak-open-webui"],
             "STORAGE_PROVIDER": "s3",
-            "S3_ENDPOINT_URL": self.context.url("aws"),
+            "S3_ENDPOINT_URL": self.context.build_url("aws"),
             "S3_ADDRESSING_STYLE": "path",
             "S3_REGION_NAME": REGION,
             "S3_BUCKET_NAME": FILES_BUCKET,

@@ -56,7 +56,7 @@ class Postgres(PlatformPart):
             return
         new = data.with_name("postgres.new")
         shutil.rmtree(new, ignore_errors=True)  # left by an interrupted initdb
-        self.context.folder("data", new.name)
+        self.context.create_folder("data", new.name)
         if os.geteuid() == 0:
             os.chown(new, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
         password = write_private(self.context.state / "postgres.password", self.context.secrets["postgres"])
@@ -68,7 +68,7 @@ class Postgres(PlatformPart):
         new.rename(data)
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         durable = "off" if self.context.ephemeral else "on"
         return Command(
             [
@@ -101,7 +101,7 @@ class Postgres(PlatformPart):
         if self.context.all_parts:
             self.run("create extension if not exists vector", "openwebui")  # only a superuser may
 
-    def dsn(self, database: str, user: str, secret: str) -> str:
+    def build_dsn(self, database: str, user: str, secret: str) -> str:
         """Return the URL of a database for the role ``user``; it contains the password."""
         password = self.context.secrets[secret]
         return f"postgresql://{user}:{password}@127.0.0.1:{self.context.ports['postgres']}/{database}"

@@ -32,7 +32,7 @@ class Qdrant(PlatformPart):
     @property
     @override
     def url(self) -> str:
-        return os.environ.get("QDRANT_URL") or self.context.url(self.name)
+        return os.environ.get("QDRANT_URL") or self.context.build_url(self.name)
 
     @property
     def api_key(self) -> str:
@@ -41,10 +41,10 @@ class Qdrant(PlatformPart):
 
     @override
     def prepare(self) -> None:
-        self.context.folder("data", "qdrant")
+        self.context.create_folder("data", "qdrant")
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         argv = [
             find_program("python"),
             "-m",

@@ -40,9 +40,9 @@ class Redis(PlatformPart):
     @property
     def url_with_password(self) -> str:
         """Return the URL with all rights on the services' database; it contains the password."""
-        return self.url_for(SERVICES_DATABASE)
+        return self.build_url(SERVICES_DATABASE)
 
-    def url_for(self, database: int, user: str = "") -> str:
+    def build_url(self, database: int, user: str = "") -> str:
         """Return the URL of a numbered database; it contains the user's password.
 
         Parameters
@@ -59,7 +59,7 @@ class Redis(PlatformPart):
         settings = {
             "bind": "127.0.0.1",
             "port": self.context.ports["redis"],
-            "dir": self.context.folder("data", "redis"),
+            "dir": self.context.create_folder("data", "redis"),
             "appendonly": "no" if self.context.ephemeral else "yes",
             "save": '""',
             "auto-aof-rewrite-min-size": "4mb",  # removes deleted keys from the file soon
@@ -71,7 +71,7 @@ class Redis(PlatformPart):
         write_private(self._users, build_acl_file(passwords, admin=secrets[get_secret_name("")]))
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         return Command([find_program("redis-server"), str(self._settings), "--aclfile", str(self._users)])
 
     @override

@@ -13,35 +13,42 @@ from ..redis_users import GATEWAY, OPERATOR
 from ..tickets import ensure_key_set, ensure_private_key
 from .aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
 from .keycloak import REALM
-from .kubernetes import kubeconfig
-from .open_webui import FILE_SYNC_ROLE, open_webui_admin
+from .kubernetes import get_kubeconfig
+from .open_webui import FILE_SYNC_ROLE, get_open_webui_admin
 from .postgres import Postgres
 from .qdrant import Qdrant
 from .redis import SERVICES_DATABASE, Redis
 
-__all__ = ["FileSync", "Gateway", "Operator", "file_sync_env", "gateway_env", "operator_env"]
+__all__ = [
+    "FileSync",
+    "Gateway",
+    "Operator",
+    "build_file_sync_env",
+    "build_gateway_env",
+    "build_operator_env",
+]
 
 
-def operator_env(context: Context) -> dict[str, str]:
+def build_operator_env(context: Context) -> dict[str, str]:
     """Return the operator's environment variables for this platform."""
     return {
         **_build_common_env(context, "operator"),
-        **(_open_webui_env(context) if context.all_parts else {}),
+        **(_build_open_webui_env(context) if context.all_parts else {}),
         "OPERATOR_BUCKET": BUCKET,
-        "OPERATOR_KEYCLOAK_URL": context.url("keycloak"),
+        "OPERATOR_KEYCLOAK_URL": context.build_url("keycloak"),
         "OPERATOR_KEYCLOAK_REALM": REALM,
         "OPERATOR_KEYCLOAK_CLIENT_ID": "tenantry-operator",
         "OPERATOR_KEYCLOAK_CLIENT_SECRET": context.secrets["keycloak-operator"],
         "OPERATOR_QDRANT_URL": Qdrant(context).url,
         "OPERATOR_QDRANT_API_KEY": Qdrant(context).api_key,
-        "OPERATOR_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, OPERATOR),
+        "OPERATOR_REDIS_URL": Redis(context).build_url(SERVICES_DATABASE, OPERATOR),
         "OPERATOR_RECEIPT_KEY_FILE": str(receipts.ensure_private_key(context.state)),
         "OPERATOR_PROBES_PORT": str(context.ports["operator"]),
         "OPERATOR_METRICS_PORT": str(context.ports["operator-metrics"]),
     }
 
 
-def gateway_env(context: Context) -> dict[str, str]:
+def build_gateway_env(context: Context) -> dict[str, str]:
     """Return the gateway's environment variables for this platform."""
     return {
         **_build_common_env(context, "gateway"),
@@ -51,31 +58,33 @@ def gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
         "GATEWAY_QDRANT_URL": Qdrant(context).url,
         "GATEWAY_QDRANT_API_KEY": Qdrant(context).api_key,
-        "GATEWAY_REDIS_URL": Redis(context).url_for(SERVICES_DATABASE, GATEWAY),
-        "GATEWAY_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
+        "GATEWAY_REDIS_URL": Redis(context).build_url(SERVICES_DATABASE, GATEWAY),
+        "GATEWAY_OIDC_ISSUER": f"{context.build_url('keycloak')}/realms/{REALM}",
         "GATEWAY_TICKET_JWKS": str(ensure_key_set(context.state)),
         # The stand-in has no quota.
         "GATEWAY_EMBEDDINGS_PER_MINUTE": "1000000",
     }
 
 
-def file_sync_env(context: Context) -> dict[str, str]:
+def build_file_sync_env(context: Context) -> dict[str, str]:
     """Return file-sync's environment variables for this platform."""
     return {
         **_build_common_env(context, "file-sync"),
         "FILE_SYNC_PORT": str(context.ports["file-sync"]),
         "FILE_SYNC_METRICS_PORT": str(context.ports["file-sync-metrics"]),
-        "FILE_SYNC_DATABASE_URL": Postgres(context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync"),
+        "FILE_SYNC_DATABASE_URL": Postgres(context).build_dsn(
+            "openwebui", FILE_SYNC_ROLE, "postgres-file-sync"
+        ),
         "FILE_SYNC_FILES_BUCKET": FILES_BUCKET,
         "FILE_SYNC_BUCKET": BUCKET,
         "FILE_SYNC_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
-        "FILE_SYNC_GATEWAY_URL": context.url("gateway"),
-        "FILE_SYNC_UPLOAD_URL": f"{context.url('n8n-webhook')}/webhook/tenantry/upload",
+        "FILE_SYNC_GATEWAY_URL": context.build_url("gateway"),
+        "FILE_SYNC_UPLOAD_URL": f"{context.build_url('n8n-webhook')}/webhook/tenantry/upload",
         "FILE_SYNC_TICKET_KEY": str(ensure_private_key(context.state)),
-        "FILE_SYNC_KEYCLOAK_URL": context.url("keycloak"),
+        "FILE_SYNC_KEYCLOAK_URL": context.build_url("keycloak"),
         "FILE_SYNC_KEYCLOAK_REALM": REALM,
         "FILE_SYNC_KEYCLOAK_CLIENT_SECRET": context.secrets["keycloak-file-sync"],
-        "FILE_SYNC_OIDC_ISSUER": f"{context.url('keycloak')}/realms/{REALM}",
+        "FILE_SYNC_OIDC_ISSUER": f"{context.build_url('keycloak')}/realms/{REALM}",
         "FILE_SYNC_HINT_SECRET": context.secrets["file-sync-hints"],
     }
 
@@ -92,7 +101,7 @@ class _Service(PlatformPart):
         return version(self.distribution)
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         return Command([find_program("python"), "-m", self.module], self._build_env())
 
     @override
@@ -116,7 +125,7 @@ class Operator(_Service):
 
     @override
     def _build_env(self) -> dict[str, str]:
-        return operator_env(self.context)
+        return build_operator_env(self.context)
 
 
 class Gateway(_Service):
@@ -131,7 +140,7 @@ class Gateway(_Service):
 
     @override
     def _build_env(self) -> dict[str, str]:
-        return gateway_env(self.context)
+        return build_gateway_env(self.context)
 
 
 class FileSync(_Service):
@@ -146,13 +155,13 @@ class FileSync(_Service):
 
     @override
     def _build_env(self) -> dict[str, str]:
-        return file_sync_env(self.context)
+        return build_file_sync_env(self.context)
 
 
-def _open_webui_env(context: Context) -> dict[str, str]:
-    email, password = open_webui_admin(context)
+def _build_open_webui_env(context: Context) -> dict[str, str]:
+    email, password = get_open_webui_admin(context)
     return {
-        "OPERATOR_OPEN_WEBUI_URL": context.url("open-webui"),
+        "OPERATOR_OPEN_WEBUI_URL": context.build_url("open-webui"),
         "OPERATOR_OPEN_WEBUI_EMAIL": email,
         "OPERATOR_OPEN_WEBUI_PASSWORD": password,
     }
@@ -161,7 +170,7 @@ def _open_webui_env(context: Context) -> dict[str, str]:
 def _build_common_env(context: Context, service: str) -> dict[str, str]:
     aws = Aws(context).config_file
     return {
-        "KUBECONFIG": str(kubeconfig(context, service)),
+        "KUBECONFIG": str(get_kubeconfig(context, service)),
         "AWS_CONFIG_FILE": str(aws),
         "AWS_SHARED_CREDENTIALS_FILE": str(aws.with_name("credentials")),
         "AWS_PROFILE": service,

@@ -9,13 +9,13 @@ from ..context import REPOSITORY
 from .cache import ensure_installed, get_cache_folder, run_logged
 from .node import find_node
 
-__all__ = ["install", "version"]
+__all__ = ["get_version", "install"]
 
 PINS = REPOSITORY / "local" / "n8n"
 FILES = ("package.json", "package-lock.json")
 
 
-def version() -> str:
+def get_version() -> str:
     """Return the pinned version."""
     dependencies: dict[str, str] = json.loads((PINS / "package.json").read_text())["dependencies"]
     return dependencies["n8n"]

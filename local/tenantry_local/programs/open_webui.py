@@ -11,14 +11,14 @@ from ..processes import LocalError
 from .cache import ensure_installed, get_cache_folder, run_logged
 from .uv import ENVIRONMENT, find_uv
 
-__all__ = ["install", "version"]
+__all__ = ["get_version", "install"]
 
 LOCK = REPOSITORY / "requirements" / "open-webui.txt"
 NEWEST_PYTHON = (3, 12)
 """Newest Python that Open WebUI supports."""
 
 
-def version() -> str:
+def get_version() -> str:
     """Return the pinned version."""
     found = re.search(r"^open-webui(?:\[.*?\])?==(\S+)", LOCK.read_text(), re.MULTILINE)
     return found[1] if found else "unknown"

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 from servicekit.keycloak import KeycloakAdmin
-from tenancy.emails import matches_any, search_term
+from tenancy.emails import get_search_term, matches_any
 
-__all__ = ["Keycloak", "verified_email"]
+__all__ = ["Keycloak", "get_verified_email"]
 
 
 class Keycloak(KeycloakAdmin):
@@ -55,14 +55,14 @@ class Keycloak(KeycloakAdmin):
 
     async def search_accounts(self, patterns: Sequence[str]) -> list[dict[str, Any]]:
         """Return the accounts whose verified e-mail matches a pattern, without duplicates."""
-        terms = sorted({search_term(pattern) for pattern in patterns})
+        terms = sorted({get_search_term(pattern) for pattern in patterns})
         found = await asyncio.gather(*(self._search(term) for term in terms))
         # Keycloak searches for a substring of the address; only the pattern decides.
         accounts = {
             user["id"]: user
             for users in found
             for user in users
-            if matches_any(patterns, verified_email(user))
+            if matches_any(patterns, get_verified_email(user))
         }
         return list(accounts.values())
 
@@ -88,6 +88,6 @@ class Keycloak(KeycloakAdmin):
         await self.send("leave-group", "DELETE", path, absent=httpx.codes.NOT_FOUND)
 
 
-def verified_email(user: dict[str, Any]) -> str:
+def get_verified_email(user: dict[str, Any]) -> str:
     """Return the verified e-mail of an enabled account; empty for any other account."""
     return str(user.get("email") or "") if user.get("emailVerified") and user.get("enabled") else ""

@@ -54,7 +54,7 @@ class OpenWebUI:
     async def list_child_groups(self, group_id: str) -> set[str]:
         """Return the ids of the child groups whose members inherit the rights of a group."""
         path, params = f"/groups/id/{group_id}/members", {"membership": "inherited"}
-        inherited = self._session.pages("list-inherited-members", path, "items", params)
+        inherited = self._session.list_entries("list-inherited-members", path, "items", params)
         return {each async for member in inherited for each in member["via_group_ids"]}
 
     async def list_group_ids(self, name: str) -> list[str]:
@@ -124,11 +124,11 @@ class OpenWebUI:
     async def search_users(self, term: str) -> list[dict[str, Any]]:
         """Return the users whose name or e-mail contains ``term``."""
         params = {"query": term, "order_by": "email", "direction": "asc"}
-        return [user async for user in self._session.pages("search-users", "/users/", "users", params)]
+        return [user async for user in self._session.list_entries("search-users", "/users/", "users", params)]
 
     def list_accounts(self) -> AsyncIterator[dict[str, Any]]:
         """Return every account, with the ids of its groups (``group_ids``), page by page."""
-        return self._session.pages(
+        return self._session.list_entries(
             "list-accounts", "/users/", "users", {"order_by": "email", "direction": "asc"}
         )
 
@@ -140,7 +140,8 @@ class OpenWebUI:
         """Return the models whose ``meta`` has the string ``tag`` as a value."""
         params = {"tag": tag, "order_by": "name", "direction": "asc"}
         return [
-            model async for model in self._session.pages("search-models", "/models/list", "items", params)
+            model
+            async for model in self._session.list_entries("search-models", "/models/list", "items", params)
         ]
 
     async def get_model(self, model_id: str) -> Found:
@@ -168,7 +169,7 @@ class OpenWebUI:
     async def search_knowledge_bases(self, name: str) -> list[dict[str, Any]]:
         """Return the knowledge bases whose name contains ``name``, with their ``file_count``."""
         params = {"query": name, "order_by": "created_at", "direction": "asc"}
-        found = self._session.pages("search-knowledge", "/knowledge/search", "items", params)
+        found = self._session.list_entries("search-knowledge", "/knowledge/search", "items", params)
         # The search also covers descriptions and names of owners, and ignores case.
         return [each async for each in found if name in each["name"]]
 

@@ -100,7 +100,7 @@ class OpenWebUISession:
         )
         return response.json() if response else None
 
-    async def pages(
+    async def list_entries(
         self, operation: str, path: str, entries: str, params: dict[str, str]
     ) -> AsyncIterator[dict[str, Any]]:
         """Return the entries of all pages of a list; ``entries`` is their JSON field."""

@@ -12,7 +12,7 @@ from typing import Any
 from servicekit.errors import RemoteUnavailable
 from tenancy.emails import matches_any
 from tenancy.model import IdentityStatus, Tenant
-from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, group_path
+from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, build_group_path
 
 from ..clients.keycloak import Keycloak
 from ..part import EnsureResult
@@ -82,7 +82,7 @@ class IdentityPart:
         if not found:
             return IdentityState(people=people)
         sub = await self._keycloak.get_group_by_path(f"{_get_path(found)}/{ADMINS}")
-        group, admins = await asyncio.gather(self._with_members(found), self._with_members(sub))
+        group, admins = await asyncio.gather(self._load_group(found), self._load_group(sub))
         return IdentityState(group, admins, people)
 
     async def ensure(self, tenant: Tenant, observed: IdentityState) -> EnsureResult:
@@ -93,7 +93,11 @@ class IdentityPart:
         admins = [p for p in observed.people if matches_any(tenant.spec.identity.admins, p.email)]
         await self._ensure_members(group_id, observed.people, observed.group.members, changes)
         await self._ensure_members(admins_id, admins, observed.admins.members, changes)
-        status = {"realm": self._keycloak.realm, "groupId": group_id, "groupPath": group_path(tenant.id)}
+        status = {
+            "realm": self._keycloak.realm,
+            "groupId": group_id,
+            "groupPath": build_group_path(tenant.id),
+        }
         return EnsureResult(changes, status)
 
     async def remove(self, tenant: Tenant) -> None:
@@ -108,7 +112,7 @@ class IdentityPart:
         sub = await self._keycloak.get_group_by_path(f"{_get_path(found)}/{ADMINS}") if found else None
         groups = [group for group in (found, sub) if group]
         members = await asyncio.gather(*(self._keycloak.list_members(group["id"]) for group in groups))
-        path = group_path(tenant.id)
+        path = build_group_path(tenant.id)
         return {f"groups {path}": len(groups), f"members of {path}": sum(map(len, members))}
 
     async def release(self, tenant: Tenant) -> None:
@@ -116,13 +120,13 @@ class IdentityPart:
 
     async def _find_group(self, tenant: Tenant) -> dict[str, Any] | None:
         """Return the group at its path, else the group with the recorded id: it may be renamed or moved."""
-        found = await self._keycloak.get_group_by_path(group_path(tenant.id))
+        found = await self._keycloak.get_group_by_path(build_group_path(tenant.id))
         known = tenant.status.identity
         if found or not known:
             return found
         return await self._keycloak.get_group(known.group_id)
 
-    async def _with_members(self, found: dict[str, Any] | None) -> KeycloakGroup:
+    async def _load_group(self, found: dict[str, Any] | None) -> KeycloakGroup:
         if not found:
             return KeycloakGroup()
         members = await self._keycloak.list_members(found["id"])
@@ -137,7 +141,7 @@ class IdentityPart:
         return frozenset(map(_to_account, await self._keycloak.search_accounts(tenant.spec.email_patterns)))
 
     async def _ensure_group(self, tenant: Tenant, observed: KeycloakGroup, changes: list[str]) -> str:
-        path = group_path(tenant.id)
+        path = build_group_path(tenant.id)
         wanted = {"name": tenant.key, "attributes": _build_attributes(tenant)}
         if not observed.id:
             changes.append(f"create group {path}")

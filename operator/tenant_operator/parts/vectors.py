@@ -16,7 +16,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from servicekit.errors import RemoteRefused
 from servicekit.remote import Fault, Remote
 from tenancy.model import Tenant, VectorsStatus
-from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, collection_name
+from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, build_collection_name
 
 from ..part import EnsureResult
 
@@ -102,13 +102,13 @@ class VectorsPart:
 
         An earlier Tenant of this name may have had another tier, and so another collection.
         """
-        own = collection_name(tenant.id, dedicated=True)
+        own = build_collection_name(tenant.id, dedicated=True)
         await self._remote.call("delete-points", lambda: self._delete_points(tenant))
         await self._remote.call("delete-collection", lambda: self._qdrant.delete_collection(own))
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
         """Count the tenant's points in every collection, and its dedicated collection."""
-        own = collection_name(tenant.id, dedicated=True)
+        own = build_collection_name(tenant.id, dedicated=True)
         listed = await self._remote.call("list-collections", self._qdrant.get_collections)
         names = [collection.name for collection in listed.collections]
         points = 0

@@ -14,7 +14,7 @@ from servicekit.errors import RemoteError
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.keycloak import KeycloakAdmin
 from servicekit.loop_lag import watch_loop
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 from servicekit.web.readiness import Check, Readiness, run_until_passed
 from tenancy.call_limiter import CallLimiter
 from tenancy.callers import check_synced
@@ -132,9 +132,9 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
         sync = SyncLoops(
             settings, database=database, registry=registry, personas=personas, tenant_sync=tenant_sync
         )
-        leader_elector = LeaderElector(database, sync.run, sync.hint)
+        leader_elector = LeaderElector(database, sync.run, sync.wake)
         stack.push_async_callback(leader_elector.close)
-        endless = [watching, await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))]
+        endless = [watching, await stack.enter_async_context(run_background_task(watch_loop(), "loop-lag"))]
         check_database = run_until_passed(database.check)
         # A replica that is not the leader serves the API as well.
         readiness = Readiness(endless, [partial(check_synced, registry), keys.wait_fetched, check_database])
@@ -144,7 +144,7 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
             log.warning("Cannot check Open WebUI's database yet; not ready", error=str(exc))
         endless.append(
             await stack.enter_async_context(
-                background_task(_run_elector(check_database, leader_elector), "sync")
+                run_background_task(_run_elector(check_database, leader_elector), "sync")
             )
         )
         config = PlanConfig(settings.document_bytes, settings.files_bucket)

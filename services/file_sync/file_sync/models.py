@@ -6,7 +6,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Self
 
-from tenancy.names import document_id_for_file
+from tenancy.names import derive_file_document_id
 
 __all__ = ["File", "Link", "LinkKind", "ListedDocument", "Owner", "PersonaRef", "StorageUsage"]
 
@@ -88,7 +88,7 @@ class File:
     @property
     def document_id(self) -> str:
         """The id of the document that is made from it."""
-        return document_id_for_file(self.id)
+        return derive_file_document_id(self.id)
 
     @property
     def version(self) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
-from servicekit.aws import classify, client_config, error_code
+from servicekit.aws import build_client_config, classify, get_error_code
 from servicekit.deadline import enforce
 from servicekit.errors import RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
@@ -209,7 +209,7 @@ class Bedrock:
         RemoteUnavailable, RemoteRefused
             Bedrock did not answer, throttled the call, or refused the prompt.
         """
-        return await self._call("converse", prompt, functools.partial(self._reply, prompt.model))
+        return await self._call("converse", prompt, functools.partial(self._receive_reply, prompt.model))
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | ModelReply]:
         """Yield the pieces of a model's reply as they arrive, and finally the whole reply.
@@ -228,7 +228,7 @@ class Bedrock:
             while (event := await self._read_next(events)) is not _END:
                 if text := transcript.add(event):
                     yield text
-            yield transcript.reply()
+            yield transcript.build_reply()
         finally:
             # In a thread, because close() waits for a pending read.
             self._streams.submit(stream.close)
@@ -251,16 +251,20 @@ class Bedrock:
             client.close()
 
     async def _call(self, operation: str, prompt: Prompt, call: Callable[..., T]) -> T:
-        call_model = functools.partial(_call_model, prompt.model, functools.partial(call, **_request(prompt)))
+        call_model = functools.partial(
+            _call_model, prompt.model, functools.partial(call, **_build_request(prompt))
+        )
         # A separate circuit per model: one can fail while others work.
-        return await self._answers.call(operation, self._answers.in_thread(call_model), circuit=prompt.model)
+        return await self._answers.call(
+            operation, self._answers.make_thread_call(call_model), circuit=prompt.model
+        )
 
-    def _reply(self, model: str, **request: Any) -> ModelReply:
+    def _receive_reply(self, model: str, **request: Any) -> ModelReply:
         stream, transcript = self._converse_client.converse_stream(**request)["stream"], _Transcript(model)
         with contextlib.closing(stream):
             for event in _iter_events(stream):
                 transcript.add(event)
-        return transcript.reply()
+        return transcript.build_reply()
 
     async def _embed(self, text: str, on_tokens: Callable[[int], None] | None) -> list[float]:
         body = json.dumps({"inputText": text, "dimensions": TITAN_DIMENSIONS, "normalize": True})
@@ -291,7 +295,7 @@ class _Transcript:
         self._usage = event.get("metadata", {}).get("usage", self._usage)
         return text
 
-    def reply(self) -> ModelReply:
+    def build_reply(self) -> ModelReply:
         """Return the whole reply after the last event."""
         text = "".join(self._pieces).strip()
         return ModelReply(text, self._model, self._usage["inputTokens"], self._usage["outputTokens"])
@@ -336,7 +340,7 @@ def truncate_embedding(embedding: Sequence[float], dimension: int) -> list[float
     return [number / length for number in prefix]
 
 
-def _request(prompt: Prompt) -> dict[str, Any]:
+def _build_request(prompt: Prompt) -> dict[str, Any]:
     turns = [*prompt.history, Turn("user", prompt.text)]
     # No temperature: the newest models reject it.
     request: dict[str, Any] = {
@@ -356,7 +360,7 @@ def _request(prompt: Prompt) -> dict[str, Any]:
 
 def _make_client(session: boto3.Session, seconds: float, connections: int) -> "BedrockRuntimeClient":
     return session.client(
-        "bedrock-runtime", config=client_config(read_seconds=seconds, connections=connections)
+        "bedrock-runtime", config=build_client_config(read_seconds=seconds, connections=connections)
     )
 
 
@@ -365,7 +369,7 @@ def _call_model(model: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except ClientError as exc:
-        code, message = error_code(exc), exc.response.get("Error", {}).get("Message", "")
+        code, message = get_error_code(exc), exc.response.get("Error", {}).get("Message", "")
         unknown = code == "ValidationException" and ("model identifier" in message or "on-demand" in message)
         if unknown or code in ("ResourceNotFoundException", "AccessDeniedException"):
             raise ModelUnavailable(

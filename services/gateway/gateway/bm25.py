@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
-__all__ = ["SparseVector", "document_vector", "query_vector"]
+__all__ = ["SparseVector", "build_document_vector", "build_query_vector"]
 
 K1 = 1.2
 """Term frequency saturation: a smaller value saturates sooner."""
@@ -41,14 +41,14 @@ class SparseVector:
     values: list[float]
 
 
-def document_vector(text: str) -> SparseVector:
+def build_document_vector(text: str) -> SparseVector:
     """Return the sparse vector of a chunk: a weight per term."""
     counts = Counter(map(_hash_term, _split_words(text)))
     norm = K1 * (1 - B + B * counts.total() / AVERAGE_WORDS)
     return _to_vector({number: count * (K1 + 1) / (count + norm) for number, count in counts.items()})
 
 
-def query_vector(text: str) -> SparseVector:
+def build_query_vector(text: str) -> SparseVector:
     """Return the sparse vector of a question: weight 1 per term."""
     return _to_vector(dict.fromkeys(map(_hash_term, _split_words(text)), 1.0))
 

@@ -66,7 +66,7 @@ class ConcurrencyLimiter:
                 yield
 
     async def _enter(self, stack: AsyncExitStack, tenant_key: str) -> None:
-        if self._slots.locked(tenant_key) and not self._may_wait(tenant_key):
+        if self._slots.is_locked(tenant_key) and not self._may_wait(tenant_key):
             raise self._reject("Too many requests are waiting already.")
         self._waiting[tenant_key] += 1
         try:

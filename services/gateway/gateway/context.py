@@ -12,8 +12,8 @@ import structlog
 from servicekit.aws import open_session
 from servicekit.errors import RemoteError
 from servicekit.loop_lag import watch_loop
-from servicekit.tasks import background_task
-from servicekit.tls import ssl_context
+from servicekit.tasks import run_background_task
+from servicekit.tls import create_ssl_context
 from servicekit.web.readiness import Readiness, run_until_passed
 from tenancy.call_limiter import CallLimiter
 from tenancy.callers import check_synced
@@ -104,7 +104,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         vectors = Vectors(
             url=settings.qdrant_url,
             api_key=settings.qdrant_api_key,
-            verify=ssl_context(settings.qdrant_ca_file),
+            verify=create_ssl_context(settings.qdrant_ca_file),
             dimension=settings.embedding_dimension,
             write_fence=IndexWriteFence(redis).fence_write,
         )
@@ -118,13 +118,13 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
-        watching_loop = await stack.enter_async_context(background_task(watch_loop(), "loop-lag"))
+        watching_loop = await stack.enter_async_context(run_background_task(watch_loop(), "loop-lag"))
         tenant_metrics = TenantMetrics(by_tenant=settings.metrics_by_tenant)
         _ = await stack.enter_async_context(
-            background_task(tenant_metrics.run(registry.all), "tenant-metrics")
+            run_background_task(tenant_metrics.run(registry.list_tenants), "tenant-metrics")
         )
         budget, usage = Budget(redis), UsageLog(redis, tenant_metrics)
-        recording = await stack.enter_async_context(background_task(usage.run(), "usage"))
+        recording = await stack.enter_async_context(run_background_task(usage.run(), "usage"))
         token_meter, quota = TokenMeter(budget, usage, tenant_metrics), StorageQuota(redis)
         journal = Journal(redis)
         stack.push_async_callback(token_meter.close)
@@ -138,7 +138,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         )
         stack.push_async_callback(reader.close)
         models = [settings.chat_model, *settings.chat_fallbacks]
-        checking = background_task(ModelCheck(bedrock, models).run(), "model-check")
+        checking = run_background_task(ModelCheck(bedrock, models).run(), "model-check")
         _ = await stack.enter_async_context(checking)
         retrieval = RetrievalService(bedrock, vectors, usage)
         documents = DocumentService(
@@ -154,10 +154,10 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         )
         deletions = DeletionLimit(redis)
         catalog = Catalog(objects, vectors, quota, journal, trash, deletions)
-        repair = Repair(registry.all, journal, objects, vectors, documents, catalog, trash)
-        repairing = await stack.enter_async_context(background_task(repair.run(), "repair"))
-        expiry = TrashExpiry(registry.all, redis, trash)
-        expiring = await stack.enter_async_context(background_task(expiry.run(), "trash-expiry"))
+        repair = Repair(registry.list_tenants, journal, objects, vectors, documents, catalog, trash)
+        repairing = await stack.enter_async_context(run_background_task(repair.run(), "repair"))
+        expiry = TrashExpiry(registry.list_tenants, redis, trash)
+        expiring = await stack.enter_async_context(run_background_task(expiry.run(), "trash-expiry"))
         check_collection = run_until_passed(vectors.check)
         readiness = Readiness(
             [watching, watching_loop, recording, repairing, expiring],

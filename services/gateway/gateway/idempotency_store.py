@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 import structlog
-from servicekit.deadline import without_deadline
+from servicekit.deadline import suspend_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenancy.names import idempotency_key
+from tenancy.names import build_idempotency_key
 
 from .leases import LEASE_TTL_SECONDS, LeaseLost, hold_lease
 from .problems import IdempotencyKeyBusy, IdempotencyKeyReused, WritesUnavailable
@@ -104,8 +104,8 @@ class IdempotencyStore:
     """
 
     def __init__(self, redis: TenantRedis, *, lease_seconds: float = LEASE_TTL_SECONDS) -> None:
-        self._acquire = redis.script("acquire-request-lease", _ACQUIRE)
-        self._write = redis.script("write-reply", _WRITE)
+        self._acquire = redis.register_script("acquire-request-lease", _ACQUIRE)
+        self._write = redis.register_script("write-reply", _WRITE)
         self._lease_seconds = lease_seconds
         self._log = structlog.get_logger("gateway.idempotency")
 
@@ -124,7 +124,7 @@ class IdempotencyStore:
         WritesUnavailable
             Redis is unavailable, or was for so long that the block was cancelled.
         """
-        key, token = idempotency_key(tenant.id, tenant.uid, request.digest), uuid.uuid4().hex
+        key, token = build_idempotency_key(tenant.id, tenant.uid, request.digest), uuid.uuid4().hex
         mine = {"fingerprint": request.fingerprint, "token": token}
         lease_ms = round(self._lease_seconds * 1000)
         try:
@@ -147,7 +147,7 @@ class IdempotencyStore:
         finally:
             done = json.dumps({**mine, "reply": asdict(lease.saved)}) if lease.saved else ""
             try:
-                with without_deadline():  # the effect is permanent, even after the deadline
+                with suspend_deadline():  # the effect is permanent, even after the deadline
                     await self._write.run(tenant, [key], token, done, RESPONSE_TTL_SECONDS * 1000)
             except RemoteError as exc:
                 self._log.warning("Cannot store a response", error=str(exc))

@@ -15,14 +15,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from servicekit.deadline import without_deadline
+from servicekit.deadline import suspend_deadline
 from servicekit.errors import RemoteError, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import answers_key, changes_key
+from tenancy.names import build_answers_key, build_changes_key
 
 from .redis import TenantRedis
 
-__all__ = ["STATE_SCRIPT", "IndexWriteFence", "fence_keys"]
+__all__ = ["STATE_SCRIPT", "IndexWriteFence", "list_fence_keys"]
 
 WRITE_TIMEOUT_SECONDS = 600
 """Longest duration of a write: a document of 10,000 chunks takes about ten seconds."""
@@ -35,7 +35,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local is_writing = redis.call('ZCOUNT', KEYS[2], now, '+inf') > 0
 """
-"""Start of a script that is run with :func:`fence_keys`; it sets ``is_writing`` if a write is under way."""
+"""Start of a script that is run with :func:`list_fence_keys`; it sets ``is_writing`` during a write."""
 
 _BEGIN = f"""{STATE_SCRIPT}
 redis.call('UNLINK', KEYS[1])
@@ -50,7 +50,7 @@ class IndexWriteFence:
 
     def __init__(self, redis: TenantRedis) -> None:
         self._redis = redis
-        self._begin = redis.script("begin-index-write", _BEGIN)
+        self._begin = redis.register_script("begin-index-write", _BEGIN)
         self._log = structlog.get_logger("gateway.index_fence")
 
     @asynccontextmanager
@@ -65,7 +65,7 @@ class IndexWriteFence:
             The write took longer than ten minutes.
         """
         write = uuid.uuid4().hex
-        await self._begin.run(tenant, fence_keys(tenant), write, FENCE_TTL_SECONDS)
+        await self._begin.run(tenant, list_fence_keys(tenant), write, FENCE_TTL_SECONDS)
         limit = asyncio.timeout(WRITE_TIMEOUT_SECONDS)
         try:
             async with limit:
@@ -79,10 +79,10 @@ class IndexWriteFence:
         await self._end(tenant, write)
 
     async def _end(self, tenant: Tenant, write: str) -> None:
-        answers, writes = fence_keys(tenant)
+        answers, writes = list_fence_keys(tenant)
         try:
             # Deleted a second time: after the entry has expired, gateways may have cached answers.
-            with without_deadline():
+            with suspend_deadline():
                 await self._redis.execute(
                     tenant, "end-index-write", ("UNLINK", answers), ("ZREM", writes, write)
                 )
@@ -92,6 +92,6 @@ class IndexWriteFence:
             )
 
 
-def fence_keys(tenant: Tenant) -> list[str]:
+def list_fence_keys(tenant: Tenant) -> list[str]:
     """Return the Redis keys of a tenant's cached answers and of its index writes under way."""
-    return [answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid)]
+    return [build_answers_key(tenant.id, tenant.uid), build_changes_key(tenant.id, tenant.uid)]

@@ -83,7 +83,7 @@ class DocumentVersion:
             digest.update(f"\0{chunk.page}\0{chunk.heading}\0{chunk.text}".encode())
         return cls(document, chunks, digest.hexdigest())
 
-    def with_etag(self, etag: str) -> Self:
+    def replace_etag(self, etag: str) -> Self:
         """Return the same version with the ETag of its content in S3."""
         return replace(self, document=replace(self.document, etag=etag))
 

@@ -15,7 +15,7 @@ def require_persona(tenant: Tenant, persona_id: str) -> Persona:
     PersonaMissing
         The tenant has no persona with that id; the problem lists the existing ones.
     """
-    persona = tenant.persona(persona_id)
+    persona = tenant.get_persona(persona_id)
     if persona is None:
         raise PersonaMissing(
             "The tenant has no such persona. Choose one of `personas`.",

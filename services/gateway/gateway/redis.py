@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import Tenant
-from tenancy.names import redis_prefix, tombstone_key
+from tenancy.names import build_redis_prefix, build_tombstone_key
 from tenancy.tombstones import REFUSAL, add_tombstone_check
 
 __all__ = ["Script", "TenantRedis"]
@@ -62,7 +62,7 @@ class Script:
         """
         _check_ownership(tenant, keys)
         if self._is_guarded:
-            keys = [*keys, tombstone_key(tenant.id, tenant.uid)]
+            keys = [*keys, build_tombstone_key(tenant.id, tenant.uid)]
         return await self._remote.call(
             self._operation, lambda: self._script(keys=keys, args=[str(argument) for argument in arguments])
         )
@@ -94,7 +94,7 @@ class TenantRedis:
             protocol=2,
         )
 
-    def script(self, operation: str, source: str, *, ends_work: bool = False) -> Script:
+    def register_script(self, operation: str, source: str, *, ends_work: bool = False) -> Script:
         """Register a Lua script and return it.
 
         Parameters
@@ -115,7 +115,7 @@ class TenantRedis:
             Redis did not answer, or refused. The transaction may still have been executed.
         """
         _check_ownership(tenant, [str(command[1]) for command in commands])
-        tombstone = tombstone_key(tenant.id, tenant.uid)
+        tombstone = build_tombstone_key(tenant.id, tenant.uid)
 
         async def run() -> list[Any]:
             async with self._client.pipeline(transaction=True) as pipeline:
@@ -168,5 +168,5 @@ class TenantRedis:
 
 def _check_ownership(tenant: Tenant, keys: Iterable[str]) -> None:
     for key in keys:
-        if not key.startswith(redis_prefix(tenant.id, tenant.uid)):
+        if not key.startswith(build_redis_prefix(tenant.id, tenant.uid)):
             raise ValueError(f"{key!r} is not a key of {tenant.key}")

@@ -71,14 +71,14 @@ async def wait_for_webhooks(url: str, http: httpx.AsyncClient, *, wait_seconds: 
     for path in WEBHOOKS:
         address = f"{url.rstrip('/')}/webhook/{path}"
 
-        async def refuses(address: str = address) -> bool:
+        async def is_refused(address: str = address) -> bool:
             try:
                 response = await http.post(address, timeout=WEBHOOK_TIMEOUT_SECONDS)
             except httpx.HTTPError:
                 return False
             return response.status_code == httpx.codes.UNAUTHORIZED
 
-        if not await _wait_until(refuses, wait_seconds):
+        if not await _wait_until(is_refused, wait_seconds):
             raise WorkflowsNotInstalled(
                 f"The webhook {path} does not answer after {wait_seconds:.0f} seconds, though its workflow "
                 f"is published. Are n8n's webhook process and a worker running?"

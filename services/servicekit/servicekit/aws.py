@@ -17,7 +17,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from .remote import Fault
 
-__all__ = ["classify", "client_config", "error_code", "is_dead_session", "open_session"]
+__all__ = ["build_client_config", "classify", "get_error_code", "is_dead_session", "open_session"]
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 
@@ -37,7 +37,7 @@ def open_session() -> boto3.Session:
     return boto3.Session()
 
 
-def client_config(*, read_seconds: float, connections: int) -> Config:
+def build_client_config(*, read_seconds: float, connections: int) -> Config:
     """Return a client's configuration with one attempt per call: :class:`.remote.Remote` retries."""
     return Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -47,23 +47,23 @@ def client_config(*, read_seconds: float, connections: int) -> Config:
     )
 
 
-def error_code(exc: ClientError) -> str:
+def get_error_code(exc: ClientError) -> str:
     """Return AWS' code of an error: ``NoSuchKey``, ``ThrottlingException`` and so on."""
     return exc.response.get("Error", {}).get("Code", "")
 
 
 def is_dead_session(exc: BaseException | None) -> bool:
     """Return True if the session's credentials are no longer valid: revoked, or expired early."""
-    return isinstance(exc, ClientError) and error_code(exc) in _DEAD_SESSION_CODES
+    return isinstance(exc, ClientError) and get_error_code(exc) in _DEAD_SESSION_CODES
 
 
 def classify(exc: Exception) -> Fault | None:
     """Return the fault class of a boto3 error; ``None`` for any other exception."""
     match exc:
         case EventStreamError():
-            return _classify_event(error_code(exc))
+            return _classify_event(get_error_code(exc))
         case ClientError():
-            return _classify_response(error_code(exc), exc.response.get("ResponseMetadata", {}))
+            return _classify_response(get_error_code(exc), exc.response.get("ResponseMetadata", {}))
         case HTTPClientError() | BotoConnectionError() | CredentialRetrievalError():
             return Fault.TRANSIENT
         case BotoCoreError():

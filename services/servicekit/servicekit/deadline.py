@@ -1,7 +1,7 @@
 """Deadline of a request, which every call made for it respects.
 
 A context variable holds it, so tasks and threads of the request inherit it without a parameter. Work that
-outlives the request, such as recording usage, runs in :func:`without_deadline`.
+outlives the request, such as recording usage, runs in :func:`suspend_deadline`.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from contextvars import ContextVar
 
 from .errors import DeadlineExceeded
 
-__all__ = ["enforce", "remaining", "within", "without_deadline"]
+__all__ = ["enforce", "get_remaining_seconds", "limit_time", "suspend_deadline"]
 
 _ENDS: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
+def limit_time(seconds: float) -> Iterator[None]:
     """Set a deadline for the block; an earlier one stays in force."""
     ends, earlier = time.monotonic() + seconds, _ENDS.get()
     token = _ENDS.set(ends if earlier is None else min(ends, earlier))
@@ -29,7 +29,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def without_deadline() -> Iterator[None]:
+def suspend_deadline() -> Iterator[None]:
     """Run the block without a deadline."""
     token = _ENDS.set(None)
     try:
@@ -38,7 +38,7 @@ def without_deadline() -> Iterator[None]:
         _ENDS.reset(token)
 
 
-def remaining() -> float | None:
+def get_remaining_seconds() -> float | None:
     """Return the seconds that remain, at least 0; ``None`` without a deadline."""
     ends = _ENDS.get()
     return None if ends is None else max(ends - time.monotonic(), 0.0)
@@ -58,7 +58,7 @@ async def enforce(waiting_for: str) -> AsyncIterator[None]:
     DeadlineExceeded
         The deadline was reached.
     """
-    scope = asyncio.timeout(remaining())
+    scope = asyncio.timeout(get_remaining_seconds())
     try:
         async with scope:
             yield

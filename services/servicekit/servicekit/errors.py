@@ -61,14 +61,14 @@ class TenantryError(Exception):
         self.extensions = extensions
 
     @classmethod
-    def uri(cls) -> str:
+    def get_uri(cls) -> str:
         """Return the problem's type, a stable URI."""
         return f"https://tenantry.io/problems/{cls.slug}"
 
     def to_problem(self) -> dict[str, Any]:
         """Return the members of the problem document (RFC 9457, section 3.1)."""
         return {
-            "type": self.uri(),
+            "type": self.get_uri(),
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
@@ -82,12 +82,12 @@ class InvalidRequest(TenantryError):
     slug = "invalid-request"
     title = "The request is not valid"
     remedy = (
-        "Read `detail`, or `errors` where it is there: each names a place in the request and what "
-        "is wrong with it."
+        "Read `detail`, and `errors` if it is there: each error has the `location` of a field in the "
+        "request and the `reason`."
     )
-    example = "See `errors`: each names a place in the request and what is wrong there."
+    example = "See `errors`: each has the location of a field in the request and the reason."
     members: ClassVar[Mapping[str, Any]] = {
-        "errors": [{"place": ["body", "topK"], "reason": "Input should be less than or equal to 50"}]
+        "errors": [{"location": ["body", "topK"], "reason": "Input should be less than or equal to 50"}]
     }
     status = 422
 

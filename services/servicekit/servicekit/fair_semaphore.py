@@ -25,7 +25,7 @@ class FairSemaphore:
         self._held = Counter[str]()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
-    def locked(self, tenant_id: str) -> bool:
+    def is_locked(self, tenant_id: str) -> bool:
         """Return True if a tenant would wait for a slot."""
         return not self._free or self._held[tenant_id] >= self.each
 
@@ -54,7 +54,7 @@ class FairSemaphore:
         self._grant()
 
     def _grant(self) -> None:
-        while self._free and (tenant_id := self._take_next()) is not None:
+        while self._free and (tenant_id := self._find_next()) is not None:
             turns = self._waiting[tenant_id]
             turn = turns.popleft()
             # The tenant that was served goes behind the others.
@@ -66,5 +66,5 @@ class FairSemaphore:
                 self._free -= 1
                 self._held[tenant_id] += 1
 
-    def _take_next(self) -> str | None:
+    def _find_next(self) -> str | None:
         return next((each for each in self._waiting if self._held[each] < self.each), None)

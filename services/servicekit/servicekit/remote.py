@@ -148,9 +148,9 @@ class Remote:
 
         A thread cannot be stopped. Give the SDK a shorter timeout, or the thread stays occupied.
         """
-        return await self.call(operation, self.in_thread(functools.partial(function, *args, **kwargs)))
+        return await self.call(operation, self.make_thread_call(functools.partial(function, *args, **kwargs)))
 
-    def in_thread(self, function: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    def make_thread_call(self, function: Callable[[], T]) -> Callable[[], Awaitable[T]]:
         """Return an awaitable for :meth:`call` that runs a synchronous function in this system's threads."""
         loop = asyncio.get_running_loop()
         return lambda: loop.run_in_executor(self._threads, function)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
-__all__ = ["background_task", "cancel_and_wait"]
+__all__ = ["cancel_and_wait", "run_background_task"]
 
 CANCEL_INTERVAL_SECONDS = 1.0
 """Time after which a task that is still running is cancelled again."""
@@ -24,7 +24,7 @@ async def cancel_and_wait(task: "asyncio.Future[None]") -> None:
 
 
 @asynccontextmanager
-async def background_task(
+async def run_background_task(
     work: Coroutine[None, None, None], name: str
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """Run a coroutine as a task while the block runs; cancel it at the end of the block."""

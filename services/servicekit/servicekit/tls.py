@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-__all__ = ["AuthorityFile", "ssl_context"]
+__all__ = ["AuthorityFile", "create_ssl_context"]
 
 
-def ssl_context(authority: Path | None) -> ssl.SSLContext | bool:
+def create_ssl_context(authority: Path | None) -> ssl.SSLContext | bool:
     """Return the value of ``verify`` for httpx and its transports.
 
     Parameters
@@ -36,7 +36,7 @@ def ssl_context(authority: Path | None) -> ssl.SSLContext | bool:
 
 
 def _validate(authority: Path) -> Path:
-    ssl_context(authority)
+    create_ssl_context(authority)
     return authority
 
 

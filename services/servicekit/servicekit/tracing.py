@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-__all__ = ["export_spans", "trace_id"]
+__all__ = ["export_spans", "get_trace_id"]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -41,7 +41,7 @@ async def export_spans(service: str) -> AsyncIterator[None]:
         await asyncio.to_thread(provider.shutdown)
 
 
-def trace_id(headers: Mapping[str, str]) -> str | None:
+def get_trace_id(headers: Mapping[str, str]) -> str | None:
     """Return the trace id of a request, sampled or not; ``None`` without a trace.
 
     Parameters

@@ -37,7 +37,7 @@ class Directory:
         """Return the Tenant with an id, or ``None``."""
         return self._tenants.get(tenant_id)
 
-    def all(self) -> tuple[Tenant, ...]:
+    def list_tenants(self) -> tuple[Tenant, ...]:
         """Return all Tenants, in no particular order."""
         return tuple(self._tenants.values())
 
@@ -56,7 +56,7 @@ class Directory:
             if not self._patterns[key]:
                 del self._patterns[key]
 
-    def claimants(self, email: str) -> list[Tenant]:
+    def find_by_email(self, email: str) -> list[Tenant]:
         """Return the Tenants with a pattern that matches an address, sorted by id."""
         found = {
             tenant_id

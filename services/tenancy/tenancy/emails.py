@@ -7,7 +7,7 @@ A pattern is an address in which ``*`` matches any run of characters without an 
 import string
 from collections.abc import Iterable
 
-__all__ = ["EMAIL_PATTERN", "fold", "matches", "matches_any", "overlap", "search_term"]
+__all__ = ["EMAIL_PATTERN", "fold", "get_search_term", "has_overlap", "matches", "matches_any"]
 
 _LABEL = r"[A-Za-z0-9*]([A-Za-z0-9*-]*[A-Za-z0-9*])?"
 
@@ -24,7 +24,7 @@ def matches(pattern: str, email: str) -> bool:
     if not (local and at and domain) or "*" in email or "@" in local:
         return False
     pattern_local, _, pattern_domain = fold(pattern).rpartition("@")
-    return _has_overlap(pattern_domain, domain) and _has_overlap(pattern_local, local)
+    return _has_text_overlap(pattern_domain, domain) and _has_text_overlap(pattern_local, local)
 
 
 def matches_any(patterns: Iterable[str], email: str) -> bool:
@@ -32,14 +32,14 @@ def matches_any(patterns: Iterable[str], email: str) -> bool:
     return any(matches(pattern, email) for pattern in patterns)
 
 
-def overlap(first: str, second: str) -> bool:
+def has_overlap(first: str, second: str) -> bool:
     """Return True if some address matches both patterns."""
     first_local, _, first_domain = fold(first).rpartition("@")
     second_local, _, second_domain = fold(second).rpartition("@")
-    return _has_overlap(first_domain, second_domain) and _has_overlap(first_local, second_local)
+    return _has_text_overlap(first_domain, second_domain) and _has_text_overlap(first_local, second_local)
 
 
-def search_term(pattern: str) -> str:
+def get_search_term(pattern: str) -> str:
     """Return the longest literal part of a pattern, which every matching address contains."""
     return max(fold(pattern).split("*"), key=len)
 
@@ -55,7 +55,7 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
 
-def _has_overlap(first: str, second: str) -> bool:
+def _has_text_overlap(first: str, second: str) -> bool:
     """Return True if some string matches both texts, in which ``*`` is a wildcard.
 
     Dynamic programming bounds the time by the product of the two lengths, for every pattern. A regular

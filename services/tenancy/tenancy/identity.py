@@ -23,7 +23,7 @@ from .emails import matches_any
 from .errors import NoTenant, TenantConflict, TenantSuspended, TokenRefused
 from .jwks import RemoteKeys
 from .model import Tenant
-from .names import TENANT_UIDS_CLAIM, tenant_id_from_group
+from .names import TENANT_UIDS_CLAIM, parse_group_path
 
 __all__ = ["BEING_REMOVED", "Claims", "Principal", "TokenVerifier", "require_active", "resolve"]
 
@@ -153,7 +153,7 @@ def require_active(tenant: Tenant) -> None:
 
 def _resolve_by_group(claims: Claims, tenants: Directory) -> Tenant | None:
     """Return the Tenant that owns the account's group; ``None`` without a tenant's group."""
-    named = {tenant_id for path in claims.groups if (tenant_id := tenant_id_from_group(path))}
+    named = {tenant_id for path in claims.groups if (tenant_id := parse_group_path(path))}
     if len(named) > 1:
         raise TenantConflict(f"This account is in the groups of {_join(named)}. An account has one tenant.")
     if not named:
@@ -177,7 +177,7 @@ def _resolve_by_email(claims: Claims, tenants: Directory, member_of: Tenant | No
         raise NoTenant("This account has no e-mail address, so no tenant can claim it.")
     if not claims.email_verified:
         raise NoTenant("This account's e-mail address is not verified.")
-    claimants = tenants.claimants(claims.email)
+    claimants = tenants.find_by_email(claims.email)
     if member_of in claimants:
         return member_of
     ids = {tenant.id for tenant in claimants}

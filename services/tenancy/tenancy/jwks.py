@@ -72,7 +72,7 @@ class RemoteKeys:
         IdentityUnavailable
             The keys have never been fetched, and cannot be fetched now.
         """
-        age = self._now() - self._fetched
+        age = self._get_time() - self._fetched
         if age > REFRESH_AGE_SECONDS or not self._find(key_id):
             fetching = self._refresh()
             if not self._find(key_id) or (age > MAX_AGE_SECONDS and not self._unavailable):
@@ -97,16 +97,16 @@ class RemoteKeys:
 
     def _refresh(self) -> asyncio.Task[None]:
         """Start a fetch, unless one is in progress or started a moment ago; return the newest."""
-        is_too_soon = self._now() - self._tried < MIN_FETCH_INTERVAL_SECONDS
+        is_too_soon = self._get_time() - self._tried < MIN_FETCH_INTERVAL_SECONDS
         if self._fetching is None or (self._fetching.done() and not is_too_soon):
-            self._tried = self._now()
+            self._tried = self._get_time()
             self._fetching = asyncio.create_task(self._update())
         return self._fetching
 
     async def _update(self) -> None:
         try:
             self._keys = await self._remote.call("jwks", self._fetch)
-            self._fetched = self._now()
+            self._fetched = self._get_time()
             self._unavailable = False
         except (RemoteError, JoseError, ValueError, KeyError) as exc:
             self._unavailable = True
@@ -118,7 +118,7 @@ class RemoteKeys:
         return KeySet.import_key_set(response.json())
 
     @staticmethod
-    def _now() -> float:
+    def _get_time() -> float:
         return asyncio.get_running_loop().time()
 
 

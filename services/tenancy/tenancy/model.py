@@ -242,7 +242,7 @@ class TenantStatus(_Resource):
         known = (section for _, section in self if isinstance(section, StatusSection))
         return any(known) or bool(self.model_extra)
 
-    def condition(self, type_: str) -> Condition | None:
+    def get_condition(self, type_: str) -> Condition | None:
         """Return the condition of a type, or ``None``."""
         return next((c for c in self.conditions if c.type == type_), None)
 
@@ -286,7 +286,7 @@ class Tenant(_Resource):
     @property
     def key(self) -> str:
         """Tenant key: ``tenant-tenantb``."""
-        return names.tenant_key(self.id)
+        return names.build_tenant_key(self.id)
 
     @property
     def uid(self) -> str:
@@ -296,7 +296,7 @@ class Tenant(_Resource):
     @property
     def collection(self) -> str:
         """Qdrant collection with the tenant's points."""
-        return names.collection_name(self.id, dedicated=self.spec.tier is Tier.DEDICATED)
+        return names.build_collection_name(self.id, dedicated=self.spec.tier is Tier.DEDICATED)
 
     @property
     def owns_storage(self) -> bool:
@@ -315,6 +315,6 @@ class Tenant(_Resource):
         created = self.metadata.creation_timestamp
         return (created.isoformat() if created else "", self.id)
 
-    def persona(self, persona_id: str) -> Persona | None:
+    def get_persona(self, persona_id: str) -> Persona | None:
         """Return the persona with an id, or ``None``."""
         return next((p for p in self.spec.personas if p.id == persona_id), None)

@@ -22,45 +22,45 @@ __all__ = [
     "TENANT_UIDS_CLAIM",
     "TENANT_UID_ATTRIBUTE",
     "VERSION",
-    "admins_group_path",
-    "answers_key",
-    "changes_key",
-    "collection_name",
-    "commit_marker_id",
-    "deletions_key",
-    "document_id_for",
-    "document_id_for_file",
-    "embeddings_key",
-    "embeddings_prefix",
-    "erasure_receipt_key",
-    "failures_key",
-    "group_path",
-    "held_deletions_key",
-    "idempotency_key",
-    "ingests_key",
+    "build_admins_group_path",
+    "build_answers_key",
+    "build_changes_key",
+    "build_collection_name",
+    "build_deletions_key",
+    "build_embeddings_key",
+    "build_embeddings_prefix",
+    "build_erasure_receipt_key",
+    "build_failures_key",
+    "build_group_path",
+    "build_held_deletions_key",
+    "build_idempotency_key",
+    "build_ingests_key",
+    "build_model_id",
+    "build_object_key",
+    "build_persona_prefix",
+    "build_rate_key",
+    "build_redis_prefix",
+    "build_released_deletions_key",
+    "build_removal_key",
+    "build_removals_prefix",
+    "build_reservations_key",
+    "build_retained_prefix",
+    "build_storage_quota_key",
+    "build_tenant_key",
+    "build_tenant_prefix",
+    "build_tokens_key",
+    "build_tombstone_key",
+    "build_trash_end_key",
+    "build_trash_sweep_key",
+    "build_usage_key",
+    "derive_commit_marker_id",
+    "derive_document_id",
+    "derive_file_document_id",
+    "derive_point_id",
     "is_tombstone",
-    "model_id",
-    "object_key",
+    "parse_group_path",
     "parse_model_id",
     "parse_object_key",
-    "persona_prefix",
-    "point_id",
-    "rate_key",
-    "redis_prefix",
-    "released_deletions_key",
-    "removal_key",
-    "removals_prefix",
-    "reservations_key",
-    "retained_prefix",
-    "storage_quota_key",
-    "tenant_id_from_group",
-    "tenant_key",
-    "tenant_prefix",
-    "tokens_key",
-    "tombstone_key",
-    "trash_end",
-    "trash_sweep_key",
-    "usage_key",
 ]
 
 GROUP = "tenantry.io"
@@ -101,7 +101,7 @@ _NAMESPACE = uuid.UUID("6f0a3a2e-8d0e-5c0b-9a51-2f1f6b2f7a10")
 """Namespace of all derived ids. A change would give every chunk a new point id and double the index."""
 
 
-def tenant_key(tenant_id: str) -> str:
+def build_tenant_key(tenant_id: str) -> str:
     """Return the key of a tenant's data in every system: ``tenant-{id}``.
 
     Raises
@@ -114,29 +114,29 @@ def tenant_key(tenant_id: str) -> str:
     return f"tenant-{tenant_id}"
 
 
-def tenant_prefix(tenant_id: str) -> str:
+def build_tenant_prefix(tenant_id: str) -> str:
     """Return the S3 prefix of all of a tenant's objects, with a trailing slash.
 
     The slash matters: without it ``tenant-a`` would be a prefix of ``tenant-ab``.
     """
-    return f"{tenant_key(tenant_id)}/"
+    return f"{build_tenant_key(tenant_id)}/"
 
 
-def retained_prefix(tenant_id: str, uid: str = "") -> str:
+def build_retained_prefix(tenant_id: str, uid: str = "") -> str:
     """Return the S3 prefix of retained documents of earlier Tenants of a name; with ``uid``, of one of them.
 
     It is outside every tenant's prefix, so no tenant's session can read it.
     """
-    of_all = f"retained/{tenant_prefix(tenant_id)}"
+    of_all = f"retained/{build_tenant_prefix(tenant_id)}"
     return f"{of_all}{uid}/" if uid else of_all
 
 
-def persona_prefix(tenant_id: str, persona_id: str) -> str:
+def build_persona_prefix(tenant_id: str, persona_id: str) -> str:
     """Return the S3 prefix of one persona's documents."""
-    return f"{tenant_prefix(tenant_id)}{persona_id}/documents/"
+    return f"{build_tenant_prefix(tenant_id)}{persona_id}/documents/"
 
 
-def object_key(tenant_id: str, persona_id: str, document_id: str, filename: str) -> str:
+def build_object_key(tenant_id: str, persona_id: str, document_id: str, filename: str) -> str:
     """Return the S3 key of a document.
 
     Raises
@@ -146,8 +146,8 @@ def object_key(tenant_id: str, persona_id: str, document_id: str, filename: str)
         address another object.
     """
     for segment in (persona_id, document_id, filename):
-        _ = _segment(segment)
-    return f"{persona_prefix(tenant_id, persona_id)}{document_id}/{filename}"
+        _ = _validate_segment(segment)
+    return f"{build_persona_prefix(tenant_id, persona_id)}{document_id}/{filename}"
 
 
 def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
@@ -155,7 +155,7 @@ def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
 
     Other keys are, for example, folder markers and all keys of other tenants.
     """
-    if not key.startswith(tenant_prefix(tenant_id)):
+    if not key.startswith(build_tenant_prefix(tenant_id)):
         return None
     match key.split("/"):
         case [_, persona_id, "documents", document_id, filename] if persona_id and document_id and filename:
@@ -164,21 +164,21 @@ def parse_object_key(tenant_id: str, key: str) -> tuple[str, str, str] | None:
             return None
 
 
-def erasure_receipt_key(tenant_id: str, uid: str) -> str:
+def build_erasure_receipt_key(tenant_id: str, uid: str) -> str:
     """Return the S3 key of the receipt of a Tenant's erasure, outside every tenant's prefix."""
-    return f"receipts/erasure/{tenant_key(tenant_id)}/{uid}.json"
+    return f"receipts/erasure/{build_tenant_key(tenant_id)}/{uid}.json"
 
 
-def removals_prefix(tenant_id: str, uid: str) -> str:
+def build_removals_prefix(tenant_id: str, uid: str) -> str:
     """Return the S3 prefix of the records of a tenant's removed documents.
 
     No persona id begins with a dot, so no key of the trash is a persona's document. A Tenant that is created
     again under the same name has another uid, so it cannot find the earlier trash.
     """
-    return f"{_trash_prefix(tenant_id, uid)}removals/"
+    return f"{_build_trash_prefix(tenant_id, uid)}removals/"
 
 
-def removal_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> str:
+def build_removal_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> str:
     """Return the S3 key of the record of a removal of a document.
 
     Raises
@@ -186,15 +186,18 @@ def removal_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> 
     ValueError
         An id cannot be part of an object key.
     """
-    return f"{removals_prefix(tenant_id, uid)}{_segment(document_id)}/{_segment(removal_id)}"
+    return (
+        f"{build_removals_prefix(tenant_id, uid)}"
+        f"{_validate_segment(document_id)}/{_validate_segment(removal_id)}"
+    )
 
 
-def embeddings_prefix(tenant_id: str, uid: str) -> str:
+def build_embeddings_prefix(tenant_id: str, uid: str) -> str:
     """Return the S3 prefix of the embeddings of a tenant's removed documents."""
-    return f"{_trash_prefix(tenant_id, uid)}embeddings/"
+    return f"{_build_trash_prefix(tenant_id, uid)}embeddings/"
 
 
-def embeddings_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> str:
+def build_embeddings_key(tenant_id: str, uid: str, document_id: str, removal_id: str) -> str:
     """Return the S3 key of the embeddings of a removal of a document.
 
     Raises
@@ -202,30 +205,33 @@ def embeddings_key(tenant_id: str, uid: str, document_id: str, removal_id: str) 
     ValueError
         An id cannot be part of an object key.
     """
-    return f"{embeddings_prefix(tenant_id, uid)}{_segment(document_id)}/{_segment(removal_id)}"
+    return (
+        f"{build_embeddings_prefix(tenant_id, uid)}"
+        f"{_validate_segment(document_id)}/{_validate_segment(removal_id)}"
+    )
 
 
-def trash_end(tenant_id: str) -> str:
+def build_trash_end_key(tenant_id: str) -> str:
     """Return a key between a tenant's trash and its documents, in the order of S3's lists."""
-    return f"{tenant_prefix(tenant_id)}.trash0"
+    return f"{build_tenant_prefix(tenant_id)}.trash0"
 
 
-def collection_name(tenant_id: str, *, dedicated: bool) -> str:
+def build_collection_name(tenant_id: str, *, dedicated: bool) -> str:
     """Return the Qdrant collection that holds a tenant's points."""
-    return f"{COLLECTION}--{tenant_key(tenant_id)}" if dedicated else COLLECTION
+    return f"{COLLECTION}--{build_tenant_key(tenant_id)}" if dedicated else COLLECTION
 
 
-def group_path(tenant_id: str) -> str:
+def build_group_path(tenant_id: str) -> str:
     """Return the Keycloak path of a tenant's group, as in the ``groups`` claim."""
-    return f"/{REALM_PARENT_GROUP}/{tenant_key(tenant_id)}"
+    return f"/{REALM_PARENT_GROUP}/{build_tenant_key(tenant_id)}"
 
 
-def admins_group_path(tenant_id: str) -> str:
+def build_admins_group_path(tenant_id: str) -> str:
     """Return the Keycloak path of the sub-group of a tenant's administrators."""
-    return f"{group_path(tenant_id)}/admins"
+    return f"{build_group_path(tenant_id)}/admins"
 
 
-def tenant_id_from_group(path: str) -> str | None:
+def parse_group_path(path: str) -> str | None:
     """Return the tenant id of a group path; ``None`` if the path is no tenant's group.
 
     Only the tenant's group and its ``admins`` count. The operator does not create other sub-groups, and to
@@ -235,7 +241,7 @@ def tenant_id_from_group(path: str) -> str | None:
     return match.group(1) if match else None
 
 
-def redis_prefix(tenant_id: str, uid: str) -> str:
+def build_redis_prefix(tenant_id: str, uid: str) -> str:
     """Return the prefix of every Redis key of one Tenant: ``tenant-tenantb:{uid}:``.
 
     A Tenant that is created again under the same name has another uid, so it cannot find earlier keys.
@@ -245,85 +251,85 @@ def redis_prefix(tenant_id: str, uid: str) -> str:
     ValueError
         The id is no tenant id, or the uid is no uid of Kubernetes.
     """
-    return f"{_bound_key(tenant_id, uid)}:"
+    return f"{_build_bound_key(tenant_id, uid)}:"
 
 
-def rate_key(tenant_id: str, uid: str) -> str:
+def build_rate_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash that counts a tenant's queries, by second."""
-    return f"{redis_prefix(tenant_id, uid)}rate"
+    return f"{build_redis_prefix(tenant_id, uid)}rate"
 
 
-def tokens_key(tenant_id: str, uid: str, month: date) -> str:
+def build_tokens_key(tenant_id: str, uid: str, month: date) -> str:
     """Return the Redis counter of the model tokens that a tenant has used in a month."""
-    return f"{redis_prefix(tenant_id, uid)}tokens:{month:%Y-%m}"
+    return f"{build_redis_prefix(tenant_id, uid)}tokens:{month:%Y-%m}"
 
 
-def reservations_key(tenant_id: str, uid: str, month: date) -> str:
+def build_reservations_key(tenant_id: str, uid: str, month: date) -> str:
     """Return the Redis sorted set of tokens reserved by answers in progress."""
-    return f"{tokens_key(tenant_id, uid, month)}:reserved"
+    return f"{build_tokens_key(tenant_id, uid, month)}:reserved"
 
 
-def storage_quota_key(tenant_id: str, uid: str) -> str:
+def build_storage_quota_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash with the size of each stored document of a tenant."""
-    return f"{redis_prefix(tenant_id, uid)}storage"
+    return f"{build_redis_prefix(tenant_id, uid)}storage"
 
 
-def ingests_key(tenant_id: str, uid: str) -> str:
+def build_ingests_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash of documents whose write is in progress or was interrupted."""
-    return f"{redis_prefix(tenant_id, uid)}ingests"
+    return f"{build_redis_prefix(tenant_id, uid)}ingests"
 
 
-def failures_key(tenant_id: str, uid: str) -> str:
+def build_failures_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash with the reasons why stored documents were not indexed."""
-    return f"{redis_prefix(tenant_id, uid)}failures"
+    return f"{build_redis_prefix(tenant_id, uid)}failures"
 
 
-def deletions_key(tenant_id: str, uid: str) -> str:
+def build_deletions_key(tenant_id: str, uid: str) -> str:
     """Return the Redis sorted set of a tenant's documents that were deleted in the last minutes."""
-    return f"{redis_prefix(tenant_id, uid)}deletions"
+    return f"{build_redis_prefix(tenant_id, uid)}deletions"
 
 
-def held_deletions_key(tenant_id: str, uid: str) -> str:
+def build_held_deletions_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash of the deletions that wait for one of the tenant's administrators."""
-    return f"{deletions_key(tenant_id, uid)}:held"
+    return f"{build_deletions_key(tenant_id, uid)}:held"
 
 
-def released_deletions_key(tenant_id: str, uid: str) -> str:
+def build_released_deletions_key(tenant_id: str, uid: str) -> str:
     """Return the Redis key that exists while no deletion of the tenant is held."""
-    return f"{deletions_key(tenant_id, uid)}:released"
+    return f"{build_deletions_key(tenant_id, uid)}:released"
 
 
-def trash_sweep_key(tenant_id: str, uid: str) -> str:
+def build_trash_sweep_key(tenant_id: str, uid: str) -> str:
     """Return the Redis key that exists until the next removal of a tenant's expired trash is due."""
-    return f"{redis_prefix(tenant_id, uid)}trash-sweep"
+    return f"{build_redis_prefix(tenant_id, uid)}trash-sweep"
 
 
-def idempotency_key(tenant_id: str, uid: str, digest: str) -> str:
+def build_idempotency_key(tenant_id: str, uid: str, digest: str) -> str:
     """Return the Redis key of a stored response; ``digest`` identifies caller, request and key."""
-    return f"{redis_prefix(tenant_id, uid)}idempotency:{digest}"
+    return f"{build_redis_prefix(tenant_id, uid)}idempotency:{digest}"
 
 
-def changes_key(tenant_id: str, uid: str) -> str:
+def build_changes_key(tenant_id: str, uid: str) -> str:
     """Return the Redis sorted set of changes of a tenant's index that are in progress."""
-    return f"{redis_prefix(tenant_id, uid)}changes"
+    return f"{build_redis_prefix(tenant_id, uid)}changes"
 
 
-def answers_key(tenant_id: str, uid: str) -> str:
+def build_answers_key(tenant_id: str, uid: str) -> str:
     """Return the Redis hash of a tenant's cached answers."""
-    return f"{redis_prefix(tenant_id, uid)}answers"
+    return f"{build_redis_prefix(tenant_id, uid)}answers"
 
 
-def usage_key(tenant_id: str, uid: str, day: date) -> str:
+def build_usage_key(tenant_id: str, uid: str, day: date) -> str:
     """Return the Redis hash of a tenant's use on a day."""
-    return f"{redis_prefix(tenant_id, uid)}usage:{day:%Y-%m-%d}"
+    return f"{build_redis_prefix(tenant_id, uid)}usage:{day:%Y-%m-%d}"
 
 
-def tombstone_key(tenant_id: str, uid: str) -> str:
+def build_tombstone_key(tenant_id: str, uid: str) -> str:
     """Return the Redis key that exists from a Tenant's deletion until a month later.
 
     It is the only key that remains after an erasure, and contains nothing but the uid in its name.
     """
-    return f"{redis_prefix(tenant_id, uid)}{_TOMBSTONE}"
+    return f"{build_redis_prefix(tenant_id, uid)}{_TOMBSTONE}"
 
 
 def is_tombstone(key: str) -> bool:
@@ -331,15 +337,15 @@ def is_tombstone(key: str) -> bool:
     return key.endswith(f":{_TOMBSTONE}")
 
 
-def document_id_for(tenant_id: str, persona_id: str, filename: str) -> str:
+def derive_document_id(tenant_id: str, persona_id: str, filename: str) -> str:
     """Return the id of a document that a person uploads by name.
 
     The same name in the same persona is the same document, so a second upload replaces the first.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{tenant_key(tenant_id)}/{persona_id}/{filename}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{build_tenant_key(tenant_id)}/{persona_id}/{filename}"))
 
 
-def document_id_for_file(file_id: str) -> str:
+def derive_file_document_id(file_id: str) -> str:
     """Return the document id of a file of Open WebUI.
 
     It contains the file's id: two files of one name are two documents, and a renamed file stays the same one.
@@ -348,9 +354,9 @@ def document_id_for_file(file_id: str) -> str:
     return f"{FILE_DOCUMENTS}{file_id}"
 
 
-def model_id(tenant_id: str, persona_id: str) -> str:
+def build_model_id(tenant_id: str, persona_id: str) -> str:
     """Return the id of a persona's model in Open WebUI: ``tenant-tenantb.finance``."""
-    return f"{tenant_key(tenant_id)}.{persona_id}"
+    return f"{build_tenant_key(tenant_id)}.{persona_id}"
 
 
 def parse_model_id(model: str) -> tuple[str, str] | None:
@@ -362,36 +368,36 @@ def parse_model_id(model: str) -> tuple[str, str] | None:
     return (match["tenant"], match["persona"]) if match else None
 
 
-def commit_marker_id(tenant_id: str, uid: str, document_id: str) -> str:
+def derive_commit_marker_id(tenant_id: str, uid: str, document_id: str) -> str:
     """Return the Qdrant id of a document's first chunk, whatever its content.
 
     Tenant and uid are part of it. Two tenants can use the same document id in a shared collection. They must
     not overwrite each other's points, or those of an earlier Tenant of the same name.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{_bound_key(tenant_id, uid)}/{document_id}#0"))
+    return str(uuid.uuid5(_NAMESPACE, f"{_build_bound_key(tenant_id, uid)}/{document_id}#0"))
 
 
-def point_id(tenant_id: str, uid: str, document_id: str, version: str, chunk: int) -> str:
+def derive_point_id(tenant_id: str, uid: str, document_id: str, version: str, chunk: int) -> str:
     """Return the Qdrant id of a further chunk of one version of a document; ``chunk`` counts from 1.
 
     The same chunk always has the same id, so a repeated write creates no duplicate. Versions never share an
     id, so a new version can be written while readers still use the old one.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{_bound_key(tenant_id, uid)}/{document_id}#{version}/{chunk}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{_build_bound_key(tenant_id, uid)}/{document_id}#{version}/{chunk}"))
 
 
-def _bound_key(tenant_id: str, uid: str) -> str:
+def _build_bound_key(tenant_id: str, uid: str) -> str:
     if not _UID.fullmatch(uid):
         raise ValueError(f"{uid!r} is no uid of a Kubernetes object")
-    return f"{tenant_key(tenant_id)}:{uid}"
+    return f"{build_tenant_key(tenant_id)}:{uid}"
 
 
-def _trash_prefix(tenant_id: str, uid: str) -> str:
-    _ = _bound_key(tenant_id, uid)
-    return f"{tenant_prefix(tenant_id)}.trash/{uid}/"
+def _build_trash_prefix(tenant_id: str, uid: str) -> str:
+    _ = _build_bound_key(tenant_id, uid)
+    return f"{build_tenant_prefix(tenant_id)}.trash/{uid}/"
 
 
-def _segment(segment: str) -> str:
+def _validate_segment(segment: str) -> str:
     if segment in ("", ".", "..") or "/" in segment or any(ord(c) < 32 or ord(c) == 127 for c in segment):
         raise ValueError(f"{segment!r} cannot be part of an object key")
     return segment

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from servicekit import kube
 from servicekit.kube import classify
 from servicekit.remote import Remote
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 
 from .directory import Directory
 from .model import Tenant
@@ -88,9 +88,9 @@ class TenantRegistry:
         """Return the Tenant with an id, or ``None``."""
         return self.directory.get(tenant_id)
 
-    def all(self) -> tuple[Tenant, ...]:
+    def list_tenants(self) -> tuple[Tenant, ...]:
         """Return all Tenants, in no particular order."""
-        return self.directory.all()
+        return self.directory.list_tenants()
 
     async def is_current(self, tenant: Tenant) -> bool:
         """Return True if the API server has the Tenant and it is not being deleted.
@@ -219,5 +219,5 @@ async def open_registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[N
     """Yield a registry and the task that keeps it current while the block runs."""
     async with await kube.connect() as api:
         registry = TenantRegistry(api)
-        async with background_task(registry.run(), "registry") as watching:
+        async with run_background_task(registry.run(), "registry") as watching:
             yield registry, watching

@@ -14,19 +14,19 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import boto3
-from servicekit.aws import classify, client_config, is_dead_session
+from servicekit.aws import build_client_config, classify, is_dead_session
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from servicekit.locks import KeyedLocks
 from servicekit.remote import Remote
 
 from .model import Tenant
-from .names import tenant_prefix
+from .names import build_tenant_prefix
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
-__all__ = ["TenantSessions", "session_policy"]
+__all__ = ["TenantSessions", "build_session_policy"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class TenantSessions:
         self._bucket = bucket
         self._role_arn = role_arn
         self._service = service
-        self._config = client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY)
+        self._config = build_client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY)
         self._remote = Remote("s3", classify, timeout=TRANSFER_TIMEOUT_SECONDS, concurrency=CONCURRENCY)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._assuming = KeyedLocks()
@@ -103,23 +103,23 @@ class TenantSessions:
         if not tenant.owns_storage:
             raise RemoteUnavailable("s3", operation, "the tenant's storage has not been prepared yet")
         try:
-            client = await self.client(tenant)
+            client = await self.get_client(tenant)
             return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
         except RemoteRefused as exc:
             if not is_dead_session(exc.__cause__):
                 raise
         self._sessions.pop(tenant.id, None)
         self._own = None
-        client = await self.client(tenant)
+        client = await self.get_client(tenant)
         return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
 
-    async def client(self, tenant: Tenant) -> "S3Client":
+    async def get_client(self, tenant: Tenant) -> "S3Client":
         """Return the tenant's client; concurrent callers share one AssumeRole."""
         async with self._assuming[tenant.id]:
             session = self._sessions.get(tenant.id)
             if session is None or datetime.now(UTC) >= session.renew_at:
                 # STS can fail while S3 works, and vice versa.
-                assume = self._remote.in_thread(functools.partial(self._assume, tenant))
+                assume = self._remote.make_thread_call(functools.partial(self._assume, tenant))
                 session = await self._remote.call("assume-role", assume, circuit="sts")
                 self._keep(tenant, session)
             self._sessions.move_to_end(tenant.id)
@@ -145,7 +145,7 @@ class TenantSessions:
         credentials = sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"{self._service}-{tenant.key}",
-            Policy=json.dumps(session_policy(self._bucket, tenant)),
+            Policy=json.dumps(build_session_policy(self._bucket, tenant)),
             Tags=[{"Key": "tenant", "Value": tenant.key}],
         )["Credentials"]
         with self._client_lock:
@@ -163,9 +163,9 @@ class TenantSessions:
         return session, session.client("sts", config=self._config)
 
 
-def session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
+def build_session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
     """Return the session policy that limits access to a tenant's prefix."""
-    prefix = tenant_prefix(tenant.id)
+    prefix = build_tenant_prefix(tenant.id)
     return {
         "Version": "2012-10-17",
         "Statement": [

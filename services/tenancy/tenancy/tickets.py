@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, KeySetSerialization, OKPKey
 
 from .errors import TicketRefused
-from .names import object_key, redis_prefix
+from .names import build_object_key, build_redis_prefix
 
 __all__ = ["Ticket", "TicketAction", "TicketIssuer", "TicketVerifier"]
 
@@ -60,7 +60,7 @@ class Ticket:
         ValueError
             The ticket has no valid document.
         """
-        return object_key(self.tenant_id, self.persona_id, self.document_id, self.filename)
+        return build_object_key(self.tenant_id, self.persona_id, self.document_id, self.filename)
 
     def validate(self) -> None:
         """Check that the ticket has exactly the fields that its action needs.
@@ -70,7 +70,7 @@ class Ticket:
         ValueError
             A field is missing, not valid, or not part of the action.
         """
-        _ = redis_prefix(self.tenant_id, self.tenant_uid)
+        _ = build_redis_prefix(self.tenant_id, self.tenant_uid)
         if self.action is not TicketAction.LIST:
             _ = self.object_key
         elif self.persona_id or self.document_id or self.filename:

@@ -278,7 +278,7 @@ CASES = [
 def rules() -> dict[str, Any]:
     """Rules of the rendered PrometheusRule."""
     release = render("values-eks-prod.yaml", "--set", f"monitoring.enabled=true,monitoring.docsUrl={DOCS}")
-    (found,) = release.of("PrometheusRule")
+    (found,) = release.list_objects("PrometheusRule")
     return dict(found["spec"])
 
 

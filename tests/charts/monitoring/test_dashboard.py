@@ -93,7 +93,7 @@ def test_ids_of_panels_and_queries_are_unique(panels: list[Panel]) -> None:
 
 def test_two_releases_have_separate_dashboards(dashboard: dict[str, Any]) -> None:
     other = render("values-eks-prod.yaml", "--set", "monitoring.enabled=true", namespace="another")
-    (found,) = other.of("ConfigMap")
+    (found,) = other.list_objects("ConfigMap")
     elsewhere = json.loads(found["data"]["rag-system-health.json"])
     assert elsewhere["uid"] != dashboard["uid"]
     assert elsewhere["title"] != dashboard["title"]

@@ -36,7 +36,7 @@ def list_scraped_ports(release: Release, pod: dict[str, Any]) -> list[int]:
     }
     return [
         ports[endpoint["port"]]
-        for monitor in release.of("PodMonitor")
+        for monitor in release.list_objects("PodMonitor")
         if _matches(monitor["spec"]["selector"], pod["metadata"]["labels"])
         for endpoint in monitor["spec"]["podMetricsEndpoints"]
     ]
@@ -59,7 +59,7 @@ def list_allowed_ports(release: Release, name: str) -> list[int]:
 
 
 def test_scraped_ports_are_those_open_to_monitoring(release: Release) -> None:
-    found = {name: list_scraped_ports(release, pod) for name, pod in release.pods()}
+    found = {name: list_scraped_ports(release, pod) for name, pod in release.iter_pods()}
     assert found == {name: list_allowed_ports(release, name) for name in found}
     ours = {found[name][0] for name in ("gateway", "operator", "file-sync")}
     assert ours == {9090}, "a port that is open only to monitoring"
@@ -87,17 +87,17 @@ def test_qdrant_is_scraped_over_tls_if_it_has_a_certificate(release: Release) ->
 
 
 def test_the_job_label_is_the_workload(release: Release) -> None:
-    for monitor in release.of("PodMonitor"):
+    for monitor in release.list_objects("PodMonitor"):
         assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
 
 
 def test_objects_have_the_labels_that_prometheus_selects(release: Release) -> None:
-    for item in release.of("PodMonitor", "PrometheusRule"):
+    for item in release.list_objects("PodMonitor", "PrometheusRule"):
         assert item["metadata"]["labels"]["release"] == "prom"
 
 
 def test_without_monitoring_no_object_needs_prometheus_operator() -> None:
-    assert not render("values-eks-prod.yaml", "--set", "monitoring.enabled=false").of(
+    assert not render("values-eks-prod.yaml", "--set", "monitoring.enabled=false").list_objects(
         "PodMonitor", "PrometheusRule"
     )
 

@@ -63,12 +63,12 @@ class ScalingCluster:
 
     def list_autoscalers(self) -> list[Object]:
         """Return the release's autoscalers."""
-        return self.release.of("HorizontalPodAutoscaler")
+        return self.release.list_objects("HorizontalPodAutoscaler")
 
     def list_workloads(self) -> list[Object]:
         """Return the workloads and the objects that their pods need."""
         kinds = ("PriorityClass", "ServiceAccount", "Deployment", "StatefulSet")
-        return [item for item in self.release.of(*kinds) if not is_hook(item)]
+        return [item for item in self.release.list_objects(*kinds) if not is_hook(item)]
 
     def get_state(self) -> dict[str, ScaledWorkload]:
         """Return the state of each scaled workload, by its name without the release's."""

@@ -7,13 +7,13 @@ tests with few pods come first, then tests of the peak. Each test creates the lo
 from copy import deepcopy
 
 import pytest
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 
 from tests.support.charts.metrics_api import CpuLoad
 from tests.support.charts.rendering import RELEASE
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import ScalingCluster, create_cluster
 
@@ -44,13 +44,13 @@ def set_idle(load: CpuLoad) -> None:
 
 async def wait_for_minimum(cluster: ScalingCluster, load: CpuLoad) -> None:
     set_idle(load)
-    await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS)
+    await wait_until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS)
 
 
 async def wait_for_peak(cluster: ScalingCluster, load: CpuLoad) -> None:
     load.cpu = dict.fromkeys(BY_CPU, 0.9)
     load.external = {QUEUE: 200}
-    await until(lambda: get_replicas(cluster) == MAXIMUM, seconds=TIMEOUT_SECONDS)
+    await wait_until(lambda: get_replicas(cluster) == MAXIMUM, seconds=TIMEOUT_SECONDS)
 
 
 def get_replicas(cluster: ScalingCluster) -> dict[str, int]:
@@ -67,7 +67,7 @@ def test_the_bounds_are_those_of_ecs(cluster: ScalingCluster) -> None:
 async def test_a_worker_is_added_per_ten_waiting_jobs(cluster: ScalingCluster, load: CpuLoad) -> None:
     await wait_for_minimum(cluster, load)
     load.external[QUEUE] = 50
-    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS)
+    await wait_until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS)
 
 
 async def test_without_the_queue_metric_the_number_of_workers_stays(
@@ -75,10 +75,10 @@ async def test_without_the_queue_metric_the_number_of_workers_stays(
 ) -> None:
     set_idle(load)
     load.external[QUEUE] = 50
-    await until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS)
+    await wait_until(lambda: cluster.get_replicas()["n8n-worker"] == 5, seconds=TIMEOUT_SECONDS)
     del load.external[QUEUE]
     worker = "n8n-worker"
-    await until(
+    await wait_until(
         lambda: cluster.get_state()[worker].get_reason("ScalingActive") == "FailedGetExternalMetric",
         seconds=TIMEOUT_SECONDS,
     )
@@ -89,7 +89,7 @@ async def test_cpu_at_ninety_percent_scales_to_the_maximum(cluster: ScalingClust
     await wait_for_minimum(cluster, load)
     await wait_for_peak(cluster, load)
     # The metric asks for more than the maximum.
-    await until(
+    await wait_until(
         lambda: (
             {cluster.get_state()[name].get_reason("ScalingLimited") for name in BY_CPU} == {"TooManyReplicas"}
         ),
@@ -103,7 +103,7 @@ async def test_two_hundred_waiting_jobs_scale_to_twenty_workers_at_most(
 ) -> None:
     await wait_for_peak(cluster, load)
     load.external[QUEUE] = 1000
-    await until(
+    await wait_until(
         lambda: cluster.get_state()["n8n-worker"].get_reason("ScalingLimited") == "TooManyReplicas",
         seconds=TIMEOUT_SECONDS,
     )
@@ -120,7 +120,9 @@ async def test_an_upgrade_during_a_peak_removes_no_pod(cluster: ScalingCluster, 
     cluster.apply(changed)
     assert get_replicas(cluster) == MAXIMUM
     rolled = [f"deployment/{item['metadata']['name']}" for item in changed if item["kind"] == "Deployment"]
-    kubectl(cluster.platform.context, "rollout", "status", "--timeout=60s", "-n", cluster.namespace, *rolled)
+    run_kubectl(
+        cluster.platform.context, "rollout", "status", "--timeout=60s", "-n", cluster.namespace, *rolled
+    )
     assert get_replicas(cluster) == MAXIMUM
     assert get_last_scale_times(cluster) == before
 
@@ -130,7 +132,7 @@ async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the
 ) -> None:
     await wait_for_peak(cluster, load)
     set_idle(load)
-    await until(
+    await wait_until(
         lambda: all(
             (each.get_reason("AbleToScale"), each.replicas) == ("ScaleDownStabilized", MAXIMUM[name])
             for name, each in cluster.get_state().items()
@@ -138,7 +140,7 @@ async def test_after_a_peak_pods_are_kept_for_the_window_and_then_reduced_to_the
         ),
         seconds=TIMEOUT_SECONDS,
     )
-    await until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS)
+    await wait_until(lambda: get_replicas(cluster) == MINIMUM, seconds=TIMEOUT_SECONDS)
 
 
 async def test_the_three_initial_workers_stay_for_the_stabilization_window(
@@ -149,15 +151,15 @@ async def test_the_three_initial_workers_stay_for_the_stabilization_window(
         cluster.apply([*cluster.list_workloads(), *list_initial_scale_objects(cluster)])
         job = cluster.release.get("Job", "n8n-initial-scale")["metadata"]["name"]
         complete = ("wait", "--for=condition=Complete", "--timeout=30s", f"job/{job}")
-        kubectl(platform.context, *complete, "-n", cluster.namespace)
+        run_kubectl(platform.context, *complete, "-n", cluster.namespace)
         # The job's account has no other rights.
         delete = ("delete", "deployment", f"{RELEASE}-n8n-worker", "-n", cluster.namespace)
         account = f"system:serviceaccount:{cluster.namespace}:{job}"
         with pytest.raises(LocalError, match="forbidden"):
-            kubectl(platform.context, f"--as={account}", *delete)
+            run_kubectl(platform.context, f"--as={account}", *delete)
         # An autoscaler first acts 15 seconds after its creation, so the short job comes first.
         cluster.apply(cluster.list_autoscalers())
-        await until(
+        await wait_until(
             lambda: cluster.get_state()["n8n-worker"].get_reason("AbleToScale") == "ScaleDownStabilized",
             seconds=TIMEOUT_SECONDS,
         )
@@ -167,22 +169,24 @@ async def test_the_three_initial_workers_stay_for_the_stabilization_window(
 async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster, load: CpuLoad) -> None:
     set_idle(load)
     load.memory = {"qdrant": 0.9}
-    await until(
+    await wait_until(
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "TooManyReplicas",
         seconds=TIMEOUT_SECONDS,
     )
     assert cluster.get_replicas()["qdrant"] == 5
     load.memory = {"qdrant": 0.1}
     # The metric asks for fewer peers, but scaling down is disabled.
-    await until(
+    await wait_until(
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "ScaleDownLimit",
         seconds=TIMEOUT_SECONDS,
     )
     assert cluster.get_replicas()["qdrant"] == 5
     # A manually set number is kept.
     name = f"{RELEASE}-qdrant"
-    kubectl(cluster.platform.context, "scale", "statefulset", name, "-n", cluster.namespace, "--replicas=3")
-    await until(
+    run_kubectl(
+        cluster.platform.context, "scale", "statefulset", name, "-n", cluster.namespace, "--replicas=3"
+    )
+    await wait_until(
         lambda: cluster.get_state()["qdrant"].autoscaler["status"]["currentReplicas"] == 3,
         seconds=TIMEOUT_SECONDS,
     )

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tenantry_local.parts.kubernetes import kubeconfig, kubectl
+from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.charts.metrics_api import CpuLoad
-from tests.support.charts.rendering import RELEASE, helm
-from tests.support.tenants.manifests import apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.charts.rendering import RELEASE, run_helm
+from tests.support.tenants.manifests import apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 from tools.chart_schema import CHART
 from tools.version import PLACEHOLDER, stamp
 
@@ -47,7 +47,7 @@ class Helm:
 
     def run(self, verb: str, *arguments: str) -> str:
         where = ("-n", self.cluster.namespace, "--kubeconfig", str(self.kubeconfig))
-        return helm(verb, RELEASE, *arguments, *where, "--wait", "--timeout", "200s")
+        return run_helm(verb, RELEASE, *arguments, *where, "--wait", "--timeout", "200s")
 
     def install(self, chart: Path, *options: str) -> None:
         """Install a chart and take over the Tenant CRD, which kubectl created."""
@@ -59,7 +59,7 @@ class Helm:
 
     @property
     def kubeconfig(self) -> Path:
-        return kubeconfig(self.cluster.platform.context, "admin")
+        return get_kubeconfig(self.cluster.platform.context, "admin")
 
 
 @pytest.fixture
@@ -83,11 +83,11 @@ async def test_upgrade_and_rollback_keep_objects_replicas_and_tenants(
 ) -> None:
     cluster = installed_helm.cluster
     installed_helm.install(earlier_chart, *EARLIER)
-    with apply_tenants(cluster.platform, tenant_manifest(TENANT)) as tenants:
+    with apply_tenants(cluster.platform, make_tenant_manifest(TENANT)) as tenants:
         tenant = tenants.get(TENANT)
         before = get_uids(cluster)
         load.external = {"n8n_scaling_mode_queue_jobs_waiting": 200}
-        await until(lambda: cluster.get_replicas()["n8n-worker"] >= 6, seconds=60, every=0.2)
+        await wait_until(lambda: cluster.get_replicas()["n8n-worker"] >= 6, seconds=60, every=0.2)
 
         installed_helm.upgrade(CHART)
         assert get_image(cluster, "gateway").endswith(f":{PLACEHOLDER}")
@@ -106,15 +106,15 @@ async def test_uninstall_keeps_only_tenants_their_protection_and_data(
     installed_helm: Helm,
 ) -> None:
     installed_helm.install(CHART)
-    with apply_tenants(installed_helm.cluster.platform, tenant_manifest(TENANT)) as tenants:
+    with apply_tenants(installed_helm.cluster.platform, make_tenant_manifest(TENANT)) as tenants:
         tenant = tenants.get(TENANT)
         installed_helm.run("uninstall")
         with suppress(TimeoutError):  # the next line reports what is left
-            await until(lambda: not list_remaining(installed_helm.cluster), seconds=60, every=0.5)
+            await wait_until(lambda: not list_remaining(installed_helm.cluster), seconds=60, every=0.5)
         assert not list_remaining(installed_helm.cluster)
         assert tenants.get(TENANT) == tenant
         policy = "validatingadmissionpolicy,validatingadmissionpolicybinding"
-        kept = kubectl(installed_helm.cluster.platform.context, "get", policy, "-o", "name").splitlines()
+        kept = run_kubectl(installed_helm.cluster.platform.context, "get", policy, "-o", "name").splitlines()
         assert len([name for name in kept if name.endswith("/tenant-deletion-protection.tenantry.io")]) == 2
 
 
@@ -138,7 +138,7 @@ def get_image(cluster: ScalingCluster, workload: str) -> str:
 
 
 def list_objects(cluster: ScalingCluster) -> list[dict[str, Any]]:
-    answer = kubectl(
+    answer = run_kubectl(
         cluster.platform.context, "get", KINDS, "-n", cluster.namespace, "-o", "json",
         "-l", f"app.kubernetes.io/instance={RELEASE}",
     )  # fmt: skip

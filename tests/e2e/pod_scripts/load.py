@@ -36,7 +36,7 @@ async def ask(http: httpx.AsyncClient, headers: dict[str, str]) -> str:
     return f"{time.time():.1f} {answer.status_code}: {answer.text[:300]}"
 
 
-async def work(number: int, stop: asyncio.Event) -> None:
+async def ask_until_stopped(number: int, stop: asyncio.Event) -> None:
     # Otherwise the cache would answer all questions but the first.
     headers = {"Authorization": f"Bearer {TOKEN}", "Cache-Control": "no-store"}
     if number % 2:
@@ -53,7 +53,7 @@ async def main() -> None:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for number in range(int(USERS)):
-            group.create_task(work(number, stop))
+            group.create_task(ask_until_stopped(number, stop))
         await asyncio.to_thread(sys.stdin.readline)
         stop.set()
 

@@ -31,7 +31,7 @@ def store_tenant(tenants: Tenants) -> Iterator[Callable[..., str]]:
 
     def store(spec: dict[str, Any] | None = None, **metadata: Any) -> str:
         name = f"crd-{uuid.uuid4().hex[:12]}"
-        tenants.create(tenants.manifest(name, spec, **metadata))
+        tenants.create(tenants.make_manifest(name, spec, **metadata))
         names.append(name)
         return name
 

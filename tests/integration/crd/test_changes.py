@@ -129,7 +129,7 @@ def test_kubectl_get_shows_the_columns(tenants: Tenants, store_tenant: Callable[
             }
         },
     )
-    table = tenants.table(name)
+    table = tenants.get_table(name)
     columns = [(column["name"], column["priority"]) for column in table["columnDefinitions"]]
     assert columns == [
         ("Name", 0), ("Ready", 0), ("Tier", 0), ("Personas", 0), ("Age", 0),

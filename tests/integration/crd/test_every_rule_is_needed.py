@@ -112,7 +112,7 @@ def _wait_served(tenants: Tenants) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            tenants.create(tenants.manifest("pooled"))
+            tenants.create(tenants.make_manifest("pooled"))
         except Refused:
             time.sleep(0.05)
         else:
@@ -139,7 +139,7 @@ def _list_accepted(tenants: Tenants, field: str = "") -> list[str]:
         return ["a change of tier"]
     for case in sorted(REFUSED_CASES, key=lambda case: -_count_shared(case.path, field)):
         try:
-            tenants.check(tenants.manifest(case.name, case.spec))
+            tenants.check(tenants.make_manifest(case.name, case.spec))
         except Refused:
             continue
         return [case.description]
@@ -150,7 +150,7 @@ def test_the_complete_schema_refuses_every_invalid_tenant(api: client.ApiClient,
     tenants = Tenants(api, GROUP, COMPLETE)
     assert _list_accepted(tenants) == []
     for case in ACCEPTED_CASES:
-        tenants.check(tenants.manifest(case.name, case.spec))
+        tenants.check(tenants.make_manifest(case.name, case.spec))
 
 
 @pytest.mark.parametrize("version", MUTANTS, ids=lambda version: _format_rule(MUTANTS[version]))

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.mark.parametrize("case", ACCEPTED_CASES, ids=lambda case: case.description)
 def test_valid_tenant_is_accepted_with_defaults(tenants: Tenants, case: AcceptedCase) -> None:
-    accepted = tenants.check(tenants.manifest(case.name, case.spec))
+    accepted = tenants.check(tenants.make_manifest(case.name, case.spec))
     as_python_fills_it_in = TenantSpec.model_validate(case.spec).model_dump(
         mode="json", by_alias=True, exclude_none=True
     )
@@ -28,7 +28,7 @@ def test_valid_tenant_is_accepted_with_defaults(tenants: Tenants, case: Accepted
 @pytest.mark.parametrize("case", REFUSED_CASES, ids=lambda case: case.description)
 def test_invalid_tenant_is_refused_with_field_and_message(tenants: Tenants, case: RefusedCase) -> None:
     with pytest.raises(Refused) as refusal:
-        tenants.check(tenants.manifest(case.name, case.spec))
+        tenants.check(tenants.make_manifest(case.name, case.spec))
     assert refusal.value.status == 422
     assert [
         cause for cause in refusal.value.causes if cause.field == case.path and case.message in cause.message
@@ -42,7 +42,7 @@ def test_several_errors_are_reported_together(tenants: Tenants) -> None:
         "model": {"chat": "Claude Sonnet"},
     }
     with pytest.raises(Refused) as refusal:
-        tenants.check(tenants.manifest("crd-case", spec))
+        tenants.check(tenants.make_manifest("crd-case", spec))
     assert {"spec.identity.emails[0]", "spec.quota.storage", "spec.model.chat"} == {
         cause.field for cause in refusal.value.causes
     }
@@ -62,20 +62,20 @@ def test_unknown_field_is_refused_under_strict_validation(
     tenants: Tenants, spec: dict[str, Any], path: str
 ) -> None:
     with pytest.raises(Refused, match="unknown field") as refusal:
-        tenants.check(tenants.manifest("crd-case", spec))
+        tenants.check(tenants.make_manifest("crd-case", spec))
     assert refusal.value.status == 400
     assert f'"{path}"' in refusal.value.message
 
 
 def test_tenant_without_a_spec_is_refused(tenants: Tenants) -> None:
-    manifest = tenants.manifest("crd-case")
+    manifest = tenants.make_manifest("crd-case")
     del manifest["spec"]
     with pytest.raises(Refused, match="spec: Required value"):
         tenants.check(manifest)
 
 
 def test_generated_name_has_the_same_maximum_length(tenants: Tenants) -> None:
-    manifest = tenants.manifest("")
+    manifest = tenants.make_manifest("")
     manifest["metadata"] = {"generateName": "a-tenant-with-a-very-long-name-indeed-"}
     with pytest.raises(Refused, match="at most 40 characters"):
         tenants.check(manifest)

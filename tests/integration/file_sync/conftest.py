@@ -10,24 +10,24 @@ import pytest
 from file_sync.sync.tenant_sync import SyncResult
 from qdrant_client import AsyncQdrantClient
 from tenancy.names import (
-    deletions_key,
-    document_id_for_file,
-    held_deletions_key,
-    released_deletions_key,
-    trash_end,
+    build_deletions_key,
+    build_held_deletions_key,
+    build_released_deletions_key,
+    build_trash_end_key,
+    derive_file_document_id,
 )
 from tenantry_local.parts.aws import BUCKET, Aws
-from tenantry_local.parts.services import file_sync_env
+from tenantry_local.parts.services import build_file_sync_env
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import count_points, delete_points, make_collection, open_qdrant
 from tests.support.file_sync.replica import FakeN8nWebhook, FileSyncReplica, open_replica, serve_fake_n8n
-from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
-from tests.support.programs.gateway import RunningGateway, environment, run_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.open_webui.database import OpenWebUIWriter, create_fake_open_webui
+from tests.support.programs.gateway import RunningGateway, run_gateway, set_environment
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 A, B = "fs-alpha", "fs-beta"
 PERSONAS = [{"id": "finance"}, {"id": "hr"}]
@@ -57,14 +57,14 @@ class FileSyncHarness:
     def program_env(self) -> dict[str, str]:
         """Return the environment of file-sync as a program, without its ports."""
         return {
-            **file_sync_env(self.platform.context),
+            **build_file_sync_env(self.platform.context),
             "FILE_SYNC_DATABASE_URL": self.owui.url,
             "FILE_SYNC_GATEWAY_URL": self.gateway.url,
             "FILE_SYNC_UPLOAD_URL": self.n8n.url,
             "FILE_SYNC_DOCUMENT_BYTES": "1000000",
         }
 
-    async def person(self, email: str, **account: Any) -> str:
+    async def ensure_person(self, email: str, **account: Any) -> str:
         """Create a person in Keycloak with an account in Open WebUI; return the account's id.
 
         A verified person of an earlier test is used again: a new one costs six calls of Keycloak.
@@ -78,40 +78,42 @@ class FileSyncHarness:
         """Return True if a person exists and no test has changed address, verification or status."""
         if email not in self.subjects:
             return False
-        user = await self.people._admin("GET", f"users/{self.subjects[email]}", ok=(404,))
+        user = await self.people._call_admin_api("GET", f"users/{self.subjects[email]}", ok=(404,))
         return (user.get("email"), user.get("emailVerified"), user.get("enabled")) == (email, True, True)
 
     async def _create_in_keycloak(self, email: str, **account: Any) -> None:
-        for known in await self.people._admin("GET", "users", params={"username": email, "exact": "true"}):
+        for known in await self.people._call_admin_api(
+            "GET", "users", params={"username": email, "exact": "true"}
+        ):
             # A person who moved has another address.
-            await self.people._admin("DELETE", f"users/{known['id']}")
+            await self.people._call_admin_api("DELETE", f"users/{known['id']}")
         await self.people.add(email, **account)
-        self.subjects[email] = await self.people.subject(email)
-        self.tokens[email] = await self.people.token(email)
+        self.subjects[email] = await self.people.fetch_subject(email)
+        self.tokens[email] = await self.people.fetch_token(email)
 
-    def knowledge(self, tenant_id: str, persona_id: str = "finance") -> str:
+    def get_knowledge_id(self, tenant_id: str, persona_id: str = "finance") -> str:
         return f"kb-{tenant_id}-{persona_id}"
 
     def give(self, owner: str, filename: str, text: str, tenant_id: str, persona_id: str = "finance") -> str:
         """Upload a file and add it to a persona's knowledge base; return its id."""
         file_id = self.owui.upload(owner, filename, text.encode())
-        self.owui.add_to_knowledge(file_id, self.knowledge(tenant_id, persona_id))
+        self.owui.add_to_knowledge(file_id, self.get_knowledge_id(tenant_id, persona_id))
         return file_id
 
     async def sync_until_stable(self, tenant_id: str) -> SyncResult:
         return await self.replica.sync_until_stable(tenant_id)
 
-    def keys(self, tenant_id: str) -> list[str]:
+    def list_keys(self, tenant_id: str) -> list[str]:
         """Return the names of the tenant's objects outside the trash: persona, document and file."""
         listed = self.s3.list_objects_v2(
-            Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=trash_end(tenant_id)
+            Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/", StartAfter=build_trash_end_key(tenant_id)
         )
         return [each["Key"].partition("/")[2] for each in listed.get("Contents", [])]
 
-    def key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
-        return f"{persona_id}/documents/{document_id_for_file(file_id)}/{filename}"
+    def build_key(self, file_id: str, filename: str, persona_id: str = "finance") -> str:
+        return f"{persona_id}/documents/{derive_file_document_id(file_id)}/{filename}"
 
-    async def states(self, tenant_id: str) -> dict[str, str]:
+    async def get_states(self, tenant_id: str) -> dict[str, str]:
         """Return the state of each document by its file name."""
         tenant = self.replica.registry.get(tenant_id)
         assert tenant
@@ -119,7 +121,7 @@ class FileSyncHarness:
         assert len({each.id for each in listed}) == len(listed), "each document is returned once"
         return {each.filename: each.state for each in listed}
 
-    async def points(self, tenant_id: str) -> int:
+    async def count_points(self, tenant_id: str) -> int:
         return await count_points(self.qdrant, f"tenant-{tenant_id}")
 
     async def search(self, email: str, query: str, persona_id: str | None = None) -> list[dict[str, Any]]:
@@ -140,7 +142,7 @@ class FileSyncHarness:
         """Release or reject the tenant's held deletions, as its administrator."""
         email = f"boss@{tenant_id}.example"
         if email not in self.tokens:
-            await self.person(email)
+            await self.ensure_person(email)
         await self.post(email, f"/v1/deletions/{decision}")
 
     async def patch(self, tenant_id: str, spec: dict[str, Any]) -> None:
@@ -151,9 +153,9 @@ class FileSyncHarness:
             tenant = self.replica.registry.get(tenant_id)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(is_observed)
+        await wait_until(is_observed)
 
-    async def empty(self) -> None:
+    async def delete_all(self) -> None:
         """Delete all files, accounts, objects and points."""
         self.n8n.response, self.n8n.lose_next = None, 0
         self.replica.tenant_sync.close()
@@ -170,20 +172,20 @@ class FileSyncHarness:
         """Reset the counters of a tenant's deletions."""
         if tenant := self.gateway.context.registry.get(tenant_id):
             redis = self.gateway.context.deletions._redis
-            counted = (deletions_key, held_deletions_key, released_deletions_key)
+            counted = (build_deletions_key, build_held_deletions_key, build_released_deletions_key)
             await redis.execute(tenant, "test", *(("UNLINK", key(tenant.id, tenant.uid)) for key in counted))
 
 
 @pytest.fixture(scope="session")
 def owui(platform: Platform) -> Iterator[OpenWebUIWriter]:
-    with fake_open_webui(platform) as database:
+    with create_fake_open_webui(platform) as database:
         yield database
 
 
 @pytest.fixture(scope="session")
 async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterator[FileSyncHarness]:
     manifests = [
-        tenant_manifest(
+        make_tenant_manifest(
             each,
             identity={"emails": [f"*@{each}.example"], "admins": [f"boss@{each}.example"]},
             personas=PERSONAS,
@@ -192,11 +194,11 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
         )
         for each in (A, B)
     ]
-    env = file_sync_env(platform.context)
+    env = build_file_sync_env(platform.context)
     aws_files = {name: env[name] for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
-        with apply_tenants(platform, *manifests) as tenants, environment(aws_files):
+        with apply_tenants(platform, *manifests) as tenants, set_environment(aws_files):
             async with (
                 run_gateway(platform) as gateway,
                 serve_fake_n8n(gateway.url) as n8n,
@@ -211,7 +213,7 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
                 harness = FileSyncHarness(platform, gateway, n8n, replica, owui, tenants, people, qdrant)
                 for tenant_id in (A, B):
                     knowledge = [
-                        {"persona": each["id"], "id": harness.knowledge(tenant_id, each["id"])}
+                        {"persona": each["id"], "id": harness.get_knowledge_id(tenant_id, each["id"])}
                         for each in PERSONAS
                     ]
                     workspace = {"groupId": f"group-{tenant_id}", "knowledge": knowledge}
@@ -223,13 +225,13 @@ async def open_harness(platform: Platform, owui: OpenWebUIWriter) -> AsyncIterat
                     found = [replica.registry.get(each) for each in (A, B)]
                     return all(tenant and tenant.status.workspace for tenant in found)
 
-                await until(is_known)
+                await wait_until(is_known)
                 yield harness
 
 
 @pytest.fixture
 async def harness(open_harness: FileSyncHarness) -> AsyncIterator[FileSyncHarness]:
-    await open_harness.empty()
+    await open_harness.delete_all()
     yield open_harness
     for tenant_id in (A, B):
         await open_harness.patch(tenant_id, {"suspended": False, "quota": {"documents": 10_000}})
@@ -238,13 +240,13 @@ async def harness(open_harness: FileSyncHarness) -> AsyncIterator[FileSyncHarnes
 @pytest.fixture
 async def anna(harness: FileSyncHarness) -> str:
     """Return the account of a person of tenant A."""
-    return await harness.person(f"anna@{A}.example")
+    return await harness.ensure_person(f"anna@{A}.example")
 
 
 @pytest.fixture
 async def bob(harness: FileSyncHarness) -> str:
     """Return the account of a person of tenant B."""
-    return await harness.person(f"bob@{B}.example")
+    return await harness.ensure_person(f"bob@{B}.example")
 
 
 @pytest.fixture

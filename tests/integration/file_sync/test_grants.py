@@ -30,7 +30,7 @@ def database(platform: Platform) -> Iterator[str]:
     postgres.run(f"drop role {name}")
 
 
-def settings(platform: Platform, database: str, seconds: float = 60.0) -> grants.GrantsSettings:
+def make_settings(platform: Platform, database: str, seconds: float = 60.0) -> grants.GrantsSettings:
     """Return the job's settings for a database, as its owner."""
     port = platform.context.ports["postgres"]
     url = f"postgresql://{database}:{PASSWORD}@127.0.0.1:{port}/{database}"
@@ -40,7 +40,7 @@ def settings(platform: Platform, database: str, seconds: float = 60.0) -> grants
 async def test_the_job_waits_for_the_tables_and_then_the_role_is_supported(
     platform: Platform, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = settings(platform, database)
+    job = make_settings(platform, database)
 
     def make_tables(_seconds: float) -> None:
         with psycopg.connect(job.database_url.get_secret_value()) as owner:
@@ -50,7 +50,9 @@ async def test_the_job_waits_for_the_tables_and_then_the_role_is_supported(
     grants.grant(job)
     grants.grant(job)  # as after an upgrade
 
-    reader = OpenWebUIDatabase(Postgres(platform.context).dsn(database, FILE_SYNC_ROLE, "postgres-file-sync"))
+    reader = OpenWebUIDatabase(
+        Postgres(platform.context).build_dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
+    )
     await reader.open()
     await reader.check()
     await reader.close()
@@ -58,4 +60,4 @@ async def test_the_job_waits_for_the_tables_and_then_the_role_is_supported(
 
 def test_without_tables_the_job_fails_in_time(platform: Platform, database: str) -> None:
     with pytest.raises(psycopg.errors.UndefinedTable):
-        grants.grant(settings(platform, database, seconds=0.1))
+        grants.grant(make_settings(platform, database, seconds=0.1))

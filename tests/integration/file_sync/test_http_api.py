@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 from tests.support.file_sync.program import list_own_files, run_file_sync
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 ANNA = f"anna@{A}.example"
 
@@ -28,7 +28,7 @@ async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
         files = await list_own_files(program, harness.tokens[ANNA])
         return files.get("plan.txt", {}).get("state") == "ready"
 
-    await until(is_ready, seconds=30)
+    await wait_until(is_ready, seconds=30)
     await harness.patch(A, {"identity": {"emails": [f"others@{A}.example"]}})
     try:
         headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
@@ -37,8 +37,8 @@ async def test_a_person_removed_from_the_tenant_is_refused_within_five_seconds(
             response = await program.get("/v1/files", headers=headers)
             return response.status_code == 403 and response.json()["type"].endswith("/no-tenant")
 
-        await until(is_refused, seconds=5)
-        assert harness.keys(A) == [harness.key(given, "plan.txt")]
+        await wait_until(is_refused, seconds=5)
+        assert harness.list_keys(A) == [harness.build_key(given, "plan.txt")]
     finally:
         await harness.patch(A, {"identity": {"emails": [f"*@{A}.example"]}})
 
@@ -52,12 +52,12 @@ async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(
         files = await list_own_files(program, harness.tokens[ANNA])
         return files.get("old.txt", {}).get("state") == "ready"
 
-    await until(is_ready, seconds=30)
-    await harness.people._admin("DELETE", f"users/{harness.subjects[ANNA]}/groups/none", ok=(404,))
+    await wait_until(is_ready, seconds=30)
+    await harness.people._call_admin_api("DELETE", f"users/{harness.subjects[ANNA]}/groups/none", ok=(404,))
     path = f"users/{harness.subjects[ANNA]}"
-    user = await harness.people._admin("GET", path)
-    await harness.people._admin("PUT", path, json={**user, "email": f"anna-moved@{B}.example"})
-    token = await harness.people.token(f"anna-moved@{B}.example")
+    user = await harness.people._call_admin_api("GET", path)
+    await harness.people._call_admin_api("PUT", path, json={**user, "email": f"anna-moved@{B}.example"})
+    token = await harness.people.fetch_token(f"anna-moved@{B}.example")
     harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
     harness.give(anna, "new.txt", "Tide.", B)
     assert set(await list_own_files(program, token)) == {"new.txt"}
@@ -99,7 +99,7 @@ async def test_files_are_listed_only_with_a_persons_token(
 async def test_a_person_without_a_tenant_is_refused(
     harness: FileSyncHarness, program: httpx.AsyncClient
 ) -> None:
-    await harness.person(f"mallory@{A}.example", verified=False)
+    await harness.ensure_person(f"mallory@{A}.example", verified=False)
     token = harness.tokens[f"mallory@{A}.example"]
     response = await program.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
     assert response.status_code == 403

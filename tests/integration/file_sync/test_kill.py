@@ -18,11 +18,11 @@ async def check_stored_once(harness: FileSyncHarness, unique_word: str, *files: 
     await harness.reset_deletions(A)  # a test deletes more within minutes than is allowed
     result = await harness.sync_until_stable(A)
     assert not result.remaining
-    assert sorted(harness.keys(A)) == sorted(harness.key(*each) for each in files)
-    assert set((await harness.states(A)).values()) <= {"ready"}
+    assert sorted(harness.list_keys(A)) == sorted(harness.build_key(*each) for each in files)
+    assert set((await harness.get_states(A)).values()) <= {"ready"}
     found = sorted(each["filename"] for each in await harness.search(ANNA, unique_word))
     assert found == sorted(each[1] for each in files)
-    assert await harness.points(A) == len(files)
+    assert await harness.count_points(A) == len(files)
 
 
 async def test_killed_after_any_call_each_new_file_is_stored_once(

@@ -17,10 +17,10 @@ from tenancy.model import Tenant
 from tenant_operator.clients.aws import AwsClients
 from tenant_operator.parts.storage.part import StoragePart
 from tenantry_local.parts.aws import BUCKET, Aws
-from tenantry_local.parts.services import file_sync_env, operator_env
+from tenantry_local.parts.services import build_file_sync_env, build_operator_env
 from tenantry_local.platform import Platform
 
-from tests.support.programs.gateway import environment
+from tests.support.programs.gateway import set_environment
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("fs-late")
@@ -32,11 +32,11 @@ FILE = File("f1", "ann", "subject", "quay.txt", "s3://files/f1", len(TEXT), "", 
 async def open_document_store(
     platform: Platform, is_current: Callable[[Tenant], Awaitable[bool]]
 ) -> AsyncIterator[DocumentStore]:
-    role = file_sync_env(platform.context)["FILE_SYNC_TENANT_ROLE_ARN"]
+    role = build_file_sync_env(platform.context)["FILE_SYNC_TENANT_ROLE_ARN"]
     store = DocumentStore(
         lambda: boto3.Session(profile_name="file-sync"), bucket=BUCKET, role_arn=role, is_current=is_current
     )
-    with environment(operator_env(platform.context)):
+    with set_environment(build_operator_env(platform.context)):
         try:
             yield store
         finally:

@@ -5,7 +5,7 @@ import hashlib
 
 from file_sync.planner.models import FileState
 from starlette.responses import Response
-from tenancy.names import document_id_for_file
+from tenancy.names import derive_file_document_id
 from tenantry_local.parts.aws import BUCKET
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
@@ -18,11 +18,11 @@ async def test_a_file_becomes_a_searchable_document(
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"The {unique_word} budget is $5,000,000.", A)
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(file_id, "plan.txt")]
-    assert await harness.states(A) == {"plan.txt": "ready"}
+    assert harness.list_keys(A) == [harness.build_key(file_id, "plan.txt")]
+    assert await harness.get_states(A) == {"plan.txt": "ready"}
     (passage,) = await harness.search(ANNA, unique_word)
     assert (passage["filename"], passage["personaId"]) == ("plan.txt", "finance")
-    key = f"tenant-{A}/{harness.key(file_id, 'plan.txt')}"
+    key = f"tenant-{A}/{harness.build_key(file_id, 'plan.txt')}"
     head = harness.s3.head_object(Bucket=BUCKET, Key=key, ChecksumMode="ENABLED")
     digest = hashlib.sha256(f"The {unique_word} budget is $5,000,000.".encode()).digest()
     assert head["Metadata"]["sha256"] == digest.hex()
@@ -47,15 +47,15 @@ async def test_a_second_sync_does_nothing(harness: FileSyncHarness, anna: str) -
 async def test_files_that_open_webui_still_reads_or_could_not_read_are_stored(
     harness: FileSyncHarness, anna: str
 ) -> None:
-    pending = harness.owui.upload(anna, "pending.txt", b"Tide.", knowledge_id=harness.knowledge(A))
-    failed = harness.owui.upload(anna, "failed.txt", b"Tide.", knowledge_id=harness.knowledge(A, "hr"))
+    pending = harness.owui.upload(anna, "pending.txt", b"Tide.", knowledge_id=harness.get_knowledge_id(A))
+    failed = harness.owui.upload(anna, "failed.txt", b"Tide.", knowledge_id=harness.get_knowledge_id(A, "hr"))
     harness.owui.set_processed(failed, "failed")
-    left = harness.owui.upload(anna, "left.txt", b"Tide.", knowledge_id=harness.knowledge(A))
+    left = harness.owui.upload(anna, "left.txt", b"Tide.", knowledge_id=harness.get_knowledge_id(A))
     harness.owui.set_processed(left)
     await harness.sync_until_stable(A)
-    assert sorted(harness.keys(A)) == [
-        harness.key(pending, "pending.txt"),
-        harness.key(failed, "failed.txt", "hr"),
+    assert sorted(harness.list_keys(A)) == [
+        harness.build_key(pending, "pending.txt"),
+        harness.build_key(failed, "failed.txt", "hr"),
     ]
 
 
@@ -66,16 +66,16 @@ async def test_a_file_sent_to_a_persona_is_stored(harness: FileSyncHarness, anna
     elsewhere = harness.owui.upload(anna, "elsewhere.txt", b"Tide.")
     harness.owui.send_in_chat(anna, elsewhere, "some-other-model")
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(sent, "sent.txt", "hr")]
+    assert harness.list_keys(A) == [harness.build_key(sent, "sent.txt", "hr")]
 
 
 async def test_a_colleagues_file_is_not_stored_when_it_is_sent(harness: FileSyncHarness, anna: str) -> None:
-    colleague = await harness.person(f"carl@{A}.example")
+    colleague = await harness.ensure_person(f"carl@{A}.example")
     private = harness.owui.upload(anna, "private.txt", b"Tide.")
     harness.owui.send_in_chat(colleague, private, f"tenant-{A}.hr")
     harness.owui.send_in_chat(anna, private, f"tenant-{A}.hr", chat_of=colleague)
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
 
 
 async def test_a_renamed_file_is_found_under_its_new_name_only(
@@ -85,7 +85,7 @@ async def test_a_renamed_file_is_found_under_its_new_name_only(
     await harness.sync_until_stable(A)
     harness.owui.rename(file_id, "new.txt")
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(file_id, "new.txt")]
+    assert harness.list_keys(A) == [harness.build_key(file_id, "new.txt")]
     assert [each["filename"] for each in await harness.search(ANNA, unique_word)] == ["new.txt"]
 
 
@@ -94,10 +94,10 @@ async def test_a_file_that_moves_to_another_persona_leaves_the_first(
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"A {unique_word}.", A)
     await harness.sync_until_stable(A)
-    harness.owui.remove_from_knowledge(file_id, harness.knowledge(A))
-    harness.owui.add_to_knowledge(file_id, harness.knowledge(A, "hr"))
+    harness.owui.remove_from_knowledge(file_id, harness.get_knowledge_id(A))
+    harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(A, "hr"))
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(file_id, "plan.txt", "hr")]
+    assert harness.list_keys(A) == [harness.build_key(file_id, "plan.txt", "hr")]
     assert [each["personaId"] for each in await harness.search(ANNA, unique_word)] == ["hr"]
     assert not [
         each for each in await harness.search(ANNA, unique_word, "finance") if unique_word in each["text"]
@@ -116,32 +116,32 @@ async def test_changed_content_replaces_the_old_one(
 
 async def test_a_forged_hash_costs_one_check(harness: FileSyncHarness, anna: str) -> None:
     file_id = harness.owui.upload(anna, "plan.txt", b"Tide.", file_hash="0" * 64)
-    harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
+    harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(A))
     await harness.replica.run(A)
     calls = harness.n8n.calls
     result = await harness.replica.run(A)
     assert result.is_complete
     assert harness.n8n.calls == calls
-    assert await harness.states(A) == {"plan.txt": "ready"}
+    assert await harness.get_states(A) == {"plan.txt": "ready"}
 
 
 async def test_a_deleted_file_leaves_bucket_and_index(
     harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
-    before = await harness.points(A)
+    before = await harness.count_points(A)
     file_id = harness.give(anna, "plan.txt", f"A {unique_word}.", A)
     await harness.sync_until_stable(A)
     harness.owui.delete_file(file_id)
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == []
-    assert await harness.points(A) == before
+    assert harness.list_keys(A) == []
+    assert await harness.count_points(A) == before
 
 
 async def test_an_unreadable_document_has_a_reason_and_is_not_retried(
     harness: FileSyncHarness, anna: str
 ) -> None:
     file_id = harness.owui.upload(anna, "setup.pdf", b"MZ\x90\x00 a renamed program")
-    harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
+    harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(A))
     await harness.sync_until_stable(A)
     calls = harness.n8n.calls
     result = await harness.replica.run(A)
@@ -156,11 +156,11 @@ async def test_a_file_with_a_forged_size_is_measured(harness: FileSyncHarness, a
     large = harness.owui.upload(anna, "large.txt", b"x" * 1_000_001, size=1)
     empty = harness.owui.upload(anna, "empty.txt", b"", size=1)
     for file_id in (large, empty):
-        harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
+        harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(A))
     result = await harness.replica.run(A)
     assert {each.state for each in result.plan.statuses.values()} == {FileState.REFUSED}
     assert result.is_complete
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
 
 
 async def test_names_of_all_kinds_become_documents(harness: FileSyncHarness, anna: str) -> None:
@@ -168,7 +168,7 @@ async def test_names_of_all_kinds_become_documents(harness: FileSyncHarness, ann
     for name in names:
         harness.give(anna, name, f"Tide {len(name)}.", A)
     await harness.sync_until_stable(A)
-    listed = sorted(each.rpartition("/")[2] for each in harness.keys(A))
+    listed = sorted(each.rpartition("/")[2] for each in harness.list_keys(A))
     assert listed == sorted(["x" * 196 + ".txt", ".._.._etc_passwd.txt", "🎉.txt", "a b.txt"])
 
 
@@ -180,7 +180,7 @@ async def test_invalid_metadata_of_one_file_does_not_stop_the_others(
         harness.owui.execute('update "file" set meta = %s where id = %s', meta, file_id)
     harness.give(anna, "good.txt", "Tide.", A)
     await harness.sync_until_stable(A)
-    assert len(harness.keys(A)) == 6
+    assert len(harness.list_keys(A)) == 6
 
 
 async def test_while_n8n_is_down_files_are_stored_and_indexed_later(
@@ -191,13 +191,13 @@ async def test_while_n8n_is_down_files_are_stored_and_indexed_later(
         harness.give(anna, f"{number}.txt", "Tide.", A)
     result = await harness.replica.run(A)
     assert not result.is_complete
-    assert set((await harness.states(A)).values()) == {"received"}
-    assert len(harness.keys(A)) == 4
-    assert harness.replica.tenant_sync.backoff.retry_after(B) > 0, "n8n is unavailable for all tenants"
+    assert set((await harness.get_states(A)).values()) == {"received"}
+    assert len(harness.list_keys(A)) == 4
+    assert harness.replica.tenant_sync.backoff.get_retry_after(B) > 0, "n8n is unavailable for all tenants"
     harness.n8n.response = None
     harness.replica.tenant_sync.backoff = type(harness.replica.tenant_sync.backoff)()
     await harness.sync_until_stable(A)
-    assert set((await harness.states(A)).values()) == {"ready"}
+    assert set((await harness.get_states(A)).values()) == {"ready"}
 
 
 async def test_a_lost_index_is_rebuilt(harness: FileSyncHarness, anna: str, unique_word: str) -> None:
@@ -217,16 +217,16 @@ async def test_a_lost_index_is_rebuilt(harness: FileSyncHarness, anna: str, uniq
 async def test_an_emptied_database_does_not_empty_the_bucket(harness: FileSyncHarness, anna: str) -> None:
     for number in range(21):
         file_id = harness.give(anna, f"{number}.txt", "Tide.", A)
-        tenant_key = f"tenant-{A}/{harness.key(file_id, f'{number}.txt')}"
+        tenant_key = f"tenant-{A}/{harness.build_key(file_id, f'{number}.txt')}"
         harness.s3.put_object(Bucket=BUCKET, Key=tenant_key, Body=b"Tide.")
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
     result = await harness.replica.run(A)
     assert result.plan.blocked_deletions == 21
     assert result.is_complete, "an administrator must decide now"
-    assert len(harness.keys(A)) == 21
+    assert len(harness.list_keys(A)) == 21
     await harness.decide(A, "release")
     assert not (await harness.replica.run(A)).plan.blocked_deletions
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
 
 
 async def test_an_administrator_rejects_deletions_and_the_documents_stay(
@@ -241,7 +241,7 @@ async def test_an_administrator_rejects_deletions_and_the_documents_stay(
     await harness.decide(A, "reject")
     assert not (await harness.replica.run(A)).plan.actions, "the documents no longer belong to files"
     assert len(await harness.search(ANNA, unique_word)) == 20  # the most that one search returns
-    assert len(harness.keys(A)) == 21
+    assert len(harness.list_keys(A)) == 21
 
 
 async def test_a_document_restored_from_the_trash_is_not_deleted_again(
@@ -251,14 +251,14 @@ async def test_a_document_restored_from_the_trash_is_not_deleted_again(
     await harness.sync_until_stable(A)
     harness.owui.execute('truncate "file", knowledge_file, chat_file')
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
     assert not await harness.search(ANNA, unique_word)
-    await harness.post(ANNA, f"/v1/documents/{document_id_for_file(file_id)}/restore")
+    await harness.post(ANNA, f"/v1/documents/{derive_file_document_id(file_id)}/restore")
     for _ in range(2):
         await harness.sync_until_stable(A)
         (passage,) = await harness.search(ANNA, unique_word)
         assert passage["filename"] == "plan.txt"
-    assert len(harness.keys(A)) == 1
+    assert len(harness.list_keys(A)) == 1
 
 
 async def test_new_versions_of_many_files_are_not_a_mass_deletion(
@@ -271,6 +271,6 @@ async def test_new_versions_of_many_files_are_not_a_mass_deletion(
         harness.give(anna, f"{number}.txt", f"Ebb {number} of {unique_word}.", A)
     result = await harness.sync_until_stable(A)
     assert not result.plan.blocked_deletions
-    left = harness.keys(A)
+    left = harness.list_keys(A)
     assert len(left) == 21
     assert not [key for key in left if any(file_id in key for file_id in old)]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from file_sync.sync import in_flight_calls
 
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import A, FileSyncHarness
 
@@ -26,7 +26,7 @@ async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_ones(
         assert not (await harness.replica.run(A)).is_complete
         harness.give(anna, "new.txt", "Ebb.", A)
         await harness.replica.run(A)
-    assert len(harness.keys(A)) == 5
+    assert len(harness.list_keys(A)) == 5
 
 
 async def test_a_document_that_n8n_still_processes_is_not_sent_again(
@@ -49,8 +49,8 @@ async def test_a_document_that_n8n_lost_is_sent_again(
     async def is_complete() -> bool:
         return (await harness.replica.run(A)).is_complete
 
-    await until(is_complete, seconds=20, every=0.1)
-    assert await harness.states(A) == {"plan.txt": "ready"}
+    await wait_until(is_complete, seconds=20, every=0.1)
+    assert await harness.get_states(A) == {"plan.txt": "ready"}
     assert harness.n8n.calls == 2
 
 
@@ -60,8 +60,8 @@ async def test_a_call_is_cancelled_when_its_document_is_ready(harness: FileSyncH
     await harness.replica.run(A)
     work, tenant = harness.replica.tenant_sync, harness.replica.registry.get(A)
     assert tenant
-    (document_id,) = work._calls.document_ids(A)
+    (document_id,) = work._calls.list_document_ids(A)
     await work._workflow.ingest(tenant, "finance", document_id, "plan.txt")
     async with asyncio.timeout(20):
         await harness.sync_until_stable(A)
-    assert not work._calls.document_ids(A)
+    assert not work._calls.list_document_ids(A)

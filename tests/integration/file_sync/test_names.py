@@ -20,7 +20,7 @@ ANNA, BEN, DORA = f"anna@{A}.example", f"ben@{A}.example", f"boss@{A}.example"
 @pytest.fixture
 async def ben(harness: FileSyncHarness) -> str:
     """Return the account of Ben, a colleague of Anna."""
-    return await harness.person(BEN)
+    return await harness.ensure_person(BEN)
 
 
 async def call(
@@ -51,21 +51,21 @@ async def list_trash(harness: FileSyncHarness, email: str) -> list[str]:
 async def test_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
     harness: FileSyncHarness, anna: str, ben: str, unique_word: str, *, is_indexed: bool
 ) -> None:
-    await harness.person(DORA)
+    await harness.ensure_person(DORA)
     annas = harness.give(anna, "plan.txt", f"{unique_word} of Anna.", A)
     if is_indexed:
         await harness.sync_until_stable(A)
     else:  # as file-sync stores it while n8n is down
-        key, owner = f"tenant-{A}/{harness.key(annas, 'plan.txt')}", harness.subjects[ANNA]
+        key, owner = f"tenant-{A}/{harness.build_key(annas, 'plan.txt')}", harness.subjects[ANNA]
         harness.s3.put_object(Bucket=BUCKET, Key=key, Body=b"Anna's.", Metadata={"owner": owner})
-        assert await harness.states(A) == {"plan.txt": "received"}
+        assert await harness.get_states(A) == {"plan.txt": "received"}
     for who in (BEN, DORA):
         refused = await upload(harness, who, "plan.txt", f"{unique_word} of another person.")
         assert get_problem(refused) == (403, "document-foreign"), refused.text
     own_again = await upload(harness, ANNA, "plan.txt", f"{unique_word} of Anna again.")
     assert get_problem(own_again) == (409, "document-exists"), own_again.text
     assert "Open WebUI" in own_again.json()["detail"]
-    assert harness.keys(A) == [harness.key(annas, "plan.txt")]
+    assert harness.list_keys(A) == [harness.build_key(annas, "plan.txt")]
     for name, persona_id in (("bens.txt", "finance"), ("plan.txt", "hr")):
         assert (await upload(harness, BEN, name, "Tide.", persona_id)).status_code == 201
     await harness.sync_until_stable(A)
@@ -96,7 +96,7 @@ async def test_a_file_replaces_its_persons_upload_at_the_gateway(
 ) -> None:
     uploaded = await upload(harness, ANNA, "price.txt", f"{unique_word} costs 10 crowns.")
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
-    harness.owui.add_to_knowledge(bad, harness.knowledge(A))
+    harness.owui.add_to_knowledge(bad, harness.get_knowledge_id(A))
     harness.owui.backdate(bad, -5)
     await harness.sync_until_stable(A)
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 10 crowns."], (
@@ -106,7 +106,7 @@ async def test_a_file_replaces_its_persons_upload_at_the_gateway(
     harness.owui.backdate(new, -10)
     result = await harness.sync_until_stable(A)
     assert result.is_complete
-    assert harness.keys(A) == [harness.key(new, "price.txt")]
+    assert harness.list_keys(A) == [harness.build_key(new, "price.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {bad: FileState.REPLACED, new: FileState.READY}
     assert uploaded.json()["documentId"] in await list_trash(harness, ANNA)

@@ -12,7 +12,7 @@ import pytest
 from file_sync.adapters.open_webui_database import OpenWebUIDatabase
 from file_sync.adapters.queries import READ_COLUMNS
 from file_sync.models import LinkKind
-from tenantry_local.parts.open_webui import FILE_SYNC_ROLE, open_webui_admin
+from tenantry_local.parts.open_webui import FILE_SYNC_ROLE, get_open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
@@ -34,8 +34,8 @@ TYPES = (
 
 @pytest.fixture(scope="module")
 def http(with_open_webui: Platform) -> Iterator[httpx.Client]:
-    email, password = open_webui_admin(with_open_webui.context)
-    with httpx.Client(base_url=with_open_webui.context.url("open-webui"), timeout=60) as client:
+    email, password = get_open_webui_admin(with_open_webui.context)
+    with httpx.Client(base_url=with_open_webui.context.build_url("open-webui"), timeout=60) as client:
         token = client.post("/api/v1/auths/signin", json={"email": email, "password": password}).json()[
             "token"
         ]
@@ -46,7 +46,7 @@ def http(with_open_webui: Platform) -> Iterator[httpx.Client]:
 @pytest.fixture
 async def database(with_open_webui: Platform) -> AsyncIterator[OpenWebUIDatabase]:
     database = OpenWebUIDatabase(
-        Postgres(with_open_webui.context).dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync")
+        Postgres(with_open_webui.context).build_dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync")
     )
     await database.open()
     yield database
@@ -64,7 +64,7 @@ def test_the_fakes_tables_are_those_of_open_webui(with_open_webui: Platform, owu
         return {(table, column): kind for table, column, kind in rows}
 
     with psycopg.connect(
-        Postgres(with_open_webui.context).dsn("openwebui", "postgres", "postgres")
+        Postgres(with_open_webui.context).build_dsn("openwebui", "postgres", "postgres")
     ) as connection:
         theirs = list_columns(connection)
     ours = list_columns(owui.owner)

@@ -15,14 +15,14 @@ from servicekit.errors import RemoteUnavailable
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.open_webui.database import OpenWebUIWriter, fake_open_webui
-from tests.support.timing.waiting import until
+from tests.support.open_webui.database import OpenWebUIWriter, create_fake_open_webui
+from tests.support.timing.waiting import wait_until
 
 
 @pytest.fixture
 def owui(platform: Platform) -> Iterator[OpenWebUIWriter]:
     """Return a database that a test may damage."""
-    with fake_open_webui(platform) as database:
+    with create_fake_open_webui(platform) as database:
         yield database
 
 
@@ -91,7 +91,7 @@ async def test_an_unsupported_schema_or_role_is_named(
 
 async def test_a_superuser_is_refused(platform: Platform, owui: OpenWebUIWriter) -> None:
     name = owui.url.rpartition("/")[2]
-    database = OpenWebUIDatabase(Postgres(platform.context).dsn(name, "postgres", "postgres"))
+    database = OpenWebUIDatabase(Postgres(platform.context).build_dsn(name, "postgres", "postgres"))
     await database.open()
     with pytest.raises(UnsupportedSchema, match="may write"):
         await database.check()
@@ -178,13 +178,13 @@ async def test_one_replica_leads_and_another_takes_over(
         await each.open()
     first, second = (make_replica(name, each) for name, each in zip("ab", sources, strict=True))
     tasks = [asyncio.create_task(first.run())]
-    await until(lambda: leading == ["a"])
+    await wait_until(lambda: leading == ["a"])
     tasks.append(asyncio.create_task(second.run()))
     await asyncio.sleep(0.5)
     assert leading == ["a"]
 
     second.broadcast_hint()
-    await until(lambda: hints == ["a"])
+    await wait_until(lambda: hints == ["a"])
     first.broadcast_hint()
     assert hints == ["a", "a"]
 
@@ -192,9 +192,9 @@ async def test_one_replica_leads_and_another_takes_over(
         "select pg_terminate_backend(l.pid) from pg_locks l join pg_database d on d.oid = l.database "
         "where l.locktype = 'advisory' and d.datname = current_database()"
     )
-    await until(lambda: len(leading) == 1 and len(hints) == 2)
+    await wait_until(lambda: len(leading) == 1 and len(hints) == 2)
     tasks[0].cancel()
-    await until(lambda: leading == ["b"])
+    await wait_until(lambda: leading == ["b"])
     tasks[1].cancel()
     for task in tasks:
         with suppress(asyncio.CancelledError):

@@ -6,7 +6,7 @@ import sys
 
 from tests.integration.file_sync.conftest import A, B, FileSyncHarness
 from tests.support.file_sync.program import list_own_files, run_file_sync
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 ANNA, BOB = f"anna@{A}.example", f"bob@{B}.example"
 FILES = 20
@@ -16,12 +16,12 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
     hint = {"X-Tenantry-Hint": harness.platform.context.secrets["file-sync-hints"]}
     async with run_file_sync(harness.program_env, FILE_SYNC_POLL_INTERVAL_SECONDS="60") as program:
         http = program.http
-        await until(program.is_leader, seconds=20)
+        await wait_until(program.is_leader, seconds=20)
         good = harness.give(anna, "good.txt", "Tide.", A)
         bad = harness.owui.upload(anna, "bad.pdf", b"MZ\x90\x00")
-        harness.owui.add_to_knowledge(bad, harness.knowledge(A, "hr"))
+        harness.owui.add_to_knowledge(bad, harness.get_knowledge_id(A, "hr"))
         large = harness.owui.upload(anna, "large.txt", b"x" * 1_000_001)
-        harness.owui.add_to_knowledge(large, harness.knowledge(A))
+        harness.owui.add_to_knowledge(large, harness.get_knowledge_id(A))
         harness.owui.upload(anna, "attached.txt", b"Tide.")
         harness.give(bob, "bobs.txt", "Tide.", B)
         assert (await http.post("/v1/hints", headers=hint)).status_code == 204
@@ -30,7 +30,7 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
             files = await list_own_files(http, harness.tokens[ANNA])
             return (files["good.txt"]["state"], files["bad.pdf"]["state"]) == ("ready", "failed")
 
-        await until(is_done, seconds=30)
+        await wait_until(is_done, seconds=30)
         files = await list_own_files(http, harness.tokens[ANNA])
         assert {name: (each["state"], each["personaId"]) for name, each in files.items()} == {
             "good.txt": ("ready", "finance"),
@@ -60,7 +60,9 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
             files = await list_own_files(http, harness.tokens[ANNA])
             return bool(files["one-too-many.txt"]["state"] == "refused")
 
-        await until(is_refused, seconds=30)  # the list of the tenant's documents is cached for 15 seconds
+        await wait_until(
+            is_refused, seconds=30
+        )  # the list of the tenant's documents is cached for 15 seconds
         files = await list_own_files(http, harness.tokens[ANNA])
         assert files["one-too-many.txt"]["reason"].startswith(
             "The tenant has reached its limit of documents: 2 are stored, 2 are allowed."
@@ -75,7 +77,7 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
             )
             return str(response.json().get("type", "")).endswith("/tenant-suspended")
 
-        await until(is_suspended)
+        await wait_until(is_suspended)
 
 
 async def test_after_a_kill_another_replica_completes_all_uploads_once(
@@ -86,7 +88,7 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
         run_file_sync(harness.program_env, **poll) as first,
         run_file_sync(harness.program_env, **poll) as second,
     ):
-        await until(first.is_leader, seconds=20)
+        await wait_until(first.is_leader, seconds=20)
         assert not await second.is_leader()
         names = {A: set[str](), B: set[str]()}
         for number in range(FILES):
@@ -95,18 +97,18 @@ async def test_after_a_kill_another_replica_completes_all_uploads_once(
                     owner, f"{tenant_id}-{number}.txt", f"{unique_word} of {tenant_id} {number}.", tenant_id
                 )
                 names[tenant_id].add(f"{tenant_id}-{number}.txt")
-        await until(lambda: harness.n8n.calls > 3, seconds=30)
+        await wait_until(lambda: harness.n8n.calls > 3, seconds=30)
         first.process.kill()
 
         async def are_all_ready() -> bool:
-            states = [await harness.states(each) for each in (A, B)]
+            states = [await harness.get_states(each) for each in (A, B)]
             return all(len(each) == FILES and set(each.values()) == {"ready"} for each in states)
 
-        await until(are_all_ready, seconds=90)
+        await wait_until(are_all_ready, seconds=90)
     for tenant_id, person in ((A, ANNA), (B, BOB)):
-        assert set(await harness.states(tenant_id)) == names[tenant_id]
-        assert len(harness.keys(tenant_id)) == FILES
-        assert await harness.points(tenant_id) == FILES
+        assert set(await harness.get_states(tenant_id)) == names[tenant_id]
+        assert len(harness.list_keys(tenant_id)) == FILES
+        assert await harness.count_points(tenant_id) == FILES
         assert all(tenant_id in each["text"] for each in await harness.search(person, unique_word))
 
 

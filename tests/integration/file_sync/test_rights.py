@@ -18,7 +18,7 @@ DORA = f"boss@{A}.example"
 @pytest.fixture
 async def ben(harness: FileSyncHarness) -> str:
     """Return the account of Ben, a colleague of Anna."""
-    return await harness.person(BEN)
+    return await harness.ensure_person(BEN)
 
 
 async def search_texts(harness: FileSyncHarness, unique_word: str) -> list[str]:
@@ -50,9 +50,9 @@ async def test_a_reset_by_a_colleague_loses_no_document(
     annas = harness.give(anna, "annas.txt", f"{unique_word} of Anna.", A)
     bens = harness.give(ben, "bens.txt", f"{unique_word} of Ben.", A)
     await harness.sync_until_stable(A)
-    harness.owui.reset_knowledge(harness.knowledge(A), by=ben)
+    harness.owui.reset_knowledge(harness.get_knowledge_id(A), by=ben)
     result = await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(annas, "annas.txt")]
+    assert harness.list_keys(A) == [harness.build_key(annas, "annas.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
     assert result.plan.counts[FileState.KEPT] == 1
     assert await list_states(harness, ANNA) == {annas: FileState.KEPT}
@@ -62,23 +62,23 @@ async def test_a_reset_by_a_colleague_loses_no_document(
 async def test_only_owner_and_administrator_remove_a_document(
     harness: FileSyncHarness, anna: str, ben: str, unique_word: str
 ) -> None:
-    dora = await harness.person(DORA)
-    user_of_b = await harness.person(f"eve@{B}.example")
+    dora = await harness.ensure_person(DORA)
+    user_of_b = await harness.ensure_person(f"eve@{B}.example")
     file_id = harness.give(anna, "plan.txt", f"{unique_word}.", A)
     await harness.sync_until_stable(A)
     for who in ("", ben, user_of_b):
-        harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
+        harness.owui.remove_from_knowledge(file_id, harness.get_knowledge_id(A), by=who)
         await harness.sync_until_stable(A)
-        assert harness.keys(A) == [harness.key(file_id, "plan.txt")], who
+        assert harness.list_keys(A) == [harness.build_key(file_id, "plan.txt")], who
         assert await list_states(harness, ANNA) == {file_id: FileState.KEPT}
-        harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
+        harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(A))
         await harness.sync_until_stable(A)
     for who in (dora, anna):
-        harness.owui.remove_from_knowledge(file_id, harness.knowledge(A), by=who)
+        harness.owui.remove_from_knowledge(file_id, harness.get_knowledge_id(A), by=who)
         await harness.sync_until_stable(A)
-        assert harness.keys(A) == []
+        assert harness.list_keys(A) == []
         assert await search_texts(harness, unique_word) == []
-        harness.owui.add_to_knowledge(file_id, harness.knowledge(A))
+        harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(A))
         await harness.sync_until_stable(A)
         assert await search_texts(harness, unique_word) == [f"{unique_word}."]
 
@@ -89,10 +89,10 @@ async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     chat = harness.owui.send_in_chat(anna, sent, f"tenant-{A}.finance")
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(sent, "sent.txt")]
+    assert harness.list_keys(A) == [harness.build_key(sent, "sent.txt")]
     harness.owui.execute("delete from chat where id = %s", chat)
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
 
 
 async def test_a_colleagues_name_is_refused_with_a_reason(
@@ -104,7 +104,7 @@ async def test_a_colleagues_name_is_refused_with_a_reason(
     sent = harness.owui.upload(ben, "plan.txt", f"{unique_word} in a chat.".encode())
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
     result = await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(annas, "plan.txt")]
+    assert harness.list_keys(A) == [harness.build_key(annas, "plan.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
     assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
@@ -112,7 +112,7 @@ async def test_a_colleagues_name_is_refused_with_a_reason(
     harness.owui.delete_file(annas)
     harness.owui.delete_file(sent)
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(bens, "plan.txt")]
+    assert harness.list_keys(A) == [harness.build_key(bens, "plan.txt")]
 
 
 @pytest.mark.parametrize("way", ["knowledge", "chat"])
@@ -132,7 +132,7 @@ async def test_a_new_version_replaces_the_old_one(
     new = give(f"{unique_word} costs 20 crowns.")
     result = await harness.sync_until_stable(A)
     assert result.is_complete
-    assert harness.keys(A) == [harness.key(new, "price.txt")]
+    assert harness.list_keys(A) == [harness.build_key(new, "price.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.REPLACED, new: FileState.READY}
     calls = harness.n8n.calls
@@ -150,12 +150,12 @@ async def test_a_new_version_that_cannot_be_read_leaves_the_old_one(
     harness.owui.backdate(old, 60)
     await harness.sync_until_stable(A)
     bad = harness.owui.upload(anna, "price.txt", b"MZ\x90\x00 a program")
-    harness.owui.add_to_knowledge(bad, harness.knowledge(A))
+    harness.owui.add_to_knowledge(bad, harness.get_knowledge_id(A))
     await harness.sync_until_stable(A)
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 10 crowns."]
     assert await list_states(harness, ANNA) == {old: FileState.READY, bad: FileState.FAILED}
     new = harness.give(anna, "price.txt", f"{unique_word} costs 20 crowns.", A)
     harness.owui.backdate(bad, 30)
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(new, "price.txt")]
+    assert harness.list_keys(A) == [harness.build_key(new, "price.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 20 crowns."]

@@ -26,8 +26,8 @@ async def test_each_tenant_has_its_files(
     bobs = harness.give(bob, "plan.txt", f"Bob's {unique_word}.", B)
     await harness.sync_until_stable(A)
     await harness.sync_until_stable(B)
-    assert harness.keys(A) == [harness.key(annas, "plan.txt")]
-    assert harness.keys(B) == [harness.key(bobs, "plan.txt")]
+    assert harness.list_keys(A) == [harness.build_key(annas, "plan.txt")]
+    assert harness.list_keys(B) == [harness.build_key(bobs, "plan.txt")]
     assert [each["text"] for each in await harness.search(ANNA, unique_word)] == [f"Anna's {unique_word}."]
     assert [each["text"] for each in await harness.search(BOB, unique_word)] == [f"Bob's {unique_word}."]
 
@@ -38,28 +38,28 @@ async def test_a_file_in_another_tenants_knowledge_base_is_not_stored(
     in_knowledge = harness.give(anna, "smuggled.txt", "Tide.", B)
     sent = harness.owui.upload(anna, "sent.txt", b"Tide.")
     harness.owui.send_in_chat(anna, sent, f"tenant-{B}.finance")
-    claimed = harness.owui.upload(anna, "claimed.txt", b"Tide.", knowledge_id=harness.knowledge(B))
+    claimed = harness.owui.upload(anna, "claimed.txt", b"Tide.", knowledge_id=harness.get_knowledge_id(B))
     found = await sync_both_tenants(harness)
     assert found == {A: {}, B: dict.fromkeys((in_knowledge, sent, claimed), FileState.FOREIGN)}
-    assert harness.keys(A) == harness.keys(B) == []
+    assert harness.list_keys(A) == harness.list_keys(B) == []
 
 
 async def test_a_file_in_both_tenants_knowledge_bases_goes_to_its_owners(
     harness: FileSyncHarness, anna: str, bob: str
 ) -> None:
     file_id = harness.give(anna, "both.txt", "Tide.", A)
-    harness.owui.add_to_knowledge(file_id, harness.knowledge(B))
+    harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(B))
     await harness.sync_until_stable(A)
     await harness.sync_until_stable(B)
-    assert harness.keys(A) == [harness.key(file_id, "both.txt")]
-    assert harness.keys(B) == []
+    assert harness.list_keys(A) == [harness.build_key(file_id, "both.txt")]
+    assert harness.list_keys(B) == []
 
 
 async def test_files_of_people_without_a_tenant_are_ignored_and_counted(harness: FileSyncHarness) -> None:
     people = [
-        await harness.person("eve@elsewhere.example"),
-        await harness.person(f"mallory@{A}.example", verified=False),
-        await harness.person("torn@elsewhere.example", groups=[]),
+        await harness.ensure_person("eve@elsewhere.example"),
+        await harness.ensure_person(f"mallory@{A}.example", verified=False),
+        await harness.ensure_person("torn@elsewhere.example", groups=[]),
         harness.owui.create_account(None),
         harness.owui.create_account("00000000-0000-0000-0000-000000000000"),
         harness.owui.create_account("../users"),
@@ -69,26 +69,26 @@ async def test_files_of_people_without_a_tenant_are_ignored_and_counted(harness:
     result = await harness.replica.run(A)
     assert {each.state for each in result.plan.statuses.values()} == {FileState.NO_TENANT}
     assert result.unassigned_owners == set(people)
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
 
 
 async def test_a_disabled_account_makes_no_documents(harness: FileSyncHarness, anna: str) -> None:
     path = f"users/{harness.subjects[ANNA]}"
-    user = await harness.people._admin("GET", path)
-    await harness.people._admin("PUT", path, json={**user, "enabled": False})
+    user = await harness.people._call_admin_api("GET", path)
+    await harness.people._call_admin_api("PUT", path, json={**user, "enabled": False})
     harness.give(anna, "plan.txt", "Tide.", A)
     await harness.replica.run(A)
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
 
 
 async def test_files_are_stored_once_the_owners_address_is_verified(harness: FileSyncHarness) -> None:
-    new = await harness.person(f"new@{A}.example", verified=False)
+    new = await harness.ensure_person(f"new@{A}.example", verified=False)
     file_id = harness.give(new, "plan.txt", "Tide.", A)
     await harness.replica.run(A)
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
     await harness.people.verify(f"new@{A}.example", verified=True)
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(file_id, "plan.txt")]
+    assert harness.list_keys(A) == [harness.build_key(file_id, "plan.txt")]
 
 
 async def test_documents_stay_with_their_tenant_when_the_owner_moves(
@@ -99,12 +99,12 @@ async def test_documents_stay_with_their_tenant_when_the_owner_moves(
     await move(harness)
     # Open WebUI still lets the person do this with their file.
     harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
-    harness.owui.add_to_knowledge(old, harness.knowledge(B))
+    harness.owui.add_to_knowledge(old, harness.get_knowledge_id(B))
     new = harness.give(anna, "new.txt", f"Anna's new {unique_word}.", B)
     await harness.sync_until_stable(A)
     await harness.sync_until_stable(B)
-    assert harness.keys(A) == [harness.key(old, "old.txt")], "nothing is deleted or changed"
-    assert harness.keys(B) == [harness.key(new, "new.txt")], "nothing is copied"
+    assert harness.list_keys(A) == [harness.build_key(old, "old.txt")], "nothing is deleted or changed"
+    assert harness.list_keys(B) == [harness.build_key(new, "new.txt")], "nothing is copied"
     assert [each["text"] for each in await harness.search(BOB, unique_word)] == [f"Anna's new {unique_word}."]
 
 
@@ -115,10 +115,10 @@ async def test_a_person_who_left_may_only_delete(harness: FileSyncHarness, anna:
     harness.owui.rename(file_id, "renamed.txt")
     harness.owui.replace_content(file_id, b"Another content.")
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == [harness.key(file_id, "old.txt")]
+    assert harness.list_keys(A) == [harness.build_key(file_id, "old.txt")]
     harness.owui.delete_file(file_id)
     await harness.sync_until_stable(A)
-    assert harness.keys(A) == []
+    assert harness.list_keys(A) == []
 
 
 async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(
@@ -140,7 +140,7 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(
     )
     leading = asyncio.create_task(sync.run())
     await asyncio.sleep(1.5)
-    assert harness.keys(A) == [harness.key(kept, "kept.txt")]
+    assert harness.list_keys(A) == [harness.build_key(kept, "kept.txt")]
     leading.cancel()
     await asyncio.wait([leading])
 
@@ -148,6 +148,6 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(
 async def move(harness: FileSyncHarness) -> None:
     """Move Anna to tenant B, by her address."""
     path = f"users/{harness.subjects[ANNA]}"
-    user = await harness.people._admin("GET", path)
+    user = await harness.people._call_admin_api("GET", path)
     moved = {"email": f"anna-moved@{B}.example", "emailVerified": True}
-    await harness.people._admin("PUT", path, json={**user, **moved})
+    await harness.people._call_admin_api("PUT", path, json={**user, **moved})

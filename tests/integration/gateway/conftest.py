@@ -21,8 +21,8 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 TENANT = "gw-main"
 PERSON = "anna@gw-main.example"
@@ -80,7 +80,7 @@ class IntegrationHarness:
             tenant = self.gateway.context.registry.get(TENANT)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(is_observed)
+        await wait_until(is_observed)
 
 
 def make_ticket_issuer(platform: Platform) -> TicketIssuer:
@@ -91,14 +91,14 @@ def make_ticket_issuer(platform: Platform) -> TicketIssuer:
 @pytest.fixture(scope="session")
 async def harness(platform: Platform) -> AsyncIterator[IntegrationHarness]:
     identity = {"emails": ["*@gw-main.example"]}
-    manifest = tenant_manifest(TENANT, identity=identity, quota=PLENTY, model=UNCACHED)
+    manifest = make_tenant_manifest(TENANT, identity=identity, quota=PLENTY, model=UNCACHED)
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         await people.add(PERSON)
         with apply_tenants(platform, manifest) as tenants:
             async with run_gateway(platform) as gateway:
-                await until(lambda: gateway.context.registry.get(TENANT) is not None)
-                yield IntegrationHarness(platform, gateway, tenants, qdrant, await people.token(PERSON))
+                await wait_until(lambda: gateway.context.registry.get(TENANT) is not None)
+                yield IntegrationHarness(platform, gateway, tenants, qdrant, await people.fetch_token(PERSON))
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from gateway.vectors import Vectors
 from servicekit.errors import RemoteUnavailable
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness
 
@@ -29,7 +29,7 @@ class VersionedDocument:
     def __init__(self, harness: IntegrationHarness, tenant_id: str) -> None:
         self.harness = harness
         self.key = f"tenant-{tenant_id}"
-        self.path = f"/v1/documents/{document_id_for(tenant_id, 'finance', NAME)}"
+        self.path = f"/v1/documents/{derive_document_id(tenant_id, 'finance', NAME)}"
 
     async def publish(self, version: int) -> httpx.Response:
         sentence = f"Version {version} of the tide table of the estuary says high water at noon. "
@@ -50,11 +50,11 @@ async def document(harness: IntegrationHarness) -> AsyncIterator[VersionedDocume
     tenant_id = f"book-{uuid.uuid4().hex[:8]}"
     person = f"anna@{tenant_id}.example"
     people_of = {"emails": [f"*@{tenant_id}.example"]}
-    with apply_tenants(harness.platform, tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
+    with apply_tenants(harness.platform, make_tenant_manifest(tenant_id, identity=people_of, quota=PLENTY)):
         async with open_people(harness.platform) as people:
             await people.add(person)
-            token = await people.token(person)
-        await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            token = await people.fetch_token(person)
+        await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
         yield VersionedDocument(replace(harness, token=token), tenant_id)
 
 

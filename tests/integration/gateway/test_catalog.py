@@ -4,7 +4,7 @@ import asyncio
 import uuid
 
 import pytest
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
@@ -56,7 +56,7 @@ async def test_every_document_is_on_exactly_one_page(harness: IntegrationHarness
         cursor = f"&cursor={page['nextCursor']}"
     assert pages >= 3
     assert len(listed) == len(set(listed))
-    assert {document_id_for(TENANT, "finance", f"page-{n}.txt") for n in range(5)} <= set(listed)
+    assert {derive_document_id(TENANT, "finance", f"page-{n}.txt") for n in range(5)} <= set(listed)
 
 
 async def test_a_deleted_document_is_absent_from_search_list_index_and_bucket(

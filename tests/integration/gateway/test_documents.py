@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from qdrant_client import models
-from tenancy.names import COLLECTION, document_id_for, object_key
+from tenancy.names import COLLECTION, build_object_key, derive_document_id
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
@@ -20,7 +20,7 @@ KEY = f"tenant-{TENANT}"
 
 
 def make_key(name: str) -> str:
-    return object_key(TENANT, "finance", document_id_for(TENANT, "finance", name), name)
+    return build_object_key(TENANT, "finance", derive_document_id(TENANT, "finance", name), name)
 
 
 def get_object(harness: IntegrationHarness, name: str) -> Any:
@@ -30,7 +30,7 @@ def get_object(harness: IntegrationHarness, name: str) -> Any:
 async def list_payloads(harness: IntegrationHarness, name: str) -> list[dict[str, Any]]:
     """Return the payloads of a document's points in the order of its chunks."""
     document = models.FieldCondition(
-        key="documentId", match=models.MatchValue(value=document_id_for(TENANT, "finance", name))
+        key="documentId", match=models.MatchValue(value=derive_document_id(TENANT, "finance", name))
     )
     points, _ = await harness.qdrant.scroll(COLLECTION, models.Filter(must=[document]), limit=10_000)
     return sorted((point.payload or {} for point in points), key=lambda payload: payload["chunk"])

@@ -12,11 +12,16 @@ from gateway.context import open_context
 from gateway.problems import DimensionMismatch
 from prometheus_client import generate_latest
 from tenancy.names import COLLECTION
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.services import build_gateway_env
 
-from tests.support.programs.gateway import count_foreign_hits, environment, gateway_settings, run_gateway
+from tests.support.programs.gateway import (
+    count_foreign_hits,
+    make_gateway_settings,
+    run_gateway,
+    set_environment,
+)
 from tests.support.programs.gateway_process import GatewayProcess, run_gateway_process, start_gateway_process
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness
 
@@ -49,7 +54,7 @@ async def test_a_gateway_shuts_down_cleanly_with_a_json_log_without_secrets(
         ("tenant-gw-main", 200),
         ("tenant-gw-main", 201),
     ]
-    env = gateway_env(harness.platform.context)
+    env = build_gateway_env(harness.platform.context)
     for hidden in (secret, harness.token, env["GATEWAY_QDRANT_API_KEY"], env["GATEWAY_REDIS_URL"]):
         assert hidden not in log
 
@@ -101,9 +106,9 @@ async def test_a_gateway_with_another_dimension_than_the_collection_does_not_sta
     harness: IntegrationHarness,
 ) -> None:
     assert await harness.qdrant.collection_exists(COLLECTION)
-    settings = gateway_settings(harness.platform, embedding_dimension=512)
+    settings = make_gateway_settings(harness.platform, embedding_dimension=512)
     with (
-        environment(gateway_env(harness.platform.context)),
+        set_environment(build_gateway_env(harness.platform.context)),
         pytest.raises(DimensionMismatch, match="768 numbers"),
     ):
         async with open_context(settings):
@@ -123,7 +128,7 @@ async def test_a_gateway_without_a_backend_starts_and_is_not_ready(
     harness: IntegrationHarness, overrides: dict[str, Any], missing: str
 ) -> None:
     async with run_gateway(harness.platform, **overrides) as gateway:
-        await until(lambda: gateway.context.registry.synced)
+        await wait_until(lambda: gateway.context.registry.synced)
         response = await gateway.http.get("/readyz")
         assert response.status_code == 503
         (reason,) = response.json()["missing"]

@@ -22,8 +22,8 @@ from tenantry_local.platform import Platform
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 TENANT = f"described-{secrets.token_hex(3)}"  # documents outlive their tenants
 PERSON = f"anna@{TENANT}.example"
@@ -104,10 +104,10 @@ async def target(platform: Platform) -> AsyncIterator[Described]:
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         await people.add(PERSON)
-        with apply_tenants(platform, tenant_manifest(TENANT, identity=of_person, quota=PLENTY)):
+        with apply_tenants(platform, make_tenant_manifest(TENANT, identity=of_person, quota=PLENTY)):
             async with run_gateway(platform) as gateway:
-                await until(lambda: gateway.context.registry.get(TENANT) is not None)
-                token = await people.token(PERSON)
+                await wait_until(lambda: gateway.context.registry.get(TENANT) is not None)
+                token = await people.fetch_token(PERSON)
                 # The first has the name of the description's example: uploads bring it back.
                 documents = [await upload(gateway, token, name) for name in ("budget-2026.md", "travel.md")]
                 yield Described(gateway, token, documents)

@@ -34,14 +34,14 @@ async def process(harness: IntegrationHarness) -> AsyncIterator[GatewayProcess]:
 async def open_connections(process: GatewayProcess) -> AsyncIterator[Open]:
     connections: list[Connection] = []
 
-    async def open_(sent: bytes, count: int) -> list[Connection]:
+    async def open_connections(sent: bytes, count: int) -> list[Connection]:
         for _ in range(count):
             reader, writer = await asyncio.open_connection("127.0.0.1", process.http.base_url.port)
             connections.append((reader, writer))
             writer.write(sent)
         return connections[-count:]
 
-    yield open_
+    yield open_connections
     for _, writer in connections:
         writer.close()
 

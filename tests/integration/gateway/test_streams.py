@@ -11,7 +11,7 @@ from gateway.bedrock import Bedrock
 
 from tests.support.programs.gateway import run_gateway
 from tests.support.programs.standins import clear_calls, list_calls
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import TENANT, IntegrationHarness
 
@@ -95,7 +95,7 @@ async def test_an_idle_model_is_retried(harness: IntegrationHarness, monkeypatch
     monkeypatch.setattr(gateway.bedrock, "STREAM_IDLE_TIMEOUT_SECONDS", 1.0)
     headers = {"Authorization": f"Bearer {harness.token}"}
     async with run_gateway(harness.platform) as impatient:
-        await until(lambda: impatient.context.registry.get(TENANT) is not None)
+        await wait_until(lambda: impatient.context.registry.get(TENANT) is not None)
         await inject_fault(harness, "ConverseStream", "delay", delay=30)
         await clear_calls(harness.platform.parts["bedrock"].url)
         response = await impatient.http.post("/v1/answers", json=QUESTION, headers=headers)
@@ -136,7 +136,7 @@ async def test_a_disconnect_ends_the_call_and_settles_the_received_tokens(
         state = await harness.gateway.context.budget.get_state(get_tenant(harness))
         return state.used > before and state.reserved == 0
 
-    await until(is_settled)
+    await wait_until(is_settled)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.programs.gateway_process import GatewayProcess, run_gateway_process
 
 from .conftest import IntegrationHarness
@@ -27,7 +27,7 @@ class Collector:
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
-    async def take(self, request: Request) -> Response:
+    async def record_export(self, request: Request) -> Response:
         self.bodies.append(await request.body())
         return Response(media_type="application/x-protobuf")
 
@@ -50,9 +50,9 @@ async def collector() -> Collector:
 
 @pytest.fixture
 async def process(harness: IntegrationHarness, collector: Collector) -> AsyncIterator[GatewayProcess]:
-    app = Starlette(routes=[Route("/v1/traces", collector.take, methods=["POST"])])
+    app = Starlette(routes=[Route("/v1/traces", collector.record_export, methods=["POST"])])
     async with (
-        serving(app) as url,
+        serve_app(app) as url,
         run_gateway_process(harness.platform, OTEL_EXPORTER_OTLP_ENDPOINT=url) as process,
     ):
         yield process

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import document_id_for, embeddings_prefix, removals_prefix
+from tenancy.names import build_embeddings_prefix, build_removals_prefix, derive_document_id
 from tenancy.tickets import Ticket, TicketAction
 from tenantry_local.parts.aws import BUCKET
 from tenantry_local.platform import Platform
@@ -17,8 +17,8 @@ from tenantry_local.platform import Platform
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 from .conftest import IntegrationHarness, make_ticket_issuer
 
@@ -57,7 +57,7 @@ class TrashUsers:
         removed: list[dict[str, Any]] = response.json()["documents"]
         return removed
 
-    async def found(self, who: str = "anna") -> set[str]:
+    async def list_found(self, who: str = "anna") -> set[str]:
         """Return the documents that a search finds."""
         response = await self.call("POST", "/v1/search", who, json={"query": "tide at noon", "topK": 50})
         return {each["documentId"] for each in response.json()["passages"]}
@@ -68,12 +68,12 @@ async def users(platform: Platform, harness: IntegrationHarness) -> AsyncIterato
     tenant_id = f"trash-{uuid.uuid4().hex[:8]}"
     domain = f"{tenant_id}.example"
     identity = {"emails": [f"*@{domain}"], "admins": [f"boss@{domain}"]}
-    with apply_tenants(platform, tenant_manifest(tenant_id, identity=identity, quota=PLENTY)):
+    with apply_tenants(platform, make_tenant_manifest(tenant_id, identity=identity, quota=PLENTY)):
         async with open_people(platform) as people:
             for who in ("anna", "ben", "boss"):
                 await people.add(f"{who}@{domain}")
-            tokens = {who: await people.token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
-            await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            tokens = {who: await people.fetch_token(f"{who}@{domain}") for who in ("anna", "ben", "boss")}
+            await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             yield TrashUsers(harness.gateway, tenant_id, tokens)
 
 
@@ -84,7 +84,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
     kept = await users.upload("other.txt", "The tide is low at noon.")
     points = await count_points(harness.qdrant, f"tenant-{users.tenant_id}")
     assert (await users.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
-    assert await users.found() == {kept}
+    assert await users.list_found() == {kept}
     assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == 1, (
         "no point of the document remains"
     )
@@ -102,7 +102,7 @@ async def test_a_removed_document_is_restored_by_its_owner_without_a_new_embeddi
         response = await users.call("POST", f"/v1/documents/{document_id}/restore")
     assert response.status_code == 201, response.text
     assert response.json()["documentId"] == document_id
-    assert await users.found() == {kept, document_id}
+    assert await users.list_found() == {kept, document_id}
     assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == points
     assert not await users.list_trash()
 
@@ -157,8 +157,8 @@ async def test_a_document_deleted_by_file_sync_is_restored_under_its_name(
     assert [each["removedBy"] for each in await users.list_trash()] == ["open-webui"]
     restored = await users.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
     assert restored.status_code == 201, restored.text
-    by_name = document_id_for(users.tenant_id, "finance", "plan.txt")
-    assert await users.found() == {by_name}
+    by_name = derive_document_id(users.tenant_id, "finance", "plan.txt")
+    assert await users.list_found() == {by_name}
     assert (await users.call("GET", "/v1/documents/owui-5cfc3ab1")).status_code == 404
 
 
@@ -185,20 +185,20 @@ async def test_the_running_gateway_deletes_expired_documents_from_the_trash(
     s3 = platform.parts["aws"].s3  # type: ignore[attr-defined]
     async with run_gateway(platform, trash_days=SHORT_DAYS) as gateway:
         short = TrashUsers(gateway, users.tenant_id, users.tokens)
-        await until(lambda: gateway.context.registry.get(users.tenant_id) is not None)
+        await wait_until(lambda: gateway.context.registry.get(users.tenant_id) is not None)
         document_id = await short.upload("ledger.txt")
         assert (await short.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
         assert len(await short.list_trash()) == 1
 
         def count_remaining() -> int:
             prefixes = (
-                removals_prefix(short.tenant_id, short.uid),
-                embeddings_prefix(short.tenant_id, short.uid),
+                build_removals_prefix(short.tenant_id, short.uid),
+                build_embeddings_prefix(short.tenant_id, short.uid),
             )
             return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=each)["KeyCount"] for each in prefixes)
 
         assert count_remaining() == 2
-        await until(lambda: count_remaining() == 0, seconds=60)
+        await wait_until(lambda: count_remaining() == 0, seconds=60)
         assert not await short.list_trash()
         response = await short.call("POST", f"/v1/documents/{document_id}/restore")
         assert response.status_code == 404, response.text
@@ -220,7 +220,7 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(users: Tra
     ids = [await users.upload(f"ledger-{number}.txt", f"Tide {number} at noon.") for number in range(23)]
     statuses = [(await users.call("DELETE", f"/v1/documents/{each}")).status_code for each in ids]
     assert statuses == [204] * 20 + [409] * 3
-    assert await users.found() == set(ids[20:]), "held documents are unchanged"
+    assert await users.list_found() == set(ids[20:]), "held documents are unchanged"
     assert (await users.call("GET", "/v1/deletions")).status_code == 403
     held = (await users.call("GET", "/v1/deletions", "boss")).json()["deletions"]
     assert {each["documentId"] for each in held} == set(ids[20:])
@@ -229,7 +229,7 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(users: Tra
     )
     rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
     assert len(rejected["kept"]) == 3
-    assert await users.found() == set(ids[20:])
+    assert await users.list_found() == set(ids[20:])
     assert (await users.call("POST", "/v1/deletions/release", "boss")).status_code == 200
     for each in ids[20:]:
         assert (await users.call("DELETE", f"/v1/documents/{each}")).status_code == 204
@@ -247,8 +247,8 @@ async def test_a_batch_of_file_sync_is_held_whole_and_its_rejection_keeps_the_do
     headers = {"Authorization": f"Ticket {make_ticket_issuer(platform).issue(delete)}"}
     path = "/v1/documents/owui-5cfc3ab1?batch=21"
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 409
-    assert await users.found() == {"owui-5cfc3ab1"}
+    assert await users.list_found() == {"owui-5cfc3ab1"}
     rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
     assert [each["requestedBy"] for each in rejected["kept"]] == ["open-webui"]
-    assert await users.found() == {document_id_for(users.tenant_id, "finance", "plan.txt")}
+    assert await users.list_found() == {derive_document_id(users.tenant_id, "finance", "plan.txt")}
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 404

@@ -15,7 +15,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.fakes.gateway import FakeGateway
 from tests.support.faults.proxy import Proxy
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.programs.n8n import RunningN8n, run_n8n
 
 FAST_INTERVALS = {
@@ -45,7 +45,7 @@ class N8nHarness:
     async def upload(self, credential: str | None = "Ticket a.ticket", **headers: str) -> httpx.Response:
         return await self._post("upload", credential, headers)
 
-    async def chat(
+    async def send_chat(
         self, body: Any, credential: str | None = "Bearer a.token", **headers: str
     ) -> httpx.Response:
         return await self._post("chat", credential, headers, json=body)
@@ -85,11 +85,11 @@ class N8nHarness:
 def backends() -> Iterator[Platform]:
     """A platform on which only n8n, Postgres and Redis are started."""
     with tempfile.TemporaryDirectory(prefix="tenantry-test-n8n-") as folder:
-        platform = Platform.ephemeral(Path(folder), all_parts=True)
+        platform = Platform.open_ephemeral(Path(folder), all_parts=True)
         try:
             yield platform
         finally:
-            platform.down()
+            platform.stop_all()
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +98,7 @@ async def imported_harness(backends: Platform) -> AsyncIterator[N8nHarness]:
     gateway = FakeGateway()
     async with (
         run_n8n(backends, FAST_INTERVALS) as n8n,
-        serving(gateway.app) as url,
+        serve_app(gateway.app) as url,
         Proxy(int(url.rpartition(":")[2])) as connection,
         httpx.AsyncClient(timeout=120) as http,
     ):

@@ -22,8 +22,8 @@ async def owner(harness: N8nHarness) -> AsyncIterator[N8n]:
         yield N8n(harness.n8n.url, harness.n8n.owner, harness.n8n.password, http)
 
 
-def snapshot_tables(harness: N8nHarness) -> dict[str, list[Any]]:
-    return {table: harness.n8n.sql(f"select * from {table} order by 1, 2") for table in TABLES}
+def read_tables(harness: N8nHarness) -> dict[str, list[Any]]:
+    return {table: harness.n8n.fetch_rows(f"select * from {table} order by 1, 2") for table in TABLES}
 
 
 async def count_import_steps(harness: N8nHarness) -> int:
@@ -34,9 +34,9 @@ async def count_import_steps(harness: N8nHarness) -> int:
 
 
 async def test_a_second_import_changes_nothing(harness: N8nHarness) -> None:
-    before = snapshot_tables(harness)
+    before = read_tables(harness)
     assert await count_import_steps(harness) == 0
-    assert snapshot_tables(harness) == before
+    assert read_tables(harness) == before
 
 
 async def test_a_changed_workflow_is_repaired_and_active(harness: N8nHarness, owner: N8n) -> None:
@@ -78,7 +78,7 @@ async def test_an_archived_workflow_is_restored(harness: N8nHarness, owner: N8n)
 
 async def test_a_deleted_workflow_is_recreated_with_its_id(harness: N8nHarness, owner: N8n) -> None:
     await owner._send("archive", "POST", f"/workflows/{UPLOAD}/archive", {})
-    assert not harness.n8n.sql(f"select 1 as it from webhook_entity where \"workflowId\" = '{UPLOAD}'")
+    assert not harness.n8n.fetch_rows(f"select 1 as it from webhook_entity where \"workflowId\" = '{UPLOAD}'")
     await owner._send("delete", "DELETE", f"/workflows/{UPLOAD}")
     assert await count_import_steps(harness) == 2
     assert (await harness.upload()).status_code == 200

@@ -8,14 +8,14 @@ from tenantry_local.platform import Platform
 
 
 async def test_concurrent_starts_on_a_new_database_migrate_it_once(backends: Platform) -> None:
-    backends.up(["postgres", "redis"])
+    backends.start_parts(["postgres", "redis"])
     postgres = Postgres(backends.context)
     postgres.run("drop database if exists n8n_new")
     postgres.run("create database n8n_new owner n8n")
 
     async def start(name: str) -> tuple[int | None, int]:
         # Every command of n8n starts with the migration; this one then exits.
-        command = backends.parts[name].command()
+        command = backends.parts[name].build_command()
         process = await asyncio.create_subprocess_exec(
             *command.argv[:2],
             "list:workflow",

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.support.fakes.gateway import StubResponse
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import N8nHarness
 
@@ -35,7 +35,7 @@ async def test_an_upload_passes_only_its_ticket_to_the_gateway(harness: N8nHarne
     assert response.headers["content-type"].startswith("application/json")
     (received,) = harness.gateway.received
     assert (received.path, received.body) == ("/v1/documents", b"")
-    assert received.header("authorization") == b"Ticket a.ticket"
+    assert received.get_header("authorization") == b"Ticket a.ticket"
 
 
 async def test_the_body_of_an_upload_is_not_forwarded(harness: N8nHarness) -> None:
@@ -56,7 +56,7 @@ async def test_a_ticket_is_forwarded_unchanged(harness: N8nHarness, credential: 
         headers=[(b"Authorization", credential.encode("latin-1"))],
     )
     assert response.status_code == 200, response.text
-    assert harness.gateway.received[0].header("authorization") == credential.encode("latin-1")
+    assert harness.gateway.received[0].get_header("authorization") == credential.encode("latin-1")
 
 
 async def test_a_question_is_forwarded_with_the_users_token(harness: N8nHarness) -> None:
@@ -68,16 +68,16 @@ async def test_a_question_is_forwarded_with_the_users_token(harness: N8nHarness)
     harness.gateway.set_responses(
         StubResponse(200, json.dumps(answer).encode(), {"content-type": "application/json"})
     )
-    response = await harness.chat(QUESTION, "Bearer eyJ.x-_.y")
+    response = await harness.send_chat(QUESTION, "Bearer eyJ.x-_.y")
     assert (response.status_code, response.json()) == (200, answer)
     (received,) = harness.gateway.received
     assert received.path == "/v1/answers"
-    assert received.header("authorization") == b"Bearer eyJ.x-_.y"
+    assert received.get_header("authorization") == b"Bearer eyJ.x-_.y"
     assert json.loads(received.body) == QUESTION | {"stream": False}
 
 
 async def test_streaming_cannot_be_requested(harness: N8nHarness) -> None:
-    await harness.chat(QUESTION | {"stream": True})
+    await harness.send_chat(QUESTION | {"stream": True})
     assert json.loads(harness.gateway.received[0].body)["stream"] is False
 
 
@@ -86,22 +86,25 @@ async def test_streaming_cannot_be_requested(harness: N8nHarness) -> None:
 )
 async def test_an_invalid_question_is_refused_by_the_gateway(harness: N8nHarness, body: object) -> None:
     harness.gateway.set_responses(make_problem_response(422))
-    response = await harness.chat(body)
+    response = await harness.send_chat(body)
     assert (response.status_code, response.json()["status"]) == (422, 422)
 
 
 async def test_request_id_and_trace_are_forwarded(harness: N8nHarness) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    await harness.chat(QUESTION, X_Request_ID="r-17", traceparent=trace)
+    await harness.send_chat(QUESTION, X_Request_ID="r-17", traceparent=trace)
     (received,) = harness.gateway.received
-    assert (received.header("x-request-id"), received.header("traceparent")) == (b"r-17", trace.encode())
+    assert (received.get_header("x-request-id"), received.get_header("traceparent")) == (
+        b"r-17",
+        trace.encode(),
+    )
 
 
 async def test_without_a_request_id_the_executions_id_is_sent(harness: N8nHarness) -> None:
-    await harness.chat(QUESTION)
+    await harness.send_chat(QUESTION)
     (received,) = harness.gateway.received
-    assert (received.header("x-request-id") or b"").startswith(b"n8n-")
-    assert not received.header("traceparent")
+    assert (received.get_header("x-request-id") or b"").startswith(b"n8n-")
+    assert not received.get_header("traceparent")
 
 
 @pytest.mark.parametrize("path", ["upload", "chat"])
@@ -131,7 +134,7 @@ async def test_the_credential_of_the_other_webhook_is_refused(
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 415, 422])
 async def test_a_refusal_is_returned_and_not_retried(harness: N8nHarness, status: int) -> None:
     harness.gateway.set_responses(make_problem_response(status))
-    for response in (await harness.upload(), await harness.chat(QUESTION)):
+    for response in (await harness.upload(), await harness.send_chat(QUESTION)):
         assert (response.status_code, response.json()) == (status, PROBLEM | {"status": status})
         assert response.headers["content-type"].startswith("application/problem+json")
         assert "retry-after" not in response.headers
@@ -149,7 +152,7 @@ async def test_relevant_response_headers_are_returned(harness: N8nHarness) -> No
     harness.gateway.set_responses(
         StubResponse(429, b"{}", headers | {"content-type": "application/problem+json"})
     )
-    for response in (await harness.upload(), await harness.chat(QUESTION)):
+    for response in (await harness.upload(), await harness.send_chat(QUESTION)):
         assert {name: response.headers[name] for name in headers} == headers
 
 
@@ -160,10 +163,10 @@ async def test_an_upload_is_retried_after_a_transient_error(harness: N8nHarness,
     )
     response = await harness.upload(X_Request_ID="r-9")
     assert (response.status_code, response.json()) == (201, {"documentId": "owui-1"})
-    assert [received.header("authorization") for received in harness.gateway.received] == [
+    assert [received.get_header("authorization") for received in harness.gateway.received] == [
         b"Ticket a.ticket"
     ] * 2
-    assert {received.header("x-request-id") for received in harness.gateway.received} == {b"r-9"}
+    assert {received.get_header("x-request-id") for received in harness.gateway.received} == {b"r-9"}
 
 
 async def test_an_upload_is_tried_at_most_three_times(harness: N8nHarness) -> None:
@@ -183,14 +186,14 @@ async def test_a_long_retry_after_is_returned_immediately(harness: N8nHarness) -
 @pytest.mark.parametrize("status", [409, 429, 500, 503])
 async def test_a_question_is_not_retried_after_a_response(harness: N8nHarness, status: int) -> None:
     harness.gateway.set_responses(make_problem_response(status, retry_after="1"))
-    response = await harness.chat(QUESTION)
+    response = await harness.send_chat(QUESTION)
     assert (response.status_code, response.headers["retry-after"]) == (status, "1")
     assert len(harness.gateway.received) == 1
 
 
 async def test_a_redirect_is_not_followed(harness: N8nHarness) -> None:
     harness.gateway.set_responses(StubResponse(307, b"", {"location": f"{harness.n8n.url}/healthz"}))
-    for response in (await harness.upload(), await harness.chat(QUESTION)):
+    for response in (await harness.upload(), await harness.send_chat(QUESTION)):
         assert response.status_code == 307
         assert "location" not in response.headers
     assert len(harness.gateway.received) == 2
@@ -211,9 +214,9 @@ async def test_an_unreachable_gateway_is_a_separate_problem_and_logged(
 
     def list_lines() -> list[str]:
         marker = f'"execution_id":"{execution}"'
-        return [line for line in harness.n8n.output("worker").splitlines() if marker in line]
+        return [line for line in harness.n8n.read_output("worker").splitlines() if marker in line]
 
-    await until(lambda: len(list_lines()) == 1, seconds=20)
+    await wait_until(lambda: len(list_lines()) == 1, seconds=20)
     document = json.loads(list_lines()[0][list_lines()[0].index("{") :])
     assert document["event"] == "Workflow failed"
     assert document["workflow"].startswith("Digital Twin")
@@ -224,9 +227,9 @@ async def test_an_unreachable_gateway_is_a_separate_problem_and_logged(
 
 async def test_answers_resume_when_the_gateway_is_reachable_again(harness: N8nHarness) -> None:
     harness.connection.cut()
-    assert (await harness.chat(QUESTION)).status_code == 503
+    assert (await harness.send_chat(QUESTION)).status_code == 503
     harness.connection.restore()
-    assert (await harness.chat(QUESTION)).status_code == 200
+    assert (await harness.send_chat(QUESTION)).status_code == 200
 
 
 async def test_an_upload_is_retried_if_the_gateway_is_unreachable(harness: N8nHarness) -> None:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import pytest
 from pydantic import SecretStr
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 from webui_install.install import install
 from webui_install.settings import WebUIInstallSettings
 
 from tests.support.backends.keycloak_users import PASSWORD, People, open_people
-from tests.support.open_webui.clients import Person, WebUI, open_webui_administrator
+from tests.support.open_webui.clients import Person, WebUI, connect_as_administrator
 from tests.support.open_webui.services import Services
-from tests.support.programs.gateway import serving
-from tests.support.timing.waiting import until
+from tests.support.programs.gateway import serve_app
+from tests.support.timing.waiting import wait_until
 
 SECRET = "a-secret-of-tests-for-hints"
 
@@ -51,7 +51,7 @@ class OpenWebUIHarness:
         """Create a member of the tenant and log it in through Keycloak for the first time."""
         email = f"{name}-{uuid.uuid4().hex[:8]}@office.example"
         await self.people.add(email)
-        self.services.belongs(email, self.tenant)
+        self.services.add_member(email, self.tenant)
         person = await self.webui.log_in(email, PASSWORD)
         await self.wait_for_groups(person, {self.path})
         return person
@@ -67,17 +67,17 @@ class OpenWebUIHarness:
         async def is_member() -> bool:
             return await self.list_groups(person) == groups
 
-        await until(is_member)
+        await wait_until(is_member)
 
 
 @pytest.fixture(scope="session")
 async def session_harness(with_open_webui: Platform) -> AsyncIterator[OpenWebUIHarness]:
     context, services = with_open_webui.context, Services()
-    admin = open_webui_admin(context)
+    admin = get_open_webui_admin(context)
     async with (
-        serving(services.app()) as url,
+        serve_app(services.make_app()) as url,
         open_people(with_open_webui) as people,
-        open_webui_administrator(context.url("open-webui"), *admin) as webui,
+        connect_as_administrator(context.build_url("open-webui"), *admin) as webui,
     ):
         settings = WebUIInstallSettings(
             url=webui.url,

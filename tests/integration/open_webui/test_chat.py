@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.open_webui.services import problem
-from tests.support.timing.waiting import until
+from tests.support.open_webui.services import make_problem
+from tests.support.timing.waiting import wait_until
 
 from .conftest import OpenWebUIHarness
 
@@ -20,7 +20,7 @@ SIGN_IN = "You are not signed in with your company's account, or that sign-in ha
 
 async def test_a_user_without_a_tenant_cannot_use_the_pipe(harness: OpenWebUIHarness) -> None:
     person = await harness.webui.add_person("other")
-    assert await person.models() == set()
+    assert await person.list_models() == set()
     for model in ("tenantry", "tenantry_base", harness.model):
         response = await person.ask(model, "?")
         assert (response.status_code, response.json()["detail"]) == (400, "Model not found")
@@ -31,7 +31,7 @@ async def test_a_member_can_use_only_the_personas_of_the_tenant(
     harness: OpenWebUIHarness,
 ) -> None:
     person = await harness.add_member("diana")
-    assert await person.models() == {harness.model}
+    assert await person.list_models() == {harness.model}
     for model in ("tenantry", "tenantry_base"):
         assert (await person.ask(model, "?")).status_code == 400
     assert harness.services.requests == []
@@ -47,7 +47,7 @@ async def test_an_answer_has_sources_and_statuses(
 ) -> None:
     person = await harness.add_member("diana")
     await harness.webui.set_valves(orchestrator=orchestrator)
-    chat = await person.chat(harness.model, "What is the budget?")
+    chat = await person.ask_in_chat(harness.model, "What is the budget?")
     assert chat.content == SHOWN
     assert chat.names == ["plan.pdf, page 3", "notes.md"]
     first = chat.sources[0]
@@ -77,7 +77,7 @@ async def test_an_answer_streams(harness: OpenWebUIHarness) -> None:
 async def test_a_user_without_a_keycloak_session_gets_a_message(harness: OpenWebUIHarness) -> None:
     person = await harness.webui.add_person("no-keycloak")
     await harness.webui.admin.post(f"/api/v1/groups/id/{harness.group}/users/add", {"user_ids": [person.id]})
-    chat = await person.chat(harness.model, "What is the budget?")
+    chat = await person.ask_in_chat(harness.model, "What is the budget?")
     assert chat.content.startswith(SIGN_IN)
     assert chat.statuses == [{"description": "Not answered", "done": True}]
     assert harness.services.requests == []
@@ -85,15 +85,15 @@ async def test_a_user_without_a_keycloak_session_gets_a_message(harness: OpenWeb
 
 async def test_a_refusal_of_the_gateway_is_shown_as_a_message(harness: OpenWebUIHarness) -> None:
     person = await harness.add_member("diana")
-    harness.services.refusal = problem(429, "rate-limited", limit=60)
-    chat = await person.chat(harness.model, "What is the budget?")
+    harness.services.refusal = make_problem(429, "rate-limited", limit=60)
+    chat = await person.ask_in_chat(harness.model, "What is the budget?")
     assert chat.content.endswith("has reached its limit of questions per minute. Ask again in 31 seconds.")
 
 
 async def test_when_n8n_fails_the_gateway_answers(harness: OpenWebUIHarness) -> None:
     person = await harness.add_member("diana")
     harness.services.n8n_status = 500
-    assert (await person.chat(harness.model, "What is the budget?")).content == SHOWN
+    assert (await person.ask_in_chat(harness.model, "What is the budget?")).content == SHOWN
     assert [asked["way"] for asked in harness.services.requests] == ["n8n", "gateway"]
 
 
@@ -134,8 +134,8 @@ async def test_an_answer_waits_for_attached_files(harness: OpenWebUIHarness) -> 
     file = {"id": file_id, "filename": "plan.txt", "personaId": "finance", "reason": None}
     harness.services.files = [{**file, "state": "indexing"}]
     attached = [{"type": "file", "id": file_id, "name": "plan.txt", "url": file_id, "status": "uploaded"}]
-    asking = asyncio.create_task(person.chat(harness.model, "What is the budget?", files=attached))
-    await until(lambda: harness.services.file_requests > 0)
+    asking = asyncio.create_task(person.ask_in_chat(harness.model, "What is the budget?", files=attached))
+    await wait_until(lambda: harness.services.file_requests > 0)
     harness.services.files = [{**file, "state": "ready"}]
     chat = await asking
     assert chat.content == SHOWN
@@ -149,7 +149,7 @@ async def test_the_files_command_lists_files(harness: OpenWebUIHarness) -> None:
     harness.services.files = [
         {"id": "f", "filename": "plan.pdf", "personaId": "finance", "state": "ready", "reason": None}
     ]
-    chat = await person.chat(harness.model, "/files")
+    chat = await person.ask_in_chat(harness.model, "/files")
     assert chat.content == "Your files:\n\n- `plan.pdf` is ready: answers can use it (finance)"
 
 
@@ -158,9 +158,9 @@ async def test_stopping_an_answer_cancels_the_call(harness: OpenWebUIHarness) ->
     await harness.webui.set_valves(orchestrator="direct")
     harness.services.pause = 0.5
     chat_id = await person.begin(harness.model, "What is the budget?")
-    await until(lambda: bool(harness.services.requests))
+    await wait_until(lambda: bool(harness.services.requests))
     await person.stop(chat_id)
-    await until(lambda: harness.services.left == 1)
+    await wait_until(lambda: harness.services.left == 1)
 
 
 @pytest.fixture

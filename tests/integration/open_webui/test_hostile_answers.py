@@ -16,7 +16,7 @@ from gateway.answers.sanitizer import AnswerFormat, sanitize
 from playwright.async_api import Browser, Page
 
 from tests.support.fakes.listener import run_listener
-from tests.support.open_webui.browser import PAGE_TIMEOUT_MS, chromium, run_browser
+from tests.support.open_webui.browser import PAGE_TIMEOUT_MS, find_chromium, run_browser
 from tests.support.open_webui.clients import Person
 from tests.support.open_webui.pipe import FakePipeBackends, PipeOutput, ask, make_pipe
 
@@ -152,7 +152,7 @@ async def store_chat(person: Person, outputs: list[PipeOutput], *, raw_snippet: 
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    if not chromium():
+    if not find_chromium():
         pytest.skip("there is no Chromium: apt-get install chromium, or set TENANTRY_TEST_CHROMIUM")
     async with run_browser() as running:
         yield running

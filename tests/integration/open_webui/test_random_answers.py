@@ -11,7 +11,7 @@ import pytest
 from gateway.answers.markdown import LANGUAGES
 from gateway.answers.sanitizer import AnswerFormat, AnswerSanitizer, sanitize
 
-from tests.support.open_webui.markdown import OpenWebUIReader, open_webui_reader
+from tests.support.open_webui.markdown import OpenWebUIReader, run_open_webui_reader
 from tests.support.text.commonmark import find_active_markup
 from tests.support.text.random_markdown import make_harmless_text, make_hostile_text
 
@@ -24,7 +24,7 @@ MARKDOWN = AnswerFormat.MARKDOWN
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenWebUIReader]:
-    with open_webui_reader(tmp_path_factory.mktemp("reader")) as running:
+    with run_open_webui_reader(tmp_path_factory.mktemp("reader")) as running:
         yield running
 
 

@@ -34,7 +34,7 @@ class SharedKnowledgeBase:
             method, f"/api/v1/knowledge/{self.id}/{path}", json=body, **arguments
         )
 
-    async def files(self) -> set[str]:
+    async def list_files(self) -> set[str]:
         """Return the ids of the files in the knowledge base."""
         listed = await self.harness.webui.admin.get(f"/api/v1/knowledge/{self.id}/files")
         return {each["id"] for each in listed["items"]}
@@ -91,7 +91,7 @@ async def test_a_member_cannot_reset_a_knowledge_base(knowledge_base: SharedKnow
         answer = await knowledge_base.call(person, "POST", "reset")
         assert answer.status_code == 403
         assert "cannot be reset" in answer.json()["detail"]
-    assert await knowledge_base.files() == {knowledge_base.of_ann, knowledge_base.of_bob}
+    assert await knowledge_base.list_files() == {knowledge_base.of_ann, knowledge_base.of_bob}
 
 
 async def test_a_member_cannot_remove_a_colleagues_file(knowledge_base: SharedKnowledgeBase) -> None:
@@ -123,7 +123,7 @@ async def test_a_member_cannot_remove_a_colleagues_file(knowledge_base: SharedKn
             await knowledge_base.ann.http.post(f"/api/v1/files/{knowledge_base.of_bob}/{path}", json=form)
         ).status_code == 403
     assert (await knowledge_base.ann.http.delete(f"/api/v1/files/{knowledge_base.of_bob}")).status_code == 403
-    assert await knowledge_base.files() == {knowledge_base.of_ann, knowledge_base.of_bob}
+    assert await knowledge_base.list_files() == {knowledge_base.of_ann, knowledge_base.of_bob}
     assert (await knowledge_base.bob.get(f"/api/v1/files/{knowledge_base.of_bob}"))["filename"] == "bob.md"
 
 
@@ -137,7 +137,7 @@ async def test_a_member_renames_and_removes_own_files(knowledge_base: SharedKnow
             knowledge_base.ann, "POST", "file/remove", {"file_id": knowledge_base.of_ann}
         )
     ).is_success
-    assert await knowledge_base.files() == {knowledge_base.of_bob}
+    assert await knowledge_base.list_files() == {knowledge_base.of_bob}
 
 
 async def test_a_move_or_rename_to_a_colleagues_file_name_is_refused(
@@ -177,7 +177,7 @@ async def test_an_administrator_of_the_tenant_removes_any_file(knowledge_base: S
     assert (
         await knowledge_base.call(dora, "POST", "file/remove", {"file_id": knowledge_base.of_bob})
     ).is_success
-    assert await knowledge_base.files() == {knowledge_base.of_ann}
+    assert await knowledge_base.list_files() == {knowledge_base.of_ann}
     kept = await knowledge_base.bob.get(f"/api/v1/files/{knowledge_base.of_bob}")
     assert kept["meta"]["tenantry_removed_by"] == dora.id
     back = await knowledge_base.call(
@@ -195,7 +195,7 @@ async def test_an_administrator_of_another_tenant_has_no_such_right(
     eve = await knowledge_base.add_administrator("tenant-of-eve")
     answer = await knowledge_base.call(eve, "POST", "file/remove", {"file_id": knowledge_base.of_bob})
     assert answer.status_code == 403
-    assert await knowledge_base.files() == {knowledge_base.of_ann, knowledge_base.of_bob}
+    assert await knowledge_base.list_files() == {knowledge_base.of_ann, knowledge_base.of_bob}
 
 
 async def test_a_colleagues_file_name_is_refused(knowledge_base: SharedKnowledgeBase) -> None:
@@ -209,7 +209,7 @@ async def test_a_colleagues_file_name_is_refused(knowledge_base: SharedKnowledge
     file_id = await knowledge_base.upload(knowledge_base.ann, "bob.md")
     for path, body in (("file/add", {"file_id": file_id}), ("files/batch/add", [{"file_id": file_id}])):
         assert (await knowledge_base.call(knowledge_base.ann, "POST", path, body)).status_code == 409
-    assert await knowledge_base.files() == {knowledge_base.of_ann, knowledge_base.of_bob}
+    assert await knowledge_base.list_files() == {knowledge_base.of_ann, knowledge_base.of_bob}
 
 
 async def test_a_colleagues_file_cannot_be_added(knowledge_base: SharedKnowledgeBase) -> None:

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 from tenancy.model import Tenant
-from tenancy.names import answers_key, collection_name, tenant_prefix
+from tenancy.names import build_answers_key, build_collection_name, build_tenant_prefix
 from tenant_operator.context import OperatorContext
 from tenant_operator.part import Part
 from tenant_operator.reconcile import Outcome
 from tenant_operator.settings import OperatorSettings
 from tenantry_local.parts.aws import BUCKET
-from tenantry_local.parts.services import operator_env
+from tenantry_local.parts.services import build_operator_env
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants, open_admin_client
 from tests.support.backends.observed import Observed
 from tests.support.faults.crashes import crash_after
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,7 @@ class Driver:
 @asynccontextmanager
 async def open_driver(platform: Platform, tenants: Tenants, **overrides: str) -> AsyncIterator[Driver]:
     """Open the operator's context without its triggers; ``overrides`` replace settings."""
-    env = operator_env(platform.context) | {
+    env = build_operator_env(platform.context) | {
         f"OPERATOR_{key.upper()}": value for key, value in overrides.items()
     }
     # For the whole lifetime: the AWS SDK reads the address of STS with the first call.
@@ -103,7 +103,7 @@ class OperatorHarness:
     def apply(self, name: str, **spec: Any) -> dict[str, Any]:
         """Apply a Tenant with the deletion policy ``Delete``."""
         self._names.append(name)
-        return self._tenants.create(tenant_manifest(name, **({"deletionPolicy": "Delete"} | spec)))
+        return self._tenants.create(make_tenant_manifest(name, **({"deletionPolicy": "Delete"} | spec)))
 
     async def delete_all(self) -> None:
         """Delete all Tenants that were applied, concurrently."""
@@ -180,7 +180,7 @@ async def open_part(
 
 def _put_data(tenant: Tenant, observed: Observed) -> None:
     """Store an object, two points and a key of a tenant, which its services would write."""
-    observed.s3.put_object(Bucket=BUCKET, Key=f"{tenant_prefix(tenant.id)}documents/a.txt", Body=b"a")
+    observed.s3.put_object(Bucket=BUCKET, Key=f"{build_tenant_prefix(tenant.id)}documents/a.txt", Body=b"a")
     for _ in range(2):
-        observed.put_point(collection_name(tenant.id, dedicated=True), {"tenantId": tenant.key})
-    observed.redis.set(answers_key(tenant.id, tenant.uid), "a", ex=600)
+        observed.put_point(build_collection_name(tenant.id, dedicated=True), {"tenantId": tenant.key})
+    observed.redis.set(build_answers_key(tenant.id, tenant.uid), "a", ex=600)

@@ -17,44 +17,46 @@ GROUP = "/tenants/tenant-drift"
 
 
 def _get_group_id(observed: Observed) -> str:
-    return str(observed.group(GROUP)["id"])
+    return str(observed.get_group(GROUP)["id"])
 
 
 def _delete_group(observed: Observed) -> None:
-    observed.keycloak("DELETE", f"/groups/{_get_group_id(observed)}").raise_for_status()
+    observed.call_keycloak("DELETE", f"/groups/{_get_group_id(observed)}").raise_for_status()
 
 
 def _rename_group(observed: Observed) -> None:
-    observed.keycloak(
+    observed.call_keycloak(
         "PUT", f"/groups/{_get_group_id(observed)}", json={"name": "renamed"}
     ).raise_for_status()
 
 
 def _move_group(observed: Observed) -> None:
     body = {"id": _get_group_id(observed), "name": "tenant-drift"}
-    observed.keycloak("POST", "/groups", json=body).raise_for_status()
-    assert not observed.group("/tenants/tenant-drift")
+    observed.call_keycloak("POST", "/groups", json=body).raise_for_status()
+    assert not observed.get_group("/tenants/tenant-drift")
 
 
 def _change_attributes(observed: Observed) -> None:
     body = {"name": "tenant-drift", "attributes": {"tenant": ["another"]}}
-    observed.keycloak("PUT", f"/groups/{_get_group_id(observed)}", json=body).raise_for_status()
+    observed.call_keycloak("PUT", f"/groups/{_get_group_id(observed)}", json=body).raise_for_status()
 
 
 def _add_foreign_member(observed: Observed) -> None:
     user_id = observed.add_person("mallory@evil.example")
-    observed.keycloak("PUT", f"/users/{user_id}/groups/{_get_group_id(observed)}").raise_for_status()
+    observed.call_keycloak("PUT", f"/users/{user_id}/groups/{_get_group_id(observed)}").raise_for_status()
 
 
 def _add_foreign_admin(observed: Observed) -> None:
     user_id = observed.add_person("mallory@evil.example")
-    admins = observed.group(f"{GROUP}/admins")["id"]
-    observed.keycloak("PUT", f"/users/{user_id}/groups/{admins}").raise_for_status()
+    admins = observed.get_group(f"{GROUP}/admins")["id"]
+    observed.call_keycloak("PUT", f"/users/{user_id}/groups/{admins}").raise_for_status()
 
 
 def _remove_member(observed: Observed) -> None:
-    (boss,) = observed.keycloak("GET", "/users", params={"email": "boss@drift.example"}).json()
-    observed.keycloak("DELETE", f"/users/{boss['id']}/groups/{_get_group_id(observed)}").raise_for_status()
+    (boss,) = observed.call_keycloak("GET", "/users", params={"email": "boss@drift.example"}).json()
+    observed.call_keycloak(
+        "DELETE", f"/users/{boss['id']}/groups/{_get_group_id(observed)}"
+    ).raise_for_status()
 
 
 DRIFTS: dict[str, Callable[[Observed], object]] = {
@@ -73,10 +75,10 @@ DRIFTS: dict[str, Callable[[Observed], object]] = {
 }  # fmt: skip
 
 NAMESPACE_DRIFTS: dict[str, Callable[[Observed], object]] = {
-    "quota-object-deleted": lambda observed: observed.kubectl(
+    "quota-object-deleted": lambda observed: observed.run_kubectl(
         "delete", "resourcequota", "tenant", "-n", "tenant-drift"
     ),
-    "network-policy-opened": lambda observed: observed.kubectl(
+    "network-policy-opened": lambda observed: observed.run_kubectl(
         "patch", "networkpolicy", "default-deny", "-n", "tenant-drift", "--type=merge",
         "-p", '{"spec":{"policyTypes":["Ingress"]}}',
     ),

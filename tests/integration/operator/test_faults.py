@@ -87,7 +87,7 @@ async def test_a_collection_of_another_size_stalls_with_a_remedy(
 async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
-    observed.kubectl("create", "namespace", "tenant-squat")
+    observed.run_kubectl("create", "namespace", "tenant-squat")
     try:
         harness.apply("squat", quota={"compute": {"pods": "1"}})
         assert (await driver.reconcile("squat")).name == "stalled"
@@ -95,9 +95,9 @@ async def test_a_foreign_namespace_is_neither_changed_nor_deleted(
         tenants.delete("squat")
         await driver.reconcile("squat")
         assert tenants.get("squat") is None
-        assert "tenant-squat" in observed.kubectl("get", "namespace", "tenant-squat", "-o", "name")
+        assert "tenant-squat" in observed.run_kubectl("get", "namespace", "tenant-squat", "-o", "name")
     finally:
-        observed.kubectl("delete", "namespace", "tenant-squat")
+        observed.run_kubectl("delete", "namespace", "tenant-squat")
 
 
 async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(

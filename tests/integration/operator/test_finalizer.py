@@ -13,8 +13,8 @@ from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 from tests.support.faults.proxy import Proxy
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants.manifests import tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 from .conftest import OperatorHarness, get_conditions
 
@@ -27,7 +27,7 @@ SPEC = {
 
 def replace(observed: Observed, name: str) -> None:
     """Replace a Tenant by its manifest, which has no finalizers."""
-    observed.kubectl("replace", "-f", "-", stdin=json.dumps(tenant_manifest(name, **SPEC)))
+    observed.run_kubectl("replace", "-f", "-", stdin=json.dumps(make_tenant_manifest(name, **SPEC)))
 
 
 def is_held(tenants: Tenants, name: str) -> bool:
@@ -64,13 +64,13 @@ async def test_a_removed_finalizer_is_added_again_before_the_deletion(
     harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("replaced", **SPEC)
-    await until(lambda: is_ready(tenants, "replaced"), seconds=60)
+    await wait_until(lambda: is_ready(tenants, "replaced"), seconds=60)
     for _ in range(3):
         replace(observed, "replaced")
-        await until(lambda: is_held(tenants, "replaced"), seconds=2)
+        await wait_until(lambda: is_held(tenants, "replaced"), seconds=2)
     assert observed.find_data("replaced")
     tenants.delete("replaced")
-    await until(lambda: tenants.get("replaced") is None, seconds=20)
+    await wait_until(lambda: tenants.get("replaced") is None, seconds=20)
     assert observed.find_data("replaced") == {}
 
 
@@ -83,16 +83,16 @@ async def test_a_tenant_deleted_without_its_finalizer_leaves_nothing(
     cascade: str,
 ) -> None:
     harness.apply("replaced", **SPEC)
-    await until(lambda: is_ready(tenants, "replaced"), seconds=60)
+    await wait_until(lambda: is_ready(tenants, "replaced"), seconds=60)
     operator_program.send_signal(signal.SIGSTOP)
     try:
         replace(observed, "replaced")
-        observed.kubectl("delete", "tenant", "replaced", "--wait=false", f"--cascade={cascade}")
-        await until(lambda: tenants.get("replaced") is None, seconds=20)
+        observed.run_kubectl("delete", "tenant", "replaced", "--wait=false", f"--cascade={cascade}")
+        await wait_until(lambda: tenants.get("replaced") is None, seconds=20)
         assert observed.find_data("replaced")
     finally:
         operator_program.send_signal(signal.SIGCONT)
-    await until(lambda: observed.find_data("replaced") == {}, seconds=20, every=0.5)
+    await wait_until(lambda: observed.find_data("replaced") == {}, seconds=20, every=0.5)
 
 
 @pytest.mark.usefixtures("operator_program")
@@ -100,16 +100,16 @@ async def test_a_finalizer_removed_from_a_waiting_deletion_leaves_nothing(
     keycloak: Proxy, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("stuck", **SPEC)
-    await until(lambda: is_ready(tenants, "stuck"), seconds=60)
+    await wait_until(lambda: is_ready(tenants, "stuck"), seconds=60)
     keycloak.cut()
     try:
         tenants.delete("stuck")
-        await until(lambda: is_waiting_for_identity(tenants, "stuck"), seconds=60)
+        await wait_until(lambda: is_waiting_for_identity(tenants, "stuck"), seconds=60)
         tenants.patch("stuck", {"metadata": {"finalizers": None}})
-        await until(lambda: tenants.get("stuck") is None, seconds=20)
+        await wait_until(lambda: tenants.get("stuck") is None, seconds=20)
     finally:
         keycloak.restore()
-    await until(lambda: observed.find_data("stuck") == {}, seconds=60, every=0.5)
+    await wait_until(lambda: observed.find_data("stuck") == {}, seconds=60, every=0.5)
 
 
 def is_waiting_for_identity(tenants: Tenants, name: str) -> bool:

@@ -1,12 +1,12 @@
 """Tests of backends that accept connections and do not answer."""
 
 import pytest
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.faults.proxy import Proxy
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import OperatorHarness, get_conditions, open_driver
 from .test_faults import BACKENDS, PARTS
@@ -34,7 +34,7 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
         tenant = tenants.get(name)
         return get_conditions(tenant) if tenant and "status" in tenant else {}
 
-    def have_all(wanted: dict[str, tuple[str, str]]) -> bool:
+    def has_conditions(wanted: dict[str, tuple[str, str]]) -> bool:
         rest = dict.fromkeys(others, ("True", "AsDeclared"))
         return all((wanted | rest).items() <= get_seen_conditions(name).items() for name in names)
 
@@ -47,10 +47,14 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
             proxy.hang()
             for name in names:
                 driver.context.controller.handle_event(harness.apply(name))
-            async with background_task(driver.context.controller.run(), "controller"):
-                await until(lambda: have_all({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5)
+            async with run_background_task(driver.context.controller.run(), "controller"):
+                await wait_until(
+                    lambda: has_conditions({type_: ("False", reason)}), seconds=HUNG_SECONDS, every=0.5
+                )
                 proxy.restore()
                 if backend != "open-webui":
-                    await until(
-                        lambda: have_all({"Ready": ("True", "AsDeclared")}), seconds=HUNG_SECONDS, every=0.5
+                    await wait_until(
+                        lambda: has_conditions({"Ready": ("True", "AsDeclared")}),
+                        seconds=HUNG_SECONDS,
+                        every=0.5,
                     )

@@ -58,7 +58,7 @@ async def test_a_new_tenant_gets_everything_that_it_declares(
             "ServiceAccount": {},
         },
     }  # fmt: skip
-    assert {tags["tenant-uid"] for tags in observed.markers("life").values()} == {uid}
+    assert {tags["tenant-uid"] for tags in observed.get_markers("life").values()} == {uid}
     written = tenants.get("life")
     assert written
     assert written["metadata"]["finalizers"] == ["tenantry.io/operator"]
@@ -137,7 +137,7 @@ async def test_a_dedicated_tenants_collection_is_removed_with_it(
     harness.apply("own", tier="dedicated")
     await driver.reconcile("own")
     name = "digital_twin_knowledge--tenant-own"
-    assert observed.collection(name)["indexes"] == {
+    assert observed.get_collection(name)["indexes"] == {
         "tenantId": True,
         "tenantUid": None,
         "personaId": None,
@@ -145,8 +145,8 @@ async def test_a_dedicated_tenants_collection_is_removed_with_it(
     }
     tenants.delete("own")
     await driver.reconcile("own")
-    assert observed.collection(name) == {}
-    assert observed.collection("digital_twin_knowledge")
+    assert observed.get_collection(name) == {}
+    assert observed.get_collection("digital_twin_knowledge")
 
 
 def put_documents(observed: Observed, tenant_id: str) -> None:
@@ -221,7 +221,7 @@ async def test_a_recreated_tenant_finds_no_retained_document_and_none_is_lost(
     assert list_versions(observed, "tenant-stay/") == before, "without a Tenant of the name nothing is moved"
     later = harness.apply("stay", **spec)["metadata"]["uid"]
     assert (await driver.reconcile("stay")).name == "ready"
-    markers = {key: tags["tenant-uid"] for key, tags in observed.markers("stay").items()}
+    markers = {key: tags["tenant-uid"] for key, tags in observed.get_markers("stay").items()}
     assert set(markers) == set(made["storage"])
     assert set(markers.values()) == {later}
     assert {key for key, _ in list_versions(observed, "tenant-stay/")} == set(markers), (
@@ -288,7 +288,7 @@ async def test_retain_keeps_counters_and_deletes_answers(
     harness.apply("calm")
 
 
-def plant_points(observed: Observed, tenant_id: str, collection: str) -> None:
+def put_points(observed: Observed, tenant_id: str, collection: str) -> None:
     """Write points of an earlier Tenant of a name: with another uid, and without one."""
     payloads: list[dict[str, str]] = [{"tenantUid": "an-earlier-one"}, {}]
     for payload in payloads:
@@ -304,16 +304,16 @@ async def test_no_point_outlives_its_tenant_in_any_collection(
     own = "digital_twin_knowledge--tenant-both"
     harness.apply("both", tier="dedicated")
     await driver.reconcile("both")
-    plant_points(observed, "both", own)
+    put_points(observed, "both", own)
     tenants.patch("both", {"metadata": {"finalizers": None}})
     tenants.delete("both")  # without the finalizer nothing is removed: its collection is an orphan
     harness.apply("both", tier=tier, deletionPolicy=policy)
     await driver.reconcile("both")
-    plant_points(observed, "both", "digital_twin_knowledge")
+    put_points(observed, "both", "digital_twin_knowledge")
     tenants.delete("both")
     await driver.reconcile_until_ready("both")
     assert "qdrant" not in observed.find_data("both")
-    assert observed.collection(own) == {}
+    assert observed.get_collection(own) == {}
 
 
 @pytest.mark.parametrize("policy", ["Retain", "Delete"])

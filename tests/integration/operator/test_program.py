@@ -11,7 +11,7 @@ from tenantry_local.platform import Platform
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
 from tests.support.programs.operator_program import run_operator
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import OperatorHarness, get_conditions
 
@@ -36,19 +36,19 @@ async def ports(platform: Platform) -> AsyncIterator[ProgramPorts]:
 async def test_the_program_creates_changes_and_deletes_a_tenant(
     ports: ProgramPorts, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
-    await until(lambda: _is_healthy(f"http://127.0.0.1:{ports.probes}/readyz"), seconds=20)
+    await wait_until(lambda: _is_healthy(f"http://127.0.0.1:{ports.probes}/readyz"), seconds=20)
     applied = harness.apply("watched", identity={"emails": ["*@watched.example"]})
-    await until(lambda: _is_ready(tenants, "watched"))
+    await wait_until(lambda: _is_ready(tenants, "watched"))
     about = f"involvedObject.uid={applied['metadata']['uid']}"
 
     def list_events() -> list[str]:
-        return observed.kubectl("get", "events", "--field-selector", about, "-o", "name").split()
+        return observed.run_kubectl("get", "events", "--field-selector", about, "-o", "name").split()
 
-    await until(lambda: len(list_events()) == 1)  # recorded after the status is written
+    await wait_until(lambda: len(list_events()) == 1)  # recorded after the status is written
     tenants.patch("watched", {"spec": {"personas": [{"id": "legal"}]}})
-    await until(lambda: "tenant-watched/legal/documents/" in observed.get_state("watched")["storage"])
+    await wait_until(lambda: "tenant-watched/legal/documents/" in observed.get_state("watched")["storage"])
     tenants.delete("watched")
-    await until(lambda: tenants.get("watched") is None)
+    await wait_until(lambda: tenants.get("watched") is None)
     assert observed.find_data("watched") == {}
     assert _is_healthy(f"http://127.0.0.1:{ports.probes}/healthz")
     assert 'tenantry_operator_reconciles_total{outcome="ready"}' in _get(
@@ -62,12 +62,12 @@ async def test_a_younger_tenant_recovers_when_the_older_one_is_deleted(
     harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("elder", identity={"emails": ["*@heir.example"]})
-    await until(lambda: _is_ready(tenants, "elder"), seconds=20)
+    await wait_until(lambda: _is_ready(tenants, "elder"), seconds=20)
     await asyncio.sleep(1)
     harness.apply("heir", identity={"emails": ["*@heir.example"]})
-    await until(lambda: _get_condition(tenants, "heir", "Stalled") == ("True", "EmailConflict"))
+    await wait_until(lambda: _get_condition(tenants, "heir", "Stalled") == ("True", "EmailConflict"))
     tenants.delete("elder")
-    await until(lambda: _is_ready(tenants, "heir"))
+    await wait_until(lambda: _is_ready(tenants, "heir"))
 
 
 def _is_ready(tenants: Tenants, name: str) -> bool:

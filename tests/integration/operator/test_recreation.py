@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
-from tests.support.tenants.manifests import tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 from .conftest import OperatorHarness, get_conditions
 
@@ -34,15 +34,15 @@ async def test_a_recreated_tenant_is_ready_with_pending_events_of_its_predecesso
     changes: int,
 ) -> None:
     first = harness.apply(NAME)
-    await until(lambda: is_ready(tenants, first["metadata"]["uid"]), seconds=60)
+    await wait_until(lambda: is_ready(tenants, first["metadata"]["uid"]), seconds=60)
     operator_program.send_signal(signal.SIGSTOP)
     try:
         for number in range(changes):
             tenants.patch(NAME, {"metadata": {"annotations": {"example/change": str(number)}}})
         tenants.patch(NAME, {"metadata": {"finalizers": None}})
         tenants.delete(NAME)
-        second = tenants.create(tenant_manifest(NAME, deletionPolicy="Delete"))
+        second = tenants.create(make_tenant_manifest(NAME, deletionPolicy="Delete"))
     finally:
         operator_program.send_signal(signal.SIGCONT)
-    await until(lambda: is_ready(tenants, second["metadata"]["uid"]), seconds=20)
-    assert {tags["tenant-uid"] for tags in observed.markers(NAME).values()} == {second["metadata"]["uid"]}
+    await wait_until(lambda: is_ready(tenants, second["metadata"]["uid"]), seconds=20)
+    assert {tags["tenant-uid"] for tags in observed.get_markers(NAME).values()} == {second["metadata"]["uid"]}

@@ -9,13 +9,13 @@ import stamina
 from gateway.vectors import Vectors
 from pydantic import SecretStr
 from servicekit.errors import RemoteUnavailable
-from servicekit.tls import ssl_context
+from servicekit.tls import create_ssl_context
 from tenancy.model import Tenant
 from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
 from tenantry_local.standins.qdrant.app import make_app
 from tenantry_local.standins.qdrant.engine import Engine
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.security.certificates import Certificates, make_certificates
 from tests.support.tenants.manifests import make_tenant
 
@@ -29,21 +29,21 @@ async def serve_qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
     """Serve Qdrant's API with a certificate until the block ends; yield its URL."""
     engine = Engine(folder / "data")
     try:
-        async with serving(make_app(engine, KEY), shown) as url:
+        async with serve_app(make_app(engine, KEY), shown) as url:
             yield url
     finally:
         engine.close()
 
 
 @asynccontextmanager
-async def do_nothing(_: Tenant) -> AsyncIterator[None]:
+async def skip_write_fence(_: Tenant) -> AsyncIterator[None]:
     """Do nothing around a change."""
     yield
 
 
 async def create_collection(url: str, authority: Path | None) -> None:
     """Create the tenant's collection as the operator does."""
-    client = connect(url, KEY, verify=ssl_context(authority))
+    client = connect(url, KEY, verify=create_ssl_context(authority))
     try:
         part = VectorsPart(client)
         await part.ensure(TENANT, await part.observe(TENANT))
@@ -56,9 +56,9 @@ async def query_document(url: str, authority: Path | None) -> None:
     vectors = Vectors(
         url=url,
         api_key=SecretStr(KEY),
-        verify=ssl_context(authority),
+        verify=create_ssl_context(authority),
         dimension=DIMENSIONS,
-        write_fence=do_nothing,
+        write_fence=skip_write_fence,
     )
     try:
         assert await vectors.get_indexed(TENANT, ["a-document"]) == {}

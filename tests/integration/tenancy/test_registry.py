@@ -11,13 +11,13 @@ from servicekit import kube
 from tenancy import registry
 from tenancy.model import Tenant
 from tenancy.registry import TenantRegistry
-from tenantry_local.parts.kubernetes import kubeconfig
+from tenantry_local.parts.kubernetes import get_kubeconfig
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.faults.proxy import Proxy
-from tests.support.tenants.manifests import apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 CHANGE = {"spec": {"displayName": "Another name"}}
 
@@ -25,13 +25,13 @@ CHANGE = {"spec": {"displayName": "Another name"}}
 @pytest.fixture
 def tenants(platform: Platform) -> Iterator[Tenants]:
     """Client of the API server, which has one Tenant."""
-    with apply_tenants(platform, tenant_manifest("known")) as opened:
+    with apply_tenants(platform, make_tenant_manifest("known")) as opened:
         yield opened
 
 
 @pytest.fixture(autouse=True)
 def _use_short_backoff(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(platform.context, "gateway")))
+    monkeypatch.setenv("KUBECONFIG", str(get_kubeconfig(platform.context, "gateway")))
     monkeypatch.setattr(registry, "BACKOFF_DELAY_SECONDS", (0.05, 0.1))
 
 
@@ -54,21 +54,21 @@ async def test_changes_are_observed(tenants: Tenants, platform: Platform) -> Non
         await known.wait_synced()
         assert known.get("known")
         assert known.get("newcomer") is None
-        with apply_tenants(platform, tenant_manifest("newcomer")):
-            await until(lambda: known.get("newcomer") is not None)
-            assert {"known", "newcomer"} <= {tenant.id for tenant in known.all()}
+        with apply_tenants(platform, make_tenant_manifest("newcomer")):
+            await wait_until(lambda: known.get("newcomer") is not None)
+            assert {"known", "newcomer"} <= {tenant.id for tenant in known.list_tenants()}
             tenants.patch("newcomer", {"spec": {"suspended": True}})
-            await until(lambda: (t := known.get("newcomer")) is not None and t.spec.suspended)
-        await until(lambda: known.get("newcomer") is None)
+            await wait_until(lambda: (t := known.get("newcomer")) is not None and t.spec.suspended)
+        await wait_until(lambda: known.get("newcomer") is None)
 
 
 async def test_a_tenant_of_the_maximum_size_is_watched(tenants: Tenants, platform: Platform) -> None:
     personas = [{"id": f"p{i}", "displayName": "P", "instructions": "é" * 8000} for i in range(64)]
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
-        with apply_tenants(platform, tenant_manifest("large", personas=personas)):
-            await until(lambda: known.get("large") is not None)
-        await until(lambda: known.get("large") is None)
+        with apply_tenants(platform, make_tenant_manifest("large", personas=personas)):
+            await wait_until(lambda: known.get("large") is not None)
+        await wait_until(lambda: known.get("large") is None)
 
 
 async def test_the_last_state_is_kept_while_the_api_server_is_unreachable(
@@ -79,14 +79,14 @@ async def test_the_last_state_is_kept_while_the_api_server_is_unreachable(
         async with run_registry(api) as known:
             await known.wait_synced()
             proxy.cut()
-            with apply_tenants(platform, tenant_manifest("passing")):
+            with apply_tenants(platform, make_tenant_manifest("passing")):
                 tenants.patch("known", CHANGE)
                 await asyncio.sleep(0.3)  # several failed tries
                 assert (tenant := known.get("known"))
                 assert tenant.spec.display_name == "known"
-            with apply_tenants(platform, tenant_manifest("meanwhile")):
+            with apply_tenants(platform, make_tenant_manifest("meanwhile")):
                 proxy.restore()
-                await until(lambda: known.get("meanwhile") is not None)
+                await wait_until(lambda: known.get("meanwhile") is not None)
                 assert (tenant := known.get("known"))
                 assert tenant.spec.display_name == "Another name"
                 assert known.get("passing") is None
@@ -107,11 +107,11 @@ async def test_a_tenant_deleted_during_an_outage_is_removed(tenants: Tenants, pl
     async with Proxy(platform.context.ports["kubernetes"]) as proxy, await kube.connect() as api:
         api.configuration.host = f"https://127.0.0.1:{proxy.port}"
         async with run_registry(api) as known:
-            with apply_tenants(platform, tenant_manifest("leaver")):
-                await until(lambda: known.get("leaver") is not None)
+            with apply_tenants(platform, make_tenant_manifest("leaver")):
+                await wait_until(lambda: known.get("leaver") is not None)
                 proxy.cut()
             proxy.restore()
-            await until(lambda: known.get("leaver") is None)
+            await wait_until(lambda: known.get("leaver") is None)
 
 
 async def test_an_expired_resource_version_leads_to_a_new_list(
@@ -127,9 +127,9 @@ async def test_an_expired_resource_version_leads_to_a_new_list(
 
     monkeypatch.setattr(TenantRegistry, "_reload_directory", list_from_long_ago)
     async with await kube.connect() as api, run_registry(api) as known:
-        await until(lambda: len(versions) == 2)
-        with apply_tenants(platform, tenant_manifest("newcomer")):
-            await until(lambda: known.get("newcomer") is not None)
+        await wait_until(lambda: len(versions) == 2)
+        with apply_tenants(platform, make_tenant_manifest("newcomer")):
+            await wait_until(lambda: known.get("newcomer") is not None)
     assert len(versions) == 2
 
 
@@ -149,8 +149,8 @@ async def test_a_closed_watch_resumes_at_its_resource_version(
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
         await asyncio.sleep(2.5)
-        with apply_tenants(platform, tenant_manifest("newcomer")):
-            await until(lambda: known.get("newcomer") is not None)
+        with apply_tenants(platform, make_tenant_manifest("newcomer")):
+            await wait_until(lambda: known.get("newcomer") is not None)
     assert lists == 1
 
 
@@ -168,6 +168,6 @@ async def test_an_unreadable_tenant_is_ignored_without_affecting_others(
     monkeypatch.setattr(Tenant, "from_object", read)
     async with await kube.connect() as api, run_registry(api) as known:
         await known.wait_synced()
-        with apply_tenants(platform, tenant_manifest("strange"), tenant_manifest("newcomer")):
-            await until(lambda: known.get("newcomer") is not None)
+        with apply_tenants(platform, make_tenant_manifest("strange"), make_tenant_manifest("newcomer")):
+            await wait_until(lambda: known.get("newcomer") is not None)
             assert known.get("strange") is None

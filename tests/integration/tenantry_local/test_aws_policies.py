@@ -12,9 +12,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tenancy.sessions import session_policy
+from tenancy.sessions import build_session_policy
 from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET, REGION, Aws
-from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
+from tenantry_local.parts.services import build_file_sync_env, build_gateway_env, build_operator_env
 from tenantry_local.platform import Platform
 
 from tests.support.tenants.manifests import make_tenant
@@ -44,9 +44,9 @@ def aws(platform: Platform) -> Iterator[Aws]:
 def connect(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
     """Return a factory of clients for a profile or for the credentials of an assumed role."""
     environments = {
-        "operator": operator_env(aws.context),
-        "gateway": gateway_env(aws.context),
-        "file-sync": file_sync_env(aws.context),
+        "operator": build_operator_env(aws.context),
+        "gateway": build_gateway_env(aws.context),
+        "file-sync": build_file_sync_env(aws.context),
     }
     opened = []
 
@@ -86,7 +86,7 @@ def make_key(tenant: str, rest: str = DOCUMENT) -> Any:
 
 def assume_tenant_role(connect: Connect, service: str = "gateway") -> Any:
     """Return credentials of the tenant role, assumed by a service for one tenant."""
-    policy = session_policy(BUCKET, make_tenant(OWN))
+    policy = build_session_policy(BUCKET, make_tenant(OWN))
     answer = connect("sts", service).assume_role(
         RoleArn=TENANT_ROLE,
         RoleSessionName="test",
@@ -226,15 +226,15 @@ def test_a_session_for_a_tenant_does_not_read_an_uploaded_file(
 
 
 def test_a_key_that_s3_has_lost_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = Platform.ephemeral(tmp_path)
+    alone = Platform.open_ephemeral(tmp_path)
     try:
         alone.start("aws")
         alone.stop("aws", kill=True)  # it saves its users when it ends in order, and only then
         alone.start("aws")
-        for name, value in operator_env(alone.context).items():
+        for name, value in build_operator_env(alone.context).items():
             monkeypatch.setenv(name, value)
         client = boto3.Session().client("s3")
         client.put_object(Bucket=BUCKET, Key="tenant-a/", Body=b"")
         client.close()
     finally:
-        alone.down()
+        alone.stop_all()

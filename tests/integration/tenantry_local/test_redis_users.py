@@ -41,13 +41,13 @@ def connect(platform: Platform) -> Iterator[Connect]:
     """Return a function that connects as a user; keys of tests are deleted afterwards."""
     part, opened = Redis(platform.context), []
 
-    def as_user(user: str) -> Any:
-        client = redis.Redis.from_url(part.url_for(SERVICES_DATABASE, user), decode_responses=True)
+    def connect_as(user: str) -> Any:
+        client = redis.Redis.from_url(part.build_url(SERVICES_DATABASE, user), decode_responses=True)
         opened.append(client)
         return client
 
-    yield as_user
-    as_user("").delete(*OWN.values(), "another:acl")
+    yield connect_as
+    connect_as("").delete(*OWN.values(), "another:acl")
     for client in opened:
         client.close()
 

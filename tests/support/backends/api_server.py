@@ -9,7 +9,7 @@ from typing import Any
 
 from kubernetes import client, config
 from tenancy.names import GROUP, PLURAL, VERSION
-from tenantry_local.parts.kubernetes import kubeconfig, kubectl
+from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
 from tenantry_local.platform import Platform
 
 __all__ = ["Refused", "Tenants", "apply", "create_namespace", "open_admin_client", "to_manifest_list"]
@@ -18,7 +18,7 @@ __all__ = ["Refused", "Tenants", "apply", "create_namespace", "open_admin_client
 def open_admin_client(platform: Platform) -> client.ApiClient:
     """Return a client with every right; the caller closes it."""
     opened: client.ApiClient = config.new_client_from_config(
-        config_file=str(kubeconfig(platform.context, "admin"))
+        config_file=str(get_kubeconfig(platform.context, "admin"))
     )
     return opened
 
@@ -31,7 +31,7 @@ def to_manifest_list(objects: Iterable[dict[str, Any]]) -> str:
 def apply(platform: Platform, objects: Iterable[dict[str, Any]], *options: str) -> None:
     """Apply objects and take over fields of other owners; options are those of kubectl."""
     apply = ("apply", "--server-side", "--force-conflicts", *options, "-f", "-")
-    kubectl(platform.context, *apply, stdin=to_manifest_list(objects))
+    run_kubectl(platform.context, *apply, stdin=to_manifest_list(objects))
 
 
 @contextmanager
@@ -40,11 +40,11 @@ def create_namespace(platform: Platform, name: str, **labels: str) -> Iterator[s
     name = f"{name}-{uuid.uuid4().hex[:8]}"
     labels = {f"pod-security.kubernetes.io/{mode}": level for mode, level in labels.items()}
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-    kubectl(platform.context, "create", "-f", "-", stdin=json.dumps(manifest))
+    run_kubectl(platform.context, "create", "-f", "-", stdin=json.dumps(manifest))
     try:
         yield name
     finally:
-        kubectl(platform.context, "delete", "namespace", name, "--wait=false")
+        run_kubectl(platform.context, "delete", "namespace", name, "--wait=false")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Tenants:
         self._api = client.CustomObjectsApi(api)
         self._kind = (group, version, PLURAL)
 
-    def manifest(self, name: str, spec: Any = None, **metadata: Any) -> dict[str, Any]:
+    def make_manifest(self, name: str, spec: Any = None, **metadata: Any) -> dict[str, Any]:
         """Return the manifest of a Tenant."""
         group, version, _ = self._kind
         return {
@@ -128,7 +128,7 @@ class Tenants:
                 return None
             raise
 
-    def table(self, name: str) -> dict[str, Any]:
+    def get_table(self, name: str) -> dict[str, Any]:
         """Return a Tenant as the server prints it for ``kubectl get``."""
         headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
         return self._call(self._api.get_cluster_custom_object, name=name, _headers=headers)

@@ -43,7 +43,7 @@ class Cluster:
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
 
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+    def run_kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl and return what it prints.
 
         Raises
@@ -53,7 +53,7 @@ class Cluster:
         """
         return _run([KUBECTL, f"--namespace={self.namespace}", *arguments], stdin)
 
-    def helm(self, *arguments: str, stdin: str | None = None) -> str:
+    def run_helm(self, *arguments: str, stdin: str | None = None) -> str:
         """Run helm and return what it prints.
 
         Raises
@@ -66,26 +66,28 @@ class Cluster:
     def apply(self, *objects: Object) -> None:
         """Create or update objects."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-        self.kubectl("apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-", stdin=text)
+        self.run_kubectl(
+            "apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-", stdin=text
+        )
 
     def get(self, kind: str, name: str) -> Object:
         """Return one object."""
-        found: Object = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        found: Object = json.loads(self.run_kubectl("get", kind, name, "-o", "json"))
         return found
 
     def list(self, kinds: str, *options: str) -> list[Object]:
         """Return all objects of some kinds; options are those of kubectl, such as ``-l`` and ``-A``."""
-        found: list[Object] = json.loads(self.kubectl("get", kinds, "-o", "json", *options))["items"]
+        found: list[Object] = json.loads(self.run_kubectl("get", kinds, "-o", "json", *options))["items"]
         return found
 
-    def pods(self, release: str, workload: str) -> Sequence[Object]:
+    def list_pods(self, release: str, workload: str) -> Sequence[Object]:
         """Return the pods of a workload that are not being deleted."""
         selector = f"app.kubernetes.io/instance={release},app.kubernetes.io/name={workload}"
-        return [pod for pod in self.list("pods", "-l", selector) if _stays(pod["metadata"])]
+        return [pod for pod in self.list("pods", "-l", selector) if _is_active_pod(pod["metadata"])]
 
     def run(self, pod: str, program: str, *arguments: str, stdin: str | None = None) -> str:
         """Run a Python program inside a pod, or any of ``deployment/NAME``; return what it prints."""
-        return self.kubectl("exec", "-i", pod, "--", "python", "-c", program, *arguments, stdin=stdin)
+        return self.run_kubectl("exec", "-i", pod, "--", "python", "-c", program, *arguments, stdin=stdin)
 
     def start_program(self, pod: str, program: str, *arguments: str) -> "subprocess.Popen[str]":
         """Start a Python program inside a pod; it ends when its standard input does."""
@@ -106,7 +108,7 @@ class Cluster:
     def wait_until_ready(self, *workloads: str, seconds: int = 300) -> None:
         """Return when all pods of workloads (``deployment/NAME``) are new and ready."""
         for workload in workloads:
-            self.kubectl("rollout", "status", workload, f"--timeout={seconds}s")
+            self.run_kubectl("rollout", "status", workload, f"--timeout={seconds}s")
 
     @contextmanager
     def forward_port(self, service: str, port: int) -> Iterator[int]:
@@ -125,7 +127,7 @@ class Cluster:
             forward.communicate()
 
 
-def _stays(metadata: Object) -> bool:
+def _is_active_pod(metadata: Object) -> bool:
     """Return True if a controller owns the pod and the pod is not being deleted."""
     return "ownerReferences" in metadata and "deletionTimestamp" not in metadata
 

@@ -53,8 +53,8 @@ class People:
         self, email: str, *, verified: bool = True, groups: Sequence[str] = (), password: str = PASSWORD
     ) -> None:
         """Create a user in groups, given by their paths; replace an existing user with the address."""
-        for known in await self._admin("GET", "users", params={"email": email, "exact": "true"}):
-            await self._admin("DELETE", f"users/{known['id']}")
+        for known in await self._call_admin_api("GET", "users", params={"email": email, "exact": "true"}):
+            await self._call_admin_api("DELETE", f"users/{known['id']}")
         user = {
             "username": email,
             "email": email,
@@ -65,16 +65,16 @@ class People:
             "groups": list(groups),
             "credentials": [{"type": "password", "value": password, "temporary": False}],
         }
-        await self._admin("POST", "users", json=user)
+        await self._call_admin_api("POST", "users", json=user)
 
-    async def subject(self, email: str) -> str:
+    async def fetch_subject(self, email: str) -> str:
         """Return the claim ``sub`` of a user."""
-        return str((await self._account(email))["id"])
+        return str((await self._fetch_account(email))["id"])
 
     async def verify(self, email: str, *, verified: bool) -> None:
         """Set whether a user's e-mail address is verified."""
-        user = await self._account(email)
-        await self._admin("PUT", f"users/{user['id']}", json={**user, "emailVerified": verified})
+        user = await self._fetch_account(email)
+        await self._call_admin_api("PUT", f"users/{user['id']}", json={**user, "emailVerified": verified})
 
     async def add_group(self, path: str, *, uid: str = "") -> None:
         """Create a group at the top or below an existing one; set the attribute with a Tenant's uid.
@@ -84,30 +84,30 @@ class People:
         parent_path, _, name = path.strip("/").rpartition("/")
         group = {"name": name, "attributes": {TENANT_UID_ATTRIBUTE: [uid]} if uid else {}}
         if not parent_path:
-            await self._admin("POST", "groups", json=group, ok=(409,))
+            await self._call_admin_api("POST", "groups", json=group, ok=(409,))
             return
-        parent = await self._admin("GET", f"group-by-path/{parent_path}")
-        await self._admin("POST", f"groups/{parent['id']}/children", json=group, ok=(409,))
+        parent = await self._call_admin_api("GET", f"group-by-path/{parent_path}")
+        await self._call_admin_api("POST", f"groups/{parent['id']}/children", json=group, ok=(409,))
         if uid:
-            made = await self._admin("GET", f"group-by-path/{path.strip('/')}")
-            await self._admin("PUT", f"groups/{made['id']}", json=group)
+            made = await self._call_admin_api("GET", f"group-by-path/{path.strip('/')}")
+            await self._call_admin_api("PUT", f"groups/{made['id']}", json=group)
 
     async def add_namesake_group(self, email: str, name: str) -> None:
         """Add a user to a top-level group with slashes in its name, like another group's path."""
-        await self._admin("POST", "groups", json={"name": name}, ok=(409,))
-        found = await self._admin("GET", "groups", params={"search": name, "exact": "true"})
+        await self._call_admin_api("POST", "groups", json={"name": name}, ok=(409,))
+        found = await self._call_admin_api("GET", "groups", params={"search": name, "exact": "true"})
         (group,) = [each for each in found if each["name"] == name]
-        await self._admin("PUT", f"users/{await self.subject(email)}/groups/{group['id']}")
+        await self._call_admin_api("PUT", f"users/{await self.fetch_subject(email)}/groups/{group['id']}")
 
     async def enable(self, email: str, *, enabled: bool) -> None:
         """Set whether a user may log in."""
-        user = await self._account(email)
-        await self._admin("PUT", f"users/{user['id']}", json={**user, "enabled": enabled})
+        user = await self._fetch_account(email)
+        await self._call_admin_api("PUT", f"users/{user['id']}", json={**user, "enabled": enabled})
 
     async def set_own_attribute(self, email: str, name: str, value: str) -> httpx.Response:
         """Change an attribute with the user's token, as Keycloak's account pages do."""
         await self.add_client(ACCOUNT, fullScopeAllowed=True)
-        token = (await self.login(email, client_id=ACCOUNT))["access_token"]
+        token = (await self.log_in(email, client_id=ACCOUNT))["access_token"]
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         path = f"/realms/{REALM}/account/"
         profile = (await self._http.get(path, headers=headers)).raise_for_status().json()
@@ -116,33 +116,33 @@ class People:
 
     async def add_client(self, client_id: str, **settings: Any) -> None:
         """Create a client like ``tenantry-cli`` with different settings."""
-        (model,) = await self._admin("GET", "clients", params={"clientId": "tenantry-cli"})
+        (model,) = await self._call_admin_api("GET", "clients", params={"clientId": "tenantry-cli"})
         own = {key: value for key, value in model.items() if key != "id"} | {
             "clientId": client_id,
             **settings,
         }
         for mapper in own["protocolMappers"]:
             mapper.pop("id", None)
-        await self._admin("POST", "clients", json=own, ok=(409,))
+        await self._call_admin_api("POST", "clients", json=own, ok=(409,))
 
-    async def login(
+    async def log_in(
         self, email: str, *, client_id: str = "tenantry-cli", realm: str = REALM
     ) -> dict[str, Any]:
         """Log a user in; return the access, ID and refresh token."""
         form = {"grant_type": "password", "username": email, "password": PASSWORD}
-        return await self._tokens(realm, {**form, "client_id": client_id, "scope": "openid"})
+        return await self._fetch_tokens(realm, {**form, "client_id": client_id, "scope": "openid"})
 
     async def refresh(self, refresh_token: str) -> dict[str, Any]:
         """Refresh tokens; return the new ones."""
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": "tenantry-cli"}
-        return await self._tokens(REALM, form)
+        return await self._fetch_tokens(REALM, form)
 
-    async def token(self, email: str) -> str:
+    async def fetch_token(self, email: str) -> str:
         """Return an access token for the gateway that is valid for two hours."""
-        token: str = (await self.login(email, client_id=LONG_LIVED_CLIENT))["access_token"]
+        token: str = (await self.log_in(email, client_id=LONG_LIVED_CLIENT))["access_token"]
         return token
 
-    async def admin_token(self) -> str:
+    async def fetch_admin_token(self) -> str:
         """Return an access token of the administrator."""
         form = {
             "grant_type": "password",
@@ -150,7 +150,7 @@ class People:
             "username": "admin",
             "password": self._admin_password,
         }
-        token: str = (await self._tokens("master", form))["access_token"]
+        token: str = (await self._fetch_tokens("master", form))["access_token"]
         return token
 
     @asynccontextmanager
@@ -159,20 +159,20 @@ class People:
         config = {"priority": ["1000"], "algorithm": ["RS256"], "keySize": ["2048"]}
         component = {"name": "rotated", "providerId": "rsa-generated", "config": config}
         kind = {"providerType": "org.keycloak.keys.KeyProvider"}
-        await self._admin("POST", "components", json=component | kind)
+        await self._call_admin_api("POST", "components", json=component | kind)
         try:
             yield
         finally:
-            for known in await self._admin("GET", "components", params={"name": "rotated"}):
-                await self._admin("DELETE", f"components/{known['id']}")
+            for known in await self._call_admin_api("GET", "components", params={"name": "rotated"}):
+                await self._call_admin_api("DELETE", f"components/{known['id']}")
 
-    async def keys(self) -> dict[str, Any]:
+    async def fetch_keys(self) -> dict[str, Any]:
         """Return the realm's public keys, a JSON Web Key Set."""
         response = await self._http.get(f"/realms/{REALM}/protocol/openid-connect/certs")
         keys: dict[str, Any] = response.json()
         return keys
 
-    async def _tokens(self, realm: str, form: dict[str, str]) -> dict[str, Any]:
+    async def _fetch_tokens(self, realm: str, form: dict[str, str]) -> dict[str, Any]:
         for _ in range(LOGINS):
             response = await self._http.post(f"/realms/{realm}/protocol/openid-connect/token", data=form)
             if response.is_success or form["grant_type"] != "password":
@@ -182,13 +182,15 @@ class People:
         tokens: dict[str, Any] = response.json()
         return tokens
 
-    async def _account(self, email: str) -> dict[str, Any]:
-        (user,) = await self._admin("GET", "users", params={"email": email, "exact": "true"})
+    async def _fetch_account(self, email: str) -> dict[str, Any]:
+        (user,) = await self._call_admin_api("GET", "users", params={"email": email, "exact": "true"})
         return dict(user)
 
-    async def _admin(self, method: str, path: str, *, ok: Sequence[int] = (), **arguments: Any) -> Any:
+    async def _call_admin_api(
+        self, method: str, path: str, *, ok: Sequence[int] = (), **arguments: Any
+    ) -> Any:
         if time.monotonic() > self._token_expiry:
-            self._token = await self.admin_token()
+            self._token = await self.fetch_admin_token()
             self._token_expiry = time.monotonic() + ADMIN_TOKEN_SECONDS
         headers = {"Authorization": f"Bearer {self._token}"}
         response = await self._http.request(

@@ -9,10 +9,10 @@ from typing import Any, cast
 import httpx
 import redis
 from kubernetes import client
-from tenantry_local.part import system_tls_context
+from tenantry_local.part import get_system_tls_context
 from tenantry_local.parts.aws import BUCKET, Aws
 from tenantry_local.parts.keycloak import REALM, Keycloak
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.parts.qdrant import Qdrant
 from tenantry_local.parts.redis import Redis
 from tenantry_local.platform import Platform
@@ -39,7 +39,7 @@ class Observed:
     def __init__(self, platform: Platform) -> None:
         self._context = platform.context
         self._keycloak = Keycloak(platform.context)
-        self._http = httpx.Client(base_url=self._keycloak.url, timeout=30, verify=system_tls_context())
+        self._http = httpx.Client(base_url=self._keycloak.url, timeout=30, verify=get_system_tls_context())
         self._token, self._token_expiry = "", 0.0
         self.s3 = Aws(platform.context).s3
         self.redis = redis.Redis.from_url(Redis(platform.context).url_with_password, decode_responses=True)
@@ -61,16 +61,16 @@ class Observed:
         return {
             "storage": {
                 key: {name: value for name, value in tags.items() if name != "tenant-uid"}
-                for key, tags in self.markers(tenant_id).items()
+                for key, tags in self.get_markers(tenant_id).items()
             },
-            "vectors": self.collection("digital_twin_knowledge"),
-            "identity": self._groups(tenant_id),
-            "namespace": self._namespace(tenant_id),
+            "vectors": self.get_collection("digital_twin_knowledge"),
+            "identity": self._get_groups(tenant_id),
+            "namespace": self._get_namespace(tenant_id),
         }
 
-    def collection(self, name: str) -> dict[str, Any]:
+    def get_collection(self, name: str) -> dict[str, Any]:
         """Return the indexes and settings of a collection; empty when it is absent."""
-        answer = self._qdrant("GET", f"/collections/{name}")
+        answer = self._call_qdrant("GET", f"/collections/{name}")
         if answer.status_code == 404:
             return {}
         found = answer.json()["result"]
@@ -86,79 +86,81 @@ class Observed:
 
     def drop_index(self, collection: str, field: str) -> None:
         """Drop an index of a collection."""
-        self._qdrant("DELETE", f"/collections/{collection}/index/{field}").raise_for_status()
+        self._call_qdrant("DELETE", f"/collections/{collection}/index/{field}").raise_for_status()
 
     def make_collection(self, name: str, size: int) -> None:
         """Create a collection as another program would."""
         body = {"vectors": {"size": size, "distance": "Cosine"}}
-        self._qdrant("PUT", f"/collections/{name}", json=body).raise_for_status()
+        self._call_qdrant("PUT", f"/collections/{name}", json=body).raise_for_status()
 
     def put_point(self, collection: str, payload: dict[str, str]) -> None:
         """Write a point as a gateway would."""
         vector = {"dense": [1.0] + [0.0] * 767}
         body = {"points": [{"id": str(uuid.uuid4()), "vector": vector, "payload": payload}]}
         path = f"/collections/{collection}/points?wait=true"
-        self._qdrant("PUT", path, json=body).raise_for_status()
+        self._call_qdrant("PUT", path, json=body).raise_for_status()
 
     def drop_collection(self, name: str) -> None:
         """Remove a collection."""
-        self._qdrant("DELETE", f"/collections/{name}").raise_for_status()
+        self._call_qdrant("DELETE", f"/collections/{name}").raise_for_status()
 
-    def keycloak(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def call_keycloak(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Make a call to the realm's admin API."""
-        headers = {"Authorization": f"Bearer {self._admin_token()}"}
+        headers = {"Authorization": f"Bearer {self._get_admin_token()}"}
         return self._http.request(method, f"/admin/realms/{REALM}{path}", headers=headers, **arguments)
 
-    def _admin_token(self) -> str:
+    def _get_admin_token(self) -> str:
         if time.monotonic() > self._token_expiry:
-            self._token = self._keycloak.admin_token(self._http)
+            self._token = self._keycloak.fetch_admin_token(self._http)
             self._token_expiry = time.monotonic() + ADMIN_TOKEN_SECONDS
         return self._token
 
-    def group(self, path: str) -> dict[str, Any]:
+    def get_group(self, path: str) -> dict[str, Any]:
         """Return a group by its path; empty when it is absent."""
-        answer = self.keycloak("GET", f"/group-by-path{path}")
+        answer = self.call_keycloak("GET", f"/group-by-path{path}")
         return cast("dict[str, Any]", answer.json()) if answer.is_success else {}
 
     def add_person(self, email: str, *, verified: bool = True) -> str:
         """Create an account; return its id."""
-        for known in self.keycloak("GET", "/users", params={"email": email, "exact": "true"}).json():
-            self.keycloak("DELETE", f"/users/{known['id']}").raise_for_status()
+        for known in self.call_keycloak("GET", "/users", params={"email": email, "exact": "true"}).json():
+            self.call_keycloak("DELETE", f"/users/{known['id']}").raise_for_status()
         user = {"username": email, "email": email, "emailVerified": verified, "enabled": True}
-        made = self.keycloak("POST", "/users", json=user)
+        made = self.call_keycloak("POST", "/users", json=user)
         made.raise_for_status()
         return made.headers["location"].rpartition("/")[2]
 
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+    def run_kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator."""
-        return kubectl(self._context, *arguments, stdin=stdin)
+        return run_kubectl(self._context, *arguments, stdin=stdin)
 
-    def markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
+    def get_markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
         """Return the tags of each marker in the bucket, by its key."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
         keys = [entry["Key"] for entry in listed.get("Contents", []) if entry["Key"].endswith("/")]
         tags = {key: self.s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}
         return {key: {tag["Key"]: tag["Value"] for tag in found} for key, found in tags.items()}
 
-    def _groups(self, tenant_id: str) -> dict[str, Any]:
-        group = self.group(f"/tenants/tenant-{tenant_id}")
+    def _get_groups(self, tenant_id: str) -> dict[str, Any]:
+        group = self.get_group(f"/tenants/tenant-{tenant_id}")
         if not group:
             return {}
-        children = self.keycloak("GET", f"/groups/{group['id']}/children").json()
-        same_name = self.keycloak(
+        children = self.call_keycloak("GET", f"/groups/{group['id']}/children").json()
+        same_name = self.call_keycloak(
             "GET", "/groups", params={"search": f"tenant-{tenant_id}", "exact": "true"}
         ).json()
         return {
             "attributes": group["attributes"],
-            "members": self._emails(group["id"]),
-            "children": {child["name"]: self._emails(child["id"]) for child in children},
+            "members": self._list_emails(group["id"]),
+            "children": {child["name"]: self._list_emails(child["id"]) for child in children},
             "copies": sum(len(parent.get("subGroups", [])) for parent in same_name),
         }
 
-    def _emails(self, group_id: str) -> list[str]:
-        return sorted(user["email"] for user in self.keycloak("GET", f"/groups/{group_id}/members").json())
+    def _list_emails(self, group_id: str) -> list[str]:
+        return sorted(
+            user["email"] for user in self.call_keycloak("GET", f"/groups/{group_id}/members").json()
+        )
 
-    def _namespace(self, tenant_id: str) -> dict[str, Any]:
+    def _get_namespace(self, tenant_id: str) -> dict[str, Any]:
         core, name = client.CoreV1Api(self._api), f"tenant-{tenant_id}"
         if not _read(core.read_namespace, name):
             return {}
@@ -171,9 +173,9 @@ class Observed:
         }
         return {kind: item.get("spec", {}) for kind, item in found.items() if item}
 
-    def _qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _call_qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         part = Qdrant(self._context)
-        headers, trust = {"api-key": part.api_key}, system_tls_context()
+        headers, trust = {"api-key": part.api_key}, get_system_tls_context()
         return httpx.request(method, part.url + path, headers=headers, timeout=30, verify=trust, **arguments)
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from qdrant_client import AsyncQdrantClient, models
 from tenancy.names import COLLECTION
 from tenant_operator.parts.vectors import VectorsPart
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.services import build_gateway_env
 from tenantry_local.platform import Platform
 
 from tests.support.tenants.manifests import make_tenant
@@ -18,7 +18,7 @@ __all__ = ["count_points", "delete_points", "make_collection", "open_qdrant"]
 @asynccontextmanager
 async def open_qdrant(platform: Platform) -> AsyncIterator[AsyncQdrantClient]:
     """Open a client with the admin key."""
-    env = gateway_env(platform.context)
+    env = build_gateway_env(platform.context)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # plain HTTP on 127.0.0.1
         client = AsyncQdrantClient(

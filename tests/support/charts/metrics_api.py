@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes import client
 from kubernetes.utils.quantity import parse_quantity
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
@@ -60,11 +60,11 @@ def serve_metrics(platform: Platform) -> Iterator[CpuLoad]:
         apply(platform, registered)
         try:
             names = [f"apiservice/{_get_service_name(group)}" for group in (RESOURCE, EXTERNAL)]
-            kubectl(platform.context, "wait", "--for=condition=Available", "--timeout=60s", *names)
+            run_kubectl(platform.context, "wait", "--for=condition=Available", "--timeout=60s", *names)
             yield load
         finally:
             # While a registered APIService is unavailable, no namespace can be deleted.
-            kubectl(
+            run_kubectl(
                 platform.context,
                 "delete",
                 "--ignore-not-found",

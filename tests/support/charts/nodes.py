@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from kubernetes import client
 from tenantry_local.part import Command
-from tenantry_local.parts.kubernetes import ControllerManager, kubectl
+from tenantry_local.parts.kubernetes import ControllerManager, run_kubectl
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 from typing_extensions import override
@@ -37,10 +37,10 @@ class _Controllers(ControllerManager):
     )
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         return Command(
             [
-                *super().command().argv,
+                *super().build_command().argv,
                 "--secure-port=0",  # no program queries it
                 f"--horizontal-pod-autoscaler-sync-period={SYNC_SECONDS * 1000:.0f}ms",
                 "--horizontal-pod-autoscaler-downscale-stabilization=5s",  # if an autoscaler sets none
@@ -56,7 +56,7 @@ class _Controllers(ControllerManager):
 def run_controllers(platform: Platform) -> Iterator[None]:
     """Run the controllers of Deployments, StatefulSets, Jobs and autoscalers inside the block."""
     controllers = _Controllers(platform.context)
-    command = controllers.command()
+    command = controllers.build_command()
     platform.processes.start(controllers.name, command.argv, command.env)
     try:
         yield
@@ -118,7 +118,7 @@ class _Nodes:
             return True
         account = f"system:serviceaccount:{self._namespace}:{spec['serviceAccountName']}"
         try:
-            kubectl(self._platform.context, f"--as={account}", *container["args"])
+            run_kubectl(self._platform.context, f"--as={account}", *container["args"])
         except LocalError:
             return False
         return True

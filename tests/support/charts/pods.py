@@ -19,10 +19,10 @@ from tenantry_local import receipts
 from tenantry_local.context import write_private
 from tenantry_local.parts.aws import ACCOUNT, BUCKET, FILES_BUCKET
 from tenantry_local.parts.keycloak import REALM
-from tenantry_local.parts.kubernetes import kubeconfig, kubectl
+from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
 from tenantry_local.parts.qdrant import Qdrant
 from tenantry_local.parts.redis import SERVICES_DATABASE, Redis
-from tenantry_local.parts.services import file_sync_env, gateway_env, operator_env
+from tenantry_local.parts.services import build_file_sync_env, build_gateway_env, build_operator_env
 from tenantry_local.platform import Platform
 from tenantry_local.redis_users import GATEWAY, OPERATOR
 from tenantry_local.tickets import ensure_key_set, ensure_private_key
@@ -30,14 +30,14 @@ from tenantry_local.tickets import ensure_key_set, ensure_private_key
 from tests.support.backends.api_server import apply
 from tests.support.charts.rendering import RELEASE, Release, render
 from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["ChartPods"]
 
 SERVICES = {
-    "operator": ("tenant_operator", "OPERATOR_PROBES", operator_env),
-    "gateway": ("gateway", "GATEWAY", gateway_env),
-    "file-sync": ("file_sync", "FILE_SYNC", file_sync_env),
+    "operator": ("tenant_operator", "OPERATOR_PROBES", build_operator_env),
+    "gateway": ("gateway", "GATEWAY", build_gateway_env),
+    "file-sync": ("file_sync", "FILE_SYNC", build_file_sync_env),
 }
 """By service: its module, the prefix of its host and port, and the function for its local variables."""
 
@@ -66,16 +66,16 @@ class ChartPods:
     """URL of each Service of the release, by its name without the release's."""
 
     def __post_init__(self) -> None:
-        self.release = self._release()
+        self.release = self._render_release()
         rights = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")
-        apply(self.platform, self.release.of(*rights))
+        apply(self.platform, self.release.list_objects(*rights))
 
     @asynccontextmanager
     async def run_service(self, service: str) -> AsyncIterator[httpx.AsyncClient]:
         """Run a service inside the block; yield a client when it is ready."""
         module, prefix, _ = SERVICES[service]
         port = find_free_port()
-        env = self.environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
+        env = self.build_environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
         # Pods have separate addresses; these processes share one.
         env[f"{prefix.partition('_PROBES')[0]}_METRICS_PORT"] = str(find_free_port())
         process = await asyncio.create_subprocess_exec(
@@ -87,21 +87,21 @@ class ChartPods:
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
 
-                async def ready() -> bool:
+                async def is_ready() -> bool:
                     assert process.returncode is None, f"{service} exited"
                     try:
                         return (await http.get("/readyz")).is_success
                     except httpx.TransportError:
                         return False
 
-                await until(ready, seconds=60, every=0.1)
+                await wait_until(is_ready, seconds=60, every=0.1)
                 yield http
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
 
-    def environment(self, service: str) -> dict[str, str]:
+    def build_environment(self, service: str) -> dict[str, str]:
         """Return the environment of a service's process."""
         spec = self.release.get("Deployment", service)["spec"]["template"]["spec"]
         (container,) = spec["containers"]
@@ -118,12 +118,12 @@ class ChartPods:
         account = {"KUBECONFIG": str(self._create_kubeconfig(spec["serviceAccountName"]))}
         return inherited | at_aws | account | own
 
-    def _release(self) -> Release:
+    def _render_release(self) -> Release:
         values = {
             "aws.documentsBucket": BUCKET,
             "aws.filesBucket": FILES_BUCKET,
             "aws.tenantRoleArn": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
-            "keycloak.url": self.platform.context.url("keycloak"),
+            "keycloak.url": self.platform.context.build_url("keycloak"),
             "keycloak.realm": REALM,
             "qdrant.url": Qdrant(self.platform.context).url,
         }
@@ -139,11 +139,11 @@ class ChartPods:
             "tenantry-operator": {
                 "keycloak-client-secret": context.secrets["keycloak-operator"],
                 "qdrant-api-key": qdrant,
-                "redis-url": redis.url_for(SERVICES_DATABASE, OPERATOR),
+                "redis-url": redis.build_url(SERVICES_DATABASE, OPERATOR),
             },
             "tenantry-gateway": {
                 "qdrant-api-key": qdrant,
-                "redis-url": redis.url_for(SERVICES_DATABASE, GATEWAY),
+                "redis-url": redis.build_url(SERVICES_DATABASE, GATEWAY),
             },
             "tenantry-file-sync": {
                 "database-url": self.database_url,
@@ -181,8 +181,8 @@ class ChartPods:
 
     def _create_kubeconfig(self, name: str) -> Path:
         """Return a kubeconfig with a token of the ServiceAccount."""
-        token = kubectl(self.platform.context, "create", "token", name, "-n", self.namespace).strip()
-        config = json.loads(kubeconfig(self.platform.context, "admin").read_text())
+        token = run_kubectl(self.platform.context, "create", "token", name, "-n", self.namespace).strip()
+        config = json.loads(get_kubeconfig(self.platform.context, "admin").read_text())
         for user in config["users"]:
             user["user"] = {"token": token}
         path = self.platform.context.state / "kube" / f"{self.namespace}-{name}.kubeconfig"

@@ -11,7 +11,7 @@ from tenantry_local.programs import helm as installed_helm
 
 from tools.chart_schema import CHART
 
-__all__ = ["PROFILES", "RELEASE", "HelmError", "Object", "Release", "helm", "lint", "render"]
+__all__ = ["PROFILES", "RELEASE", "HelmError", "Object", "Release", "lint", "render", "run_helm"]
 
 PROFILES = sorted(file.name for file in CHART.glob("values-*.yaml"))
 
@@ -42,18 +42,20 @@ class Release:
         """Return all objects, including hooks."""
         return [document for document in yaml.load_all(self.text, yaml.CSafeLoader) if document]
 
-    def of(self, *kinds: str) -> list[Object]:
+    def list_objects(self, *kinds: str) -> list[Object]:
         """Return the objects of the given kinds."""
         return [item for item in self.objects if item["kind"] in kinds]
 
     def get(self, kind: str, name: str) -> Object:
         """Return an object by its name without the release's."""
-        (found,) = [item for item in self.of(kind) if item["metadata"]["name"] == f"{RELEASE}-{name}"]
+        (found,) = [
+            item for item in self.list_objects(kind) if item["metadata"]["name"] == f"{RELEASE}-{name}"
+        ]
         return found
 
-    def pods(self) -> Iterator[tuple[str, Object]]:
+    def iter_pods(self) -> Iterator[tuple[str, Object]]:
         """Yield the name of each workload, without the hash of a job, and its pod template."""
-        for item in self.of("Deployment", "StatefulSet", "Job"):
+        for item in self.list_objects("Deployment", "StatefulSet", "Job"):
             yield item["metadata"]["labels"]["app.kubernetes.io/name"], item["spec"]["template"]
 
 
@@ -67,16 +69,16 @@ def render(profile: str, *options: str, namespace: str = "chart-test") -> Releas
         Helm refused the values.
     """
     return Release(
-        helm("template", RELEASE, str(CHART), "-n", namespace, "-f", str(CHART / profile), *options)
+        run_helm("template", RELEASE, str(CHART), "-n", namespace, "-f", str(CHART / profile), *options)
     )
 
 
 def lint(profile: str, *options: str) -> str:
     """Return the output of ``helm lint --strict``; raise :class:`HelmError` on a finding."""
-    return helm("lint", "--strict", str(CHART), "-f", str(CHART / profile), *options)
+    return run_helm("lint", "--strict", str(CHART), "-f", str(CHART / profile), *options)
 
 
-def helm(*arguments: str) -> str:
+def run_helm(*arguments: str) -> str:
     """Run helm and return its output; raise :class:`HelmError` if it fails."""
     program = installed_helm.install(lambda _: None)
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)

@@ -10,15 +10,15 @@ __all__ = ["list_pod_secrets", "list_read_secrets"]
 
 def list_read_secrets(release: Release) -> set[tuple[str, str]]:
     """Return the (Secret, key) pairs that pods read."""
-    return {found for _, pod in release.pods() for found in list_pod_secrets(pod["spec"])}
+    return {found for _, pod in release.iter_pods() for found in list_pod_secrets(pod["spec"])}
 
 
 def list_pod_secrets(spec: dict[str, Any]) -> set[tuple[str, str]]:
     """Return the (Secret, key) pairs that one pod reads."""
-    return set(_iterate_pod_secrets(spec))
+    return set(_iter_pod_secrets(spec))
 
 
-def _iterate_pod_secrets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _iter_pod_secrets(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for container in spec["containers"] + spec.get("initContainers", []):
         for entry in container.get("env", []):
             reference = entry.get("valueFrom", {}).get("secretKeyRef")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tenantry_local.parts.kubernetes import kubectl
+from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import apply, to_manifest_list
@@ -23,7 +23,7 @@ def _make_object(*required: str, **properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
-def _list(items: Schema) -> Schema:
+def _make_list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
@@ -40,13 +40,15 @@ NUMBER_OR_TEXT: Schema = {"x-kubernetes-int-or-string": True}
 
 SELECTOR = _make_object(
     matchLabels=TEXTS,
-    matchExpressions=_list(_make_object("key", "operator", key=TEXT, operator=TEXT, values=_list(TEXT))),
+    matchExpressions=_make_list(
+        _make_object("key", "operator", key=TEXT, operator=TEXT, values=_make_list(TEXT))
+    ),
 )
 
 RULES_OF_SCALING = _make_object(
     stabilizationWindowSeconds=NUMBER,
     selectPolicy=_make_one_of("Max", "Min", "Disabled"),
-    policies=_list(
+    policies=_make_list(
         _make_object(
             "type",
             "value",
@@ -72,7 +74,7 @@ SCALED_OBJECT = _make_object(
             name=TEXT, behavior=_make_object(scaleUp=RULES_OF_SCALING, scaleDown=RULES_OF_SCALING)
         ),
     ),
-    triggers=_list(
+    triggers=_make_list(
         _make_object(
             "type",
             "metadata",
@@ -86,12 +88,12 @@ SCALED_OBJECT = _make_object(
 )
 
 TRIGGER_AUTHENTICATION = _make_object(
-    secretTargetRef=_list(_make_object("parameter", "name", "key", parameter=TEXT, name=TEXT, key=TEXT)),
+    secretTargetRef=_make_list(_make_object("parameter", "name", "key", parameter=TEXT, name=TEXT, key=TEXT)),
 )
 
-RELABELINGS = _list(
+RELABELINGS = _make_list(
     _make_object(
-        sourceLabels=_list(TEXT),
+        sourceLabels=_make_list(TEXT),
         separator={"type": "string"},
         targetLabel=TEXT,
         regex=TEXT,
@@ -122,23 +124,23 @@ ENDPOINT: dict[str, Schema] = {
 MONITOR: dict[str, Schema] = {
     "jobLabel": TEXT,
     "selector": SELECTOR,
-    "namespaceSelector": _make_object(any=FLAG, matchNames=_list(TEXT)),
-    "podTargetLabels": _list(TEXT),
+    "namespaceSelector": _make_object(any=FLAG, matchNames=_make_list(TEXT)),
+    "podTargetLabels": _make_list(TEXT),
     "sampleLimit": NUMBER,
 }
 
 POD_MONITOR = _make_object(
-    "selector", podMetricsEndpoints=_list(_make_object(portNumber=NUMBER, **ENDPOINT)), **MONITOR
+    "selector", podMetricsEndpoints=_make_list(_make_object(portNumber=NUMBER, **ENDPOINT)), **MONITOR
 )
 
 PROMETHEUS_RULE = _make_object(
-    groups=_list(
+    groups=_make_list(
         _make_object(
             "name",
             name=TEXT,
             interval=DURATION,
             labels=TEXTS,
-            rules=_list(
+            rules=_make_list(
                 _make_object(
                     "expr",
                     alert=TEXT,
@@ -181,15 +183,15 @@ EXTERNAL_SECRET = _make_object(
             data=TEXTS,
         ),
     ),
-    data=_list(_make_object("secretKey", "remoteRef", secretKey=TEXT, remoteRef=REMOTE)),
-    dataFrom=_list(_make_object(extract=REMOTE)),
+    data=_make_list(_make_object("secretKey", "remoteRef", secretKey=TEXT, remoteRef=REMOTE)),
+    dataFrom=_make_list(_make_object(extract=REMOTE)),
 )
 
 SECRET_PROVIDER_CLASS = _make_object(
     "provider",
     provider=_make_one_of("aws"),
     parameters=TEXTS,
-    secretObjects=_list(
+    secretObjects=_make_list(
         _make_object(
             "secretName",
             "type",
@@ -198,7 +200,7 @@ SECRET_PROVIDER_CLASS = _make_object(
             type=TEXT,
             labels=TEXTS,
             annotations=TEXTS,
-            data=_list(_make_object("objectName", "key", objectName=TEXT, key=TEXT)),
+            data=_make_list(_make_object("objectName", "key", objectName=TEXT, key=TEXT)),
         )
     ),
 )
@@ -221,10 +223,10 @@ def install_third_party_resources(platform: Platform) -> Iterator[None]:
     apply(platform, definitions)
     try:
         established = ("wait", "--for=condition=Established", "--timeout=30s")
-        kubectl(context, *established, "-f", "-", stdin=manifest)
+        run_kubectl(context, *established, "-f", "-", stdin=manifest)
         yield
     finally:
-        kubectl(context, "delete", "-f", "-", stdin=manifest)
+        run_kubectl(context, "delete", "-f", "-", stdin=manifest)
 
 
 def _make_definition(group: str, version: str, kind: str, spec: Schema) -> dict[str, Any]:

@@ -156,10 +156,10 @@ def make_pdf_of_forms(levels: int, times: int) -> bytes:
     """Return a PDF of a page that draws a form many times, which draws another one many times, and so on."""
     drawn = "/X Do " * times
     forms = [
-        _stream(drawn, f"/Type /XObject /Subtype /Form /Resources << /XObject << /X {number} 0 R >> >>")
+        _make_stream(drawn, f"/Type /XObject /Subtype /Form /Resources << /XObject << /X {number} 0 R >> >>")
         for number in range(7, 6 + levels)
     ]
-    last = _stream(
+    last = _make_stream(
         "BT /F1 12 Tf (ha) Tj ET", "/Type /XObject /Subtype /Form /Resources << /Font << /F1 3 0 R >> >>"
     )
     return _make_one_page_pdf(drawn, others=[*forms, last])
@@ -210,11 +210,11 @@ def _make_one_page_pdf(
                 "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R "
                 "/Resources << /Font << /F1 3 0 R >> /XObject << /X 6 0 R >> >> >>"
             ),
-            _stream(content, entries),
+            _make_stream(content, entries),
             *others,
         ]
     )
 
 
-def _stream(content: str, entries: str) -> str:
+def _make_stream(content: str, entries: str) -> str:
     return f"<< {entries} /Length {len(content)} >>\nstream\n{content}\nendstream"

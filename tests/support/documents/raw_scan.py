@@ -23,7 +23,7 @@ def scan_stores(platform: Platform, text: str) -> dict[str, int]:
     context = platform.context
     found: dict[str, int] = {}
     for folder in FOLDERS:
-        paths = sorted(context.folder("data", folder).rglob("*"))
+        paths = sorted(context.create_folder("data", folder).rglob("*"))
         found[folder] = sum(_count_in_file(path, text) for path in paths if path.is_file())
     found["redis"] = sum(_count_in_redis(platform, text))
     postgres = Postgres(context)

@@ -52,7 +52,7 @@ class Uploader:
         """Upload all files; repeat each upload until it is acknowledged."""
         waiting = list(reversed(self.files))
 
-        async def work() -> None:
+        async def upload_waiting() -> None:
             while waiting:
                 file = waiting.pop()
                 while not (file_id := await self._upload(file)):
@@ -60,7 +60,7 @@ class Uploader:
                     await asyncio.sleep(RETRY_SECONDS)
                 self.done[file_id] = file
 
-        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+        await asyncio.gather(*(upload_waiting() for _ in range(CONCURRENCY)))
 
     async def _upload(self, file: SampleFile) -> str | None:
         """Return the file's id; ``None`` if the upload was not acknowledged."""
@@ -82,10 +82,12 @@ async def upload(person: Person, knowledge: str, file: SampleFile) -> httpx.Resp
 
 def make_sample_files(owner: str, count: int) -> list[SampleFile]:
     """Return distinct files; every fifth has several pages, so that it becomes several chunks."""
-    return [SampleFile(f"{owner}-{number}.txt", _text(owner, number).encode()) for number in range(count)]
+    return [
+        SampleFile(f"{owner}-{number}.txt", _make_text(owner, number).encode()) for number in range(count)
+    ]
 
 
-def _text(owner: str, number: int) -> str:
+def _make_text(owner: str, number: int) -> str:
     lines = 1 if number % 5 else 40
     return "\n\n".join(
         f"Line {line} of paper {number} of {owner}: the {number * 1000 + line}th tide came at dawn and left "

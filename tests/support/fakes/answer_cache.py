@@ -27,6 +27,6 @@ class FakeAnswerCache:
     async def put(self, tenant: Tenant, slot: CacheSlot, answer: Answer) -> None:
         self.stored[tenant.key, slot.key] = answer
 
-    def as_cache(self) -> AnswerCache:
+    def cast_to_real_class(self) -> AnswerCache:
         """Return this fake typed as the real class."""
         return cast("AnswerCache", self)

@@ -19,7 +19,7 @@ from gateway.problems import DocumentMissing, DocumentTooLarge
 from gateway.vectors import Vectors
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import FILE_DOCUMENTS, parse_object_key, tenant_prefix
+from tenancy.names import FILE_DOCUMENTS, build_tenant_prefix, parse_object_key
 
 __all__ = ["STORED_AT", "FakeBedrock", "FakeObjects", "FakeVectors", "make_object_version"]
 
@@ -77,7 +77,7 @@ class FakeBedrock:
         if prompt.model in self.busy:
             raise RemoteUnavailable("bedrock", "converse", "throttled")
 
-    def as_adapter(self) -> Bedrock:
+    def cast_to_real_class(self) -> Bedrock:
         """Return the fake with the type of the real class."""
         return cast("Bedrock", self)
 
@@ -165,7 +165,9 @@ class FakeVectors:
         ]
         return sorted(found, key=lambda passage: -passage.score)[:limit]
 
-    async def neighbours(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
+    async def get_neighbours(
+        self, tenant: Tenant, passages: Sequence[Passage]
+    ) -> dict[tuple[str, int], Passage]:
         found = {}
         for passage in passages:
             _, chunks, _ = self.documents[tenant.key, passage.document_id]
@@ -177,7 +179,7 @@ class FakeVectors:
                     )
         return found
 
-    def as_adapter(self) -> Vectors:
+    def cast_to_real_class(self) -> Vectors:
         """Return the fake with the type of the real class."""
         return cast("Vectors", self)
 
@@ -209,7 +211,7 @@ class FakeObjects:
     async def list_documents(
         self, tenant: Tenant, *, persona_id: str | None = None, after: str = "", limit: int = 1000
     ) -> list[StoredEntry]:
-        prefix = tenant_prefix(tenant.id) + (f"{persona_id}/documents/" if persona_id else "")
+        prefix = build_tenant_prefix(tenant.id) + (f"{persona_id}/documents/" if persona_id else "")
         keys = sorted(key for key in self.contents if key.startswith(prefix) and key > after)
         return [self._get_entry(tenant, key) for key in keys][:limit]
 
@@ -243,7 +245,7 @@ class FakeObjects:
         version = replace(version, stored_at=self.stored_at.get(key, version.stored_at))
         return StoredEntry(key, persona_id, document_id, filename, len(self.contents[key]), version)
 
-    def as_adapter(self) -> TenantObjects:
+    def cast_to_real_class(self) -> TenantObjects:
         """Return the fake with the type of the real class."""
         return cast("TenantObjects", self)
 

@@ -48,6 +48,6 @@ class FakeDeletionLimit:
     async def remove_held(self, tenant: Tenant, document_id: str) -> None:
         self.entries.pop(document_id, None)
 
-    def as_limit(self) -> DeletionLimit:
+    def cast_to_real_class(self) -> DeletionLimit:
         """Return the fake with the type of the real class."""
         return cast("DeletionLimit", self)

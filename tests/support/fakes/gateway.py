@@ -32,7 +32,7 @@ class ReceivedRequest:
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
-    def header(self, name: str) -> bytes | None:
+    def get_header(self, name: str) -> bytes | None:
         """Return the value of a header; fail if it occurs twice."""
         values = [value for key, value in self.headers if key == name.encode()]
         assert len(values) < 2, values

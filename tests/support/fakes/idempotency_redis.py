@@ -27,10 +27,10 @@ class FakeIdempotencyRedis:
         self.values: dict[str, str] = {}
         self.unavailable = False
 
-    def script(self, operation: str, source: str) -> _Script:
+    def register_script(self, operation: str, source: str) -> _Script:
         return _Script(self._acquire if operation == "acquire-request-lease" else self._write)
 
-    def as_adapter(self) -> TenantRedis:
+    def cast_to_real_class(self) -> TenantRedis:
         """Return this fake typed as the real class."""
         return cast("TenantRedis", self)
 

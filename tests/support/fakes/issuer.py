@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from tenancy.names import TENANT_UIDS_CLAIM
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 
 __all__ = ["Issuer", "open_issuer"]
 
@@ -29,7 +29,7 @@ class Issuer:
         self.url = url
         self._key = key
 
-    def token(self, tenant_id: str, uid: str, *, audience: str = "tenantry-gateway") -> str:
+    def issue_token(self, tenant_id: str, uid: str, *, audience: str = "tenantry-gateway") -> str:
         """Return an access token of someone in the group of the Tenant with this uid."""
         now = int(time.time())
         claims = {
@@ -57,5 +57,5 @@ async def open_issuer() -> AsyncIterator[Issuer]:
     def _() -> object:
         return {"keys": [key.as_dict(private=False, use="sig")]}
 
-    async with serving(app) as url:
+    async with serve_app(app) as url:
         yield Issuer(f"{url}/realms/test", key)

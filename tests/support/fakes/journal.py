@@ -33,7 +33,7 @@ class FakeWriteLease:
         if failure:
             self._journal.failures[self._key] = failure
 
-    def as_lease(self) -> WriteLease:
+    def cast_to_real_class(self) -> WriteLease:
         """Return the fake with the type of the real class."""
         return cast("WriteLease", self)
 
@@ -61,7 +61,7 @@ class FakeJournal:
         async with self._locks["/".join(key)]:
             self._held.add(key)
             try:
-                yield FakeWriteLease(self, key).as_lease()
+                yield FakeWriteLease(self, key).cast_to_real_class()
             finally:
                 self._held.discard(key)
 
@@ -81,7 +81,7 @@ class FakeJournal:
                 found.append(DueRepairs(tenant, len(ids), ids))
         return found
 
-    def as_journal(self) -> Journal:
+    def cast_to_real_class(self) -> Journal:
         """Return the fake with the type of the real class."""
         return cast("Journal", self)
 

@@ -15,7 +15,7 @@ from gateway.redis import TenantRedis
 from prometheus_client import REGISTRY
 from servicekit.errors import RemoteUnavailable, TenantryError
 from tenancy.model import Tenant
-from tenancy.names import redis_prefix
+from tenancy.names import build_redis_prefix
 
 __all__ = [
     "FakeBudget",
@@ -23,9 +23,9 @@ __all__ = [
     "FakeRedis",
     "FakeStorageQuota",
     "FakeUsage",
+    "get_metric",
     "make_token_meter",
     "make_unavailable_redis",
-    "metric",
 ]
 
 MONTH = date(2026, 11, 1)
@@ -44,7 +44,7 @@ class FakeRateLimiter:
         limit = tenant.spec.quota.queries_per_minute
         return self.result or RateLimitResult(limit, remaining=limit - 1, reset=61)
 
-    def as_limiter(self) -> RateLimiter:
+    def cast_to_real_class(self) -> RateLimiter:
         """Return this fake typed as the real class."""
         return cast("RateLimiter", self)
 
@@ -74,7 +74,7 @@ class FakeBudget:
         limit = tenant.spec.quota.tokens_per_month
         return BudgetState(limit, sum(self.settled), 0, RESETS_AT)
 
-    def as_budget(self) -> Budget:
+    def cast_to_real_class(self) -> Budget:
         """Return this fake typed as the real class."""
         return cast("Budget", self)
 
@@ -107,7 +107,7 @@ class FakeStorageQuota:
         if self.refuses:
             raise self.refuses
 
-    def as_quota(self) -> StorageQuota:
+    def cast_to_real_class(self) -> StorageQuota:
         """Return this fake typed as the real class."""
         return cast("StorageQuota", self)
 
@@ -127,14 +127,14 @@ class FakeUsage:
             raise ValueError("the wrong way round")
         return [row for row in self.rows if first <= row.day <= last]
 
-    def as_log(self) -> UsageLog:
+    def cast_to_real_class(self) -> UsageLog:
         """Return this fake typed as the real class."""
         return cast("UsageLog", self)
 
 
 def make_token_meter(budget: FakeBudget, usage: FakeUsage) -> TokenMeter:
     """Return a real token meter on fakes."""
-    return TokenMeter(budget.as_budget(), usage.as_log(), TenantMetrics(by_tenant=True))
+    return TokenMeter(budget.cast_to_real_class(), usage.cast_to_real_class(), TenantMetrics(by_tenant=True))
 
 
 class FakeRedis:
@@ -144,12 +144,12 @@ class FakeRedis:
         self.answer = answer
         self.sent: list[tuple[Any, ...]] = []
 
-    def script(self, operation: str, source: str, *, ends_work: bool = False) -> "FakeRedis":
+    def register_script(self, operation: str, source: str, *, ends_work: bool = False) -> "FakeRedis":
         assert source
         return self
 
     async def run(self, tenant: Tenant, keys: list[str], *arguments: int | str) -> Any:
-        assert all(key.startswith(redis_prefix(tenant.id, tenant.uid)) for key in keys)
+        assert all(key.startswith(build_redis_prefix(tenant.id, tenant.uid)) for key in keys)
         return self._answer(*keys, *arguments)
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> Any:
@@ -157,7 +157,7 @@ class FakeRedis:
         # A single answer applies to each command.
         return answer * len(commands) if isinstance(answer, list) and len(answer) == 1 else answer
 
-    def as_adapter(self) -> TenantRedis:
+    def cast_to_real_class(self) -> TenantRedis:
         """Return this fake typed as the real class."""
         return cast("TenantRedis", self)
 
@@ -173,6 +173,6 @@ def make_unavailable_redis() -> FakeRedis:
     return FakeRedis(RemoteUnavailable("redis", "any", "host redis-1 is down"))
 
 
-def metric(name: str, **labels: str) -> float:
+def get_metric(name: str, **labels: str) -> float:
     """Return the value of a metric; 0 if the series does not exist."""
     return REGISTRY.get_sample_value(name, labels) or 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request, Response
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 
 __all__ = ["Listener", "run_listener"]
 
@@ -29,6 +29,6 @@ async def run_listener() -> AsyncIterator[Listener]:
         listener.heard.append(request.url.path)
         return Response(headers={"Access-Control-Allow-Origin": "*"})
 
-    async with serving(app) as url:
+    async with serve_app(app) as url:
         listener.url = url
         yield listener

@@ -8,7 +8,7 @@ from gateway.documents.trash import Trash
 from gateway.objects import ObjectMetadata, ObjectVersion, Removal, TrashObjects
 from gateway.problems import TrashMissing
 from tenancy.model import Tenant
-from tenancy.names import removal_key
+from tenancy.names import build_removal_key
 
 from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
 
@@ -46,7 +46,7 @@ class FakeTrashObjects:
         found = [
             each
             for each in ids
-            if removal_key(tenant.id, tenant.uid, *each) > after and document_id in ("", each[0])
+            if build_removal_key(tenant.id, tenant.uid, *each) > after and document_id in ("", each[0])
         ]
         return found[:limit]
 
@@ -78,7 +78,7 @@ class FakeTrashObjects:
             self.embeddings.pop(key, None)
         return len(old)
 
-    def as_adapter(self) -> TrashObjects:
+    def cast_to_real_class(self) -> TrashObjects:
         """Return the fake with the type of the real class."""
         return cast("TrashObjects", self)
 
@@ -93,9 +93,9 @@ def make_trash(
 ) -> Trash:
     """Return a trash that uses fakes."""
     return Trash(
-        (kept or FakeTrashObjects(objects)).as_adapter(),
-        objects.as_adapter(),
-        vectors.as_adapter(),
+        (kept or FakeTrashObjects(objects)).cast_to_real_class(),
+        objects.cast_to_real_class(),
+        vectors.cast_to_real_class(),
         documents,
         embedding=(FakeBedrock.embedding_model, 64),
         retention=retention,

@@ -13,7 +13,7 @@ class ProcessKilled(BaseException):
     """Simulated death of a process: each of its further calls raises this."""
 
 
-def _every_call(_remote: Remote, _operation: str) -> bool:
+def _accept_every_call(_remote: Remote, _operation: str) -> bool:
     return True
 
 
@@ -29,8 +29,8 @@ async def crash_when(
     crashes: Callable[[int, str], bool],
     run: Callable[[], Awaitable[Any]],
     *,
-    affects: Callable[[Remote, str], bool] = _every_call,
-    counts: Callable[[Remote, str], bool] = _every_call,
+    affects: Callable[[Remote, str], bool] = _accept_every_call,
+    counts: Callable[[Remote, str], bool] = _accept_every_call,
     consequences: tuple[type[BaseException], ...] = (),
 ) -> bool:
     """Run, and crash at the first call for which ``crashes`` is True; return False if there was none.

@@ -64,7 +64,7 @@ class TenantUser:
     async def list(self) -> httpx.Response:
         return await self._send("GET", "/v1/documents")
 
-    async def models(self) -> httpx.Response:
+    async def list_models(self) -> httpx.Response:
         return await self._send("GET", "/v1/models")
 
     async def upload(self, name: str, word: str) -> httpx.Response:
@@ -107,7 +107,7 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for user in self._users:
                 for kind, ask in self._list_requests(user).items():
-                    group.create_task(self._work(kind, ask, stop))
+                    group.create_task(self._send_until_stopped(kind, ask, stop))
             try:
                 yield
             finally:
@@ -152,10 +152,10 @@ class Load:
             "answer": user.answer,
             "upload": upload,
             "list": user.list,
-            "models": user.models,
+            "models": user.list_models,
         }
 
-    async def _work(
+    async def _send_until_stopped(
         self, kind: str, ask: Callable[[], Awaitable[httpx.Response]], stop: asyncio.Event
     ) -> None:
         while not stop.is_set():

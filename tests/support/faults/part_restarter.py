@@ -9,7 +9,7 @@ from functools import partial
 from tenantry_local.platform import Platform
 from tenantry_local.processes import LocalError
 
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["PartRestarter", "run_part_restarter"]
 
@@ -44,7 +44,9 @@ class PartRestarter:
     async def wait_until_healthy(self) -> None:
         """Wait until every part is healthy."""
         for part in self._platform.parts.values():
-            await until(partial(asyncio.to_thread, part.is_healthy), seconds=part.start_timeout, every=0.2)
+            await wait_until(
+                partial(asyncio.to_thread, part.is_healthy), seconds=part.start_timeout, every=0.2
+            )
 
     async def run(self) -> None:
         """Restart dead parts concurrently, in a loop."""

@@ -5,7 +5,7 @@ from typing import Any
 from file_sync.models import File, Link, LinkKind, ListedDocument
 from tenancy.model import Tenant
 
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 
 __all__ = [
     "BUCKET",
@@ -23,7 +23,7 @@ def make_tenant_with_workspace(
     tenant_id: str = "tenanta", *, personas: tuple[str, ...] = ("finance", "hr"), **spec: Any
 ) -> Tenant:
     """Return a Tenant whose personas have the knowledge bases ``kb-TENANT-PERSONA``."""
-    manifest = tenant_manifest(tenant_id, **{"personas": [{"id": each} for each in personas], **spec})
+    manifest = make_tenant_manifest(tenant_id, **{"personas": [{"id": each} for each in personas], **spec})
     knowledge = [{"persona": each, "id": f"kb-{tenant_id}-{each}"} for each in personas]
     manifest["status"] = {"workspace": {"groupId": f"group-{tenant_id}", "knowledge": knowledge}}
     return Tenant.from_object(manifest)

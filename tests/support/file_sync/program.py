@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["RunningFileSync", "list_own_files", "run_file_sync"]
 
@@ -52,7 +52,7 @@ async def run_file_sync(env: Mapping[str, str], **more: str) -> AsyncIterator[Ru
                     return (await http.get("/readyz")).status_code == 200
                 return False
 
-            await until(is_ready, seconds=60)
+            await wait_until(is_ready, seconds=60)
             yield RunningFileSync(process, http, f"http://127.0.0.1:{metrics_port}/metrics")
     finally:
         with suppress(ProcessLookupError):

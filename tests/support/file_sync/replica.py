@@ -27,12 +27,12 @@ from servicekit.remote import Remote
 from tenancy.registry import TenantRegistry
 from tenancy.tickets import TicketIssuer
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
-from tenantry_local.parts.services import file_sync_env
+from tenantry_local.parts.services import build_file_sync_env
 from tenantry_local.platform import Platform
 from tenantry_local.tickets import ensure_private_key
 
 from tests.support.faults.crashes import crash_after
-from tests.support.programs.gateway import environment, serving
+from tests.support.programs.gateway import serve_app, set_environment
 
 __all__ = ["FakeN8nWebhook", "FileSyncReplica", "crash_replica_after", "open_replica", "serve_fake_n8n"]
 
@@ -77,7 +77,7 @@ async def serve_fake_n8n(gateway_url: str) -> AsyncIterator[FakeN8nWebhook]:
         answer = await http.post(f"{gateway_url}/v1/documents", headers=headers)
         return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
 
-    async with httpx.AsyncClient(timeout=120) as http, serving(app) as url:
+    async with httpx.AsyncClient(timeout=120) as http, serve_app(app) as url:
         n8n.url = f"{url}/webhook/tenantry/upload"
         yield n8n
         n8n.ended.set()
@@ -121,13 +121,13 @@ async def open_replica(
     platform: Platform, *, database_url: str, gateway_url: str, upload_url: str, registry: TenantRegistry
 ) -> AsyncIterator[FileSyncReplica]:
     """Open a replica on the platform; the environment must name AWS' configuration files."""
-    env = file_sync_env(platform.context)
+    env = build_file_sync_env(platform.context)
 
-    def session() -> boto3.Session:
+    def make_session() -> boto3.Session:
         return boto3.Session(profile_name="file-sync")
 
     async with AsyncExitStack() as stack:
-        with environment({"KUBECONFIG": env["KUBECONFIG"]}):
+        with set_environment({"KUBECONFIG": env["KUBECONFIG"]}):
             api = await stack.enter_async_context(await kube.connect())
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=None))
         gateway_http = await stack.enter_async_context(httpx.AsyncClient(base_url=gateway_url, timeout=None))
@@ -137,9 +137,11 @@ async def open_replica(
         await database.open()
         gateway = GatewayClient(gateway_http, tickets)
         workflow = UploadWorkflow(upload_url, http, tickets, seconds=60, concurrency=4)
-        downloader = FileDownloader(session, bucket=FILES_BUCKET, concurrency=4, max_bytes=DOCUMENT_BYTES)
+        downloader = FileDownloader(
+            make_session, bucket=FILES_BUCKET, concurrency=4, max_bytes=DOCUMENT_BYTES
+        )
         store = DocumentStore(
-            session,
+            make_session,
             bucket=BUCKET,
             role_arn=env["FILE_SYNC_TENANT_ROLE_ARN"],
             is_current=TenantRegistry(api).is_current,

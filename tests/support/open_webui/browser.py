@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, async_playwright
 
-__all__ = ["SCREENSHOTS", "Visitor", "chromium", "run_browser"]
+__all__ = ["SCREENSHOTS", "BrowserSession", "find_chromium", "run_browser"]
 
 SCREENSHOTS = Path("build/screenshots")
 QUIET = (
@@ -34,22 +34,22 @@ POLL_SECONDS = 0.1
 """Interval at which an incomplete answer is read."""
 
 
-def chromium() -> str | None:
+def find_chromium() -> str | None:
     """Return the path of the browser, or ``None`` if it is not installed."""
-    return os.environ.get("TENANTRY_TEST_CHROMIUM") or shutil.which("chromium")
+    return os.environ.get("TENANTRY_TEST_CHROMIUM") or shutil.which("find_chromium")
 
 
 @asynccontextmanager
 async def run_browser() -> AsyncIterator[Browser]:
     """Start a browser, and close it at the end."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=QUIET)
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=QUIET)
         yield browser
         await browser.close()
 
 
-class Visitor:
-    """A person with a separate browser context: no cookie is shared.
+class BrowserSession:
+    """One user in a separate browser context: no cookie is shared.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Visitor:
         self.url = url
 
     @classmethod
-    async def open(cls, browser: Browser, url: str) -> "Visitor":
+    async def open(cls, browser: Browser, url: str) -> "BrowserSession":
         """Open a browser window without cookies."""
         context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US")
         context.set_default_timeout(PAGE_TIMEOUT_MS)
@@ -83,7 +83,7 @@ class Visitor:
         await self.page.click("#kc-login")
         await self.page.wait_for_selector("#chat-input")
 
-    async def models(self) -> set[str]:
+    async def list_models(self) -> set[str]:
         """Return the names of the models on offer."""
         listed = await self.fetch("/api/models")
         assert listed
@@ -109,20 +109,20 @@ class Visitor:
     async def upload(self, path: Path) -> None:
         """Upload a file into the knowledge base that is open, and wait until it is listed."""
         await self.page.locator("#files-input").set_input_files(path)
-        await self.file(path.name).wait_for()
+        await self.locate_file(path.name).wait_for()
 
     async def delete_file(self, name: str) -> None:
         """Remove a file from the open knowledge base; if its owner removes it, it is deleted."""
-        await self.file(name).get_by_role("button", name="More").click()
+        await self.locate_file(name).get_by_role("button", name="More").click()
         await self.page.get_by_text("Remove from knowledge").click()
         gone = self.page.get_by_text("Select a file to preview").first
         asked = self.page.get_by_role("button", name="Confirm")
         await gone.or_(asked).first.wait_for()
         if await asked.count():
             await asked.click()
-        await self.file(name).wait_for(state="detached")
+        await self.locate_file(name).wait_for(state="detached")
 
-    def file(self, name: str) -> Locator:
+    def locate_file(self, name: str) -> Locator:
         """Return the locator of a file in the list of the knowledge base."""
         return self.page.locator("[data-knowledge-row]").filter(has_text=name)
 

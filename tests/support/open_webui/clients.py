@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 
-from tests.support.open_webui.services import uid_of
-from tests.support.timing.waiting import until
+from tests.support.open_webui.services import make_uid
+from tests.support.timing.waiting import wait_until
 
-__all__ = ["Chat", "Person", "WebUI", "open_webui_administrator"]
+__all__ = ["Chat", "Person", "WebUI", "connect_as_administrator"]
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Person:
         assert response.is_success, f"{path}: {response.status_code} {response.text}"
         return response.json()
 
-    async def models(self) -> set[str]:
+    async def list_models(self) -> set[str]:
         """Return the models that this person is offered."""
         return {model["id"] for model in (await self.get("/api/models"))["data"]}
 
-    async def groups(self) -> set[str]:
+    async def list_groups(self) -> set[str]:
         """Return the names of the person's groups."""
         return {group["name"] for group in await self.get("/api/v1/groups/")}
 
@@ -114,19 +114,21 @@ class Person:
         """Press the button that stops an answer."""
         await self.post(f"/api/tasks/chat/{chat_id}/stop", {})
 
-    async def chat(self, model: str, question: str, *, files: list[dict[str, Any]] | None = None) -> Chat:
+    async def ask_in_chat(
+        self, model: str, question: str, *, files: list[dict[str, Any]] | None = None
+    ) -> Chat:
         """Ask as the browser does and wait for the whole answer."""
         chat_id = await self.begin(model, question, files=files)
 
         found: dict[str, Any] = {}
 
-        async def answered() -> bool:
+        async def is_answered() -> bool:
             stored = (await self.get(f"/api/v1/chats/{chat_id}"))["chat"]["history"]["messages"].values()
             (message,) = [each for each in stored if each["role"] == "assistant"]
             found.update(message)
             return bool(message.get("done"))
 
-        await until(answered, seconds=60)
+        await wait_until(is_answered, seconds=60)
         return Chat(found["content"], found.get("sources") or [], found.get("statusHistory") or [])
 
 
@@ -138,13 +140,13 @@ class WebUI:
     admin: Person = field(init=False)
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
-    def client(self, **arguments: Any) -> httpx.AsyncClient:
+    def make_client(self, **arguments: Any) -> httpx.AsyncClient:
         """Return a client that is closed with this."""
         client = httpx.AsyncClient(base_url=self.url, timeout=60, **arguments)
         self._clients.append(client)
         return client
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Close every client."""
         for client in self._clients:
             await client.aclose()
@@ -159,7 +161,7 @@ class WebUI:
 
     async def sign_in(self, email: str, password: str) -> Person:
         """Sign in with a password of Open WebUI."""
-        client = self.client()
+        client = self.make_client()
         response = await client.post("/api/v1/auths/signin", json={"email": email, "password": password})
         assert response.is_success, response.text
         client.headers["Authorization"] = f"Bearer {response.json()['token']}"
@@ -167,14 +169,14 @@ class WebUI:
 
     async def log_in(self, email: str, password: str) -> Person:
         """Log in as a person does, through Keycloak's page."""
-        client = self.client(follow_redirects=True)
+        client = self.make_client(follow_redirects=True)
 
-        async def trust(_: httpx.Response) -> None:
+        async def allow_insecure_cookies(_: httpx.Response) -> None:
             # Keycloak's cookies are "secure"; like a browser, send them to 127.0.0.1 without TLS.
             for cookie in client.cookies.jar:
                 cookie.secure = False
 
-        client.event_hooks["response"] = [trust]
+        client.event_hooks["response"] = [allow_insecure_cookies]
         page = await client.get("/oauth/oidc/login")
         action = re.search(r'<form[^>]* action="([^"]+)"', page.text)
         assert action, f"{page.url} shows no form: {page.text[:500]}"
@@ -193,7 +195,7 @@ class WebUI:
         return before
 
     @asynccontextmanager
-    async def valves(self, function: str = "tenantry", **valves: Any) -> AsyncIterator[None]:
+    async def override_valves(self, function: str = "tenantry", **valves: Any) -> AsyncIterator[None]:
         """Change some valves of one of our functions inside the block."""
         before = await self.set_valves(function, **valves)
         try:
@@ -209,7 +211,7 @@ class WebUI:
 
     async def add_tenant_group(self, tenant: str, *, uid: str = "") -> str:
         """Create a tenant's group as the operator does, and return its id."""
-        data = {"tenantry": {"tenant": tenant.removeprefix("tenant-"), "uid": uid or uid_of(tenant)}}
+        data = {"tenantry": {"tenant": tenant.removeprefix("tenant-"), "uid": uid or make_uid(tenant)}}
         return await self.add_group(f"/tenants/{tenant}", data=data)
 
     async def add_persona(self, model_id: str, group_id: str) -> None:
@@ -231,11 +233,11 @@ class WebUI:
 
 
 @asynccontextmanager
-async def open_webui_administrator(url: str, email: str, password: str) -> AsyncIterator[WebUI]:
+async def connect_as_administrator(url: str, email: str, password: str) -> AsyncIterator[WebUI]:
     """Yield administrator's access to a running Open WebUI."""
     webui = WebUI(url)
     webui.admin = await webui.sign_in(email, password)
     try:
         yield webui
     finally:
-        await webui.aclose()
+        await webui.close()

@@ -19,7 +19,7 @@ from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-__all__ = ["TABLES", "OpenWebUIWriter", "fake_open_webui"]
+__all__ = ["TABLES", "OpenWebUIWriter", "create_fake_open_webui"]
 
 TABLES = """
 create table "user" (id varchar primary key, email varchar, name varchar, oauth json);
@@ -221,7 +221,7 @@ class OpenWebUIWriter:
 
 
 @contextmanager
-def fake_open_webui(platform: Platform) -> Iterator[OpenWebUIWriter]:
+def create_fake_open_webui(platform: Platform) -> Iterator[OpenWebUIWriter]:
     """Create an empty database with Open WebUI's tables in the platform's Postgres."""
     postgres, context = Postgres(platform.context), platform.context
     database = f"owui_{uuid.uuid4().hex[:8]}"
@@ -230,8 +230,8 @@ def fake_open_webui(platform: Platform) -> Iterator[OpenWebUIWriter]:
     for name in ("role.sql", "grants.sql"):
         postgres.run((files("file_sync") / name).read_text(), database)
     postgres.ensure_role(FILE_SYNC_ROLE, context.secrets["postgres-file-sync"])
-    url = postgres.dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
-    owner = psycopg.connect(postgres.dsn(database, "postgres", "postgres"), autocommit=True)
+    url = postgres.build_dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")
+    owner = psycopg.connect(postgres.build_dsn(database, "postgres", "postgres"), autocommit=True)
     try:
         yield OpenWebUIWriter(platform, url, owner)
     finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tenantry_local.programs import open_webui
 from tenantry_local.programs.node import find_node
 
-__all__ = ["OpenWebUIReader", "Reading", "open_webui_reader"]
+__all__ = ["OpenWebUIReader", "Reading", "run_open_webui_reader"]
 
 READER = Path(__file__).with_suffix(".mjs")
 EXTENSION = re.compile(r"src/lib/utils/marked/([\w-]+\.ts)\Z")
@@ -68,7 +68,7 @@ class OpenWebUIReader:
 
 
 @contextmanager
-def open_webui_reader(directory: Path) -> Iterator[OpenWebUIReader]:
+def run_open_webui_reader(directory: Path) -> Iterator[OpenWebUIReader]:
     """Extract Open WebUI's parser to an empty directory and run it."""
     _extract(directory)
     command = [find_node().program, "--no-warnings", str(directory / READER.name)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 from tenantry_local.parts.aws import FILES_BUCKET, Aws
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
@@ -24,19 +24,19 @@ class ObservedOpenWebUI:
     """
 
     def __init__(self, platform: Platform) -> None:
-        self.url = platform.context.url("open-webui")
+        self.url = platform.context.build_url("open-webui")
         self._postgres = Postgres(platform.context)
         self._s3 = Aws(platform.context).s3
-        self._uploads = platform.context.folder("data", "open-webui") / "uploads"
+        self._uploads = platform.context.create_folder("data", "open-webui") / "uploads"
         self._http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=60)
-        token = self.token(*open_webui_admin(platform.context))
+        token = self.fetch_token(*get_open_webui_admin(platform.context))
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     def close(self) -> None:
         """Close connections."""
         self._http.close()
 
-    def token(self, email: str, password: str) -> str:
+    def fetch_token(self, email: str, password: str) -> str:
         """Sign in; return the access token."""
         answer = self._http.post("/auths/signin", json={"email": email, "password": password})
         answer.raise_for_status()
@@ -48,7 +48,7 @@ class ObservedOpenWebUI:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
-    def sql(self, statement: str) -> None:
+    def run_sql(self, statement: str) -> None:
         """Run a statement in its database."""
         self._postgres.run(statement, "openwebui")
 
@@ -58,23 +58,23 @@ class ObservedOpenWebUI:
         made = str(self.call("POST", "/auths/add", json=form)["id"])
         if subject:
             oauth = json.dumps({"oidc": {"sub": subject}})
-            self.sql(f"""update "user" set oauth = '{oauth}' where id = '{made}'""")
+            self.run_sql(f"""update "user" set oauth = '{oauth}' where id = '{made}'""")
         return made
 
-    def person_token(self, email: str) -> str:
+    def fetch_user_token(self, email: str) -> str:
         """Sign in an account of :meth:`add_user`; return its access token."""
-        return self.token(email, USER_PASSWORD)
+        return self.fetch_token(email, USER_PASSWORD)
 
-    def as_person(self, token: str, method: str, path: str, **arguments: Any) -> Any:
+    def call_as_person(self, token: str, method: str, path: str, **arguments: Any) -> Any:
         """Make a call with a person's token; return the JSON of the response."""
         headers = {"Authorization": f"Bearer {token}"}
         return self.call(method, path, headers=headers, **arguments)
 
-    def status(self, token: str, path: str) -> int:
+    def get_status(self, token: str, path: str) -> int:
         """Return the status of a GET request with a person's token."""
         return self._http.get(path, headers={"Authorization": f"Bearer {token}"}).status_code
 
-    def action(self, action: str, body: dict[str, Any], token: str = "") -> httpx.Response:
+    def call_action(self, action: str, body: dict[str, Any], token: str = "") -> httpx.Response:
         """Call an action function as administrator, or with a person's token."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self._http.post(f"{self.url}/api/chat/actions/{action}", json=body, headers=headers)
@@ -111,7 +111,7 @@ class ObservedOpenWebUI:
         """Return True if a file exists."""
         return self._http.get(f"/files/{file_id}").is_success
 
-    def groups(self, tenant_id: str) -> list[dict[str, Any]]:
+    def list_groups(self, tenant_id: str) -> list[dict[str, Any]]:
         """Return the groups of the tenant's name, with the e-mails of their members."""
         found = [g for g in self.call("GET", "/groups/") if g["name"] == f"/tenants/tenant-{tenant_id}"]
         for group in found:
@@ -120,12 +120,12 @@ class ObservedOpenWebUI:
             group["inherited"] = self.call("GET", f"/groups/id/{group['id']}/members")["counts"]["inherited"]
         return found
 
-    def models(self, tenant_id: str) -> list[dict[str, Any]]:
+    def list_models(self, tenant_id: str) -> list[dict[str, Any]]:
         """Return the tenant's models, found by their ids."""
         found = [m for m in self.call("GET", "/models/all") if m["id"].startswith(f"tenant-{tenant_id}.")]
         return sorted(found, key=lambda model: str(model["id"]))
 
-    def bases(self, tenant_id: str) -> list[dict[str, Any]]:
+    def list_bases(self, tenant_id: str) -> list[dict[str, Any]]:
         """Return the knowledge bases with the tenant's mark, sorted by name."""
         found: list[dict[str, Any]] = []
         page = 1
@@ -134,14 +134,14 @@ class ObservedOpenWebUI:
             page += 1
         return sorted(found, key=lambda base: str(base["name"]))
 
-    def base(self, tenant_id: str, persona: str = "finance") -> dict[str, Any]:
+    def get_base(self, tenant_id: str, persona: str = "finance") -> dict[str, Any]:
         """Return the only knowledge base of a persona."""
-        (found,) = [each for each in self.bases(tenant_id) if get_persona(each, tenant_id) == persona]
+        (found,) = [each for each in self.list_bases(tenant_id) if get_persona(each, tenant_id) == persona]
         return found
 
     def get_state(self, tenant_id: str) -> dict[str, Any]:
         """Return everything that the operator creates for a tenant, without ids that differ between runs."""
-        groups = self.groups(tenant_id)
+        groups = self.list_groups(tenant_id)
         named = {group["id"]: "own" for group in groups}
         return {
             "groups": [
@@ -160,24 +160,24 @@ class ObservedOpenWebUI:
                     "active": model["is_active"],
                     "description": model["meta"]["description"],
                     "file_context": (model["meta"]["capabilities"] or {}).get("file_context"),
-                    "grants": _grants(model, named),
+                    "grants": _format_grants(model, named),
                 }
-                for model in self.models(tenant_id)
+                for model in self.list_models(tenant_id)
             },
             "knowledge": [
                 {
                     "name": base["name"],
                     "description": base["description"],
                     "files": base["file_count"],
-                    "grants": _grants(base, named),
+                    "grants": _format_grants(base, named),
                 }
-                for base in self.bases(tenant_id)
+                for base in self.list_bases(tenant_id)
             ],
         }
 
-    def versions(self, tenant_id: str) -> list[Any]:
+    def list_versions(self, tenant_id: str) -> list[Any]:
         """Return ids and times of all objects: any write changes them."""
-        things = [*self.groups(tenant_id), *self.models(tenant_id), *self.bases(tenant_id)]
+        things = [*self.list_groups(tenant_id), *self.list_models(tenant_id), *self.list_bases(tenant_id)]
         return [(thing["id"], thing["updated_at"], thing.get("access_grants")) for thing in things]
 
 
@@ -200,13 +200,13 @@ def get_persona(base: dict[str, Any], tenant_id: str) -> str:
     return next((found[2] for found in holders if found[0] == f"tenantry:tenant-{tenant_id}"), "")
 
 
-def _grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
+def _format_grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
     """Return grants as text: the tenant's group is ``own``, a mark is named by its persona."""
 
-    def in_words(grant: dict[str, str]) -> str:
+    def format_grant(grant: dict[str, str]) -> str:
         holder = grant["principal_id"]
         if holder.startswith("tenantry:"):
             return f"mark {holder.rpartition('/')[2]}"
         return f"{grant['permission']} {grant['principal_type']} {groups.get(holder, holder)}"
 
-    return sorted(map(in_words, thing["access_grants"]))
+    return sorted(map(format_grant, thing["access_grants"]))

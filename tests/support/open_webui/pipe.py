@@ -183,10 +183,10 @@ async def ask(pipe: Pipe, question: str = "What is the budget?", **given: Any) -
     """Ask as Open WebUI does and return the output."""
     output = PipeOutput()
 
-    async def emitter(event: dict[str, Any]) -> None:
+    async def emit(event: dict[str, Any]) -> None:
         output.events.append(event)
 
-    arguments = make_arguments(question, **{"__event_emitter__": emitter, **given})
+    arguments = make_arguments(question, **{"__event_emitter__": emit, **given})
     async for piece in pipe.pipe(**arguments):
         output.pieces.append(piece)
     return output

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-__all__ = ["ANSWER", "Services", "problem", "uid_of"]
+__all__ = ["ANSWER", "Services", "make_problem", "make_uid"]
 
 ANSWER: dict[str, Any] = {
     "answer": "The budget is $5,000,000 [1]. It was approved in May [2] [1].",
@@ -32,7 +32,7 @@ ANSWER: dict[str, Any] = {
 }
 
 
-def problem(status: int, slug: str, **members: Any) -> tuple[int, dict[str, Any]]:
+def make_problem(status: int, slug: str, **members: Any) -> tuple[int, dict[str, Any]]:
     """Return a status and a problem document like those of the gateway."""
     return status, {
         "type": f"https://tenantry.io/problems/{slug}",
@@ -42,7 +42,7 @@ def problem(status: int, slug: str, **members: Any) -> tuple[int, dict[str, Any]
     }
 
 
-def uid_of(tenant: str) -> str:
+def make_uid(tenant: str) -> str:
     """Return the uid of a Tenant in this fake."""
     return f"uid-of-{tenant}"
 
@@ -73,22 +73,22 @@ class Services:
     left: int = 0
     """Number of streams that were cancelled."""
 
-    def belongs(self, email: str, tenant: str, *, uid: str = "") -> None:
+    def add_member(self, email: str, tenant: str, *, uid: str = "") -> None:
         """Make a person a member of a tenant."""
         said = {"tenant": tenant, "displayName": tenant, "admin": False, "personas": []}
-        self.tenants[email] = (200, said | {"tenantUid": uid or uid_of(tenant)})
+        self.tenants[email] = (200, said | {"tenantUid": uid or make_uid(tenant)})
 
     def reset(self) -> None:
         """Reset answers and records; keep the people's tenants."""
         fresh = Services(tenants=self.tenants)
         vars(self).update(vars(fresh))
 
-    def app(self) -> FastAPI:
+    def make_app(self) -> FastAPI:
         """Return the application."""
         app = FastAPI()
 
         @app.post("/v1/answers")
-        async def answers(request: Request) -> Response:
+        async def answer(request: Request) -> Response:
             body = await self._record("gateway", request)
             if self.refusal:
                 return _make_refusal(*self.refusal)
@@ -97,28 +97,28 @@ class Services:
             return StreamingResponse(self._stream_words(), media_type="text/event-stream")
 
         @app.post("/webhook/tenantry/chat")
-        async def chat(request: Request) -> Response:
+        async def run_chat_workflow(request: Request) -> Response:
             await self._record("n8n", request)
             if self.n8n_status:
                 return JSONResponse({"message": "Error in workflow"}, status_code=self.n8n_status)
             return _make_refusal(*self.refusal) if self.refusal else JSONResponse(ANSWER)
 
         @app.get("/v1/me")
-        async def me(request: Request) -> Response:
+        async def get_me(request: Request) -> Response:
             email = _read_email(request)
             self.proven.append(email)
             if self.hangs:
                 await self.hangs.wait()
-            status, said = self.tenants.get(email, problem(403, "no-tenant"))
+            status, said = self.tenants.get(email, make_problem(403, "no-tenant"))
             return JSONResponse(said, status_code=status)
 
         @app.get("/v1/files")
-        async def files() -> dict[str, Any]:
+        async def list_files() -> dict[str, Any]:
             self.file_requests += 1
             return {"files": self.files}
 
         @app.post("/v1/hints", status_code=202)
-        async def hints(request: Request) -> None:
+        async def record_hint(request: Request) -> None:
             self.hints.append(request.headers.get("X-Tenantry-Hint", ""))
 
         return app

@@ -19,7 +19,7 @@ from gateway.context import GatewayContext
 from gateway.settings import GatewaySettings
 from prometheus_client import REGISTRY
 from servicekit.web.server import BoundedH11Protocol
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.services import build_gateway_env
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
@@ -28,10 +28,10 @@ from tests.support.security.certificates import Certificates
 __all__ = [
     "RunningGateway",
     "count_foreign_hits",
-    "environment",
-    "gateway_settings",
+    "make_gateway_settings",
     "run_gateway",
-    "serving",
+    "serve_app",
+    "set_environment",
 ]
 
 START_SECONDS = 30
@@ -61,14 +61,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-def gateway_settings(platform: Platform, **overrides: Any) -> GatewaySettings:
-    """Return settings for the platform; the process's environment must be :func:`environment`."""
-    with environment(gateway_env(platform.context)):
+def make_gateway_settings(platform: Platform, **overrides: Any) -> GatewaySettings:
+    """Return settings for the platform; the process's environment must be :func:`set_environment`."""
+    with set_environment(build_gateway_env(platform.context)):
         return GatewaySettings(**{"port": 0, **overrides})
 
 
 @contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
+def set_environment(values: Mapping[str, str]) -> Iterator[None]:
     """Let ``os.environ`` hold these values inside the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -83,7 +83,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def serving(
+async def serve_app(
     app: Any, shown: Certificates | None = None, *, lifespan: Literal["on", "off"] = "on"
 ) -> AsyncIterator[str]:
     """Serve an ASGI application on 127.0.0.1, with TLS where there is a certificate, and yield its URL."""
@@ -118,9 +118,9 @@ async def serving(
 @asynccontextmanager
 async def run_gateway(platform: Platform, **overrides: Any) -> AsyncIterator[RunningGateway]:
     """Serve a gateway on the platform's backends; ``overrides`` are settings."""
-    app = make_app(gateway_settings(platform, **overrides))
-    with environment(gateway_env(platform.context)):
-        async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
+    app = make_app(make_gateway_settings(platform, **overrides))
+    with set_environment(build_gateway_env(platform.context)):
+        async with serve_app(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
             yield RunningGateway(app, url, http)
 
 

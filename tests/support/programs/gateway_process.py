@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
-from tenantry_local.parts.services import gateway_env
+from tenantry_local.parts.services import build_gateway_env
 from tenantry_local.platform import Platform
 
 from tests.support.programs.ports import find_free_port
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["GatewayProcess", "run_gateway_process", "start_gateway_process"]
 
@@ -46,7 +46,7 @@ async def start_gateway_process(
     """Start the program on a port with additional variables; ``log`` is a constant of asyncio.subprocess."""
     # Several gateways can run at the same time, and the platform's own port for metrics can be taken.
     ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
-    own = {**os.environ, **gateway_env(platform.context), **ports, **env}
+    own = {**os.environ, **build_gateway_env(platform.context), **ports, **env}
     return await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", env=own, stderr=log)
 
 
@@ -71,7 +71,7 @@ async def run_gateway_process(
             base_url=f"http://127.0.0.1:{port}", timeout=http_timeout, limits=limits
         ) as http:
             process = GatewayProcess(started, http)
-            await until(process.is_ready, seconds=START_TIMEOUT_SECONDS)
+            await wait_until(process.is_ready, seconds=START_TIMEOUT_SECONDS)
             yield process
     finally:
         if started.returncode is None:

@@ -15,7 +15,7 @@ from tenantry_local.parts.n8n import OWNER, N8n, N8nWebhook, N8nWorker, _N8nProc
 from tenantry_local.parts.postgres import find_postgres_programs
 from tenantry_local.platform import Platform
 
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["NEEDED", "RunningN8n", "run_n8n", "set_n8n_variables"]
 
@@ -37,8 +37,8 @@ class RunningN8n:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self.url = platform.context.url(N8n.name)
-        self.webhook_url = platform.context.url(N8nWebhook.name)
+        self.url = platform.context.build_url(N8n.name)
+        self.webhook_url = platform.context.build_url(N8nWebhook.name)
         self.owner = OWNER
         self.password = platform.context.secrets["n8n-owner"]
 
@@ -49,30 +49,30 @@ class RunningN8n:
         return [*(state / "data" / name for name in ROLES.values()), state / "logs"]
 
     def start(self, role: str) -> None:
-        """Start one of its processes; :meth:`healthy` waits for it."""
-        command = self._platform.parts[ROLES[role]].command()
+        """Start one of its processes; :meth:`wait_until_healthy` waits for it."""
+        command = self._platform.parts[ROLES[role]].build_command()
         self._platform.processes.start(ROLES[role], command.argv, command.env)
 
     def kill(self, role: str) -> None:
         """Kill one of its processes."""
         self._platform.stop(ROLES[role], kill=True)
 
-    async def healthy(self, role: str) -> None:
+    async def wait_until_healthy(self, role: str) -> None:
         """Wait until one of its processes is ready."""
         name = ROLES[role]
 
-        async def answers() -> bool:
-            assert self._platform.processes.find(name), self._platform.processes.tail(name)
+        async def is_healthy() -> bool:
+            assert self._platform.processes.find(name), self._platform.processes.read_tail(name)
             try:
                 return (await http.get(url, timeout=5)).is_success
             except httpx.HTTPError:
                 return False
 
-        url = f"{self._platform.context.url(name)}/healthz/readiness"
+        url = f"{self._platform.context.build_url(name)}/healthz/readiness"
         async with httpx.AsyncClient() as http:
-            await until(answers, seconds=START_SECONDS, every=0.1)
+            await wait_until(is_healthy, seconds=START_SECONDS, every=0.1)
 
-    def sql(self, query: str) -> list[dict[str, Any]]:
+    def fetch_rows(self, query: str) -> list[dict[str, Any]]:
         """Return the rows of a query of its database, each as a mapping."""
         rows: list[dict[str, Any]] = json.loads(
             self._run(
@@ -89,9 +89,9 @@ class RunningN8n:
         """Return the contents of its database as text."""
         return self._run("pg_dump", "--data-only", "--inserts")
 
-    def output(self, role: str) -> str:
+    def read_output(self, role: str) -> str:
         """Return the output of one of its processes."""
-        return self._platform.processes.log(ROLES[role]).read_text(errors="replace")
+        return self._platform.processes.get_log_path(ROLES[role]).read_text(errors="replace")
 
     def _run(self, name: str, *arguments: str) -> str:
         context = self._platform.context
@@ -117,22 +117,22 @@ class RunningN8n:
 async def run_n8n(platform: Platform, overrides: Mapping[str, str]) -> AsyncIterator[RunningN8n]:
     """Start n8n as the platform does, but import no workflows; ``overrides`` are additional variables."""
     with set_n8n_variables(overrides):
-        platform.up(NEEDED)
+        platform.start_parts(NEEDED)
         n8n = RunningN8n(platform)
         n8n.start("webhook")
-        await n8n.healthy("webhook")
+        await n8n.wait_until_healthy("webhook")
         yield n8n
 
 
 @contextmanager
 def set_n8n_variables(overrides: Mapping[str, str]) -> Iterator[None]:
     """Start n8n's processes with additional variables inside the block."""
-    started = _N8nProcess.command
+    started = _N8nProcess.build_command
 
-    def command(self: _N8nProcess) -> Command:
+    def build_command(self: _N8nProcess) -> Command:
         usual = started(self)
         return Command(usual.argv, {**usual.env, **overrides})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_N8nProcess, "command", command)
+        patch.setattr(_N8nProcess, "build_command", build_command)
         yield

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenantry_local.context import REPOSITORY
-from tenantry_local.parts.services import operator_env
+from tenantry_local.parts.services import build_operator_env
 from tenantry_local.platform import Platform
 
 __all__ = ["KilledOperators", "run_killed_operators", "run_operator"]
@@ -25,7 +25,7 @@ async def run_operator(
     """Run the operator with its log in a file; terminate it at the end, so that it writes its coverage."""
     with Path(log).open("ab") as stderr:  # noqa: ASYNC230 (nothing else runs in the test)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *arguments), env=_environment(platform, settings), stderr=stderr
+            *(sys.executable, "-m", *arguments), env=_build_environment(platform, settings), stderr=stderr
         )
     try:
         yield process
@@ -56,7 +56,7 @@ async def run_killed_operators(platform: Platform, **settings: str) -> AsyncIter
     """Run the program that starts operators that kill themselves; kill it at the end with its operator."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.support.faults.killed_operator"),
-        env=_environment(platform, settings),
+        env=_build_environment(platform, settings),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -69,6 +69,6 @@ async def run_killed_operators(platform: Platform, **settings: str) -> AsyncIter
         await process.wait()
 
 
-def _environment(platform: Platform, settings: dict[str, str]) -> dict[str, str]:
+def _build_environment(platform: Platform, settings: dict[str, str]) -> dict[str, str]:
     ports = {"OPERATOR_PROBES_PORT": "0", "OPERATOR_METRICS_PORT": "0", "PYTHONPATH": str(REPOSITORY)}
-    return {**os.environ, **operator_env(platform.context), **ports, **settings}
+    return {**os.environ, **build_operator_env(platform.context), **ports, **settings}

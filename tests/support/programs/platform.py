@@ -20,24 +20,24 @@ def run_platform() -> Iterator[Platform]:
     """Run the backends; stop them at the end unless ``TENANTRY_TEST_STATE`` names their folder."""
     kept_state = os.environ.get("TENANTRY_TEST_STATE")
     if kept_state:
-        platform = Platform.ephemeral(Path(kept_state))
-        platform.up_backends()
+        platform = Platform.open_ephemeral(Path(kept_state))
+        platform.start_backends()
         yield platform
         return
     with tempfile.TemporaryDirectory(prefix="tenantry-test-") as folder:
-        platform = Platform.ephemeral(Path(folder))
+        platform = Platform.open_ephemeral(Path(folder))
         try:
-            platform.up_backends()
+            platform.start_backends()
             yield platform
         finally:
-            platform.down()
+            platform.stop_all()
 
 
 def add_open_webui(platform: Platform) -> Platform:
     """Start Open WebUI in addition to running backends; return the platform with both."""
-    extended = Platform.ephemeral(platform.context.state, all_parts=True)
+    extended = Platform.open_ephemeral(platform.context.state, all_parts=True)
     # Its backends run already, but without its database and its bucket.
-    extended.up(["postgres", "redis", "keycloak", "aws", "open-webui"])
+    extended.start_parts(["postgres", "redis", "keycloak", "aws", "open-webui"])
     return extended
 
 
@@ -49,14 +49,14 @@ def run_all_parts() -> Iterator[Platform]:
     """
     kept_state = os.environ.get("TENANTRY_TEST_ALL_PARTS_STATE")
     if kept_state:
-        platform = Platform.ephemeral(Path(kept_state), all_parts=True)
-        platform.up()
+        platform = Platform.open_ephemeral(Path(kept_state), all_parts=True)
+        platform.start_parts()
         yield platform
         return
     with tempfile.TemporaryDirectory(prefix="tenantry-test-") as folder:
-        platform = Platform.ephemeral(Path(folder), all_parts=True)
+        platform = Platform.open_ephemeral(Path(folder), all_parts=True)
         try:
-            platform.up()
+            platform.start_parts()
             yield platform
         finally:
-            platform.down()
+            platform.stop_all()

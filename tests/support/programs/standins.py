@@ -31,7 +31,7 @@ __all__ = [
     "inject_faults",
     "list_calls",
     "make_bedrock_client",
-    "qdrant_client",
+    "make_qdrant_client",
     "run_bedrock",
     "run_qdrant",
     "sign_qdrant_token",
@@ -132,7 +132,7 @@ async def list_calls(url: str, operation: str = "") -> list[dict[str, Any]]:
     return [call for call in calls if call["operation"].startswith(operation)]
 
 
-def qdrant_client(standin: Standin, credential: str = QDRANT_KEY) -> AsyncQdrantClient:
+def make_qdrant_client(standin: Standin, credential: str = QDRANT_KEY) -> AsyncQdrantClient:
     """Return a client with a key or a token; the caller closes it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")

@@ -10,7 +10,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants, open_admin_client
 
-__all__ = ["PLENTY", "UNCACHED", "apply_tenants", "make_tenant", "tenant_manifest", "uid_of"]
+__all__ = ["PLENTY", "UNCACHED", "apply_tenants", "make_tenant", "make_tenant_manifest", "make_uid"]
 
 PLENTY = {"queriesPerMinute": 100_000}
 """Quota that no test reaches: an attack that is stopped by a limit proves nothing."""
@@ -19,7 +19,7 @@ UNCACHED = {"cacheAnswers": False}
 """Model without a cache of answers: a cached answer would hide how it is generated."""
 
 
-def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
+def make_tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
     """Return a manifest of a Tenant; by default it has one persona, ``finance``."""
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
@@ -29,7 +29,7 @@ def tenant_manifest(tenant_id: str, **spec: Any) -> dict[str, Any]:
     }
 
 
-def uid_of(tenant_id: str) -> str:
+def make_uid(tenant_id: str) -> str:
     """Return the uid of a Tenant of :func:`make_tenant`."""
     return f"uid-{tenant_id}"
 
@@ -49,8 +49,8 @@ def make_tenant(
     ``prepared`` its status names the owner of its S3 prefix.
     """
     identity = {"emails": [f"*@{tenant_id}.example"], "admins": [f"admin@{tenant_id}.example"]}
-    manifest = tenant_manifest(tenant_id, **({"identity": identity} | spec))
-    manifest["metadata"]["uid"] = uid or uid_of(tenant_id)
+    manifest = make_tenant_manifest(tenant_id, **({"identity": identity} | spec))
+    manifest["metadata"]["uid"] = uid or make_uid(tenant_id)
     if deleting:
         manifest["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
     status: dict[str, Any] = {}

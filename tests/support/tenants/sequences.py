@@ -27,8 +27,8 @@ from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import open_qdrant
 from tests.support.programs.gateway import RunningGateway, run_gateway
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants.manifests import PLENTY, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["SLOTS", "TENANTS_PER_SEQUENCE", "RecreatedTenant", "SequenceHarness", "open_sequence_harness"]
 
@@ -65,7 +65,7 @@ class RecreatedTenant:
     answer_kept: bool = False
 
     @classmethod
-    def random(cls, chance: random.Random, people: Sequence[str], number: int) -> "RecreatedTenant":
+    def make_random(cls, chance: random.Random, people: Sequence[str], number: int) -> "RecreatedTenant":
         ann, ben = people
         emails = chance.choice([[ann], [ben], [ann, ben]])
         return cls(
@@ -106,15 +106,15 @@ class SequenceHarness:
         await asyncio.to_thread(self.tenants.delete_all, "=".join(LABEL))
         await self.gateway.context.registry.wait_synced()
         names = ("sequence-", "race-", "late")
-        known = self.gateway.context.registry.all
-        await until(
+        known = self.gateway.context.registry.list_tenants
+        await wait_until(
             lambda: not [each for each in known() if each.id.startswith(names)], seconds=TIMEOUT_SECONDS
         )
 
     async def begin(self, name: str, tenant: RecreatedTenant) -> None:
         """Create the Tenant and wait until the gateway serves it."""
         policy = "Retain" if tenant.end == "abandoned" else tenant.end
-        manifest = tenant_manifest(
+        manifest = make_tenant_manifest(
             name,
             tier=tenant.tier,
             deletionPolicy=policy,
@@ -126,11 +126,11 @@ class SequenceHarness:
 
         def is_served() -> bool:
             known = self.gateway.context.registry.get(name)
-            ready = known and known.uid == tenant.uid and known.status.condition("Ready")
+            ready = known and known.uid == tenant.uid and known.status.get_condition("Ready")
             return bool(ready and ready.status == "True")
 
         try:
-            await until(is_served, seconds=TIMEOUT_SECONDS)
+            await wait_until(is_served, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
             raise AssertionError(f"{name} ({tenant.uid}) is not Ready: {self._describe(name)}") from None
 
@@ -141,7 +141,7 @@ class SequenceHarness:
             await asyncio.to_thread(self.tenants.patch, name, {"metadata": {"finalizers": None}})
         await asyncio.to_thread(self.tenants.delete, name)
         try:
-            await until(lambda: self.gateway.context.registry.get(name) is None, seconds=TIMEOUT_SECONDS)
+            await wait_until(lambda: self.gateway.context.registry.get(name) is None, seconds=TIMEOUT_SECONDS)
         except TimeoutError:
             raise AssertionError(f"{name} ({tenant.uid}) is not gone: {self._describe(name)}") from None
 
@@ -158,7 +158,7 @@ class SequenceHarness:
         document."""
         shown = []
         for email in tenant.emails:
-            token = await self.people.token(email)
+            token = await self.people.fetch_token(email)
             ask = tenant.clients[email] = SequenceClient(
                 self.gateway.http, {"Authorization": f"Bearer {token}"}
             )
@@ -211,7 +211,7 @@ class SequenceHarness:
         ]
         tenant.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
 
-    async def plant_remainders(self, name: str, tenant: RecreatedTenant) -> None:
+    async def store_remainders(self, name: str, tenant: RecreatedTenant) -> None:
         """Store points and answers of a deleted Tenant, as a failed deletion could leave them."""
         text = f"The secret code word of the company is {tenant.marker}."
         vector = {"dense": [1.0] + [0.0] * 767}

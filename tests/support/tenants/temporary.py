@@ -11,8 +11,8 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.keycloak_users import People
-from tests.support.tenants.manifests import UNCACHED, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import UNCACHED, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 __all__ = ["TemporaryTenant", "TemporaryTenants"]
 
@@ -45,7 +45,7 @@ class TemporaryTenant:
         assert workspace
         return workspace.knowledge[0].id
 
-    def address(self, name: str) -> str:
+    def make_address(self, name: str) -> str:
         """Return an address that the Tenant's identity patterns match."""
         return f"{name}@{self.id}.example"
 
@@ -70,13 +70,13 @@ class TemporaryTenants:
     @property
     def url(self) -> str:
         """Address of Open WebUI."""
-        return self.platform.context.url("open-webui")
+        return self.platform.context.build_url("open-webui")
 
     @asynccontextmanager
     async def create_tenant(self, name: str) -> AsyncIterator[TemporaryTenant]:
         """Create a Tenant, and delete it with all its data at the end."""
         tenant_id = f"{name}-{uuid.uuid4().hex[:6]}"
-        manifest = tenant_manifest(
+        manifest = make_tenant_manifest(
             tenant_id,
             displayName=name.capitalize(),
             identity={"emails": [f"*@{tenant_id}.example"]},
@@ -87,8 +87,8 @@ class TemporaryTenants:
             tenant = TemporaryTenant(tenant_id, tenants, self.people)
 
             def is_ready() -> bool:
-                ready = tenant.resource.status.condition("Ready")
+                ready = tenant.resource.status.get_condition("Ready")
                 return bool(ready and ready.status == "True" and tenant.resource.status.workspace)
 
-            await until(is_ready, seconds=READY_SECONDS)
+            await wait_until(is_ready, seconds=READY_SECONDS)
             yield tenant

@@ -12,11 +12,11 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 def find_active_markup(text: str) -> list[str]:
     """Return the types of links, images and tags that a CommonMark renderer finds in a text."""
 
-    def kinds(tokens: list[Token]) -> list[str]:
+    def list_types(tokens: list[Token]) -> list[str]:
         found = []
         for token in tokens:
             found += [token.type] if token.type in LIVE else []
-            found += kinds(token.children or [])
+            found += list_types(token.children or [])
         return found
 
-    return kinds(_MARKDOWN.parse(text))
+    return list_types(_MARKDOWN.parse(text))

@@ -25,13 +25,13 @@ def measure_longest_step() -> Iterator[LongestStep]:
     """
     longest, run = LongestStep(), asyncio.Handle._run
 
-    def measured(handle: asyncio.Handle) -> None:
+    def measure(handle: asyncio.Handle) -> None:
         before = time.thread_time()
         run(handle)
         longest.seconds = max(longest.seconds, time.thread_time() - before)
 
     gc.disable()
-    asyncio.Handle._run = measured  # type: ignore[method-assign, assignment]
+    asyncio.Handle._run = measure  # type: ignore[method-assign, assignment]
     try:
         yield longest
     finally:

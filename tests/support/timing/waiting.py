@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-__all__ = ["until"]
+__all__ = ["wait_until"]
 
 FIRST_POLL_SECONDS = 0.02
 LAST_POLL_SECONDS = 0.25
@@ -18,7 +18,7 @@ BOUND_SECONDS = 60.0
 """The longest wait by default. It only ends tests that hang: a busy machine takes many times as long."""
 
 
-async def until(
+async def wait_until(
     condition: Callable[[], bool | Awaitable[bool]],
     *,
     seconds: float = BOUND_SECONDS,

@@ -455,11 +455,11 @@ def test_the_limit_allows_the_largest_file_with_its_form() -> None:
 async def test_lifespan_and_websocket_events_pass() -> None:
     seen = []
 
-    async def app(scope: dict[str, str], _receive: object, _send: object) -> None:
+    async def record_scope(scope: dict[str, str], _receive: object, _send: object) -> None:
         seen.append(scope["type"])
 
     for kind in ("lifespan", "websocket"):
-        await guard.BodyLimitMiddleware(app)({"type": kind}, None, None)
+        await guard.BodyLimitMiddleware(record_scope)({"type": kind}, None, None)
     assert seen == ["lifespan", "websocket"]
 
 

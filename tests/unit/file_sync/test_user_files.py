@@ -50,7 +50,7 @@ class UserFilesHarness:
         self.in_progress = self.most_in_progress = 0
 
     # TenantRegistry
-    def all(self) -> Sequence[Tenant]:
+    def list_tenants(self) -> Sequence[Tenant]:
         return self.tenants
 
     # OpenWebUIDatabase
@@ -202,14 +202,14 @@ def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
     backends.documents["tenanta"] = [make_document("other", filename="other.pdf")]
     backends.files = [make_file("f1"), make_file("f2", make_knowledge_link(tenant_id="tenantb"))]
 
-    async def scenario() -> list[FileState]:
+    async def run_scenario() -> list[FileState]:
         files, states = backends.make_user_files(), []
         for tenant_id in ("tenanta", "tenantb", "tenanta", "tenantb"):
             (listed,) = await backends.list(files, tenant_id)
             states.append(listed.status.state)
         return states
 
-    assert simulate(scenario()) == [FileState.REFUSED, FileState.WAITING] * 2
+    assert simulate(run_scenario()) == [FileState.REFUSED, FileState.WAITING] * 2
     assert backends.listed == ["tenanta", "tenantb"]
 
 
@@ -218,7 +218,7 @@ def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(
 ) -> None:
     harness.files = [make_file("f1")]
 
-    async def scenario() -> list[int]:
+    async def run_scenario() -> list[int]:
         files, counts = harness.make_user_files(), []
         for _ in range(3):
             await harness.list(files)
@@ -226,7 +226,7 @@ def test_a_tenants_documents_are_listed_again_when_the_cached_list_expires(
             await asyncio.sleep(user_files.CACHE_TTL_SECONDS / 2)
         return counts
 
-    assert simulate(scenario()) == [1, 1, 2]
+    assert simulate(run_scenario()) == [1, 1, 2]
 
 
 def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,12 +235,12 @@ def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyP
     backends = UserFilesHarness(*map(make_tenant_with_workspace, names))
     backends.files = [make_file(name, make_knowledge_link(tenant_id=name)) for name in names]
 
-    async def scenario() -> None:
+    async def run_scenario() -> None:
         files = backends.make_user_files()
         for name in [*names, "tenantc", "tenantb", "tenanta"]:
             await backends.list(files, name)
 
-    simulate(scenario())
+    simulate(run_scenario())
     assert backends.listed == [*names, "tenanta"]
 
 

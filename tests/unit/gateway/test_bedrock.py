@@ -67,7 +67,7 @@ class FakeEventStream(list[Any]):
         pass
 
 
-def request(**more: Any) -> dict[str, Any]:
+def make_request(**more: Any) -> dict[str, Any]:
     return {
         "modelId": "the-model",
         "system": [{"text": "Rules."}],
@@ -152,7 +152,7 @@ async def test_embeddings_of_tenants_are_served_round_robin(
 
 
 async def test_a_request_has_the_tenant_key(bedrock: Bedrock, converse_stubber: Stubber) -> None:
-    converse_stubber.add_response("converse_stream", {}, request())
+    converse_stubber.add_response("converse_stream", {}, make_request())
     assert await converse(bedrock) == ModelReply("It is $5 [1].", "the-model", 7, 3)
 
 
@@ -161,7 +161,7 @@ async def test_the_tenants_guardrail_is_applied(
     bedrock: Bedrock, converse_stubber: Stubber, version: str, sent: str
 ) -> None:
     config = {"guardrailIdentifier": "abc123", "guardrailVersion": sent}
-    converse_stubber.add_response("converse_stream", {}, request(guardrailConfig=config))
+    converse_stubber.add_response("converse_stream", {}, make_request(guardrailConfig=config))
     await converse(bedrock, Guardrail(id="abc123", version=version))
 
 

@@ -1,12 +1,12 @@
 """Tests of the BM25 vectors of documents and questions, in several scripts."""
 
 import pytest
-from gateway.bm25 import AVERAGE_WORDS, K1, B, document_vector, query_vector
+from gateway.bm25 import AVERAGE_WORDS, K1, B, build_document_vector, build_query_vector
 
 
 def get_weight(text: str, word: str) -> float:
-    (number,) = query_vector(word).indices
-    vector = document_vector(text)
+    (number,) = build_query_vector(word).indices
+    vector = build_document_vector(text)
     return dict(zip(vector.indices, vector.values, strict=True))[number]
 
 
@@ -22,12 +22,12 @@ def get_weight(text: str, word: str) -> float:
     ],
 )
 def test_spellings_of_one_word_have_the_same_index(first: str, second: str) -> None:
-    assert query_vector(first) == query_vector(second)
+    assert build_query_vector(first) == build_query_vector(second)
 
 
 def test_different_words_have_different_indices() -> None:
     words = " ".join(f"word{number}" for number in range(1000))
-    assert len(query_vector(words).indices) == 1000
+    assert len(build_query_vector(words).indices) == 1000
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ def test_different_words_have_different_indices() -> None:
     ],
 )
 def test_scripts_without_spaces_are_matched_by_bigrams(text: str, question: str) -> None:
-    assert set(query_vector(question).indices) & set(document_vector(text).indices)
+    assert set(build_query_vector(question).indices) & set(build_document_vector(text).indices)
 
 
 def test_a_single_character_of_such_a_script_is_a_word() -> None:
-    assert len(query_vector("猫").indices) == 1
+    assert len(build_query_vector("猫").indices) == 1
 
 
 def test_indices_are_unique_and_ascending() -> None:
-    vector = document_vector("the budget of the plan of the year")
+    vector = build_document_vector("the budget of the plan of the year")
     assert vector.indices == sorted(set(vector.indices))
     assert len(vector.values) == len(vector.indices) == 5
 
@@ -68,4 +68,4 @@ def test_term_frequency_saturates_and_length_is_normalised() -> None:
 
 @pytest.mark.parametrize("text", ["", "  \n", "?!…"], ids=repr)
 def test_a_text_without_words_has_an_empty_vector(text: str) -> None:
-    assert document_vector(text).indices == query_vector(text).indices == []
+    assert build_document_vector(text).indices == build_query_vector(text).indices == []

@@ -18,7 +18,7 @@ async def test_results_have_the_order_of_the_coroutines() -> None:
 async def test_the_first_error_is_raised_and_cancels_the_rest() -> None:
     ended: list[str] = []
 
-    async def work(name: str) -> None:
+    async def sleep_until_cancelled(name: str) -> None:
         try:
             await asyncio.sleep(60)
         finally:
@@ -29,20 +29,20 @@ async def test_the_first_error_is_raised_and_cancels_the_rest() -> None:
         raise KeyError("this one")
 
     with pytest.raises(KeyError, match="this one"):
-        await gather_or_cancel([work("a"), fail(), work("b")])
+        await gather_or_cancel([sleep_until_cancelled("a"), fail(), sleep_until_cancelled("b")])
     assert sorted(ended) == ["a", "b"]
 
 
 async def test_a_cancellation_cancels_all_coroutines() -> None:
     ended = asyncio.Event()
 
-    async def work() -> None:
+    async def sleep_until_cancelled() -> None:
         try:
             await asyncio.sleep(60)
         finally:
             ended.set()
 
-    waiting = asyncio.create_task(gather_or_cancel([work()]))
+    waiting = asyncio.create_task(gather_or_cancel([sleep_until_cancelled()]))
     await asyncio.sleep(0.01)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

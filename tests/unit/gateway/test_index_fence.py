@@ -19,7 +19,7 @@ def has_ended(redis: FakeRedis) -> bool:
 
 async def test_a_write_is_announced_before_and_after() -> None:
     redis = FakeRedis(None)
-    async with IndexWriteFence(redis.as_adapter()).fence_write(TENANT):
+    async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT):
         ((answers, changing, change, seconds),) = redis.sent
     assert (answers, changing, seconds) == (
         "tenant-tenanta:uid-tenanta:answers",
@@ -31,7 +31,7 @@ async def test_a_write_is_announced_before_and_after() -> None:
 
 async def test_a_write_that_cannot_be_announced_does_not_happen() -> None:
     with pytest.raises(RemoteUnavailable):
-        async with IndexWriteFence(make_unavailable_redis().as_adapter()).fence_write(TENANT):
+        async with IndexWriteFence(make_unavailable_redis().cast_to_real_class()).fence_write(TENANT):
             pytest.fail("it happened")
 
 
@@ -39,14 +39,14 @@ async def test_a_failed_write_is_not_marked_as_finished() -> None:
     """Qdrant may still execute it."""
     redis = FakeRedis(None)
     with pytest.raises(RemoteRefused):
-        async with IndexWriteFence(redis.as_adapter()).fence_write(TENANT):
+        async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT):
             raise RemoteRefused("qdrant", "upsert", "refused")
     assert not has_ended(redis)
 
 
 async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
     redis = FakeRedis(None)
-    async with IndexWriteFence(redis.as_adapter()).fence_write(TENANT):
+    async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT):
         redis.answer = RemoteUnavailable("redis", "end-index-write", "gone")
     assert has_ended(redis), "the write was tried"
 
@@ -56,7 +56,7 @@ async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_fence, "WRITE_TIMEOUT_SECONDS", 0)
     redis = FakeRedis(None)
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
-        async with IndexWriteFence(redis.as_adapter()).fence_write(TENANT), asyncio.timeout(5):
+        async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
     assert not has_ended(redis)
     assert index_fence.FENCE_TTL_SECONDS > 600
@@ -64,5 +64,5 @@ async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_timeout_inside_the_block_is_not_a_timeout_of_the_write() -> None:
     with pytest.raises(TimeoutError):
-        async with IndexWriteFence(FakeRedis(None).as_adapter()).fence_write(TENANT):
+        async with IndexWriteFence(FakeRedis(None).cast_to_real_class()).fence_write(TENANT):
             raise TimeoutError

@@ -36,7 +36,7 @@ class FakeRenewableLease:
 def run_work(lease: FakeRenewableLease, seconds: float) -> float:
     """Return the end of work of that duration; it must never continue after the lease."""
 
-    async def scenario() -> float:
+    async def run_scenario() -> float:
         now = asyncio.get_running_loop().time
         try:
             async with hold_lease(lease.renew, seconds=SECONDS):
@@ -45,7 +45,7 @@ def run_work(lease: FakeRenewableLease, seconds: float) -> float:
             assert now() < lease.ends
         return now()
 
-    return simulate(scenario())
+    return simulate(run_scenario())
 
 
 def test_work_may_take_much_longer_than_a_lease() -> None:
@@ -63,22 +63,22 @@ def test_work_ends_before_a_lease_that_cannot_be_renewed(start: float) -> None:
 
 
 def test_work_ends_when_another_holder_has_the_lease() -> None:
-    async def scenario() -> float:
+    async def run_scenario() -> float:
         with pytest.raises(LeaseLost):
             async with hold_lease(FakeRenewableLease(taken_at=11.0).renew, seconds=SECONDS):
                 await asyncio.sleep(3600)
         return asyncio.get_running_loop().time()
 
-    assert simulate(scenario()) <= 16.0
+    assert simulate(run_scenario()) <= 16.0
 
 
 def test_a_timeout_of_the_work_is_not_a_lost_lease() -> None:
-    async def scenario() -> None:
+    async def run_scenario() -> None:
         async with hold_lease(FakeRenewableLease().renew, seconds=SECONDS), asyncio.timeout(1):
             await asyncio.sleep(2)
 
     with pytest.raises(TimeoutError):
-        simulate(scenario())
+        simulate(run_scenario())
 
 
 def test_work_ends_although_a_renewal_suppresses_its_cancellation() -> None:
@@ -87,12 +87,12 @@ def test_work_ends_although_a_renewal_suppresses_its_cancellation() -> None:
             await asyncio.sleep(1.0)
         return True
 
-    async def scenario() -> float:
+    async def run_scenario() -> float:
         async with hold_lease(renew, seconds=SECONDS):
             await asyncio.sleep(5.5)  # a renewal is running
         return asyncio.get_running_loop().time()
 
-    assert simulate(scenario()) < 10
+    assert simulate(run_scenario()) < 10
 
 
 @pytest.mark.parametrize("refused", [False, True], ids=["another holder", "the Tenant is being deleted"])
@@ -102,10 +102,10 @@ def test_work_ends_at_the_first_renewal_that_is_refused(refused: bool) -> None:
             raise TenantSuspended("This tenant is being removed.")
         return False
 
-    async def scenario() -> float:
+    async def run_scenario() -> float:
         with pytest.raises(LeaseLost):
             async with hold_lease(renew, seconds=SECONDS):
                 await asyncio.sleep(3600)
         return asyncio.get_running_loop().time()
 
-    assert simulate(scenario()) == pytest.approx(5.0)
+    assert simulate(run_scenario()) == pytest.approx(5.0)

@@ -27,7 +27,7 @@ TENANT = make_tenant("a")
 async def test_a_key_that_is_not_the_tenants_own_is_refused(key: str) -> None:
     redis = TenantRedis(SecretStr("redis://127.0.0.1:9"))
     with pytest.raises(ValueError, match="not a key of tenant-a"):
-        await redis.script("s", "return 1").run(TENANT, ["tenant-a:uid-a:rate", key])
+        await redis.register_script("s", "return 1").run(TENANT, ["tenant-a:uid-a:rate", key])
     with pytest.raises(ValueError, match="not a key of tenant-a"):
         await redis.execute(TENANT, "e", ("GET", "tenant-a:uid-a:rate"), ("GET", key))
     await redis.close()

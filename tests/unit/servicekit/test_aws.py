@@ -10,13 +10,13 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
-from servicekit.aws import classify, client_config, error_code, is_dead_session
+from servicekit.aws import build_client_config, classify, get_error_code, is_dead_session
 from servicekit.remote import Fault
 
 from tests.support.fakes.aws_errors import make_client_error
 
 
-def stream_error(code: str) -> EventStreamError:
+def make_stream_error(code: str) -> EventStreamError:
     """Return botocore's error of an event stream, whose status is always 400."""
     return EventStreamError(
         {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item]
@@ -42,12 +42,14 @@ def stream_error(code: str) -> EventStreamError:
         pytest.param(ClientError({}, "GetObject"), Fault.TRANSIENT, id="no-answer"),
         pytest.param(make_client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
         pytest.param(make_client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
-        pytest.param(stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
-        pytest.param(stream_error("validationException"), Fault.PERMANENT, id="invalid-in-a-stream"),
+        pytest.param(make_stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
+        pytest.param(make_stream_error("validationException"), Fault.PERMANENT, id="invalid-in-a-stream"),
         pytest.param(
-            stream_error("modelStreamErrorException"), Fault.TRANSIENT, id="model-error-in-a-stream"
+            make_stream_error("modelStreamErrorException"), Fault.TRANSIENT, id="model-error-in-a-stream"
         ),
-        pytest.param(stream_error("internalServerException"), Fault.TRANSIENT, id="internal-in-a-stream"),
+        pytest.param(
+            make_stream_error("internalServerException"), Fault.TRANSIENT, id="internal-in-a-stream"
+        ),
         pytest.param(EndpointConnectionError(endpoint_url="http://x"), Fault.TRANSIENT, id="refused"),
         pytest.param(ConnectTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="connect-timeout"),
         pytest.param(ReadTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="read-timeout"),
@@ -63,13 +65,13 @@ def test_errors_are_classified(exc: Exception, fault: Fault | None) -> None:
 
 
 def test_a_client_makes_one_bounded_attempt() -> None:
-    config = vars(client_config(read_seconds=10, connections=4))
+    config = vars(build_client_config(read_seconds=10, connections=4))
     assert (config["connect_timeout"], config["read_timeout"], config["max_pool_connections"]) == (3, 10, 4)
     assert config["retries"] == {"mode": "standard", "total_max_attempts": 1}
 
 
 def test_an_error_without_a_code_has_an_empty_one() -> None:
-    assert error_code(ClientError({}, "GetObject")) == ""
+    assert get_error_code(ClientError({}, "GetObject")) == ""
 
 
 @pytest.mark.parametrize(

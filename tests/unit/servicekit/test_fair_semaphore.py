@@ -10,28 +10,28 @@ from tests.support.timing.clock import simulate
 A_SECOND = 1.0
 
 
-async def work(semaphore: FairSemaphore, tenant_id: str, ends: dict[str, float]) -> None:
+async def hold_slot(semaphore: FairSemaphore, tenant_id: str, ends: dict[str, float]) -> None:
     async with semaphore.acquire(tenant_id):
         await asyncio.sleep(A_SECOND)
     ends[tenant_id] = asyncio.get_running_loop().time()
 
 
 def test_many_waiters_of_one_tenant_do_not_delay_another_tenant() -> None:
-    async def scenario() -> dict[str, float]:
+    async def run_scenario() -> dict[str, float]:
         semaphore, ends = FairSemaphore(4, each=2), dict[str, float]()
-        many = [asyncio.create_task(work(semaphore, "big", ends)) for _ in range(10_000)]
+        many = [asyncio.create_task(hold_slot(semaphore, "big", ends)) for _ in range(10_000)]
         await asyncio.sleep(100.5)
-        one = asyncio.create_task(work(semaphore, "small", ends))
+        one = asyncio.create_task(hold_slot(semaphore, "small", ends))
         await asyncio.gather(*many, one)
         return ends
 
-    ends = simulate(scenario())
+    ends = simulate(run_scenario())
     assert ends["small"] == 101.5, "the tenant gets a slot immediately"
     assert ends["big"] == 5000.0, "the tenant uses half of the slots all the time"
 
 
 def test_the_total_limit_holds_for_many_tenants() -> None:
-    async def scenario() -> list[int]:
+    async def run_scenario() -> list[int]:
         semaphore, held, most = FairSemaphore(3, each=2), 0, list[int]()
 
         async def acquire_one(tenant_id: str) -> None:
@@ -45,25 +45,25 @@ def test_the_total_limit_holds_for_many_tenants() -> None:
         await asyncio.gather(*(acquire_one(tenant_id) for tenant_id in "abcdefgh" * 5))
         return most
 
-    assert max(simulate(scenario())) == 3
+    assert max(simulate(run_scenario())) == 3
 
 
 def test_a_tenant_waits_for_its_cap_and_for_the_total_limit() -> None:
-    async def scenario() -> list[bool]:
+    async def run_scenario() -> list[bool]:
         semaphore = FairSemaphore(3, each=2)
         async with semaphore.acquire("a"):
-            would_wait = [semaphore.locked("a")]
+            would_wait = [semaphore.is_locked("a")]
             async with semaphore.acquire("a"):
-                would_wait += [semaphore.locked("a"), semaphore.locked("b")]
+                would_wait += [semaphore.is_locked("a"), semaphore.is_locked("b")]
                 async with semaphore.acquire("b"):
-                    would_wait += [semaphore.locked("b"), semaphore.locked("c")]
-        return [*would_wait, semaphore.locked("a")]
+                    would_wait += [semaphore.is_locked("b"), semaphore.is_locked("c")]
+        return [*would_wait, semaphore.is_locked("a")]
 
-    assert simulate(scenario()) == [False, True, False, True, True, False]
+    assert simulate(run_scenario()) == [False, True, False, True, True, False]
 
 
 def test_waiting_tenants_alternate() -> None:
-    async def scenario() -> list[str]:
+    async def run_scenario() -> list[str]:
         semaphore, order = FairSemaphore(1, each=1), list[str]()
 
         async def acquire_one(tenant_id: str) -> None:
@@ -74,16 +74,16 @@ def test_waiting_tenants_alternate() -> None:
         await asyncio.gather(*(acquire_one(tenant_id) for tenant_id in ["a"] * 4 + ["b"] * 2 + ["c"]))
         return order
 
-    assert simulate(scenario()) == ["a", "a", "b", "c", "a", "b", "a"]
+    assert simulate(run_scenario()) == ["a", "a", "b", "c", "a", "b", "a"]
 
 
 def test_a_cancelled_waiter_releases_its_slot() -> None:
-    async def scenario() -> float:
+    async def run_scenario() -> float:
         semaphore, ends = FairSemaphore(1, each=1), dict[str, float]()
-        first = asyncio.create_task(work(semaphore, "a", ends))
+        first = asyncio.create_task(hold_slot(semaphore, "a", ends))
         await asyncio.sleep(0.1)
-        waiting = asyncio.create_task(work(semaphore, "b", ends))
-        granted = asyncio.create_task(work(semaphore, "c", ends))
+        waiting = asyncio.create_task(hold_slot(semaphore, "b", ends))
+        granted = asyncio.create_task(hold_slot(semaphore, "c", ends))
         await asyncio.sleep(0.1)
         waiting.cancel()
         await first
@@ -91,14 +91,14 @@ def test_a_cancelled_waiter_releases_its_slot() -> None:
         for task in (waiting, granted):
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await work(semaphore, "d", ends)
+        await hold_slot(semaphore, "d", ends)
         return ends["d"]
 
-    assert simulate(scenario()) == 2.0
+    assert simulate(run_scenario()) == 2.0
 
 
 def test_a_failure_releases_the_slot() -> None:
-    async def scenario() -> None:
+    async def run_scenario() -> None:
         semaphore = FairSemaphore(1, each=1)
         with contextlib.suppress(ValueError):
             async with semaphore.acquire("a"):
@@ -106,4 +106,4 @@ def test_a_failure_releases_the_slot() -> None:
         async with asyncio.timeout(1), semaphore.acquire("a"):
             pass
 
-    simulate(scenario())
+    simulate(run_scenario())

@@ -4,7 +4,7 @@ import asyncio
 
 from prometheus_client import REGISTRY
 from servicekit.loop_lag import watch_loop
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 
 from tests.support.timing.clock import simulate
 
@@ -14,9 +14,9 @@ def get_lag(name: str, **labels: str) -> float:
 
 
 def test_a_blocked_loop_is_measured() -> None:
-    async def scenario() -> None:
+    async def run_scenario() -> None:
         loop = asyncio.get_running_loop()
-        async with background_task(watch_loop(), "loop-lag"):
+        async with run_background_task(watch_loop(), "loop-lag"):
             await asyncio.sleep(1)
             calm = get_lag("count")
             assert get_lag("sum") - before < 0.1
@@ -29,4 +29,4 @@ def test_a_blocked_loop_is_measured() -> None:
             assert get_lag("count") - get_lag("bucket", le="0.5") > slow
 
     before, slow = get_lag("sum"), get_lag("count") - get_lag("bucket", le="0.5")
-    simulate(scenario())
+    simulate(run_scenario())

@@ -43,9 +43,9 @@ class FakeBackend:
         self.calls = 0
 
     async def __call__(self) -> object:
-        return self.blocking()
+        return self.call()
 
-    def blocking(self) -> object:
+    def call(self) -> object:
         self.calls += 1
         answer = next(self._answers)
         if isinstance(answer, Exception):
@@ -76,7 +76,7 @@ def count_attempts(remote: Remote, outcome: str) -> float:
 async def call_or_thread(remote: Remote, backend: FakeBackend, way: str) -> object:
     if way == "awaited":
         return await remote.call("read", backend)
-    return await remote.call_in_thread("read", backend.blocking)
+    return await remote.call_in_thread("read", backend.call)
 
 
 ways = pytest.mark.parametrize("way", ["awaited", "in a thread"])
@@ -210,7 +210,7 @@ class Gauge:
         await asyncio.sleep(0.01)
         self.leave()
 
-    def blocking(self) -> None:
+    def block(self) -> None:
         self.enter()
         time.sleep(0.01)
         self.leave()
@@ -224,7 +224,7 @@ async def test_concurrent_calls_are_limited(remote: Remote) -> None:
 
 async def test_concurrent_threads_are_limited(remote: Remote) -> None:
     gauge = Gauge()
-    await _call_ten_times(lambda: remote.call_in_thread("read", gauge.blocking))
+    await _call_ten_times(lambda: remote.call_in_thread("read", gauge.block))
     assert gauge.maximum == 2
 
 
@@ -380,7 +380,7 @@ async def test_a_system_without_a_breaker_is_always_called() -> None:
 
 async def test_cancelled_callers_do_not_count_as_failures(remote_with_breaker: Remote) -> None:
     for _ in range(3 * MAX_FAILURES):
-        with deadline.within(0.001), pytest.raises(DeadlineExceeded):
+        with deadline.limit_time(0.001), pytest.raises(DeadlineExceeded):
             await remote_with_breaker.call("read", lambda: asyncio.sleep(60))
     assert await remote_with_breaker.call("read", FakeBackend("answer")) == "answer"
 
@@ -393,7 +393,7 @@ async def test_a_call_ends_at_the_deadline_and_is_not_retried(remote_with_breake
         calls += 1
         await asyncio.sleep(60)
 
-    with deadline.within(0.01), pytest.raises(DeadlineExceeded, match=remote_with_breaker.system):
+    with deadline.limit_time(0.01), pytest.raises(DeadlineExceeded, match=remote_with_breaker.system):
         await remote_with_breaker.call("read", hang)
     assert calls == 1
 
@@ -402,7 +402,7 @@ async def test_waiting_for_a_slot_ends_at_the_deadline() -> None:
     remote = Remote("crowded", classify, timeout=60, concurrency=1)
     first = asyncio.create_task(remote.call("read", lambda: asyncio.sleep(60)))
     await asyncio.sleep(0)
-    with deadline.within(0.01), pytest.raises(DeadlineExceeded):
+    with deadline.limit_time(0.01), pytest.raises(DeadlineExceeded):
         await remote.call("read", FakeBackend("never asked"))
     first.cancel()
     with pytest.raises(asyncio.CancelledError):

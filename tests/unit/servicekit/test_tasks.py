@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from servicekit.tasks import background_task, cancel_and_wait
+from servicekit.tasks import cancel_and_wait, run_background_task
 
 from tests.support.timing.clock import simulate
 
@@ -15,7 +15,7 @@ class UncancellableWorker:
     def __init__(self, losses: int) -> None:
         self.losses = losses
 
-    async def work(self) -> None:
+    async def run(self) -> None:
         while True:
             if self.losses:
                 with suppress(asyncio.CancelledError):
@@ -27,24 +27,24 @@ class UncancellableWorker:
 
 @pytest.mark.parametrize("losses", [0, 1, 3])
 def test_a_task_ends_with_the_block_even_if_cancellations_are_lost(losses: int) -> None:
-    async def scenario() -> float:
+    async def run_scenario() -> float:
         worker = UncancellableWorker(losses)
-        async with background_task(worker.work(), "worker") as task:
+        async with run_background_task(worker.run(), "worker") as task:
             await asyncio.sleep(1)
         assert task.cancelled()
         return asyncio.get_running_loop().time()
 
-    assert simulate(scenario()) < 10
+    assert simulate(run_scenario()) < 10
 
 
 def test_the_tasks_own_error_is_raised() -> None:
-    async def failing() -> None:
+    async def fail() -> None:
         raise ValueError("broken")
 
-    async def scenario() -> None:
-        task = asyncio.ensure_future(failing())
+    async def run_scenario() -> None:
+        task = asyncio.ensure_future(fail())
         await asyncio.sleep(1)
         await cancel_and_wait(task)
 
     with pytest.raises(ValueError, match="broken"):
-        simulate(scenario())
+        simulate(run_scenario())

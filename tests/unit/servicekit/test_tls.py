@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicekit.settings import read_settings
-from servicekit.tls import AuthorityFile, ssl_context
+from servicekit.tls import AuthorityFile, create_ssl_context
 
 from tests.support.security.certificates import make_certificates
 
@@ -74,7 +74,7 @@ def test_a_file_without_a_ca_prevents_the_start_and_names_the_setting(
 
 def test_only_the_configured_ca_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_JOB_CA_FILE", str(make_certificates(tmp_path / "made", "127.0.0.1").authority))
-    context = ssl_context(read_settings(CaSettings).ca_file)
+    context = create_ssl_context(read_settings(CaSettings).ca_file)
     assert isinstance(context, ssl.SSLContext)
     (trusted,) = context.get_ca_certs()
     assert trusted["subject"] == ((("commonName", "An authority of ours"),),)
@@ -83,4 +83,4 @@ def test_only_the_configured_ca_is_trusted(tmp_path: Path, monkeypatch: pytest.M
 
 def test_without_a_ca_file_httpx_uses_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOME_JOB_CA_FILE", raising=False)
-    assert ssl_context(read_settings(CaSettings).ca_file) is True
+    assert create_ssl_context(read_settings(CaSettings).ca_file) is True

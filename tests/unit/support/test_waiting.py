@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 
 class FakeTime:
@@ -30,15 +30,15 @@ def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     return fake
 
 
-def holds_at_third_check(fake: FakeTime, cost: float) -> Callable[[], bool]:
+def make_condition(fake: FakeTime, cost: float) -> Callable[[], bool]:
     """Return a condition that takes ``cost`` seconds a check and holds at the third."""
     checks = iter([False, False, True])
 
-    def condition() -> bool:
+    def check() -> bool:
         fake.now += cost
         return next(checks)
 
-    return condition
+    return check
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def holds_at_third_check(fake: FakeTime, cost: float) -> Callable[[], bool]:
     ],
 )
 async def test_a_costly_check_is_repeated_less_often(fake_time: FakeTime, cost: float, pause: float) -> None:
-    await until(holds_at_third_check(fake_time, cost))
+    await wait_until(make_condition(fake_time, cost))
     assert fake_time.pauses == pytest.approx([pause, pause])
 
 
 async def test_a_minimum_pause_is_kept(fake_time: FakeTime) -> None:
-    await until(holds_at_third_check(fake_time, 0.1), every=0.5)
+    await wait_until(make_condition(fake_time, 0.1), every=0.5)
     assert fake_time.pauses == [0.5, 0.5]

@@ -32,7 +32,7 @@ def list_ids(found: list[Tenant]) -> list[str]:
 def test_an_address_returns_exactly_the_matching_tenants(claims: list[list[str]], address: str) -> None:
     tenants = [make_test_tenant(f"t{number}", *emails) for number, emails in enumerate(claims)]
     wanted = [each.id for each in tenants if matches_any(each.spec.email_patterns, address)]
-    assert list_ids(Directory(tenants).claimants(address)) == wanted
+    assert list_ids(Directory(tenants).find_by_email(address)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -47,21 +47,23 @@ def test_an_address_returns_exactly_the_matching_tenants(claims: list[list[str]]
 )
 def test_a_pattern_with_wildcards_anywhere_matches(pattern: str, address: str) -> None:
     assert list_ids(
-        Directory([make_test_tenant("a", pattern), make_test_tenant("b", "*@c.example")]).claimants(address)
+        Directory([make_test_tenant("a", pattern), make_test_tenant("b", "*@c.example")]).find_by_email(
+            address
+        )
     ) == ["a"]
 
 
 def test_patterns_of_administrators_also_match() -> None:
     assert list_ids(
-        Directory([make_test_tenant("a", admins=("boss@a.example",))]).claimants("Boss@A.example")
+        Directory([make_test_tenant("a", admins=("boss@a.example",))]).find_by_email("Boss@A.example")
     ) == ["a"]
 
 
 def test_an_updated_tenant_matches_its_new_patterns() -> None:
     directory = Directory([make_test_tenant("a", "*@a.example", admins=("*@a.example",))])
     directory.put(make_test_tenant("a", "*@b.example"))
-    assert list_ids(directory.claimants("x@a.example")) == []
-    assert list_ids(directory.claimants("x@b.example")) == ["a"]
+    assert list_ids(directory.find_by_email("x@a.example")) == []
+    assert list_ids(directory.find_by_email("x@b.example")) == ["a"]
     assert len(directory) == 1
 
 
@@ -69,10 +71,10 @@ def test_a_removed_tenant_matches_nothing_and_leaves_no_entries() -> None:
     directory = Directory([make_test_tenant("a", "*@a.example"), make_test_tenant("b", "*@a.example")])
     directory.discard("a")
     directory.discard("a")
-    assert list_ids(directory.claimants("x@a.example")) == ["b"]
+    assert list_ids(directory.find_by_email("x@a.example")) == ["b"]
     assert directory.get("a") is None
     directory.discard("b")
-    assert directory.all() == ()
+    assert directory.list_tenants() == ()
     assert not directory._patterns
 
 
@@ -86,5 +88,5 @@ def test_only_possible_matches_are_compared(monkeypatch: pytest.MonkeyPatch) -> 
         return True
 
     monkeypatch.setattr("tenancy.directory.matches", matches)
-    directory.claimants("diana.t7@gmail.com")
+    directory.find_by_email("diana.t7@gmail.com")
     assert compared == ["*.t7@gmail.com"]

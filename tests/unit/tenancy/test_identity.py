@@ -21,7 +21,7 @@ from tests.support.security.forgery import (
     sign_with_other_key,
     sign_with_public_key,
 )
-from tests.support.tenants.manifests import make_tenant, uid_of
+from tests.support.tenants.manifests import make_tenant, make_uid
 
 ISSUER = "https://login.test/realms/tenantry"
 AUDIENCE = "tenantry-gateway"
@@ -181,7 +181,7 @@ TENANTB = make_tenant(
 TENANTS = Directory([TENANTA, TENANTB])
 GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
 DIANA, ALICE = "diana.tenantb@gmail.com", "alice.tenanta@gmail.com"
-UIDS = frozenset({uid_of("tenanta"), uid_of("tenantb")})
+UIDS = frozenset({make_uid("tenanta"), make_uid("tenantb")})
 CREATED = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 
 
@@ -207,7 +207,7 @@ def make_claims(
     "proof",
     [
         make_claims(GROUP_B, email=DIANA),
-        make_claims(GROUP_B, email=DIANA, uids=frozenset({uid_of("tenantb")})),
+        make_claims(GROUP_B, email=DIANA, uids=frozenset({make_uid("tenantb")})),
         make_claims(GROUP_B, "/offices/vienna", "/tenants/tenant-tenantb/admins", email=DIANA),
         make_claims(email=DIANA),
         make_claims(email=DIANA, uids=frozenset()),
@@ -269,7 +269,7 @@ def test_claims_of_two_tenants_are_refused(proof: Claims) -> None:
 @pytest.mark.parametrize("groups", [(GROUP_B,), (f"{GROUP_B}/admins",), (GROUP_B, f"{GROUP_B}/admins")])
 @pytest.mark.parametrize(
     "uids",
-    [(), ("uid-an-earlier-life",), (uid_of("tenanta"),), ("",), ("UID-TENANTB",)],
+    [(), ("uid-an-earlier-life",), (make_uid("tenanta"),), ("",), ("UID-TENANTB",)],
     ids=["none", "an earlier life's", "another tenant's", "an empty one", "in capitals"],
 )
 def test_a_groups_name_without_its_tenants_uid_is_refused(
@@ -311,12 +311,15 @@ def test_a_removed_pattern_takes_effect_on_the_next_request() -> None:
 def test_an_address_that_two_tenants_claim_is_refused() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
     with pytest.raises(TenantConflict, match="tenantb and twin"):
-        resolve(make_claims(email=DIANA), Directory([*TENANTS.all(), twin]))
+        resolve(make_claims(email=DIANA), Directory([*TENANTS.list_tenants(), twin]))
 
 
 def test_a_group_decides_between_two_tenants_that_claim_the_address() -> None:
     twin = make_tenant("twin", identity={"emails": ["diana*@gmail.com"]})
-    assert resolve(make_claims(GROUP_B, email=DIANA), Directory([*TENANTS.all(), twin])).tenant is TENANTB
+    assert (
+        resolve(make_claims(GROUP_B, email=DIANA), Directory([*TENANTS.list_tenants(), twin])).tenant
+        is TENANTB
+    )
 
 
 @pytest.mark.parametrize(

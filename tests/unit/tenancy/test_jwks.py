@@ -170,13 +170,13 @@ async def test_waiting_for_the_first_keys_raises_if_there_are_none(realm: Realm,
 @pytest.mark.parametrize("status", [404, 500, 503])
 def test_without_any_key_the_error_is_not_a_refused_token(status: int) -> None:
     @simulate_test
-    async def scenario(realm: Realm, keys: RemoteKeys) -> None:
+    async def run_scenario(realm: Realm, keys: RemoteKeys) -> None:
         realm.status = status
         with pytest.raises(IdentityUnavailable, match="Try again"):
             await keys.get("first")
         assert realm.fetches == (1 if status == 404 else 2), "only an outage is retried"
 
-    scenario()
+    run_scenario()
 
 
 @simulate_test

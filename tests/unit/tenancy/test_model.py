@@ -119,18 +119,18 @@ def test_administrators_are_members() -> None:
 
 def test_persona_is_found_by_its_id() -> None:
     tenant = Tenant.from_object(OBJECT)
-    persona = tenant.persona("finance")
+    persona = tenant.get_persona("finance")
     assert persona
     assert persona.display_name == "Finance"
-    assert tenant.persona("legal") is None
+    assert tenant.get_persona("legal") is None
 
 
 def test_condition_is_found_by_its_type() -> None:
     status = Tenant.from_object(OBJECT).status
-    ready = status.condition("Ready")
+    ready = status.get_condition("Ready")
     assert ready
     assert ready.reason == "AsDeclared"
-    assert status.condition("Stalled") is None
+    assert status.get_condition("Stalled") is None
 
 
 @pytest.mark.parametrize(

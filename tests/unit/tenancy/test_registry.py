@@ -14,15 +14,15 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy import registry
 from tenancy.registry import TenantRegistry
 
-from tests.support.tenants.manifests import make_tenant, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import make_tenant, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 TENANT = make_tenant("tenanta", uid="u-1")
 
 
 def make_manifest(tenant_id: str, uid: str = "", **metadata: Any) -> dict[str, Any]:
     """Return a Tenant as the API server returns it."""
-    shown = tenant_manifest(tenant_id)
+    shown = make_tenant_manifest(tenant_id)
     shown["metadata"] |= {"uid": uid or f"uid-{tenant_id}", "resourceVersion": "7", **metadata}
     return shown
 
@@ -153,8 +153,8 @@ async def test_watched_changes_are_applied(known: TenantRegistry, api: FakeApi) 
     assert not known.synced
     async with RunningRegistry(known):
         assert known.synced
-        await until(lambda: known.get("d") is not None)
-        assert {tenant.id for tenant in known.all()} == {"a", "c", "d"}
+        await wait_until(lambda: known.get("d") is not None)
+        assert {tenant.id for tenant in known.list_tenants()} == {"a", "c", "d"}
         assert (tenant := known.get("a"))
         assert tenant.spec.suspended
     assert api.watched_from[:3] == ["5", "7", "9"]
@@ -162,7 +162,7 @@ async def test_watched_changes_are_applied(known: TenantRegistry, api: FakeApi) 
 
 async def test_a_watch_has_a_server_and_a_client_timeout(known: TenantRegistry, api: FakeApi) -> None:
     async with RunningRegistry(known):
-        await until(lambda: bool(api.options))
+        await wait_until(lambda: bool(api.options))
     assert api.options["allow_watch_bookmarks"] is True
     assert api.options["timeout_seconds"] == registry.WATCH_TIMEOUT_SECONDS
     assert 0 < api.options["_request_timeout"] - registry.WATCH_TIMEOUT_SECONDS <= 30
@@ -176,8 +176,8 @@ async def test_an_unreadable_tenant_is_ignored(known: TenantRegistry, api: FakeA
     later["spec"]["tier"] = "galactic"
     api.watches = [[("MODIFIED", later), ("ADDED", make_manifest("c"))]]
     async with RunningRegistry(known):
-        await until(lambda: known.get("c") is not None)
-        assert {tenant.id for tenant in known.all()} == {"c"}
+        await wait_until(lambda: known.get("c") is not None)
+        assert {tenant.id for tenant in known.list_tenants()} == {"c"}
 
 
 @pytest.mark.parametrize("status", [410, 500])
@@ -192,8 +192,8 @@ async def test_a_tenant_deleted_during_a_lost_watch_is_removed(
     lost = {"code": status, "reason": "Gone", "message": "too old"}
     api.watches = [[("ERROR", lost)], []]
     async with RunningRegistry(known):
-        await until(lambda: known.get("c") is not None)
-        assert {tenant.id for tenant in known.all()} == {"b", "c"}
+        await wait_until(lambda: known.get("c") is not None)
+        assert {tenant.id for tenant in known.list_tenants()} == {"b", "c"}
 
 
 async def test_a_subscriber_gets_changes_until_it_unsubscribes(known: TenantRegistry, api: FakeApi) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import stamina
-from servicekit.aws import client_config
+from servicekit.aws import build_client_config
 from servicekit.breaker import MAX_FAILURES
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.sessions import CONCURRENCY, READ_TIMEOUT_SECONDS, TenantSessions
@@ -73,7 +73,7 @@ async def test_a_tenants_client_uses_the_tenants_session(
     sessions: TenantSessions, aws: FakeStsSession
 ) -> None:
     for tenant_id in ("tenanta", "tenantb"):
-        await sessions.client(make_tenant(tenant_id))
+        await sessions.get_client(make_tenant(tenant_id))
     clients = [(service, {**arguments, "config": None}) for service, arguments in aws.clients]
     assert clients == [
         ("sts", {"config": None}),
@@ -93,8 +93,8 @@ async def test_a_tenants_client_uses_the_tenants_session(
 
 
 async def test_every_client_has_timeouts(sessions: TenantSessions, aws: FakeStsSession) -> None:
-    await sessions.client(TENANT)
-    bounded = vars(client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY))
+    await sessions.get_client(TENANT)
+    bounded = vars(build_client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY))
     for service, arguments in aws.clients:
         config = vars(arguments["config"])
         for name in ("read_timeout", "connect_timeout", "max_pool_connections", "retries"):
@@ -134,9 +134,9 @@ async def test_a_failure_names_its_system_and_operation(
 async def test_an_existing_session_is_used_while_sts_fails(
     sessions: TenantSessions, aws: FakeStsSession
 ) -> None:
-    await sessions.client(TENANT)
+    await sessions.get_client(TENANT)
     aws.sts_fails = True
     for _ in range(MAX_FAILURES + 1):
         with pytest.raises(RemoteUnavailable):
-            await sessions.client(make_tenant("tenantb"))
+            await sessions.get_client(make_tenant("tenantb"))
     assert await sessions.call(TENANT, "read", read, "a.md") == "a.md "

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from tenant_operator.conditions import condition_type
+from tenant_operator.conditions import build_condition_type
 from tenant_operator.part import Part
 
 from tests.support.tenants.manifests import make_tenant
@@ -83,4 +83,4 @@ async def test_the_example_owns_no_key_of_the_part_quota(part: Part[Any], redis:
 
 
 def test_the_page_names_the_condition_of_the_example(part: Part[Any]) -> None:
-    assert f"`{condition_type(part.name)}`" in PAGE.read_text()
+    assert f"`{build_condition_type(part.name)}`" in PAGE.read_text()

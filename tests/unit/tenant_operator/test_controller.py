@@ -11,7 +11,7 @@ from tenant_operator.reconcile import Outcome, Reconciler
 from tenant_operator.tenant_store import TenantStore
 from tenant_operator.work_queue import BackoffPolicy
 
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 
 FAILED = Outcome(Failure("S3Unavailable", "s3 is unavailable", permanent=False))
 
@@ -56,7 +56,7 @@ def harness() -> ControllerHarness:
 
 
 def make_body(name: str, uid: str = "", *, held: bool = True, **spec: Any) -> dict[str, Any]:
-    manifest = tenant_manifest(name, **spec)
+    manifest = make_tenant_manifest(name, **spec)
     manifest["metadata"] |= {"uid": uid or f"uid-{name}", "generation": 1}
     if held:
         manifest["metadata"]["finalizers"] = ["tenantry.io/operator"]

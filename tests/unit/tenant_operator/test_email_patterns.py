@@ -2,15 +2,15 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tenancy.emails import overlap
+from tenancy.emails import has_overlap
 from tenancy.model import Tenant
 from tenant_operator.email_patterns import EmailPatternIndex
 
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 
 
 def make_aged_tenant(tenant_id: str, year: int, *emails: str, admins: tuple[str, ...] = ()) -> Tenant:
-    manifest = tenant_manifest(tenant_id, identity={"emails": list(emails), "admins": list(admins)})
+    manifest = make_tenant_manifest(tenant_id, identity={"emails": list(emails), "admins": list(admins)})
     manifest["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
     return Tenant.from_object(manifest)
 
@@ -86,6 +86,6 @@ def test_the_index_finds_every_conflict_of_a_comparison_of_all_pairs(declared: l
         expected = {
             other.id
             for other in others
-            if any(overlap(a, b) for a in tenant.spec.email_patterns for b in other.spec.email_patterns)
+            if any(has_overlap(a, b) for a in tenant.spec.email_patterns for b in other.spec.email_patterns)
         }
-        assert {other.id for other in index.conflicts(tenant)} == expected
+        assert {other.id for other in index.list_conflicts(tenant)} == expected

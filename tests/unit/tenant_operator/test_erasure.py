@@ -37,12 +37,12 @@ class ErasureHarness:
         self.receipts = FakeReceipts(self.log)
         self.seconds = 0
         disabled = [DisabledPart("workspace", "OPERATOR_OPEN_WEBUI_URL is not set")]
-        erasure = Erasure(self.parts, disabled, self.receipts, key, self.now)
+        erasure = Erasure(self.parts, disabled, self.receipts, key, self.format_now)
         self.reconciler = Reconciler(
-            self.parts, self.writer, finish_writes, erasure, lambda _: None, self.now, lambda _: None
+            self.parts, self.writer, finish_writes, erasure, lambda _: None, self.format_now, lambda _: None
         )
 
-    def now(self) -> str:
+    def format_now(self) -> str:
         self.seconds += 1
         return f"2026-11-29T22:00:{self.seconds:02}Z"
 

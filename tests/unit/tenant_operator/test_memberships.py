@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from servicekit.errors import RemoteUnavailable
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 from structlog.testing import capture_logs
 from tenant_operator import memberships
 from tenant_operator.memberships import MembershipChecker
 from tenant_operator.tenant_store import TenantStore
 
-from tests.support.tenants.manifests import tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 if TYPE_CHECKING:
     from tenant_operator.clients.keycloak import Keycloak
@@ -24,7 +24,7 @@ UNAVAILABLE = RemoteUnavailable("keycloak", "list-users", "unavailable")
 
 def make_manifest(name: str, *emails: str, **metadata: str) -> dict[str, Any]:
     """Return a Tenant whose group in Open WebUI is ``g-{name}``."""
-    manifest = tenant_manifest(name, identity={"emails": list(emails) or [f"*@{name}.example"]})
+    manifest = make_tenant_manifest(name, identity={"emails": list(emails) or [f"*@{name}.example"]})
     manifest["metadata"] |= {"uid": f"uid-{name}", "creationTimestamp": "2026-11-01T00:00:00Z", **metadata}
     return manifest | {"status": {"workspace": {"groupId": f"g-{name}", "knowledge": []}}}
 
@@ -285,11 +285,11 @@ async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
     harness.realm.fails = failure
     harness.webui.add("nemo@nowhere.example", "g-acme")
     with capture_logs() as logs:
-        async with background_task(harness.memberships.run(), "checks"):
-            await until(lambda: len(logs) >= 2)
+        async with run_background_task(harness.memberships.run(), "checks"):
+            await wait_until(lambda: len(logs) >= 2)
             assert harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"]
             harness.realm.fails = None
-            await until(lambda: not harness.webui.get_groups("nemo@nowhere.example"))
+            await wait_until(lambda: not harness.webui.get_groups("nemo@nowhere.example"))
     assert {entry["event"] for entry in logs[:2]} == {"Cannot check memberships in Open WebUI"}
 
 
@@ -305,9 +305,9 @@ async def test_an_account_that_a_changed_tenant_does_not_name_is_removed_without
         harness.realm.add(email)
         harness.webui.add(email, "g-acme", "choir")
     harness.tenants.update(make_manifest("acme", "stays@acme.example"))
-    async with background_task(harness.memberships.run_revocations(), "revocations"):
+    async with run_background_task(harness.memberships.run_revocations(), "revocations"):
         harness.memberships.enqueue_revocation("acme")
-        await until(lambda: harness.webui.get_groups("goes@acme.example") == ["choir"])
+        await wait_until(lambda: harness.webui.get_groups("goes@acme.example") == ["choir"])
     assert harness.webui.get_groups("stays@acme.example") == ["g-acme", "choir"]
 
 
@@ -325,7 +325,7 @@ async def test_a_failed_revocation_does_not_stop_the_next_ones(harness: Membersh
     harness.webui.add("nemo@nowhere.example", "g-acme", "g-bolt")
     harness.tenants.update(make_manifest("gone", deletionTimestamp="2026-11-23T00:00:00Z"))
     harness.webui.fails_at = "g-acme"
-    async with background_task(harness.memberships.run_revocations(), "revocations"):
+    async with run_background_task(harness.memberships.run_revocations(), "revocations"):
         for name in ("unknown", "gone", "acme", "bolt"):
             harness.memberships.enqueue_revocation(name)
-        await until(lambda: harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"])
+        await wait_until(lambda: harness.webui.get_groups("nemo@nowhere.example") == ["g-acme"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tenant_operator import parts
-from tenant_operator.conditions import condition_type
+from tenant_operator.conditions import build_condition_type
 from tenant_operator.part import Part
 
 from tests.support.charts.crd import build_table, load_schema
@@ -38,7 +38,7 @@ def _has_method(node: ast.ClassDef, name: str) -> bool:
 
 
 def test_names_and_conditions_are_unique() -> None:
-    assert len({condition_type(part.name) for part in PARTS}) == len(PARTS)
+    assert len({build_condition_type(part.name) for part in PARTS}) == len(PARTS)
 
 
 @every_part
@@ -67,7 +67,7 @@ def test_the_reference_describes_the_part(part: Part[Any]) -> None:
     (row,) = [
         line
         for line in reference.splitlines()
-        if line.startswith(f"| `{part.name}` | `{condition_type(part.name)}`")
+        if line.startswith(f"| `{part.name}` | `{build_condition_type(part.name)}`")
     ]
     assert str(type(part).__doc__).splitlines()[0] in row
 

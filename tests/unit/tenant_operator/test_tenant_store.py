@@ -7,11 +7,11 @@ import pytest
 from tenancy.model import Tenant
 from tenant_operator.tenant_store import Affected, TenantStore
 
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.tenants.manifests import make_tenant_manifest
 
 
 def make_body(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
-    manifest = tenant_manifest(name, **spec)
+    manifest = make_tenant_manifest(name, **spec)
     manifest["metadata"] |= {"uid": f"uid-{name}", "generation": generation}
     return manifest
 

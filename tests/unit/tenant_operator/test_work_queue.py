@@ -10,7 +10,7 @@ from tenant_operator.reconcile import Outcome
 from tenant_operator.work_queue import BackoffPolicy, WorkQueue
 
 from tests.support.timing.clock import simulate
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 TRANSIENT = Outcome(Failure("S3Unavailable", "s3 is unavailable", permanent=False))
 STALLED = Outcome(Failure("S3Refused", "denied", permanent=True))
@@ -42,7 +42,9 @@ class Recorder:
         return [key for _, key in self.calls]
 
 
-def play(recorder: Recorder, scenario: Callable[[WorkQueue], Awaitable[None]], *, workers: int = 1) -> None:
+def simulate_queue(
+    recorder: Recorder, scenario: Callable[[WorkQueue], Awaitable[None]], *, workers: int = 1
+) -> None:
     """Run a scenario against a work queue in simulated time."""
 
     async def main() -> None:
@@ -58,52 +60,52 @@ def play(recorder: Recorder, scenario: Callable[[WorkQueue], Awaitable[None]], *
 def test_a_waiting_key_is_not_enqueued_twice() -> None:
     recorder = Recorder()
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         for _ in range(5):
             queue.enqueue("a")
         await queue.wait_idle()
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     assert recorder.keys == ["a"]
 
 
 def test_a_change_during_a_reconcile_runs_it_once_more() -> None:
     recorder = Recorder()
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         await asyncio.sleep(0.5)
         queue.enqueue("a")
         queue.enqueue("a")
         await queue.wait_idle()
 
-    play(recorder, scenario, workers=4)
+    simulate_queue(recorder, run_scenario, workers=4)
     assert recorder.keys == ["a", "a"]
 
 
 def test_urgent_keys_go_first() -> None:
     recorder = Recorder()
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         for key in ("a", "b", "c"):
             queue.enqueue(key)
         queue.enqueue("new", urgent=True)
         queue.enqueue("c", urgent=True)
         await queue.wait_idle()
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     assert recorder.keys == ["new", "c", "a", "b"]
 
 
 def test_concurrency_is_limited() -> None:
     recorder = Recorder()
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         for number in range(20):
             queue.enqueue(str(number))
         await queue.wait_idle()
 
-    play(recorder, scenario, workers=3)
+    simulate_queue(recorder, run_scenario, workers=3)
     assert recorder.most_concurrent == 3
     assert len(recorder.calls) == 20
 
@@ -111,11 +113,11 @@ def test_concurrency_is_limited() -> None:
 def test_pauses_after_transient_failures_double_up_to_their_bound() -> None:
     recorder = Recorder(*[TRANSIENT] * 9)
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         await asyncio.sleep(600)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     starts = [start for start, _ in recorder.calls]
     pauses = [later - earlier - 1 for earlier, later in pairwise(starts)]
     assert len(pauses) == 9
@@ -127,13 +129,13 @@ def test_pauses_after_transient_failures_double_up_to_their_bound() -> None:
 def test_a_success_resets_the_count_of_failures() -> None:
     recorder = Recorder(TRANSIENT, TRANSIENT, TRANSIENT, Outcome(), TRANSIENT)
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         await asyncio.sleep(60)
         queue.enqueue("a")
         await asyncio.sleep(60)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     starts = [start for start, _ in recorder.calls]
     assert starts[5] - starts[4] <= 2
 
@@ -141,13 +143,13 @@ def test_a_success_resets_the_count_of_failures() -> None:
 def test_a_success_with_a_concurrent_change_resets_the_count_of_failures() -> None:
     recorder = Recorder(*[TRANSIENT] * 6, Outcome(), TRANSIENT)
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
-        await until(lambda: len(recorder.calls) == 7, seconds=600, every=0.5)
+        await wait_until(lambda: len(recorder.calls) == 7, seconds=600, every=0.5)
         queue.enqueue("a")  # during the successful reconcile
         await asyncio.sleep(60)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     starts = [start for start, _ in recorder.calls]
     assert len(starts) == 9
     assert starts[8] - starts[7] <= 2
@@ -156,13 +158,13 @@ def test_a_success_with_a_concurrent_change_resets_the_count_of_failures() -> No
 def test_an_urgent_key_resets_the_count_of_failures() -> None:
     recorder = Recorder(*[TRANSIENT] * 7)
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
-        await until(lambda: len(recorder.calls) == 6, seconds=600, every=0.5)
+        await wait_until(lambda: len(recorder.calls) == 6, seconds=600, every=0.5)
         queue.enqueue("a", urgent=True)  # during the sixth reconcile
         await asyncio.sleep(60)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     starts = [start for start, _ in recorder.calls]
     assert starts[7] - starts[6] <= 2
 
@@ -170,36 +172,36 @@ def test_an_urgent_key_resets_the_count_of_failures() -> None:
 def test_a_change_replaces_a_pending_retry() -> None:
     recorder = Recorder(STALLED)
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         await asyncio.sleep(10)
         queue.enqueue("a")
         await queue.wait_idle()
         await asyncio.sleep(600)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     assert [start for start, _ in recorder.calls] == [0, 10]
 
 
 def test_a_stalled_tenant_is_retried_after_the_long_pause() -> None:
     recorder = Recorder(STALLED)
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         await asyncio.sleep(302)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     assert [start for start, _ in recorder.calls] == [0, 301]
 
 
 def test_retry_after_extends_the_pause() -> None:
     recorder = Recorder(Outcome(Failure("KeycloakUnavailable", "later", permanent=False, retry_after=7)))
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         await asyncio.sleep(30)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     assert [start for start, _ in recorder.calls] == [0, 8]
 
 
@@ -208,11 +210,11 @@ def test_a_short_retry_after_does_not_limit_the_backoff() -> None:
     circuit_open = Outcome(Failure("OpenWebUIUnavailable", "later", permanent=False, retry_after=1))
     recorder = Recorder(*[circuit_open] * 8)
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         await asyncio.sleep(600)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     starts = [start for start, _ in recorder.calls]
     pauses = [after - before - 1 for before, after in pairwise(starts)]
     assert min(pauses) >= 1
@@ -222,12 +224,12 @@ def test_a_short_retry_after_does_not_limit_the_backoff() -> None:
 def test_a_reconcile_that_raises_is_retried_and_does_not_stop_others() -> None:
     recorder = Recorder(RuntimeError("a bug"))
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         queue.enqueue("b")
         await asyncio.sleep(30)
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)
     assert recorder.keys == ["a", "b", "a"]
 
 
@@ -235,9 +237,9 @@ def test_a_reconcile_that_raises_is_retried_and_does_not_stop_others() -> None:
 def test_wait_idle_ignores_scheduled_retries(outcome: Outcome) -> None:
     recorder = Recorder(outcome)
 
-    async def scenario(queue: WorkQueue) -> None:
+    async def run_scenario(queue: WorkQueue) -> None:
         queue.enqueue("a")
         await queue.wait_idle()
         assert len(recorder.calls) == 1
 
-    play(recorder, scenario)
+    simulate_queue(recorder, run_scenario)

@@ -136,7 +136,7 @@ def test_a_part_that_is_being_built_is_building(
 
     def bring_up() -> None:
         with suppress(LocalError):
-            Platform(context).up(["gateway"])
+            Platform(context).start_parts(["gateway"])
 
     monkeypatch.setattr(Gateway, "prepare", prepare)
     up = threading.Thread(target=bring_up)
@@ -191,7 +191,7 @@ def test_status_as_json_has_every_part(tenantry: Program, context: Context) -> N
         "description": "Bedrock's API",
         "standIn": True,
         "version": parts["gateway"]["version"],
-        "url": context.url("bedrock"),
+        "url": context.build_url("bedrock"),
     }
 
 
@@ -203,7 +203,7 @@ def test_status_shows_secrets_only_on_request(tenantry: Program, context: Contex
     assert not list_shown()
     tenantry.run("status", "--secrets")
     assert list_shown() == {"keycloak-admin", "people"}
-    assert f"{context.url('keycloak')}/admin/" in tenantry.out
+    assert f"{context.build_url('keycloak')}/admin/" in tenantry.out
     tenantry.run("status", "--secrets", "--json")
     assert {login["user"] for login in json.loads(tenantry.out)["logins"]} >= {"admin"}
 
@@ -217,7 +217,7 @@ def test_logins_of_open_webui_and_n8n_are_shown_if_they_were_started(
     for name in ("open-webui-admin", "n8n-owner"):
         assert context.secrets[name] in tenantry.out, name
     assert "owner@tenantry.example" in tenantry.out
-    assert f"{context.url('open-webui')}/auth?form=true" in tenantry.out
+    assert f"{context.build_url('open-webui')}/auth?form=true" in tenantry.out
 
 
 def run_on_terminal(columns: int, *arguments: str) -> str:
@@ -242,7 +242,7 @@ def test_urls_are_whole_on_a_terminal(context: Context, columns: int) -> None:
     for part in Platform(context).parts.values():
         if not part.name.startswith(("n8n", "open-webui", "file-sync")):
             assert part.url in shown, part.name
-    assert f"{context.url('keycloak')}/admin/" in shown
+    assert f"{context.build_url('keycloak')}/admin/" in shown
     assert context.secrets["people"] in shown
 
 
@@ -277,7 +277,7 @@ def test_an_external_part_has_no_log(
 
 
 def test_a_log_is_printed(tenantry: Program, context: Context) -> None:
-    Processes(context.state).log("gateway").write_text("one\ntwo\n")
+    Processes(context.state).get_log_path("gateway").write_text("one\ntwo\n")
     assert tenantry.run("logs", "gateway") == 0
     assert tenantry.out == "one\ntwo\n"
 
@@ -301,7 +301,7 @@ def run_interruptible(*argv: str | Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_log_that_is_followed_ends_with_ctrl_c(context: Context) -> None:
-    Processes(context.state).log("gateway").write_text("one\n")
+    Processes(context.state).get_log_path("gateway").write_text("one\n")
     with run_interruptible(TENANTRY, "logs", "-f", "gateway") as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "one\n"
@@ -319,7 +319,7 @@ from tenantry_local.parts.services import Gateway
 class NeverHealthy(Gateway):
     depends_on = ()
     start_timeout = 600.0
-    def command(self):
+    def build_command(self):
         print("started", flush=True)
         return Command(["sleep", "600"])
     def is_healthy(self):
@@ -373,10 +373,10 @@ def test_reset_asks_first(tenantry: Program, context: Context) -> None:
 @pytest.fixture
 def gateway(context: Context) -> Iterator[respx.Route]:
     """Mock Keycloak and the gateway; return the gateway's route for answers."""
-    keycloak = f"{context.url('keycloak')}/realms/tenantry/protocol/openid-connect/token"
+    keycloak = f"{context.build_url('keycloak')}/realms/tenantry/protocol/openid-connect/token"
     with respx.mock(assert_all_called=False) as mock:
         mock.post(keycloak).respond(json={"access_token": "a.b.c"})
-        yield mock.post(f"{context.url('gateway')}/v1/answers")
+        yield mock.post(f"{context.build_url('gateway')}/v1/answers")
 
 
 ANSWER = {
@@ -419,7 +419,7 @@ def make_problem(title: str, **members: Any) -> dict[str, Any]:
 def test_a_question_that_is_too_long_is_an_error_with_both_lengths(
     tenantry: Program, gateway: respx.Route
 ) -> None:
-    error = {"place": ["body", "question"], "reason": "String should have at most 4000 characters"}
+    error = {"location": ["body", "question"], "reason": "String should have at most 4000 characters"}
     gateway.respond(422, json=make_problem("The request is malformed", errors=[error]))
     assert tenantry.run("ask", "--as", DIANA, "x" * 4001) == 1
     assert "The question has 4001 characters. Shorten it to 4000." in tenantry.err
@@ -427,7 +427,7 @@ def test_a_question_that_is_too_long_is_an_error_with_both_lengths(
 
 
 def test_an_invalid_persona_is_an_error_with_the_option(tenantry: Program, gateway: respx.Route) -> None:
-    error = {"place": ["body", "personaId"], "reason": "String should have at most 40 characters"}
+    error = {"location": ["body", "personaId"], "reason": "String should have at most 40 characters"}
     gateway.respond(422, json=make_problem("The request is malformed", errors=[error]))
     assert tenantry.run("ask", "--as", DIANA, "--persona", "x" * 41, "Why?") == 1
     assert "--persona: String should have at most 40 characters." in tenantry.err
@@ -489,7 +489,7 @@ def test_demo_deletes_a_tenant_of_a_user_only_after_a_confirmation(
     deleted: int,
 ) -> None:
     kubectl = FakeKubectl({"metadata": {"name": "tenantc", "annotations": annotations}})
-    monkeypatch.setattr(demo, "kubectl", kubectl)
+    monkeypatch.setattr(demo, "run_kubectl", kubectl)
     monkeypatch.setattr(Platform, "require_up", lambda *_: None, raising=False)
     monkeypatch.setattr("os._exit", sys.exit)
     assert tenantry.run("demo", *arguments) == (130 if deleted else 1)

@@ -16,7 +16,7 @@ def context(tmp_path: Path) -> Context:
 
 
 def get_token_url(context: Context) -> str:
-    return f"{context.url('keycloak')}/realms/tenantry/protocol/openid-connect/token"
+    return f"{context.build_url('keycloak')}/realms/tenantry/protocol/openid-connect/token"
 
 
 @respx.mock

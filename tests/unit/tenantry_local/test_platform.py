@@ -34,7 +34,7 @@ class WebServer(PlatformPart):
         return "1"
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         return Command([*self.argv, str(self.context.ports[self.name])], {"SETTING": self.setting})
 
     @override
@@ -57,7 +57,7 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     made = Platform(Context.open(tmp_path, ephemeral=True))
     made.parts = {"gateway": WebServer(made.context)}
     yield made
-    made.down()
+    made.stop_all()
 
 
 def get_server(platform: Platform) -> WebServer:
@@ -68,7 +68,7 @@ def get_server(platform: Platform) -> WebServer:
 
 def test_prepare_starts_nothing(platform: Platform) -> None:
     platform.prepare()
-    assert not platform.processes.names()
+    assert not platform.processes.list_names()
 
 
 def test_an_error_during_preparation_names_the_part(
@@ -81,23 +81,23 @@ def test_an_error_during_preparation_names_the_part(
     with pytest.raises(LocalError, match=r"gateway did not come up: OSError: the disk is full"):
         platform.prepare()
     with pytest.raises(LocalError, match=r"gateway did not come up: OSError: the disk is full"):
-        platform.up()
+        platform.start_parts()
 
 
 def test_up_does_not_restart_a_program_with_the_same_settings(platform: Platform) -> None:
-    platform.up()
+    platform.start_parts()
     first = platform.processes.find("gateway")
-    platform.up()
+    platform.start_parts()
     assert first is not None
     assert platform.processes.find("gateway") == first
     assert get_server(platform).provisioned == 2, "each start provisions the part"
 
 
 def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -> None:
-    platform.up()
+    platform.start_parts()
     first = platform.processes.find("gateway")
     get_server(platform).setting = "another"
-    platform.up()
+    platform.start_parts()
     second = platform.processes.find("gateway")
     assert first is not None
     assert second is not None
@@ -107,11 +107,11 @@ def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -
 def test_a_port_of_the_stopped_predecessor_is_waited_for(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform.up()
+    platform.start_parts()
     get_server(platform).setting = "another"
     owners = iter(["a program of another user", "a program of another user"])
     monkeypatch.setattr(module, "find_port_owner", lambda _: next(owners, None))
-    platform.up()
+    platform.start_parts()
     assert next(owners, None) is None
 
 
@@ -119,7 +119,7 @@ def test_the_error_for_a_port_in_use_names_its_owner_and_the_variable(platform: 
     port = platform.context.ports["gateway"]
     with run_web_server(port) as (pid, _):
         with pytest.raises(LocalError) as error:
-            platform.up()
+            platform.start_parts()
         assert [status.healthy for status in platform.get_statuses()] == [False], (
             "the server of another program is not a part"
         )
@@ -133,14 +133,14 @@ def test_the_error_for_a_program_that_ends_has_its_last_output(platform: Platfor
     with pytest.raises(
         LocalError, match=r"(?s)gateway stopped right after its start.*no space left on device"
     ):
-        platform.up()
+        platform.start_parts()
 
 
 def test_a_program_that_stays_unhealthy_is_an_error_after_its_timeout(platform: Platform) -> None:
     get_server(platform).argv = ("sh", "-c", "echo still thinking; sleep 600")
     get_server(platform).start_timeout = 0.5  # type: ignore[misc]
     with pytest.raises(LocalError, match=r"(?s)not healthy within \d s \(tenantry logs gateway\).*thinking"):
-        platform.up()
+        platform.start_parts()
 
 
 def test_a_program_that_makes_progress_may_take_longer_than_its_start_timeout(
@@ -149,23 +149,23 @@ def test_a_program_that_makes_progress_may_take_longer_than_its_start_timeout(
     monkeypatch.setattr(startup, "PROGRESS_WINDOW_SECONDS", 0.0)
     monkeypatch.setattr(startup, "PROGRESS_CPU_SECONDS", 0.5)
     used = iter([1.0, 2.0, 3.0])
-    monkeypatch.setattr(platform.processes, "cpu_seconds", lambda _: next(used))
+    monkeypatch.setattr(platform.processes, "get_cpu_seconds", lambda _: next(used))
     health = iter([False, False, False, True])
     monkeypatch.setattr(WebServer, "is_healthy", lambda _: next(health))
     monkeypatch.setattr(startup, "MAX_EXTENSION", float("inf"))
     get_server(platform).start_timeout = 1e-9  # type: ignore[misc]
-    platform.up()
+    platform.start_parts()
     assert next(used, None) is None, "the progress was read each time"
 
 
 def test_a_program_that_makes_progress_for_too_long_is_reported(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(platform.processes, "cpu_seconds", lambda _: 100.0)
+    monkeypatch.setattr(platform.processes, "get_cpu_seconds", lambda _: 100.0)
     monkeypatch.setattr(WebServer, "is_healthy", lambda _: False)
     get_server(platform).start_timeout = 1e-9  # type: ignore[misc]
     with pytest.raises(LocalError, match=r"gateway was not healthy within 0 s"):
-        platform.up()
+        platform.start_parts()
 
 
 def test_data_is_restored_before_a_program_starts_and_not_while_it_runs(
@@ -174,8 +174,8 @@ def test_data_is_restored_before_a_program_starts_and_not_while_it_runs(
     running: list[bool] = []
     find = platform.processes.find
     monkeypatch.setattr(WebServer, "restore", lambda _: running.append(find("gateway") is not None))
-    platform.up()
-    platform.up()
+    platform.start_parts()
+    platform.start_parts()
     assert running == [False]
 
 
@@ -183,17 +183,17 @@ def test_parts_that_depend_on_a_failed_part_are_not_started(platform: Platform) 
     platform.parts["operator"] = Dependant(platform.context)
     get_server(platform).argv = ("false",)
     with pytest.raises(LocalError) as error:
-        platform.up()
+        platform.start_parts()
     assert str(error.value).count("gateway stopped right after its start") == 1
     assert platform.processes.find("operator") is None
 
 
 def test_down_stops_what_up_started_and_a_second_down_has_nothing_to_do(platform: Platform) -> None:
     platform.parts["operator"] = Dependant(platform.context)
-    platform.up()
-    assert platform.down() == ["operator", "gateway"], "dependent parts are stopped first"
+    platform.start_parts()
+    assert platform.stop_all() == ["operator", "gateway"], "dependent parts are stopped first"
     assert not is_http_ok(get_server(platform).url)
-    assert platform.down() == []
+    assert platform.stop_all() == []
 
 
 def test_an_external_part_is_probed_but_neither_started_nor_stopped(platform: Platform) -> None:
@@ -201,9 +201,9 @@ def test_an_external_part_is_probed_but_neither_started_nor_stopped(platform: Pl
     port = platform.context.ports["gateway"]
     assert [status.healthy for status in platform.get_statuses()] == [False]
     with run_web_server(port):
-        platform.up()
+        platform.start_parts()
         assert [status.healthy for status in platform.get_statuses()] == [True]
-        assert platform.down() == []
+        assert platform.stop_all() == []
         assert is_http_ok(f"http://127.0.0.1:{port}")
 
 
@@ -217,17 +217,17 @@ def test_optional_parts_are_shown_from_their_start_to_their_stop(
 ) -> None:
     monkeypatch.setattr(module, "OPTIONAL_PARTS", (Extra,))
     platform.parts["open-webui"] = Extra(platform.context)
-    platform.up(["gateway"])
+    platform.start_parts(["gateway"])
     assert [status.part.name for status in platform.get_statuses()] == ["gateway"]
     assert not platform.is_optional_part_running()
-    platform.up()
+    platform.start_parts()
     assert [status.part.name for status in platform.get_statuses()] == ["gateway", "open-webui"]
     assert platform.is_optional_part_running()
-    platform.down()
+    platform.stop_all()
     assert [status.part.name for status in platform.get_statuses()] == ["gateway"]
     assert not platform.is_optional_part_running()
 
 
 def test_a_platform_has_all_parts_only_on_request(tmp_path: Path) -> None:
-    core, full = (Platform.ephemeral(tmp_path, all_parts=each) for each in (False, True))
+    core, full = (Platform.open_ephemeral(tmp_path, all_parts=each) for each in (False, True))
     assert set(full.parts) - set(core.parts) >= {"open-webui", "n8n", "n8n-worker", "n8n-webhook"}

@@ -23,7 +23,7 @@ SLEEP = ["sleep", "600"]
 def processes(tmp_path: Path) -> Iterator[Processes]:
     made = Processes(tmp_path)
     yield made
-    for name in made.names():
+    for name in made.list_names():
         made.stop(name, signal.SIGKILL)
 
 
@@ -54,7 +54,7 @@ def test_another_program_with_a_recorded_pid_is_neither_found_nor_stopped(
         assert processes.find("old") is None
         assert not processes.stop("old")
         assert theirs.poll() is None
-        assert processes.names() == [], "the record is deleted"
+        assert processes.list_names() == [], "the record is deleted"
 
 
 def test_a_starter_that_is_killed_before_it_knows_the_pid_leaves_a_record(
@@ -139,7 +139,7 @@ def test_a_program_gets_its_settings_and_no_other_variables(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
     processes.start("printer", ["env"], {"ITS_OWN": "setting"})
     wait_until(lambda: processes.find("printer") is None)
-    printed = processes.tail("printer", 100)
+    printed = processes.read_tail("printer", 100)
     assert "ITS_OWN=setting" in printed
     assert "PATH=" in printed
     assert "AWS_SECRET_ACCESS_KEY" not in printed

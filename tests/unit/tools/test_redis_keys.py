@@ -18,7 +18,7 @@ def test_the_documentation_lists_every_redis_key() -> None:
     keys = [
         maker(*(VALUES[name] for name in each)) for maker, each in parameters if each.keys() <= VALUES.keys()
     ]
-    prefix = names.redis_prefix("a", "0b1f")
+    prefix = names.build_redis_prefix("a", "0b1f")
     used = {key.removeprefix(prefix) for key in keys if key.startswith(prefix)}
     expected = {key.replace(f"{DAY}", "{day}").replace(f"{DAY:%Y-%m}", "{month}") for key in used}
     page = (REPOSITORY / "docs/limits.md").read_text()

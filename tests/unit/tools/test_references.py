@@ -59,7 +59,7 @@ def test_every_problem_has_a_separate_meaning_and_remedy(
 def test_the_uri_of_a_problem_is_its_anchor_on_the_page() -> None:
     page = problems_reference.PAGE.read_text()
     for kind in list_problem_types():
-        assert f"## {kind.uri().rpartition('/')[2]}\n" in page
+        assert f"## {kind.get_uri().rpartition('/')[2]}\n" in page
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)

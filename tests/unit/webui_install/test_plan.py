@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
 DESIRED = build_desired_state(WebUIInstallSettings(**SETTINGS))
 
 
-def as_desired(desired: DesiredState = DESIRED) -> ObservedState:
+def make_settled_state(desired: DesiredState = DESIRED) -> ObservedState:
     """Return an observed state without differences, with fields that Open WebUI adds."""
     functions = {
         each.id: ObservedFunction(
@@ -55,14 +55,14 @@ def as_desired(desired: DesiredState = DESIRED) -> ObservedState:
 
 
 def make_state_with_function(**changed: Any) -> ObservedState:
-    observed = as_desired()
+    observed = make_settled_state()
     return replace(
         observed, functions={**observed.functions, PIPE: replace(observed.functions[PIPE], **changed)}
     )
 
 
 def make_state_with_model(**changed: Any) -> ObservedState:
-    observed = as_desired()
+    observed = make_settled_state()
     return replace(observed, models={**observed.models, PIPE: replace(observed.models[PIPE], **changed)})
 
 
@@ -71,7 +71,7 @@ def list_names(observed: ObservedState) -> list[str]:
 
 
 def test_no_changes_when_nothing_differs() -> None:
-    assert plan(DESIRED, as_desired()) == []
+    assert plan(DESIRED, make_settled_state()) == []
 
 
 def test_empty_open_webui_gets_everything_with_valves_before_activation() -> None:
@@ -133,7 +133,7 @@ def test_access_that_was_widened_or_narrowed_is_set(grants: set[tuple[str, str, 
 
 
 def test_other_functions_are_ignored() -> None:
-    observed = as_desired()
+    observed = make_settled_state()
     other = ObservedFunction("Other", "", "", is_active=False)
     assert plan(DESIRED, replace(observed, functions={**observed.functions, "other": other})) == []
 

@@ -127,7 +127,9 @@ def _add_models(app: FastAPI, standin: StandinState) -> None:
     async def _(model: str, request: Request) -> Response:
         reply, fault = await standin.converse(request, "ConverseStream", model)
         return StreamingResponse(
-            _stream(reply, fault), media_type="application/vnd.amazon.eventstream", headers=_request_id()
+            _stream(reply, fault),
+            media_type="application/vnd.amazon.eventstream",
+            headers=_make_request_id_header(),
         )
 
 
@@ -180,20 +182,20 @@ def _add_control_routes(app: FastAPI, standin: StandinState) -> None:
 
 
 def _add_errors(app: FastAPI) -> None:
-    def error_response(error: BedrockError) -> Response:
+    def respond_error(error: BedrockError) -> Response:
         # The namespace that the service appends to its error names; SDKs remove it.
         kind = f"{type(error).__name__}:http://internal.amazon.com/coral/com.amazon.bedrock/"
-        headers = {"x-amzn-ErrorType": kind, **_request_id()}
+        headers = {"x-amzn-ErrorType": kind, **_make_request_id_header()}
         return JSONResponse({"message": str(error)}, status_code=error.status, headers=headers)
 
     @app.exception_handler(BedrockError)
     async def _(_: Request, exc: BedrockError) -> Response:
-        return error_response(exc)
+        return respond_error(exc)
 
     @app.exception_handler(404)
     @app.exception_handler(405)
     async def _(request: Request, _: Exception) -> Response:
-        return error_response(
+        return respond_error(
             UnknownOperationException(f"This stand-in does not serve {request.method} {request.url.path}")
         )
 
@@ -215,11 +217,11 @@ def _to_json_response(body: dict[str, Any], headers: dict[str, str] | None = Non
     return Response(
         pydantic_core.to_json(body),
         media_type="application/json",
-        headers={**_request_id(), **(headers or {})},
+        headers={**_make_request_id_header(), **(headers or {})},
     )
 
 
-def _request_id() -> dict[str, str]:
+def _make_request_id_header() -> dict[str, str]:
     return {"x-amzn-RequestId": str(uuid.uuid4())}
 
 

@@ -83,19 +83,19 @@ class ChatModel:
         messages = [(message["role"], _join_text(message)) for message in body["messages"]]
         tokens = sum(count_tokens(text) for text in (*system, *(text for _, text in messages)))
 
-        def done(text: str, stop_reason: str) -> Reply:
+        def make_reply(text: str, stop_reason: str) -> Reply:
             return Reply(text, stop_reason, tokens, round((time.monotonic() - started) * 1000))
 
         guarded = bool((body.get("guardrailConfig") or {}).get("guardrailIdentifier"))
         if guarded and self._guardrails.matches(messages[-1][1]):
-            return done(BLOCKED_QUESTION, "guardrail_intervened")
+            return make_reply(BLOCKED_QUESTION, "guardrail_intervened")
         text = self._answer(system, messages, body.get("inferenceConfig") or {})
         if guarded and self._guardrails.matches(text):
-            return done(BLOCKED_ANSWER, "guardrail_intervened")
+            return make_reply(BLOCKED_ANSWER, "guardrail_intervened")
         most = (body.get("inferenceConfig") or {}).get("maxTokens")
         if most and count_tokens(text) > most:
-            return done(_cut(text, most), "max_tokens")
-        return done(text, "end_turn")
+            return make_reply(_cut(text, most), "max_tokens")
+        return make_reply(text, "end_turn")
 
     def _answer(
         self, system: list[str], messages: list[tuple[str, str]], inference: Mapping[str, Any]
@@ -152,10 +152,10 @@ def _validate_blocks(messages: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _join_text(message: Mapping[str, Any]) -> str:
-    return "\n".join(filter(None, map(_block_text, message["content"])))
+    return "\n".join(filter(None, map(_get_block_text, message["content"])))
 
 
-def _block_text(block: Mapping[str, Any]) -> str:
+def _get_block_text(block: Mapping[str, Any]) -> str:
     guarded: str = block.get("guardContent", {}).get("text", {}).get("text", "")
     plain: str = block.get("text", guarded)
     return plain

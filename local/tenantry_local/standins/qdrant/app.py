@@ -54,12 +54,12 @@ def _add_errors(app: FastAPI) -> None:
     async def _(_: Request, exc: Unauthenticated) -> Response:
         return PlainTextResponse(str(exc), status_code=exc.status)
 
-    async def error_response(_: Request, exc: Exception) -> Response:
+    async def handle_error(_: Request, exc: Exception) -> Response:
         prefix = "Forbidden: " if isinstance(exc, Forbidden) else ""
         return _respond_error(_STATUS[type(exc)], f"{prefix}{exc}")
 
     for kind in _STATUS:
-        app.add_exception_handler(kind, error_response)
+        app.add_exception_handler(kind, handle_error)
 
     @app.exception_handler(RequestValidationError)
     async def _(_: Request, exc: RequestValidationError) -> Response:

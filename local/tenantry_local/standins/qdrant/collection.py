@@ -86,7 +86,7 @@ class IndexedCollection(LocalCollection):
         super().delete_payload_index(field_name)
         self._indexes.pop(field_name, None)
 
-    def indexed_points(self) -> dict[str, int]:
+    def count_indexed_points(self) -> dict[str, int]:
         """Return the number of points per indexed field."""
         return {field: len(index) for field, index in self._indexes.items()}
 

@@ -64,7 +64,7 @@ class Engine:
         self._extras_file = folder / "front.json"
         self._extras = self._load()
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the names of all collections."""
         with self._lock:
             return sorted(self._local.collections)
@@ -121,12 +121,12 @@ class Engine:
             self._save()
             return True
 
-    def info(self, name: str) -> dict[str, Any]:
+    def describe(self, name: str) -> dict[str, Any]:
         """Return the description of a collection in the server's format."""
         with self._lock:
             collection = self._get_collection(name)
             info = collection.info().model_dump(mode="json", exclude_none=True)
-            extras, points = self._extras[name], collection.indexed_points()
+            extras, points = self._extras[name], collection.count_indexed_points()
         info["config"]["hnsw_config"] |= extras["hnsw"]
         info["config"]["params"] = _SERVER_PARAMS | info["config"]["params"]
         info["payload_schema"] = {
@@ -152,7 +152,7 @@ class Engine:
             self._extras[name]["indexes"].pop(field, None)
             self._save()
 
-    def facet(self, name: str, request: models.FacetRequest) -> Any:
+    def count_facet(self, name: str, request: models.FacetRequest) -> Any:
         """Count the values of an indexed field.
 
         Raises

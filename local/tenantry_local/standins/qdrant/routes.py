@@ -38,7 +38,7 @@ class Call:
         self.access.require(collection, needed)
         return self.engine
 
-    def result(self, result: Any) -> Response:
+    def respond(self, result: Any) -> Response:
         """Return a result in Qdrant's envelope."""
         spent = round(time.perf_counter() - self.started, 6)
         envelope = {"result": result, "status": "ok", "time": spent}
@@ -62,52 +62,52 @@ AuthenticatedCall = Annotated[Call, Depends(authenticate)]
 @router.get("")
 def list_collections(call: AuthenticatedCall) -> Response:
     """List the collections that the caller may read."""
-    seen = [{"name": name} for name in call.engine.names() if call.access.can_read(name)]
-    return call.result({"collections": seen})
+    seen = [{"name": name} for name in call.engine.list_names() if call.access.can_read(name)]
+    return call.respond({"collections": seen})
 
 
 @router.get("/{name}")
 def get_collection(name: str, call: AuthenticatedCall) -> Response:
     """Describe a collection."""
-    return call.result(call.require(name, Level.READ).info(name))
+    return call.respond(call.require(name, Level.READ).describe(name))
 
 
 @router.get("/{name}/exists")
-def collection_exists(name: str, call: AuthenticatedCall) -> Response:
+def check_collection_exists(name: str, call: AuthenticatedCall) -> Response:
     """Return whether a collection exists."""
-    return call.result({"exists": name in call.require(name, Level.READ).names()})
+    return call.respond({"exists": name in call.require(name, Level.READ).list_names()})
 
 
 @router.put("/{name}")
 def create_collection(name: str, body: models.CreateCollection, call: AuthenticatedCall) -> Response:
     """Create a collection."""
-    return call.result(call.require(name, Level.MANAGE).create(name, body))
+    return call.respond(call.require(name, Level.MANAGE).create(name, body))
 
 
 @router.patch("/{name}")
 def update_collection(name: str, body: models.UpdateCollection, call: AuthenticatedCall) -> Response:
     """Change a collection's settings."""
-    return call.result(call.require(name, Level.MANAGE).update(name, body))
+    return call.respond(call.require(name, Level.MANAGE).update(name, body))
 
 
 @router.delete("/{name}")
 def delete_collection(name: str, call: AuthenticatedCall) -> Response:
     """Delete a collection."""
-    return call.result(call.require(name, Level.MANAGE).delete(name))
+    return call.respond(call.require(name, Level.MANAGE).delete(name))
 
 
 @router.put("/{name}/index")
 def create_index(name: str, body: models.CreateFieldIndex, call: AuthenticatedCall) -> Response:
     """Index a field."""
     call.require(name, Level.WRITE).create_index(name, body)
-    return call.result(_DONE)
+    return call.respond(_DONE)
 
 
 @router.delete("/{name}/index/{field}")
 def delete_index(name: str, field: str, call: AuthenticatedCall) -> Response:
     """Delete a field's index."""
     call.require(name, Level.WRITE).delete_index(name, field)
-    return call.result(_DONE)
+    return call.respond(_DONE)
 
 
 @router.put("/{name}/points")
@@ -115,7 +115,7 @@ def upsert(name: str, body: models.PointsList | models.PointsBatch, call: Authen
     """Insert points, or replace those with the same ids."""
     points = body.points if isinstance(body, models.PointsList) else body.batch
     engine = call.require(name, Level.WRITE_POINTS)
-    return call.result(
+    return call.respond(
         engine.call(
             name, "upsert", points=points, update_filter=body.update_filter, update_mode=body.update_mode
         )
@@ -125,7 +125,7 @@ def upsert(name: str, body: models.PointsList | models.PointsBatch, call: Authen
 @router.post("/{name}/points/delete")
 def delete(name: str, body: models.FilterSelector | models.PointIdsList, call: AuthenticatedCall) -> Response:
     """Delete points by filter or ids."""
-    return call.result(call.require(name, Level.WRITE_POINTS).call(name, "delete", points_selector=body))
+    return call.respond(call.require(name, Level.WRITE_POINTS).call(name, "delete", points_selector=body))
 
 
 @router.post("/{name}/points/payload")
@@ -133,14 +133,14 @@ def set_payload(name: str, body: models.SetPayload, call: AuthenticatedCall) -> 
     """Set fields of points' payloads and keep the others."""
     points = body.filter if body.points is None else body.points
     engine = call.require(name, Level.WRITE_POINTS)
-    return call.result(engine.call(name, "set_payload", payload=body.payload, points=points, key=body.key))
+    return call.respond(engine.call(name, "set_payload", payload=body.payload, points=points, key=body.key))
 
 
 @router.post("/{name}/points")
 def retrieve(name: str, body: models.PointRequest, call: AuthenticatedCall) -> Response:
     """Return points by their ids."""
     engine = call.require(name, Level.READ)
-    return call.result(
+    return call.respond(
         engine.call(
             name,
             "retrieve",
@@ -155,7 +155,7 @@ def retrieve(name: str, body: models.PointRequest, call: AuthenticatedCall) -> R
 def query(name: str, body: models.QueryRequest, call: AuthenticatedCall) -> Response:
     """Search points."""
     engine = call.require(name, Level.READ)
-    return call.result(
+    return call.respond(
         engine.call(
             name,
             "query_points",
@@ -188,19 +188,19 @@ def scroll(name: str, body: models.ScrollRequest, call: AuthenticatedCall) -> Re
         with_payload=_get_default_payload(body.with_payload),
         with_vectors=body.with_vector or False,
     )
-    return call.result({"points": points, "next_page_offset": following})
+    return call.respond({"points": points, "next_page_offset": following})
 
 
 @router.post("/{name}/points/count")
 def count(name: str, body: models.CountRequest, call: AuthenticatedCall) -> Response:
     """Count points."""
-    return call.result(call.require(name, Level.READ).call(name, "count", count_filter=body.filter))
+    return call.respond(call.require(name, Level.READ).call(name, "count", count_filter=body.filter))
 
 
 @router.post("/{name}/facet")
-def facet(name: str, body: models.FacetRequest, call: AuthenticatedCall) -> Response:
+def count_facet(name: str, body: models.FacetRequest, call: AuthenticatedCall) -> Response:
     """Count the values of an indexed field."""
-    return call.result(call.require(name, Level.READ).facet(name, body))
+    return call.respond(call.require(name, Level.READ).count_facet(name, body))
 
 
 def _get_default_payload(with_payload: Any) -> Any:

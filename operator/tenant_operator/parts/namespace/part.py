@@ -13,7 +13,7 @@ from servicekit.errors import RemoteRefused, RemoteUnavailable
 from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import QuotaStatus, Tenant
-from tenancy.names import is_tombstone, redis_prefix
+from tenancy.names import build_redis_prefix, is_tombstone
 from tenancy.quantities import parse_quantity
 
 from ...clients.cluster import ClusterClient
@@ -118,9 +118,9 @@ class NamespacePart:
     async def release(self, tenant: Tenant) -> None:
         """Delete cached answers and replies. Usage counters stay for billing until they expire."""
         retained = tuple(
-            f"{redis_prefix(tenant.id, tenant.uid)}{counter}:" for counter in ("usage", "tokens")
+            f"{build_redis_prefix(tenant.id, tenant.uid)}{counter}:" for counter in ("usage", "tokens")
         )
-        await self._delete_keys(redis_prefix(tenant.id, tenant.uid), retained)
+        await self._delete_keys(build_redis_prefix(tenant.id, tenant.uid), retained)
 
     async def _delete_keys(self, prefix: str, retained: tuple[str, ...] = ()) -> None:
         """Delete keys with a prefix, except tombstones and keys that begin with ``retained``."""

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from botocore.exceptions import ClientError
 from servicekit.remote import Remote
 from tenancy.model import StorageStatus, Tenant
-from tenancy.names import persona_prefix, retained_prefix, tenant_prefix
+from tenancy.names import build_persona_prefix, build_retained_prefix, build_tenant_prefix
 
 from ...clients.aws import CALL_TIMEOUT_SECONDS, AwsClients
 from ...part import EnsureResult
@@ -42,8 +42,8 @@ class StorageState:
 def build_desired(tenant: Tenant) -> StorageState:
     """Return the markers that a tenant needs."""
     tags = {"tenant": tenant.key, UID_TAG: tenant.uid, "managed-by": "tenantry"}
-    personas = (persona_prefix(tenant.id, persona.id) for persona in tenant.spec.personas)
-    return StorageState(dict.fromkeys((tenant_prefix(tenant.id), *personas), tags))
+    personas = (build_persona_prefix(tenant.id, persona.id) for persona in tenant.spec.personas)
+    return StorageState(dict.fromkeys((build_tenant_prefix(tenant.id), *personas), tags))
 
 
 def plan(wanted: StorageState, observed: StorageState) -> dict[str, str]:
@@ -89,7 +89,9 @@ class StoragePart:
         """Move documents of an earlier Tenant, create missing markers, and repair changed tags."""
         changes: list[str] = []
         if not _owns_prefix(tenant, observed):
-            await self._remote.call_in_thread("abort-uploads", self._abort_uploads, tenant_prefix(tenant.id))
+            await self._remote.call_in_thread(
+                "abort-uploads", self._abort_uploads, build_tenant_prefix(tenant.id)
+            )
             owner = _get_owner(tenant, observed)
             if moved := await self._retention.move_documents(tenant, owner):
                 changes.append(f"move {moved} documents of Tenant {owner} to the retained prefix")
@@ -102,7 +104,7 @@ class StoragePart:
                 for key, step in steps.items()
             )
         )
-        status = {"bucket": self._bucket, "prefix": tenant_prefix(tenant.id), "tenantUid": tenant.uid}
+        status = {"bucket": self._bucket, "prefix": build_tenant_prefix(tenant.id), "tenantUid": tenant.uid}
         return EnsureResult([*changes, *(f"{step} {key}" for key, step in steps.items())], status)
 
     async def remove(self, tenant: Tenant) -> None:
@@ -111,8 +113,8 @@ class StoragePart:
         Documents of an earlier Tenant of the name are not deleted: neither under the prefix nor under the
         retained prefix.
         """
-        prefix = tenant_prefix(tenant.id)
-        prefixes = [retained_prefix(tenant.id, tenant.uid)]
+        prefix = build_tenant_prefix(tenant.id)
+        prefixes = [build_retained_prefix(tenant.id, tenant.uid)]
         if _owns_prefix(tenant, await self.observe(tenant)):
             # Uploads first: an aborted one cannot be completed, and a completed one is deleted as an object.
             await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
@@ -126,11 +128,11 @@ class StoragePart:
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
         """Count versions, delete markers and unfinished uploads of this Tenant, page by page."""
-        prefix = tenant_prefix(tenant.id)
+        prefix = build_tenant_prefix(tenant.id)
         owned = _owns_prefix(tenant, await self.observe(tenant))
         found = 0
         uploads = 0
-        for each in (retained_prefix(tenant.id, tenant.uid), *([prefix] if owned else [])):
+        for each in (build_retained_prefix(tenant.id, tenant.uid), *([prefix] if owned else [])):
             found += await self._count_versions(each)
         if owned:
             uploads = await self._remote.call_in_thread(
@@ -216,4 +218,4 @@ def _owns_prefix(tenant: Tenant, observed: StorageState) -> bool:
 
 def _get_owner(tenant: Tenant, observed: StorageState) -> str:
     """Return the uid that the root marker names."""
-    return observed.markers.get(tenant_prefix(tenant.id), {}).get(UID_TAG) or UNKNOWN
+    return observed.markers.get(build_tenant_prefix(tenant.id), {}).get(UID_TAG) or UNKNOWN

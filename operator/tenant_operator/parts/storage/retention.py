@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from servicekit.errors import RemoteUnavailable
 from servicekit.remote import Remote
 from tenancy.model import Tenant
-from tenancy.names import retained_prefix, tenant_prefix
+from tenancy.names import build_retained_prefix, build_tenant_prefix
 
 from ...clients.aws import AwsClients
 
@@ -63,13 +63,15 @@ class Retention:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or refused: an archived document has to be restored first.
         """
-        prefix, moved = tenant_prefix(tenant.id), 0
+        prefix, moved = build_tenant_prefix(tenant.id), 0
         keys = await self._remote.call_in_thread("list-versions", self._list_keys, prefix)
         if not keys:
             return 0
         client = await self._remote.call_in_thread("assume-role", self._assume, tenant)
         while keys:
-            targets = {key: retained_prefix(tenant.id, owner) + key.removeprefix(prefix) for key in keys}
+            targets = {
+                key: build_retained_prefix(tenant.id, owner) + key.removeprefix(prefix) for key in keys
+            }
             await asyncio.gather(
                 *(
                     self._remote.call_in_thread("move-document", self._move, client, key, target)
@@ -161,11 +163,11 @@ def _build_session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": "Allow", "Action": read, "Resource": f"{arn}/{tenant_prefix(tenant.id)}*"},
+            {"Effect": "Allow", "Action": read, "Resource": f"{arn}/{build_tenant_prefix(tenant.id)}*"},
             {
                 "Effect": "Allow",
                 "Action": [*read, "s3:PutObject", "s3:DeleteObject"],
-                "Resource": f"{arn}/{retained_prefix(tenant.id)}*",
+                "Resource": f"{arn}/{build_retained_prefix(tenant.id)}*",
             },
         ],
     }

@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from servicekit.errors import RemoteUnavailable
-from tenancy.emails import search_term
+from tenancy.emails import get_search_term
 from tenancy.model import Tenant, WorkspaceStatus
-from tenancy.names import group_path, model_id, parse_model_id
+from tenancy.names import build_group_path, build_model_id, parse_model_id
 
 from ...clients.keycloak import Keycloak
 from ...clients.open_webui import OpenWebUI, TenantContent, get_subject
-from ...conditions import ConditionResult, condition_type
+from ...conditions import ConditionResult, build_condition_type
 from ...part import EnsureResult
 from .plan import (
     Action,
@@ -29,11 +29,11 @@ from .plan import (
     WorkspaceState,
     assign_bases,
     build_group_form,
+    build_name_prefix,
     build_retained_group_form,
     describe_kept,
     get_known_bases,
     is_own_group,
-    name_prefix,
     parse_knowledge_base,
     plan,
     plan_former,
@@ -158,11 +158,11 @@ class WorkspacePart:
         known = tenant.status.workspace
         own = await self._webui.get_group(known.group_id) if known else None
         namesakes = []
-        for group_id in await self._webui.list_group_ids(group_path(tenant.id)) if own is None else ():
+        for group_id in await self._webui.list_group_ids(build_group_path(tenant.id)) if own is None else ():
             found = await self._webui.get_group(group_id)
             if found and own is None and is_own_group(tenant, found):
                 own = found
-            elif found and found["name"] == group_path(tenant.id) and not is_own_group(tenant, found):
+            elif found and found["name"] == build_group_path(tenant.id) and not is_own_group(tenant, found):
                 namesakes.append(group_id)
         return replace(await self._to_group(own) if own else OpenWebUIGroup(), namesakes=tuple(namesakes))
 
@@ -183,7 +183,7 @@ class WorkspacePart:
         """Return the Open WebUI users who log in as one of the tenant's people in Keycloak."""
         if not subjects:
             return frozenset()
-        terms = sorted({search_term(pattern) for pattern in tenant.spec.email_patterns})
+        terms = sorted({get_search_term(pattern) for pattern in tenant.spec.email_patterns})
         pages = await asyncio.gather(*(self._webui.search_users(term) for term in terms))
         found = {user["id"]: user for users in pages for user in users}
         # A member whose address changed is found only by the id.
@@ -197,13 +197,13 @@ class WorkspacePart:
         found = await self._webui.search_models(tenant.key) if search else []
         models = {model["id"]: model for model in found if _is_of(tenant, model["id"])}
         personas = {persona.id for persona in tenant.spec.personas} | set(get_known_bases(tenant).values())
-        missing = {model_id(tenant.id, persona) for persona in personas} - models.keys()
+        missing = {build_model_id(tenant.id, persona) for persona in personas} - models.keys()
         others = await asyncio.gather(*(self._webui.get_model(key) for key in sorted(missing)))
         return models | {model["id"]: model for model in others if model}
 
     async def _find_bases(self, tenant: Tenant, group_id: str, *, search: bool) -> list[KnowledgeBase]:
         """Return the tenant's knowledge bases: named by its status, or with its mark."""
-        found = await self._webui.search_knowledge_bases(name_prefix(tenant)) if search else []
+        found = await self._webui.search_knowledge_bases(build_name_prefix(tenant)) if search else []
         missing = get_known_bases(tenant).keys() - {each["id"] for each in found}
         others = await asyncio.gather(*(self._webui.get_knowledge_base(key) for key in sorted(missing)))
         if not search and not all(others):
@@ -298,12 +298,12 @@ def _is_settled(tenant: Tenant) -> bool:
 
     A tenant with knowledge bases of former personas is never settled: only a search counts their files.
     """
-    condition = tenant.status.condition(condition_type("workspace"))
+    condition = tenant.status.get_condition(build_condition_type("workspace"))
     return (
         condition is not None
         and condition.status == "True"
         and condition.observed_generation == tenant.metadata.generation
-        and all(tenant.persona(persona) for persona in get_known_bases(tenant).values())
+        and all(tenant.get_persona(persona) for persona in get_known_bases(tenant).values())
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tenancy.model import Persona, Tenant
-from tenancy.names import group_path, model_id
+from tenancy.names import build_group_path, build_model_id
 
 __all__ = [
     "BASE_MODEL",
@@ -24,11 +24,11 @@ __all__ = [
     "build_grants",
     "build_group_form",
     "build_mark",
+    "build_name_prefix",
     "build_retained_group_form",
     "describe_kept",
     "get_known_bases",
     "is_own_group",
-    "name_prefix",
     "parse_knowledge_base",
     "plan",
     "plan_former",
@@ -115,7 +115,7 @@ def build_mark(tenant: Tenant, persona_id: str) -> dict[str, str]:
     return {"principal_type": "user", "principal_id": holder, "permission": "read"}
 
 
-def name_prefix(tenant: Tenant) -> str:
+def build_name_prefix(tenant: Tenant) -> str:
     """Return the prefix of the names of the tenant's knowledge bases, for a search."""
     return f"{_build_title(tenant)}: "
 
@@ -124,7 +124,7 @@ def build_group_form(tenant: Tenant) -> dict[str, Any]:
     """Return the form of the tenant's group. It has no parent, so members inherit no other rights."""
     about = f"Members of {_build_title(tenant)}, managed by the Tenant resource."
     return {
-        "name": group_path(tenant.id),
+        "name": build_group_path(tenant.id),
         "description": about,
         "parent_group_id": None,
         "data": {"tenantry": {"tenant": tenant.id, "uid": tenant.metadata.uid}},
@@ -134,7 +134,7 @@ def build_group_form(tenant: Tenant) -> dict[str, Any]:
 def is_own_group(tenant: Tenant, found: Mapping[str, Any]) -> bool:
     """Return True if a group belongs to this Tenant, and not to an earlier one of the same name."""
     owner = (found.get("data") or {}).get("tenantry") or {}
-    return found["name"] == group_path(tenant.id) and owner.get("uid") == tenant.metadata.uid
+    return found["name"] == build_group_path(tenant.id) and owner.get("uid") == tenant.metadata.uid
 
 
 def build_retained_group_form(tenant: Tenant, group_id: str) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def assign_bases(
     chosen: dict[str, KnowledgeBase] = {}
     former = []
     for base in ranked:
-        if tenant.persona(base.persona) and base.persona not in chosen:
+        if tenant.get_persona(base.persona) and base.persona not in chosen:
             chosen[base.persona] = base
         else:
             former.append(base)
@@ -199,7 +199,7 @@ def assign_bases(
 def plan(tenant: Tenant, observed: WorkspaceState, group_id: str) -> list[Step]:
     """Return all writes except those to the group, and those of :func:`plan_former`."""
     steps = _plan_members(observed, group_id)
-    wanted = {model_id(tenant.id, persona.id): persona for persona in tenant.spec.personas}
+    wanted = {build_model_id(tenant.id, persona.id): persona for persona in tenant.spec.personas}
     for key, persona in wanted.items():
         steps += _plan_model(_build_model(tenant, persona), observed.models.get(key), group_id)
         steps += _plan_base(tenant, persona, observed.bases.get(persona.id), group_id)
@@ -286,7 +286,7 @@ def _plan_base(tenant: Tenant, persona: Persona, live: KnowledgeBase | None, gro
 
 def _build_model(tenant: Tenant, persona: Persona) -> dict[str, Any]:
     return {
-        "id": model_id(tenant.id, persona.id),
+        "id": build_model_id(tenant.id, persona.id),
         "base_model_id": BASE_MODEL,
         "name": _build_model_name(tenant, persona),
         "meta": {
@@ -302,7 +302,7 @@ def _build_model(tenant: Tenant, persona: Persona) -> dict[str, Any]:
 
 
 def _build_model_name(tenant: Tenant, persona: Persona) -> str:
-    return f"{name_prefix(tenant)}{_build_title(persona)}"
+    return f"{build_name_prefix(tenant)}{_build_title(persona)}"
 
 
 def _build_title(named: Tenant | Persona) -> str:

@@ -10,10 +10,10 @@ from urllib.parse import quote, unquote
 
 import boto3
 from botocore.exceptions import ClientError
-from servicekit.aws import error_code
+from servicekit.aws import get_error_code
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenancy.names import object_key
+from tenancy.names import build_object_key
 from tenancy.sessions import TenantSessions
 
 from ..models import File, ListedDocument
@@ -72,7 +72,7 @@ class DocumentStore:
         RemoteUnavailable, RemoteRefused
             S3 or the API server did not answer, or denied the call.
         """
-        key = object_key(tenant.id, persona_id, file.document_id, filename)
+        key = build_object_key(tenant.id, persona_id, file.document_id, filename)
         call = self._sessions.call
         upload = await call(tenant, "begin-put", self._begin, tenant, key, filename, file, content)
         try:
@@ -93,7 +93,7 @@ class DocumentStore:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        key = object_key(tenant.id, persona_id, file.document_id, filename)
+        key = build_object_key(tenant.id, persona_id, file.document_id, filename)
         metadata = await self._sessions.call(tenant, "head", self._read_metadata, key)
         return metadata is not None and metadata.get(VERSION_KEY) == file.version
 
@@ -105,7 +105,7 @@ class DocumentStore:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        key = object_key(tenant.id, document.persona_id, document.id, document.filename)
+        key = build_object_key(tenant.id, document.persona_id, document.id, document.filename)
         metadata = await self._sessions.call(tenant, "head", self._read_metadata, key)
         return None if metadata is None else unquote(metadata.get("owner", ""))
 
@@ -117,7 +117,7 @@ class DocumentStore:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        key = object_key(tenant.id, persona_id, document_id, filename)
+        key = build_object_key(tenant.id, persona_id, document_id, filename)
         await self._sessions.call(tenant, "delete", self._delete, key)
 
     async def _require_current(self, tenant: Tenant) -> None:
@@ -168,7 +168,7 @@ class DocumentStore:
         try:
             client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
         except ClientError as exc:
-            if error_code(exc) != "NoSuchUpload":  # it is complete, or the operator aborted it
+            if get_error_code(exc) != "NoSuchUpload":  # it is complete, or the operator aborted it
                 raise
 
     def _read_metadata(self, client: "S3Client", key: str) -> dict[str, str] | None:
@@ -176,7 +176,7 @@ class DocumentStore:
             return client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
         except ClientError as exc:
             # With the right to list only a prefix, S3 answers 403 for a missing object.
-            if error_code(exc) in ("404", "403", "NoSuchKey", "AccessDenied"):
+            if get_error_code(exc) in ("404", "403", "NoSuchKey", "AccessDenied"):
                 return None
             raise
 

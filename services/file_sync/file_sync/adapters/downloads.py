@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import ClientError
-from servicekit.aws import classify, client_config, error_code, is_dead_session
+from servicekit.aws import build_client_config, classify, get_error_code, is_dead_session
 from servicekit.errors import RemoteRefused
 from servicekit.remote import Remote
 
@@ -103,7 +103,7 @@ class FileDownloader:
             response = self._open_client().get_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
             # Without the right to list the bucket, S3 answers 403 for a missing object; that is retried, too.
-            if error_code(exc) == "NoSuchKey":
+            if get_error_code(exc) == "NoSuchKey":
                 raise ContentNotAvailable from exc
             raise
         digest, size = hashlib.sha256(), 0
@@ -122,6 +122,6 @@ class FileDownloader:
 
     def _open_client(self) -> "S3Client":
         if self._client is None:
-            config = client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=self._concurrency)
+            config = build_client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=self._concurrency)
             self._client = self._open_session().client("s3", config=config)
         return self._client

@@ -6,7 +6,7 @@ import httpx
 from servicekit.errors import RemoteError
 from servicekit.remote import Fault
 
-__all__ = ["classify", "is_problem", "retry_after"]
+__all__ = ["classify", "get_status", "is_problem", "parse_retry_after"]
 
 _BUSY = frozenset(
     {
@@ -38,7 +38,7 @@ def classify(exc: Exception) -> Fault | None:
             return None
 
 
-def retry_after(exc: RemoteError) -> float | None:
+def parse_retry_after(exc: RemoteError) -> float | None:
     """Return the response's ``Retry-After`` in seconds; ``None`` without one."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
@@ -48,7 +48,7 @@ def retry_after(exc: RemoteError) -> float | None:
             return None
 
 
-def status(exc: RemoteError) -> int:
+def get_status(exc: RemoteError) -> int:
     """Return the status of the failed response; 0 without a response."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):

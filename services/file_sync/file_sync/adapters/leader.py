@@ -60,7 +60,7 @@ class LeaderElector:
         LEADER.set(0)
         while True:
             try:
-                async with self._database.connection() as connection:
+                async with self._database.acquire_connection() as connection:
                     await self._hold_lock(connection)
             except (psycopg.Error, PoolTimeout, TimeoutError) as exc:
                 self._log.warning("Cannot hold the leader's lock", error=str(exc).strip())
@@ -81,7 +81,10 @@ class LeaderElector:
 
     async def _notify_leader(self) -> None:
         with suppress(psycopg.Error, PoolTimeout, TimeoutError):
-            async with asyncio.timeout(CHECK_INTERVAL_SECONDS), self._database.connection() as connection:
+            async with (
+                asyncio.timeout(CHECK_INTERVAL_SECONDS),
+                self._database.acquire_connection() as connection,
+            ):
                 await connection.execute("select pg_notify(%s, '')", (CHANNEL,))
 
     async def _hold_lock(self, connection: psycopg.AsyncConnection[DictRow]) -> None:

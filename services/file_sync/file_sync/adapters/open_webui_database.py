@@ -189,7 +189,7 @@ class OpenWebUIDatabase:
         rows = await self._query("files-of-person", FILES_OF_PERSON, subject=subject, ids=chosen, limit=limit)
         return [_to_file(row) for row in rows]
 
-    def connection(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[DictRow]]:
+    def acquire_connection(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[DictRow]]:
         """Return a context manager that lends a connection."""
         return self._pool.connection()
 

@@ -8,7 +8,7 @@ from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketIssuer
 
 from ..problems import IngestRefused
-from .http import classify, status
+from .http import classify, get_status
 
 __all__ = ["UploadWorkflow"]
 
@@ -71,7 +71,7 @@ class UploadWorkflow:
             await self._remote.call("upload", call)
         except RemoteRefused as exc:
             # n8n answers 404 without a problem document while the workflow is not installed.
-            if status(exc) in _DOCUMENT_STATUSES and _is_problem_document(exc):
+            if get_status(exc) in _DOCUMENT_STATUSES and _is_problem_document(exc):
                 raise IngestRefused from exc
             raise
 

@@ -16,7 +16,7 @@ router = APIRouter()
 
 
 @router.post("/v1/hints", status_code=204, summary="Announce a possible change in Open WebUI")
-async def hint(request: Request, context: Context) -> Response:
+async def announce_change(request: Request, context: Context) -> Response:
     """Wake the leader; concurrent hints are coalesced."""
     secret = request.headers.get(HEADER, "").encode()
     if not compare_digest(secret, context.settings.hint_secret.get_secret_value().encode()):

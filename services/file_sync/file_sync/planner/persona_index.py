@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import structlog
 from tenancy.model import Tenant
-from tenancy.names import model_id, parse_model_id
+from tenancy.names import build_model_id, parse_model_id
 from tenancy.registry import TenantRegistry
 
 from ..models import Link, LinkKind, PersonaRef
@@ -37,7 +37,7 @@ class PersonaIndex:
             for each in tenant.status.workspace.knowledge if tenant.status.workspace else ():
                 if self._knowledge.get(each.id, PersonaRef(tenant.id, "")).tenant_id != tenant.id:
                     disputed.add(each.id)
-                if tenant.persona(each.persona):
+                if tenant.get_persona(each.persona):
                     self._knowledge.setdefault(each.id, PersonaRef(tenant.id, each.persona))
         for knowledge_id in disputed:
             del self._knowledge[knowledge_id]
@@ -53,7 +53,7 @@ class PersonaIndex:
             return self._knowledge.get(link.target)
         names = parse_model_id(link.target)
         tenant = self._tenants.get(names[0]) if names else None
-        return PersonaRef(*names) if names and tenant and tenant.persona(names[1]) else None
+        return PersonaRef(*names) if names and tenant and tenant.get_persona(names[1]) else None
 
     def has_knowledge_base(self, persona: PersonaRef) -> bool:
         """Return True if the persona's knowledge base is known, so that all its links can be seen.
@@ -66,7 +66,7 @@ class PersonaIndex:
     def list_targets(self, tenant: Tenant) -> tuple[list[str], list[str]]:
         """Return the ids of the knowledge bases and of the models of a tenant."""
         knowledge = [target for target, persona in self._knowledge.items() if persona.tenant_id == tenant.id]
-        return knowledge, [model_id(tenant.id, persona.id) for persona in tenant.spec.personas]
+        return knowledge, [build_model_id(tenant.id, persona.id) for persona in tenant.spec.personas]
 
 
 class PersonaIndexCache:
@@ -84,5 +84,5 @@ class PersonaIndexCache:
 
     def refresh(self) -> PersonaIndex:
         """Rebuild the index and return it."""
-        self._index, self._built_at = PersonaIndex(self._registry.all()), time.monotonic()
+        self._index, self._built_at = PersonaIndex(self._registry.list_tenants()), time.monotonic()
         return self._index

@@ -186,7 +186,7 @@ class _Planner:
                 status = FileStatus(FileState.REPLACED, messages.REPLACED, each.persona_id)
                 self._plan.statuses[each.file.id] = status
                 self._plan.actions += [
-                    replace(_delete(copy, messages.SUPERSEDED), replaced_by=newest_id)
+                    replace(_build_deletion(copy, messages.SUPERSEDED), replaced_by=newest_id)
                     for copy in each.copies[:1]
                 ]
         return [each for each in files if each.file.created_at >= newest]
@@ -197,7 +197,7 @@ class _Planner:
             newest, newest_id = max(ready)
             if upload.stored_at < newest:
                 self._plan.actions.append(
-                    replace(_delete(upload, messages.SUPERSEDED), replaced_by=newest_id)
+                    replace(_build_deletion(upload, messages.SUPERSEDED), replaced_by=newest_id)
                 )
 
     def _plan_file(self, linked: LinkedFile, replaced: list[ListedDocument]) -> FileStatus | None:
@@ -322,7 +322,7 @@ class _Planner:
             file = self._detached.get(document_id)
             if file is None or self._may_be_removed(file):
                 reason = messages.REMOVED if file else messages.FILE_GONE
-                to_delete.append(_delete(copies[0], reason))
+                to_delete.append(_build_deletion(copies[0], reason))
                 continue
             each = LinkedFile(file, copies[0].persona_id, file.directory, copies)
             name = copies[0].persona_id, file.directory, copies[0].filename
@@ -353,5 +353,5 @@ class _Planner:
         return remover.known and remover.admin and remover.tenant_id == self._tenant.id
 
 
-def _delete(copy: ListedDocument, reason: str) -> PlannedAction:
+def _build_deletion(copy: ListedDocument, reason: str) -> PlannedAction:
     return PlannedAction(ActionType.DELETE, copy.id, copy.persona_id, copy.filename, reason=reason)

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 from servicekit.errors import RemoteUnavailable
 
-from ..adapters.http import is_problem, retry_after, status
+from ..adapters.http import get_status, is_problem, parse_retry_after
 
 __all__ = ["BackoffGate"]
 
@@ -24,7 +24,7 @@ class BackoffGate:
         self._pause = INITIAL_DELAY_SECONDS
         self._tenants: dict[str, float] = {}
 
-    def retry_after(self, tenant_id: str) -> float:
+    def get_retry_after(self, tenant_id: str) -> float:
         """Return the seconds until a tenant's documents may be sent; 0 if they may now."""
         now = asyncio.get_running_loop().time()
         until = max(self._until, self._tenants.get(tenant_id, 0.0))
@@ -42,14 +42,14 @@ class BackoffGate:
         A failure that may concern one tenant or one document does not pause the calls of other tenants.
         """
         now = asyncio.get_running_loop().time()
-        match status(exc), exc.__cause__:
+        match get_status(exc), exc.__cause__:
             case 429, _:
-                self._tenants[tenant_id] = now + (retry_after(exc) or INITIAL_DELAY_SECONDS)
+                self._tenants[tenant_id] = now + (parse_retry_after(exc) or INITIAL_DELAY_SECONDS)
             case 503, _ if is_problem(exc, "tenant-not-ready"):
-                self._tenants[tenant_id] = now + (retry_after(exc) or MAX_DELAY_SECONDS)
+                self._tenants[tenant_id] = now + (parse_retry_after(exc) or MAX_DELAY_SECONDS)
             case (503, _) | (0, httpx.ConnectError() | httpx.ConnectTimeout()) if self._until <= now:
                 # Concurrent calls that fail together count as one failure: only the first starts a pause.
-                self._until = now + (retry_after(exc) or self._pause)
+                self._until = now + (parse_retry_after(exc) or self._pause)
                 self._pause = min(self._pause * 2, MAX_DELAY_SECONDS)
             case _:
                 pass

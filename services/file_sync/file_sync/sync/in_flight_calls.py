@@ -30,7 +30,7 @@ class InFlightCalls:
     def __init__(self) -> None:
         self._calls: dict[tuple[str, str], _Call] = {}
 
-    def document_ids(self, tenant_id: str) -> frozenset[str]:
+    def list_document_ids(self, tenant_id: str) -> frozenset[str]:
         """Return the ids of the tenant's documents with a call in flight."""
         return frozenset(document_id for owner, document_id in self._calls if owner == tenant_id)
 
@@ -76,7 +76,7 @@ class InFlightCalls:
             for each in waiting
             if (call := self._calls.get((tenant_id, each))) and call.since > lost_before
         }
-        for document_id in self.document_ids(tenant_id) - recent - set(indexing):
+        for document_id in self.list_document_ids(tenant_id) - recent - set(indexing):
             self._calls.pop((tenant_id, document_id)).task.cancel()
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ class SyncLoops:
         self._hinted = asyncio.Event()
         self._log = structlog.get_logger("file_sync")
 
-    def hint(self) -> None:
+    def wake(self) -> None:
         """Wake the poll loop; concurrent hints are coalesced."""
         self._hinted.set()
 
@@ -101,14 +101,14 @@ class SyncLoops:
     async def _poll(self, schedule: Schedule, previous: dict[str, int]) -> dict[str, int]:
         """Enqueue the tenants that changed; return the current fingerprint of each tenant."""
         personas = self._personas.refresh()
-        links: dict[str, list[tuple[str, str]]] = {tenant.id: [] for tenant in self._registry.all()}
+        links: dict[str, list[tuple[str, str]]] = {tenant.id: [] for tenant in self._registry.list_tenants()}
         for link, fingerprint in (await self._database.read_fingerprints()).items():
             persona = personas.resolve(link)
             if persona and persona.tenant_id in links:
                 links[persona.tenant_id].append((link.target, fingerprint))
         current = {
             tenant.id: hash((tuple(sorted(links[tenant.id])), _get_relevant_fields(tenant)))
-            for tenant in self._registry.all()
+            for tenant in self._registry.list_tenants()
             if tenant.id in links
         }
         schedule.enqueue_changed(
@@ -120,7 +120,7 @@ class SyncLoops:
     async def _run_resync_loop(self, schedule: Schedule) -> None:
         while True:
             await asyncio.sleep(self._resync_interval_seconds)
-            schedule.enqueue_full_sync(tenant.id for tenant in self._registry.all())
+            schedule.enqueue_full_sync(tenant.id for tenant in self._registry.list_tenants())
 
     async def _run_worker(self, schedule: Schedule) -> None:
         slots = asyncio.Semaphore(PLAN_CONCURRENCY)
@@ -172,7 +172,7 @@ class SyncLoops:
         schedule.mark_done(
             tenant_id,
             complete=complete,
-            retry_after=self._tenant_sync.backoff.retry_after(tenant_id),
+            retry_after=self._tenant_sync.backoff.get_retry_after(tenant_id),
             progress=progress,
         )
 

@@ -16,7 +16,7 @@ import structlog
 from servicekit.errors import RemoteError, RemoteUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from tenancy.model import Tenant
-from tenancy.names import FILE_DOCUMENTS, document_id_for_file
+from tenancy.names import FILE_DOCUMENTS, derive_file_document_id
 
 from ..adapters.document_owners import DocumentOwnerResolver
 from ..adapters.document_store import DocumentStore
@@ -199,7 +199,7 @@ class TenantSync:
         """Cancel calls to n8n that are done or lost, as the plan shows."""
         waiting = {action.document_id for action in plan.actions if action.type is ActionType.INDEX}
         indexing = {
-            document_id_for_file(file_id)
+            derive_file_document_id(file_id)
             for file_id, status in plan.statuses.items()
             if status.state is FileState.INDEXING
         }
@@ -214,17 +214,17 @@ class TenantSync:
             if action.type is ActionType.INDEX:
                 to_index.put_nowait(action)
         others = iter([action for action in actions if action.type is not ActionType.INDEX])
-        indexers = range(self._ingest_slots.each - len(self._calls.document_ids(tenant.id)))
+        indexers = range(self._ingest_slots.each - len(self._calls.list_document_ids(tenant.id)))
         async with asyncio.TaskGroup() as group:
             for _ in indexers:
-                group.create_task(self._index_worker(tenant, result, to_index, may_continue))
+                group.create_task(self._run_index_worker(tenant, result, to_index, may_continue))
             async with asyncio.TaskGroup() as store_workers:
                 for _ in range(self._put_slots.each):
-                    store_workers.create_task(self._store_worker(tenant, result, others, to_index))
+                    store_workers.create_task(self._run_store_worker(tenant, result, others, to_index))
             for _ in indexers:
                 to_index.put_nowait(None)
 
-    async def _store_worker(
+    async def _run_store_worker(
         self,
         tenant: Tenant,
         result: SyncResult,
@@ -241,7 +241,7 @@ class TenantSync:
             if state is FileState.RECEIVED:
                 to_index.put_nowait(action)
 
-    async def _index_worker(
+    async def _run_index_worker(
         self,
         tenant: Tenant,
         result: SyncResult,
@@ -249,8 +249,8 @@ class TenantSync:
         may_continue: Callable[[], bool],
     ) -> None:
         while (action := await actions.get()) is not None:
-            in_flight = action.document_id in self._calls.document_ids(tenant.id)
-            if may_continue() and not self.backoff.retry_after(tenant.id) and not in_flight:
+            in_flight = action.document_id in self._calls.list_document_ids(tenant.id)
+            if may_continue() and not self.backoff.get_retry_after(tenant.id) and not in_flight:
                 started = asyncio.Event()
 
                 async def run(
@@ -258,7 +258,7 @@ class TenantSync:
                 ) -> FileState | None:
                     async with self._ingest_slots.acquire(tenant.id):
                         started.set()
-                        if self.backoff.retry_after(tenant.id):
+                        if self.backoff.get_retry_after(tenant.id):
                             raise RetryLater("calls to n8n are paused")
                         return await self._index(tenant, action)
 

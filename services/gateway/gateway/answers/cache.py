@@ -20,11 +20,11 @@ from pydantic import TypeAdapter, ValidationError
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
 
-from ..index_fence import STATE_SCRIPT, fence_keys
+from ..index_fence import STATE_SCRIPT, list_fence_keys
 from ..redis import TenantRedis
 from .service import Answer
 
-__all__ = ["AnswerCache", "CacheLookup", "CacheOutcome", "CacheSlot", "cache_key"]
+__all__ = ["AnswerCache", "CacheLookup", "CacheOutcome", "CacheSlot", "build_cache_key"]
 
 ANSWERS = 1000
 """Maximum number of answers of one tenant. At 2 kB each, a thousand busy tenants use 2 GB."""
@@ -94,8 +94,8 @@ class AnswerCache:
 
     def __init__(self, redis: TenantRedis, *, seconds: int) -> None:
         self._seconds = seconds
-        self._get = redis.script("get-answer", _GET)
-        self._put = redis.script("put-answer", _PUT)
+        self._get = redis.register_script("get-answer", _GET)
+        self._put = redis.register_script("put-answer", _PUT)
         self._log = structlog.get_logger("gateway.answers")
 
     async def get(self, tenant: Tenant, key: str) -> CacheLookup:
@@ -104,13 +104,13 @@ class AnswerCache:
         Parameters
         ----------
         key
-            See :func:`cache_key`.
+            See :func:`build_cache_key`.
         """
         if not self._seconds:
             return CacheLookup(CacheOutcome.BYPASS)
         try:
             version, stored = await self._get.run(
-                tenant, fence_keys(tenant), key, uuid.uuid4().hex, self._seconds
+                tenant, list_fence_keys(tenant), key, uuid.uuid4().hex, self._seconds
             )
         except RemoteError as exc:
             self._log.warning("Cannot read a cached answer", error=str(exc))
@@ -137,12 +137,12 @@ class AnswerCache:
         if len(text.encode()) > ANSWER_BYTES:
             return
         try:
-            await self._put.run(tenant, fence_keys(tenant), slot.key, slot.version, text, ANSWERS)
+            await self._put.run(tenant, list_fence_keys(tenant), slot.key, slot.version, text, ANSWERS)
         except RemoteError as exc:
             self._log.warning("Cannot cache an answer", error=str(exc))
 
 
-def cache_key(inputs: Mapping[str, Any]) -> str:
+def build_cache_key(inputs: Mapping[str, Any]) -> str:
     """Return the cache key: a hash of every input of an answer except the index."""
     text = json.dumps([FORMAT, dict(inputs)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

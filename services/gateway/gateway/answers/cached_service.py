@@ -10,7 +10,7 @@ from tenancy.model import Tenant
 from ..limits.usage import Counts, UsageLog
 from ..metrics import ANSWER_CACHE
 from ..timings import RequestTimings
-from .cache import AnswerCache, CacheLookup, CacheOutcome, cache_key
+from .cache import AnswerCache, CacheLookup, CacheOutcome, build_cache_key
 from .service import Answer, AnswerService, Question
 
 __all__ = ["CachePolicy", "CachedAnswerService"]
@@ -29,7 +29,7 @@ class CachePolicy(Enum):
 class CachedAnswerService:
     """Answers questions, from the cache if possible.
 
-    Call :meth:`lookup` first, then :meth:`answer` or :meth:`stream` with its result.
+    Call :meth:`check_cache` first, then :meth:`answer` or :meth:`stream` with its result.
     """
 
     def __init__(self, answers: AnswerService, cache: AnswerCache, usage: UsageLog) -> None:
@@ -37,7 +37,7 @@ class CachedAnswerService:
         self._cache = cache
         self._usage = usage
 
-    async def lookup(self, tenant: Tenant, question: Question, policy: CachePolicy) -> CacheLookup:
+    async def check_cache(self, tenant: Tenant, question: Question, policy: CachePolicy) -> CacheLookup:
         """Return the result of the cache lookup for a question.
 
         A question with a history bypasses the cache, because two histories are hardly ever equal.
@@ -47,11 +47,11 @@ class CachedAnswerService:
         PersonaMissing
             The tenant has no such persona.
         """
-        inputs = self._answers.cache_inputs(tenant, question)
+        inputs = self._answers.collect_cache_inputs(tenant, question)
         if question.history or not tenant.spec.model.cache_answers or policy is CachePolicy.NO_STORE:
             lookup = CacheLookup(CacheOutcome.BYPASS)
         else:
-            lookup = await self._cache.get(tenant, cache_key(inputs))
+            lookup = await self._cache.get(tenant, build_cache_key(inputs))
         if policy is CachePolicy.REFRESH and lookup.outcome is not CacheOutcome.UNAVAILABLE:
             lookup = CacheLookup(CacheOutcome.BYPASS, slot=lookup.slot)
         ANSWER_CACHE.labels(lookup.outcome.value).inc()

@@ -25,7 +25,7 @@ __all__ = [
     "WWW",
     "is_live_tag",
     "is_unfinished_tag",
-    "safe_language",
+    "sanitize_language",
 ]
 
 LANGUAGES = frozenset(
@@ -147,7 +147,7 @@ def is_unfinished_tag(text: str) -> bool:
     return bool(_TAG.match(text.replace(_SPACE, " ")))
 
 
-def safe_language(info: str) -> str:
+def sanitize_language(info: str) -> str:
     """Return a safe info string for a fence in place of the model's."""
     language = info.strip(" \t")
     if not language or language.lower() in LANGUAGES:

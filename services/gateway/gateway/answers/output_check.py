@@ -43,7 +43,7 @@ class _Trigger(NamedTuple):
     breaks_after: bool
 
 
-def _trigger(before: str, following: str, could_be: str, *, breaks_after: bool) -> _Trigger:
+def _build_trigger(before: str, following: str, could_be: str, *, breaks_after: bool) -> _Trigger:
     flags = re.IGNORECASE
     return _Trigger(
         re.compile(rf"(?:{before})\Z", flags),
@@ -54,20 +54,20 @@ def _trigger(before: str, following: str, could_be: str, *, breaks_after: bool) 
 
 
 _TRIGGERS = {
-    "<": _trigger(
+    "<": _build_trigger(
         "",
         r"<(?:[!?]|[@#$][^|> \t\r\n]|/?[a-z][\w-]*(?:[\s\ufeff][^<>]*)?/?>"
         r"|[a-z][\w.+-]+:[^<> \t\r\n]*>|[^<>\s@\u200b]+@[^<>\s]+>)",
         r"<[^<>\r\n]*",
         breaks_after=True,
     ),
-    "]": _trigger(
+    "]": _build_trigger(
         "", rf"\](?:\({_TARGET}|:{_TARGET})", r"\](?:[(:][ \t]*[^\s()<>]*[ \t]*)?", breaks_after=True
     ),
-    ":": _trigger("https?|ftp", r"://[^ \t\r\n<>]", r":/{0,2}", breaks_after=False),
-    ".": _trigger("www", r"\.[^\W_]", r"\.", breaks_after=False),
-    "@": _trigger(r"[\w.+-]", r"@[\w-]+\.[^\W_]", r"@[\w-]*\.?", breaks_after=False),
-    "{": _trigger("", r"\{\{(?:char\}|user\}|video_file_|html_file_)", r"\{\{?\w*", breaks_after=True),
+    ":": _build_trigger("https?|ftp", r"://[^ \t\r\n<>]", r":/{0,2}", breaks_after=False),
+    ".": _build_trigger("www", r"\.[^\W_]", r"\.", breaks_after=False),
+    "@": _build_trigger(r"[\w.+-]", r"@[\w-]+\.[^\W_]", r"@[\w-]*\.?", breaks_after=False),
+    "{": _build_trigger("", r"\{\{(?:char\}|user\}|video_file_|html_file_)", r"\{\{?\w*", breaks_after=True),
 }
 
 
@@ -98,11 +98,11 @@ class OutputCheck:
     def _check(self, text: str, *, final: bool) -> str:
         self._text, self._at = self._text[self._at :] + text, 0
         self._emitted, self._final = [], final
-        while self._at < len(self._text) and self._step():
+        while self._at < len(self._text) and self._consume_next():
             pass
         return "".join(self._emitted)
 
-    def _step(self) -> bool:
+    def _consume_next(self) -> bool:
         """Emit some text and return True, or return False if more text is needed."""
         if newline := _NEWLINE.match(self._text, self._at):
             return self._end_line(newline)

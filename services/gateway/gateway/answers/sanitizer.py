@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from . import markdown
-from .markdown import is_live_tag, is_unfinished_tag, safe_language
+from .markdown import is_live_tag, is_unfinished_tag, sanitize_language
 from .output_check import OutputCheck
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class _Fence:
     indent: int
     run: str
 
-    def closes(self, line: str) -> bool | None:
+    def is_closed_by(self, line: str) -> bool | None:
         """Return True if a line closes the fence for all renderers, ``None`` if only for some."""
         if not line.strip(" \t").startswith(self.run):
             return False
@@ -186,13 +186,13 @@ class AnswerSanitizer:
     def _sanitize(self, text: str, *, final: bool) -> str:
         self._text = self._text[self._at :] + text
         self._at, self._shown, self._final = 0, [], final
-        while self._at < len(self._text) and self._step():
+        while self._at < len(self._text) and self._consume_next():
             pass
         return "".join(self._shown)
 
     # A step emits text and returns True, or returns False if it needs more text.
 
-    def _step(self) -> bool:
+    def _consume_next(self) -> bool:
         if not self._has_started:
             space = _TRIMMED.match(self._text)
             if space and space.end():
@@ -315,7 +315,7 @@ class AnswerSanitizer:
         prefix, run, info = opener.groups()
         whole = opener.end() - self._at < MAX_LOOKAHEAD
         if self._strict and self._follows_text and not self._is_ambiguous:
-            needs_blank_line = self._could_be_heading(_Fence(len(prefix), run), opener.end())
+            needs_blank_line = self._may_be_heading(_Fence(len(prefix), run), opener.end())
             if needs_blank_line is None:
                 return False
             if needs_blank_line:
@@ -331,7 +331,7 @@ class AnswerSanitizer:
             self._fence = _Fence(indent, run)
         self._show(len(prefix))
         self._show_fence(run)
-        language = safe_language(info) if self._strict else info
+        language = sanitize_language(info) if self._strict else info
         if not whole:
             if self._strict or info:
                 self._shown.append(INVISIBLE)
@@ -355,7 +355,7 @@ class AnswerSanitizer:
     def _add_blank_line(self) -> None:
         self._shown.append("\r" if self._tail.endswith("\r") else "\n")
 
-    def _could_be_heading(self, fence: _Fence, at: int) -> bool | None:
+    def _may_be_heading(self, fence: _Fence, at: int) -> bool | None:
         """Return True if Open WebUI may read text, a fence and an underline in it as one heading.
 
         A blank line before the fence prevents it. ``None`` if this is undecided.
@@ -388,7 +388,7 @@ class AnswerSanitizer:
         line = self._text[self._at : end]
         indent = len(line) - len(line.lstrip(" "))
         ends_there = self._text[end : end + 1] in ("", "\r", "\n")
-        closes = fence.closes(line) if ends_there else False
+        closes = fence.is_closed_by(line) if ends_there else False
         if closes or (closes is None and not self._strict):
             self._is_ambiguous = closes is None
             self._fence = None
@@ -442,7 +442,7 @@ class AnswerSanitizer:
         return self._show(1)
 
     def _read_label_begin(self) -> bool:
-        self._label = self._begins_block()
+        self._label = self._is_block_start()
         self._block.brackets += 1
         return self._show(1)
 
@@ -514,7 +514,7 @@ class AnswerSanitizer:
             self._block.ambiguous = True
             return self._show(1)
         if following in _PUNCTUATION:
-            is_block = self._strict and following == ":" and self._begins_block()
+            is_block = self._strict and following == ":" and self._is_block_start()
             return self._show(2, INVISIBLE if is_block else "")
         is_marker = following and re.match(f"[{MARKERS}]", following)
         return self._show(1, "\\" if is_marker else "")
@@ -587,7 +587,7 @@ class AnswerSanitizer:
             is_live = is_unfinished_tag(rest)
         return self._neutralize_angle() if is_live else self._show_angle()
 
-    def _begins_block(self) -> bool:
+    def _is_block_start(self) -> bool:
         """Return True if a block may start here: at a line start or, for Open WebUI, after a formula."""
         return self._only_prefix or self._tail.rstrip(" ").endswith(("$$", "\\]", "}"))
 
@@ -595,7 +595,7 @@ class AnswerSanitizer:
         is_number = self._strict and markdown.CITATION_LIKE.search(self._tail)
         in_formula = self._is_in_formula() if is_number else False
         label = self._label
-        waits = None if in_formula is None else self._label_ends_open()
+        waits = None if in_formula is None else self._may_have_address()
         if waits is None:
             return False
         is_shown = not is_number or in_formula or self._may_be_code
@@ -635,15 +635,15 @@ class AnswerSanitizer:
         )
 
     def _read_marker(self) -> bool:
-        self._label = self._begins_block()
+        self._label = self._is_block_start()
         self._block.delimiters.add("[")
-        waits = self._label_ends_open()
+        waits = self._may_have_address()
         if waits is None:
             return False
         self._show(1)
         return self._show_address() if waits else True
 
-    def _label_ends_open(self) -> bool | None:
+    def _may_have_address(self) -> bool | None:
         """Return True if an address may follow the label that ends here; ``None`` if undecided."""
         following = self._peek()
         if following is None:

@@ -114,7 +114,7 @@ class AnswerService:
         self._history_tokens = history_tokens
         self._context_tokens = context_tokens
 
-    def cache_inputs(self, tenant: Tenant, question: Question) -> dict[str, Any]:
+    def collect_cache_inputs(self, tenant: Tenant, question: Question) -> dict[str, Any]:
         """Return all inputs of an answer except the index and the history.
 
         Raises

@@ -8,9 +8,9 @@ from servicekit.errors import DeadlineExceeded, TenantryError
 from starlette.responses import Response, StreamingResponse
 
 from .auth import Context, Querier, Timings
-from .caching import CACHE_HEADERS, RequestCachePolicy, cache_status
+from .caching import CACHE_HEADERS, RequestCachePolicy, build_cache_status
 from .membership import CallerMembership, Membership
-from .responses import ANSWER, example, problems
+from .responses import ANSWER, build_example, describe_problems
 from .routes import PersonRoute
 from .schemas import EXAMPLE_ANSWER, AnswerRequest, AnswerResponse
 from .sse import describe_events, encode_event, stream_answer
@@ -29,7 +29,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
             named=True,
             words='{"text":"The marketing budget "}',
             answer=json.dumps(EXAMPLE_ANSWER),
-            error=json.dumps(example(DeadlineExceeded)),
+            error=json.dumps(build_example(DeadlineExceeded)),
         ),
         "headers": CACHE_HEADERS,
     }
@@ -40,7 +40,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     "/v1/answers",
     summary="Answer a question from the tenant's documents",
     response_model=AnswerResponse,
-    responses=problems(*ANSWER) | _STREAM,
+    responses=describe_problems(*ANSWER) | _STREAM,
 )
 async def answer(
     body: AnswerRequest,
@@ -53,11 +53,11 @@ async def answer(
 ) -> Any:
     """Return an answer with its citations, or stream it."""
     question = body.to_question()
-    lookup = await context.answers.lookup(person.tenant, question, policy)
-    request.state.headers.update(cache_status(lookup))
+    lookup = await context.answers.check_cache(person.tenant, question, policy)
+    request.state.headers.update(build_cache_status(lookup))
     if not body.stream:
         answering = context.answers.answer(person.tenant, question, lookup, timings)
-        return AnswerResponse.of(await membership.hold(answering))
+        return AnswerResponse.from_answer(await membership.hold(answering))
     request_id: str = request.state.request_id
     pieces = context.answers.stream(person.tenant, question, lookup, timings)
     return await _stream(pieces, membership, request_id)
@@ -72,7 +72,7 @@ async def _stream(pieces: Any, membership: Membership, request_id: str) -> Respo
         membership,
         encode_text=lambda text: encode_event({"text": text}, "words"),
         encode_answer=lambda answer: encode_event(
-            AnswerResponse.of(answer).model_dump_json(by_alias=True), "answer"
+            AnswerResponse.from_answer(answer).model_dump_json(by_alias=True), "answer"
         ),
         encode_error=encode_error,
     )

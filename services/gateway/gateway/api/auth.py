@@ -92,7 +92,9 @@ def _accept_person_or_ticket(
 ) -> Callable[[Request, GatewayContext, RequestTimings], Awaitable[Principal | TicketHolder]]:
     """Return a dependency that accepts a person, or a service with a ticket for an action."""
 
-    async def caller(request: Request, context: Context, timings: Timings) -> Principal | TicketHolder:
+    async def authenticate_caller(
+        request: Request, context: Context, timings: Timings
+    ) -> Principal | TicketHolder:
         scheme, secret = parse_authorization(request.headers.getlist("authorization"))
         if scheme != "ticket":
             return await _authenticate_person(request, context)
@@ -102,7 +104,7 @@ def _accept_person_or_ticket(
         context.calls.count(holder.tenant.id)
         return holder
 
-    return caller
+    return authenticate_caller
 
 
 Person = Annotated[Principal, Depends(_authenticate_person)]

@@ -10,7 +10,7 @@ from fastapi import Depends, Header, Request
 from ..answers.cache import CacheLookup, CacheOutcome
 from ..answers.cached_service import CachePolicy
 
-__all__ = ["CACHE_HEADERS", "RequestCachePolicy", "cache_status"]
+__all__ = ["CACHE_HEADERS", "RequestCachePolicy", "build_cache_status"]
 
 CACHE_HEADERS: dict[str, Any] = {"Cache-Status": {"$ref": "#/components/headers/Cache-Status"}}
 """Headers of an operation with cached answers, in the API's description."""
@@ -42,6 +42,6 @@ RequestCachePolicy = Annotated[CachePolicy, Depends(_parse_cache_policy)]
 """Use of the cache that the request allows."""
 
 
-def cache_status(lookup: CacheLookup) -> dict[str, str]:
+def build_cache_status(lookup: CacheLookup) -> dict[str, str]:
     """Return the header that reports the outcome of a cache lookup."""
     return {"Cache-Status": f"tenantry-answers; {_STATUS.get(lookup.outcome, 'fwd=bypass')}"}

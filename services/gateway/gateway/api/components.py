@@ -100,12 +100,17 @@ SCHEMAS: dict[str, Any] = {
             "instance": {"type": "string", "description": "The request's id, as in `X-Request-ID`."},
             "errors": {
                 "type": "array",
-                "description": "Errors of an invalid request, one per place.",
+                "description": "Errors of an invalid request, one per location.",
                 "items": {
                     "type": "object",
-                    "required": ["place", "reason"],
+                    "required": ["location", "reason"],
                     "properties": {
-                        "place": {"type": "array", "items": {"type": ["string", "integer"]}},
+                        "location": {
+                            "type": "array",
+                            "description": "Path to the field: `body`, `path`, `query` or `header`, "
+                            "then names and indexes.",
+                            "items": {"type": ["string", "integer"]},
+                        },
                         "reason": {"type": "string"},
                     },
                 },

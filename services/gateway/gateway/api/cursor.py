@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from tenancy.model import Tenant
-from tenancy.names import tenant_prefix
+from tenancy.names import build_tenant_prefix
 
 from ..problems import CursorRefused
 
@@ -13,7 +13,7 @@ __all__ = ["from_cursor", "to_cursor"]
 
 def to_cursor(tenant: Tenant, key: str) -> str | None:
     """Return the cursor of an object key, relative to the tenant's prefix; ``None`` without a key."""
-    position = key.removeprefix(tenant_prefix(tenant.id))
+    position = key.removeprefix(build_tenant_prefix(tenant.id))
     return base64.urlsafe_b64encode(position.encode()).decode() if key else None
 
 
@@ -31,4 +31,4 @@ def from_cursor(tenant: Tenant, cursor: str | None) -> str:
         position = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as exc:
         raise CursorRefused("`cursor` must be a `nextCursor` of this list, or be omitted.") from exc
-    return f"{tenant_prefix(tenant.id)}{position}"
+    return f"{build_tenant_prefix(tenant.id)}{position}"

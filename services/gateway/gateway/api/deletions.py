@@ -12,7 +12,7 @@ from ..problems import (
     WritesUnavailable,
 )
 from .auth import Administrator, Context
-from .responses import PERSON, STORED, problems
+from .responses import PERSON, STORED, describe_problems
 from .schemas import HeldDeletionList, RejectedDeletionsResponse, ReleaseResponse
 
 __all__ = ["router"]
@@ -23,17 +23,17 @@ router = APIRouter()
 @router.get(
     "/v1/deletions",
     summary="List the tenant's held deletions",
-    responses=problems(*PERSON, AdminOnly, WritesUnavailable),
+    responses=describe_problems(*PERSON, AdminOnly, WritesUnavailable),
 )
 async def list_deletions(person: Administrator, context: Context) -> HeldDeletionList:
     """Return the held deletions, oldest first, at most 1,000. Their documents have not been deleted."""
-    return HeldDeletionList.of(await context.deletions.list_held(person.tenant))
+    return HeldDeletionList.from_held(await context.deletions.list_held(person.tenant))
 
 
 @router.post(
     "/v1/deletions/release",
     summary="Release the held deletions and hold none for an hour",
-    responses=problems(*PERSON, AdminOnly, WritesUnavailable),
+    responses=describe_problems(*PERSON, AdminOnly, WritesUnavailable),
 )
 async def release_deletions(person: Administrator, context: Context) -> ReleaseResponse:
     """Admit all deletions for an hour.
@@ -46,7 +46,7 @@ async def release_deletions(person: Administrator, context: Context) -> ReleaseR
 @router.post(
     "/v1/deletions/reject",
     summary="Reject held deletions and keep the documents",
-    responses=problems(
+    responses=describe_problems(
         *PERSON,
         *STORED,
         AdminOnly,
@@ -63,4 +63,4 @@ async def reject_deletions(person: Administrator, context: Context) -> RejectedD
 
     A document whose file no longer exists in Open WebUI is then identified by its name.
     """
-    return RejectedDeletionsResponse.of(await context.rejection.reject(person))
+    return RejectedDeletionsResponse.from_rejected(await context.rejection.reject(person))

@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from ..problems import RateLimited
 from .components import HEADERS, PARAMETERS, PERSON, SCHEMAS, SECURITY
-from .responses import all_examples
+from .responses import build_examples
 
 __all__ = ["describe"]
 
@@ -22,7 +22,7 @@ _COUNTED = ("RateLimit-Policy", "RateLimit")
 def describe(app: FastAPI) -> None:
     """Add the description and its route to an application with all routes."""
 
-    def openapi() -> dict[str, Any]:
+    def build_openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(
                 title=app.title,
@@ -34,23 +34,23 @@ def describe(app: FastAPI) -> None:
             app.openapi_schema = document
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = build_openapi  # type: ignore[method-assign]
 
     @functools.cache
-    def encoded() -> bytes:
+    def encode_openapi() -> bytes:
         # Cached, because encoding would block other requests for too long.
-        return pydantic_core.to_json(openapi())
+        return pydantic_core.to_json(build_openapi())
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi_json() -> Response:
-        return Response(encoded(), media_type="application/json")
+    async def get_openapi_json() -> Response:
+        return Response(encode_openapi(), media_type="application/json")
 
 
 def _complete(document: dict[str, Any]) -> None:
     components = document["components"]
     components["schemas"] |= SCHEMAS
     components |= {"headers": HEADERS, "parameters": PARAMETERS, "securitySchemes": SECURITY}
-    components["examples"] = all_examples()
+    components["examples"] = build_examples()
     document["security"] = [{PERSON: []}]
     for operations in document["paths"].values():
         for operation in operations.values():

@@ -35,7 +35,7 @@ from .components import PERSON as PERSON_SCHEME
 from .components import TICKET as TICKET_SCHEME
 from .cursor import from_cursor, to_cursor
 from .idempotency import IdempotencyKey, run_once
-from .responses import BODY, PERSON, STORED, TICKET, WRITE, problems
+from .responses import BODY, PERSON, STORED, TICKET, WRITE, describe_problems
 from .schemas import DocumentId, DocumentItem, DocumentList, DocumentResponse, PersonaId
 
 __all__ = ["FORM_BYTES", "router"]
@@ -112,7 +112,7 @@ _REFUSALS = (
 router = APIRouter()
 
 
-async def _ingest_slot(caller: Ingester, context: Context) -> AsyncIterator[None]:
+async def _acquire_ingest_slot(caller: Ingester, context: Context) -> AsyncIterator[None]:
     """Hold an ingest slot; the body of a waiting document is not read."""
     async with context.ingests.acquire(caller.tenant.key):
         yield
@@ -124,8 +124,8 @@ async def _ingest_slot(caller: Ingester, context: Context) -> AsyncIterator[None
     summary="Ingest a document: an upload, or the S3 object that a ticket names",
     response_model=DocumentResponse,
     openapi_extra=_FORM,
-    responses=problems(*TICKET, *WRITE, *_REFUSALS) | {201: {"links": _LINKS}},
-    dependencies=[Depends(_ingest_slot)],
+    responses=describe_problems(*TICKET, *WRITE, *_REFUSALS) | {201: {"links": _LINKS}},
+    dependencies=[Depends(_acquire_ingest_slot)],
 )
 async def ingest(
     request: Request, caller: Ingester, context: Context, timings: Timings, key: IdempotencyKey
@@ -137,7 +137,9 @@ async def ingest(
             raise InvalidRequest("With a ticket the body must be empty.")
 
         async def index_stored() -> DocumentResponse:
-            return DocumentResponse.of(await context.documents.index_stored(tenant, ticket, timings))
+            return DocumentResponse.from_ingested(
+                await context.documents.index_stored(tenant, ticket, timings)
+            )
 
         return await run_once(
             request, caller, context, key, index_stored, status=201, parts=(ticket.object_key,)
@@ -146,7 +148,7 @@ async def ingest(
     persona_id, filename, content = await _read_form(request)
 
     async def upload() -> DocumentResponse:
-        return DocumentResponse.of(
+        return DocumentResponse.from_ingested(
             await context.documents.upload(
                 person.tenant, persona_id, filename, content, person.subject, timings
             )
@@ -162,7 +164,7 @@ async def ingest(
     "/v1/documents",
     summary="List the tenant's documents",
     openapi_extra=_PERSON_OR_TICKET,
-    responses=problems(*TICKET, *STORED, InvalidRequest, CursorRefused, PersonaMissing),
+    responses=describe_problems(*TICKET, *STORED, InvalidRequest, CursorRefused, PersonaMissing),
 )
 async def list_documents(
     caller: Lister,
@@ -195,7 +197,7 @@ async def list_documents(
         limit=limit,
     )
     return DocumentList(
-        documents=[DocumentItem.of(entry) for entry in page.entries],
+        documents=[DocumentItem.from_entry(entry) for entry in page.entries],
         next_cursor=to_cursor(caller.tenant, page.after),
     )
 
@@ -203,13 +205,13 @@ async def list_documents(
 @router.get(
     "/v1/documents/{documentId}",
     summary="Get a document",
-    responses=problems(*PERSON, *STORED, InvalidRequest, DocumentMissing),
+    responses=describe_problems(*PERSON, *STORED, InvalidRequest, DocumentMissing),
 )
 async def get_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")], person: Person, context: Context
 ) -> DocumentItem:
     """Return a document's description."""
-    return DocumentItem.of(await context.catalog.get(person.tenant, document_id))
+    return DocumentItem.from_entry(await context.catalog.get(person.tenant, document_id))
 
 
 @router.delete(
@@ -218,7 +220,7 @@ async def get_document(
     response_model=None,
     summary="Delete a document",
     openapi_extra=_PERSON_OR_TICKET,
-    responses=problems(
+    responses=describe_problems(
         *TICKET, *WRITE, InvalidRequest, DocumentMissing, DocumentForeign, DeletionsHeld, LimitsUnavailable
     ),
 )

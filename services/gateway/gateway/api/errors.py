@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi.responses import JSONResponse
-from servicekit.web.errors import problem_response
+from servicekit.web.errors import build_problem_response
 from starlette.types import Scope
 
-from .openai_schemas import openai_error
+from .openai_schemas import build_openai_error
 
 __all__ = ["render_problem"]
 
@@ -17,5 +17,5 @@ OPENAI_PATHS = frozenset({"/v1/models", "/v1/chat/completions"})
 def render_problem(problem: dict[str, Any], scope: Scope, headers: Mapping[str, str]) -> JSONResponse:
     """Return the response for a problem, in the shape that the path's clients expect."""
     if scope["path"] in OPENAI_PATHS:
-        return JSONResponse(openai_error(problem), status_code=problem["status"], headers=headers)
-    return problem_response(problem, scope, headers)
+        return JSONResponse(build_openai_error(problem), status_code=problem["status"], headers=headers)
+    return build_problem_response(problem, scope, headers)

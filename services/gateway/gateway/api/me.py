@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from .auth import Person
-from .responses import PERSON, problems
+from .responses import PERSON, describe_problems
 from .schemas import MeResponse
 
 __all__ = ["router"]
@@ -11,7 +11,7 @@ __all__ = ["router"]
 router = APIRouter()
 
 
-@router.get("/v1/me", summary="Get the caller's tenant", responses=problems(*PERSON))
-async def me(person: Person) -> MeResponse:
+@router.get("/v1/me", summary="Get the caller's tenant", responses=describe_problems(*PERSON))
+async def get_me(person: Person) -> MeResponse:
     """Return the tenant that the caller's token proves, and its personas."""
-    return MeResponse.of(person)
+    return MeResponse.from_person(person)

@@ -15,9 +15,9 @@ class TimedRequestMiddleware(RequestMiddleware):
     """Middleware that reports the stages of each request in ``Server-Timing``."""
 
     @override
-    def new_state(self) -> dict[str, Any]:
+    def build_state(self) -> dict[str, Any]:
         return {"timings": RequestTimings()}
 
     @override
-    def response_headers(self, state: Mapping[str, Any]) -> Mapping[str, str]:
+    def build_response_headers(self, state: Mapping[str, Any]) -> Mapping[str, str]:
         return {"Server-Timing": state["timings"].to_header()}

@@ -9,9 +9,23 @@ from tenancy.model import Tenant
 from ..answers.sanitizer import AnswerFormat
 from ..answers.service import Answer, Question
 from ..bedrock import Turn
-from .schemas import EXAMPLE_ANSWER, EXAMPLE_CITATION, MAX_QUESTION, CitationResponse, PersonaId, examples
+from .schemas import (
+    EXAMPLE_ANSWER,
+    EXAMPLE_CITATION,
+    MAX_QUESTION,
+    CitationResponse,
+    PersonaId,
+    configure_examples,
+)
 
-__all__ = ["EXAMPLE_HEAD", "ChatCompletion", "ChatCompletionRequest", "ModelList", "chunk", "openai_error"]
+__all__ = [
+    "EXAMPLE_HEAD",
+    "ChatCompletion",
+    "ChatCompletionRequest",
+    "ModelList",
+    "build_chunk",
+    "build_openai_error",
+]
 
 MAX_MESSAGES = 200
 
@@ -59,7 +73,7 @@ class StreamOptions(_Shape):
 class ChatCompletionRequest(_Shape):
     """A chat whose last message is a question to a persona."""
 
-    model_config = examples(
+    model_config = configure_examples(
         {
             "model": "finance",
             "messages": [{"role": "user", "content": "What is the marketing budget for 2026?"}],
@@ -105,13 +119,13 @@ class OpenAIModel(_Shape):
 class ModelList(_Shape):
     """All personas of a tenant."""
 
-    model_config = examples({"object": "list", "data": [_EXAMPLE_MODEL]})
+    model_config = configure_examples({"object": "list", "data": [_EXAMPLE_MODEL]})
 
     object: Literal["list"] = "list"
     data: list[OpenAIModel]
 
     @classmethod
-    def of(cls, tenant: Tenant) -> Self:
+    def from_tenant(cls, tenant: Tenant) -> Self:
         """Return the personas of a tenant."""
         made = tenant.metadata.creation_timestamp
         return cls(
@@ -135,7 +149,7 @@ class CompletionUsage(_Shape):
     total_tokens: int
 
     @classmethod
-    def of(cls, answer: Answer) -> Self:
+    def from_answer(cls, answer: Answer) -> Self:
         """Return the tokens of an answer."""
         read, wrote = answer.input_tokens, answer.output_tokens
         return cls(prompt_tokens=read, completion_tokens=wrote, total_tokens=read + wrote)
@@ -160,7 +174,7 @@ class Choice(_Shape):
 class ChatCompletion(_Shape):
     """An answer."""
 
-    model_config = examples(
+    model_config = configure_examples(
         {
             **EXAMPLE_HEAD,
             "object": "chat.completion",
@@ -187,13 +201,13 @@ class ChatCompletion(_Shape):
     usage: CompletionUsage
 
     @classmethod
-    def of(cls, head: dict[str, Any], answer: Answer) -> Self:
+    def from_answer(cls, head: dict[str, Any], answer: Answer) -> Self:
         """Return the completion for an answer; ``head`` holds its id, time and model."""
-        message = AssistantMessage(content=answer.text, citations=CitationResponse.all_of(answer))
-        return cls(**head, choices=[Choice(message=message)], usage=CompletionUsage.of(answer))
+        message = AssistantMessage(content=answer.text, citations=CitationResponse.list_from_answer(answer))
+        return cls(**head, choices=[Choice(message=message)], usage=CompletionUsage.from_answer(answer))
 
 
-def chunk(
+def build_chunk(
     head: dict[str, Any], delta: dict[str, Any] | None, *, answer: Answer | None = None
 ) -> dict[str, Any]:
     """Return one piece of a stream.
@@ -209,15 +223,19 @@ def chunk(
     """
     base = {**head, "object": "chat.completion.chunk"}
     if delta is None:
-        return {**base, "choices": [], "usage": CompletionUsage.of(answer).model_dump() if answer else None}
+        return {
+            **base,
+            "choices": [],
+            "usage": CompletionUsage.from_answer(answer).model_dump() if answer else None,
+        }
     choice = {"index": 0, "delta": delta, "finish_reason": "stop" if answer else None}
     if answer is None:
         return {**base, "choices": [choice]}
-    citations = [each.model_dump(by_alias=True) for each in CitationResponse.all_of(answer)]
+    citations = [each.model_dump(by_alias=True) for each in CitationResponse.list_from_answer(answer)]
     return {**base, "choices": [choice], "citations": citations}
 
 
-def openai_error(problem: dict[str, Any]) -> dict[str, Any]:
+def build_openai_error(problem: dict[str, Any]) -> dict[str, Any]:
     """Return a problem document in OpenAI's shape."""
     slug = str(problem["type"]).rpartition("/")[2]
     by_status = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}

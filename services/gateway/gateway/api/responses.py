@@ -12,7 +12,7 @@ from servicekit.errors import (
     RemoteUnavailable,
     TenantryError,
 )
-from servicekit.web.errors import headers_of
+from servicekit.web.errors import list_header_names
 from tenancy.errors import (
     IdentityUnavailable,
     NoTenant,
@@ -39,7 +39,7 @@ from ..problems import (
     list_problem_types,
 )
 from .components import HEADERS
-from .openai_schemas import openai_error
+from .openai_schemas import build_openai_error
 
 __all__ = [
     "ANSWER",
@@ -50,9 +50,9 @@ __all__ = [
     "STORED",
     "TICKET",
     "WRITE",
-    "all_examples",
-    "example",
-    "problems",
+    "build_example",
+    "build_examples",
+    "describe_problems",
 ]
 
 PERSON = (
@@ -97,7 +97,7 @@ WRITE = (
 """Problems of operations that change a document."""
 
 
-def problems(*types: type[TenantryError], openai: bool = False) -> dict[int | str, dict[str, Any]]:
+def describe_problems(*types: type[TenantryError], openai: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return an operation's error responses: one per status, with an example per problem type.
 
     Parameters
@@ -109,10 +109,10 @@ def problems(*types: type[TenantryError], openai: bool = False) -> dict[int | st
     return {status: _build_response(list(same), openai=openai) for status, same in by_status}
 
 
-def example(kind: type[TenantryError]) -> dict[str, Any]:
+def build_example(kind: type[TenantryError]) -> dict[str, Any]:
     """Return an example document of a problem type."""
     return {
-        "type": kind.uri(),
+        "type": kind.get_uri(),
         "title": kind.title,
         "status": kind.status,
         "detail": kind.example,
@@ -121,12 +121,12 @@ def example(kind: type[TenantryError]) -> dict[str, Any]:
     }
 
 
-def all_examples() -> dict[str, Any]:
+def build_examples() -> dict[str, Any]:
     """Return the examples that responses refer to: each problem type in both shapes."""
     return {
         _get_name(kind, openai=openai): {
             "summary": kind.title,
-            "value": openai_error(example(kind)) if openai else example(kind),
+            "value": build_openai_error(build_example(kind)) if openai else build_example(kind),
         }
         for kind in list_problem_types()
         for openai in (False, True)
@@ -142,7 +142,7 @@ def _build_response(same: list[type[TenantryError]], *, openai: bool) -> dict[st
         kind.slug: {"$ref": f"#/components/examples/{_get_name(kind, openai=openai)}"} for kind in same
     }
     media_type = "application/json" if openai else "application/problem+json"
-    headers = {name for kind in same for name in headers_of(kind)}
+    headers = {name for kind in same for name in list_header_names(kind)}
     return {
         "description": " ".join(f"`{kind.slug}`: {kind.title}." for kind in same),
         "content": {media_type: {"schema": _build_schema(same, openai=openai), "examples": examples}},
@@ -151,7 +151,7 @@ def _build_response(same: list[type[TenantryError]], *, openai: bool) -> dict[st
 
 
 def _build_header(name: str, same: list[type[TenantryError]]) -> dict[str, Any]:
-    if all(name in headers_of(kind) for kind in same):
+    if all(name in list_header_names(kind) for kind in same):
         return {"$ref": f"#/components/headers/{name}"}
     return {**HEADERS[name], "required": False}  # not every problem type of this status has it
 
@@ -162,7 +162,7 @@ def _build_schema(same: list[type[TenantryError]], *, openai: bool) -> dict[str,
         error = {"type": "object", "properties": {"code": {"enum": [kind.slug for kind in same]}}}
         return {"$ref": "#/components/schemas/OpenAIError", "properties": {"error": error}}
     only: dict[str, Any] = {
-        "type": {"enum": [kind.uri() for kind in same]},
+        "type": {"enum": [kind.get_uri() for kind in same]},
         "title": {"enum": [kind.title for kind in same]},
         "status": {"const": same[0].status},
     }

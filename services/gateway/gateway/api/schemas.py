@@ -48,7 +48,7 @@ __all__ = [
     "UsageResponse",
     "UsageRowResponse",
     "UsageTotals",
-    "examples",
+    "configure_examples",
 ]
 
 MAX_FIELDS = 16
@@ -86,7 +86,7 @@ _LISTED = {
     "chunks": 7,  # of the previous content
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "problem": {
-        "type": DocumentUnreadable.uri(),
+        "type": DocumentUnreadable.get_uri(),
         "title": DocumentUnreadable.title,
         "detail": DocumentUnreadable.example,
     },
@@ -124,7 +124,7 @@ EXAMPLE_ANSWER = {
 }
 
 
-def examples(*values: dict[str, Any]) -> ConfigDict:
+def configure_examples(*values: dict[str, Any]) -> ConfigDict:
     """Return the model configuration that adds examples to the API's description."""
     return ConfigDict(json_schema_extra={"examples": list(values)})
 
@@ -153,7 +153,9 @@ class _Response(BaseModel):
 class SearchRequest(_Request):
     """A search query."""
 
-    model_config = examples({"query": "What is the marketing budget?", "personaId": "finance", "topK": 3})
+    model_config = configure_examples(
+        {"query": "What is the marketing budget?", "personaId": "finance", "topK": 3}
+    )
 
     query: QuestionText
     persona_id: PersonaId | None = None
@@ -179,7 +181,7 @@ class PassageResponse(_Response):
 class SearchResponse(_Response):
     """Passages, best first."""
 
-    model_config = examples(
+    model_config = configure_examples(
         {
             "passages": [
                 {
@@ -197,7 +199,7 @@ class SearchResponse(_Response):
     passages: list[PassageResponse]
 
     @classmethod
-    def of(cls, passages: list[Passage]) -> Self:
+    def from_passages(cls, passages: list[Passage]) -> Self:
         """Return the response for some passages."""
         return cls(passages=[PassageResponse.model_validate(p, from_attributes=True) for p in passages])
 
@@ -218,7 +220,7 @@ class AnswerRequest(_Request):
     it is displayed verbatim.
     """
 
-    model_config = examples(
+    model_config = configure_examples(
         {
             "question": "And in the year before?",
             "personaId": "finance",
@@ -251,7 +253,7 @@ class CitationResponse(_Response):
     snippet: str
 
     @classmethod
-    def all_of(cls, answer: Answer) -> list[Self]:
+    def list_from_answer(cls, answer: Answer) -> list[Self]:
         """Return the citations of an answer."""
         return [cls.model_validate(citation, from_attributes=True) for citation in answer.citations]
 
@@ -269,7 +271,7 @@ class AnswerResponse(_Response):
     A ``cached`` answer is an earlier answer to the same question from the same documents; it has no tokens.
     """
 
-    model_config = examples(EXAMPLE_ANSWER)
+    model_config = configure_examples(EXAMPLE_ANSWER)
 
     answer: str
     format: AnswerFormat
@@ -280,12 +282,12 @@ class AnswerResponse(_Response):
     usage: Usage
 
     @classmethod
-    def of(cls, answer: Answer) -> Self:
+    def from_answer(cls, answer: Answer) -> Self:
         """Return the response for an answer."""
         return cls(
             answer=answer.text,
             format=answer.answer_format,
-            citations=CitationResponse.all_of(answer),
+            citations=CitationResponse.list_from_answer(answer),
             grounded=answer.grounded,
             model=answer.model,
             cached=answer.cached,
@@ -296,7 +298,7 @@ class AnswerResponse(_Response):
 class DocumentResponse(_Response):
     """A stored and indexed document. ``pages`` is null if its format has no pages."""
 
-    model_config = examples(
+    model_config = configure_examples(
         {
             **_DOCUMENT,
             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -313,7 +315,7 @@ class DocumentResponse(_Response):
     pages: int | None
 
     @classmethod
-    def of(cls, ingested: Ingested) -> Self:
+    def from_ingested(cls, ingested: Ingested) -> Self:
         """Return the response for an ingested document."""
         document, extracted = ingested.document, ingested.extracted
         return cls(
@@ -342,7 +344,7 @@ class DocumentItem(_Response):
     ``problem`` is the reason of the state ``failed``.
     """
 
-    model_config = examples(_LISTED)
+    model_config = configure_examples(_LISTED)
 
     document_id: str
     persona_id: str
@@ -355,7 +357,7 @@ class DocumentItem(_Response):
     problem: DocumentProblem | None
 
     @classmethod
-    def of(cls, entry: CatalogEntry) -> Self:
+    def from_entry(cls, entry: CatalogEntry) -> Self:
         """Return the description of a document."""
         return cls(
             document_id=entry.stored.document_id,
@@ -373,7 +375,9 @@ class DocumentItem(_Response):
 class DocumentList(_Response):
     """A page of documents; ``nextCursor`` is null on the last page."""
 
-    model_config = examples({"documents": [_LISTED], "nextCursor": "ZmluYW5jZS9idWRnZXQtMjAyNi5wZGY="})
+    model_config = configure_examples(
+        {"documents": [_LISTED], "nextCursor": "ZmluYW5jZS9idWRnZXQtMjAyNi5wZGY="}
+    )
 
     documents: list[DocumentItem]
     next_cursor: str | None
@@ -385,7 +389,7 @@ class TrashItem(_Response):
     ``removedBy`` is a user's e-mail address, or ``open-webui`` if the file was deleted there.
     """
 
-    model_config = examples(_TRASHED)
+    model_config = configure_examples(_TRASHED)
 
     document_id: str
     removal_id: str
@@ -398,7 +402,7 @@ class TrashItem(_Response):
     restorable_until: datetime
 
     @classmethod
-    def of(cls, removal: Removal, restorable_until: datetime) -> Self:
+    def from_removal(cls, removal: Removal, restorable_until: datetime) -> Self:
         """Return the description of a removed document."""
         return cls(
             document_id=removal.document_id,
@@ -416,7 +420,9 @@ class TrashItem(_Response):
 class TrashList(_Response):
     """A page of removed documents; ``nextCursor`` is null on the last page."""
 
-    model_config = examples({"documents": [_TRASHED], "nextCursor": "LnRyYXNoL3JlbW92YWxzLzlkMWYwYw=="})
+    model_config = configure_examples(
+        {"documents": [_TRASHED], "nextCursor": "LnRyYXNoL3JlbW92YWxzLzlkMWYwYw=="}
+    )
 
     documents: list[TrashItem]
     next_cursor: str | None
@@ -425,7 +431,7 @@ class TrashList(_Response):
 class HeldDeletionItem(_Response):
     """A held deletion. ``requestedBy`` is a user's e-mail address, or ``open-webui``."""
 
-    model_config = examples(_HELD)
+    model_config = configure_examples(_HELD)
 
     document_id: str
     persona_id: str
@@ -437,12 +443,12 @@ class HeldDeletionItem(_Response):
 class HeldDeletionList(_Response):
     """The held deletions, oldest first; their documents are unchanged."""
 
-    model_config = examples({"deletions": [_HELD]})
+    model_config = configure_examples({"deletions": [_HELD]})
 
     deletions: list[HeldDeletionItem]
 
     @classmethod
-    def of(cls, held: Sequence[HeldDeletion]) -> Self:
+    def from_held(cls, held: Sequence[HeldDeletion]) -> Self:
         """Return the list of held deletions."""
         return cls(deletions=_to_held_items(held))
 
@@ -450,7 +456,7 @@ class HeldDeletionList(_Response):
 class ReleaseResponse(_Response):
     """Time until which no deletion of the tenant is held."""
 
-    model_config = examples({"releasedUntil": "2026-11-29T10:14:02Z"})
+    model_config = configure_examples({"releasedUntil": "2026-11-29T10:14:02Z"})
 
     released_until: datetime
 
@@ -461,14 +467,14 @@ class RejectedDeletionsResponse(_Response):
     The latter have the same name as another document. ``remaining`` deletions are still held.
     """
 
-    model_config = examples({"kept": [_HELD], "inTrash": [], "remaining": 0})
+    model_config = configure_examples({"kept": [_HELD], "inTrash": [], "remaining": 0})
 
     kept: list[HeldDeletionItem]
     in_trash: list[HeldDeletionItem]
     remaining: int
 
     @classmethod
-    def of(cls, rejected: RejectedDeletions) -> Self:
+    def from_rejected(cls, rejected: RejectedDeletions) -> Self:
         """Return the response for a rejection."""
         return cls(
             kept=_to_held_items(rejected.kept),
@@ -494,7 +500,7 @@ class MeResponse(_Response):
     ``tenantUid`` is the uid of the Tenant; a recreated Tenant of the same name has another uid.
     """
 
-    model_config = examples(
+    model_config = configure_examples(
         {
             "tenant": "tenant-tenantb",
             "tenantUid": "5f0e1c9a-3b52-4b8e-9d0f-2f6f6a7c1e11",
@@ -511,7 +517,7 @@ class MeResponse(_Response):
     personas: list[PersonaItem]
 
     @classmethod
-    def of(cls, person: Principal) -> Self:
+    def from_person(cls, person: Principal) -> Self:
         """Return the response for a person."""
         spec = person.tenant.spec
         personas = [PersonaItem(id=each.id, display_name=each.display_name) for each in spec.personas]
@@ -535,7 +541,7 @@ class UsageTotals(_Response):
     estimated_cost_usd: Decimal | None
 
     @classmethod
-    def of(cls, counts: Counts, cost: Decimal | None) -> Self:
+    def from_counts(cls, counts: Counts, cost: Decimal | None) -> Self:
         """Return the response for some counts and their cost."""
         return cls(**vars(counts), estimated_cost_usd=_round(cost))
 
@@ -557,7 +563,7 @@ class BudgetResponse(_Response):
     resets_at: datetime
 
     @classmethod
-    def of(cls, state: BudgetState) -> Self:
+    def from_state(cls, state: BudgetState) -> Self:
         """Return the response for a budget."""
         return cls.model_validate(state, from_attributes=True)
 
@@ -565,7 +571,7 @@ class BudgetResponse(_Response):
 class UsageResponse(_Response):
     """Usage of a tenant by day (UTC), persona and model."""
 
-    model_config = examples(
+    model_config = configure_examples(
         {
             "from": "2026-11-01",
             "to": "2026-11-30",

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from .auth import Context, Querier, Timings
-from .responses import SEARCH, problems
+from .responses import SEARCH, describe_problems
 from .routes import PersonRoute
 from .schemas import SearchRequest, SearchResponse
 
@@ -15,11 +15,11 @@ router = APIRouter(route_class=PersonRoute)
 @router.post(
     "/v1/search",
     summary="Find passages in the tenant's documents",
-    responses=problems(*SEARCH),
+    responses=describe_problems(*SEARCH),
 )
 async def search(body: SearchRequest, person: Querier, context: Context, timings: Timings) -> SearchResponse:
     """Return the passages most similar to a query."""
     passages = await context.retrieval.find(
         person.tenant, body.query, timings, persona_id=body.persona_id, top_k=body.top_k
     )
-    return SearchResponse.of(passages)
+    return SearchResponse.from_passages(passages)

@@ -72,7 +72,7 @@ async def stream_answer(
     """
     first = await membership.hold(anext(pieces))
 
-    async def events() -> AsyncIterator[bytes]:
+    async def iter_events() -> AsyncIterator[bytes]:
         async with aclosing(pieces):
             try:
                 yield encode_answer(first) if isinstance(first, Answer) else encode_text(first)
@@ -84,4 +84,4 @@ async def stream_answer(
                 structlog.get_logger("gateway.request").exception("Unexpected error in a stream")
                 yield encode_error(TenantryError("It has been logged under the request's id."))
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers=HEADERS)
+    return StreamingResponse(iter_events(), media_type="text/event-stream", headers=HEADERS)

@@ -23,7 +23,7 @@ from ..problems import (
 from .auth import Context, Person, Timings
 from .cursor import from_cursor, to_cursor
 from .idempotency import IdempotencyKey, run_once
-from .responses import PERSON, STORED, WRITE, problems
+from .responses import PERSON, STORED, WRITE, describe_problems
 from .schemas import DocumentId, DocumentResponse, RemovalId, TrashItem, TrashList
 
 __all__ = ["router"]
@@ -47,7 +47,7 @@ _REFUSALS = (
 router = APIRouter()
 
 
-async def _ingest_slot(person: Person, context: Context) -> AsyncIterator[None]:
+async def _acquire_ingest_slot(person: Person, context: Context) -> AsyncIterator[None]:
     """Hold an ingest slot, because restoring a document indexes it."""
     async with context.ingests.acquire(person.tenant.key):
         yield
@@ -56,7 +56,7 @@ async def _ingest_slot(person: Person, context: Context) -> AsyncIterator[None]:
 @router.get(
     "/v1/trash",
     summary="List the removed documents that the caller may restore",
-    responses=problems(*PERSON, *STORED, InvalidRequest, CursorRefused),
+    responses=describe_problems(*PERSON, *STORED, InvalidRequest, CursorRefused),
 )
 async def list_trash(
     person: Person,
@@ -79,7 +79,10 @@ async def list_trash(
     """
     page = await context.trash.list_page(person, after=from_cursor(person.tenant, cursor), limit=limit)
     return TrashList(
-        documents=[TrashItem.of(each, context.trash.restorable_until(each)) for each in page.removals],
+        documents=[
+            TrashItem.from_removal(each, context.trash.calculate_restorable_until(each))
+            for each in page.removals
+        ],
         next_cursor=to_cursor(person.tenant, page.after),
     )
 
@@ -89,8 +92,8 @@ async def list_trash(
     status_code=201,
     summary="Restore a removed document",
     response_model=DocumentResponse,
-    responses=problems(*PERSON, *WRITE, *_REFUSALS),
-    dependencies=[Depends(_ingest_slot)],
+    responses=describe_problems(*PERSON, *WRITE, *_REFUSALS),
+    dependencies=[Depends(_acquire_ingest_slot)],
 )
 async def restore_document(
     document_id: Annotated[DocumentId, Path(alias="documentId")],
@@ -107,6 +110,8 @@ async def restore_document(
     """Restore a document; after the response searches find it."""
 
     async def restore() -> DocumentResponse:
-        return DocumentResponse.of(await context.trash.restore(person, document_id, removal_id, timings))
+        return DocumentResponse.from_ingested(
+            await context.trash.restore(person, document_id, removal_id, timings)
+        )
 
     return await run_once(request, person, context, key, restore, status=201, parts=(removal_id or "",))

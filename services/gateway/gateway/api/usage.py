@@ -14,7 +14,7 @@ from ..limits.usage import Counts, UsageRow
 from ..prices import Price, calculate_cost
 from ..problems import AdminOnly, LimitsUnavailable
 from .auth import Administrator, Context
-from .responses import PERSON, problems
+from .responses import PERSON, describe_problems
 from .schemas import BudgetResponse, UsageResponse, UsageRowResponse, UsageTotals
 
 __all__ = ["router"]
@@ -29,9 +29,9 @@ ROWS = 250
     "/v1/usage",
     summary="Get the tenant's usage and its estimated cost (administrators only)",
     response_model=UsageResponse,
-    responses=problems(*PERSON, InvalidRequest, AdminOnly, LimitsUnavailable),
+    responses=describe_problems(*PERSON, InvalidRequest, AdminOnly, LimitsUnavailable),
 )
-async def usage(
+async def get_usage(
     person: Administrator,
     context: Context,
     first: Annotated[date, Query(alias="from", description="First day (UTC).", examples=["2026-11-01"])],
@@ -58,8 +58,10 @@ async def usage(
         last=last,
         rows=[],
         # No total if a price is unknown, because a partial sum would appear complete.
-        totals=UsageTotals.of(counts, sum(known, Decimal(0)) if len(known) == len(dollars) else None),
-        budget=BudgetResponse.of(await context.budget.get_state(person.tenant)),
+        totals=UsageTotals.from_counts(
+            counts, sum(known, Decimal(0)) if len(known) == len(dollars) else None
+        ),
+        budget=BudgetResponse.from_state(await context.budget.get_state(person.tenant)),
     )
     # FastAPI would convert the report to dictionaries first, which takes ten times as long.
     around, _, end = report.model_dump_json(by_alias=True).partition('"rows":[')
@@ -77,5 +79,5 @@ def _calculate_cost(prices: Mapping[str, Price], row: UsageRow) -> Decimal | Non
 
 
 def _build_row(row: UsageRow, dollars: Decimal | None) -> UsageRowResponse:
-    totals = UsageTotals.of(row.counts, dollars)
+    totals = UsageTotals.from_counts(row.counts, dollars)
     return UsageRowResponse(**vars(totals), day=row.day, persona_id=row.persona_id, model=row.model)

@@ -52,7 +52,7 @@ class Chunker:
     def _chunk(self, page: Page) -> Iterator[Chunk]:
         above: list[Heading] = []
         remaining = deque(page.headings)
-        for start, text in self._cut(page.text):
+        for start, text in self._split(page.text):
             while remaining and remaining[0].start < start:
                 heading = remaining.popleft()
                 above = [*_select_headings_above(above, heading), heading]
@@ -64,7 +64,7 @@ class Chunker:
                 _join_headings(_select_headings_above(above, remaining[0]) if is_at_heading else above),
             )
 
-    def _cut(self, text: str) -> Iterator[tuple[int, str]]:
+    def _split(self, text: str) -> Iterator[tuple[int, str]]:
         """Yield each chunk with its start, as the splitter would cut the whole text.
 
         A chunk depends on the text after it only up to a chunk's length. So the first half of a window's

@@ -12,7 +12,7 @@ from typing import Any
 
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenancy.names import deletions_key, held_deletions_key, released_deletions_key
+from tenancy.names import build_deletions_key, build_held_deletions_key, build_released_deletions_key
 
 from ..metrics import LIMIT_EXCEEDED
 from ..objects import StoredEntry
@@ -82,7 +82,7 @@ class DeletionLimit:
 
     def __init__(self, redis: TenantRedis) -> None:
         self._redis = redis
-        self._admit = redis.script("admit-deletion", _ADMIT)
+        self._admit = redis.register_script("admit-deletion", _ADMIT)
 
     async def admit(
         self,
@@ -117,9 +117,9 @@ class DeletionLimit:
             admitted, limit = await self._admit.run(
                 tenant,
                 [
-                    deletions_key(tenant.id, tenant.uid),
-                    held_deletions_key(tenant.id, tenant.uid),
-                    released_deletions_key(tenant.id, tenant.uid),
+                    build_deletions_key(tenant.id, tenant.uid),
+                    build_held_deletions_key(tenant.id, tenant.uid),
+                    build_released_deletions_key(tenant.id, tenant.uid),
                 ],
                 stored.document_id,
                 batch,
@@ -154,7 +154,7 @@ class DeletionLimit:
         """
         try:
             (texts,) = await self._redis.execute(
-                tenant, "list-held-deletions", ("HVALS", held_deletions_key(tenant.id, tenant.uid))
+                tenant, "list-held-deletions", ("HVALS", build_held_deletions_key(tenant.id, tenant.uid))
             )
         except RemoteError as exc:
             raise _build_unavailable() from exc
@@ -172,8 +172,14 @@ class DeletionLimit:
             await self._redis.execute(
                 tenant,
                 "release-deletions",
-                ("SET", released_deletions_key(tenant.id, tenant.uid), 1, "PX", _to_milliseconds(RELEASED)),
-                ("UNLINK", held_deletions_key(tenant.id, tenant.uid)),
+                (
+                    "SET",
+                    build_released_deletions_key(tenant.id, tenant.uid),
+                    1,
+                    "PX",
+                    _to_milliseconds(RELEASED),
+                ),
+                ("UNLINK", build_held_deletions_key(tenant.id, tenant.uid)),
             )
         except RemoteError as exc:
             raise _build_unavailable() from exc
@@ -191,7 +197,7 @@ class DeletionLimit:
             await self._redis.execute(
                 tenant,
                 "remove-held-deletion",
-                ("HDEL", held_deletions_key(tenant.id, tenant.uid), document_id),
+                ("HDEL", build_held_deletions_key(tenant.id, tenant.uid), document_id),
             )
         except RemoteError as exc:
             raise _build_unavailable() from exc

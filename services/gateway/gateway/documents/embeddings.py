@@ -9,14 +9,14 @@ from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence
 from hashlib import sha256
 
-__all__ = ["digest", "pack", "unpack"]
+__all__ = ["hash_text", "pack", "unpack"]
 
 FORMAT = 1
 
 _DIGEST_BYTES = 32
 
 
-def digest(text: str) -> bytes:
+def hash_text(text: str) -> bytes:
     """Return the key of a text's embedding."""
     return sha256(text.encode()).digest()
 
@@ -36,7 +36,7 @@ async def pack(
     digests, numbers = bytearray(), array("f")
     async for batch in batches:
         for text, vector in batch:
-            digests += digest(text)
+            digests += hash_text(text)
             numbers.extend(vector)
     if not digests:
         return b""

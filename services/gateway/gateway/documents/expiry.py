@@ -12,7 +12,7 @@ from typing import NoReturn
 import structlog
 from servicekit.errors import TenantryError
 from tenancy.model import Tenant
-from tenancy.names import trash_sweep_key
+from tenancy.names import build_trash_sweep_key
 
 from ..metrics import TRASH_EXPIRED
 from ..redis import TenantRedis
@@ -64,6 +64,6 @@ class TrashExpiry:
 
     async def _is_due(self, tenant: Tenant) -> bool:
         milliseconds = round(self._interval.total_seconds() * 1000)
-        claim = ("SET", trash_sweep_key(tenant.id, tenant.uid), 1, "NX", "PX", milliseconds)
-        (claimed,) = await self._redis.execute(tenant, "claim-trash-sweep", claim)
-        return bool(claimed)
+        command = ("SET", build_trash_sweep_key(tenant.id, tenant.uid), 1, "NX", "PX", milliseconds)
+        (acquired,) = await self._redis.execute(tenant, "acquire-trash-sweep-lease", command)
+        return bool(acquired)

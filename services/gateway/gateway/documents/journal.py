@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from servicekit.deadline import without_deadline
+from servicekit.deadline import suspend_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenancy.names import failures_key, ingests_key
+from tenancy.names import build_failures_key, build_ingests_key
 from tenancy.tombstones import raise_if_deleting
 
 from ..leases import LEASE_TTL_SECONDS, LeaseLost, hold_lease
@@ -107,7 +107,7 @@ class WriteLease:
         """Release the lease. An intent that was not committed is repaired after a delay."""
         if not self._is_committed:
             attempts = self.intent.attempts if self.intent else 0
-            delay = _repair_delay(attempts) if self._has_begun else None
+            delay = _calculate_repair_delay(attempts) if self._has_begun else None
             await self._journal.release(self._tenant, self._document_id, self._token, delay)
 
 
@@ -130,12 +130,12 @@ class Journal:
         wait_seconds: float = LEASE_WAIT_TIMEOUT_SECONDS,
     ) -> None:
         self._redis = redis
-        self._acquire = redis.script("acquire-lease", journal_scripts.ACQUIRE)
-        self._renew = redis.script("renew-lease", journal_scripts.RENEW)
-        self._release = redis.script("release-lease", journal_scripts.RELEASE, ends_work=True)
-        self._commit = redis.script("commit-intent", journal_scripts.COMMIT, ends_work=True)
-        self._read = redis.script("read-journal", journal_scripts.READ)
-        self._list_due = redis.script("list-due-repairs", journal_scripts.LIST_DUE)
+        self._acquire = redis.register_script("acquire-lease", journal_scripts.ACQUIRE)
+        self._renew = redis.register_script("renew-lease", journal_scripts.RENEW)
+        self._release = redis.register_script("release-lease", journal_scripts.RELEASE, ends_work=True)
+        self._commit = redis.register_script("commit-intent", journal_scripts.COMMIT, ends_work=True)
+        self._read = redis.register_script("read-journal", journal_scripts.READ)
+        self._list_due = redis.register_script("list-due-repairs", journal_scripts.LIST_DUE)
         self._lease_seconds = lease_seconds
         self._wait_seconds = wait_seconds
         self._log = structlog.get_logger("gateway.documents")
@@ -173,7 +173,7 @@ class Journal:
         """Return the statuses of documents; an empty mapping if Redis is unavailable."""
         if not document_ids:
             return {}
-        keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
+        keys = [build_ingests_key(tenant.id, tenant.uid), build_failures_key(tenant.id, tenant.uid)]
         try:
             intents, failures = await self._read.run(tenant, keys, *document_ids)
         except RemoteError as exc:
@@ -197,9 +197,9 @@ class Journal:
             Redis did not answer, or refused.
         """
         found = []
-        for tenant in await self._redis.filter_existing("find-journals", tenants, ingests_key):
+        for tenant in await self._redis.filter_existing("find-journals", tenants, build_ingests_key):
             entries, document_ids = await self._list_due.run(
-                tenant, [ingests_key(tenant.id, tenant.uid)], MAX_DUE
+                tenant, [build_ingests_key(tenant.id, tenant.uid)], MAX_DUE
             )
             found.append(DueRepairs(tenant, entries, document_ids))
         return found
@@ -229,10 +229,10 @@ class Journal:
         self, tenant: Tenant, document_id: str, token: str, failure: IngestFailure | None
     ) -> None:
         """Delete a lease and its intent; see :meth:`WriteLease.commit`."""
-        keys = [ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)]
+        keys = [build_ingests_key(tenant.id, tenant.uid), build_failures_key(tenant.id, tenant.uid)]
         text = json.dumps(vars(failure)) if failure else ""
         try:
-            with without_deadline():  # the write is complete, even if its deadline has passed
+            with suspend_deadline():  # the write is complete, even if its deadline has passed
                 await self._commit.run(tenant, keys, document_id, token, text)
         except RemoteError as exc:
             self._log.warning("Cannot delete an intent from the journal; a repair will", error=str(exc))
@@ -241,7 +241,7 @@ class Journal:
         """Release a lease and keep its intent; see :meth:`WriteLease.release`."""
         milliseconds = [] if delay is None else [round(delay * 1000)]
         try:
-            with without_deadline():  # after the deadline, too: other writers wait for the lease
+            with suspend_deadline():  # after the deadline, too: other writers wait for the lease
                 await self._run(self._release, tenant, document_id, token, *milliseconds)
         except RemoteError as exc:
             self._log.warning("Cannot release a lease; it expires", error=str(exc))
@@ -273,10 +273,10 @@ class Journal:
             await asyncio.sleep(random.uniform(*POLL_INTERVAL_SECONDS))  # noqa: S311 (jitter, not a secret)
 
     async def _run(self, script: Any, tenant: Tenant, *arguments: int | str) -> Any:
-        return await script.run(tenant, [ingests_key(tenant.id, tenant.uid)], *arguments)
+        return await script.run(tenant, [build_ingests_key(tenant.id, tenant.uid)], *arguments)
 
 
-def _repair_delay(attempts: int) -> float:
+def _calculate_repair_delay(attempts: int) -> float:
     """Return the seconds until the next repair: 15 s, 1, 4, 16, 64 minutes."""
     return float(min(REPAIR_DELAY_SECONDS * 4**attempts, MAX_REPAIR_DELAY_SECONDS))
 

@@ -128,13 +128,15 @@ class Repair:
             try:
                 async with self._journal.acquire(tenant, document_id, repairing=True) as lease:
                     if lease.intent:  # without one, the write had not changed anything
-                        outcome = await self._attempt(tenant, document_id, lease, lease.intent)
+                        outcome = await self._try_to_complete(tenant, document_id, lease, lease.intent)
                         REPAIRS.labels(outcome).inc()
                         self._log.info("Repaired a document", tenant=tenant.key, outcome=outcome)
             except DocumentBusy:
                 return  # another gateway repairs it, or has repaired it
 
-    async def _attempt(self, tenant: Tenant, document_id: str, lease: WriteLease, intent: Intent) -> str:
+    async def _try_to_complete(
+        self, tenant: Tenant, document_id: str, lease: WriteLease, intent: Intent
+    ) -> str:
         """Try to complete a write; return the outcome, a label of the metric."""
         # Counted before the attempt, because it may end this process.
         intent = replace(intent, attempts=intent.attempts + 1)

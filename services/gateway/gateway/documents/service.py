@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tenancy.model import Tenant
-from tenancy.names import document_id_for, object_key, parse_object_key
+from tenancy.names import build_object_key, derive_document_id, parse_object_key
 from tenancy.tickets import Ticket
 
 from ..bedrock import Bedrock
@@ -36,7 +36,7 @@ from ..problems import (
 )
 from ..timings import RequestTimings
 from ..vectors import Vectors
-from .embeddings import digest
+from .embeddings import hash_text
 from .filenames import validate_filename
 from .intents import IngestFailure, Intent, IntentKind
 from .journal import RETRY_AFTER_SECONDS, Journal, WriteLease
@@ -125,8 +125,8 @@ class DocumentService:
         filename = validate_filename(filename)
         if len(content) > self._max_bytes:
             raise DocumentTooLarge(f"The file has more than {self._max_bytes} bytes.")
-        document_id = document_id_for(tenant.id, persona_id, filename)
-        key = object_key(tenant.id, persona_id, document_id, filename)
+        document_id = derive_document_id(tenant.id, persona_id, filename)
+        key = build_object_key(tenant.id, persona_id, document_id, filename)
         async with self.lock(tenant, document_id) as lease:
             await self._require_own_name(tenant, key, persona_id, filename, owner)
             extracted = await self._extract(tenant, filename, content, timings)
@@ -140,7 +140,7 @@ class DocumentService:
                 stored = await self._objects.put(
                     tenant, key, content, media_type=extracted.format.media_type, owner=owner
                 )
-            version = version.with_etag(stored.etag)
+            version = version.replace_etag(stored.etag)
             document = await self._publish(tenant, version, marker_vector, lease, timings)
             return Ingested(document, extracted)
 
@@ -207,7 +207,7 @@ class DocumentService:
         )
         version = (
             await asyncio.to_thread(DocumentVersion.from_chunks, document, extracted.chunks)
-        ).with_etag(etag)
+        ).replace_etag(etag)
         marker_vector = await self._upsert_chunks(tenant, version, timings, embeddings)
         document = await self._publish(tenant, version, marker_vector, lease, timings)
         return Ingested(document, extracted)
@@ -303,7 +303,7 @@ class DocumentService:
         tokens: list[int],
     ) -> list[Sequence[float]]:
         """Return one vector for each text: the known one, or one from the model."""
-        vectors = [known.get(digest(text)) for text in texts]
+        vectors = [known.get(hash_text(text)) for text in texts]
         missing = [text for text, vector in zip(texts, vectors, strict=True) if vector is None]
         embed = self._bedrock.embed
         new = iter(await embed(missing, tenant_key=tenant.key, on_tokens=tokens.append) if missing else [])

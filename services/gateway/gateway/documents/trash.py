@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from tenancy.identity import Principal
 from tenancy.model import Tenant
-from tenancy.names import FILE_DOCUMENTS, document_id_for, object_key, removal_key
+from tenancy.names import FILE_DOCUMENTS, build_object_key, build_removal_key, derive_document_id
 
 from ..objects import Removal, StoredEntry, TenantObjects, TrashObjects
 from ..personas import require_persona
@@ -148,10 +148,10 @@ class Trash:
         removals = await asyncio.gather(*(load(*each) for each in ids))
         return RemovalPage(
             [each for each in removals if each],
-            removal_key(tenant.id, tenant.uid, *ids[-1]) if len(ids) == limit else "",
+            build_removal_key(tenant.id, tenant.uid, *ids[-1]) if len(ids) == limit else "",
         )
 
-    def restorable_until(self, removal: Removal) -> datetime:
+    def calculate_restorable_until(self, removal: Removal) -> datetime:
         """Return the time at which a document leaves the trash."""
         return removal.removed_at + self.retention
 
@@ -197,7 +197,7 @@ class Trash:
                 )
             await self._documents.reserve_storage(tenant, restored_id, removal.size)
             await lease.begin(Intent(IntentKind.RESTORE, restored=(removal.document_id, removal.id)))
-            key = object_key(tenant.id, removal.persona_id, restored_id, removal.filename)
+            key = build_object_key(tenant.id, removal.persona_id, restored_id, removal.filename)
             with timings.measure("store"):
                 await self._trash.restore(tenant, removal, key)
             return await self.complete(tenant, key, lease, (removal.document_id, removal.id), timings)
@@ -251,7 +251,7 @@ class Trash:
         return bool(await self._objects.find_files(tenant, removal.persona_id, removal.filename))
 
     def _is_expired(self, removal: Removal) -> bool:
-        return datetime.now(UTC) >= self.restorable_until(removal)
+        return datetime.now(UTC) >= self.calculate_restorable_until(removal)
 
 
 def _may_restore(person: Principal, removal: Removal) -> bool:
@@ -260,5 +260,5 @@ def _may_restore(person: Principal, removal: Removal) -> bool:
 
 def _get_restored_id(tenant: Tenant, removal: Removal) -> str:
     if removal.document_id.startswith(FILE_DOCUMENTS):
-        return document_id_for(tenant.id, removal.persona_id, removal.filename)
+        return derive_document_id(tenant.id, removal.persona_id, removal.filename)
     return removal.document_id

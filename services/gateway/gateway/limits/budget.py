@@ -13,13 +13,13 @@ from datetime import UTC, date, datetime
 import structlog
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenancy.names import reservations_key, tokens_key
+from tenancy.names import build_reservations_key, build_tokens_key
 
 from ..metrics import LIMIT_EXCEEDED, USAGE_WRITE_FAILURES
 from ..problems import BudgetExhausted, LimitsUnavailable
 from ..redis import TenantRedis
 
-__all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "now_utc"]
+__all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "get_utc_now"]
 
 RESERVATION_TTL_SECONDS = 300
 """Lifetime of a reservation. Longer than any answer: three attempts of a minute each, and pauses."""
@@ -79,7 +79,7 @@ class BudgetState:
     resets_at: datetime
 
 
-def now_utc() -> datetime:
+def get_utc_now() -> datetime:
     """Return the current time in UTC, which defines the months and days of limits."""
     return datetime.now(UTC)
 
@@ -102,11 +102,11 @@ class Budget:
         Returns the current time.
     """
 
-    def __init__(self, redis: TenantRedis, now: Callable[[], datetime] = now_utc) -> None:
+    def __init__(self, redis: TenantRedis, now: Callable[[], datetime] = get_utc_now) -> None:
         self._redis = redis
         self._now = now
-        self._reserve = redis.script("reserve-tokens", _RESERVE)
-        self._read = redis.script("read-tokens", _READ)
+        self._reserve = redis.register_script("reserve-tokens", _RESERVE)
+        self._read = redis.register_script("read-tokens", _READ)
         self._log = structlog.get_logger("gateway.limits")
 
     async def reserve(self, tenant: Tenant, tokens: int) -> Reservation:
@@ -162,7 +162,10 @@ class Budget:
             Redis does not answer.
         """
         month = _get_month(self._now())
-        keys = [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
+        keys = [
+            build_tokens_key(tenant.id, tenant.uid, month),
+            build_reservations_key(tenant.id, tenant.uid, month),
+        ]
         try:
             used, reserved = await self._read.run(tenant, keys)
         except RemoteError as exc:
@@ -181,7 +184,10 @@ class Budget:
 
 def _list_keys(reservation: Reservation) -> list[str]:
     tenant, month = reservation.tenant, reservation.month
-    return [tokens_key(tenant.id, tenant.uid, month), reservations_key(tenant.id, tenant.uid, month)]
+    return [
+        build_tokens_key(tenant.id, tenant.uid, month),
+        build_reservations_key(tenant.id, tenant.uid, month),
+    ]
 
 
 def _get_month(now: datetime) -> date:

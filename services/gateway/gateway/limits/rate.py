@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenancy.names import rate_key
+from tenancy.names import build_rate_key
 from tenancy.tombstones import raise_if_deleting
 
 from ..metrics import LIMIT_CHECKS_SKIPPED, LIMIT_EXCEEDED
@@ -109,7 +109,7 @@ class RateLimiter:
     """Enforces a Tenant's ``queriesPerMinute``."""
 
     def __init__(self, redis: TenantRedis) -> None:
-        self._count = redis.script("count-query", _COUNT)
+        self._count = redis.register_script("count-query", _COUNT)
         self._log = structlog.get_logger("gateway.limits")
 
     async def count(self, tenant: Tenant) -> RateLimitResult:
@@ -125,7 +125,7 @@ class RateLimiter:
         limit = tenant.spec.quota.queries_per_minute
         try:
             allowed, remaining, reset = await self._count.run(
-                tenant, [rate_key(tenant.id, tenant.uid)], limit, WINDOW_SECONDS
+                tenant, [build_rate_key(tenant.id, tenant.uid)], limit, WINDOW_SECONDS
             )
         except RemoteError as exc:
             raise_if_deleting(exc)

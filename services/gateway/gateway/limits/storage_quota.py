@@ -12,7 +12,7 @@ from typing import Any
 from servicekit.errors import RemoteError
 from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
-from tenancy.names import storage_quota_key
+from tenancy.names import build_storage_quota_key
 from tenancy.quotas import explain_document_quota, explain_storage_quota
 
 from ..metrics import LIMIT_EXCEEDED
@@ -57,8 +57,8 @@ class StorageQuota:
 
     def __init__(self, redis: TenantRedis) -> None:
         self._redis = redis
-        self._reserve = redis.script("reserve-storage", _RESERVE)
-        self._release = redis.script("release-storage", _RELEASE)
+        self._reserve = redis.register_script("reserve-storage", _RESERVE)
+        self._release = redis.register_script("release-storage", _RELEASE)
         self._filling = KeyedLocks()
 
     async def reserve(
@@ -126,7 +126,7 @@ class StorageQuota:
         LimitsUnavailable
             Redis does not answer.
         """
-        key = storage_quota_key(tenant.id, tenant.uid)
+        key = build_storage_quota_key(tenant.id, tenant.uid)
         try:
             (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
             if not fields:
@@ -149,18 +149,20 @@ class StorageQuota:
         """
         try:
             await self._release.run(
-                tenant, [storage_quota_key(tenant.id, tenant.uid)], _build_field(document_id)
+                tenant, [build_storage_quota_key(tenant.id, tenant.uid)], _build_field(document_id)
             )
         except RemoteError as exc:
             raise _build_unavailable() from exc
 
     async def _try_reserve(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:
-        answer, used = await self._reserve.run(tenant, [storage_quota_key(tenant.id, tenant.uid)], *arguments)
+        answer, used = await self._reserve.run(
+            tenant, [build_storage_quota_key(tenant.id, tenant.uid)], *arguments
+        )
         return answer, used
 
     async def _fill(self, tenant: Tenant, stored: Mapping[str, int]) -> None:
         """Write a new copy under a temporary key in batches, and rename it unless a copy exists already."""
-        key = f"{storage_quota_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
+        key = f"{build_storage_quota_key(tenant.id, tenant.uid)}:{uuid.uuid4().hex}"
         first: list[tuple[Any, ...]] = [
             ("HSET", key, "bytes", sum(stored.values())),
             ("EXPIRE", key, COPY_TTL_SECONDS),
@@ -175,7 +177,7 @@ class StorageQuota:
             ]
             await self._redis.execute(tenant, "fill-storage-quota", ("HSET", key, *fields))
         (placed,) = await self._redis.execute(
-            tenant, "fill-storage-quota", ("RENAMENX", key, storage_quota_key(tenant.id, tenant.uid))
+            tenant, "fill-storage-quota", ("RENAMENX", key, build_storage_quota_key(tenant.id, tenant.uid))
         )
         if not placed:
             await self._redis.execute(tenant, "fill-storage-quota", ("UNLINK", key))

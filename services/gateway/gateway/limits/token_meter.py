@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from servicekit.deadline import without_deadline
+from servicekit.deadline import suspend_deadline
 from tenancy.model import Tenant
 
 from .budget import Budget, Reservation
@@ -73,7 +73,7 @@ class TokenMeter:
     async def _commit(
         self, reservation: Reservation, measurement: Measurement, *, model: str, persona_id: str | None
     ) -> None:
-        with without_deadline():
+        with suspend_deadline():
             if measurement.counts is None:
                 await self._budget.release(reservation)
                 return

@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
 
 import structlog
-from servicekit.deadline import without_deadline
+from servicekit.deadline import suspend_deadline
 from servicekit.errors import RemoteError
 from tenancy.model import Tenant
-from tenancy.names import usage_key
+from tenancy.names import build_usage_key
 
 from ..metrics import USAGE_WRITE_FAILURES
 from ..problems import LimitsUnavailable
 from ..redis import TenantRedis
-from .budget import now_utc
+from .budget import get_utc_now
 from .tenant_metrics import TenantMetrics
 
 __all__ = ["Counts", "UsageLog", "UsageRow"]
@@ -91,7 +91,7 @@ class UsageLog:
     """
 
     def __init__(
-        self, redis: TenantRedis, tenant_metrics: TenantMetrics, now: Callable[[], datetime] = now_utc
+        self, redis: TenantRedis, tenant_metrics: TenantMetrics, now: Callable[[], datetime] = get_utc_now
     ) -> None:
         self._redis = redis
         self._tenant_metrics = tenant_metrics
@@ -104,7 +104,7 @@ class UsageLog:
         self._tenant_metrics.record_tokens(
             tenant, input=counts.input_tokens, output=counts.output_tokens, embedding=counts.embedding_tokens
         )
-        key = usage_key(tenant.id, tenant.uid, self._now().date())
+        key = build_usage_key(tenant.id, tenant.uid, self._now().date())
         _, pending = self._pending.setdefault(key, (tenant, Counter()))
         for name, number in asdict(counts).items():
             if number:
@@ -122,7 +122,7 @@ class UsageLog:
     async def flush(self) -> None:
         """Write all pending counts."""
         pending, self._pending = self._pending, {}
-        with without_deadline():
+        with suspend_deadline():
             await asyncio.gather(*(self._write(key, *used) for key, used in pending.items()))
 
     async def _write(self, key: str, tenant: Tenant, used: Counter[str]) -> None:
@@ -155,7 +155,7 @@ class UsageLog:
         return rows
 
     async def _read(self, tenant: Tenant, days: list[date]) -> list[UsageRow]:
-        commands = [("HGETALL", usage_key(tenant.id, tenant.uid, day)) for day in days]
+        commands = [("HGETALL", build_usage_key(tenant.id, tenant.uid, day)) for day in days]
         try:
             found = await self._redis.execute(tenant, "read-usage", *commands)
         except RemoteError as exc:

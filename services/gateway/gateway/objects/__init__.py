@@ -1,7 +1,7 @@
 """Documents in S3. A role session limits every call to one tenant's prefix."""
 
 from .store import ObjectVersion, StoredEntry, StoredObject, TenantObjects
-from .trash import ObjectMetadata, Removal, TrashObjects, removal_id
+from .trash import ObjectMetadata, Removal, TrashObjects, derive_removal_id
 
 __all__ = [
     "ObjectMetadata",
@@ -11,5 +11,5 @@ __all__ = [
     "StoredObject",
     "TenantObjects",
     "TrashObjects",
-    "removal_id",
+    "derive_removal_id",
 ]

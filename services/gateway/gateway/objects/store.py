@@ -11,9 +11,15 @@ from urllib.parse import quote, unquote
 
 import boto3
 from botocore.exceptions import ClientError
-from servicekit.aws import error_code
+from servicekit.aws import get_error_code
 from tenancy.model import Tenant
-from tenancy.names import FILE_DOCUMENTS, parse_object_key, persona_prefix, tenant_prefix, trash_end
+from tenancy.names import (
+    FILE_DOCUMENTS,
+    build_persona_prefix,
+    build_tenant_prefix,
+    build_trash_end_key,
+    parse_object_key,
+)
 from tenancy.sessions import TenantSessions
 
 from ..problems import DocumentMissing, DocumentTooLarge
@@ -125,7 +131,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        prefix = persona_prefix(tenant.id, persona_id) if persona_id else tenant_prefix(tenant.id)
+        prefix = build_persona_prefix(tenant.id, persona_id) if persona_id else build_tenant_prefix(tenant.id)
         return await self.sessions.call(tenant, "list", self._list_documents, tenant, prefix, after, limit)
 
     async def get_sizes(self, tenant: Tenant) -> dict[str, int]:
@@ -160,7 +166,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        prefix = f"{persona_prefix(tenant.id, persona_id)}{FILE_DOCUMENTS}"
+        prefix = f"{build_persona_prefix(tenant.id, persona_id)}{FILE_DOCUMENTS}"
         listed = await self.sessions.call(
             tenant, "list", self._list_documents, tenant, prefix, "", MAX_DOCUMENTS
         )
@@ -214,8 +220,8 @@ class TenantObjects:
 
     def _is_absent(self, client: "S3Client", key: str, exc: ClientError) -> bool:
         """Return True if an error means a missing object. S3 answers 403 if listing is restricted, too."""
-        if error_code(exc) != "AccessDenied":
-            return error_code(exc) == "NoSuchKey"
+        if get_error_code(exc) != "AccessDenied":
+            return get_error_code(exc) == "NoSuchKey"
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
         return not any(found["Key"] == key for found in listed)
 
@@ -242,7 +248,7 @@ class TenantObjects:
     ) -> list[StoredEntry]:
         entries: list[StoredEntry] = []
         # The trash comes first in a tenant's prefix and contains no documents.
-        after = max(after, trash_end(tenant.id))
+        after = max(after, build_trash_end_key(tenant.id))
         while len(entries) < limit:
             page = client.list_objects_v2(
                 Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LIST_PAGE_SIZE)
@@ -258,7 +264,7 @@ class TenantObjects:
 
     def _find(self, client: "S3Client", tenant: Tenant, document_id: str) -> StoredEntry | None:
         # Personas are read from the bucket: one that was deleted from the Tenant may still have documents.
-        own = tenant_prefix(tenant.id)
+        own = build_tenant_prefix(tenant.id)
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=own, Delimiter="/")
         folders = [folder["Prefix"] for folder in listed.get("CommonPrefixes", [])]
         found = [

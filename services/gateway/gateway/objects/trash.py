@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
-from servicekit.aws import error_code
+from servicekit.aws import get_error_code
 from tenancy.model import Tenant
-from tenancy.names import embeddings_key, embeddings_prefix, removal_key, removals_prefix
+from tenancy.names import (
+    build_embeddings_key,
+    build_embeddings_prefix,
+    build_removal_key,
+    build_removals_prefix,
+)
 from tenancy.sessions import TenantSessions
 
 from ..problems import TrashMissing
@@ -23,7 +28,7 @@ from .store import ObjectVersion
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["ObjectMetadata", "Removal", "TrashObjects", "removal_id"]
+__all__ = ["ObjectMetadata", "Removal", "TrashObjects", "derive_removal_id"]
 
 LIST_PAGE_SIZE = 1000
 """Maximum number of keys that S3 lists in one call."""
@@ -74,7 +79,7 @@ class Removal:
     @property
     def id(self) -> str:
         """Id of the removal, unique among those of its document: a digest of the version id."""
-        return removal_id(self.version_id)
+        return derive_removal_id(self.version_id)
 
     def to_json(self) -> bytes:
         """Return the record as JSON."""
@@ -89,7 +94,7 @@ class Removal:
         return cls(**(read | times))
 
 
-def removal_id(version_id: str) -> str:
+def derive_removal_id(version_id: str) -> str:
     """Return the id of the removal of an object's version."""
     return blake2b(version_id.encode(), digest_size=8).hexdigest()
 
@@ -117,12 +122,12 @@ class TrashObjects:
 
     async def put(self, tenant: Tenant, removal: Removal) -> None:
         """Store a record, in place of an earlier one of the same removal."""
-        key = removal_key(tenant.id, tenant.uid, removal.document_id, removal.id)
+        key = build_removal_key(tenant.id, tenant.uid, removal.document_id, removal.id)
         await self._sessions.call(tenant, "put-removal", self._put, key, removal.to_json())
 
     async def get(self, tenant: Tenant, document_id: str, removal: str) -> Removal | None:
         """Return the record of a removal; ``None`` if there is none."""
-        key = removal_key(tenant.id, tenant.uid, document_id, removal)
+        key = build_removal_key(tenant.id, tenant.uid, document_id, removal)
         content = await self._sessions.call(tenant, "get-removal", self._get, key)
         return Removal.from_json(content) if content else None
 
@@ -138,7 +143,7 @@ class TrashObjects:
         after
             Key of the tenant; only later keys are returned.
         """
-        prefix = removals_prefix(tenant.id, tenant.uid)
+        prefix = build_removals_prefix(tenant.id, tenant.uid)
         only = f"{prefix}{document_id}/" if document_id else prefix
         keys = await self._sessions.call(tenant, "list-removals", self._list, only, after, limit)
         return [
@@ -147,12 +152,12 @@ class TrashObjects:
 
     async def put_embeddings(self, tenant: Tenant, removal: Removal, content: bytes) -> None:
         """Store the embeddings of a removed document."""
-        key = embeddings_key(tenant.id, tenant.uid, removal.document_id, removal.id)
+        key = build_embeddings_key(tenant.id, tenant.uid, removal.document_id, removal.id)
         await self._sessions.call(tenant, "put-embeddings", self._put, key, content)
 
     async def get_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> bytes:
         """Return the embeddings of a removed document; empty if there are none."""
-        key = embeddings_key(tenant.id, tenant.uid, document_id, removal)
+        key = build_embeddings_key(tenant.id, tenant.uid, document_id, removal)
         return await self._sessions.call(tenant, "get-embeddings", self._get, key)
 
     async def restore(self, tenant: Tenant, removal: Removal, key: str) -> ObjectVersion:
@@ -167,19 +172,22 @@ class TrashObjects:
 
     async def delete_removal(self, tenant: Tenant, document_id: str, removal: str) -> None:
         """Delete a record, if it exists."""
-        key = removal_key(tenant.id, tenant.uid, document_id, removal)
+        key = build_removal_key(tenant.id, tenant.uid, document_id, removal)
         await self._sessions.call(tenant, "delete", self._delete, key)
 
     async def delete_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> None:
         """Delete the embeddings of a removed document, if there are any."""
-        key = embeddings_key(tenant.id, tenant.uid, document_id, removal)
+        key = build_embeddings_key(tenant.id, tenant.uid, document_id, removal)
         await self._sessions.call(tenant, "delete", self._delete, key)
 
     async def delete_older(self, tenant: Tenant, before: datetime) -> int:
         """Delete records and embeddings from before a time; return the number of records."""
         count = 0
         # Embeddings first: a record without them can still be restored.
-        for prefix in (embeddings_prefix(tenant.id, tenant.uid), removals_prefix(tenant.id, tenant.uid)):
+        for prefix in (
+            build_embeddings_prefix(tenant.id, tenant.uid),
+            build_removals_prefix(tenant.id, tenant.uid),
+        ):
             count = await self._sessions.call(tenant, "expire", self._delete_older, prefix, before)
         return count
 
@@ -187,7 +195,7 @@ class TrashObjects:
         try:
             head = client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
-            if error_code(exc) in ABSENT:
+            if get_error_code(exc) in ABSENT:
                 return None
             raise
         metadata = head["Metadata"]
@@ -208,7 +216,7 @@ class TrashObjects:
         try:
             response = client.get_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
-            if error_code(exc) in ABSENT:
+            if get_error_code(exc) in ABSENT:
                 return b""
             raise
         with response["Body"] as body:
@@ -229,7 +237,7 @@ class TrashObjects:
                 ServerSideEncryption="AES256",
             )
         except ClientError as exc:
-            if error_code(exc) in VERSION_ABSENT:
+            if get_error_code(exc) in VERSION_ABSENT:
                 raise TrashMissing("The bucket no longer has the document's content.") from exc
             raise
         # The response has the time of the copy; the object's time comes from a HEAD, as after a PUT.

@@ -67,7 +67,7 @@ class RetrievalService:
             return await self._vectors.search(
                 tenant,
                 vector,
-                sparse=bm25.query_vector(query) if hybrid else None,
+                sparse=bm25.build_query_vector(query) if hybrid else None,
                 persona_id=persona_id,
                 limit=top_k or tenant.spec.retrieval.top_k,
                 threshold=tenant.spec.retrieval.score_threshold,
@@ -84,5 +84,5 @@ class RetrievalService:
             See :class:`~gateway.vectors.Vectors`.
         """
         with timings.measure("search"):
-            neighbours = await self._vectors.neighbours(tenant, passages)
+            neighbours = await self._vectors.get_neighbours(tenant, passages)
         return widen(passages, neighbours, tokens)

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-__all__ = ["sign_token", "token_scope"]
+__all__ = ["limit_token_scope", "sign_token"]
 
 TOKEN_TTL_SECONDS = 60
 """Lifetime of a token; longer than any request plus clock skew."""
@@ -18,7 +18,7 @@ _SCOPE: ContextVar[tuple[str, str]] = ContextVar("qdrant_scope")
 
 
 @contextmanager
-def token_scope(collection: str, access: str) -> Iterator[None]:
+def limit_token_scope(collection: str, access: str) -> Iterator[None]:
     """Limit requests inside the block to one collection, with ``access`` ``r`` or ``rw``."""
     outer = _SCOPE.set((collection, access))
     try:
@@ -33,7 +33,7 @@ def sign_token(key: OctKey) -> str:
     Raises
     ------
     LookupError
-        The request was not made inside :func:`token_scope`.
+        The request was not made inside :func:`limit_token_scope`.
     """
     collection, access = _SCOPE.get()
     claims = {

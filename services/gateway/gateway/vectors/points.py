@@ -8,7 +8,7 @@ from typing import Any
 
 from qdrant_client import models
 from tenancy.model import Tenant
-from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, commit_marker_id, point_id
+from tenancy.names import DENSE_VECTOR, LEXICAL_VECTOR, derive_commit_marker_id, derive_point_id
 
 from .. import bm25
 from ..models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
@@ -16,9 +16,9 @@ from ..models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
 __all__ = [
     "EMBEDDED_FIELDS",
     "MARKER_FIELDS",
-    "chunk_id",
-    "commit_marker_ids",
-    "cosine_similarity",
+    "calculate_cosine_similarity",
+    "derive_chunk_id",
+    "derive_commit_marker_ids",
     "to_embedding",
     "to_indexed",
     "to_passage",
@@ -51,25 +51,27 @@ def to_point(
 ) -> models.PointStruct:
     """Return a chunk of a document version as a point."""
     return models.PointStruct(
-        id=chunk_id(tenant, version.document.document_id, version.id, number),
+        id=derive_chunk_id(tenant, version.document.document_id, version.id, number),
         vector={
             DENSE_VECTOR: list(vector),
-            LEXICAL_VECTOR: to_sparse_vector(bm25.document_vector(version.chunks[number].embedded_text)),
+            LEXICAL_VECTOR: to_sparse_vector(
+                bm25.build_document_vector(version.chunks[number].embedded_text)
+            ),
         },
         payload=_build_payload(tenant, version, number),
     )
 
 
-def chunk_id(tenant: Tenant, document_id: str, version_id: str, number: int) -> str:
+def derive_chunk_id(tenant: Tenant, document_id: str, version_id: str, number: int) -> str:
     """Return the id of a chunk; that of the commit marker is the same in every version."""
     if number == 0:
-        return commit_marker_id(tenant.id, tenant.uid, document_id)
-    return point_id(tenant.id, tenant.uid, document_id, version_id, number)
+        return derive_commit_marker_id(tenant.id, tenant.uid, document_id)
+    return derive_point_id(tenant.id, tenant.uid, document_id, version_id, number)
 
 
-def commit_marker_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
+def derive_commit_marker_ids(tenant: Tenant, document_ids: Sequence[str]) -> list[str]:
     """Return the ids of documents' commit markers."""
-    return [commit_marker_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
+    return [derive_commit_marker_id(tenant.id, tenant.uid, document_id) for document_id in document_ids]
 
 
 def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passage:
@@ -114,7 +116,7 @@ def to_sparse_vector(vector: bm25.SparseVector) -> models.SparseVector:
     return models.SparseVector(indices=vector.indices, values=vector.values)
 
 
-def cosine_similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
+def calculate_cosine_similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
     """Return the cosine of a unit vector and a point's vector, which Qdrant keeps at length 1."""
     own: Any = point.vector[DENSE_VECTOR] if isinstance(point.vector, dict) else [math.nan] * len(vector)
     return float(sum(map(mul, vector, own)))

@@ -25,14 +25,14 @@ from ..bm25 import SparseVector
 from ..metrics import FOREIGN_HITS
 from ..models import DocumentVersion, IndexedDocument, Passage
 from ..problems import CollectionMissing, DimensionMismatch
-from .access import sign_token, token_scope
-from .filters import exclude_versions, tenant_filter
+from .access import limit_token_scope, sign_token
+from .filters import build_tenant_filter, exclude_versions
 from .points import (
     EMBEDDED_FIELDS,
     MARKER_FIELDS,
-    chunk_id,
-    commit_marker_ids,
-    cosine_similarity,
+    calculate_cosine_similarity,
+    derive_chunk_id,
+    derive_commit_marker_ids,
     to_embedding,
     to_indexed,
     to_passage,
@@ -146,12 +146,12 @@ class Vectors:
             Qdrant did not answer, or refused.
         """
 
-        def points() -> list[models.PointStruct]:
+        def build_points() -> list[models.PointStruct]:
             numbered = enumerate(vectors, start)
             return [to_point(tenant, version, number, vector) for number, vector in numbered if number > 0]
 
         # In a thread: counting the words of a batch takes some tens of milliseconds.
-        if upserted := await asyncio.to_thread(points):
+        if upserted := await asyncio.to_thread(build_points):
             await self._upsert(tenant, upserted)
 
     async def publish(
@@ -183,7 +183,9 @@ class Vectors:
             As :meth:`publish`.
         """
         document_id, version_id = published.document.document_id, published.version_id
-        await self._delete(tenant, tenant_filter(tenant, document_id=document_id, except_version=version_id))
+        await self._delete(
+            tenant, build_tenant_filter(tenant, document_id=document_id, except_version=version_id)
+        )
 
     async def remove(self, tenant: Tenant, document_id: str) -> None:
         """Delete a document: first its commit marker, so that searches ignore the rest, then its chunks.
@@ -195,13 +197,13 @@ class Vectors:
         """
         marker = models.Filter(
             must=[
-                *(tenant_filter(tenant).must or []),
-                models.HasIdCondition(has_id=list(commit_marker_ids(tenant, [document_id]))),
+                *(build_tenant_filter(tenant).must or []),
+                models.HasIdCondition(has_id=list(derive_commit_marker_ids(tenant, [document_id]))),
             ]
         )
         async with self._write_fence(tenant):
             await self._delete(tenant, marker)
-            await self._delete(tenant, tenant_filter(tenant, document_id=document_id))
+            await self._delete(tenant, build_tenant_filter(tenant, document_id=document_id))
 
     async def get_indexed(self, tenant: Tenant, document_ids: Collection[str]) -> dict[str, IndexedDocument]:
         """Return the documents that are in the index, by their ids.
@@ -216,7 +218,7 @@ class Vectors:
         call = functools.partial(
             self._client.retrieve,
             _get_collection(tenant),
-            commit_marker_ids(tenant, sorted(document_ids)),
+            derive_commit_marker_ids(tenant, sorted(document_ids)),
             with_payload=MARKER_FIELDS,
         )
         markers = await self._call(_get_collection(tenant), "r", "retrieve", call)
@@ -238,7 +240,7 @@ class Vectors:
             call = functools.partial(
                 self._client.scroll,
                 _get_collection(tenant),
-                scroll_filter=tenant_filter(tenant, document_id=document_id),
+                scroll_filter=build_tenant_filter(tenant, document_id=document_id),
                 limit=SCROLL_PAGE_SIZE,
                 offset=offset,
                 with_payload=EMBEDDED_FIELDS,
@@ -279,7 +281,7 @@ class Vectors:
         CollectionMissing, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
-        own, stale_filter = tenant_filter(tenant, persona_id=persona_id), StaleFilter()
+        own, stale_filter = build_tenant_filter(tenant, persona_id=persona_id), StaleFilter()
         build = (
             _build_dense_query
             if sparse is None
@@ -291,7 +293,9 @@ class Vectors:
             query = functools.partial(self._client.query_points, _get_collection(tenant), **arguments)
             found = (await self._call(_get_collection(tenant), "r", "search", query)).points
             passages = [
-                to_passage(point, point.score if sparse is None else cosine_similarity(vector, point))
+                to_passage(
+                    point, point.score if sparse is None else calculate_cosine_similarity(vector, point)
+                )
                 for point in found
                 if self._is_own(tenant, point)
             ]
@@ -300,7 +304,9 @@ class Vectors:
                 break
         return [each for each in stale_filter.best if each.score >= threshold][:limit]
 
-    async def neighbours(self, tenant: Tenant, passages: Sequence[Passage]) -> dict[tuple[str, int], Passage]:
+    async def get_neighbours(
+        self, tenant: Tenant, passages: Sequence[Passage]
+    ) -> dict[tuple[str, int], Passage]:
         """Return the chunks before and after passages, of the same versions, by document id and number.
 
         Raises
@@ -309,7 +315,7 @@ class Vectors:
             As :meth:`publish`.
         """
         ids = {
-            chunk_id(tenant, passage.document_id, passage.version_id, number)
+            derive_chunk_id(tenant, passage.document_id, passage.version_id, number)
             for passage in passages
             for number in (passage.chunk - 1, passage.chunk + 1)
             if number >= 0
@@ -358,7 +364,7 @@ class Vectors:
         self, collection: str, access: str, operation: str, call: Callable[[], Awaitable[T]]
     ) -> T:
         """Make a call with a token for one collection, with ``access`` ``r`` or ``rw``."""
-        with token_scope(collection, access):
+        with limit_token_scope(collection, access):
             try:
                 return await self._remote.call(operation, call)
             except UnexpectedResponse as exc:
@@ -402,7 +408,7 @@ def _build_hybrid_query(
 ) -> dict[str, Any]:
     candidates = max(CANDIDATES, limit)
     # The IDF of a word is computed from the tenant's points only, not from the whole collection.
-    own_idf = models.SearchParams(idf=models.IdfCorpusParams(corpus=tenant_filter(tenant)))
+    own_idf = models.SearchParams(idf=models.IdfCorpusParams(corpus=build_tenant_filter(tenant)))
     prefetch = [
         models.Prefetch(query=list(vector), using=DENSE_VECTOR, filter=filter_, limit=candidates),
         models.Prefetch(

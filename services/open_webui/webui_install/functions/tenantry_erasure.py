@@ -138,7 +138,7 @@ async def _close(erasure: ErasureRun) -> int:
             ),  # the operator finds the knowledge base with these grants
         )
         had_grants = (await session.execute(grants)).rowcount > 0
-        accounts = (await _Scope.of(erasure, session)).accounts()
+        accounts = (await _Scope.load(erasure, session)).select_accounts()
         was_closed = User.role == erasure.closed_role
         await session.execute(update(User).where(was_closed, User.id.not_in(accounts)).values(role="user"))
         found = select(User.id).where(User.id.in_(accounts), User.role == "user")
@@ -174,7 +174,7 @@ async def _count(erasure: ErasureRun) -> dict[str, int]:
     from sqlalchemy import func, select  # noqa: PLC0415 (only Open WebUI's process has it)
 
     async with _open_session() as session:
-        scope = await _Scope.of(erasure, session)
+        scope = await _Scope.load(erasure, session)
 
         async def count(ids: Any) -> int:
             return int(
@@ -182,9 +182,9 @@ async def _count(erasure: ErasureRun) -> dict[str, int]:
             )
 
         return {
-            "accounts": await count(scope.accounts()),
-            "chats": await count(scope.chats()),
-            "files": await count(scope.files()),
+            "accounts": await count(scope.select_accounts()),
+            "chats": await count(scope.select_chats()),
+            "files": await count(scope.select_files()),
             "feedback": len(await _find_feedback(erasure)),
         }
 
@@ -195,8 +195,8 @@ async def _find_files(erasure: ErasureRun) -> list[Any]:
     from sqlalchemy import select  # noqa: PLC0415
 
     async with _open_session() as session:
-        scope = await _Scope.of(erasure, session)
-        files = select(File.id, File.path).where(File.id.in_(scope.files())).limit(QUERY_LIMIT)
+        scope = await _Scope.load(erasure, session)
+        files = select(File.id, File.path).where(File.id.in_(scope.select_files())).limit(QUERY_LIMIT)
         return list((await session.execute(files)).all())
 
 
@@ -224,9 +224,9 @@ async def _find_chats(erasure: ErasureRun) -> list[Any]:
     from sqlalchemy import select  # noqa: PLC0415
 
     async with _open_session() as session:
-        scope = await _Scope.of(erasure, session)
+        scope = await _Scope.load(erasure, session)
         chats = select(Chat.id, Chat.user_id, Chat.meta).where(
-            Chat.id.in_(scope.chats()), Chat.user_id.not_in(scope.accounts())
+            Chat.id.in_(scope.select_chats()), Chat.user_id.not_in(scope.select_accounts())
         )
         return list((await session.execute(chats.limit(QUERY_LIMIT))).all())
 
@@ -254,8 +254,8 @@ async def _find_feedback(erasure: ErasureRun) -> list[Any]:
     prefix = f"{erasure.tenant}."
     about = cast(Feedback.data, Text).contains(f'"{prefix}', autoescape=True)
     async with _open_session() as session:
-        scope = await _Scope.of(erasure, session)
-        of_account = Feedback.user_id.in_(scope.accounts())
+        scope = await _Scope.load(erasure, session)
+        of_account = Feedback.user_id.in_(scope.select_accounts())
         found = await session.execute(
             select(Feedback.id, Feedback.data, of_account).where(
                 or_(
@@ -286,7 +286,7 @@ async def _find_accounts(erasure: ErasureRun) -> list[Any]:
     from sqlalchemy import select  # noqa: PLC0415
 
     async with _open_session() as session:
-        accounts = (await _Scope.of(erasure, session)).accounts().subquery()
+        accounts = (await _Scope.load(erasure, session)).select_accounts().subquery()
         without_files = select(accounts.c.id).where(
             ~select(File.id).where(File.user_id == accounts.c.id).exists()
         )
@@ -351,7 +351,7 @@ class _Scope:
         self._pending = pending
 
     @classmethod
-    async def of(cls, erasure: ErasureRun, session: Any) -> "_Scope":
+    async def load(cls, erasure: ErasureRun, session: Any) -> "_Scope":
         """Return the queries for a tenant."""
         from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
         from open_webui.models.chats import Chat  # noqa: PLC0415
@@ -370,7 +370,7 @@ class _Scope:
                 cast(Chat.chat, Text).contains(f'"{prefix}', autoescape=True),
             )
         )
-        unrecorded = [chat_id for chat_id, chat in found if _names_model(chat, prefix)]
+        unrecorded = [chat_id for chat_id, chat in found if _has_model(chat, prefix)]
         linked = select(KnowledgeFile.file_id).where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))
         named = [cast(File.meta, Text).contains(f'"{each}"', autoescape=True) for each in erasure.knowledge]
         found = await session.execute(
@@ -379,7 +379,7 @@ class _Scope:
         pending = [file_id for file_id, meta in found if _get_knowledge_ids(meta) & set(erasure.knowledge)]
         return cls(erasure, unrecorded, pending)
 
-    def accounts(self) -> Any:
+    def select_accounts(self) -> Any:
         """Return the query for accounts of users of this tenant only."""
         from open_webui.models.chat_messages import ChatMessage  # noqa: PLC0415
         from open_webui.models.chats import Chat  # noqa: PLC0415
@@ -422,7 +422,7 @@ class _Scope:
             User.id.not_in(own_files.where(KnowledgeFile.knowledge_id.in_(self._select_other_knowledge()))),
         )
 
-    def chats(self) -> Any:
+    def select_chats(self) -> Any:
         """Return the query for chats that the tenant's models answered, and for chats of its users."""
         from open_webui.models.chats import Chat  # noqa: PLC0415
         from sqlalchemy import or_, select  # noqa: PLC0415
@@ -436,12 +436,12 @@ class _Scope:
         return select(Chat.id).where(
             or_(
                 Chat.id.in_(self._select_answered()),
-                Chat.user_id.in_(self.accounts()),
+                Chat.user_id.in_(self.select_accounts()),
                 Chat.id.in_(since_membership),
             )
         )
 
-    def files(self) -> Any:
+    def select_files(self) -> Any:
         """Return the query for files of this tenant only."""
         from open_webui.models.chats import Chat, ChatFile  # noqa: PLC0415
         from open_webui.models.files import File  # noqa: PLC0415
@@ -472,14 +472,14 @@ class _Scope:
         return select(File.id).where(
             or_(
                 File.id.in_(linked.where(KnowledgeFile.knowledge_id.in_(knowledge))),
-                File.id.in_(sent.where(Chat.id.in_(self.chats()))),
-                File.user_id.in_(self.accounts()),
+                File.id.in_(sent.where(Chat.id.in_(self.select_chats()))),
+                File.user_id.in_(self.select_accounts()),
                 File.id.in_(since_membership),
                 File.id.in_(self._pending),
                 orphaned,
             ),
             File.id.not_in(linked.where(KnowledgeFile.knowledge_id.in_(self._select_other_knowledge()))),
-            File.id.not_in(sent.where(Chat.id.not_in(self.chats()))),
+            File.id.not_in(sent.where(Chat.id.not_in(self.select_chats()))),
         )
 
     def _select_members(self) -> Any:
@@ -540,7 +540,7 @@ class _Scope:
         )
 
 
-def _names_model(chat: Any, prefix: str) -> bool:
+def _has_model(chat: Any, prefix: str) -> bool:
     """Return True if a chat that was saved as a whole names one of the tenant's models."""
     content = chat if isinstance(chat, dict) else {}
     messages = ((content.get("history") or {}).get("messages") or {}).values()

@@ -40,7 +40,7 @@ def make_app(
     """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def run_lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with export_spans(f"tenantry-{name}"), open_context() as context:
             app.state.context = context
             await asyncio.to_thread(app.openapi)  # else the first request that needs it waits for it
@@ -49,7 +49,7 @@ def make_app(
     app = FastAPI(
         title=f"Tenantry {name}",
         version="v1",
-        lifespan=lifespan,
+        lifespan=run_lifespan,
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,

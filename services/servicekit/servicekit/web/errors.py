@@ -12,10 +12,16 @@ from starlette.types import Scope
 
 from ..errors import BodyTooLarge, InvalidRequest, TenantryError
 
-__all__ = ["Renderer", "add_error_handlers", "error_response", "headers_of", "problem_response"]
+__all__ = [
+    "Renderer",
+    "add_error_handlers",
+    "build_error_response",
+    "build_problem_response",
+    "list_header_names",
+]
 
 MAX_ERRORS = 20
-"""Most places of a request that a response names: a body can be wrong in ten thousand."""
+"""Maximum number of errors in a response: a body can have ten thousand."""
 
 RETRY_AFTER_SECONDS = 5
 """``Retry-After`` of a 503 or 504 for which the backend named no time."""
@@ -27,7 +33,7 @@ Renderer = Callable[[dict[str, Any], Scope, Mapping[str, str]], JSONResponse]
 """Builds the response for a problem, a request's scope and further headers."""
 
 
-def problem_response(problem: dict[str, Any], scope: Scope, headers: Mapping[str, str]) -> JSONResponse:
+def build_problem_response(problem: dict[str, Any], scope: Scope, headers: Mapping[str, str]) -> JSONResponse:
     """Return a problem document as a response; its ``instance`` is the request id."""
     return JSONResponse(
         problem | {"instance": scope["state"]["request_id"]},
@@ -37,32 +43,34 @@ def problem_response(problem: dict[str, Any], scope: Scope, headers: Mapping[str
     )
 
 
-def error_response(exc: TenantryError, scope: Scope, render: Renderer = problem_response) -> JSONResponse:
+def build_error_response(
+    exc: TenantryError, scope: Scope, render: Renderer = build_problem_response
+) -> JSONResponse:
     """Return an error as a response, with the headers that belong to its kind."""
     return render(exc.to_problem(), scope, _get_headers(exc))
 
 
-def headers_of(kind: type[TenantryError]) -> set[str]:
+def list_header_names(kind: type[TenantryError]) -> set[str]:
     """Return the names of the headers that come with a kind of problem."""
     if kind.status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate"}
     return {"Retry-After"} if kind.status in _TRANSIENT or kind.retryable else set()
 
 
-def add_error_handlers(app: FastAPI, render: Renderer = problem_response) -> None:
+def add_error_handlers(app: FastAPI, render: Renderer = build_problem_response) -> None:
     """Register handlers that answer errors with problem documents."""
 
     @app.exception_handler(TenantryError)
     async def _(request: Request, exc: TenantryError) -> JSONResponse:
-        return error_response(exc, request.scope, render)
+        return build_error_response(exc, request.scope, render)
 
     @app.exception_handler(HTTPException)
     async def _(request: Request, exc: HTTPException) -> JSONResponse:
         if exc.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return error_response(BodyTooLarge(str(exc.detail)), request.scope, render)
+            return build_error_response(BodyTooLarge(str(exc.detail)), request.scope, render)
         if exc.status_code == HTTPStatus.BAD_REQUEST:  # raised by FastAPI for a body that is no JSON or UTF-8
             invalid = InvalidRequest("The body cannot be read as JSON in UTF-8.")
-            return error_response(invalid, request.scope, render)
+            return build_error_response(invalid, request.scope, render)
         problem = {
             "type": "about:blank",
             "title": HTTPStatus(exc.status_code).phrase,
@@ -78,10 +86,10 @@ def add_error_handlers(app: FastAPI, render: Renderer = problem_response) -> Non
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
         # Without the value, which can be a person's text.
         errors = [
-            {"place": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
+            {"location": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
         ]
-        detail = "See `errors`: each names a place in the request and what is wrong there."
-        return error_response(InvalidRequest(detail, errors=errors), request.scope, render)
+        detail = InvalidRequest.example
+        return build_error_response(InvalidRequest(detail, errors=errors), request.scope, render)
 
 
 def _list_allowed(request: Request) -> dict[str, str]:
@@ -96,4 +104,4 @@ def _get_headers(exc: TenantryError) -> dict[str, str]:
         "WWW-Authenticate": 'Bearer realm="tenantry"',
         "Retry-After": str(round(getattr(exc, "retry_after", None) or RETRY_AFTER_SECONDS)),
     }
-    return {name: values[name] for name in headers_of(type(exc))}
+    return {name: values[name] for name in list_header_names(type(exc))}

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import deadline, tracing
 from ..errors import DeadlineExceeded, TenantryError
-from .errors import Renderer, error_response, problem_response
+from .errors import Renderer, build_error_response, build_problem_response
 
 __all__ = ["RequestMiddleware", "RouteLimits"]
 
@@ -88,7 +88,7 @@ class RequestMiddleware:
         durations: Histogram,
         limits: Mapping[str, RouteLimits],
         default: RouteLimits,
-        render: Renderer = problem_response,
+        render: Renderer = build_problem_response,
     ) -> None:
         self._app = app
         self._durations = durations
@@ -97,11 +97,11 @@ class RequestMiddleware:
         self._render = render
         self._log = structlog.get_logger(f"{service}.request")
 
-    def new_state(self) -> dict[str, Any]:
+    def build_state(self) -> dict[str, Any]:
         """Return further members of ``request.state``; subclasses override it."""
         return {}
 
-    def response_headers(self, _state: Mapping[str, Any]) -> Mapping[str, str]:
+    def build_response_headers(self, _state: Mapping[str, Any]) -> Mapping[str, str]:
         """Return further headers of each response; subclasses override it."""
         return {}
 
@@ -112,10 +112,10 @@ class RequestMiddleware:
             return
         started = time.perf_counter()
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
-        state.update(request_id=_request_id(headers), headers={}, status=0, **self.new_state())
+        state.update(request_id=_choose_request_id(headers), headers={}, status=0, **self.build_state())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=state["request_id"])
-        if trace_id := tracing.trace_id(headers):
+        if trace_id := tracing.get_trace_id(headers):
             structlog.contextvars.bind_contextvars(trace_id=trace_id)
         try:
             await self._serve(scope, receive, send)
@@ -137,7 +137,7 @@ class RequestMiddleware:
                 if body.is_pending:
                     headers["Connection"] = "close"
                 headers["X-Request-ID"] = state["request_id"]
-                headers.update(self.response_headers(state))
+                headers.update(self.build_response_headers(state))
             await send(message)
 
         try:
@@ -150,7 +150,7 @@ class RequestMiddleware:
         else:
             return
         if not state["status"]:
-            await error_response(problem, scope, self._render)(scope, receive, send_with_headers)
+            await build_error_response(problem, scope, self._render)(scope, receive, send_with_headers)
 
     async def _serve_within(self, limits: RouteLimits, scope: Scope, receive: Receive, send: Send) -> None:
         backstop = asyncio.timeout(limits.seconds + CANCEL_DELAY_SECONDS)
@@ -164,7 +164,7 @@ class RequestMiddleware:
                         await stack.enter_async_context(limits.acquire(tenant_key))
 
                 scope["state"]["admit"] = admit
-                with deadline.within(limits.seconds):
+                with deadline.limit_time(limits.seconds):
                     await self._app(scope, receive, send)
         except TimeoutError as exc:
             if not backstop.expired():
@@ -227,7 +227,7 @@ def _complete_span() -> None:
     )
 
 
-def _request_id(headers: Headers) -> str:
+def _choose_request_id(headers: Headers) -> str:
     """Return the caller's id of the request if it is harmless, else a new one."""
     given = headers.get("X-Request-ID", "")
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

@@ -16,15 +16,15 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/healthz")
-async def healthz(request: Request) -> JSONResponse:
+async def check_health(request: Request) -> JSONResponse:
     """Return 503 if only a restart helps."""
     return _probe([f"the task {name} has ended" for name in _get_readiness(request).ended])
 
 
 @router.get("/readyz")
-async def readyz(request: Request) -> JSONResponse:
+async def check_readiness(request: Request) -> JSONResponse:
     """Return 503 while requests cannot be served."""
-    return _probe(await _get_readiness(request).missing())
+    return _probe(await _get_readiness(request).list_missing())
 
 
 def _get_readiness(request: Request) -> Readiness:

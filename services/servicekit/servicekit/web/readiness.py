@@ -46,7 +46,7 @@ class Readiness:
         """Names of tasks that have ended."""
         return [task.get_name() for task in self._tasks if task.done()]
 
-    async def missing(self) -> list[str]:
+    async def list_missing(self) -> list[str]:
         """Return a sentence for each check that fails; empty when requests can be served."""
         missing: list[str] = []
         for check in self._checks:

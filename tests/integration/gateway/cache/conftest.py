@@ -17,12 +17,12 @@ from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.tenants.manifests import PLENTY, apply_tenants, make_storage_status, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_storage_status, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 TENANT = "cached"
 PERSON = f"anna@{TENANT}.example"
-MANIFEST = tenant_manifest(
+MANIFEST = make_tenant_manifest(
     TENANT, identity={"emails": [f"*@{TENANT}.example"], "admins": [PERSON]}, quota=PLENTY
 )
 QUESTION = "Where is the key to the boathouse?"
@@ -73,10 +73,10 @@ class CacheHarness:
         assert response.json()["cached"] is (outcome == "hit")
         return outcome, response.json()["answer"]
 
-    async def make_again(self) -> None:
+    async def recreate_tenant(self) -> None:
         """Recreate the Tenant under its name and get a new token."""
         self.tenants.delete(TENANT)
-        await until(lambda: self.gateway.context.registry.get(TENANT) is None)
+        await wait_until(lambda: self.gateway.context.registry.get(TENANT) is None)
         uid = self.tenants.create(MANIFEST)["metadata"]["uid"]
         self.tenants.patch_status(TENANT, {"status": {"storage": make_storage_status(TENANT, uid)}})
 
@@ -84,13 +84,13 @@ class CacheHarness:
             found = self.gateway.context.registry.get(TENANT)
             return bool(found and found.status.storage)
 
-        await until(is_prepared)
-        self.token = await self.people.token(PERSON)
+        await wait_until(is_prepared)
+        self.token = await self.people.fetch_token(PERSON)
 
     async def patch(self, spec: dict[str, Any]) -> None:
         """Change the Tenant and wait until the gateway has observed it."""
         generation = self.tenants.patch(TENANT, {"spec": spec})["metadata"]["generation"]
-        await until(lambda: self.tenant.metadata.generation >= generation)
+        await wait_until(lambda: self.tenant.metadata.generation >= generation)
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +102,9 @@ async def cache_harness(platform: Platform, redis_url: str, redis_client: Any) -
         with apply_tenants(platform, MANIFEST) as tenants:
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with run_gateway(platform, redis_url=url) as gateway:
-                await until(lambda: gateway.context.registry.get(TENANT) is not None)
+                await wait_until(lambda: gateway.context.registry.get(TENANT) is not None)
                 yield CacheHarness(
-                    platform, gateway, tenants, proxy, redis_client, people, await people.token(PERSON)
+                    platform, gateway, tenants, proxy, redis_client, people, await people.fetch_token(PERSON)
                 )
 
 

@@ -8,7 +8,7 @@ from gateway.bedrock import Prompt
 from gateway.index_fence import IndexWriteFence
 from gateway.redis import TenantRedis
 from openai import AsyncOpenAI
-from tenancy.names import answers_key, changes_key, document_id_for
+from tenancy.names import build_answers_key, build_changes_key, derive_document_id
 from tenancy.tickets import Ticket
 from tenantry_local.parts.aws import BUCKET
 
@@ -16,7 +16,7 @@ from tests.support.programs.standins import clear_calls, list_calls
 
 from .conftest import QUESTION, TENANT, CacheHarness
 
-DOCUMENT = document_id_for(TENANT, "finance", "keys.md")
+DOCUMENT = derive_document_id(TENANT, "finance", "keys.md")
 
 
 async def test_a_hit_calls_neither_model_nor_embedding(harness: CacheHarness) -> None:
@@ -77,10 +77,10 @@ async def test_a_document_ingested_by_ticket_takes_effect_immediately(harness: C
 async def test_no_answer_of_a_deleted_document_is_left(harness: CacheHarness) -> None:
     await harness.ask()
     assert "behind the piano" in str(
-        await harness.redis_client.hgetall(answers_key(TENANT, harness.tenant.uid))
+        await harness.redis_client.hgetall(build_answers_key(TENANT, harness.tenant.uid))
     )
     assert (await harness.request("DELETE", f"/v1/documents/{DOCUMENT}")).status_code == 204
-    assert not await harness.redis_client.exists(answers_key(TENANT, harness.tenant.uid))
+    assert not await harness.redis_client.exists(build_answers_key(TENANT, harness.tenant.uid))
     outcome, answer = await harness.ask()
     assert outcome == "fwd=miss"
     assert "piano" not in answer
@@ -126,7 +126,7 @@ async def test_a_gateway_that_terminates_during_a_change_leaves_no_stale_answer(
     outcome, answer = await harness.ask()
     assert outcome == "fwd=bypass"
     assert "near the stove" in answer
-    key = changes_key(TENANT, harness.tenant.uid)
+    key = build_changes_key(TENANT, harness.tenant.uid)
     ((change, deadline),) = await harness.redis_client.zrange(key, 0, -1, withscores=True)
     await harness.redis_client.zadd(key, {change: deadline - 3_600_000})
     assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=miss", "hit"]
@@ -155,7 +155,7 @@ async def test_without_redis_no_document_changes(harness: CacheHarness) -> None:
 
 async def test_an_unreadable_answer_is_generated_again_and_replaced(harness: CacheHarness) -> None:
     await harness.ask()
-    key = answers_key(TENANT, harness.tenant.uid)
+    key = build_answers_key(TENANT, harness.tenant.uid)
     (digest,) = set(await harness.redis_client.hkeys(key)) - {"version"}
     await harness.redis_client.hset(key, digest, "of another format")
     assert [(await harness.ask())[0] for _ in range(2)] == ["fwd=bypass", "hit"]
@@ -181,7 +181,7 @@ async def test_a_suspended_tenant_gets_no_cached_answer(harness: CacheHarness) -
 async def test_a_recreated_tenant_gets_no_earlier_answer(harness: CacheHarness) -> None:
     await harness.ask()
     uid = harness.tenant.metadata.uid
-    await harness.make_again()
+    await harness.recreate_tenant()
     assert harness.tenant.metadata.uid != uid
     assert (await harness.ask())[0] == "fwd=miss"
 

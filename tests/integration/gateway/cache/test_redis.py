@@ -10,7 +10,7 @@ from gateway.answers.service import Answer
 from gateway.index_fence import FENCE_TTL_SECONDS, IndexWriteFence
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
-from tenancy.names import answers_key, changes_key
+from tenancy.names import build_answers_key, build_changes_key
 
 from tests.support.tenants.manifests import make_tenant
 
@@ -52,17 +52,17 @@ async def test_a_change_deletes_answers_at_its_start_and_at_its_end(
     slot = await get_slot(cache, tenant)
     await cache.put(tenant, slot, ANSWER)
     async with changes.fence_write(tenant):
-        assert not await redis_client.exists(answers_key(tenant.id, tenant.uid)), (
+        assert not await redis_client.exists(build_answers_key(tenant.id, tenant.uid)), (
             "cached text is deleted immediately"
         )
         assert await cache.get(tenant, "d") == await cache.get(tenant, "e")
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
         await cache.put(tenant, slot, ANSWER)
-        assert not await redis_client.exists(answers_key(tenant.id, tenant.uid))
+        assert not await redis_client.exists(build_answers_key(tenant.id, tenant.uid))
         # Simulate a writer that ignores the change.
-        await redis_client.hset(answers_key(tenant.id, tenant.uid), "d", "{}")
+        await redis_client.hset(build_answers_key(tenant.id, tenant.uid), "d", "{}")
     assert not await redis_client.exists(
-        answers_key(tenant.id, tenant.uid), changes_key(tenant.id, tenant.uid)
+        build_answers_key(tenant.id, tenant.uid), build_changes_key(tenant.id, tenant.uid)
     )
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
 
@@ -99,7 +99,7 @@ async def test_the_change_of_a_terminated_gateway_expires(
         async with changes.fence_write(tenant):
             raise ZeroDivisionError
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.BYPASS
-    key = changes_key(tenant.id, tenant.uid)
+    key = build_changes_key(tenant.id, tenant.uid)
     ((change, deadline),) = await redis_client.zrange(key, 0, -1, withscores=True)
     assert deadline / 1000 - time.time() == pytest.approx(FENCE_TTL_SECONDS, abs=2)
     assert 0 < await redis_client.ttl(key) <= FENCE_TTL_SECONDS
@@ -117,7 +117,7 @@ async def test_a_change_that_ends_after_its_expiry_still_deletes_answers(
     cache: AnswerCache, changes: IndexWriteFence, tenant: Tenant, redis_client: Any
 ) -> None:
     async with changes.fence_write(tenant):
-        await redis_client.delete(changes_key(tenant.id, tenant.uid))
+        await redis_client.delete(build_changes_key(tenant.id, tenant.uid))
         await cache.put(tenant, await get_slot(cache, tenant), ANSWER)
         assert (await cache.get(tenant, "d")).outcome is CacheOutcome.HIT
     assert (await cache.get(tenant, "d")).outcome is CacheOutcome.MISS
@@ -127,7 +127,7 @@ async def test_answers_expire_a_fixed_time_after_the_first_lookup(
     cache: AnswerCache, tenant: Tenant, redis_client: Any
 ) -> None:
     slot = await get_slot(cache, tenant)
-    key = answers_key(tenant.id, tenant.uid)
+    key = build_answers_key(tenant.id, tenant.uid)
     assert 0 < await redis_client.ttl(key) <= 60
     await redis_client.expire(key, 5)
     await cache.put(tenant, slot, ANSWER)
@@ -146,7 +146,8 @@ async def test_the_number_of_answers_of_a_tenant_is_limited(
 ) -> None:
     slot = await get_slot(cache, tenant)
     await redis_client.hset(
-        answers_key(tenant.id, tenant.uid), mapping={f"q{number}": "{}" for number in range(ANSWERS - 1)}
+        build_answers_key(tenant.id, tenant.uid),
+        mapping={f"q{number}": "{}" for number in range(ANSWERS - 1)},
     )
     for key in ("last", "too-many"):
         await cache.put(tenant, CacheSlot(key, slot.version), ANSWER)

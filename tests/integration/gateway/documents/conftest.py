@@ -16,7 +16,7 @@ from gateway.timings import RequestTimings
 from pydantic import SecretStr
 from tenancy.identity import Principal
 from tenancy.model import Tenant
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 
 from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.backends.qdrant import count_points
@@ -74,7 +74,7 @@ class Replica:
 
     @property
     def document_id(self) -> str:
-        return document_id_for(self.tenant.id, "finance", NAME)
+        return derive_document_id(self.tenant.id, "finance", NAME)
 
     async def upload(self, text: str) -> Ingested:
         return await self.service.upload(
@@ -85,17 +85,17 @@ class Replica:
         person = Principal(self.tenant, "anna", "", admin=False)
         await self.catalog.remove(self.tenant, self.document_id, person=person)
 
-    async def state(self) -> str:
+    async def get_state(self) -> str:
         return (await self.catalog.get(self.tenant, self.document_id)).state.value
 
-    async def stored(self) -> bytes | None:
+    async def get_content(self) -> bytes | None:
         """Return the document's content in the bucket."""
         entry = await self.objects.find(self.tenant, self.document_id)
         if entry is None:
             return None
         return (await self.objects.get(self.tenant, entry.key, max_bytes=10_000_000)).content
 
-    async def found(self) -> list[str]:
+    async def list_found(self) -> list[str]:
         """Return the texts of the chunks that a search finds, in the order of the document."""
         (vector,) = await self.service._bedrock.embed(["tide table of the estuary"])
         passages = await self.vectors.search(
@@ -103,7 +103,7 @@ class Replica:
         )
         return [each.text for each in sorted(passages, key=lambda each: each.chunk)]
 
-    async def points(self) -> int:
+    async def count_points(self) -> int:
         return await count_points(self.world.qdrant, self.tenant.key)
 
 

@@ -7,7 +7,7 @@ from gateway.idempotency_store import IdempotencyStore, IdempotentRequest, Store
 from gateway.problems import IdempotencyKeyBusy, IdempotencyKeyReused
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
-from tenancy.names import idempotency_key
+from tenancy.names import build_idempotency_key
 
 REQUEST = IdempotentRequest("person anna", "POST /v1/documents", "k1", "f1")
 CREATED = StoredResponse(201, '{"documentId": "d1"}')
@@ -52,7 +52,7 @@ async def test_a_request_that_lost_its_lease_does_not_replace_the_response_of_th
 ) -> None:
     store = IdempotencyStore(redis)
     async with store.run_once(tenant, REQUEST) as late:
-        await redis_client.delete(idempotency_key(tenant.id, tenant.uid, REQUEST.digest))
+        await redis_client.delete(build_idempotency_key(tenant.id, tenant.uid, REQUEST.digest))
         async with store.run_once(tenant, REQUEST) as lease:
             lease.save(CREATED)
         late.save(StoredResponse(201, "late"))

@@ -15,14 +15,14 @@ from gateway.problems import DocumentBusy, WritesUnavailable
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
 from tenancy.model import Tenant
-from tenancy.names import failures_key, ingests_key, tombstone_key
+from tenancy.names import build_failures_key, build_ingests_key, build_tombstone_key
 from tenancy.tombstones import SET_TOMBSTONE
 from tenantry_local.platform import Platform
 
 from tests.support.fakes.backends import STORED_AT
 from tests.support.faults.proxy import Proxy
 from tests.support.tenants.manifests import make_tenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 INGEST = Intent(IntentKind.INGEST)
 FAILURE = IngestFailure("e1", "https://tenantry.io/problems/document-empty", "No text", "It holds no text.")
@@ -60,13 +60,15 @@ async def list_due(journal: Journal, tenant: Tenant) -> list[str]:
 
 async def get_entry(redis_client: Any, tenant: Tenant) -> dict[str, Any]:
     """Return the journal's entry of the document."""
-    entry: dict[str, Any] = json.loads(await redis_client.hget(ingests_key(tenant.id, tenant.uid), "d1"))
+    entry: dict[str, Any] = json.loads(
+        await redis_client.hget(build_ingests_key(tenant.id, tenant.uid), "d1")
+    )
     return entry
 
 
 async def set_tombstone(redis_client: Any, tenant: Tenant) -> int:
     """Set the tombstone, as the operator does; return the milliseconds until the last lease expires."""
-    keys = [tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid)]
+    keys = [build_tombstone_key(tenant.id, tenant.uid), build_ingests_key(tenant.id, tenant.uid)]
     remaining: int = await redis_client.eval(SET_TOMBSTONE, len(keys), *keys, 60)
     return remaining
 
@@ -88,7 +90,7 @@ async def test_one_writer_holds_a_document_and_other_documents_are_free(
 async def test_waiting_writers_get_the_lease_one_after_the_other(redis: TenantRedis, tenant: Tenant) -> None:
     holders, most = 0, 0
 
-    async def work() -> None:
+    async def acquire_and_count() -> None:
         nonlocal holders, most
         async with Journal(redis).acquire(tenant, "d1"):
             holders += 1
@@ -96,7 +98,7 @@ async def test_waiting_writers_get_the_lease_one_after_the_other(redis: TenantRe
             await asyncio.sleep(0.01)
             holders -= 1
 
-    await asyncio.gather(*(work() for _ in range(8)))
+    await asyncio.gather(*(acquire_and_count() for _ in range(8)))
     assert most == 1
 
 
@@ -109,7 +111,7 @@ async def test_a_lease_is_renewed_while_its_holder_works(
         async def is_renewed_twice() -> bool:
             return bool((await get_entry(redis_client, tenant))["expires"] > first + 1500)
 
-        await until(is_renewed_twice, seconds=60)
+        await wait_until(is_renewed_twice, seconds=60)
         with pytest.raises(DocumentBusy):
             async with journal.acquire(tenant, "d1"):
                 pass
@@ -137,7 +139,7 @@ async def test_a_write_without_a_change_leaves_no_entry(
 ) -> None:
     async with journal.acquire(tenant, "d1"):
         pass
-    assert not await redis_client.exists(ingests_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(build_ingests_key(tenant.id, tenant.uid))
 
 
 async def test_a_failed_write_is_due_for_repair_after_a_growing_delay(
@@ -174,7 +176,7 @@ async def test_an_interrupted_write_is_due_when_its_lease_has_expired(
         async def is_due() -> bool:
             return await list_due(journal, tenant) == ["d1"]
 
-        await until(is_due)
+        await wait_until(is_due)
         async with journal.acquire(tenant, "d1", repairing=True) as lease:
             assert lease.intent == intent
             assert await list_due(journal, tenant) == [], "another gateway repairs it"
@@ -224,7 +226,7 @@ async def test_only_one_of_many_replicas_repairs_a_document(
         return await list_due(journal, tenant) == ["d1"]
 
     async with abandon_lease(redis, tenant, INGEST):
-        await until(is_due)
+        await wait_until(is_due)
         await asyncio.gather(*(repair() for _ in range(10)))
     assert repaired == 1
 
@@ -274,7 +276,7 @@ async def test_entries_expire_ninety_days_after_the_last_change(
     async with journal.acquire(tenant, "d1") as lease:
         await lease.commit(FAILURE)
     await interrupt_write(journal, tenant, INGEST)
-    for key in (ingests_key(tenant.id, tenant.uid), failures_key(tenant.id, tenant.uid)):
+    for key in (build_ingests_key(tenant.id, tenant.uid), build_failures_key(tenant.id, tenant.uid)):
         assert 89 < await redis_client.ttl(key) / 86400 <= 90
 
 
@@ -286,7 +288,7 @@ async def test_without_redis_no_write_begins_and_states_lack_the_journal(
         redis = TenantRedis(SecretStr(redis_url.replace(str(port), str(proxy.port))))
         journal = Journal(redis, lease_seconds=1.0)
 
-        async def work_for_ever() -> None:
+        async def write_until_cancelled() -> None:
             async with journal.acquire(tenant, "d1") as lease:
                 await lease.begin(INGEST)
                 proxy.cut()
@@ -296,7 +298,7 @@ async def test_without_redis_no_write_begins_and_states_lack_the_journal(
                 await asyncio.Event().wait()
 
         with pytest.raises(WritesUnavailable):
-            await work_for_ever()
+            await write_until_cancelled()
         with pytest.raises(WritesUnavailable):
             async with journal.acquire(tenant, "d1"):
                 pass

@@ -10,15 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
-from tenancy.names import document_id_for, ingests_key
+from tenancy.names import build_ingests_key, derive_document_id
 from tenantry_local.platform import Platform
 
 from tests.integration.gateway.conftest import IntegrationHarness
 from tests.support.backends.keycloak_users import open_people
 from tests.support.backends.qdrant import count_points
 from tests.support.programs.gateway_process import run_gateway_process
-from tests.support.tenants.manifests import PLENTY, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 DOCUMENTS = 12
 HALF = DOCUMENTS // 2
@@ -55,31 +55,31 @@ class DocumentOwner:
 
     async def remove_or_restore(self, http: httpx.AsyncClient, number: int, *, restore: bool) -> int:
         """Remove or restore a document; return the status, or 0 if the gateway died before its response."""
-        document_id = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
+        document_id = derive_document_id(self.tenant_id, "finance", f"ledger-{number}.txt")
         method, path = ("POST", f"/{document_id}/restore") if restore else ("DELETE", f"/{document_id}")
         with suppress(httpx.TransportError):
             headers = {"Authorization": f"Bearer {self.token}"}
             return (await http.request(method, f"/v1/documents{path}", headers=headers)).status_code
         return 0
 
-    async def trash(self, http: httpx.AsyncClient) -> set[str]:
+    async def list_trash(self, http: httpx.AsyncClient) -> set[str]:
         """Return the names of the removed documents that can be restored."""
         response = await http.get("/v1/trash", headers={"Authorization": f"Bearer {self.token}"})
         return {each["filename"] for each in response.json()["documents"]}
 
-    async def states(self, http: httpx.AsyncClient) -> dict[str, str]:
+    async def get_states(self, http: httpx.AsyncClient) -> dict[str, str]:
         """Return the state of each document by its name."""
         response = await http.get("/v1/documents", headers={"Authorization": f"Bearer {self.token}"})
         return {each["filename"]: each["state"] for each in response.json()["documents"]}
 
-    async def found(self, http: httpx.AsyncClient, number: int) -> set[str]:
+    async def list_found(self, http: httpx.AsyncClient, number: int) -> set[str]:
         """Return the versions of a document that a search finds."""
         response = await http.post(
             "/v1/search",
             json={"query": f"version of ledger {number}", "topK": 50},
             headers={"Authorization": f"Bearer {self.token}"},
         )
-        own = document_id_for(self.tenant_id, "finance", f"ledger-{number}.txt")
+        own = derive_document_id(self.tenant_id, "finance", f"ledger-{number}.txt")
         texts = [each["text"] for each in response.json()["passages"] if each["documentId"] == own]
         return {each.split()[1] for each in texts}
 
@@ -88,13 +88,13 @@ class DocumentOwner:
 async def person(platform: Platform, harness: IntegrationHarness) -> AsyncIterator[DocumentOwner]:
     tenant_id = f"killed-{uuid.uuid4().hex[:8]}"
     email = f"anna@{tenant_id}.example"
-    with apply_tenants(platform, tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
+    with apply_tenants(platform, make_tenant_manifest(tenant_id, identity={"emails": [email]}, quota=PLENTY)):
         async with open_people(platform) as people:
             await people.add(email)
-            await until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
+            await wait_until(lambda: harness.gateway.context.registry.get(tenant_id) is not None)
             known = harness.gateway.context.registry.get(tenant_id)
             assert known
-            yield DocumentOwner(tenant_id, known.uid, await people.token(email))
+            yield DocumentOwner(tenant_id, known.uid, await people.fetch_token(email))
 
 
 async def test_after_a_kill_during_uploads_every_document_is_complete(
@@ -114,18 +114,18 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
     assert 0 in statuses, "some uploads were interrupted"
 
     async def is_settled() -> bool:
-        return set((await person.states(survivor)).values()) == {"ready"} and not await read_entries(
+        return set((await person.get_states(survivor)).values()) == {"ready"} and not await read_entries(
             redis_client, person
         )
 
     try:
-        await until(is_settled, seconds=TIMEOUT_SECONDS)
+        await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
     except TimeoutError:
-        states, intents = await person.states(survivor), await read_entries(redis_client, person)
+        states, intents = await person.get_states(survivor), await read_entries(redis_client, person)
         pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
-    states = await person.states(survivor)
+    states = await person.get_states(survivor)
     for number, status in enumerate(statuses):
-        found = await person.found(survivor, number)
+        found = await person.list_found(survivor, number)
         assert len(found) <= 1, "a search finds only one version"
         if status == 201:
             assert found == {"new"}, number
@@ -164,14 +164,14 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     assert 0 in statuses, "some uploads were interrupted"
 
     async def is_settled() -> bool:
-        return set((await person.states(survivor)).values()) <= {"ready"} and not await read_entries(
+        return set((await person.get_states(survivor)).values()) <= {"ready"} and not await read_entries(
             redis_client, person
         )
 
-    await until(is_settled, seconds=TIMEOUT_SECONDS)
-    states, trash = await person.states(survivor), await person.trash(survivor)
+    await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
+    states, trash = await person.get_states(survivor), await person.list_trash(survivor)
     for number, status in enumerate(statuses):
-        name, found = f"ledger-{number}.txt", await person.found(survivor, number)
+        name, found = f"ledger-{number}.txt", await person.list_found(survivor, number)
         assert (name in states) != (name in trash), "each document is either found or in the trash"
         assert bool(found) is (name in states)
         if status == done:
@@ -190,4 +190,4 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
 
 
 async def read_entries(redis_client: Any, person: DocumentOwner) -> Any:
-    return await redis_client.hgetall(ingests_key(person.tenant_id, person.tenant_uid))
+    return await redis_client.hgetall(build_ingests_key(person.tenant_id, person.tenant_uid))

@@ -15,7 +15,7 @@ import pytest
 from gateway.documents.intents import Intent, IntentKind
 from gateway.problems import DocumentBusy, DocumentMissing, DocumentRefused, WritesUnavailable
 from gateway.timings import RequestTimings
-from tenancy.names import ingests_key, object_key
+from tenancy.names import build_ingests_key, build_object_key
 from tenancy.tickets import Ticket
 
 from tests.support.faults.crashes import crash_after
@@ -53,7 +53,7 @@ async def crash_write_after(last: int, write: Callable[[], Awaitable[Any]]) -> b
 
 async def repair_all(replica: Replica, redis_client: Any) -> None:
     """Expire the leases of dead replicas, and sweep until no repair is left."""
-    key = ingests_key(replica.tenant.id, replica.tenant.uid)
+    key = build_ingests_key(replica.tenant.id, replica.tenant.uid)
     for document_id, entry in (await redis_client.hgetall(key)).items():
         await redis_client.hset(key, document_id, json.dumps(json.loads(entry) | {"expires": 0}))
     async with asyncio.timeout(120):
@@ -78,16 +78,16 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
         if not await crash_write_after(last, lambda dying=dying: dying.upload(make_version_text(2))):  # type: ignore[misc]
             break
         await repair_all(survivor, redis_client)
-        stored = await survivor.stored()
+        stored = await survivor.get_content()
         if stored is None:
             assert not replaced, f"after {last} calls"
-            assert await survivor.points() == 0, f"after {last} calls"
+            assert await survivor.count_points() == 0, f"after {last} calls"
             continue
         expected = "Version 2" if stored == make_version_text(2).encode() else "Version 1"
-        assert await survivor.state() == "ready", f"after {last} calls"
-        found = await survivor.found()
+        assert await survivor.get_state() == "ready", f"after {last} calls"
+        found = await survivor.list_found()
         assert list_versions(found) == {expected}, f"after {last} calls"
-        assert len(found) == await survivor.points(), f"after {last} calls: nothing twice, nothing left"
+        assert len(found) == await survivor.count_points(), f"after {last} calls: nothing twice, nothing left"
         completed += expected == "Version 2"
         await survivor.delete()
     assert last >= 8, "an upload needs more calls"
@@ -112,10 +112,10 @@ async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
             lambda dying=dying: dying.service.index_stored(tenant, ticket, RequestTimings()),  # type: ignore[misc]
         ):
             break
-        begun = "ingest" in str(await redis_client.hgetall(ingests_key(tenant.id, tenant.uid)))
+        begun = "ingest" in str(await redis_client.hgetall(build_ingests_key(tenant.id, tenant.uid)))
         await repair_all(survivor, redis_client)
-        assert await survivor.state() == ("ready" if begun else "received"), f"after {last} calls"
-        assert list_versions(await survivor.found()) == ({"Version 3"} if begun else set())
+        assert await survivor.get_state() == ("ready" if begun else "received"), f"after {last} calls"
+        assert list_versions(await survivor.list_found()) == ({"Version 3"} if begun else set())
         with_intent += begun
         await survivor.vectors.remove(tenant, survivor.document_id)
     assert with_intent >= 5
@@ -132,15 +132,15 @@ async def test_a_deletion_killed_after_any_call_is_completed_or_never_began(
         if not await crash_write_after(last, lambda dying=dying: dying.delete()):  # type: ignore[misc]
             break
         begun = "delete" in str(
-            await redis_client.hgetall(ingests_key(replicas.tenant.id, replicas.tenant.uid))
+            await redis_client.hgetall(build_ingests_key(replicas.tenant.id, replicas.tenant.uid))
         )
         await repair_all(survivor, redis_client)
         if begun:
             completed += 1
-            assert await survivor.stored() is None, f"after {last} calls"
-            assert await survivor.points() == 0, f"after {last} calls"
+            assert await survivor.get_content() is None, f"after {last} calls"
+            assert await survivor.count_points() == 0, f"after {last} calls"
         else:
-            assert await survivor.state() == "ready", f"after {last} calls"
+            assert await survivor.get_state() == "ready", f"after {last} calls"
     assert completed >= 3
 
 
@@ -149,12 +149,12 @@ async def test_concurrent_writes_of_a_document_end_with_one_complete_version(
 ) -> None:
     writers = [replicas.make() for _ in range(4)]
     await asyncio.gather(*(each.upload(make_version_text(number)) for number, each in enumerate(writers)))
-    found, stored = await writers[0].found(), await writers[0].stored()
+    found, stored = await writers[0].list_found(), await writers[0].get_content()
     assert stored
     (name,) = list_versions(found)
     assert stored.decode().startswith(name)
-    assert len(found) == await writers[0].points()
-    assert await writers[0].state() == "ready"
+    assert len(found) == await writers[0].count_points()
+    assert await writers[0].get_state() == "ready"
 
 
 async def test_a_concurrent_write_and_deletion_leave_no_orphaned_points(
@@ -164,10 +164,10 @@ async def test_a_concurrent_write_and_deletion_leave_no_orphaned_points(
     for number in range(4):
         await one.upload(make_version_text(number))
         await asyncio.gather(one.upload(make_version_text(number + 10)), other.delete())
-        if await one.stored() is None:
-            assert await one.points() == 0
+        if await one.get_content() is None:
+            assert await one.count_points() == 0
         else:
-            assert await one.state() == "ready"
+            assert await one.get_state() == "ready"
 
 
 async def test_a_writer_that_does_not_get_the_lease_changes_nothing(replicas: Replicas) -> None:
@@ -178,8 +178,8 @@ async def test_a_writer_that_does_not_get_the_lease_changes_nothing(replicas: Re
             await other.upload(make_version_text(2))
         with pytest.raises(DocumentBusy):
             await other.delete()
-    assert await one.stored() == make_version_text(1).encode()
-    assert list_versions(await one.found()) == {"Version 1"}
+    assert await one.get_content() == make_version_text(1).encode()
+    assert list_versions(await one.list_found()) == {"Version 1"}
 
 
 async def test_a_failed_document_has_a_reason_until_its_content_changes(
@@ -199,11 +199,11 @@ async def test_a_failed_document_has_a_reason_until_its_content_changes(
     assert entry.failure
     assert entry.failure.type.endswith("/document-empty")
     await store(b"Not read yet.")
-    assert await replica.state() == "received", "the failure applies to the earlier content"
+    assert await replica.get_state() == "received", "the failure applies to the earlier content"
     await replica.service.index_stored(tenant, ticket, RequestTimings())
-    assert await replica.state() == "ready"
+    assert await replica.get_state() == "ready"
     await store(b"")
-    assert await replica.state() == "received", "the failure is deleted"
+    assert await replica.get_state() == "received", "the failure is deleted"
 
 
 async def test_a_late_repair_does_not_restore_a_deleted_document(
@@ -217,10 +217,10 @@ async def test_a_late_repair_does_not_restore_a_deleted_document(
             raise RuntimeError("interrupted")
     await replica.delete()
     await replica.repair.sweep()
-    assert not await redis_client.exists(ingests_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(build_ingests_key(tenant.id, tenant.uid))
     with pytest.raises(DocumentMissing):
-        await replica.state()
-    assert await replica.points() == 0
+        await replica.get_state()
+    assert await replica.count_points() == 0
 
 
 async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, redis_client: Any) -> None:
@@ -232,8 +232,8 @@ async def test_a_repair_reads_only_its_own_tenants_object(replicas: Replicas, re
         lease = await dying.journal._acquire_lease(replicas.tenant, theirs, repairing=False)
         await lease.begin(intent)
         await repair_all(replica, redis_client)
-    assert await replica.points() == 0
+    assert await replica.count_points() == 0
     assert (await world.search("lighthouse keeper", topK=1))[0]["documentId"] == theirs
-    key = object_key("gw-main", "finance", theirs, "theirs.txt")
+    key = build_object_key("gw-main", "finance", theirs, "theirs.txt")
     with pytest.raises(ValueError, match="not a document"):
         await replica.service.index_object(replicas.tenant, key, lease, RequestTimings())

@@ -19,8 +19,8 @@ from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.documents.index_writes import publish
 from tests.support.faults.proxy import Proxy
 from tests.support.programs.gateway import RunningGateway, run_gateway
-from tests.support.tenants.manifests import UNCACHED, apply_tenants, make_tenant, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import UNCACHED, apply_tenants, make_tenant, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 A, B = "limits-a", "limits-b"
 
@@ -41,10 +41,10 @@ class LimitsHarness:
     tokens: dict[str, str]
 
     async def get(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
-        return await self.gateway.http.get(path, headers=self._headers(caller), **arguments)
+        return await self.gateway.http.get(path, headers=self._build_headers(caller), **arguments)
 
     async def post(self, path: str, caller: str, **arguments: Any) -> httpx.Response:
-        return await self.gateway.http.post(path, headers=self._headers(caller), **arguments)
+        return await self.gateway.http.post(path, headers=self._build_headers(caller), **arguments)
 
     async def search(self, caller: str = f"person of {A}") -> httpx.Response:
         return await self.post("/v1/search", caller, json={"query": "ferry"})
@@ -52,7 +52,7 @@ class LimitsHarness:
     async def answer(self, caller: str = f"person of {A}") -> httpx.Response:
         return await self.post("/v1/answers", caller, json={"question": "When does the ferry leave?"})
 
-    def uid(self, tenant_id: str) -> str:
+    def get_uid(self, tenant_id: str) -> str:
         """Return the uid of a Tenant."""
         tenant = self.gateway.context.registry.get(tenant_id)
         assert tenant
@@ -76,7 +76,7 @@ class LimitsHarness:
             tenant = self.gateway.context.registry.get(tenant_id)
             return tenant is not None and tenant.metadata.generation >= generation
 
-        await until(is_observed)
+        await wait_until(is_observed)
 
     async def clear_redis(self) -> None:
         """Delete all counters of both tenants."""
@@ -87,12 +87,12 @@ class LimitsHarness:
     async def restore_redis(self) -> None:
         """Restore the connection to Redis and wait until the gateway uses it."""
         self.proxy.restore()
-        await until(self._is_counting, seconds=30)
+        await wait_until(self._is_counting, seconds=30)
 
     async def _is_counting(self) -> bool:
         return "ratelimit" in (await self.search()).headers
 
-    def _headers(self, caller: str) -> dict[str, str]:
+    def _build_headers(self, caller: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.tokens[caller]}"}
 
 
@@ -101,7 +101,7 @@ async def limits_harness(
     platform: Platform, redis_url: str, redis_client: Any
 ) -> AsyncIterator[LimitsHarness]:
     manifests = [
-        tenant_manifest(
+        make_tenant_manifest(
             tenant_id,
             identity={"emails": [f"*@{tenant_id}.example"], "admins": [f"boss@{tenant_id}.example"]},
             model=UNCACHED,
@@ -121,10 +121,10 @@ async def limits_harness(
                 for kind, name in (("person", "anna"), ("admin", "boss")):
                     email = f"{name}@{tenant_id}.example"
                     await people.add(email)
-                    tokens[f"{kind} of {tenant_id}"] = await people.token(email)
+                    tokens[f"{kind} of {tenant_id}"] = await people.fetch_token(email)
             url = SecretStr(redis_url.replace(str(port), str(proxy.port)))
             async with run_gateway(platform, redis_url=url) as gateway:
-                await until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))
+                await wait_until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in (A, B)))
                 harness = LimitsHarness(gateway, tenants, proxy, redis_client, tokens)
                 for tenant_id in (A, B):
                     await harness.index_document(tenant_id, "The ferry leaves at nine.")

@@ -10,7 +10,7 @@ from gateway.limits.budget import RESERVATION_TTL_SECONDS, Budget, Reservation
 from gateway.problems import BudgetExhausted
 from gateway.redis import TenantRedis
 from tenancy.model import Tenant
-from tenancy.names import reservations_key, tokens_key
+from tenancy.names import build_reservations_key, build_tokens_key
 
 from .conftest import make_new_tenant
 
@@ -100,7 +100,7 @@ async def test_the_reservation_of_a_terminated_gateway_expires(
 ) -> None:
     tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
-    key = reservations_key(tenant.id, tenant.uid, calendar.now)
+    key = build_reservations_key(tenant.id, tenant.uid, calendar.now)
     deadline = await redis_client.zscore(key, reservation.member)
     assert deadline / 1000 - time.time() == pytest.approx(RESERVATION_TTL_SECONDS, abs=2)
     assert await redis_client.ttl(key) <= RESERVATION_TTL_SECONDS
@@ -116,7 +116,7 @@ async def test_an_answer_that_outlived_its_reservation_is_still_paid(
 ) -> None:
     tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
-    await redis_client.delete(reservations_key(tenant.id, tenant.uid, calendar.now))
+    await redis_client.delete(build_reservations_key(tenant.id, tenant.uid, calendar.now))
     await budget.commit(reservation, 900)
     assert await get_used_and_reserved(budget, tenant) == (900, 0)
 
@@ -133,11 +133,11 @@ async def test_a_new_month_begins_with_nothing_used(
     assert await get_used_and_reserved(budget, tenant) == (0, 0)
     assert await try_reserve(budget, tenant, 1000)
     await budget.commit(late, 600)
-    assert await redis_client.get(tokens_key(tenant.id, tenant.uid, november)) == "1000", (
+    assert await redis_client.get(build_tokens_key(tenant.id, tenant.uid, november)) == "1000", (
         "the answer began in November"
     )
     assert (await budget.get_state(tenant)).used == 0
-    assert 61 < await redis_client.ttl(tokens_key(tenant.id, tenant.uid, november)) / 86400 <= 62
+    assert 61 < await redis_client.ttl(build_tokens_key(tenant.id, tenant.uid, november)) / 86400 <= 62
 
 
 async def test_a_changed_limit_takes_effect_immediately(budget: Budget) -> None:

@@ -10,14 +10,14 @@ from gateway.limits import tenant_metrics
 from gateway.limits.budget import estimate_tokens
 from gateway.limits.tenant_metrics import TenantMetrics
 from prometheus_client import generate_latest
-from servicekit.tasks import background_task
-from tenancy.names import rate_key, reservations_key, tokens_key
+from servicekit.tasks import run_background_task
+from tenancy.names import build_rate_key, build_reservations_key, build_tokens_key
 from tenantry_local.platform import Platform
 
-from tests.support.fakes.limits import metric
+from tests.support.fakes.limits import get_metric
 from tests.support.programs.gateway import run_gateway
-from tests.support.tenants.manifests import apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 from .conftest import A, B, LimitsHarness
 
@@ -31,7 +31,7 @@ def make_period_of_today() -> dict[str, str]:
 
 
 async def get_used_tokens(harness: LimitsHarness) -> int:
-    stored = await harness.redis_client.get(tokens_key(A, harness.uid(A), datetime.now(UTC)))
+    stored = await harness.redis_client.get(build_tokens_key(A, harness.get_uid(A), datetime.now(UTC)))
     return int(stored or 0)
 
 
@@ -73,7 +73,9 @@ async def test_an_answer_settles_its_tokens_and_releases_its_reservation(
     usage = response.json()["usage"]
     assert response.json()["grounded"]
     assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"] > 0
-    assert not await harness.redis_client.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
+    assert not await harness.redis_client.exists(
+        build_reservations_key(A, harness.get_uid(A), datetime.now(UTC))
+    )
     for _ in range(2):
         assert (await harness.search()).status_code == 200
     assert await get_used_tokens(harness) == usage["inputTokens"] + usage["outputTokens"], (
@@ -121,16 +123,18 @@ async def test_many_concurrent_answers_do_not_exceed_the_budget(harness: LimitsH
 async def test_a_failed_model_call_settles_no_tokens(harness: LimitsHarness) -> None:
     harness.tenants.patch(A, {"spec": {"model": {"chat": "anthropic.claude-3-sonnet-20240229-v1:0"}}})
     try:
-        await until(lambda: bool((t := harness.gateway.context.registry.get(A)) and t.spec.model.chat))
+        await wait_until(lambda: bool((t := harness.gateway.context.registry.get(A)) and t.spec.model.chat))
         assert (await harness.answer()).status_code == 502
         assert await get_used_tokens(harness) == 0
-        assert not await harness.redis_client.exists(reservations_key(A, harness.uid(A), datetime.now(UTC)))
+        assert not await harness.redis_client.exists(
+            build_reservations_key(A, harness.get_uid(A), datetime.now(UTC))
+        )
     finally:
         harness.tenants.patch(A, {"spec": {"model": {"chat": ""}}})
 
 
 async def test_without_redis_searches_work_and_answers_are_refused(harness: LimitsHarness) -> None:
-    skipped = metric("tenantry_gateway_limit_checks_skipped_total", limit="rate")
+    skipped = get_metric("tenantry_gateway_limit_checks_skipped_total", limit="rate")
     harness.proxy.cut()
     search, answer = await harness.search(), await harness.answer()
     assert search.status_code == 200
@@ -140,7 +144,7 @@ async def test_without_redis_searches_work_and_answers_are_refused(harness: Limi
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["type"] == "https://tenantry.io/problems/limits-unavailable"
     assert "127.0.0.1" not in answer.text
-    assert metric("tenantry_gateway_limit_checks_skipped_total", limit="rate") == skipped + 2
+    assert get_metric("tenantry_gateway_limit_checks_skipped_total", limit="rate") == skipped + 2
     report = await harness.get("/v1/usage", ADMIN, params=make_period_of_today())
     assert (report.status_code, report.json()["type"]) == (
         503,
@@ -163,11 +167,11 @@ async def test_losing_redis_during_a_model_call_does_not_lose_the_answer(
         harness.proxy.cut()
         return reply
 
-    failures = metric("tenantry_gateway_usage_write_failures_total", record="tokens")
+    failures = get_metric("tenantry_gateway_usage_write_failures_total", record="tokens")
     monkeypatch.setattr(bedrock, "converse", converse_and_cut)
     response = await harness.answer()
     assert (response.status_code, response.json()["grounded"]) == (200, True)
-    assert metric("tenantry_gateway_usage_write_failures_total", record="tokens") == failures + 1
+    assert get_metric("tenantry_gateway_usage_write_failures_total", record="tokens") == failures + 1
 
 
 async def test_a_gateway_starts_and_is_ready_without_redis(platform: Platform) -> None:
@@ -176,7 +180,7 @@ async def test_a_gateway_starts_and_is_ready_without_redis(platform: Platform) -
         async def is_ready() -> bool:
             return (await gateway.http.get("/readyz")).status_code == 200
 
-        await until(is_ready)
+        await wait_until(is_ready)
 
 
 async def test_administrators_see_the_usage_of_their_tenant(harness: LimitsHarness) -> None:
@@ -221,7 +225,7 @@ async def test_every_counter_has_a_key_of_its_tenant_and_an_expiry(harness: Limi
     for key in keys:
         assert key.startswith(f"tenant-{A}:")
         assert await harness.redis_client.ttl(key) > 0, key
-    assert rate_key(A, harness.uid(A)) in keys
+    assert build_rate_key(A, harness.get_uid(A)) in keys
 
 
 async def test_the_series_of_a_deleted_tenant_are_removed(
@@ -229,15 +233,15 @@ async def test_the_series_of_a_deleted_tenant_are_removed(
 ) -> None:
     monkeypatch.setattr(tenant_metrics, "PRUNE_INTERVAL_SECONDS", 0.1)
     registry, counting = harness.gateway.context.registry, TenantMetrics(by_tenant=True)
-    with apply_tenants(platform, tenant_manifest("limits-gone")):
-        await until(lambda: registry.get("limits-gone") is not None)
+    with apply_tenants(platform, make_tenant_manifest("limits-gone")):
+        await wait_until(lambda: registry.get("limits-gone") is not None)
         tenant = registry.get("limits-gone")
         assert tenant
         counting.record_tokens(tenant, input=1)
         line = b'tenantry_gateway_tokens_total{kind="input",tenant="tenant-limits-gone"} 1.0'
         assert line in generate_latest()
-        async with background_task(counting.run(registry.all), "tenant-metrics"):
+        async with run_background_task(counting.run(registry.list_tenants), "tenant-metrics"):
             await asyncio.sleep(0.3)
             assert line in generate_latest()
-    async with background_task(counting.run(registry.all), "tenant-metrics"):
-        await until(lambda: b"limits-gone" not in generate_latest())
+    async with run_background_task(counting.run(registry.list_tenants), "tenant-metrics"):
+        await wait_until(lambda: b"limits-gone" not in generate_latest())

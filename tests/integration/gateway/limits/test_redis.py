@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.errors import TenantSuspended
 from tenancy.model import Tenant
-from tenancy.names import ingests_key, redis_prefix, tombstone_key
+from tenancy.names import build_ingests_key, build_redis_prefix, build_tombstone_key
 from tenancy.tombstones import SET_TOMBSTONE, raise_if_deleting
 from tenantry_local.platform import Platform
 
@@ -25,17 +25,21 @@ COUNT = "return redis.call('INCR', KEYS[1])"
 
 
 def make_counter_key(tenant: Tenant) -> str:
-    return f"{redis_prefix(tenant.id, tenant.uid)}n"
+    return f"{build_redis_prefix(tenant.id, tenant.uid)}n"
 
 
 async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(
     redis: TenantRedis, redis_client: Any
 ) -> None:
-    tenant, before = make_new_tenant(), redis.script("count", COUNT)
-    ending = redis.script("end", COUNT, ends_work=True)
+    tenant, before = make_new_tenant(), redis.register_script("count", COUNT)
+    ending = redis.register_script("end", COUNT, ends_work=True)
     assert await before.run(tenant, [make_counter_key(tenant)]) == 1
     await redis_client.eval(
-        SET_TOMBSTONE, 2, tombstone_key(tenant.id, tenant.uid), ingests_key(tenant.id, tenant.uid), 60
+        SET_TOMBSTONE,
+        2,
+        build_tombstone_key(tenant.id, tenant.uid),
+        build_ingests_key(tenant.id, tenant.uid),
+        60,
     )
     with pytest.raises(RemoteRefused) as by_script:
         await before.run(tenant, [make_counter_key(tenant)])
@@ -52,7 +56,7 @@ async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(
 
 
 async def test_a_flushed_script_is_loaded_again(redis: TenantRedis, redis_client: Any) -> None:
-    tenant, script = make_new_tenant(), redis.script("count", COUNT)
+    tenant, script = make_new_tenant(), redis.register_script("count", COUNT)
     assert await script.run(tenant, [make_counter_key(tenant)]) == 1
     await redis_client.script_flush()
     assert await script.run(tenant, [make_counter_key(tenant)]) == 2
@@ -69,7 +73,7 @@ async def test_commands_are_one_transaction(redis: TenantRedis, redis_client: An
 
 async def test_a_restart_between_two_calls_causes_no_error(platform: Platform, redis_url: str) -> None:
     tenant, redis = make_new_tenant(), TenantRedis(SecretStr(redis_url))
-    script = redis.script("count", COUNT)
+    script = redis.register_script("count", COUNT)
     try:
         await asyncio.gather(*(script.run(tenant, [make_counter_key(tenant)]) for _ in range(20)))
         await asyncio.to_thread(platform.stop, "redis")
@@ -84,7 +88,7 @@ async def test_an_unreachable_redis_fails_fast(platform: Platform, redis_url: st
     port = platform.context.ports["redis"]
     async with Proxy(port) as proxy:
         redis = TenantRedis(SecretStr(redis_url.replace(str(port), str(proxy.port))))
-        script, tenant = redis.script("count", COUNT), make_new_tenant()
+        script, tenant = redis.register_script("count", COUNT), make_new_tenant()
         await script.run(tenant, [make_counter_key(tenant)])
         proxy.cut()
         started = time.monotonic()

@@ -10,7 +10,7 @@ from gateway.problems import LimitsUnavailable, QuotaExceeded
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
 from tenancy.model import Tenant
-from tenancy.names import storage_quota_key
+from tenancy.names import build_storage_quota_key
 
 from .conftest import make_new_tenant
 
@@ -45,7 +45,7 @@ async def try_reserve(
 
 async def get_stored_bytes(redis_client: Any, tenant: Tenant) -> int:
     """Return the stored total, after comparing it with the sizes of all documents."""
-    stored = await redis_client.hgetall(storage_quota_key(tenant.id, tenant.uid))
+    stored = await redis_client.hgetall(build_storage_quota_key(tenant.id, tenant.uid))
     total = int(stored.pop("bytes"))
     assert total == sum(map(int, stored.values()))
     return total
@@ -106,7 +106,7 @@ async def test_gateways_that_fill_concurrently_do_not_count_twice(
     )
     assert all(results)
     assert await get_stored_bytes(redis_client, tenant) == 824
-    assert await redis_client.keys(f"{tenant.key}:*") == [storage_quota_key(tenant.id, tenant.uid)], (
+    assert await redis_client.keys(f"{tenant.key}:*") == [build_storage_quota_key(tenant.id, tenant.uid)], (
         "no temporary copy is left"
     )
 
@@ -139,7 +139,7 @@ async def test_a_released_document_frees_quota(quota: StorageQuota, redis_client
 async def test_releasing_without_a_copy_creates_none(quota: StorageQuota, redis_client: Any) -> None:
     tenant = make_new_tenant()
     await quota.release(tenant, "a")
-    assert not await redis_client.exists(storage_quota_key(tenant.id, tenant.uid))
+    assert not await redis_client.exists(build_storage_quota_key(tenant.id, tenant.uid))
 
 
 async def test_the_copy_expires_fifteen_minutes_after_it_was_filled(
@@ -147,12 +147,12 @@ async def test_the_copy_expires_fifteen_minutes_after_it_was_filled(
 ) -> None:
     tenant, listing = make_new_tenant(documents=10, storage="1Ki"), Listing(a=1)
     await quota.reserve(tenant, "b", 1, listing)
-    assert 890 <= await redis_client.ttl(storage_quota_key(tenant.id, tenant.uid)) <= 900
-    await redis_client.expire(storage_quota_key(tenant.id, tenant.uid), 1)
+    assert 890 <= await redis_client.ttl(build_storage_quota_key(tenant.id, tenant.uid)) <= 900
+    await redis_client.expire(build_storage_quota_key(tenant.id, tenant.uid), 1)
     await quota.reserve(tenant, "c", 1, listing)
     await quota.release(tenant, "c")
-    assert await redis_client.ttl(storage_quota_key(tenant.id, tenant.uid)) <= 1
-    await redis_client.delete(storage_quota_key(tenant.id, tenant.uid))
+    assert await redis_client.ttl(build_storage_quota_key(tenant.id, tenant.uid)) <= 1
+    await redis_client.delete(build_storage_quota_key(tenant.id, tenant.uid))
     listing.sizes = {"x": 1024}
     assert not await try_reserve(quota, tenant, "b", 1, listing)
     assert listing.calls == 2

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.limits.tenant_metrics import TenantMetrics
 from gateway.limits.usage import Counts, UsageLog, UsageRow
 from gateway.redis import TenantRedis
-from tenancy.names import usage_key
+from tenancy.names import build_usage_key
 
 from .conftest import make_new_tenant
 
@@ -33,4 +33,4 @@ async def test_counts_add_up_by_day_persona_and_model(redis: TenantRedis, redis_
         UsageRow(tuesday, "legal", "a:0", answer),
     ]
     assert await log.read(other, monday, tuesday) == [UsageRow(monday, "finance", "a:0", answer)]
-    assert 399 < await redis_client.ttl(usage_key(one.id, one.uid, monday)) / 86400 <= 400
+    assert 399 < await redis_client.ttl(build_usage_key(one.id, one.uid, monday)) / 86400 <= 400

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 from tenantry_local.platform import Platform
 
 from tests.support.backends.keycloak_users import People, open_people
@@ -24,8 +24,8 @@ from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.load import Load, TenantUser
 from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
-from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 PROBES = 30
 """Minimum number of answered probes per outage: about six seconds."""
@@ -79,21 +79,23 @@ async def outage_tenants(platform: Platform) -> AsyncIterator[list[OutageTenant]
     """Two tenants of a gateway that serves all outages of a module."""
     names = [f"outage-{side}-{secrets.token_hex(3)}" for side in "ab"]  # documents outlive their tenants
     manifests = [
-        tenant_manifest(tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=UNCACHED)
+        make_tenant_manifest(
+            tenant, identity={"emails": [f"*@{tenant}.example"]}, quota=PLENTY, model=UNCACHED
+        )
         for tenant in names
     ]
     async with open_people(platform) as people, open_qdrant(platform) as qdrant:
         await make_collection(qdrant)
         with apply_tenants(platform, *manifests):
             async with run_gateway(platform) as gateway:
-                await until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
+                await wait_until(lambda: all(gateway.context.registry.get(tenant) for tenant in names))
                 yield [await open_outage_tenant(people, gateway, tenant) for tenant in names]
 
 
 async def open_outage_tenant(people: People, gateway: RunningGateway, tenant: str) -> OutageTenant:
     """Create a user of a tenant; upload a document, because the first one starts a process that reads it."""
     await people.add(f"c@{tenant}.example")
-    opened = OutageTenant(tenant, gateway, await people.token(f"c@{tenant}.example"))
+    opened = OutageTenant(tenant, gateway, await people.fetch_token(f"c@{tenant}.example"))
     assert (await opened.make_user().upload("first.md", "first")).status_code == 201
     return opened
 
@@ -110,15 +112,15 @@ async def check_outage(platform: Platform, tenant_users: list[TenantUser], outag
     load = Load(tenant_users)
     async with load.run():
         async with load.record_phase("before"):
-            await until(lambda: load.has_recovered("before", REQUESTS), seconds=60)
+            await wait_until(lambda: load.has_recovered("before", REQUESTS), seconds=60)
         async with (
             make_unavailable(platform, outage),
             send_probes(tenant_users[0].http) as asked,
             load.record_phase("away"),
         ):
-            await until(lambda: load.has_requests("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
+            await wait_until(lambda: load.has_requests("away", REQUESTS) and len(asked) >= PROBES, seconds=90)
         async with load.record_phase("back"):
-            await until(lambda: load.has_recovered("back", REQUESTS), seconds=60)
+            await wait_until(lambda: load.has_recovered("back", REQUESTS), seconds=60)
 
     assert load.get_outcomes("away") == ALL_WELL | outage.problems
     unexpected = {
@@ -150,14 +152,14 @@ async def send_probes(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
                 asked.append(path)
             await asyncio.sleep(PROBE_PAUSE_SECONDS)
 
-    async with background_task(ask(), "probes"):
+    async with run_background_task(ask(), "probes"):
         yield asked
 
 
 async def assert_nothing_lost(user: TenantUser) -> None:
     """Assert that each accepted document is found, and that each refused one can be sent again."""
     for name in list(user.refused):
-        await until(functools.partial(try_resend, user, name), seconds=WAIT_SECONDS, every=1.0)
+        await wait_until(functools.partial(try_resend, user, name), seconds=WAIT_SECONDS, every=1.0)
     for name, word in user.uploaded.items():
         found = (await user.search(f"The {user.marker} of {word}")).json()["passages"]
         assert [each["filename"] for each in found].count(name) == 1, name

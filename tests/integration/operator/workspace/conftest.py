@@ -6,7 +6,7 @@ All tests share one operator, because Open WebUI limits an account to 15 sign-in
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tenantry_local.parts.open_webui import open_webui_admin
+from tenantry_local.parts.open_webui import get_open_webui_admin
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import Tenants
@@ -26,8 +26,8 @@ def webui(with_open_webui: Platform) -> Iterator[ObservedOpenWebUI]:
 @pytest.fixture(scope="session")
 def settings(with_open_webui: Platform) -> dict[str, str]:
     """Return the settings of the operator for Open WebUI."""
-    email, password = open_webui_admin(with_open_webui.context)
-    url = with_open_webui.context.url("open-webui")
+    email, password = get_open_webui_admin(with_open_webui.context)
+    url = with_open_webui.context.build_url("open-webui")
     return {"open_webui_url": url, "open_webui_email": email, "open_webui_password": password}
 
 

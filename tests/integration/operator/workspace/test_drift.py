@@ -21,7 +21,7 @@ ANYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 
 
 def get_group_id(webui: ObservedOpenWebUI) -> str:
-    return str(webui.groups("bent")[0]["id"])
+    return str(webui.list_groups("bent")[0]["id"])
 
 
 def change_group(webui: ObservedOpenWebUI, **changes: Any) -> None:
@@ -54,18 +54,18 @@ def remove_member(webui: ObservedOpenWebUI) -> None:
 
 
 def change_model(webui: ObservedOpenWebUI, **changes: Any) -> None:
-    (live,) = webui.models("bent")
+    (live,) = webui.list_models("bent")
     webui.call("POST", "/models/model/update", json=live | changes)
 
 
 def grant_model(webui: ObservedOpenWebUI, *grants: dict[str, str]) -> None:
-    (live,) = webui.models("bent")
+    (live,) = webui.list_models("bent")
     form = {"id": MODEL, "access_grants": [*live["access_grants"], *grants]}
     webui.call("POST", "/models/model/access/update", json=form)
 
 
 def grant_base(webui: ObservedOpenWebUI, *grants: dict[str, str]) -> None:
-    live = webui.base("bent")
+    live = webui.get_base("bent")
     form = {"access_grants": [*live["access_grants"], *grants]}
     webui.call("POST", f"/knowledge/{live['id']}/access/update", json=form)
 
@@ -82,13 +82,13 @@ def create_user_grant(webui: ObservedOpenWebUI) -> dict[str, str]:
 
 
 def change_base(webui: ObservedOpenWebUI, **changes: str) -> None:
-    live = webui.base("bent")
+    live = webui.get_base("bent")
     form = {"name": live["name"], "description": live["description"]} | changes
     webui.call("POST", f"/knowledge/{live['id']}/update", json=form)
 
 
 def unmark_base(webui: ObservedOpenWebUI) -> None:
-    live = webui.base("bent")
+    live = webui.get_base("bent")
     kept = [each for each in live["access_grants"] if not each["principal_id"].startswith("tenantry:")]
     webui.call("POST", f"/knowledge/{live['id']}/access/update", json={"access_grants": kept})
 
@@ -111,7 +111,7 @@ DRIFTS: dict[str, Callable[[ObservedOpenWebUI], object]] = {
     "model-for-anybody": lambda webui: grant_model(webui, ANYBODY),
     "model-for-another-group": lambda webui: grant_model(webui, create_group_grant(webui)),
     "model-for-a-user": lambda webui: grant_model(webui, create_user_grant(webui)),
-    "base-deleted": lambda webui: webui.call("DELETE", f"/knowledge/{webui.base('bent')['id']}/delete"),
+    "base-deleted": lambda webui: webui.call("DELETE", f"/knowledge/{webui.get_base('bent')['id']}/delete"),
     "base-renamed": lambda webui: change_base(webui, name="Evil"),
     "base-described-otherwise": lambda webui: change_base(webui, description="nothing"),
     "base-unmarked": unmark_base,
@@ -146,10 +146,10 @@ async def test_a_changed_icon_of_a_model_stays(
 ) -> None:
     harness.apply("bent", **SPEC)
     await driver.reconcile("bent")
-    (live,) = webui.models("bent")
+    (live,) = webui.list_models("bent")
     change_model(webui, name="Evil", meta=live["meta"] | {"profile_image_url": "/static/favicon.png"})
     await driver.reconcile("bent")
-    (repaired,) = webui.models("bent")
+    (repaired,) = webui.list_models("bent")
     assert repaired["name"] == "bent: Finance"
     assert repaired["meta"]["profile_image_url"] == "/static/favicon.png"
 

@@ -39,7 +39,7 @@ class Accounts:
         """Create an account; return its access token."""
         self.webui.drop_user(email)
         self.people[email] = self.webui.add_user(email, subject)
-        return self.webui.person_token(email)
+        return self.webui.fetch_user_token(email)
 
     def create_chat(self, token: str, model: str, text: str, *files: str, recorded: bool = True) -> str:
         """Write a chat as the page of Open WebUI does; return its id."""
@@ -57,32 +57,32 @@ class Accounts:
             },
         }  # fmt: skip
         chat = {"title": text, "models": [model], "history": {"messages": messages, "currentId": answer}}
-        made = self.webui.as_person(token, "POST", "/chats/new", json={"chat": chat})
+        made = self.webui.call_as_person(token, "POST", "/chats/new", json={"chat": chat})
         chat_id = str(made["id"])
         for file_id in files:
-            self.webui.sql(
+            self.webui.run_sql(
                 "insert into chat_file (id, user_id, chat_id, message_id, file_id, created_at, updated_at) "
                 f"select '{uuid.uuid4()}', user_id, id, '{question}', '{file_id}', 1, 1 from chat "
                 f"where id = '{chat_id}'"
             )
         if not recorded:
-            self.webui.sql(f"delete from chat_message where chat_id = '{chat_id}'")
+            self.webui.run_sql(f"delete from chat_message where chat_id = '{chat_id}'")
         return chat_id
 
     def replace_model(self, token: str, chat_id: str, model: str) -> None:
         """Replace the model of every message of a chat, as its owner can."""
-        chat = self.webui.as_person(token, "GET", f"/chats/{chat_id}")["chat"]
+        chat = self.webui.call_as_person(token, "GET", f"/chats/{chat_id}")["chat"]
         for message in chat["history"]["messages"].values():
             message.update({"models": [model]} if message["role"] == "user" else {"model": model})
         form = {"chat": chat | {"models": [model]}}
-        self.webui.as_person(token, "POST", f"/chats/{chat_id}", json=form)
+        self.webui.call_as_person(token, "POST", f"/chats/{chat_id}", json=form)
 
     def upload(self, token: str, text: str, **metadata: str) -> str:
         """Upload a file; return its id."""
         files = {"file": (f"{text[:40]}.txt", text.encode(), "text/plain")}
         form = {"metadata": json.dumps(metadata)} if metadata else {}
         params = {"process_in_background": "false"}
-        made = self.webui.as_person(token, "POST", "/files/", files=files, data=form, params=params)
+        made = self.webui.call_as_person(token, "POST", "/files/", files=files, data=form, params=params)
         return str(made["id"])
 
     def create_feedback(self, token: str, model: str, text: str) -> str:
@@ -91,7 +91,7 @@ class Accounts:
             "type": "rating", "data": {"rating": 1, "model_id": model, "reason": text},
             "meta": {}, "snapshot": {"chat": {"title": text}},
         }  # fmt: skip
-        return str(self.webui.as_person(token, "POST", "/evaluations/feedback", json=form)["id"])
+        return str(self.webui.call_as_person(token, "POST", "/evaluations/feedback", json=form)["id"])
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def accounts(webui: ObservedOpenWebUI) -> Iterator[Accounts]:
     opened = Accounts(webui)
     yield opened
     for email, user_id in opened.people.items():
-        webui.sql(f"delete from file where user_id = '{user_id}'")
+        webui.run_sql(f"delete from file where user_id = '{user_id}'")
         webui.drop_user(email)
 
 
@@ -141,13 +141,13 @@ async def test_chats_files_feedback_folders_and_accounts_are_deleted_with_the_te
         sent = accounts.upload(token, f"{text} sent in a chat")
         accounts.upload(token, f"{text} in no knowledge base")
         known = accounts.upload(token, f"{text} of the knowledge base")
-        base = webui.base(tenant)["id"]
+        base = webui.get_base(tenant)["id"]
         webui.call("POST", f"/knowledge/{base}/file/add", json={"file_id": known})
         chat = accounts.create_chat(token, model, text, sent)
         accounts.create_chat(token, model, f"{text} unrecorded", recorded=False)
         accounts.create_chat(token, "another-model", f"{text} of another model")
-        webui.as_person(token, "POST", f"/chats/{chat}/tags", json={"name": text})
-        webui.as_person(token, "POST", "/folders/", json={"name": text})
+        webui.call_as_person(token, "POST", f"/chats/{chat}/tags", json={"name": text})
+        webui.call_as_person(token, "POST", "/folders/", json={"name": text})
         accounts.create_feedback(token, model, text)
     assert webui.scan(MARKER)
     before = webui.scan(OTHER)
@@ -172,18 +172,18 @@ async def test_a_person_who_moved_keeps_the_account_and_the_other_tenants_conten
     accounts.create_chat(ann, "tenant-gone.finance", MARKER, accounts.upload(ann, f"{MARKER} sent then"))
     accounts.create_chat(ann, "tenant-gone.finance", f"{MARKER} unrecorded", recorded=False)
     accounts.create_feedback(ann, "tenant-gone.finance", MARKER)
-    base = webui.base("gone")["id"]
+    base = webui.get_base("gone")["id"]
     known = accounts.upload(ann, f"{MARKER} of the knowledge base")
     webui.call("POST", f"/knowledge/{base}/file/add", json={"file_id": known})
     accounts.upload(ann, f"{OTHER} that only names the knowledge base", about=base)
     coming = accounts.upload(ann, f"{MARKER} on its way", about=base)
-    webui.sql(
+    webui.run_sql(
         f"""update file set meta = jsonb_set(meta::jsonb, '{{data,knowledge_id}}', '"{base}"')::json """
         f"where id = '{coming}'"
     )
     both = accounts.upload(ann, f"{OTHER} that both tenants hold")
     for tenant in ("gone", "stays"):
-        webui.call("POST", f"/knowledge/{webui.base(tenant)['id']}/file/add", json={"file_id": both})
+        webui.call("POST", f"/knowledge/{webui.get_base(tenant)['id']}/file/add", json={"file_id": both})
     accounts.create_chat(ann, "tenant-stays.finance", OTHER, accounts.upload(ann, f"{OTHER} sent now"))
     accounts.create_chat(
         ann, "tenant-stays.finance", f'{OTHER} asks about "tenant-gone.finance"', recorded=False
@@ -214,7 +214,7 @@ async def test_a_forged_model_name_protects_no_content(
     await driver.reconcile("gone")
     chat_id = accounts.create_chat(ann, "tenant-gone.finance", MARKER, accounts.upload(ann, f"{MARKER} sent"))
     accounts.upload(ann, f"{MARKER} in no knowledge base")
-    webui.as_person(ann, "POST", "/folders/", json={"name": MARKER})
+    webui.call_as_person(ann, "POST", "/folders/", json={"name": MARKER})
     if edit == "rewritten":
         accounts.replace_model(ann, chat_id, "tenant-elsewhere.finance")
     else:
@@ -399,7 +399,7 @@ async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
     tokens = [accounts.create_account(email, observed.add_person(email)) for email in emails]
     harness.apply("busy", identity={"emails": ["*@busy.example"]}, personas=[{"id": "finance"}])
     await driver.reconcile("busy")
-    base = webui.base("busy")["id"]
+    base = webui.get_base("busy")["id"]
     sent = [
         writers.upload(tokens[0], MARKER, base),
         writers.upload(tokens[1], MARKER),
@@ -429,11 +429,11 @@ async def test_writers_of_another_tenant_are_not_affected(
     ann, bob = (accounts.create_account(f"{name}@stays.example", subjects[name]) for name in ("ann", "bob"))
     for tenant in ("gone", "stays"):
         await driver.reconcile(tenant)
-    (group,) = webui.groups("gone")
+    (group,) = webui.list_groups("gone")
     form = {"user_ids": [accounts.people["ann@stays.example"]]}
     webui.call("POST", f"/groups/id/{group['id']}/users/add", json=form)
-    into_gone = writers.upload(ann, MARKER, webui.base("gone")["id"])
-    own = writers.upload(ann, OTHER, webui.base("stays")["id"])
+    into_gone = writers.upload(ann, MARKER, webui.get_base("gone")["id"])
+    own = writers.upload(ann, OTHER, webui.get_base("stays")["id"])
     claimed = writers.write_about_model(bob, "tenant-gone.finance", OTHER)
     await asyncio.sleep(3)
     assert into_gone[200]
@@ -458,15 +458,15 @@ async def test_a_closed_account_is_reopened_for_another_tenant_of_its_person(
     ann = accounts.create_account("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
     user_id = accounts.people["ann@gone.example"]
-    erasure = {"groups": [webui.groups("gone")[0]["id"]], "step": "close"}
-    assert webui.action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 1}
-    assert webui.action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 0}
-    assert webui.status(ann, "/chats/") == 401
-    assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 401
-    stays = webui.groups("stays")[0]["id"]
+    erasure = {"groups": [webui.list_groups("gone")[0]["id"]], "step": "close"}
+    assert webui.call_action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 1}
+    assert webui.call_action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 0}
+    assert webui.get_status(ann, "/chats/") == 401
+    assert webui.get_status(webui.fetch_user_token("ann@gone.example"), "/chats/") == 401
+    stays = webui.list_groups("stays")[0]["id"]
     webui.call("POST", f"/groups/id/{stays}/users/add", json={"user_ids": [user_id]})
-    assert webui.action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 0}
-    assert webui.status(webui.person_token("ann@gone.example"), "/chats/") == 200
+    assert webui.call_action("tenantry_erasure", _make_form(**erasure)).json() == {"writers": 0}
+    assert webui.get_status(webui.fetch_user_token("ann@gone.example"), "/chats/") == 200
 
 
 async def test_only_an_administrator_can_call_the_action(
@@ -476,7 +476,7 @@ async def test_only_an_administrator_can_call_the_action(
     body = _make_form(step="delete")
     models: tuple[dict[str, Any], ...] = ({}, {"id": "tenantry_erasure", "direct": True})
     for model in models:
-        answer = webui.action("tenantry_erasure", body | {"model_item": model}, token)
+        answer = webui.call_action("tenantry_erasure", body | {"model_item": model}, token)
         assert answer.status_code == 400
         assert "files" not in answer.text
 

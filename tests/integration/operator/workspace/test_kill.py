@@ -52,7 +52,7 @@ async def test_after_a_crash_at_any_call_of_a_removal_the_next_run_completes_it(
     for last in count():
         harness.apply("ghost", **SPEC)
         await driver.reconcile("ghost")
-        file_id = webui.add_file(webui.base("ghost")["id"])
+        file_id = webui.add_file(webui.get_base("ghost")["id"])
         tenants.delete("ghost")
         if not await crash_reconcile_after(last, driver, "ghost", system="open-webui"):
             break
@@ -70,11 +70,11 @@ async def test_an_unrecorded_object_is_deleted_when_it_is_no_longer_declared(
         patch.setattr(driver.context.reconciler, "_write_result", _crash)
         with pytest.raises(ProcessKilled):
             await driver.reconcile("ghost")
-    assert len(webui.models("ghost")) == len(webui.bases("ghost")) == 2
+    assert len(webui.list_models("ghost")) == len(webui.list_bases("ghost")) == 2
     tenants.patch("ghost", {"spec": {"personas": [{"id": "finance"}]}})
     await driver.reconcile("ghost")
-    assert [model["id"] for model in webui.models("ghost")] == ["tenant-ghost.finance"]
-    assert len(webui.bases("ghost")) == 1
+    assert [model["id"] for model in webui.list_models("ghost")] == ["tenant-ghost.finance"]
+    assert len(webui.list_bases("ghost")) == 1
 
 
 async def _crash(*_: object) -> None:

@@ -70,10 +70,10 @@ async def test_a_new_tenant_gets_a_group_models_and_knowledge_bases(
     assert written
     assert get_conditions(written)["WorkspaceReady"] == ("True", "AsDeclared")
     assert written["status"]["workspace"] == {
-        "groupId": webui.groups("work")[0]["id"],
+        "groupId": webui.list_groups("work")[0]["id"],
         "knowledge": [
-            {"persona": "finance", "id": webui.base("work", "finance")["id"]},
-            {"persona": "people", "id": webui.base("work", "people")["id"]},
+            {"persona": "finance", "id": webui.get_base("work", "finance")["id"]},
+            {"persona": "people", "id": webui.get_base("work", "people")["id"]},
         ],
     }
 
@@ -85,10 +85,10 @@ async def test_a_second_run_writes_nothing_and_does_not_search(
     harness.apply("work", **SPEC)
     with record_calls("open-webui") as first:
         await driver.reconcile("work")
-    before = webui.versions("work")
+    before = webui.list_versions("work")
     with record_calls("open-webui") as second:
         assert (await driver.reconcile("work")).name == "ready"
-    assert webui.versions("work") == before
+    assert webui.list_versions("work") == before
     assert len(first) <= 20
     asked_by_id = ["get-group", "get-knowledge", "get-knowledge", "get-model", "get-model"]
     assert sorted(second) == [*asked_by_id, "list-inherited-members", "search-users"]
@@ -107,11 +107,11 @@ async def test_members_are_exactly_the_accounts_of_the_tenants_people(
     carl = webui.add_user("carl@work.example")  # with a password, without an account in Keycloak
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
-    (group,) = webui.groups("work")
+    (group,) = webui.list_groups("work")
     assert group["members"] == ["ann@work.example"]
     webui.call("POST", f"/groups/id/{group['id']}/users/add", json={"user_ids": [bob, carl]})
     await driver.reconcile("work")
-    assert webui.groups("work")[0]["members"] == ["ann@work.example", "old-bob@other.example"]
+    assert webui.list_groups("work")[0]["members"] == ["ann@work.example", "old-bob@other.example"]
 
 
 async def test_a_former_employee_is_removed_from_the_group(
@@ -120,11 +120,11 @@ async def test_a_former_employee_is_removed_from_the_group(
     ann = create_person(observed, webui, "ann@work.example")
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
-    assert webui.groups("work")[0]["members"] == ["ann@work.example"]
-    observed.keycloak("PUT", f"/users/{ann}", json={"emailVerified": False}).raise_for_status()
+    assert webui.list_groups("work")[0]["members"] == ["ann@work.example"]
+    observed.call_keycloak("PUT", f"/users/{ann}", json={"emailVerified": False}).raise_for_status()
     with record_calls("open-webui") as made:
         await driver.reconcile("work")
-    assert webui.groups("work")[0]["members"] == []
+    assert webui.list_groups("work")[0]["members"] == []
     assert "remove-members" in made
 
 
@@ -134,14 +134,14 @@ async def test_descriptions_contain_no_marks_or_ids(
     """An earlier version wrote its marker into descriptions."""
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
-    known = webui.base("work", "finance")
+    known = webui.get_base("work", "finance")
     old = {"name": known["name"], "description": "Documents of Work: Finance. [tenantry:tenant-work/finance]"}
     webui.call("POST", f"/knowledge/{known['id']}/update", json=old)
     await driver.reconcile("work")
-    for each in webui.bases("work"):
+    for each in webui.list_bases("work"):
         assert "tenant" not in f"{each['name']} {each['description']}"
         assert "[" not in each["description"]
-    assert webui.base("work", "finance")["id"] == known["id"]
+    assert webui.get_base("work", "finance")["id"] == known["id"]
 
 
 async def test_a_changed_tenant_is_applied(
@@ -149,14 +149,14 @@ async def test_a_changed_tenant_is_applied(
 ) -> None:
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
-    known = webui.base("work", "finance")["id"]
+    known = webui.get_base("work", "finance")["id"]
     personas = [FINANCE | {"displayName": "Money"}, {"id": "law"}]
     tenants.patch("work", {"spec": {"displayName": "Werk", "personas": personas}})
     await driver.reconcile("work")
     seen = webui.get_state("work")
     assert {model["name"] for model in seen["models"].values()} == {"Werk: Money", "Werk: law"}
     assert {each["name"] for each in seen["knowledge"]} == {"Werk: Money", "Werk: law"}
-    assert webui.base("work", "finance")["id"] == known
+    assert webui.get_base("work", "finance")["id"] == known
     status = tenants.get("work")
     assert status
     assert [each["persona"] for each in status["status"]["workspace"]["knowledge"]] == ["finance", "law"]
@@ -166,18 +166,18 @@ async def test_the_knowledge_bases_of_a_suspended_tenant_are_closed(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     create_person(observed, webui, "ann@work.example")
-    ann = webui.person_token("ann@work.example")
+    ann = webui.fetch_user_token("ann@work.example")
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
-    base_id = webui.base("work")["id"]
+    base_id = webui.get_base("work")["id"]
     file_id = webui.add_file(base_id)
     paths = (f"/files/{file_id}/content", f"/knowledge/{base_id}")
-    assert [webui.status(ann, path) for path in paths] == [200, 200]
+    assert [webui.get_status(ann, path) for path in paths] == [200, 200]
     for suspended in (True, False):
         tenants.patch("work", {"spec": {"suspended": suspended}})
         await driver.reconcile("work")
-        assert [webui.status(ann, path) == 200 for path in paths] == [not suspended] * 2
-        assert webui.groups("work")[0]["members"] == ["ann@work.example"]
+        assert [webui.get_status(ann, path) == 200 for path in paths] == [not suspended] * 2
+        assert webui.list_groups("work")[0]["members"] == ["ann@work.example"]
 
 
 async def test_a_former_personas_files_are_kept_and_reported(
@@ -185,7 +185,7 @@ async def test_a_former_personas_files_are_kept_and_reported(
 ) -> None:
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
-    kept = webui.base("work", "people")["id"]
+    kept = webui.get_base("work", "people")["id"]
     file_id = webui.add_file(kept)
     tenants.patch("work", {"spec": {"personas": [FINANCE]}})
     for _ in range(2):
@@ -215,14 +215,14 @@ async def test_a_restored_persona_has_its_files(
 ) -> None:
     harness.apply("work", **SPEC)
     await driver.reconcile("work")
-    kept = webui.base("work", "people")["id"]
+    kept = webui.get_base("work", "people")["id"]
     webui.add_file(kept)
     tenants.patch("work", {"spec": {"personas": [FINANCE]}})
     await driver.reconcile("work")
     tenants.patch("work", {"spec": {"personas": [FINANCE, PEOPLE]}})
     await driver.reconcile("work")
     assert webui.get_state("work")["knowledge"] == [make_base("Finance"), make_base("People", files=1)]
-    assert webui.base("work", "people")["id"] == kept
+    assert webui.get_base("work", "people")["id"] == kept
 
 
 def list_remaining(webui: ObservedOpenWebUI, tenant_id: str, *files: str) -> dict[str, Any]:
@@ -238,16 +238,16 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
     harness.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
     for name in ("work", "work-not"):
         await driver.reconcile(name)
-    files = [webui.add_file(webui.base("work", "people")["id"], f"{n}.txt") for n in range(3)]
-    others = webui.add_file(webui.base("work-not", "people")["id"])
+    files = [webui.add_file(webui.get_base("work", "people")["id"], f"{n}.txt") for n in range(3)]
+    others = webui.add_file(webui.get_base("work-not", "people")["id"])
     tenants.patch("work", {"spec": {"personas": [FINANCE]}})  # a former persona's files are deleted, too
     await driver.reconcile("work")
-    other = list_remaining(webui, "work-not", others), webui.versions("work-not")
+    other = list_remaining(webui, "work-not", others), webui.list_versions("work-not")
     tenants.delete("work")
     await driver.reconcile_until_ready("work")
     assert tenants.get("work") is None
     assert list_remaining(webui, "work", *files) == {}
-    assert (list_remaining(webui, "work-not", others), webui.versions("work-not")) == other
+    assert (list_remaining(webui, "work-not", others), webui.list_versions("work-not")) == other
 
 
 async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
@@ -256,23 +256,23 @@ async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
     create_person(observed, webui, "ann@work.example")
     harness.apply("work", **SPEC, deletionPolicy="Retain")
     await driver.reconcile("work")
-    old = webui.base("work", "finance")["id"]
+    old = webui.get_base("work", "finance")["id"]
     file_id = webui.add_file(old)
-    before = webui.versions("work"), webui.get_state("work")
+    before = webui.list_versions("work"), webui.get_state("work")
     tenants.delete("work")
     await driver.reconcile_until_ready("work")
     assert tenants.get("work") is None
     after = webui.get_state("work")
     assert after["groups"][0].pop("members") == []
     before[1]["groups"][0].pop("members")
-    assert (webui.versions("work")[1:], after) == (before[0][1:], before[1])  # except the group
-    (earlier,) = webui.groups("work")
+    assert (webui.list_versions("work")[1:], after) == (before[0][1:], before[1])  # except the group
+    (earlier,) = webui.list_groups("work")
     harness.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"
     status = tenants.get("work")
     assert status
     assert old not in [each["id"] for each in status["status"]["workspace"]["knowledge"]]
-    (group,) = webui.groups("work")
+    (group,) = webui.list_groups("work")
     assert group["id"] != earlier["id"]
     assert group["members"] == ["ann@work.example"]
     retained = webui.call("GET", f"/groups/id/{earlier['id']}/export")
@@ -281,7 +281,7 @@ async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
     await driver.reconcile_until_ready("work")
     assert webui.has_file(file_id)
     webui.call("DELETE", f"/files/{file_id}")
-    for each in webui.bases("work"):
+    for each in webui.list_bases("work"):
         webui.call("DELETE", f"/knowledge/{each['id']}/delete")
     webui.call("DELETE", f"/groups/id/{earlier['id']}/delete")
 
@@ -292,7 +292,7 @@ async def test_a_forged_mark_does_not_move_a_knowledge_base(
     """A member of one tenant adds another tenant's mark to a knowledge base with write access."""
     harness.apply("work-not", **SPEC | {"identity": {"emails": ["*@work-not.example"]}})
     await driver.reconcile("work-not")
-    theirs = webui.base("work-not", "people")
+    theirs = webui.get_base("work-not", "people")
     uid = harness.apply("work", **SPEC)["metadata"]["uid"]
     mark = {
         "principal_type": "user",
@@ -306,7 +306,7 @@ async def test_a_forged_mark_does_not_move_a_knowledge_base(
     assert status
     assert theirs["id"] not in [each["id"] for each in status["status"]["workspace"]["knowledge"]]
     await driver.reconcile("work-not")
-    repaired = webui.base("work-not", "people")
+    repaired = webui.get_base("work-not", "people")
     assert {name: repaired[name] for name in ("id", "name", "description")} == {
         name: theirs[name] for name in ("id", "name", "description")
     }
@@ -326,6 +326,6 @@ async def test_a_tenant_without_objects_is_deleted(
     tenants.delete("work")
     await driver.reconcile_until_ready("work")
     assert tenants.get("work") is None
-    assert bool(webui.groups("work")) is (policy == "Retain")
-    for group in webui.groups("work"):
+    assert bool(webui.list_groups("work")) is (policy == "Retain")
+    for group in webui.list_groups("work"):
         webui.call("DELETE", f"/groups/id/{group['id']}/delete")

@@ -16,8 +16,8 @@ from tests.support.backends.observed import Observed
 from tests.support.open_webui.clients import WebUI
 from tests.support.open_webui.observed import ObservedOpenWebUI
 from tests.support.programs.operator_program import run_operator
-from tests.support.tenants.manifests import tenant_manifest
-from tests.support.timing.waiting import until
+from tests.support.tenants.manifests import make_tenant_manifest
+from tests.support.timing.waiting import wait_until
 
 from .conftest import create_person
 
@@ -44,11 +44,11 @@ async def operator(
     async with run_operator(platform, "tenant_operator", **environment):
         webui.drop_user("@kept.example")  # of an earlier run
         create_person(observed, webui, ANN)
-        tenants.create(tenant_manifest("kept", identity=identity, deletionPolicy="Delete"))
-        await until(lambda: bool(webui.groups("kept")), seconds=60, every=0.2)
+        tenants.create(make_tenant_manifest("kept", identity=identity, deletionPolicy="Delete"))
+        await wait_until(lambda: bool(webui.list_groups("kept")), seconds=60, every=0.2)
         yield
         tenants.delete("kept")
-        await until(lambda: tenants.get("kept") is None, seconds=60, every=0.2)
+        await wait_until(lambda: tenants.get("kept") is None, seconds=60, every=0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -60,15 +60,15 @@ async def wait_for_members(webui: ObservedOpenWebUI, *members: str) -> None:
     """Wait until the Tenant's group has exactly these members, and no inherited ones."""
 
     def has_members() -> bool:
-        (group,) = webui.groups("kept")
+        (group,) = webui.list_groups("kept")
         return (group["members"], group["inherited"]) == (sorted(members), 0)
 
-    await until(has_members, seconds=SECONDS, every=0.2)
+    await wait_until(has_members, seconds=SECONDS, every=0.2)
 
 
 def add_to_group(webui: ObservedOpenWebUI, account: str, group_id: str = "") -> None:
     """Add an account to a group as an administrator of Open WebUI can."""
-    group_id = group_id or webui.groups("kept")[0]["id"]
+    group_id = group_id or webui.list_groups("kept")[0]["id"]
     webui.call("POST", f"/groups/id/{group_id}/users/add", json={"user_ids": [account]})
 
 
@@ -85,8 +85,8 @@ def add_other_user(observed: Observed, webui: ObservedOpenWebUI) -> None:
 
 def insert_member(observed: Observed, webui: ObservedOpenWebUI) -> None:
     known = create_account(observed, webui, STRANGER)
-    (group,) = webui.groups("kept")
-    webui.sql(
+    (group,) = webui.list_groups("kept")
+    webui.run_sql(
         f"insert into group_member (id, group_id, user_id) values ('planted', '{group['id']}', '{known}')"
     )
 
@@ -94,13 +94,13 @@ def insert_member(observed: Observed, webui: ObservedOpenWebUI) -> None:
 def add_member_of_namesake_group(observed: Observed, webui: ObservedOpenWebUI) -> None:
     """Add the other user also to a top-level group of Keycloak that is named like the tenant's path."""
     known = create_account(observed, webui, STRANGER)
-    observed.keycloak("POST", "/groups", json={"name": "tenants/tenant-kept"}).raise_for_status()
-    found = observed.keycloak(
+    observed.call_keycloak("POST", "/groups", json={"name": "tenants/tenant-kept"}).raise_for_status()
+    found = observed.call_keycloak(
         "GET", "/groups", params={"search": "tenants/tenant-kept", "exact": "true"}
     ).json()
     (group,) = [each for each in found if each["name"] == "tenants/tenant-kept"]
-    (user,) = observed.keycloak("GET", "/users", params={"email": STRANGER}).json()
-    observed.keycloak("PUT", f"/users/{user['id']}/groups/{group['id']}").raise_for_status()
+    (user,) = observed.call_keycloak("GET", "/users", params={"email": STRANGER}).json()
+    observed.call_keycloak("PUT", f"/users/{user['id']}/groups/{group['id']}").raise_for_status()
     add_to_group(webui, known)
 
 
@@ -114,7 +114,7 @@ def add_member_with_password(observed: Observed, webui: ObservedOpenWebUI) -> No
 
 
 def add_child_group_member(observed: Observed, webui: ObservedOpenWebUI) -> None:
-    (above,) = webui.groups("kept")
+    (above,) = webui.list_groups("kept")
     form = {"name": "beneath", "description": "", "parent_group_id": above["id"]}
     add_to_group(
         webui,
@@ -154,13 +154,13 @@ async def test_a_group_without_a_tenant_has_no_members_and_stays(
     def list_members() -> list[Any]:
         return [webui.call("GET", f"/groups/id/{group_id}/export")["user_ids"] for group_id in made]
 
-    await until(lambda: list_members() == [[], []], seconds=SECONDS, every=0.2)
+    await wait_until(lambda: list_members() == [[], []], seconds=SECONDS, every=0.2)
     for group_id in made:
         webui.call("DELETE", f"/groups/id/{group_id}/delete")
 
 
 async def test_a_missing_member_is_added(observed: Observed, webui: ObservedOpenWebUI) -> None:
-    (group,) = webui.groups("kept")
+    (group,) = webui.list_groups("kept")
     (ann,) = webui.call("GET", "/users/", params={"query": ANN})["users"]
     webui.call("POST", f"/groups/id/{group['id']}/users/remove", json={"user_ids": [ann["id"]]})
     await wait_for_members(webui, ANN)
@@ -170,9 +170,9 @@ async def test_a_missing_member_is_added(observed: Observed, webui: ObservedOpen
 async def test_a_change_of_an_account_in_keycloak_is_applied(
     change: dict[str, bool], observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
-    (user,) = observed.keycloak("GET", "/users", params={"email": ANN}).json()
+    (user,) = observed.call_keycloak("GET", "/users", params={"email": ANN}).json()
     for fields, members in ((change, ()), (dict.fromkeys(change, True), (ANN,))):
-        observed.keycloak("PUT", f"/users/{user['id']}", json=fields).raise_for_status()
+        observed.call_keycloak("PUT", f"/users/{user['id']}", json=fields).raise_for_status()
         await wait_for_members(webui, *members)
 
 
@@ -188,9 +188,9 @@ async def test_a_login_without_the_gateway_gets_the_tenants_models(
     late = await browser.log_in(email, PASSWORD)
 
     async def has_models() -> bool:
-        return await late.models() == {"tenant-kept.finance"}
+        return await late.list_models() == {"tenant-kept.finance"}
 
-    await until(has_models, seconds=SECONDS, every=0.5)
+    await wait_until(has_models, seconds=SECONDS, every=0.5)
     await wait_for_members(webui, ANN, email)
     webui.drop_user(email)
-    await browser.aclose()
+    await browser.close()

@@ -55,7 +55,7 @@ class FakeS3:
 
         return record
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         return [name for name, _ in self.calls]
 
 
@@ -85,7 +85,7 @@ async def put(store: DocumentStore, file: File = FILE) -> None:
 
 async def test_an_object_has_the_metadata_of_its_file_and_a_checked_content(s3: FakeS3) -> None:
     await put(make_store(s3))
-    assert s3.names() == ["create_multipart_upload", "upload_part", "complete_multipart_upload"]
+    assert s3.list_names() == ["create_multipart_upload", "upload_part", "complete_multipart_upload"]
     (_, begun), (_, part), (_, completed) = s3.calls
     assert begun["Key"] == part["Key"] == completed["Key"] == KEY
     assert begun["ContentType"] == "application/pdf"
@@ -108,7 +108,7 @@ async def test_an_object_has_the_metadata_of_its_file_and_a_checked_content(s3: 
 async def test_nothing_is_completed_for_a_tenant_that_is_being_deleted(s3: FakeS3) -> None:
     with pytest.raises(RetryLater):
         await put(make_store(s3, is_current=False))
-    assert s3.names() == ["create_multipart_upload", "upload_part", "abort_multipart_upload"]
+    assert s3.list_names() == ["create_multipart_upload", "upload_part", "abort_multipart_upload"]
 
 
 @pytest.mark.parametrize("operation", ["put", "complete-put"])
@@ -116,14 +116,14 @@ async def test_an_upload_that_fails_is_aborted(s3: FakeS3, operation: str) -> No
     s3.failing = operation
     with pytest.raises(RemoteUnavailable, match=operation):
         await put(make_store(s3))
-    assert s3.names()[-1] == "abort_multipart_upload"
+    assert s3.list_names()[-1] == "abort_multipart_upload"
 
 
 async def test_an_upload_that_did_not_begin_is_not_aborted(s3: FakeS3) -> None:
     s3.failing = "begin-put"
     with pytest.raises(RemoteUnavailable, match="begin-put"):
         await put(make_store(s3))
-    assert s3.names() == []
+    assert s3.list_names() == []
 
 
 async def test_the_stored_version_is_compared_with_the_files(s3: FakeS3) -> None:

@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from file_sync.adapters.http import classify, is_problem, retry_after, status
+from file_sync.adapters.http import classify, get_status, is_problem, parse_retry_after
 from servicekit.errors import RemoteUnavailable
 from servicekit.remote import Fault
 
@@ -55,15 +55,15 @@ def test_an_error_without_a_response_is_transient_and_any_other_exception_is_not
     [("7", 7), ("300", 300), ("301", 300), ("-1", None), ("1.5", None), ("Wed, 21 Oct", None), ("", None)],
 )
 def test_retry_after_is_a_bounded_number_of_seconds(value: str, seconds: float | None) -> None:
-    assert retry_after(make_remote_error(make_status_error(503, retry=value))) == seconds
+    assert parse_retry_after(make_remote_error(make_status_error(503, retry=value))) == seconds
 
 
 def test_without_a_response_there_is_no_status_and_no_retry_after() -> None:
     for cause in (None, httpx.ConnectError("refused")):
-        assert status(make_remote_error(cause)) == 0
-        assert retry_after(make_remote_error(cause)) is None
+        assert get_status(make_remote_error(cause)) == 0
+        assert parse_retry_after(make_remote_error(cause)) is None
         assert not is_problem(make_remote_error(cause), "deletions-held")
-    assert status(make_remote_error(make_status_error(503))) == 503
+    assert get_status(make_remote_error(make_status_error(503))) == 503
 
 
 def test_a_problem_is_recognised_by_its_slug_and_content_type() -> None:

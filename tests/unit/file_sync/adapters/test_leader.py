@@ -24,7 +24,7 @@ class FakeDatabase:
         self.locks: list[int] = []
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator["FakeDatabase"]:
+    async def acquire_connection(self) -> AsyncIterator["FakeDatabase"]:
         yield self
 
     async def execute(self, statement: str | bytes, values: tuple[Any, ...] = ()) -> "FakeDatabase":
@@ -58,7 +58,7 @@ class LeaderHarness:
         self.database = FakeDatabase()
         self.terms: list[str] = []
         self.hints = 0
-        self.elector = LeaderElector(cast("Any", self.database), self._lead, self._hint)
+        self.elector = LeaderElector(cast("Any", self.database), self._lead, self._record_hint)
 
     async def _lead(self) -> None:
         self.terms.append("began")
@@ -67,12 +67,12 @@ class LeaderHarness:
         finally:
             self.terms.append("ended")
 
-    def _hint(self) -> None:
+    def _record_hint(self) -> None:
         self.hints += 1
 
 
 def simulate_elector(scenario: Callable[[LeaderHarness], Awaitable[None]]) -> LeaderHarness:
-    async def with_elector() -> LeaderHarness:
+    async def run_with_elector() -> LeaderHarness:
         harness = LeaderHarness()
         running = asyncio.create_task(harness.elector.run())
         try:
@@ -83,7 +83,7 @@ def simulate_elector(scenario: Callable[[LeaderHarness], Awaitable[None]]) -> Le
             await harness.elector.close()
         return harness
 
-    return simulate(with_elector())
+    return simulate(run_with_elector())
 
 
 def is_leader() -> bool:
@@ -91,20 +91,20 @@ def is_leader() -> bool:
 
 
 def test_the_replica_that_gets_the_lock_leads() -> None:
-    async def scenario(harness: LeaderHarness) -> None:
+    async def run_scenario(harness: LeaderHarness) -> None:
         LEADER.set(7)
         await asyncio.sleep(1)
         assert is_leader()
         assert harness.terms == ["began"]
         assert harness.database.locks == [LOCK_ID]
 
-    harness = simulate_elector(scenario)
+    harness = simulate_elector(run_scenario)
     assert not is_leader(), "the gauge is reset at the end"
     assert harness.terms == ["began", "ended"]
 
 
 def test_a_replica_without_the_lock_tries_again_and_is_no_leader() -> None:
-    async def scenario(harness: LeaderHarness) -> None:
+    async def run_scenario(harness: LeaderHarness) -> None:
         harness.database.is_held_elsewhere = True
         LEADER.set(7)
         await asyncio.sleep(2.5 * CHECK_INTERVAL_SECONDS)
@@ -115,11 +115,11 @@ def test_a_replica_without_the_lock_tries_again_and_is_no_leader() -> None:
         await asyncio.sleep(CHECK_INTERVAL_SECONDS)
         assert is_leader()
 
-    simulate_elector(scenario)
+    simulate_elector(run_scenario)
 
 
 def test_a_leader_whose_connection_is_cut_stops_and_competes_again() -> None:
-    async def scenario(harness: LeaderHarness) -> None:
+    async def run_scenario(harness: LeaderHarness) -> None:
         await asyncio.sleep(1)
         harness.database.is_cut = True
         await asyncio.sleep(CHECK_INTERVAL_SECONDS)
@@ -131,11 +131,11 @@ def test_a_leader_whose_connection_is_cut_stops_and_competes_again() -> None:
         assert is_leader()
         assert harness.terms == ["began", "ended", "began"]
 
-    simulate_elector(scenario)
+    simulate_elector(run_scenario)
 
 
 def test_the_leader_receives_hints_of_all_replicas() -> None:
-    async def scenario(harness: LeaderHarness) -> None:
+    async def run_scenario(harness: LeaderHarness) -> None:
         await asyncio.sleep(1)
         harness.elector.broadcast_hint()
         assert harness.hints == 1
@@ -144,11 +144,11 @@ def test_the_leader_receives_hints_of_all_replicas() -> None:
         await asyncio.sleep(0.1)
         assert harness.hints == 2
 
-    simulate_elector(scenario)
+    simulate_elector(run_scenario)
 
 
 def test_another_replica_sends_a_hint_to_the_leader_once_at_a_time() -> None:
-    async def scenario(harness: LeaderHarness) -> None:
+    async def run_scenario(harness: LeaderHarness) -> None:
         harness.database.is_held_elsewhere = True
         await asyncio.sleep(1)
         for _ in range(3):
@@ -160,11 +160,11 @@ def test_another_replica_sends_a_hint_to_the_leader_once_at_a_time() -> None:
         await asyncio.sleep(0.1)
         assert len(harness.database.sent) == 2
 
-    simulate_elector(scenario)
+    simulate_elector(run_scenario)
 
 
 def test_a_hint_that_cannot_be_sent_is_dropped() -> None:
-    async def scenario(harness: LeaderHarness) -> None:
+    async def run_scenario(harness: LeaderHarness) -> None:
         harness.database.is_held_elsewhere = True
         await asyncio.sleep(1)
         harness.database.is_cut = True
@@ -172,4 +172,4 @@ def test_a_hint_that_cannot_be_sent_is_dropped() -> None:
         await asyncio.sleep(0.1)
         assert harness.database.sent == []
 
-    simulate_elector(scenario)
+    simulate_elector(run_scenario)

@@ -150,11 +150,11 @@ async def test_people_of_a_new_tenant_are_resolved_without_delay(
         KeycloakAdmin("http://k", "tenantry", "c", "s", http), lambda: tenants, seconds=60
     )
     assert await remembering.resolve(["anna"]) == {"anna": Owner()}
-    tenants.put(set_age(TENANTS.all()[0], datetime.now(UTC) + timedelta(minutes=1)))
+    tenants.put(set_age(TENANTS.list_tenants()[0], datetime.now(UTC) + timedelta(minutes=1)))
     assert await remembering.resolve(["anna"]) == {"anna": Owner(known=False)}, (
         "the cached answer is older than the Tenant"
     )
-    tenants.put(set_age(TENANTS.all()[0], datetime.now(UTC)))
+    tenants.put(set_age(TENANTS.list_tenants()[0], datetime.now(UTC)))
     assert await remembering.resolve(["anna"]) == {"anna": Owner("tenanta")}
 
 

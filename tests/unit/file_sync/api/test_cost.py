@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from file_sync.user_files import MAX_FILES
 from servicekit.web import probes
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.timing.loop_steps import measure_longest_step
 
 from .conftest import HINT_SECRET, make_fake_app
@@ -44,7 +44,7 @@ INPUTS: dict[str, list[Input]] = {
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    async with serving(make_fake_app()) as url:
+    async with serve_app(make_fake_app()) as url:
         yield url
 
 

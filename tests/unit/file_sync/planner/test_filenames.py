@@ -4,7 +4,7 @@ import pytest
 from file_sync.planner.filenames import MAX_BYTES, sanitize_filename
 from hypothesis import given
 from hypothesis import strategies as st
-from tenancy.names import object_key, parse_object_key
+from tenancy.names import build_object_key, parse_object_key
 
 LONGEST = ("t" * 40, "p" * 40, "owui-" + "f" * 64)
 
@@ -41,6 +41,6 @@ def test_a_sanitized_name_is_read_back_from_its_key(name: str) -> None:
     assert sanitize_filename(clean) == clean
     assert len(clean.encode()) <= MAX_BYTES
     tenant_id, persona_id, document_id = LONGEST
-    key = object_key(tenant_id, persona_id, document_id, clean)
+    key = build_object_key(tenant_id, persona_id, document_id, clean)
     assert len(key.encode()) <= 1024
     assert parse_object_key(tenant_id, key) == (persona_id, document_id, clean)

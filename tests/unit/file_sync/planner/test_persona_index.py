@@ -86,7 +86,7 @@ class CountingRegistry:
         self.tenants: list[Tenant] = [A]
         self.lists = 0
 
-    def all(self) -> Sequence[Tenant]:
+    def list_tenants(self) -> Sequence[Tenant]:
         self.lists += 1
         return self.tenants
 

@@ -60,37 +60,37 @@ def make_error_response(status: int, *, problem: str = "", retry_after: str = ""
 def test_a_failure_pauses_only_the_calls_that_it_concerns(
     error: RemoteUnavailable, own: float, others: float
 ) -> None:
-    async def scenario() -> tuple[float, float]:
+    async def run_scenario() -> tuple[float, float]:
         gate = BackoffGate()
         gate.record_failure("a", error)
-        return gate.retry_after("a"), gate.retry_after("b")
+        return gate.get_retry_after("a"), gate.get_retry_after("b")
 
-    assert simulate(scenario()) == (own, others)
+    assert simulate(run_scenario()) == (own, others)
 
 
 def test_concurrent_failures_count_as_one() -> None:
-    async def scenario() -> list[float]:
+    async def run_scenario() -> list[float]:
         gate, pauses = BackoffGate(), []
         for _ in range(2):
             for _ in range(8):
                 gate.record_failure("a", make_failure(httpx.ConnectError("refused")))
-            pauses.append(gate.retry_after("b"))
+            pauses.append(gate.get_retry_after("b"))
             await asyncio.sleep(pauses[-1])
         return pauses
 
-    assert simulate(scenario()) == [2, 4]
+    assert simulate(run_scenario()) == [2, 4]
 
 
 def test_pauses_double_up_to_a_limit_and_a_success_resets_them() -> None:
-    async def scenario() -> list[float]:
+    async def run_scenario() -> list[float]:
         gate, pauses = BackoffGate(), []
         for _ in range(6):
             gate.record_failure("a", make_failure(httpx.ConnectError("refused")))
-            pauses.append(gate.retry_after("b"))
+            pauses.append(gate.get_retry_after("b"))
             await asyncio.sleep(pauses[-1])
-            assert gate.retry_after("b") == 0
+            assert gate.get_retry_after("b") == 0
         gate.record_success()
         gate.record_failure("a", make_failure(httpx.ConnectError("refused")))
-        return [*pauses, gate.retry_after("a")]
+        return [*pauses, gate.get_retry_after("a")]
 
-    assert simulate(scenario()) == [2, 4, 8, 16, 30, 30, 2]
+    assert simulate(run_scenario()) == [2, 4, 8, 16, 30, 30, 2]

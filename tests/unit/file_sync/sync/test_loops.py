@@ -44,7 +44,7 @@ class LoopHarness:
         self.most_planning = 0
 
     # TenantRegistry
-    def all(self) -> list[Tenant]:
+    def list_tenants(self) -> list[Tenant]:
         return list(self.tenants.values())
 
     def get(self, tenant_id: str) -> Tenant | None:
@@ -106,7 +106,7 @@ class LoopHarness:
     def simulate(self, *events: tuple[float, Any], until: float, **settings: Any) -> None:
         """Run the loops until a time, and call each event at its time."""
 
-        async def scenario() -> None:
+        async def run_scenario() -> None:
             loops = self.make_loops(**settings)
             running = asyncio.create_task(loops.run())
             for at, event in events:
@@ -116,7 +116,7 @@ class LoopHarness:
             running.cancel()
             await asyncio.wait([running])
 
-        simulate(scenario())
+        simulate(run_scenario())
 
     def list_times(self, tenant_id: str) -> list[float]:
         return [round(at) for at, each in self.synced if each == tenant_id]
@@ -149,7 +149,7 @@ def test_some_files_are_indexed_in_each_run_while_others_arrive(harness: LoopHar
 
     def add_file(loops: SyncLoops) -> None:
         harness.fingerprints[make_knowledge_link(tenant_id="a")] = str(len(harness.polls))
-        loops.hint()
+        loops.wake()
 
     harness.simulate(*((10 + number / 4, add_file) for number in range(40)), until=18)
     times = [at for at, tenant_id in harness.synced if tenant_id == "a" and at > 11]
@@ -163,11 +163,11 @@ def test_a_deleted_file_is_a_change(harness: LoopHarness) -> None:
 
 
 def test_a_thousand_hints_start_one_immediate_poll_and_two_more(harness: LoopHarness) -> None:
-    def hint(loops: SyncLoops) -> None:
+    def send_hints(loops: SyncLoops) -> None:
         for _ in range(1000):
-            loops.hint()
+            loops.wake()
 
-    harness.simulate((33, hint), until=39)
+    harness.simulate((33, send_hints), until=39)
     assert [round(at, 1) for at in harness.polls if 31 < at < 39] == [33.0, 34.2, 36.4]
 
 

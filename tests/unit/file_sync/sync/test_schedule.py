@@ -9,17 +9,17 @@ from tests.support.timing.clock import simulate
 
 
 def test_changed_tenants_come_before_those_of_a_full_sync_and_each_comes_once() -> None:
-    async def scenario() -> list[str]:
+    async def run_scenario() -> list[str]:
         schedule = Schedule()
         schedule.enqueue_full_sync(["a", "b", "c"])
         schedule.enqueue_changed(["c", "d", "c"])
         return [await schedule.get() for _ in range(4)]
 
-    assert simulate(scenario()) == ["c", "d", "a", "b"]
+    assert simulate(run_scenario()) == ["c", "d", "a", "b"]
 
 
 def test_a_tenant_that_changes_during_its_sync_is_synced_once_more() -> None:
-    async def scenario() -> list[str]:
+    async def run_scenario() -> list[str]:
         schedule = Schedule()
         schedule.enqueue_changed(["a"])
         first = await schedule.get()
@@ -29,11 +29,11 @@ def test_a_tenant_that_changes_during_its_sync_is_synced_once_more() -> None:
         schedule.mark_done("a", complete=True)
         return [first, second, await schedule.get()]
 
-    assert simulate(scenario()) == ["a", "b", "a"]
+    assert simulate(run_scenario()) == ["a", "b", "a"]
 
 
 def test_the_backoff_of_an_incomplete_tenant_grows_and_a_change_ends_it() -> None:
-    async def scenario() -> list[float]:
+    async def run_scenario() -> list[float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         schedule.enqueue_changed(["a"])
         delays = []
@@ -53,14 +53,14 @@ def test_the_backoff_of_an_incomplete_tenant_grows_and_a_change_ends_it() -> Non
         schedule.close()
         return delays
 
-    delays = simulate(scenario())
+    delays = simulate(run_scenario())
     assert 1.5 <= delays[0] <= 2.5
     assert delays[1] > delays[0]
     assert max(delays) <= 375
 
 
 def test_changes_do_not_make_the_backoff_longer_than_the_time_of_failures() -> None:
-    async def scenario() -> float:
+    async def run_scenario() -> float:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         for _ in range(20):
             schedule.enqueue_changed(["a"])
@@ -72,11 +72,11 @@ def test_changes_do_not_make_the_backoff_longer_than_the_time_of_failures() -> N
         schedule.close()
         return loop.time() - ended
 
-    assert simulate(scenario()) <= 12.5
+    assert simulate(run_scenario()) <= 12.5
 
 
 def test_a_tenant_backs_off_until_n8n_may_be_called_and_no_longer() -> None:
-    async def scenario() -> list[float]:
+    async def run_scenario() -> list[float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         schedule.enqueue_changed(["a"])
         times = []
@@ -87,11 +87,11 @@ def test_a_tenant_backs_off_until_n8n_may_be_called_and_no_longer() -> None:
         schedule.close()
         return times
 
-    assert simulate(scenario()) == [30.0 * number for number in range(10)]
+    assert simulate(run_scenario()) == [30.0 * number for number in range(10)]
 
 
 def test_after_progress_a_tenant_continues_immediately_but_honours_retry_after() -> None:
-    async def scenario() -> tuple[float, float]:
+    async def run_scenario() -> tuple[float, float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         schedule.enqueue_changed(["a"])
         await schedule.get()
@@ -103,11 +103,11 @@ def test_after_progress_a_tenant_continues_immediately_but_honours_retry_after()
         schedule.close()
         return continued_at, loop.time()
 
-    assert simulate(scenario()) == (0.0, 30.0)
+    assert simulate(run_scenario()) == (0.0, 30.0)
 
 
 def test_a_full_sync_does_not_end_a_backoff() -> None:
-    async def scenario() -> float:
+    async def run_scenario() -> float:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         schedule.enqueue_changed(["a"])
         await schedule.get()
@@ -116,11 +116,11 @@ def test_a_full_sync_does_not_end_a_backoff() -> None:
         await schedule.get()
         return loop.time()
 
-    assert simulate(scenario()) == 60.0
+    assert simulate(run_scenario()) == 60.0
 
 
 def test_a_changed_tenant_leaves_the_queue_of_the_full_sync() -> None:
-    async def scenario() -> list[str]:
+    async def run_scenario() -> list[str]:
         schedule = Schedule()
         schedule.enqueue_full_sync(["a", "b"])
         schedule.enqueue_changed(["b"])
@@ -128,11 +128,11 @@ def test_a_changed_tenant_leaves_the_queue_of_the_full_sync() -> None:
         assert read_lengths() == {"changed": 0, "full-sync": 0, "running": 2, "backoff": 0}
         return taken
 
-    assert simulate(scenario()) == ["b", "a"]
+    assert simulate(run_scenario()) == ["b", "a"]
 
 
 def test_a_full_sync_does_not_move_a_changed_tenant_behind_others() -> None:
-    async def scenario() -> list[str]:
+    async def run_scenario() -> list[str]:
         schedule = Schedule()
         schedule.enqueue_changed(["a", "b"])
         schedule.enqueue_full_sync(["a"])
@@ -140,11 +140,11 @@ def test_a_full_sync_does_not_move_a_changed_tenant_behind_others() -> None:
         assert read_lengths()["full-sync"] == 0
         return taken
 
-    assert simulate(scenario()) == ["a", "b"]
+    assert simulate(run_scenario()) == ["a", "b"]
 
 
 def test_a_changed_tenant_is_not_enqueued_while_it_runs() -> None:
-    async def scenario() -> None:
+    async def run_scenario() -> None:
         schedule = Schedule()
         schedule.enqueue_changed(["a"])
         await schedule.get()
@@ -157,11 +157,11 @@ def test_a_changed_tenant_is_not_enqueued_while_it_runs() -> None:
         schedule.mark_done("a", complete=True)
         assert schedule.has_waiting
 
-    simulate(scenario())
+    simulate(run_scenario())
 
 
 def test_a_change_ends_a_backoff_and_its_timer() -> None:
-    async def scenario() -> None:
+    async def run_scenario() -> None:
         schedule = Schedule()
         schedule.enqueue_changed(["a"])
         await schedule.get()
@@ -174,11 +174,11 @@ def test_a_change_ends_a_backoff_and_its_timer() -> None:
         await asyncio.sleep(60)
         assert not schedule.has_waiting
 
-    simulate(scenario())
+    simulate(run_scenario())
 
 
 def test_tenants_that_fail_together_do_not_retry_together() -> None:
-    async def scenario() -> list[float]:
+    async def run_scenario() -> list[float]:
         loop, schedule = asyncio.get_running_loop(), Schedule()
         tenants = [f"t{number}" for number in range(50)]
         schedule.enqueue_changed(tenants)
@@ -191,14 +191,14 @@ def test_tenants_that_fail_together_do_not_retry_together() -> None:
         schedule.close()
         return delays
 
-    delays = simulate(scenario())
+    delays = simulate(run_scenario())
     assert len(set(delays)) == len(delays), "each backoff has jitter"
     assert 1.5 <= min(delays) < 1.7
     assert 2.3 < max(delays) <= 2.5
 
 
 def test_close_removes_all_tenants_and_timers() -> None:
-    async def scenario() -> None:
+    async def run_scenario() -> None:
         schedule = Schedule()
         schedule.enqueue_changed(["a", "b", "c"])
         schedule.enqueue_full_sync(["d"])
@@ -211,7 +211,7 @@ def test_close_removes_all_tenants_and_timers() -> None:
         await asyncio.sleep(60)
         assert not schedule.has_waiting
 
-    simulate(scenario())
+    simulate(run_scenario())
 
 
 def read_lengths() -> dict[str, float]:

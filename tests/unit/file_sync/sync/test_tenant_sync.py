@@ -94,18 +94,18 @@ class FakeAdapters:
         await asyncio.sleep(self.ingest_seconds)
 
     # DocumentOwnerResolver
-    def document_owners(self) -> Any:
+    def make_document_owners(self) -> Any:
         async def resolve(tenant: Tenant, documents: Iterable[ListedDocument]) -> list[ListedDocument]:
             return [replace(each, owner="anna") for each in documents]
 
-        return _replace("resolve", resolve)
+        return _make_fake("resolve", resolve)
 
     # OwnerResolver
-    def owners(self) -> Any:
+    def make_owners(self) -> Any:
         async def resolve(subjects: Iterable[str]) -> dict[str, Owner]:
             return {subject: OWNERS[subject] for subject in subjects}
 
-        return _replace("resolve", resolve)
+        return _make_fake("resolve", resolve)
 
     def make_tenant_sync(self) -> TenantSync:
         fake = cast("Any", self)
@@ -115,8 +115,8 @@ class FakeAdapters:
             store=fake,
             gateway=fake,
             workflow=fake,
-            owners=self.owners(),
-            document_owners=self.document_owners(),
+            owners=self.make_owners(),
+            document_owners=self.make_document_owners(),
             put_slots=FairSemaphore(4, each=2),
             ingest_slots=FairSemaphore(4, each=2),
         )
@@ -124,18 +124,18 @@ class FakeAdapters:
     def run(self, runs: int = 1, **options: Any) -> SyncResult:
         """Run in simulated time, and return the last result."""
 
-        async def scenario(sync: TenantSync) -> SyncResult:
+        async def run_scenario(sync: TenantSync) -> SyncResult:
             for _ in range(runs):
                 result = await run(sync, **options)
             return result
 
-        return simulate_with(self, scenario)
+        return simulate_with(self, run_scenario)
 
     def list_calls(self, operation: str) -> list[str]:
         return [document_id for each, document_id in self.calls if each == operation]
 
 
-def _replace(name: str, function: Any) -> Any:
+def _make_fake(name: str, function: Any) -> Any:
     return type("Fake", (), {name: staticmethod(function)})()
 
 
@@ -307,12 +307,12 @@ def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(adapters: Fake
     for file in adapters.files:
         adapters.errors["ingest", file.document_id] = make_unavailable(httpx.ConnectError("refused"))
 
-    async def scenario(sync: TenantSync) -> SyncResult:
+    async def run_scenario(sync: TenantSync) -> SyncResult:
         result = await run(sync)
-        assert sync.backoff.retry_after("tenantb") > 0
+        assert sync.backoff.get_retry_after("tenantb") > 0
         return result
 
-    result = simulate_with(adapters, scenario)
+    result = simulate_with(adapters, run_scenario)
     assert len(adapters.list_calls("put")) == 5
     assert len(adapters.list_calls("ingest")) == 1
     assert result.remaining == 5
@@ -323,11 +323,11 @@ def test_during_a_pause_documents_wait_without_an_attempt(adapters: FakeAdapters
     adapters.documents = [make_document("f1", state="received", sha256=None)]
     before = count("index", "postponed")
 
-    async def scenario(sync: TenantSync) -> SyncResult:
+    async def run_scenario(sync: TenantSync) -> SyncResult:
         sync.backoff.record_failure("tenantb", make_unavailable(httpx.ConnectError("refused")))
         return await run(sync)
 
-    assert simulate_with(adapters, scenario).remaining == 1
+    assert simulate_with(adapters, run_scenario).remaining == 1
     assert adapters.calls == []
     assert count("index", "postponed") == before
 
@@ -335,16 +335,16 @@ def test_during_a_pause_documents_wait_without_an_attempt(adapters: FakeAdapters
 def test_a_success_ends_the_growth_of_the_backoff(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
 
-    async def scenario(sync: TenantSync) -> SyncResult:
+    async def run_scenario(sync: TenantSync) -> SyncResult:
         for _ in range(3):
             sync.backoff.record_failure("tenanta", make_unavailable(httpx.ConnectError("refused")))
-            await asyncio.sleep(sync.backoff.retry_after("tenanta"))
+            await asyncio.sleep(sync.backoff.get_retry_after("tenanta"))
         result = await run(sync)
         sync.backoff.record_failure("tenanta", make_unavailable(httpx.ConnectError("refused")))
-        assert sync.backoff.retry_after("tenanta") == 2
+        assert sync.backoff.get_retry_after("tenanta") == 2
         return result
 
-    assert simulate_with(adapters, scenario).is_complete
+    assert simulate_with(adapters, run_scenario).is_complete
 
 
 def test_without_time_to_continue_files_are_stored_and_not_indexed(adapters: FakeAdapters) -> None:
@@ -369,12 +369,12 @@ def test_a_lost_call_is_replaced_after_a_minute(adapters: FakeAdapters) -> None:
     adapters.documents = [make_document("f1", state="received", sha256=None)]
     adapters.ingest_seconds = 10_000
 
-    async def scenario(sync: TenantSync) -> SyncResult:
+    async def run_scenario(sync: TenantSync) -> SyncResult:
         await run(sync)
         await asyncio.sleep(60)
         return await run(sync)
 
-    simulate_with(adapters, scenario)
+    simulate_with(adapters, run_scenario)
     assert adapters.list_calls("ingest") == ["owui-f1"] * 2
 
 
@@ -383,15 +383,15 @@ def test_the_call_for_a_document_that_became_ready_is_cancelled(adapters: FakeAd
     adapters.documents = [make_document("f1", state="received", sha256=None)]
     adapters.ingest_seconds = 10_000
 
-    async def scenario(sync: TenantSync) -> SyncResult:
+    async def run_scenario(sync: TenantSync) -> SyncResult:
         await run(sync)
-        assert sync._calls.document_ids("tenanta") == {"owui-f1"}
+        assert sync._calls.list_document_ids("tenanta") == {"owui-f1"}
         adapters.documents = [make_document("f1")]
         result = await run(sync)
-        assert sync._calls.document_ids("tenanta") == frozenset()
+        assert sync._calls.list_document_ids("tenanta") == frozenset()
         return result
 
-    assert simulate_with(adapters, scenario).is_complete
+    assert simulate_with(adapters, run_scenario).is_complete
 
 
 def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters) -> None:
@@ -403,7 +403,7 @@ def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters)
         for number in numbers
     ]
 
-    async def scenario(sync: TenantSync) -> SyncResult:
+    async def run_scenario(sync: TenantSync) -> SyncResult:
         await run(sync)
         assert len(adapters.list_calls("ingest")) == 2, "the tenant uses half of the four slots"
         started_at = asyncio.get_running_loop().time()
@@ -411,7 +411,7 @@ def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters)
         assert asyncio.get_running_loop().time() == started_at, "the run waits for no slot"
         return result
 
-    simulate_with(adapters, scenario)
+    simulate_with(adapters, run_scenario)
     assert len(adapters.list_calls("ingest")) == 2
 
 
@@ -443,7 +443,7 @@ def test_lags_are_observed_for_new_files_and_not_for_moved_ones(adapters: FakeAd
 
 
 def test_a_sync_waits_for_a_slot(adapters: FakeAdapters) -> None:
-    async def scenario(sync: TenantSync) -> SyncResult:
+    async def run_scenario(sync: TenantSync) -> SyncResult:
         slots = asyncio.Semaphore(1)
         await slots.acquire()
         running = asyncio.create_task(run(sync, slots=slots))
@@ -452,7 +452,7 @@ def test_a_sync_waits_for_a_slot(adapters: FakeAdapters) -> None:
         slots.release()
         return await running
 
-    simulate_with(adapters, scenario)
+    simulate_with(adapters, run_scenario)
     assert adapters.listed_tenants == ["tenanta"]
 
 

@@ -20,8 +20,8 @@ from tenancy.model import Tenant
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.answer_cache import FakeAnswerCache
 from tests.support.fakes.backends import STORED_AT, FakeBedrock, FakeVectors
-from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter, metric
-from tests.support.tenants.manifests import tenant_manifest
+from tests.support.fakes.limits import FakeBudget, FakeUsage, get_metric, make_token_meter
+from tests.support.tenants.manifests import make_tenant_manifest
 
 BUDGET = "The marketing budget for 2026 is $5,000,000."
 SAYS = "It is $5,000,000 [cite:1]."
@@ -29,7 +29,7 @@ ASKED = Question("What is the budget?", "finance")
 
 
 def make_cached_tenant(uid: str = "uid-1", tenant_id: str = "tenanta", **spec: Any) -> Tenant:
-    manifest = tenant_manifest(tenant_id, **{"personas": [{"id": "finance"}, {"id": "hr"}], **spec})
+    manifest = make_tenant_manifest(tenant_id, **{"personas": [{"id": "finance"}, {"id": "hr"}], **spec})
     manifest["metadata"]["uid"] = uid
     return Tenant.from_object(manifest)
 
@@ -45,7 +45,9 @@ class CachedAnswerHarness:
 
     def make_service(self, **settings: Any) -> CachedAnswerService:
         retrieval = RetrievalService(
-            self.bedrock.as_adapter(), self.vectors.as_adapter(), self.usage.as_log()
+            self.bedrock.cast_to_real_class(),
+            self.vectors.cast_to_real_class(),
+            self.usage.cast_to_real_class(),
         )
         defaults: dict[str, Any] = {
             "models": ["the-model", "the-second"],
@@ -54,18 +56,20 @@ class CachedAnswerHarness:
             "context_tokens": 1000,
         }
         token_meter = make_token_meter(self.budget, self.usage)
-        service = AnswerService(retrieval, self.bedrock.as_adapter(), token_meter, **defaults | settings)
-        return CachedAnswerService(service, self.cache.as_cache(), self.usage.as_log())
+        service = AnswerService(
+            retrieval, self.bedrock.cast_to_real_class(), token_meter, **defaults | settings
+        )
+        return CachedAnswerService(service, self.cache.cast_to_real_class(), self.usage.cast_to_real_class())
 
     async def ask(
         self, question: Question = ASKED, of: Tenant | None = None, policy: CachePolicy = CachePolicy.DEFAULT
     ) -> tuple[CacheOutcome, Answer]:
         asking = of or make_cached_tenant()
-        lookup = await self.answers.lookup(asking, question, policy)
+        lookup = await self.answers.check_cache(asking, question, policy)
         return lookup.outcome, await self.answers.answer(asking, question, lookup, RequestTimings())
 
     async def stream(self, question: Question = ASKED) -> list[str | Answer]:
-        lookup = await self.answers.lookup(make_cached_tenant(), question, CachePolicy.DEFAULT)
+        lookup = await self.answers.check_cache(make_cached_tenant(), question, CachePolicy.DEFAULT)
         return [
             piece
             async for piece in self.answers.stream(make_cached_tenant(), question, lookup, RequestTimings())
@@ -95,7 +99,7 @@ async def test_a_repeated_question_is_answered_from_the_cache(
     searched, used, before = (
         len(harness.vectors.searches),
         len(harness.usage.recorded),
-        metric("tenantry_gateway_answer_cache_total", outcome="hit"),
+        get_metric("tenantry_gateway_answer_cache_total", outcome="hit"),
     )
     outcome, again = await harness.ask()
     assert outcome is CacheOutcome.HIT
@@ -106,7 +110,7 @@ async def test_a_repeated_question_is_answered_from_the_cache(
     assert harness.budget.reserved == harness.budget.reserved[:1], "a hit reserves nothing"
     hit = ("tenanta", "finance", "the-model", Counts(cached_answers=1))
     assert harness.usage.recorded[used:] == [hit, hit], "a hit embeds nothing"
-    assert metric("tenantry_gateway_answer_cache_total", outcome="hit") == before + 2
+    assert get_metric("tenantry_gateway_answer_cache_total", outcome="hit") == before + 2
 
 
 @pytest.mark.parametrize(
@@ -266,7 +270,7 @@ async def test_a_failed_stream_is_not_stored(harness: CachedAnswerHarness) -> No
 
 
 async def test_a_stream_that_the_caller_closed_is_not_stored(harness: CachedAnswerHarness) -> None:
-    lookup = await harness.answers.lookup(make_cached_tenant(), ASKED, CachePolicy.DEFAULT)
+    lookup = await harness.answers.check_cache(make_cached_tenant(), ASKED, CachePolicy.DEFAULT)
     stream = harness.answers.stream(make_cached_tenant(), ASKED, lookup, RequestTimings())
     await anext(stream)
     await stream.aclose()
@@ -279,6 +283,6 @@ async def test_without_the_cache_questions_are_still_answered(
     harness: CachedAnswerHarness, policy: CachePolicy
 ) -> None:
     harness.cache.unavailable = True
-    before = metric("tenantry_gateway_answer_cache_total", outcome="unavailable")
+    before = get_metric("tenantry_gateway_answer_cache_total", outcome="unavailable")
     assert (await harness.ask(policy=policy))[1].grounded
-    assert metric("tenantry_gateway_answer_cache_total", outcome="unavailable") == before + 1
+    assert get_metric("tenantry_gateway_answer_cache_total", outcome="unavailable") == before + 1

@@ -644,14 +644,14 @@ def test_held_text_is_bounded(opener: str) -> None:
 )  # fmt: skip
 def test_the_number_of_steps_is_linear_in_the_length(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = 0
-    step = AnswerSanitizer._step
+    step = AnswerSanitizer._consume_next
 
     def count_step(sanitizer: AnswerSanitizer) -> bool:
         nonlocal steps
         steps += 1
         return step(sanitizer)
 
-    monkeypatch.setattr(AnswerSanitizer, "_step", count_step)
+    monkeypatch.setattr(AnswerSanitizer, "_consume_next", count_step)
     text = (unit * 20_000)[:20_000]
     sanitize_in_pieces([text[at : at + 5] for at in range(0, len(text), 5)], MARKDOWN)
     assert steps < 2 * len(text)

@@ -49,11 +49,13 @@ async def service(bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage) ->
 def _make_service(
     bedrock: FakeBedrock, vectors: FakeVectors, budget: FakeBudget, usage: FakeUsage
 ) -> AnswerService:
-    retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
+    retrieval = RetrievalService(
+        bedrock.cast_to_real_class(), vectors.cast_to_real_class(), usage.cast_to_real_class()
+    )
     token_meter = make_token_meter(budget, usage)
     return AnswerService(
         retrieval,
-        bedrock.as_adapter(),
+        bedrock.cast_to_real_class(),
         token_meter,
         models=["the-default", "the-second"],
         max_tokens=100,

@@ -43,7 +43,7 @@ from tests.support.fakes.limits import (
     make_token_meter,
 )
 from tests.support.fakes.trash import make_trash
-from tests.support.tenants.manifests import make_tenant, uid_of
+from tests.support.tenants.manifests import make_tenant, make_uid
 
 if TYPE_CHECKING:
     from servicekit.web.readiness import Readiness
@@ -67,7 +67,7 @@ class FakeTokenVerifier:
             email=f"{kind}@{tenant_id}.example",
             email_verified=True,
             groups=frozenset({group}),
-            tenant_uids=frozenset({uid_of(tenant_id)}),
+            tenant_uids=frozenset({make_uid(tenant_id)}),
         )
 
 
@@ -97,7 +97,7 @@ class FakeRegistry:
     def directory(self) -> Directory:
         return Directory(self.tenants)
 
-    def all(self) -> tuple[Tenant, ...]:
+    def list_tenants(self) -> tuple[Tenant, ...]:
         return tuple(self.tenants)
 
     def get(self, tenant_id: str) -> Tenant | None:
@@ -111,7 +111,7 @@ class FakeReadiness:
     waits_for: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
 
-    async def missing(self) -> list[str]:
+    async def list_missing(self) -> list[str]:
         return self.waits_for
 
 
@@ -179,12 +179,14 @@ async def harness(reader: DocumentReader) -> AsyncIterator[GatewayHarness]:
     )
     readiness = FakeReadiness()
     rate, budget, usage, journal = FakeRateLimiter(), FakeBudget(), FakeUsage(), FakeJournal()
-    retrieval = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
+    retrieval = RetrievalService(
+        bedrock.cast_to_real_class(), vectors.cast_to_real_class(), usage.cast_to_real_class()
+    )
     token_meter, keys = make_token_meter(budget, usage), FakeIdempotencyRedis()
     cache = FakeAnswerCache()
     answers = AnswerService(
         retrieval,
-        bedrock.as_adapter(),
+        bedrock.cast_to_real_class(),
         token_meter,
         models=["the-model"],
         max_tokens=100,
@@ -193,21 +195,21 @@ async def harness(reader: DocumentReader) -> AsyncIterator[GatewayHarness]:
     )
     documents = DocumentService(
         reader,
-        bedrock.as_adapter(),
-        objects.as_adapter(),
-        vectors.as_adapter(),
-        FakeStorageQuota().as_quota(),
-        usage.as_log(),
-        journal.as_journal(),
+        bedrock.cast_to_real_class(),
+        objects.cast_to_real_class(),
+        vectors.cast_to_real_class(),
+        FakeStorageQuota().cast_to_real_class(),
+        usage.cast_to_real_class(),
+        journal.cast_to_real_class(),
         max_bytes=DOCUMENT_BYTES,
     )
     trash = make_trash(objects, vectors, documents)
-    deletions = FakeDeletionLimit().as_limit()
+    deletions = FakeDeletionLimit().cast_to_real_class()
     catalog = Catalog(
-        objects.as_adapter(),
-        vectors.as_adapter(),
-        FakeStorageQuota().as_quota(),
-        journal.as_journal(),
+        objects.cast_to_real_class(),
+        vectors.cast_to_real_class(),
+        FakeStorageQuota().cast_to_real_class(),
+        journal.cast_to_real_class(),
         trash,
         deletions,
     )
@@ -222,16 +224,16 @@ async def harness(reader: DocumentReader) -> AsyncIterator[GatewayHarness]:
         trash=trash,
         deletions=deletions,
         rejection=DeletionRejection(catalog, trash, deletions),
-        idempotency=IdempotencyStore(keys.as_adapter()),
+        idempotency=IdempotencyStore(keys.cast_to_real_class()),
         ingests=ConcurrencyLimiter(
             "ingests", max_concurrent=4, max_waiting=0, wait_seconds=1, max_per_tenant=2
         ),
         retrieval=retrieval,
-        answers=CachedAnswerService(answers, cache.as_cache(), usage.as_log()),
-        rate=rate.as_limiter(),
+        answers=CachedAnswerService(answers, cache.cast_to_real_class(), usage.cast_to_real_class()),
+        rate=rate.cast_to_real_class(),
         calls=CallLimiter(settings.calls_per_minute),
-        budget=budget.as_budget(),
-        usage=usage.as_log(),
+        budget=budget.cast_to_real_class(),
+        usage=usage.cast_to_real_class(),
         readiness=cast("Readiness", readiness),
     )
     transport = httpx.ASGITransport(app)

@@ -3,7 +3,7 @@
 import pytest
 from tenancy.tickets import Ticket
 
-from tests.support.tenants.manifests import uid_of
+from tests.support.tenants.manifests import make_uid
 
 from .conftest import GatewayHarness
 
@@ -11,7 +11,7 @@ SEARCH = {"query": "x"}
 
 
 def make_ticket(harness: GatewayHarness, tenant_id: str = "tenanta", uid: str = "") -> str:
-    named = Ticket(tenant_id, uid or uid_of(tenant_id), "finance", "doc-1", "a.md")
+    named = Ticket(tenant_id, uid or make_uid(tenant_id), "finance", "doc-1", "a.md")
     return f"Ticket {harness.issuer.issue(named)}"
 
 

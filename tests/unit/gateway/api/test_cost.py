@@ -17,9 +17,9 @@ from gateway.limits.usage import Counts, UsageLog
 from servicekit.web import probes
 from tenancy.call_limiter import CallLimiter
 from tenancy.model import Tenant
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 
-from tests.support.programs.gateway import serving
+from tests.support.programs.gateway import serve_app
 from tests.support.timing.loop_steps import measure_longest_step
 
 from .conftest import GatewayHarness
@@ -196,7 +196,7 @@ async def url(harness: GatewayHarness) -> AsyncIterator[str]:
     """Serve the application with many documents and usage rows."""
     for number in range(200):
         filename = f"{number}-{'f' * 150}.txt"
-        document_id = document_id_for("tenanta", "finance", filename)
+        document_id = derive_document_id("tenanta", "finance", filename)
         await harness.objects.put(
             harness.registry.tenants[0],
             f"tenant-tenanta/finance/documents/{document_id}/{filename}",
@@ -216,7 +216,7 @@ async def url(harness: GatewayHarness) -> AsyncIterator[str]:
     )
     # Without the lifespan, which would open connections.
     app.router.lifespan_context = lambda _app: nullcontext()
-    async with serving(app) as url:
+    async with serve_app(app) as url:
         yield url
 
 

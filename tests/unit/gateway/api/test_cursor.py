@@ -3,7 +3,7 @@
 import pytest
 from gateway.api.cursor import from_cursor, to_cursor
 from gateway.problems import CursorRefused
-from tenancy.names import tenant_prefix
+from tenancy.names import build_tenant_prefix
 
 from tests.support.tenants.manifests import make_tenant
 
@@ -12,20 +12,22 @@ POSITION = "finance/documents/d1/a.md"
 
 
 def test_a_cursor_returns_the_key_that_it_was_made_of() -> None:
-    key = f"{tenant_prefix(A.id)}{POSITION}"
+    key = f"{build_tenant_prefix(A.id)}{POSITION}"
     assert from_cursor(A, to_cursor(A, key)) == key
 
 
 def test_a_cursor_does_not_name_its_tenant() -> None:
-    assert to_cursor(A, f"{tenant_prefix(A.id)}{POSITION}") == to_cursor(
-        B, f"{tenant_prefix(B.id)}{POSITION}"
+    assert to_cursor(A, f"{build_tenant_prefix(A.id)}{POSITION}") == to_cursor(
+        B, f"{build_tenant_prefix(B.id)}{POSITION}"
     )
 
 
-@pytest.mark.parametrize("key", [f"{tenant_prefix(B.id)}{POSITION}", f"../{tenant_prefix(B.id)}", "\x00"])
+@pytest.mark.parametrize(
+    "key", [f"{build_tenant_prefix(B.id)}{POSITION}", f"../{build_tenant_prefix(B.id)}", "\x00"]
+)
 def test_a_key_of_any_cursor_is_in_the_callers_prefix(key: str) -> None:
-    assert from_cursor(A, to_cursor(A, key)) == f"{tenant_prefix(A.id)}{key}"
-    assert from_cursor(A, to_cursor(B, key)).startswith(tenant_prefix(A.id))
+    assert from_cursor(A, to_cursor(A, key)) == f"{build_tenant_prefix(A.id)}{key}"
+    assert from_cursor(A, to_cursor(B, key)).startswith(build_tenant_prefix(A.id))
 
 
 def test_an_absent_key_is_an_absent_cursor() -> None:

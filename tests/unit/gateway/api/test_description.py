@@ -34,7 +34,7 @@ def resolve(value: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def iterate_contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def iter_contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield each body of an operation's request and responses."""
     for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
         yield from holder.get("content", {}).values()
@@ -72,7 +72,7 @@ def test_every_operation_has_a_security_scheme(operation: str) -> None:
 
 @each_operation
 def test_every_body_has_examples_that_match_its_schema(operation: str) -> None:
-    for content in iterate_contents(OPERATIONS[operation]):
+    for content in iter_contents(OPERATIONS[operation]):
         validator = OAS31Validator({**content["schema"], "components": DOCUMENT["components"]})
         assert list_examples(content)
         for example in list_examples(content):
@@ -143,7 +143,7 @@ def test_every_problem_type_is_declared_by_an_operation() -> None:
     described = {
         slug
         for each in OPERATIONS.values()
-        for content in iterate_contents(each)
+        for content in iter_contents(each)
         for slug in content.get("examples", {})
     }
     never_answered = {"dimension-mismatch", "indexing-failed"}

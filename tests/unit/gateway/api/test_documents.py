@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket, TicketAction
 
 from tests.support.documents.files import make_pdf
@@ -30,7 +30,7 @@ async def test_an_upload_returns_the_document(harness: GatewayHarness) -> None:
     response = await harness.upload("budget.pdf", content)
     assert response.status_code == 201
     assert response.json() == {
-        "documentId": document_id_for("tenanta", "finance", "budget.pdf"),
+        "documentId": derive_document_id("tenanta", "finance", "budget.pdf"),
         "personaId": "finance",
         "filename": "budget.pdf",
         "sha256": hashlib.sha256(content).hexdigest(),

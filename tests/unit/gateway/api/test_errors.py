@@ -7,7 +7,7 @@ import httpx
 import pytest
 from gateway.problems import list_problem_types
 from servicekit.errors import RemoteRefused, RemoteUnavailable, TenantryError
-from servicekit.web.errors import error_response, headers_of
+from servicekit.web.errors import build_error_response, list_header_names
 
 from .conftest import GatewayHarness
 
@@ -29,7 +29,7 @@ def is_documented(document: dict[str, Any]) -> bool:
     """Return True if a problem has the extension members of its type's example."""
     further = document.keys() - {"type", "title", "status", "detail", "instance"}
     members = {
-        name for kind in list_problem_types() if kind.uri() == document["type"] for name in kind.members
+        name for kind in list_problem_types() if kind.get_uri() == document["type"] for name in kind.members
     }
     return further <= members
 
@@ -52,7 +52,7 @@ async def test_errors_of_the_framework_are_problem_documents(
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "field"),
     [
         pytest.param({"query": "x", "tenantId": "tenantb"}, "tenantId", id="unknown-field"),
         pytest.param({"query": "x", "filter": {"must": []}}, "filter", id="filter-of-ones-own"),
@@ -64,12 +64,12 @@ async def test_errors_of_the_framework_are_problem_documents(
     ],
 )
 async def test_an_invalid_body_is_explained_without_its_values(
-    harness: GatewayHarness, body: dict[str, Any], place: str
+    harness: GatewayHarness, body: dict[str, Any], field: str
 ) -> None:
     response = await harness.post("/v1/search", json=body)
     document = check_problem(response)
     assert response.status_code == 422
-    assert [error["place"] for error in document["errors"]] == [["body", place]]
+    assert [error["location"] for error in document["errors"]] == [["body", field]]
     assert "x" * 50 not in response.text
 
 
@@ -84,8 +84,10 @@ async def test_a_wrong_method_is_405_with_all_allowed_methods(harness: GatewayHa
 def test_a_problem_type_declares_its_headers(kind: type[TenantryError]) -> None:
     problem = kind.__new__(kind)
     TenantryError.__init__(problem, "It happened.")
-    sent = error_response(problem, {"path": "/v1/search", "state": {"request_id": "r"}}).headers
-    assert {"www-authenticate", "retry-after"} & set(sent) == {name.lower() for name in headers_of(kind)}
+    sent = build_error_response(problem, {"path": "/v1/search", "state": {"request_id": "r"}}).headers
+    assert {"www-authenticate", "retry-after"} & set(sent) == {
+        name.lower() for name in list_header_names(kind)
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ import httpx
 import pytest
 from gateway.problems import DocumentBusy
 from servicekit.errors import RemoteUnavailable
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket
 
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 from .conftest import GatewayHarness
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 STORED = "tenant-tenanta/finance/documents/doc-1/a.md"
-PATH = f"/v1/documents/{document_id_for('tenanta', 'finance', 'a.md')}"
+PATH = f"/v1/documents/{derive_document_id('tenanta', 'finance', 'a.md')}"
 
 
 async def upload(
@@ -149,10 +149,10 @@ async def test_an_unexpected_error_is_not_stored(harness: GatewayHarness) -> Non
 
 
 async def test_a_repetition_during_the_first_request_is_409(harness: GatewayHarness) -> None:
-    document_id = document_id_for("tenanta", "finance", "a.md")
+    document_id = derive_document_id("tenanta", "finance", "a.md")
     async with harness.journal.acquire(harness.registry.tenants[0], document_id):
         first = asyncio.create_task(upload(harness))
-        await until(lambda: bool(harness.keys.values))
+        await wait_until(lambda: bool(harness.keys.values))
         second = await upload(harness)
     assert second.status_code == 409
     assert second.json()["type"].endswith("/idempotency-key-busy")

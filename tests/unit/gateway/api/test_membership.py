@@ -82,7 +82,7 @@ async def test_a_stream_ends_with_the_reason() -> None:
     member = await make_membership(registry)
     closed = asyncio.Event()
 
-    async def pieces() -> Any:
+    async def stream_pieces() -> Any:
         try:
             yield "One. "
             await asyncio.sleep(3600)
@@ -94,7 +94,7 @@ async def test_a_stream_ends_with_the_reason() -> None:
         return problem.detail.encode()
 
     response = await stream_answer(
-        pieces(),
+        stream_pieces(),
         member,
         encode_text=str.encode,
         encode_answer=lambda answer: answer.text.encode(),

@@ -22,7 +22,7 @@ from tenancy.call_limiter import CallLimiter
 from tenancy.tickets import Ticket, TicketAction
 
 from tests.support.pytest_setup.logs import configure_plain_logs
-from tests.support.tenants.manifests import uid_of
+from tests.support.tenants.manifests import make_uid
 
 from .conftest import GatewayHarness
 
@@ -199,7 +199,7 @@ async def test_handlers_see_the_deadline() -> None:
     left: list[float | None] = []
 
     async def read_deadline(scope: Scope, receive: Receive, send: Send) -> None:
-        left.append(deadline.remaining())
+        left.append(deadline.get_remaining_seconds())
         await PlainTextResponse("")(scope, receive, send)
 
     async with make_limited_client(read_deadline, seconds=30) as http:
@@ -311,7 +311,7 @@ async def test_one_tenant_cannot_use_all_slots(harness: GatewayHarness) -> None:
 
 def make_list_credentials(harness: GatewayHarness) -> str:
     """Return the credentials of a service that lists the documents of tenanta."""
-    return f"Ticket {harness.issuer.issue(Ticket('tenanta', uid_of('tenanta'), action=TicketAction.LIST))}"
+    return f"Ticket {harness.issuer.issue(Ticket('tenanta', make_uid('tenanta'), action=TicketAction.LIST))}"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from tenancy.tickets import Ticket, TicketAction
 
-from tests.support.tenants.manifests import uid_of
+from tests.support.tenants.manifests import make_uid
 
 from .conftest import GatewayHarness
 
@@ -75,7 +75,7 @@ async def test_a_ticket_does_not_allow_the_trash(harness: GatewayHarness) -> Non
         names = {} if action is TicketAction.LIST else {"persona_id": "finance", "document_id": document_id}
         ticket = Ticket(
             "tenanta",
-            uid_of("tenanta"),
+            make_uid("tenanta"),
             **names,
             filename="" if action is TicketAction.LIST else "a.md",
             action=action,

@@ -86,12 +86,12 @@ def catalog(
     # Removing a document indexes nothing.
     trash = make_trash(objects, vectors, cast("DocumentService", None))
     return Catalog(
-        objects.as_adapter(),
-        vectors.as_adapter(),
-        quota.as_quota(),
-        journal.as_journal(),
+        objects.cast_to_real_class(),
+        vectors.cast_to_real_class(),
+        quota.cast_to_real_class(),
+        journal.cast_to_real_class(),
         trash,
-        limit.as_limit(),
+        limit.cast_to_real_class(),
     )
 
 

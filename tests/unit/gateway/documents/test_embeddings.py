@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from gateway.documents.embeddings import digest, pack, unpack
+from gateway.documents.embeddings import hash_text, pack, unpack
 
 
 async def yield_batches(
@@ -19,9 +19,9 @@ async def test_each_text_has_its_embedding_again() -> None:
     )
     known = unpack("titan", 2, packed)
     assert {key: list(vector) for key, vector in known.items()} == {
-        digest("one"): [1.0, 0.0],
-        digest("two"): [0.0, 1.0],
-        digest("\n"): [0.5, 0.5],
+        hash_text("one"): [1.0, 0.0],
+        hash_text("two"): [0.0, 1.0],
+        hash_text("\n"): [0.5, 0.5],
     }
 
 

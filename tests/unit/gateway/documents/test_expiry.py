@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from gateway.documents.expiry import TrashExpiry
 from servicekit.errors import RemoteUnavailable
-from servicekit.tasks import background_task
+from servicekit.tasks import run_background_task
 from tenancy.model import Tenant
 
 from tests.support.tenants.manifests import make_tenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 if TYPE_CHECKING:
     from gateway.documents.trash import Trash
@@ -87,6 +87,6 @@ async def test_one_tenants_failure_does_not_stop_the_expiry_of_others(failure: E
 
 async def test_the_expiry_runs_in_a_loop_and_skips_deleted_tenants() -> None:
     trash = FakeTrash()
-    async with background_task(make_expiry(trash, FakeExpiryKeys(), A, LEAVING, B).run(), "trash-expiry"):
-        await until(lambda: len(trash.expired) == 2)
+    async with run_background_task(make_expiry(trash, FakeExpiryKeys(), A, LEAVING, B).run(), "trash-expiry"):
+        await wait_until(lambda: len(trash.expired) == 2)
     assert trash.expired == ["tenanta", "tenantb"]

@@ -143,8 +143,8 @@ async def test_one_tenants_small_documents_do_not_use_all_processes() -> None:
         await asyncio.sleep(0)
         await reader.read("tenant-b", "a.txt", b"Text.")
         assert not all(task.done() for task in many)
-        assert reader._slots.locked("tenant-a")
-        assert not reader._slots.locked("tenant-b")
+        assert reader._slots.is_locked("tenant-a")
+        assert not reader._slots.is_locked("tenant-b")
     finally:
         await asyncio.gather(*many)
         await reader.close()

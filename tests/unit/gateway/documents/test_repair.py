@@ -16,10 +16,10 @@ from tenancy.model import Tenant
 from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
 from tests.support.fakes.deletions import FakeDeletionLimit
 from tests.support.fakes.journal import FakeJournal
-from tests.support.fakes.limits import FakeStorageQuota, FakeUsage, metric
+from tests.support.fakes.limits import FakeStorageQuota, FakeUsage, get_metric
 from tests.support.fakes.trash import FakeTrashObjects, make_trash
 from tests.support.tenants.manifests import make_tenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 TENANT = make_tenant("tenanta")
 ENTRY = ("tenanta", "doc-1")
@@ -41,15 +41,15 @@ class RepairHarness:
     quota: FakeStorageQuota = field(default_factory=FakeStorageQuota)
 
     def __post_init__(self) -> None:
-        objects, vectors = self.objects.as_adapter(), self.vectors.as_adapter()
-        journal, quota = self.journal.as_journal(), self.quota.as_quota()
+        objects, vectors = self.objects.cast_to_real_class(), self.vectors.cast_to_real_class()
+        journal, quota = self.journal.cast_to_real_class(), self.quota.cast_to_real_class()
         self.service = DocumentService(
             self.reader,
-            self.bedrock.as_adapter(),
+            self.bedrock.cast_to_real_class(),
             objects,
             vectors,
             quota,
-            FakeUsage().as_log(),
+            FakeUsage().cast_to_real_class(),
             journal,
             max_bytes=10_000,
         )
@@ -61,7 +61,7 @@ class RepairHarness:
             objects,
             vectors,
             self.service,
-            Catalog(objects, vectors, quota, journal, self.trash, FakeDeletionLimit().as_limit()),
+            Catalog(objects, vectors, quota, journal, self.trash, FakeDeletionLimit().cast_to_real_class()),
             self.trash,
             interval=0.01,
         )
@@ -166,7 +166,7 @@ async def test_after_five_attempts_a_document_becomes_failed_with_the_last_error
     harness.objects.contents[KEY] = b"Text."
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)
     harness.vectors.fails = DOWN
-    before = metric("tenantry_gateway_repairs_total", outcome="given_up")
+    before = get_metric("tenantry_gateway_repairs_total", outcome="given_up")
     for attempt in range(1, MAX_ATTEMPTS):
         await harness.repair.sweep()
         assert harness.journal.intents[ENTRY].attempts == attempt
@@ -177,7 +177,7 @@ async def test_after_five_attempts_a_document_becomes_failed_with_the_last_error
     assert "5 attempts" in failure.detail
     assert "upsert" not in failure.detail, "the error of a backend is only logged"
     assert not harness.journal.intents
-    assert metric("tenantry_gateway_repairs_total", outcome="given_up") == before + 1
+    assert get_metric("tenantry_gateway_repairs_total", outcome="given_up") == before + 1
 
 
 async def test_a_document_that_ends_its_gateway_becomes_failed_without_another_attempt(
@@ -244,7 +244,7 @@ async def test_an_unexpected_error_of_one_document_does_not_stop_other_repairs(
         harness.objects.contents[f"tenant-{tenant_id}/finance/documents/doc-1/a.md"] = b"Text."
         harness.journal.intents[tenant_id, "doc-1"] = Intent(IntentKind.INGEST)
     get_indexed = harness.vectors.get_indexed
-    before = metric("tenantry_gateway_repairs_total", outcome="error")
+    before = get_metric("tenantry_gateway_repairs_total", outcome="error")
 
     async def raise_unexpected(tenant: Tenant, ids: list[str]) -> object:
         if tenant.id == "tenanta":
@@ -255,7 +255,7 @@ async def test_an_unexpected_error_of_one_document_does_not_stop_other_repairs(
     await harness.repair.sweep()
     assert ("tenant-tenantb", "doc-1") in harness.vectors.documents
     assert harness.journal.intents[ENTRY].attempts == 1, "the failure counts as an attempt"
-    assert metric("tenantry_gateway_repairs_total", outcome="error") == before + 1
+    assert get_metric("tenantry_gateway_repairs_total", outcome="error") == before + 1
 
 
 async def test_the_repair_loop_continues_after_any_error(
@@ -270,7 +270,7 @@ async def test_the_repair_loop_continues_after_any_error(
 
     monkeypatch.setattr(harness.journal, "list_due", list_due)
     running = asyncio.create_task(harness.repair.run())
-    await until(lambda: calls > 6)
+    await wait_until(lambda: calls > 6)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -27,7 +27,7 @@ from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
 from tenancy.model import Tenant
-from tenancy.names import document_id_for
+from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket
 from typing_extensions import override
 
@@ -38,7 +38,7 @@ from tests.support.fakes.journal import FakeJournal
 from tests.support.fakes.limits import FakeStorageQuota, FakeUsage
 from tests.support.fakes.trash import make_trash
 from tests.support.tenants.manifests import make_tenant
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 TENANT = make_tenant("tenanta")
 MAX_BYTES = 10_000
@@ -60,12 +60,12 @@ class IngestHarness:
     def __post_init__(self) -> None:
         self.service = DocumentService(
             self.reader,
-            self.bedrock.as_adapter(),
-            self.objects.as_adapter(),
-            self.vectors.as_adapter(),
-            self.quota.as_quota(),
-            self.usage.as_log(),
-            self.journal.as_journal(),
+            self.bedrock.cast_to_real_class(),
+            self.objects.cast_to_real_class(),
+            self.vectors.cast_to_real_class(),
+            self.quota.cast_to_real_class(),
+            self.usage.cast_to_real_class(),
+            self.journal.cast_to_real_class(),
             max_bytes=MAX_BYTES,
         )
 
@@ -86,7 +86,7 @@ def harness(reader: DocumentReader) -> IngestHarness:
 
 async def test_an_upload_is_stored_under_the_tenants_key_and_indexed(harness: IngestHarness) -> None:
     ingested = await harness.upload(b"The budget is $5.")
-    document_id = document_id_for("tenanta", "finance", "budget.md")
+    document_id = derive_document_id("tenanta", "finance", "budget.md")
     digest = hashlib.sha256(b"The budget is $5.").hexdigest()
     assert harness.objects.contents == {
         f"tenant-tenanta/finance/documents/{document_id}/budget.md": b"The budget is $5."
@@ -298,7 +298,7 @@ async def test_a_document_is_not_written_before_its_interrupted_delete_is_comple
     harness: IngestHarness,
 ) -> None:
     harness.objects.contents[STORED] = b"From S3."
-    for document_id in ("doc-1", document_id_for("tenanta", "finance", "budget.md")):
+    for document_id in ("doc-1", derive_document_id("tenanta", "finance", "budget.md")):
         harness.journal.intents[TENANT.id, document_id] = Intent(
             IntentKind.DELETE, to_delete=make_object_version(b"From S3.")
         )
@@ -350,17 +350,17 @@ async def test_concurrent_uploads_of_one_document_end_as_one_of_them(reader: Doc
 async def test_a_delete_during_an_ingest_leaves_no_index_without_an_object(reader: DocumentReader) -> None:
     harness = IngestHarness(reader, objects=SlowFirstUpload())
     catalog = Catalog(
-        harness.objects.as_adapter(),
-        harness.vectors.as_adapter(),
-        harness.quota.as_quota(),
-        harness.journal.as_journal(),
+        harness.objects.cast_to_real_class(),
+        harness.vectors.cast_to_real_class(),
+        harness.quota.cast_to_real_class(),
+        harness.journal.cast_to_real_class(),
         make_trash(harness.objects, harness.vectors, harness.service),
-        FakeDeletionLimit().as_limit(),
+        FakeDeletionLimit().cast_to_real_class(),
     )
     uploading = asyncio.create_task(harness.upload(b"One."))
-    await until(lambda: bool(harness.objects.contents))
+    await wait_until(lambda: bool(harness.objects.contents))
     person = Principal(TENANT, "subject-1", "", admin=False)
-    await catalog.remove(person.tenant, document_id_for("tenanta", "finance", "budget.md"), person=person)
+    await catalog.remove(person.tenant, derive_document_id("tenanta", "finance", "budget.md"), person=person)
     await uploading
     assert not harness.objects.contents
     assert not harness.vectors.documents

@@ -24,7 +24,7 @@ from gateway.problems import (
 from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
 from tenancy.identity import Principal
-from tenancy.names import document_id_for, removal_key, removals_prefix
+from tenancy.names import build_removal_key, build_removals_prefix, derive_document_id
 
 from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
 from tests.support.fakes.deletions import FakeDeletionLimit
@@ -39,7 +39,7 @@ COLLEAGUE = Principal(TENANT, "ben", "ben@a.example", admin=False)
 ADMIN = Principal(TENANT, "boss", "boss@a.example", admin=True)
 STRANGER = Principal(make_tenant("tenantb", personas=[{"id": "finance"}]), "anna", "", admin=True)
 NAME = "budget.md"
-ID = document_id_for("tenanta", "finance", NAME)
+ID = derive_document_id("tenanta", "finance", NAME)
 TEXT = b"The marketing budget is $5."
 FILE_ID = "owui-5cfc3ab1"
 FILE_KEY = f"tenant-tenanta/finance/documents/{FILE_ID}/{NAME}"
@@ -60,14 +60,14 @@ class TrashHarness:
     limit: FakeDeletionLimit = field(default_factory=FakeDeletionLimit)
 
     def __post_init__(self) -> None:
-        adapters = (self.objects.as_adapter(), self.vectors.as_adapter())
-        quota, journal = self.quota.as_quota(), self.journal.as_journal()
+        adapters = (self.objects.cast_to_real_class(), self.vectors.cast_to_real_class())
+        quota, journal = self.quota.cast_to_real_class(), self.journal.cast_to_real_class()
         self.service = DocumentService(
             self.reader,
-            self.bedrock.as_adapter(),
+            self.bedrock.cast_to_real_class(),
             *adapters,
             quota,
-            FakeUsage().as_log(),
+            FakeUsage().cast_to_real_class(),
             journal,
             max_bytes=10_000,
         )
@@ -75,8 +75,8 @@ class TrashHarness:
         self.trash = make_trash(
             self.objects, self.vectors, self.service, kept=self.kept, retention=self.retention
         )
-        self.catalog = Catalog(*adapters, quota, journal, self.trash, self.limit.as_limit())
-        self.rejection = DeletionRejection(self.catalog, self.trash, self.limit.as_limit())
+        self.catalog = Catalog(*adapters, quota, journal, self.trash, self.limit.cast_to_real_class())
+        self.rejection = DeletionRejection(self.catalog, self.trash, self.limit.cast_to_real_class())
         self.repair = Repair(
             lambda: [TENANT], journal, *adapters, self.service, self.catalog, self.trash, interval=0.01
         )
@@ -126,7 +126,7 @@ async def test_a_removed_document_is_listed_with_who_removed_it_and_until_when_i
     assert removal.size == len(TEXT)
     assert removal.removed_by == "boss@a.example"
     assert before <= removal.removed_at <= datetime.now(UTC)
-    assert harness.trash.restorable_until(removal) == removal.removed_at + timedelta(days=30)
+    assert harness.trash.calculate_restorable_until(removal) == removal.removed_at + timedelta(days=30)
 
 
 async def test_a_restored_document_is_found_without_new_embeddings(harness: TrashHarness) -> None:
@@ -448,7 +448,7 @@ async def test_one_request_rejects_a_limited_number_and_returns_the_rest(harness
             TENANT, "finance", f"{number}.md", b"Text.", OWNER.subject, RequestTimings()
         )
         with pytest.raises(DeletionsHeld):
-            await harness.remove(document_id=document_id_for("tenanta", "finance", f"{number}.md"))
+            await harness.remove(document_id=derive_document_id("tenanta", "finance", f"{number}.md"))
     rejected = await harness.rejection.reject(ADMIN)
     assert (len(rejected.kept), rejected.remaining) == (MAX_REJECTED, 2)
     assert len(harness.limit.entries) == 2
@@ -542,8 +542,8 @@ async def test_a_recreated_tenant_has_no_access_to_the_earlier_trash() -> None:
     later = earlier.model_copy(
         update={"metadata": earlier.metadata.model_copy(update={"uid": "another-uid"})}
     )
-    keys = {removal_key(each.id, each.uid, ID, "r") for each in (earlier, later)}
+    keys = {build_removal_key(each.id, each.uid, ID, "r") for each in (earlier, later)}
     assert len(keys) == 2
     for each in (earlier, later):
-        own = removals_prefix(each.id, each.uid)
+        own = build_removals_prefix(each.id, each.uid)
         assert [key.startswith(own) for key in keys].count(True) == 1

@@ -7,7 +7,7 @@ import pytest
 from gateway.limits.budget import Budget, BudgetState, Reservation, estimate_tokens
 from gateway.problems import BudgetExhausted, LimitsUnavailable
 
-from tests.support.fakes.limits import FakeRedis, make_unavailable_redis, metric
+from tests.support.fakes.limits import FakeRedis, get_metric, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("tenanta", quota={"tokensPerMonth": 1000})
@@ -15,7 +15,7 @@ TENANT = make_tenant("tenanta", quota={"tokensPerMonth": 1000})
 
 def make_budget(answer: Any, now: str = "2026-11-23T12:00:00") -> Budget:
     redis = answer if isinstance(answer, FakeRedis) else FakeRedis(answer)
-    return Budget(redis.as_adapter(), lambda: datetime.fromisoformat(now).replace(tzinfo=UTC))
+    return Budget(redis.cast_to_real_class(), lambda: datetime.fromisoformat(now).replace(tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ async def test_a_budget_covers_a_calendar_month_in_utc(now: str, key: str, reset
 
 
 async def test_a_refusal_states_the_usage_and_the_time_of_the_reset() -> None:
-    before = metric("tenantry_gateway_limit_exceeded_total", limit="tokens")
+    before = get_metric("tenantry_gateway_limit_exceeded_total", limit="tokens")
     with pytest.raises(BudgetExhausted) as refused:
         await make_budget([0, 950, 0]).reserve(TENANT, 100)
     assert refused.value.extensions == {"limit": 1000, "used": 950, "resetsAt": "2026-12-01T00:00:00Z"}
     assert "2026-12-01T00:00:00Z" in refused.value.detail
     assert refused.value.retry_after == 7.5 * 24 * 3600
-    assert metric("tenantry_gateway_limit_exceeded_total", limit="tokens") == before + 1
+    assert get_metric("tenantry_gateway_limit_exceeded_total", limit="tokens") == before + 1
 
 
 async def test_a_refusal_due_to_concurrent_answers_has_a_short_retry_after() -> None:
@@ -82,8 +82,8 @@ async def test_without_redis_reserving_and_reading_fail_without_internal_details
 
 
 async def test_without_redis_settling_and_releasing_raise_nothing() -> None:
-    before = metric("tenantry_gateway_usage_write_failures_total", record="tokens")
+    before = get_metric("tenantry_gateway_usage_write_failures_total", record="tokens")
     reservation = Reservation(TENANT, datetime(2026, 11, 1, tzinfo=UTC).date(), 10, "id")
     await make_budget(make_unavailable_redis()).commit(reservation, 7)
     await make_budget(make_unavailable_redis()).release(reservation)
-    assert metric("tenantry_gateway_usage_write_failures_total", record="tokens") == before + 2
+    assert get_metric("tenantry_gateway_usage_write_failures_total", record="tokens") == before + 2

@@ -18,7 +18,7 @@ async def list_nothing() -> Mapping[str, int]:
 
 
 async def test_without_redis_reserving_and_releasing_fail() -> None:
-    quota = StorageQuota(make_unavailable_redis().as_adapter())
+    quota = StorageQuota(make_unavailable_redis().cast_to_real_class())
     with pytest.raises(LimitsUnavailable):
         await quota.reserve(TENANT, "d", 1, list_nothing)
     with pytest.raises(LimitsUnavailable):
@@ -30,4 +30,4 @@ async def test_a_failed_listing_is_reported_as_a_failure_of_s3() -> None:
         raise RemoteUnavailable("s3", "list", "down")
 
     with pytest.raises(RemoteUnavailable, match="s3"):
-        await StorageQuota(FakeRedis(["absent", 0]).as_adapter()).reserve(TENANT, "d", 1, fail)
+        await StorageQuota(FakeRedis(["absent", 0]).cast_to_real_class()).reserve(TENANT, "d", 1, fail)

@@ -3,7 +3,7 @@
 from gateway.limits.tenant_metrics import TenantMetrics
 from prometheus_client import REGISTRY
 
-from tests.support.fakes.limits import metric
+from tests.support.fakes.limits import get_metric
 from tests.support.tenants.manifests import make_tenant
 
 KEPT, DELETED = make_tenant("series-kept"), make_tenant("series-deleted")
@@ -22,7 +22,7 @@ def test_pruning_removes_the_series_of_deleted_tenants() -> None:
     assert list_labelled_tenants() == {KEPT.key, DELETED.key}
     tenant_metrics.prune([KEPT])
     assert list_labelled_tenants() == {KEPT.key}
-    assert metric("tenantry_gateway_tokens_total", tenant=KEPT.key, kind="input") == 5
+    assert get_metric("tenantry_gateway_tokens_total", tenant=KEPT.key, kind="input") == 5
 
 
 def test_a_recreated_tenant_starts_at_zero() -> None:
@@ -30,15 +30,15 @@ def test_a_recreated_tenant_starts_at_zero() -> None:
     tenant_metrics.record_answer(DELETED)
     tenant_metrics.prune([])
     tenant_metrics.record_answer(DELETED)
-    assert metric("tenantry_gateway_answers_total", tenant=DELETED.key) == 1
+    assert get_metric("tenantry_gateway_answers_total", tenant=DELETED.key) == 1
 
 
 def test_by_default_no_series_names_a_tenant() -> None:
-    before = metric("tenantry_gateway_answers_total", tenant="")
+    before = get_metric("tenantry_gateway_answers_total", tenant="")
     tenant_metrics, hidden = TenantMetrics(), make_tenant("series-hidden")
     tenant_metrics.record_tokens(hidden, input=5)
     tenant_metrics.record_answer(hidden)
     assert hidden.key not in list_labelled_tenants()
-    assert metric("tenantry_gateway_answers_total", tenant="") == before + 1
+    assert get_metric("tenantry_gateway_answers_total", tenant="") == before + 1
     tenant_metrics.prune([])
-    assert metric("tenantry_gateway_answers_total", tenant="") == before + 1
+    assert get_metric("tenantry_gateway_answers_total", tenant="") == before + 1

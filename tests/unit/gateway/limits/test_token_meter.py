@@ -10,7 +10,7 @@ from gateway.limits.usage import Counts
 from gateway.problems import BudgetExhausted
 from typing_extensions import override
 
-from tests.support.fakes.limits import FakeBudget, FakeUsage, make_token_meter, metric
+from tests.support.fakes.limits import FakeBudget, FakeUsage, get_metric, make_token_meter
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("meter")
@@ -42,13 +42,13 @@ async def run_call(token_meter: TokenMeter, *, fail: bool = False, record: bool 
 async def test_recorded_tokens_are_settled_and_added_to_the_usage(
     token_meter: TokenMeter, budget: FakeBudget, usage: FakeUsage
 ) -> None:
-    before = metric("tenantry_gateway_answers_total", tenant=TENANT.key)
+    before = get_metric("tenantry_gateway_answers_total", tenant=TENANT.key)
     await run_call(token_meter)
     assert (budget.reserved, budget.settled, budget.released) == ([100], [42], 0)
     assert usage.recorded == [
         ("meter", "finance", "m", Counts(requests=1, input_tokens=30, output_tokens=12))
     ]
-    assert metric("tenantry_gateway_answers_total", tenant=TENANT.key) == before + 1
+    assert get_metric("tenantry_gateway_answers_total", tenant=TENANT.key) == before + 1
 
 
 async def test_the_last_recorded_value_is_settled(token_meter: TokenMeter, budget: FakeBudget) -> None:
@@ -93,7 +93,9 @@ async def test_tokens_are_settled_despite_repeated_cancellation(usage: FakeUsage
             self.settled.append(tokens)
 
     budget = SlowBudget()
-    token_meter = TokenMeter(budget.as_budget(), usage.as_log(), TenantMetrics(by_tenant=True))
+    token_meter = TokenMeter(
+        budget.cast_to_real_class(), usage.cast_to_real_class(), TenantMetrics(by_tenant=True)
+    )
     recorded_once = asyncio.Event()
 
     async def stream() -> None:

@@ -8,7 +8,7 @@ from gateway.limits.tenant_metrics import TenantMetrics
 from gateway.limits.usage import READ_DAYS, Counts, UsageLog, UsageRow
 from gateway.problems import LimitsUnavailable
 
-from tests.support.fakes.limits import FakeRedis, make_unavailable_redis, metric
+from tests.support.fakes.limits import FakeRedis, get_metric, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
 
 TENANT = make_tenant("usage")
@@ -17,7 +17,9 @@ DAY = date(2026, 11, 23)
 
 def log(redis: FakeRedis) -> UsageLog:
     tenant_metrics = TenantMetrics(by_tenant=True)
-    return UsageLog(redis.as_adapter(), tenant_metrics, lambda: datetime(2026, 11, 23, 23, 59, tzinfo=UTC))
+    return UsageLog(
+        redis.cast_to_real_class(), tenant_metrics, lambda: datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
+    )
 
 
 async def test_only_nonzero_counts_are_written_and_the_key_expires() -> None:
@@ -37,13 +39,13 @@ async def test_only_nonzero_counts_are_written_and_the_key_expires() -> None:
 
 
 async def test_a_failed_write_is_counted_and_does_not_affect_prometheus() -> None:
-    failures = metric("tenantry_gateway_usage_write_failures_total", record="usage")
-    tokens = metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input")
+    failures = get_metric("tenantry_gateway_usage_write_failures_total", record="usage")
+    tokens = get_metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input")
     usage = log(make_unavailable_redis())
     usage.record(TENANT, Counts(input_tokens=5), model="a", persona_id=None)
     await usage.flush()
-    assert metric("tenantry_gateway_usage_write_failures_total", record="usage") == failures + 1
-    assert metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input") == tokens + 5
+    assert get_metric("tenantry_gateway_usage_write_failures_total", record="usage") == failures + 1
+    assert get_metric("tenantry_gateway_tokens_total", tenant=TENANT.key, kind="input") == tokens + 5
 
 
 async def test_counts_of_many_requests_are_written_as_one_increment() -> None:

@@ -16,7 +16,7 @@ from gateway.objects import ObjectVersion, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import TenantStatus
-from tenancy.sessions import SESSIONS, session_policy
+from tenancy.sessions import SESSIONS, build_session_policy
 
 from tests.support.fakes.aws_errors import make_client_error
 from tests.support.tenants.manifests import make_tenant
@@ -54,12 +54,12 @@ class FakeS3Session:
         return cast("boto3.Session", self)
 
     def client(self, service: str, **arguments: Any) -> Any:
+        """Return the client of a service, as boto3 does."""
         if service == "s3":
             assert arguments["aws_session_token"], "the client must not use the gateway's credentials"
         return self
 
     def close(self) -> None:
-        """Return the client of a service, as boto3 does."""
         self.closed += 1
 
     def assume_role(self, **arguments: Any) -> dict[str, Any]:
@@ -126,7 +126,7 @@ async def test_the_owner_of_a_missing_object_is_none(aws: FakeS3Session, objects
 
 
 def test_a_session_reaches_one_tenants_prefix_and_nothing_else() -> None:
-    assert session_policy(BUCKET, TENANT) == {
+    assert build_session_policy(BUCKET, TENANT) == {
         "Version": "2012-10-17",
         "Statement": [
             {
@@ -158,7 +158,7 @@ async def test_the_role_is_assumed_with_policy_and_tag_of_the_tenant(
     assert assumed["RoleArn"] == ROLE
     assert assumed["RoleSessionName"] == "gateway-tenant-tenanta"
     assert assumed["Tags"] == [{"Key": "tenant", "Value": "tenant-tenanta"}]
-    assert json.loads(assumed["Policy"]) == session_policy(BUCKET, TENANT)
+    assert json.loads(assumed["Policy"]) == build_session_policy(BUCKET, TENANT)
 
 
 def test_the_session_name_of_the_longest_tenant_id_is_valid() -> None:

@@ -1,7 +1,7 @@
 """Tests of the retrieval service on fakes."""
 
 import pytest
-from gateway.bm25 import query_vector
+from gateway.bm25 import build_query_vector
 from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
@@ -28,7 +28,9 @@ def usage() -> FakeUsage:
 
 @pytest.fixture
 def service(vectors: FakeVectors, usage: FakeUsage) -> RetrievalService:
-    return RetrievalService(FakeBedrock().as_adapter(), vectors.as_adapter(), usage.as_log())
+    return RetrievalService(
+        FakeBedrock().cast_to_real_class(), vectors.cast_to_real_class(), usage.cast_to_real_class()
+    )
 
 
 async def test_the_nearest_passage_comes_first(service: RetrievalService, vectors: FakeVectors) -> None:
@@ -50,7 +52,9 @@ async def test_the_end_of_a_query_that_is_too_long_is_used(
         embedded.append(text)
 
     bedrock.before_embedding = record_text
-    service = RetrievalService(bedrock.as_adapter(), vectors.as_adapter(), usage.as_log())
+    service = RetrievalService(
+        bedrock.cast_to_real_class(), vectors.cast_to_real_class(), usage.cast_to_real_class()
+    )
     await service.find(TENANT, filler * 10_000 + "\nbudget?", RequestTimings())
     (text,) = embedded
     assert len(text.encode()) <= QUERY_BYTES
@@ -59,7 +63,7 @@ async def test_the_end_of_a_query_that_is_too_long_is_used(
 
 async def test_limit_and_threshold_are_the_tenants(service: RetrievalService, vectors: FakeVectors) -> None:
     await service.find(TENANT, "budget", RequestTimings())
-    words = query_vector("budget")
+    words = build_query_vector("budget")
     assert vectors.searches == [
         {"tenant": "tenant-tenanta", "sparse": words, "persona_id": None, "limit": 5, "threshold": 0.25}
     ]

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from gateway.vectors.access import TOKEN_TTL_SECONDS, sign_token, token_scope
+from gateway.vectors.access import TOKEN_TTL_SECONDS, limit_token_scope, sign_token
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
@@ -19,14 +19,14 @@ def sign_and_read_access() -> Any:
 
 
 def test_a_token_opens_the_collection_of_the_request() -> None:
-    with token_scope("shared", "rw"):
-        with token_scope("acme", "r"):
+    with limit_token_scope("shared", "rw"):
+        with limit_token_scope("acme", "r"):
             assert sign_and_read_access() == [{"collection": "acme", "access": "r"}]
         assert sign_and_read_access() == [{"collection": "shared", "access": "rw"}]
 
 
 def test_after_a_request_no_token_is_signed() -> None:
-    with pytest.raises(ZeroDivisionError), token_scope("acme", "rw"):
+    with pytest.raises(ZeroDivisionError), limit_token_scope("acme", "rw"):
         _ = 1 / 0
     with pytest.raises(LookupError):
         sign_token(KEY)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from gateway.vectors.filters import exclude_versions, tenant_filter
+from gateway.vectors.filters import build_tenant_filter, exclude_versions
 
 from tests.support.tenants.manifests import make_tenant
 
@@ -34,11 +34,11 @@ OWN = [
     ],
 )
 def test_a_filter_always_begins_with_the_tenant(narrowed: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert tenant_filter(TENANT, **narrowed).model_dump(exclude_none=True) == expected
+    assert build_tenant_filter(TENANT, **narrowed).model_dump(exclude_none=True) == expected
 
 
 def test_an_exclusion_is_one_version_of_one_document() -> None:
-    filter_ = exclude_versions(tenant_filter(TENANT), {("d", "v1"), ("c", "v9")}).model_dump(
+    filter_ = exclude_versions(build_tenant_filter(TENANT), {("d", "v1"), ("c", "v9")}).model_dump(
         exclude_none=True
     )
     assert filter_ == {

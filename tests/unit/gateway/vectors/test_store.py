@@ -13,7 +13,7 @@ import httpx
 import pytest
 import respx
 import stamina
-from gateway.bm25 import query_vector
+from gateway.bm25 import build_query_vector
 from gateway.metrics import FOREIGN_HITS
 from gateway.models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
 from gateway.problems import CollectionMissing, DimensionMismatch
@@ -26,12 +26,12 @@ from joserfc.jwk import OctKey
 from pydantic import SecretStr
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.model import Tenant
-from tenancy.names import commit_marker_id, point_id
+from tenancy.names import derive_commit_marker_id, derive_point_id
 
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.aiohttp_mocker import AIOHTTP
 from tests.support.fakes.backends import STORED_AT
-from tests.support.tenants.manifests import make_tenant, uid_of
+from tests.support.tenants.manifests import make_tenant, make_uid
 
 URL = "http://qdrant.test:6333"
 KEY = "the-api-key-of-qdrant"
@@ -77,7 +77,7 @@ def make_hit(
 ) -> dict[str, Any]:
     payload = {
         "tenantId": tenant_key,
-        "tenantUid": uid or uid_of(tenant_key.removeprefix("tenant-")),
+        "tenantUid": uid or make_uid(tenant_key.removeprefix("tenant-")),
         "personaId": "finance",
         "documentId": document_id,
         "chunk": chunk,
@@ -96,7 +96,7 @@ def make_hit(
 def make_marker(version: str) -> dict[str, Any]:
     return {
         **make_hit("tenant-tenanta", "marker", version=version),
-        "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+        "id": derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
     }
 
 
@@ -186,7 +186,7 @@ async def test_reading_by_id_opens_the_tenants_collection_for_reading(
     scroll = qdrant.post(f"/collections/{COLLECTION}--tenant-dedi/points/scroll")
     scroll.mock(return_value=make_result({"points": [], "next_page_offset": None}))
     await vectors.get_indexed(dedicated, ["d"])
-    await vectors.neighbours(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
+    await vectors.get_neighbours(dedicated, [Passage("finance", "d", "a.md", None, 1, "x", 0.5, "v1")])
     assert [batch async for batch in vectors.iter_embeddings(dedicated, "d")] == [[]]
     for call in (*by_id.calls, *scroll.calls):
         assert read_access(call.request) == [{"collection": f"{COLLECTION}--tenant-dedi", "access": "r"}]
@@ -254,8 +254,8 @@ async def test_points_have_the_whole_payload_and_stable_ids(
     await publish(vectors, TENANT, replace(DOCUMENT, etag='"e"'), chunks, [[1, 0, 0, 0], [0, 1, 0, 0]])
     version = DocumentVersion.from_chunks(DOCUMENT, chunks).id
     second, first = (json.loads(call.request.content)["points"][0] for call in route.calls)
-    assert first["id"] == commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")
-    assert second["id"] == point_id("tenanta", uid_of("tenanta"), "doc-1", version, 1)
+    assert first["id"] == derive_commit_marker_id("tenanta", make_uid("tenanta"), "doc-1")
+    assert second["id"] == derive_point_id("tenanta", make_uid("tenanta"), "doc-1", version, 1)
     assert first["payload"]["etag"] == '"e"'
     assert second["payload"] == {
         "tenantId": "tenant-tenanta",
@@ -273,7 +273,7 @@ async def test_points_have_the_whole_payload_and_stable_ids(
         "version": version,
     }
     assert second["vector"]["dense"] == [0, 1, 0, 0]
-    assert second["vector"]["bm25"]["indices"] == query_vector("plan part two").indices
+    assert second["vector"]["bm25"]["indices"] == build_query_vector("plan part two").indices
     assert route.calls.last.request.url.params["wait"] == "true", (
         "a document is searchable when it is reported"
     )
@@ -365,15 +365,15 @@ async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
             [
                 {
                     **make_hit("tenant-tenanta", "marker"),
-                    "id": commit_marker_id("tenanta", uid_of("tenanta"), "d"),
+                    "id": derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
                 }
             ]
         )
     )
     assert await search(vectors) == ["good"]
     assert json.loads(markers.calls[0].request.content)["ids"] == [
-        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
-        commit_marker_id("tenanta", uid_of("tenanta"), "deleted"),
+        derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
+        derive_commit_marker_id("tenanta", make_uid("tenanta"), "deleted"),
     ]
     left_out = read_sent(route)["filter"]["must_not"]
     assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
@@ -432,7 +432,7 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_points(
 ) -> None:
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(return_value=make_result({"points": [make_hit("tenant-tenanta", "mine")]}))
-    words = query_vector("budget")
+    words = build_query_vector("budget")
     (found,) = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=words, persona_id=None, limit=3, threshold=0.0
     )
@@ -456,11 +456,11 @@ async def test_the_threshold_applies_to_a_hybrid_search_too(
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(return_value=make_result({"points": [weak, make_hit("tenant-tenanta", "strong")]}))
     found = await vectors.search(
-        TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.5
+        TENANT, [1, 0, 0, 0], sparse=build_query_vector("x"), persona_id=None, limit=1, threshold=0.5
     )
     assert [passage.text for passage in found] == ["strong"]
     found = await vectors.search(
-        TENANT, [1, 0, 0, 0], sparse=query_vector("x"), persona_id=None, limit=1, threshold=0.6
+        TENANT, [1, 0, 0, 0], sparse=build_query_vector("x"), persona_id=None, limit=1, threshold=0.6
     )
     assert [passage.text for passage in found] == ["strong"], "a score equal to the threshold is accepted"
     assert read_sent(route)["limit"] == CANDIDATES, "points below the threshold do not displace others"
@@ -472,7 +472,10 @@ async def test_the_commit_marker_of_a_removed_document_is_deleted_first(
     await vectors.remove(TENANT, "doc-1")
     calls = qdrant["delete"].calls
     marker_filter, rest = (json.loads(call.request.content)["filter"]["must"] for call in calls)
-    assert marker_filter == [*OWN, {"has_id": [commit_marker_id("tenanta", uid_of("tenanta"), "doc-1")]}]
+    assert marker_filter == [
+        *OWN,
+        {"has_id": [derive_commit_marker_id("tenanta", make_uid("tenanta"), "doc-1")]},
+    ]
     assert rest == [*OWN, {"key": "documentId", "match": {"value": "doc-1"}}]
 
 
@@ -579,14 +582,14 @@ async def test_neighbours_of_a_passage_are_of_the_same_version(
         make_hit("tenant-tenantb", "theirs", chunk=2),
     ]
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=make_result(points))
-    found = await vectors.neighbours(TENANT, [passage])
+    found = await vectors.get_neighbours(TENANT, [passage])
     assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
     assert read_sent(route)["with_payload"] is True
     assert set(read_sent(route)["ids"]) == {
-        commit_marker_id("tenanta", uid_of("tenanta"), "d"),
-        point_id("tenanta", uid_of("tenanta"), "d", "v1", 2),
+        derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
+        derive_point_id("tenanta", make_uid("tenanta"), "d", "v1", 2),
     }
-    assert await vectors.neighbours(TENANT, []) == {}
+    assert await vectors.get_neighbours(TENANT, []) == {}
 
 
 @pytest.mark.parametrize("change", ["publish", "remove"])
@@ -604,7 +607,7 @@ async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
         yield
         seen.append(f"after {len(qdrant.calls)} calls")
 
-    async def make() -> None:
+    async def apply_change() -> None:
         if change == "publish":
             await vectors.publish(TENANT, DocumentVersion.from_chunks(DOCUMENT, [Chunk("x")]), [1, 0, 0, 0])
         else:
@@ -613,9 +616,9 @@ async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
     vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=fence_write)
     refused: RemoteUnavailable | None = RemoteUnavailable("redis", "begin-index-write", "gone")
     with pytest.raises(RemoteUnavailable):
-        await make()
+        await apply_change()
     refused = None
-    await make()
+    await apply_change()
     assert seen == ["tenanta", f"after {len(qdrant.calls)} calls"]
     await vectors.close()
 

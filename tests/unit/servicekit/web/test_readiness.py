@@ -26,14 +26,14 @@ def backend() -> FakeSystem:
 
 
 async def test_a_service_is_ready_when_all_checks_pass(backend: FakeSystem) -> None:
-    assert await Readiness([], [backend.check, backend.check]).missing() == []
+    assert await Readiness([], [backend.check, backend.check]).list_missing() == []
 
 
 async def test_missing_systems_are_named_without_internal_details(backend: FakeSystem) -> None:
     other = FakeSystem()
     backend.error = TenantryError("The Tenants are not known yet.")
     other.error = RemoteUnavailable("qdrant", "info", "host-1 is down")
-    tenants, qdrant = await Readiness([], [backend.check, other.check]).missing()
+    tenants, qdrant = await Readiness([], [backend.check, other.check]).list_missing()
     assert "Tenants" in tenants
     assert "host-1" not in qdrant
 
@@ -41,10 +41,10 @@ async def test_missing_systems_are_named_without_internal_details(backend: FakeS
 async def test_a_check_runs_until_it_passes_and_not_after(backend: FakeSystem) -> None:
     ready = Readiness([], [run_until_passed(backend.check)])
     backend.error = RemoteUnavailable("qdrant", "info", "down")
-    assert await ready.missing()
+    assert await ready.list_missing()
     backend.error = None
     for _ in range(3):
-        assert not await ready.missing()
+        assert not await ready.list_missing()
     assert backend.checks == 2
 
 
@@ -52,7 +52,7 @@ async def test_a_service_is_not_ready_while_a_check_fails(backend: FakeSystem) -
     ready = Readiness([], [run_until_passed(backend.check)])
     backend.error = TenantryError("Collection x holds vectors of 4 numbers.")
     for _ in range(2):
-        (missing,) = await ready.missing()
+        (missing,) = await ready.list_missing()
         assert "4 numbers" in missing
 
 

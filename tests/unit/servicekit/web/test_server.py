@@ -8,14 +8,14 @@ import pytest
 from servicekit.web import server
 from starlette.types import Receive, Scope, Send
 
-from tests.support.programs.gateway import serving
-from tests.support.timing.waiting import until
+from tests.support.programs.gateway import serve_app
+from tests.support.timing.waiting import wait_until
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[..., Awaitable[Connection]]
 
 
-async def app(scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_request(scope: Scope, receive: Receive, send: Send) -> None:
     """Authenticate a request with a token."""
     if scope["path"] == "/token":
         scope["state"]["connection"].admit()
@@ -28,7 +28,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    async with serving(app, lifespan="off") as url:
+    async with serve_app(serve_request, lifespan="off") as url:
         yield url
 
 
@@ -52,7 +52,7 @@ async def connect(url: str) -> AsyncIterator[Connect]:
 
 async def test_a_request_at_shutdown_is_answered() -> None:
     async with asyncio.timeout(20):
-        server = serving(app, lifespan="off")
+        server = serve_app(serve_request, lifespan="off")
         port = httpx.URL(await server.__aenter__()).port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -68,7 +68,7 @@ async def test_a_request_at_shutdown_is_answered() -> None:
 
 async def test_an_idle_connection_does_not_delay_shutdown() -> None:
     async with asyncio.timeout(20):
-        async with serving(app, lifespan="off") as url:
+        async with serve_app(serve_request, lifespan="off") as url:
             reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(url).port)
         assert await reader.read() == b""
         writer.close()
@@ -89,7 +89,7 @@ async def test_a_client_that_never_stops_sending_is_disconnected(
     head = b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
     reader, writer = await connect(head)
     assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200"), "nothing else is sent"
-    await until(lambda: is_reset(writer), seconds=5)
+    await wait_until(lambda: is_reset(writer), seconds=5)
 
 
 async def test_a_client_that_sends_a_large_body_gets_the_response(url: str) -> None:
@@ -104,7 +104,7 @@ async def test_a_finished_request_is_closed_without_delay(
     monkeypatch.setattr(server, "CLOSE_DELAY_SECONDS", 60.0)
     reader, writer = await connect(b"GET /refused HTTP/1.1\r\nHost: a\r\n\r\n")
     assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200")
-    await until(lambda: is_reset(writer), seconds=5)
+    await wait_until(lambda: is_reset(writer), seconds=5)
 
 
 async def is_reset(writer: asyncio.StreamWriter) -> bool:
@@ -237,6 +237,6 @@ async def test_the_limit_holds_for_simultaneous_connections(
 ) -> None:
     monkeypatch.setattr(server, "MAX_TOTAL", 3)
     burst = await asyncio.gather(*(connect() for _ in range(10)))
-    await until(lambda: sum(reader.at_eof() for reader, _ in burst) == 7, seconds=5)
+    await wait_until(lambda: sum(reader.at_eof() for reader, _ in burst) == 7, seconds=5)
     newest = await connect()
     assert await is_answered(newest)

@@ -35,8 +35,8 @@ def test_a_rendered_policy_keeps_the_variables_of_aws() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_may_do_everything_or_reach_everything(role: str) -> None:
     for statement in json.loads((POLICIES / f"{role}.json").read_text())["Statement"]:
-        assert "*" not in as_list(statement["Action"])
-        assert "*" not in as_list(statement["Resource"])
+        assert "*" not in to_list(statement["Action"])
+        assert "*" not in to_list(statement["Resource"])
 
 
 def test_only_the_tenant_role_may_read_or_write_documents() -> None:
@@ -45,7 +45,7 @@ def test_only_the_tenant_role_may_read_or_write_documents() -> None:
             action
             for statement in json.loads((POLICIES / f"{role}.json").read_text())["Statement"]
             if statement["Effect"] == "Allow"
-            for action in as_list(statement["Action"])
+            for action in to_list(statement["Action"])
         }
         for role in ROLES
     }
@@ -65,14 +65,14 @@ def test_the_operator_may_list_without_a_condition() -> None:
     listing = [
         statement
         for statement in json.loads((POLICIES / "operator.json").read_text())["Statement"]
-        if "s3:ListBucket" in as_list(statement["Action"])
+        if "s3:ListBucket" in to_list(statement["Action"])
     ]
     assert [statement.get("Condition") for statement in listing] == [None]
 
 
 def test_the_policy_of_file_sync_only_reads_uploaded_files() -> None:
     statements = json.loads((POLICIES / "file-sync.json").read_text())["Statement"]
-    actions = {action for statement in statements for action in as_list(statement["Action"])}
+    actions = {action for statement in statements for action in to_list(statement["Action"])}
     assert {action for action in actions if action.startswith("s3:")} == {"s3:GetObject", "s3:ListBucket"}
 
 
@@ -94,11 +94,11 @@ def test_each_profile_assumes_its_role_through_its_user(tmp_path: Path) -> None:
         assert "role_arn" not in file[f"profile {service}-user"]
     services = file["services local"]
     assert part.url in services["s3"]
-    assert part.context.url("bedrock") in services["bedrock_runtime"]
+    assert part.context.build_url("bedrock") in services["bedrock_runtime"]
     assert part.config_file.stat().st_mode & 0o077 == 0
 
 
-def as_list(value: Any) -> list[str]:
+def to_list(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tenantry_local.context import Context
 from tenantry_local.part import Command, PlatformPart
 from tenantry_local.parts import keycloak_database as module
-from tenantry_local.parts.keycloak_database import build_template, restore_template, template_file
+from tenantry_local.parts.keycloak_database import build_template, get_template_file, restore_template
 from tenantry_local.processes import LocalError, Processes
 from typing_extensions import override
 
@@ -20,7 +20,7 @@ class SleepingPart(PlatformPart):
     fails = False
 
     @override
-    def command(self) -> Command:
+    def build_command(self) -> Command:
         return Command([sys.executable, "-c", "import time; time.sleep(600)"])
 
     @override
@@ -68,7 +68,7 @@ def postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePostgres:
 
 def test_a_template_is_built_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     build_template(tmp_path, FakeServer)
-    file = template_file(tmp_path)
+    file = get_template_file(tmp_path)
     assert file.read_text() == "create table one ();"
     assert file.stat().st_mode & 0o077 == 0
     build_template(tmp_path, FailingServer)
@@ -82,13 +82,13 @@ def test_a_build_deletes_its_temporary_folder(tmp_path: Path) -> None:
 def test_a_failed_build_leaves_no_template_no_program_and_no_folder(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="does not start"):
         build_template(tmp_path, FailingServer)
-    assert not template_file(tmp_path).exists()
+    assert not get_template_file(tmp_path).exists()
     assert not (tmp_path / "database.new").exists()
 
 
 def test_a_build_stops_the_programs_of_one_that_was_killed(tmp_path: Path) -> None:
     killed = Processes(tmp_path / "database.new")
-    killed.start("postgres", FakeServer(Context.open(tmp_path / "state")).command().argv, {})
+    killed.start("postgres", FakeServer(Context.open(tmp_path / "state")).build_command().argv, {})
     stale = killed.find("postgres")
     assert stale
     build_template(tmp_path, FakeServer)
@@ -101,7 +101,7 @@ def test_a_copy_is_one_transaction_and_has_the_hashed_password_of_its_platform(
     tmp_path: Path, postgres: FakePostgres
 ) -> None:
     build_template(tmp_path, FakeServer)
-    restore_template(postgres, template_file(tmp_path), "secret")  # type: ignore[arg-type]
+    restore_template(postgres, get_template_file(tmp_path), "secret")  # type: ignore[arg-type]
     _, sql = postgres.log
     assert sql.startswith("begin;\ncreate table one ();")
     assert sql.endswith("commit;")
@@ -112,5 +112,5 @@ def test_a_copy_is_one_transaction_and_has_the_hashed_password_of_its_platform(
 def test_a_database_with_tables_stays_as_it_is(tmp_path: Path, postgres: FakePostgres) -> None:
     build_template(tmp_path, FakeServer)
     postgres.tables = "databasechangelog"
-    restore_template(postgres, template_file(tmp_path), "secret")  # type: ignore[arg-type]
+    restore_template(postgres, get_template_file(tmp_path), "secret")  # type: ignore[arg-type]
     assert len(postgres.log) == 1

@@ -7,7 +7,7 @@ import pytest
 from tenantry_local.context import Context
 from tenantry_local.parts import kubernetes as module
 from tenantry_local.parts import make_parts
-from tenantry_local.parts.kubernetes import USERS, ApiServer, kubeconfig
+from tenantry_local.parts.kubernetes import USERS, ApiServer, get_kubeconfig
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def test_each_kubeconfig_has_its_users_token_and_the_servers_ca(
     ApiServer(context).prepare()
     tokens = set()
     for user in USERS:
-        config = json.loads(kubeconfig(context, user).read_text())
+        config = json.loads(get_kubeconfig(context, user).read_text())
         assert config["clusters"][0]["cluster"] == {
-            "server": context.url("kubernetes"),
+            "server": context.build_url("kubernetes"),
             "certificate-authority": str(context.state / "kube" / "certs" / "apiserver.crt"),
         }
         tokens.add(config["users"][0]["user"]["token"])
@@ -54,14 +54,14 @@ def test_the_service_account_key_is_created_once(context: Context) -> None:
 
 
 def test_only_a_test_platforms_api_server_collects_garbage_rarely(context: Context, tmp_path: Path) -> None:
-    assert not ApiServer(context).command().env
+    assert not ApiServer(context).build_command().env
     tests = Context.open(tmp_path / "tests", ephemeral=True)
-    assert ApiServer(tests).command().env == {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
+    assert ApiServer(tests).build_command().env == {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
 
 
 def test_the_variable_kubeconfig_is_ignored(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/home/user/.kube/config")
-    assert kubeconfig(context, "admin").is_relative_to(context.state)
+    assert get_kubeconfig(context, "admin").is_relative_to(context.state)
     assert ApiServer(context).managed
 
 
@@ -69,7 +69,9 @@ def test_an_external_cluster_replaces_the_local_control_plane(
     context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TENANTRY_KUBECONFIG", str(tmp_path / "external"))
-    assert {kubeconfig(context, user) for user in ("admin", "operator", "gateway")} == {tmp_path / "external"}
+    assert {get_kubeconfig(context, user) for user in ("admin", "operator", "gateway")} == {
+        tmp_path / "external"
+    }
     parts = {part.name: part for part in make_parts(context)}
     assert not parts["kubernetes"].managed
     assert not {"etcd", "controller-manager"} & set(parts)

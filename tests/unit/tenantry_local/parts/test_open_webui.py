@@ -8,7 +8,7 @@ from gateway.documents.formats import _FORMATS_BY_SUFFIX
 from gateway.settings import GatewaySettings
 from tenantry_local.context import Context, write_private
 from tenantry_local.parts.open_webui import FILE_EXTENSIONS, LARGEST_FILE_MIB, OpenWebUI
-from tenantry_local.parts.services import operator_env
+from tenantry_local.parts.services import build_operator_env
 from tenantry_local.programs import open_webui as program
 
 
@@ -23,12 +23,12 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 @pytest.fixture
 def env(context: Context) -> dict[str, str]:
-    return dict(OpenWebUI(context).command().env)
+    return dict(OpenWebUI(context).build_command().env)
 
 
 def test_users_log_in_through_keycloak_only(env: dict[str, str], context: Context) -> None:
-    assert env["OPENID_PROVIDER_URL"].startswith(f"{context.url('keycloak')}/realms/tenantry/")
-    assert env["OPENID_REDIRECT_URI"] == f"{context.url('open-webui')}/oauth/oidc/callback"
+    assert env["OPENID_PROVIDER_URL"].startswith(f"{context.build_url('keycloak')}/realms/tenantry/")
+    assert env["OPENID_REDIRECT_URI"] == f"{context.build_url('open-webui')}/oauth/oidc/callback"
     assert env["ENABLE_OAUTH_SIGNUP"] == "true"
     assert env["ENABLE_SIGNUP"] == env["ENABLE_LOGIN_FORM"] == "false"
 
@@ -85,6 +85,6 @@ def test_open_webui_accepts_the_same_files_as_the_gateway() -> None:
 def test_the_operator_gets_its_address_only_if_it_is_part_of_the_platform(
     context: Context, tmp_path: Path
 ) -> None:
-    assert operator_env(context)["OPERATOR_OPEN_WEBUI_URL"] == context.url("open-webui")
+    assert build_operator_env(context)["OPERATOR_OPEN_WEBUI_URL"] == context.build_url("open-webui")
     core = Context.open(tmp_path / "core")
-    assert not [name for name in operator_env(core) if "OPEN_WEBUI" in name]
+    assert not [name for name in build_operator_env(core) if "OPEN_WEBUI" in name]

@@ -14,7 +14,7 @@ def test_without_a_url_the_stand_in_has_a_generated_key(
     part = Qdrant(Context.open(tmp_path))
     assert part.managed
     assert not part.real
-    assert part.command().env == {"QDRANT_API_KEY": part.context.secrets["qdrant"]}
+    assert part.build_command().env == {"QDRANT_API_KEY": part.context.secrets["qdrant"]}
 
 
 def test_with_a_url_the_external_server_and_key_are_used(

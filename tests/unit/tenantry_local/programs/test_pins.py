@@ -15,12 +15,12 @@ def read_lock() -> dict[str, Any]:
 
 
 def test_each_program_has_a_pinned_version() -> None:
-    assert VERSION.fullmatch(n8n.version())
-    assert VERSION.fullmatch(open_webui.version())
+    assert VERSION.fullmatch(n8n.get_version())
+    assert VERSION.fullmatch(open_webui.get_version())
 
 
 def test_the_lock_of_n8n_has_the_pinned_version() -> None:
-    assert read_lock()["packages"]["node_modules/n8n"]["version"] == n8n.version()
+    assert read_lock()["packages"]["node_modules/n8n"]["version"] == n8n.get_version()
 
 
 def test_each_package_of_n8n_has_a_digest() -> None:

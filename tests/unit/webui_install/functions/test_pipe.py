@@ -75,14 +75,14 @@ async def test_only_the_configured_service_is_called_with_the_users_token(
 async def test_words_are_forwarded_as_they_arrive(backends: FakePipeBackends) -> None:
     go_on = asyncio.Event()
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def yield_pieces() -> AsyncIterator[bytes]:
         yield make_event("words", {"text": "First words, "})
         await go_on.wait()
         yield make_event("words", {"text": "the rest."}) + make_event(
             "answer", {"answer": "", "citations": []}
         )
 
-    backends.replies[GATEWAY] = httpx.Response(200, stream=Stream(pieces()))
+    backends.replies[GATEWAY] = httpx.Response(200, stream=Stream(yield_pieces()))
     async with aclosing(make_pipe(backends, orchestrator="direct").pipe(**make_arguments("?"))) as words:
         first = await anext(words)
         assert first["choices"][0]["delta"]["content"] == "First words, "  # type: ignore[index]
@@ -249,11 +249,11 @@ async def test_a_cancellation_before_the_answer_ends_the_call(
 
 @pytest.mark.parametrize("way", ["cancelled", "closed"])
 async def test_a_cancellation_during_the_answer_ends_the_stream(backends: FakePipeBackends, way: str) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def yield_pieces() -> AsyncIterator[bytes]:
         yield make_event("words", {"text": "First words"})
         await asyncio.Event().wait()
 
-    stream = Stream(pieces())
+    stream = Stream(yield_pieces())
     backends.replies[GATEWAY] = httpx.Response(200, stream=stream)
     begun = asyncio.Event()
 
@@ -272,10 +272,10 @@ async def test_a_cancellation_during_the_answer_ends_the_stream(backends: FakePi
 
 
 async def test_an_answer_is_shown_although_its_events_fail(backends: FakePipeBackends) -> None:
-    async def emitter(_: object) -> None:
+    async def raise_error(_: object) -> None:
         raise RuntimeError("no socket")
 
-    assert (await ask(make_pipe(backends), __event_emitter__=emitter)).text == SHOWN
+    assert (await ask(make_pipe(backends), __event_emitter__=raise_error)).text == SHOWN
 
 
 async def test_an_answer_is_shown_without_an_emitter(backends: FakePipeBackends) -> None:

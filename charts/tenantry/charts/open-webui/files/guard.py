@@ -91,13 +91,13 @@ class BodyLimitMiddleware:
         """Pass a request of unknown length to the app; a body beyond the limit becomes a disconnect."""
         received = 0
 
-        async def limited_receive() -> Message:
+        async def receive_limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             return message if received <= MAX_BODY_BYTES else {"type": "http.disconnect"}
 
-        await self._app(scope, limited_receive, send)
+        await self._app(scope, receive_limited, send)
 
 
 class KnowledgeStore(Protocol):
@@ -244,13 +244,13 @@ async def allow(_rights: Permissions, _request: Request, _user: User) -> None:
     """Leave the decision to Open WebUI: the route adds, reads, or is only for its administrators."""
 
 
-def refuse(sentence: str) -> Rule:
+def make_refusal(sentence: str) -> Rule:
     """Return a rule that refuses every request."""
 
-    async def rule(_rights: Permissions, _request: Request, _user: User) -> None:
+    async def refuse_request(_rights: Permissions, _request: Request, _user: User) -> None:
         raise HTTPException(403, sentence)
 
-    return rule
+    return refuse_request
 
 
 async def check_own_account(_rights: Permissions, request: Request, user: User) -> None:
@@ -378,7 +378,7 @@ KNOWLEDGE: Mapping[str, Rule] = {
     "POST /{id}/update": check_own_knowledge_base,
     "POST /{id}/access/update": check_own_knowledge_base,
     "DELETE /{id}/delete": check_own_knowledge_base,
-    "POST /{id}/reset": refuse(NO_RESET),
+    "POST /{id}/reset": make_refusal(NO_RESET),
     "POST /{id}/file/add": check_add,
     "POST /{id}/files/batch/add": check_add,
     "POST /{id}/file/update": check_update,
@@ -394,7 +394,7 @@ KNOWLEDGE: Mapping[str, Rule] = {
 
 FILES: Mapping[str, Rule] = {
     "POST /": check_upload,
-    "DELETE /all": refuse(DISABLED),
+    "DELETE /all": make_refusal(DISABLED),
     "POST /{id}/data/content/update": check_own_file,
     "POST /{id}/rename": check_rename,
     "DELETE /{id}": check_own_file,
@@ -402,17 +402,17 @@ FILES: Mapping[str, Rule] = {
 """Rules of the routes under ``/api/v1/files``."""
 
 USERS: Mapping[str, Rule] = {
-    "GET /search": refuse(NO_USER_SEARCH),
+    "GET /search": make_refusal(NO_USER_SEARCH),
     "GET /{user_id}/info": check_own_account,
     "GET /{user_id}/active": check_own_account,
     "GET /{user_id}/profile/image": check_own_account,
 }
 """Rules of routes under ``/api/v1/users``, which show users of all tenants."""
 
-GROUPS: Mapping[str, Rule] = {"GET /id/{id}/info": refuse(NO_USER_SEARCH)}
+GROUPS: Mapping[str, Rule] = {"GET /id/{id}/info": make_refusal(NO_USER_SEARCH)}
 """Rules of routes under ``/api/v1/groups``."""
 
-CHATS: Mapping[str, Rule] = {"POST /import": refuse(NO_IMPORT)}
+CHATS: Mapping[str, Rule] = {"POST /import": make_refusal(NO_IMPORT)}
 """Rules of routes under ``/api/v1/chats``.
 
 The erasure of a tenant finds its chats by their times and models, and an imported chat could name any.
@@ -456,7 +456,7 @@ def add_rules(
         raise LookupError(f"Open WebUI has no route {min(missing)!r}: the guard does not know this version.")
     for name, route in routes.items():
         is_write = name.split()[0] not in ("GET", "HEAD", "OPTIONS")
-        rule = rules.get(name, refuse(DISABLED) if deny_unknown and is_write else allow)
+        rule = rules.get(name, make_refusal(DISABLED) if deny_unknown and is_write else allow)
         if rule is allow:
             continue
         route.dependencies.append(
@@ -485,13 +485,13 @@ def add_notice_banner(
         raise LookupError("Open WebUI has no route 'GET /banners': the guard does not know this version.")
     listed: Any = router.routes[at]
 
-    async def banners(request: Request, caller: Any = Depends(user)) -> Any:  # noqa: B008 (FastAPI's way)
+    async def list_banners(request: Request, caller: Any = Depends(user)) -> Any:  # noqa: B008 (FastAPI's way)
         shown = list(await listed.endpoint(request, caller) or ())
         has_tenant = any(name.startswith(TENANT_GROUP_PREFIX) for name in await store.list_groups(caller.id))
         return shown if has_tenant or caller.role == "admin" else [*shown, _make_banner(notice)]
 
     router.add_api_route(
-        "/banners", banners, methods=["GET"], response_model=listed.response_model, name=listed.name
+        "/banners", list_banners, methods=["GET"], response_model=listed.response_model, name=listed.name
     )
     router.routes[at] = router.routes.pop()
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import tinycss2
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
-from .css_conditions import ALL, UNKNOWN, media_mask, supports_mask
+from .css_conditions import ALL, UNKNOWN, evaluate_media, evaluate_supports
 
 __all__ = ["Cascade", "Style"]
 
@@ -200,7 +200,7 @@ class Cascade:
         """True if browsers show different text."""
         return any(each.browsers != ALL for applied in self._applied.values() for each in applied)
 
-    def style(self, node: Any, browser: int) -> Style:
+    def get_style(self, node: Any, browser: int) -> Style:
         """Return the declarations of an element in a browser."""
         applied = self._applied.get(node.mem_id)
         if not applied:
@@ -220,7 +220,9 @@ class Cascade:
         for sheet in tree.css("style"):
             if sheet.parent and sheet.parent.tag in ("noscript", "template"):
                 continue
-            browsers = media_mask(tinycss2.parse_component_value_list(sheet.attributes.get("media") or ""))
+            browsers = evaluate_media(
+                tinycss2.parse_component_value_list(sheet.attributes.get("media") or "")
+            )
             items = tinycss2.parse_stylesheet(sheet.text(), skip_comments=True, skip_whitespace=True)
             if browsers:
                 yield from self._iter_rules(items, "", browsers, layered=False)
@@ -249,8 +251,8 @@ class Cascade:
 
 
 _AT_RULES: dict[str, Callable[[list[Any]], int]] = {
-    "media": media_mask,
-    "supports": supports_mask,
+    "media": evaluate_media,
+    "supports": evaluate_supports,
     "container": lambda _: UNKNOWN,
     "layer": lambda _: ALL,
 }

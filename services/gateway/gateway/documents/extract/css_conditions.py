@@ -9,7 +9,7 @@ from typing import Any
 
 import tinycss2
 
-__all__ = ["ALL", "BROWSERS", "UNKNOWN", "media_mask", "supports_mask"]
+__all__ = ["ALL", "BROWSERS", "UNKNOWN", "evaluate_media", "evaluate_supports"]
 
 _SIZES = ((360, 780), (820, 1180), (1440, 900))
 BROWSERS = 2 * len(_SIZES)
@@ -36,7 +36,7 @@ _DISPLAYS = frozenset(
 )
 
 
-def media_mask(query: list[Any]) -> int:
+def evaluate_media(query: list[Any]) -> int:
     """Return the browsers that match a list of media queries."""
     parts = _split(query)
     if parts == [[]]:
@@ -49,7 +49,7 @@ def media_mask(query: list[Any]) -> int:
     return mask
 
 
-def supports_mask(condition: list[Any]) -> int:
+def evaluate_supports(condition: list[Any]) -> int:
     """Return the browsers that support a feature for certain or possibly."""
     return _evaluate(_drop_whitespace(condition), _evaluate_support)
 

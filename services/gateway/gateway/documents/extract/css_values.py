@@ -10,13 +10,13 @@ from tinycss2 import color5
 from .css_math import evaluate, split_at_commas
 
 __all__ = [
-    "clips_all",
+    "is_clipped_away",
+    "is_scaled_to_nothing",
     "parse_alpha",
     "parse_font_size",
     "parse_offset",
     "parse_pixels",
     "resolve_variables",
-    "scales_to_nothing",
 ]
 
 _CACHED = 4096
@@ -138,7 +138,7 @@ def _parse_arguments(function: Any) -> list[float]:
 
 
 @lru_cache(_CACHED)
-def clips_all(value: str) -> bool:
+def is_clipped_away(value: str) -> bool:
     """Return True if a ``clip`` or ``clip-path`` leaves at most a pixel."""
     tokens = _parse_tokens(value)
     if not tokens or tokens[0].type != "function":
@@ -153,13 +153,13 @@ def clips_all(value: str) -> bool:
     if shape.lower_name == "rect" and len(lengths) == len(("top", "right", "bottom", "left")):
         return lengths[1] - lengths[3] <= 1 or lengths[2] - lengths[0] <= 1
     if shape.lower_name == "inset":
-        return _insets_all(kept[:end])
+        return _has_meeting_insets(kept[:end])
     if shape.lower_name in ("circle", "ellipse"):
         return min(lengths) <= 0
     return shape.lower_name == "polygon" and not any(lengths)
 
 
-def _insets_all(tokens: list[Any]) -> bool:
+def _has_meeting_insets(tokens: list[Any]) -> bool:
     """Return True if the insets from two opposite edges meet."""
     if not all(token.type == "percentage" or token.value == 0 for token in tokens):
         return False
@@ -194,7 +194,7 @@ def parse_offset(value: str) -> tuple[float, float]:
 
 
 @lru_cache(_CACHED)
-def scales_to_nothing(value: str) -> bool:
+def is_scaled_to_nothing(value: str) -> bool:
     """Return True if a ``transform`` or ``scale`` shrinks an element to a line or a point."""
     for token in _parse_tokens(value):
         if token.type in ("number", "percentage"):  # the property scale

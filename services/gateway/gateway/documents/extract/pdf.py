@@ -11,7 +11,7 @@ from pypdf import PasswordType, PdfReader
 
 from ...problems import DocumentUnreadable
 from .blocks import Block, PageBlocks
-from .pdf_hidden import visible_text
+from .pdf_hidden import extract_visible_text
 
 __all__ = ["extract_pdf"]
 
@@ -29,4 +29,4 @@ def extract_pdf(content: bytes) -> Iterator[PageBlocks]:
     if reader.is_encrypted and reader.decrypt("") is PasswordType.NOT_DECRYPTED:
         raise DocumentUnreadable("The PDF is encrypted. Remove its password and send it again.")
     for number, page in enumerate(reader.pages, start=1):
-        yield PageBlocks([Block(visible_text(page))], number)
+        yield PageBlocks([Block(extract_visible_text(page))], number)

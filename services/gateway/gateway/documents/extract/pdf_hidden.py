@@ -14,7 +14,7 @@ from pypdf import PageObject
 from pypdf.errors import PyPdfError
 from pypdf.generic import DictionaryObject, NameObject
 
-__all__ = ["visible_text"]
+__all__ = ["extract_visible_text"]
 
 _MAY_ADD_TEXT = re.compile(rb"T[jJ]|['\"]|Do")
 _INVISIBLE, _CLIP = 3, 7
@@ -34,7 +34,7 @@ _EVERYWHERE: _Box = (-inf, -inf, inf, inf)
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, PyPdfError)
 
 
-def visible_text(page: PageObject) -> str:
+def extract_visible_text(page: PageObject) -> str:
     """Return the visible text of a page, and the text that was recognised in its pictures."""
     contents = page.get_contents()
     if contents is None or not _MAY_ADD_TEXT.search(contents.get_data()):
@@ -109,8 +109,10 @@ class _Visitor:
     def read(self) -> str:
         """Return the text of the page without the omitted text."""
         # Only forms need the second visitor, which pypdf calls after each operator.
-        after = self.after if "/XObject" in self._known(self._resources) else None
-        return self._source.extract_text(visitor_operand_before=self.before, visitor_operand_after=after)
+        after = self.visit_after if "/XObject" in self._to_dictionary(self._resources) else None
+        return self._source.extract_text(
+            visitor_operand_before=self.visit_before, visitor_operand_after=after
+        )
 
     @property
     def hidden_modes(self) -> _HiddenModes:
@@ -122,7 +124,7 @@ class _Visitor:
             modes.add(_CLIP)
         return _HiddenModes(frozenset(modes), tuple(self._pictures))
 
-    def before(self, operator: bytes, operands: Any, cm: list[float], tm: list[float]) -> None:
+    def visit_before(self, operator: bytes, operands: Any, cm: list[float], tm: list[float]) -> None:
         """Process an operator; clear its operands if it shows hidden text."""
         handle = _HANDLERS.get(operator)
         if handle is None:
@@ -132,7 +134,7 @@ class _Visitor:
         except _MALFORMED:  # pypdf skips operators with such operands, too
             return
 
-    def after(self, operator: bytes, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
+    def visit_after(self, operator: bytes, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Restore the state after a form."""
         if operator == b"Do" and self._outer_states:
             self._state, self._stack, self._resources = self._outer_states.pop()
@@ -205,7 +207,7 @@ class _Visitor:
             self._paint(self._path)
         self._path = []
 
-    def stroke(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
+    def draw_stroke(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
         """Stroke the path; wide lines count as boxes."""
         if self._state.line * max(hypot(cm[0], cm[1]), hypot(cm[2], cm[3])) > _WIDE_LINE:
             self._paint([_EVERYWHERE])
@@ -215,7 +217,7 @@ class _Visitor:
         """Discard the path."""
         self._path = []
 
-    def shade(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
+    def draw_shading(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Fill the clipped part of the page."""
         self._is_clip_painted = self._is_clip_painted or _CLIP in self._found_modes
         self._paint([_EVERYWHERE])
@@ -235,7 +237,7 @@ class _Visitor:
         if drawn is not None and drawn.get("/Subtype") == "/Image":
             self.draw_picture(operands, cm, tm)
         else:
-            self.shade(operands, cm, tm)
+            self.draw_shading(operands, cm, tm)
         if drawn is None and not self._outer_states:
             return
         self._outer_states.append((self._state, self._stack, self._resources))
@@ -249,10 +251,10 @@ class _Visitor:
         """Clear the operands if the text is hidden."""
         if self._state.mode in (_INVISIBLE, _CLIP):
             self._found_modes.add(self._state.mode)
-        if self._hides(operands, cm, tm):
+        if self._is_hidden(operands, cm, tm):
             operands.clear()
 
-    def _hides(self, operands: Any, cm: list[float], tm: list[float]) -> bool:
+    def _is_hidden(self, operands: Any, cm: list[float], tm: list[float]) -> bool:
         state = self._state
         if state.opacity < _FAINT and state.mode in _FILLED_MODES:
             return True
@@ -267,11 +269,11 @@ class _Visitor:
         box = self._transform_box(operands, x, y, width, height, upright=upright)
         if state.mode in self._hidden.modes:
             pictures = self._hidden.pictures if state.mode == _INVISIBLE else ()
-            return not any(_touch(box, each) for each in pictures)
-        if not state.scaled_font and (min(width, height) < self._tiny or not _touch(box, self._page)):
+            return not any(_is_touching(box, each) for each in pictures)
+        if not state.scaled_font and (min(width, height) < self._tiny or not _is_touching(box, self._page)):
             return True
         white = state.white and state.mode in _FILLED_MODES and self._boxes is not None
-        return white and not any(_touch(box, each) for each in self._boxes or ())
+        return white and not any(_is_touching(box, each) for each in self._boxes or ())
 
     def _transform_box(
         self, operands: Any, x: float, y: float, width: float, height: float, *, upright: bool
@@ -297,13 +299,13 @@ class _Visitor:
             self._boxes += boxes
 
     @staticmethod
-    def _known(value: Any) -> DictionaryObject:
+    def _to_dictionary(value: Any) -> DictionaryObject:
         """Return a dictionary of the file, or an empty one if it is damaged."""
         known = None if value is None else value.get_object()
         return known if isinstance(known, DictionaryObject) else DictionaryObject()
 
     def _get_resource(self, kind: str, name: Any) -> Any:
-        named = self._known(self._known(self._resources).get(kind))
+        named = self._to_dictionary(self._to_dictionary(self._resources).get(kind))
         found = named.get(name)
         return None if found is None else found.get_object()
 
@@ -331,7 +333,7 @@ def _calculate_bounds(left: float, bottom: float, right: float, top: float, cm: 
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _touch(one: _Box, other: _Box) -> bool:
+def _is_touching(one: _Box, other: _Box) -> bool:
     return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
 
 
@@ -363,12 +365,12 @@ _HANDLERS: dict[bytes, _Handler] = {
     b"re": _Visitor.add_box,
     b"m": _Visitor.add_shape,
     b"n": _Visitor.end_path,
-    b"sh": _Visitor.shade,
+    b"sh": _Visitor.draw_shading,
     b"Do": _Visitor.draw,
     b"INLINE IMAGE": _Visitor.draw_picture,
     **dict.fromkeys((b"g", b"rg", b"k"), _Visitor.set_colour),
     **dict.fromkeys((b"sc", b"scn"), _Visitor.set_colour_in_space),
     **dict.fromkeys((b"f", b"F", b"f*", b"B", b"B*", b"b", b"b*"), _Visitor.fill),
-    **dict.fromkeys((b"S", b"s"), _Visitor.stroke),
+    **dict.fromkeys((b"S", b"s"), _Visitor.draw_stroke),
     **dict.fromkeys((b"Tj", b"TJ", b"'", b'"'), _Visitor.show),
 }

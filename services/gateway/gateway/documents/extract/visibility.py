@@ -12,13 +12,13 @@ from selectolax.lexbor import LexborHTMLParser
 from .css_cascade import Cascade, Style
 from .css_conditions import BROWSERS
 from .css_values import (
-    clips_all,
+    is_clipped_away,
+    is_scaled_to_nothing,
     parse_alpha,
     parse_font_size,
     parse_offset,
     parse_pixels,
     resolve_variables,
-    scales_to_nothing,
 )
 
 __all__ = ["remove_hidden"]
@@ -98,7 +98,7 @@ def _find_hidden(tree: LexborHTMLParser, cascade: Cascade, browser: int) -> dict
             if above.is_hidden:
                 hidden[node.mem_id] = node
         else:
-            style = cascade.style(node, browser)
+            style = cascade.get_style(node, browser)
             states[node.mem_id] = _calculate_state(node, style, above, cascade.keyframes) if style else above
     return hidden
 
@@ -138,7 +138,7 @@ def _apply_paint(style: Style, state: _RenderState, above: _RenderState) -> _Ren
     """Return the state after visibility, opacity and colour of the element."""
     if (visibility := style.get("visibility")) and visibility != "inherit":
         state = replace(state, invisible=visibility in ("hidden", "collapse"))
-    if style.get("content-visibility") == "hidden" or clips_all(style.get("clip-path", "")):
+    if style.get("content-visibility") == "hidden" or is_clipped_away(style.get("clip-path", "")):
         state = replace(state, is_removed=True)
     for value in (style.get("opacity", ""), *_parse_opacity_filters(style.get("filter", ""))):
         opacity = parse_alpha(value)
@@ -170,10 +170,10 @@ def _apply_box(node: Any, style: Style, state: _RenderState) -> _RenderState:
     is_out_of_flow = position in ("absolute", "fixed")
     if is_out_of_flow and state.clipped and (position == "fixed" or not state.contained):
         state = replace(state, clipped=False)
-    if is_out_of_flow and clips_all(style.get("clip", "")):
+    if is_out_of_flow and is_clipped_away(style.get("clip", "")):
         return replace(state, is_removed=True)
     inline = _is_inline(node.tag, style, is_out_of_flow=is_out_of_flow)
-    if not inline and _scales_to_nothing(style):
+    if not inline and _is_scaled_to_nothing(style):
         return replace(state, is_removed=True)
     if not inline and _is_empty(node.tag, style):
         state = replace(state, clipped=True, contained=position != "static")
@@ -188,8 +188,8 @@ def _is_inline(tag: str, style: Style, *, is_out_of_flow: bool) -> bool:
     return display in ("inline", "contents") if display else tag in _INLINE_TAGS or "-" in tag
 
 
-def _scales_to_nothing(style: Style) -> bool:
-    return scales_to_nothing(style.get("transform", "")) or scales_to_nothing(style.get("scale", ""))
+def _is_scaled_to_nothing(style: Style) -> bool:
+    return is_scaled_to_nothing(style.get("transform", "")) or is_scaled_to_nothing(style.get("scale", ""))
 
 
 def _is_empty(tag: str, style: Style) -> bool:
@@ -253,7 +253,7 @@ def _apply_position(
 
 def _calculate_offset(style: Style, start: str, end: str, number: int) -> float | None:
     """Return the offset of a positioned element from the start of its block; None if it is not declared."""
-    lengths = parse_pixels(style.get(start) or _at(style.get("inset", ""), number))
+    lengths = parse_pixels(style.get(start) or _get_shorthand_value(style.get("inset", ""), number))
     if lengths:
         return lengths[0]
     opposite = parse_pixels(style.get(end, ""))
@@ -262,11 +262,11 @@ def _calculate_offset(style: Style, start: str, end: str, number: int) -> float 
 
 
 def _get_side(style: Style, name: str, side: str, number: int) -> float:
-    lengths = parse_pixels(style.get(f"{name}-{side}") or _at(style.get(name, ""), number))
+    lengths = parse_pixels(style.get(f"{name}-{side}") or _get_shorthand_value(style.get(name, ""), number))
     return lengths[0] if lengths else 0.0
 
 
-def _at(value: str, number: int) -> str:
+def _get_shorthand_value(value: str, number: int) -> str:
     """Return the top (0) or left (3) value of a shorthand for four sides."""
     values = value.split() if "(" not in value else []
     if not values or number == 0:

@@ -32,7 +32,7 @@ class _Format:
     white: bool | None = None
     filled: bool = False
 
-    def over(self, base: "_Format") -> "_Format":
+    def inherit_from(self, base: "_Format") -> "_Format":
         """Return this formatting, completed by that of a base."""
         return _Format(
             base.vanish if self.vanish is None else self.vanish,
@@ -56,10 +56,10 @@ def remove_hidden(document: Any) -> None:
         if paragraph not in paragraphs:
             style, vanish = styles.get_paragraph(paragraph)
             paragraphs[paragraph] = (
-                _Format(filled=not blank or _is_filled_around(run, styles)).over(style),
+                _Format(filled=not blank or _is_filled_around(run, styles)).inherit_from(style),
                 vanish,
             )
-        if styles.hides(run, *paragraphs[paragraph]):
+        if styles.is_hidden(run, *paragraphs[paragraph]):
             run.getparent().remove(run)
 
 
@@ -70,7 +70,7 @@ class _Styles:
         self._elements = {style.get(qn("w:styleId")): style for style in element.xpath("w:style")}
         self._known: dict[str, _Format] = {}
         defaults = element.xpath("w:docDefaults/w:rPrDefault")
-        self._defaults = _format(defaults[0]) if defaults else _Format()
+        self._defaults = _parse_format(defaults[0]) if defaults else _Format()
         standard = element.xpath("w:style[@w:type='paragraph'][@w:default='1']/@w:styleId")
         self._standard = standard[0] if standard else None
 
@@ -84,7 +84,9 @@ class _Styles:
             below = self.get(base.get(qn("w:val")), depth + 1) if base is not None else _Format()
             # A table style may shade only some rows; text in any row may be on a dark one.
             filled = any(_is_fill(each) for each in element.iter(qn("w:shd")))
-            self._known[name] = _Format(filled=filled).over(_format(element)).over(below)
+            self._known[name] = (
+                _Format(filled=filled).inherit_from(_parse_format(element)).inherit_from(below)
+            )
         return self._known[name]
 
     def get_paragraph(self, paragraph: Any) -> tuple[_Format, bool]:
@@ -92,21 +94,21 @@ class _Styles:
         name = paragraph.xpath("w:pPr/w:pStyle/@w:val") if paragraph is not None else []
         style = self.get(name[0] if name else self._standard)
         filled = paragraph is not None and any(map(_is_fill, paragraph.xpath("w:pPr/w:shd")))
-        return _Format(filled=filled).over(style).over(self._defaults), bool(style.vanish)
+        return _Format(filled=filled).inherit_from(style).inherit_from(self._defaults), bool(style.vanish)
 
-    def hides(self, run: Any, paragraph: _Format, vanish: bool) -> bool:  # noqa: FBT001
+    def is_hidden(self, run: Any, paragraph: _Format, vanish: bool) -> bool:  # noqa: FBT001
         """Return True if a run is not shown."""
         name = run.xpath("w:rPr/w:rStyle/@w:val")
         style = self.get(name[0]) if name else _Format()
-        own = _format(run)
+        own = _parse_format(run)
         # The properties of paragraph and character styles toggle: text that both hide is shown.
         hidden = bool(style.vanish) != vanish if own.vanish is None else own.vanish
-        full = own.over(style).over(paragraph)
+        full = own.inherit_from(style).inherit_from(paragraph)
         tiny = full.half_points is not None and full.half_points <= _TINY_HALF_POINTS
         return hidden or tiny or (bool(full.white) and not full.filled)
 
 
-def _format(element: Any) -> _Format:
+def _parse_format(element: Any) -> _Format:
     """Return the formatting in the ``w:rPr`` of a run or a style."""
     properties = element.find(qn("w:rPr"))
     if properties is None:

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from tests.support.programs.standins import Standin, qdrant_client, run_qdrant
+from tests.support.programs.standins import Standin, make_qdrant_client, run_qdrant
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +15,6 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
 
 @pytest.fixture(scope="session")
 async def client(standin: Standin) -> AsyncIterator[AsyncQdrantClient]:
-    client = qdrant_client(standin)
+    client = make_qdrant_client(standin)
     yield client
     await client.close()

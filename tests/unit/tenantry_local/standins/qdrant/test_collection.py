@@ -135,6 +135,6 @@ def test_an_index_counts_the_points_with_its_field() -> None:
     write(indexed, "upsert", 1, {"tenantId": "a"})
     write(indexed, "upsert", 2, {"tenantId": ["a", "b"], "documentId": None})
     write(indexed, "upsert", 3, {})
-    assert indexed.indexed_points() == {"tenantId": 2, "documentId": 0}
+    assert indexed.count_indexed_points() == {"tenantId": 2, "documentId": 0}
     write(indexed, "delete", 2, None)
-    assert indexed.indexed_points() == {"tenantId": 1, "documentId": 0}
+    assert indexed.count_indexed_points() == {"tenantId": 1, "documentId": 0}

@@ -9,7 +9,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException
 
-from tests.support.programs.standins import qdrant_client, run_qdrant
+from tests.support.programs.standins import make_qdrant_client, run_qdrant
 
 POINTS = 300
 MANY = 20_000
@@ -37,12 +37,12 @@ async def fill(client: AsyncQdrantClient) -> None:
 
 async def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
     with run_qdrant(tmp_path) as front:
-        client = qdrant_client(front)
+        client = make_qdrant_client(front)
         await fill(client)
         await client.close()
         front.kill()
     with run_qdrant(tmp_path) as front:
-        client = qdrant_client(front)
+        client = make_qdrant_client(front)
         info = await client.get_collection("k")
         first = models.Filter(
             must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value="t0"))]
@@ -63,7 +63,7 @@ async def test_a_folder_can_be_opened_after_a_kill_during_a_write(tmp_path: Path
         return sum(file.stat().st_size for file in (tmp_path / "collection" / "k").glob("*.sqlite*"))
 
     with run_qdrant(tmp_path) as front:
-        client = qdrant_client(front)
+        client = make_qdrant_client(front)
         await fill(client)
         many = [models.PointStruct(id=POINTS + n, vector=[0, 0, 1, 0], payload={}) for n in range(MANY)]
         before = count_written()
@@ -75,7 +75,7 @@ async def test_a_folder_can_be_opened_after_a_kill_during_a_write(tmp_path: Path
             await writing
         await client.close()
     with run_qdrant(tmp_path) as front:
-        client = qdrant_client(front)
+        client = make_qdrant_client(front)
         info = await client.get_collection("k")
         await client.close()
     assert info.payload_schema.keys() == {"tenantId"}

@@ -12,7 +12,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from tests.support.programs.standins import QDRANT_KEY, Standin
-from tests.support.timing.waiting import until
+from tests.support.timing.waiting import wait_until
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ async def test_every_request_is_logged_without_its_key(standin: Standin) -> None
     async with httpx.AsyncClient(headers={"api-key": QDRANT_KEY}) as http:
         await http.get(f"{standin.url}{path}")
     # The line comes after the answer.
-    await until(lambda: any(record.get("path") == path for record in standin.records))
+    await wait_until(lambda: any(record.get("path") == path for record in standin.records))
     lines = [record for record in standin.records if record.get("path") == path]
     assert [(line["event"], line["method"], line["status"]) for line in lines] == [
         ("Request answered", "GET", 200)
