@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from servicekit.aws import classify, is_dead_session
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -59,12 +59,12 @@ class AwsClients:
                 config=_CONFIG,
             )
 
-    def classify(self, exc: Exception) -> Fault | None:
+    def classify(self, exc: Exception) -> FailureClass | None:
         """Classify an error. A revoked or ended session is dropped, so that a retry opens a new one."""
         if is_dead_session(exc):
             with self._lock:
                 self._session = self._s3 = self._sts = None
-            return Fault.BUSY
+            return FailureClass.BUSY
         return classify(exc)
 
     def _open_session(self) -> boto3.Session:

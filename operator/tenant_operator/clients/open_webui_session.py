@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 __all__ = ["Found", "OpenWebUISession"]
 
@@ -189,7 +189,7 @@ class OpenWebUISession:
 _TRANSIENT_STATUSES = frozenset({400, 401, 404, 408, 409, 429})
 
 
-def classify(exc: Exception) -> Fault | None:
+def classify(exc: Exception) -> FailureClass | None:
     """Classify a failed call; ``None`` for an error of this program.
 
     400 is temporary: Open WebUI answers it for any internal error. So are 401 (see ``_discard_token``) and
@@ -197,14 +197,14 @@ def classify(exc: Exception) -> Fault | None:
     """
     match exc:
         case SignInRefused():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
             if code in _TRANSIENT_STATUSES:
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None
 
