@@ -64,15 +64,15 @@ def test_each_commit_of_a_range_is_checked(
     monkeypatch.chdir(tmp_path)
     for variable in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
         monkeypatch.delenv(variable, raising=False)  # set while a hook runs the tests
-    _git("init", "-q", "-b", "main")
+    _run_git("init", "-q", "-b", "main")
     for subject in ("Adds the first file", "Add a second file", "Add a third file."):
-        _git("commit", "-q", "--allow-empty", "-m", subject)
+        _run_git("commit", "-q", "--allow-empty", "-m", subject)
     assert main("main~2..main") == 1
     (error,) = capsys.readouterr().err.splitlines()
     assert "Add a third file.: The subject ends with a full stop." in error
     assert main("main~2..main~1") == 0
 
 
-def _git(*argv: str) -> None:
+def _run_git(*argv: str) -> None:
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     subprocess.run(["git", *identity, *argv], check=True)
