@@ -24,7 +24,7 @@ def main(name: str, *arguments: str) -> int:
     if provider.missing:
         print(f"Skipping the tests on a cluster: {provider.missing}.")
         return 1
-    with provider.start(), tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+    with provider.run(), tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(_load_images(provider), file)
         file.flush()
         given = {"KUBECONFIG": str(provider.kubeconfig), "TENANTRY_E2E_IMAGES": file.name}

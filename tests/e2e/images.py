@@ -89,7 +89,7 @@ class Image:
     installed: Callable[[], Mapping[str, Path]] = field(default=dict)
 
     @contextmanager
-    def make_context(self) -> Iterator[Path]:
+    def create_context(self) -> Iterator[Path]:
         """Yield a build context: a folder with the Dockerfile and its files."""
         CACHE.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix="image-", dir=CACHE) as name:

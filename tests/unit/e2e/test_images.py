@@ -57,7 +57,7 @@ def test_a_build_context_contains_all_copied_files(
     image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.e2e.images.CACHE", tmp_path / "not" / "there yet")
-    with image.make_context() as folder:
+    with image.create_context() as folder:
         copied = re.findall(
             r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", (folder / "Dockerfile").read_text(), re.MULTILINE
         )
