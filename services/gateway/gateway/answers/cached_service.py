@@ -64,7 +64,7 @@ class CachedAnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`AnswerService.answer`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
             As :meth:`AnswerService.answer`; never for a cached answer.
@@ -84,7 +84,7 @@ class CachedAnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`AnswerService.stream`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
             As :meth:`AnswerService.stream`; never for a cached answer.

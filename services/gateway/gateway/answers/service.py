@@ -148,7 +148,7 @@ class AnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             The retrieval failed (see :meth:`RetrievalService.find`), or the model failed.
         BudgetExhausted, LimitsUnavailable
             As :meth:`TokenMeter.measure`.
@@ -172,7 +172,7 @@ class AnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`answer`; the model may also fail during the stream.
         BudgetExhausted, LimitsUnavailable
             As :meth:`answer`.
