@@ -96,7 +96,8 @@ MESSAGES = {
     "identity-unavailable": "I cannot check who you are right now. Try again {when}.",
     "overloaded": "Too many questions are being answered right now. Try again {when}.",
     "backend-unavailable": "A part of the system does not answer right now. Try again {when}.",
-    "backend-refused": "A part of the system refused the request. Give your administrator the number {request}.",
+    "backend-refused": "A part of the system refused the request. "
+    "Give your administrator the request id {request}.",
     "deadline-exceeded": "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question.",
     "n8n-unavailable": "The assistant's workflow cannot be reached right now. Try again in a few minutes.",
     "gateway-unavailable": "The assistant cannot be reached right now. Try again in a few minutes.",
@@ -116,7 +117,8 @@ MESSAGES = {
     "Upload the file in a supported format.",
     "writes-unavailable": "Documents cannot be changed right now. Try again {when}.",
     "stream-broken": "The answer broke off here and is not complete. Ask again.",
-    "unexpected": "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
+    "unexpected": "Something went wrong. Try again; if it happens again, "
+    "give your administrator the request id {request}.",
 }
 """Messages to users by kind of error. For the gateway's problems, the kind is the last part of the problem's type."""
 
@@ -633,7 +635,7 @@ class Pipe:
             done = Rejection.model_validate_json(response.content)
             text = "\n\n".join(
                 [
-                    f"Rejected: {len(done.kept)} document{'s' * (len(done.kept) != 1)} stay.",
+                    f"Rejected: {len(done.kept)} document{' stays' if len(done.kept) == 1 else 's stay'}.",
                     *(
                         [
                             f"Moved to the trash because another document has the same name: {len(done.in_trash)}."
@@ -641,7 +643,12 @@ class Pipe:
                         * bool(done.in_trash)
                     ),
                     *(
-                        [f"{done.remaining} more are held. Send `/deletions reject` again."]
+                        [
+                            (
+                                f"{done.remaining} more {'is' if done.remaining == 1 else 'are'} held. "
+                                "Send `/deletions reject` again."
+                            )
+                        ]
                         * bool(done.remaining)
                     ),
                 ]
