@@ -2,6 +2,8 @@
 #   docker build --target gateway -t tenantry/gateway:0.0.0-dev .
 # A build from the tree has a placeholder version; `make release` packs a context with the commit's version.
 # All packages are installed by hash. BASE accepts a digest: python:3.11-slim-bookworm@sha256:...
+# Tenantry's packages are in /packages, which a .pth file names: the reader of documents ignores PYTHONPATH.
+# Dependencies have a separate layer, which nodes already have when an upgrade does not change their lock.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS tools
@@ -11,7 +13,8 @@ COPY requirements/uv.txt requirements/build.txt requirements/
 RUN python3 -m venv /tools \
  && /tools/bin/python -m pip install -q --no-cache-dir --require-hashes -r requirements/uv.txt \
  && /tools/bin/uv pip install -q --python /tools/bin/python --require-hashes -r requirements/build.txt \
- && /tools/bin/uv venv -q --python python3 /app
+ && /tools/bin/uv venv -q --python python3 /app \
+ && echo /packages > "$(echo /app/lib/python3*/site-packages)/packages.pth"
 ENV VIRTUAL_ENV=/app PATH=/tools/bin:$PATH
 
 FROM tools AS wheels
@@ -21,30 +24,34 @@ RUN for folder in operator services/*; do \
       uv build -q --wheel --no-build-isolation --python /tools/bin/python -o /wheels "$folder" || exit 1; \
     done
 
-FROM tools AS operator-packages
+FROM tools AS operator-dependencies
 COPY requirements/operator.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/operator.txt
-COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_operator-*.whl /wheels/
-RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
 
-FROM tools AS gateway-packages
+FROM wheels AS operator-packages
+RUN uv pip install -q --compile-bytecode --no-deps --target /packages /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_operator-*.whl
+
+FROM tools AS gateway-dependencies
 COPY requirements/gateway.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/gateway.txt
-COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_gateway-*.whl /wheels/
-RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
 
-FROM tools AS file-sync-packages
+FROM wheels AS gateway-packages
+RUN uv pip install -q --compile-bytecode --no-deps --target /packages /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_gateway-*.whl
+
+FROM tools AS file-sync-dependencies
 COPY requirements/file-sync.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/file-sync.txt
-COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_file_sync-*.whl /wheels/
-RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
+
+FROM wheels AS file-sync-packages
+RUN uv pip install -q --compile-bytecode --no-deps --target /packages /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_file_sync-*.whl
 
 # Both install jobs need the same packages.
-FROM tools AS jobs-packages
+FROM tools AS jobs-dependencies
 COPY requirements/n8n-install.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/n8n-install.txt
-COPY --from=wheels /wheels/tenantry_servicekit-*.whl /wheels/tenantry_n8n_install-*.whl /wheels/tenantry_open_webui-*.whl /wheels/
-RUN uv pip install -q --compile-bytecode --no-deps /wheels/*.whl
+
+FROM wheels AS jobs-packages
+RUN uv pip install -q --compile-bytecode --no-deps --target /packages /wheels/tenantry_servicekit-*.whl /wheels/tenantry_n8n_install-*.whl /wheels/tenantry_open_webui-*.whl
 
 FROM ${BASE} AS runtime
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -52,18 +59,22 @@ WORKDIR /app
 USER 10001:10001
 
 FROM runtime AS operator
-COPY --from=operator-packages /app /app
+COPY --from=operator-dependencies /app /app
+COPY --from=operator-packages /packages /packages
 ENTRYPOINT ["python", "-m", "tenant_operator"]
 
 FROM runtime AS gateway
-COPY --from=gateway-packages /app /app
+COPY --from=gateway-dependencies /app /app
+COPY --from=gateway-packages /packages /packages
 ENTRYPOINT ["python", "-m", "gateway"]
 
 FROM runtime AS file-sync
-COPY --from=file-sync-packages /app /app
+COPY --from=file-sync-dependencies /app /app
+COPY --from=file-sync-packages /packages /packages
 ENTRYPOINT ["python", "-m", "file_sync"]
 
 # The argument selects the job: n8n_install or webui_install.
 FROM runtime AS jobs
-COPY --from=jobs-packages /app /app
+COPY --from=jobs-dependencies /app /app
+COPY --from=jobs-packages /packages /packages
 ENTRYPOINT ["python", "-m"]

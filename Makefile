@@ -22,8 +22,9 @@ WORKERS ?= 2
 # Tests of real programs often wait (for timeouts, starts and restarts), so two processors serve four processes.
 INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
+BASE ?= origin/main
 
-.PHONY: help setup up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
+.PHONY: help setup up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -74,6 +75,9 @@ lint: $(READY) ## Run ruff, check formatting, words and sentences, and check tha
 	@python -m tools.word_check && python -m tools.sentence_check
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
 	@! grep -n '://' local/n8n/package-lock.json
+
+messages: $(READY) ## Check the messages of commits (BASE=origin/main)
+	@python -m tools.commit_message $(BASE)..HEAD
 
 format: $(READY) ## Fix style and formatting with ruff
 	@ruff check --fix . ; ruff format .

@@ -1,4 +1,7 @@
-"""Check of a commit message's subject: ``python -m tools.commit_message FILE``. pre-commit runs it.
+"""Check of commit messages' subjects: of the message in a file, or of all commits in a range.
+
+- ``python -m tools.commit_message FILE`` is pre-commit's hook.
+- ``python -m tools.commit_message BASE..HEAD`` is the check of pull requests (`make messages`).
 
 The subject is imperative ("Add", not "Adds" or "Added"), behind an area and a colon if it has one. It has at
 most 72 characters, more than one word, no full stop, and no avoided word (:mod:`tools.word_check`).
@@ -44,11 +47,19 @@ def find_errors(message: str) -> list[str]:
     return found
 
 
-def main(file: str) -> int:
-    """Print the errors of a message in a file; return the exit code."""
-    found = find_errors(Path(file).read_text())
-    sys.stderr.writelines(f"{error}\n" for error in found)
+def main(source: str) -> int:
+    """Print the errors of the message in a file, or of the commits in a range; return the exit code."""
+    messages = _read_range(source) if ".." in source else {"": Path(source).read_text()}
+    found = [f"{commit}{error}\n" for commit, message in messages.items() for error in find_errors(message)]
+    sys.stderr.writelines(found)
     return bool(found)
+
+
+def _read_range(commits: str) -> dict[str, str]:
+    """Return the messages of a range's commits by abbreviated hash and subject. Merges are left out."""
+    argv = ["git", "log", "--no-merges", "--format=%h %s: %x00%B%x00", commits]
+    fields = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split("\0")
+    return {name.lstrip(): message for name, message in zip(fields[0::2], fields[1::2], strict=False)}
 
 
 def _is_imperative(text: str) -> bool:

@@ -26,9 +26,9 @@ __all__ = [
 
 PROFILE = "values-eks-prod.yaml"
 
-PACKAGES_STAGE = (
-    r"^FROM tools AS (\S+)-packages\nCOPY (requirements/\S+) .*\n"
-    r"(?:RUN .*\n)*COPY --from=wheels (.+) /wheels/$"
+PACKAGES_STAGES = (
+    r"^FROM tools AS (\S+)-dependencies\nCOPY (requirements/\S+) .*\n"
+    r"RUN .*\n\nFROM wheels AS \1-packages\nRUN .* --no-deps --target /packages (.+)$"
 )
 
 IMPORT_ALL = """
@@ -84,12 +84,12 @@ def check(source: Path, dist: Path, version: str) -> None:
 
 def parse_dockerfile(dockerfile: str) -> Iterator[ImageSpec]:
     """Yield the packages of each image."""
-    for name, lock, wheels in re.findall(PACKAGES_STAGE, dockerfile, re.MULTILINE):
+    for name, lock, wheels in re.findall(PACKAGES_STAGES, dockerfile, re.MULTILINE):
         yield ImageSpec(name, lock, tuple(Path(wheel).name for wheel in wheels.split()))
 
 
 def check_images(context: Path, dist: Path, scratch: Path, version: str) -> None:
-    """Install each image's packages as the Dockerfile does, offline, and import its programs.
+    """Install each image's packages offline into one environment, check them and import its programs.
 
     Raises
     ------

@@ -32,7 +32,7 @@ class OperatorSettings(ProgramSettings):
     """Realm of all accounts."""
 
     keycloak_client_id: str = "tenantry-operator"
-    """Client with a service account."""
+    """Id of the operator's client, which has a service account."""
 
     keycloak_client_secret: SecretStr
     """Secret of that client."""
@@ -50,7 +50,7 @@ class OperatorSettings(ProgramSettings):
     """URL of the services' Redis: tombstones, leases and keys of tenants."""
 
     open_webui_url: AnyHttpUrl | None = None
-    """Base URL of Open WebUI; empty without one."""
+    """Base URL of Open WebUI; empty on a platform without Open WebUI."""
 
     open_webui_email: str = Field("", validate_default=True)
     """E-mail address of an administrator of Open WebUI."""

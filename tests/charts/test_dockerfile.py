@@ -29,6 +29,17 @@ def test_the_user_of_the_images_is_that_of_the_pods() -> None:
 
 def test_packages_are_installed_by_hash_from_existing_locks() -> None:
     for line in re.findall(r"uv pip install .*|pip install .*", DOCKERFILE):
-        assert "--require-hashes" in line or "--no-deps /wheels/" in line
+        assert "--require-hashes" in line or "--no-deps --target /packages /wheels/" in line
     for lock in re.findall(r"-r (requirements/\S+)", DOCKERFILE):
         assert (REPOSITORY / lock).exists()
+
+
+def test_only_its_lock_changes_a_layer_of_dependencies() -> None:
+    stages = re.findall(r"^FROM (\S+) AS (\S+)-dependencies\n((?:.+\n)+)", DOCKERFILE, re.MULTILINE)
+    assert {(base, name) for base, name, _ in stages} == {
+        ("tools", name) for name in ("operator", "gateway", "file-sync", "jobs")
+    }
+    for _, name, instructions in stages:
+        assert re.findall(r"^COPY (.+)$", instructions, re.MULTILINE) == [
+            re.search(r"-r (requirements/\S+)", instructions)[1] + " requirements/"  # type: ignore[index]
+        ], name

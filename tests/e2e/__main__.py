@@ -7,34 +7,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
-from .images import REPLACED_IMAGES, STANDIN_IMAGES, TENANTRY_IMAGES, Image
+from .images import REPLACED_IMAGES, STANDIN_IMAGE, TENANTRY_IMAGES, Image
 from .kind import Kind
 from .local_node import LocalNode
 
-
-class ClusterProvider(Protocol):
-    """A source of clusters."""
-
-    @property
-    def missing(self) -> str: ...
-    @property
-    def kubeconfig(self) -> Path: ...
-    def up(self) -> AbstractContextManager[None]: ...
-    def load(self, image: Image) -> str: ...
+CONCURRENCY = 2
+"""Images that are built and loaded concurrently: one processor packs and unpacks their layers."""
 
 
 def main(name: str, *arguments: str) -> int:
     """Run the tests and return pytest's exit code."""
-    provider, images = _get_provider(name)
+    provider = Kind() if name == "kind" else LocalNode()
     if provider.missing:
         print(f"Skipping the tests on a cluster: {provider.missing}.")
         return 1
-    with provider.up(), tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({image.name: _load(provider, image) for image in images}, file)
+    with provider.run(), tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(_load_images(provider), file)
         file.flush()
         given = {"KUBECONFIG": str(provider.kubeconfig), "TENANTRY_E2E_IMAGES": file.name}
         argv = [
@@ -49,13 +40,23 @@ def main(name: str, *arguments: str) -> int:
         return subprocess.run(argv, env=os.environ | given, check=False).returncode
 
 
-def _get_provider(name: str) -> tuple[ClusterProvider, tuple[Image, ...]]:
-    if name == "kind":
-        return Kind(), (*TENANTRY_IMAGES, *STANDIN_IMAGES)
-    return LocalNode(), (*TENANTRY_IMAGES, *STANDIN_IMAGES, *REPLACED_IMAGES)
+def _load_images(provider: Kind | LocalNode) -> dict[str, str]:
+    """Load all images that the cluster cannot pull and return their references by name."""
+    first, *images = TENANTRY_IMAGES
+    images.append(STANDIN_IMAGE)
+    if isinstance(provider, LocalNode):
+        images.extend(REPLACED_IMAGES)
+    # The first build creates the base and the layers that the others share.
+    references = {first.name: _load(provider, first)}
+    with ThreadPoolExecutor(CONCURRENCY) as threads:
+        found = threads.map(lambda image: _load(provider, image), images)
+        references |= zip([image.name for image in images], found, strict=True)
+    if isinstance(provider, LocalNode):
+        references["qdrant"] = references[STANDIN_IMAGE.name]
+    return references
 
 
-def _load(provider: ClusterProvider, image: Image) -> str:
+def _load(provider: Kind | LocalNode, image: Image) -> str:
     began = time.monotonic()
     name = provider.load(image)
     print(f"{time.monotonic() - began:6.1f} s  {name}", flush=True)

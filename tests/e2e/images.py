@@ -22,7 +22,7 @@ from tenantry_local.programs.node import find_node
 
 __all__ = [
     "REPLACED_IMAGES",
-    "STANDIN_IMAGES",
+    "STANDIN_IMAGE",
     "TENANTRY_IMAGES",
     "VALUES_PATHS",
     "Image",
@@ -42,7 +42,7 @@ VALUES_PATHS = {
     "n8n": ["n8n.image"],
     "open-webui": ["open-webui.image"],
 }
-"""Paths of each image in the chart's values; the stand-ins of AWS and Bedrock are not in the chart."""
+"""Paths of each image in the chart's values. The stand-ins have a separate chart."""
 
 FOLDERS = Path(__file__).parent / "images"
 PACKAGES = Path(sysconfig.get_path("purelib"))
@@ -89,7 +89,7 @@ class Image:
     installed: Callable[[], Mapping[str, Path]] = field(default=dict)
 
     @contextmanager
-    def context(self) -> Iterator[Path]:
+    def create_context(self) -> Iterator[Path]:
         """Yield a build context: a folder with the Dockerfile and its files."""
         CACHE.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix="image-", dir=CACHE) as name:
@@ -135,7 +135,7 @@ def _make_tenantry_image(name: str) -> Image:
     return Image(name, {place: REPOSITORY / place for place in names}, target=name)
 
 
-def _make_standin_image(name: str) -> Image:
+def _make_standin_image() -> Image:
     folder = FOLDERS / "standins"
     files = {
         "Dockerfile": folder / "Dockerfile",
@@ -148,7 +148,7 @@ def _make_standin_image(name: str) -> Image:
         "src/qdrant.py": folder / "qdrant.py",
         "entrypoint.sh": folder / "entrypoint.sh",
     }
-    return Image(name, files, target=name)
+    return Image("standins", files)
 
 
 def _make_replaced_image(name: str, installed: Callable[[], Mapping[str, Path]]) -> Image:
@@ -179,9 +179,10 @@ def _list_open_webui() -> Mapping[str, Path]:
 
 
 TENANTRY_IMAGES = tuple(_make_tenantry_image(name) for name in ("operator", "gateway", "file-sync", "jobs"))
-STANDIN_IMAGES = tuple(_make_standin_image(name) for name in ("aws", "bedrock"))
+STANDIN_IMAGE = _make_standin_image()
+"""Stand-ins of AWS and Bedrock. It also replaces the official image of Qdrant where that is not available."""
+
 REPLACED_IMAGES = (
-    _make_standin_image("qdrant"),
     _make_replaced_image("postgres", _list_postgres),
     _make_replaced_image("redis", _list_redis),
     _make_replaced_image("keycloak", _list_keycloak),

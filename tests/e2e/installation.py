@@ -24,7 +24,7 @@ from tests.support.backends.keycloak_users import LONG_LIVED_CLIENT, People
 from tools import dev_secrets
 from tools.chart_schema import CHART
 
-from .images import list_image_options
+from .images import STANDIN_IMAGE, list_image_options
 from .pod_scripts import CALL
 
 __all__ = ["Installation", "get_client_pod_name"]
@@ -74,8 +74,8 @@ class Installation:
         self.cluster.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
         )
-        images = [f"--set-string=images.{name}={self.images[name]}" for name in STANDINS]
-        self.cluster.run_helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", *images)
+        image = f"--set-string=image={self.images[STANDIN_IMAGE.name]}"
+        self.cluster.run_helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", image)
         self._provision_aws()
         self._make_secrets()
         self.cluster.apply(*[self._make_client_pod(name) for name in CLIENT_PODS])

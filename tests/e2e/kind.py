@@ -34,7 +34,7 @@ class Kind:
         return REPOSITORY / "build" / "kind.kubeconfig"
 
     @contextmanager
-    def up(self) -> Iterator[None]:
+    def run(self) -> Iterator[None]:
         """Create the cluster if needed and keep it afterwards for inspection."""
         self.kubeconfig.parent.mkdir(exist_ok=True)
         existing = _capture("kind", "get", "clusters").split()
@@ -50,7 +50,7 @@ class Kind:
     def load(self, image: Image) -> str:
         """Build an image, load it into the cluster and return its reference."""
         name = f"tenantry/{image.name}:{image.digest}"
-        with image.context() as context:
+        with image.create_context() as context:
             target = ["--target", image.target] if image.target else []
             _run("docker", "build", "--quiet", "--tag", name, *target, str(context))
         _run("kind", "load", "docker-image", name, "--name", NAME)

@@ -43,7 +43,7 @@ class LocalNode:
         return Path(_capture('printf %s "$KUBECONFIG"'))
 
     @contextmanager
-    def up(self) -> Iterator[None]:
+    def run(self) -> Iterator[None]:
         """Start the node if needed, and stop it again in that case."""
         if self.kubeconfig.exists() and not _run("kubectl get --raw=/readyz", check=False):
             yield
@@ -71,7 +71,7 @@ class LocalNode:
 
     def _build(self, image: Image, name: str, archive: Path) -> None:
         target = f"--target {image.target}" if image.target else ""
-        with image.context() as context:
+        with image.create_context() as context:
             # Cache layers, so that stages shared by several images are built once.
             _run(f"BUILDAH_LAYERS=true ./image.sh {name} {context} --build-arg BASE={BASE} {target}")
         for old in ARCHIVES.glob(f"{image.name}-*.tar"):

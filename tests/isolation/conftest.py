@@ -162,14 +162,14 @@ async def _add_people(harness: IsolationHarness) -> None:
 async def _forge_tokens(harness: IsolationHarness) -> None:
     """Create forged tokens for B from a valid token of A."""
     people, headers = harness.people, harness.headers
-    login = await people.login(f"anna@{A}.example")
+    login = await people.log_in(f"anna@{A}.example")
     good: str = login["access_token"]
     b: dict[str, Any] = {"groups": [f"/tenants/tenant-{B}"], "email": f"berta@{B}.example"}
     (key,) = [RSAKey.import_key(jwk) for jwk in (await people.fetch_keys())["keys"] if jwk["use"] == "sig"]
     await people.add_client("iso-short", attributes={"access.token.lifespan": "1"})
-    expired = (await people.login(f"anna@{A}.example", client_id="iso-short"))["access_token"]
+    expired = (await people.log_in(f"anna@{A}.example", client_id="iso-short"))["access_token"]
     harness.expired_at = read_claims(expired)["exp"] + LEEWAY_SECONDS
-    other_app = (await people.login(f"anna@{A}.example", client_id="other-app"))["access_token"]
+    other_app = (await people.log_in(f"anna@{A}.example", client_id="other-app"))["access_token"]
     forged = {
         "garbage": "garbage",
         "three dots": "a.b.c",
@@ -205,7 +205,7 @@ async def _get_unverified_token(people: People) -> str:
     """Return a token of a person whose address is no longer verified since their login."""
     email = f"mallory@{B}.example"
     await people.add(email)
-    login = await people.login(email)
+    login = await people.log_in(email)
     await people.verify(email, verified=False)
     token: str = (await people.refresh(login["refresh_token"]))["access_token"]
     assert read_claims(token)["email_verified"] is False

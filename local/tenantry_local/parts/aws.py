@@ -93,7 +93,9 @@ class Aws(PlatformPart):
         self._ensure_files_bucket()
         iam = self._get_root_client("iam")
         for service in ROLE_SERVICES:
-            self._ensure_user(iam, service, policy=json.dumps(_assume_role_policy(f"tenantry-{service}")))
+            self._ensure_user(
+                iam, service, policy=json.dumps(_build_assume_role_policy(f"tenantry-{service}"))
+            )
             trust = _render("trust", principal=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
             self._ensure_role(iam, service, trust)
         self._ensure_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
@@ -224,7 +226,7 @@ def _create_if_missing(create: Any, **arguments: Any) -> None:
             raise
 
 
-def _assume_role_policy(role: str) -> dict[str, Any]:
+def _build_assume_role_policy(role: str) -> dict[str, Any]:
     resource = f"arn:aws:iam::{ACCOUNT}:role/{role}"
     return {
         "Version": "2012-10-17",

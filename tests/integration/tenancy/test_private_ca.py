@@ -36,7 +36,7 @@ async def serve_qdrant(folder: Path, shown: Certificates) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def do_nothing(_: Tenant) -> AsyncIterator[None]:
+async def skip_write_fence(_: Tenant) -> AsyncIterator[None]:
     """Do nothing around a change."""
     yield
 
@@ -58,7 +58,7 @@ async def query_document(url: str, authority: Path | None) -> None:
         api_key=SecretStr(KEY),
         verify=create_ssl_context(authority),
         dimension=DIMENSIONS,
-        write_fence=do_nothing,
+        write_fence=skip_write_fence,
     )
     try:
         assert await vectors.get_indexed(TENANT, ["a-document"]) == {}

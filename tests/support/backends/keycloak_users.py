@@ -107,7 +107,7 @@ class People:
     async def set_own_attribute(self, email: str, name: str, value: str) -> httpx.Response:
         """Change an attribute with the user's token, as Keycloak's account pages do."""
         await self.add_client(ACCOUNT, fullScopeAllowed=True)
-        token = (await self.login(email, client_id=ACCOUNT))["access_token"]
+        token = (await self.log_in(email, client_id=ACCOUNT))["access_token"]
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         path = f"/realms/{REALM}/account/"
         profile = (await self._http.get(path, headers=headers)).raise_for_status().json()
@@ -125,7 +125,7 @@ class People:
             mapper.pop("id", None)
         await self._call_admin_api("POST", "clients", json=own, ok=(409,))
 
-    async def login(
+    async def log_in(
         self, email: str, *, client_id: str = "tenantry-cli", realm: str = REALM
     ) -> dict[str, Any]:
         """Log a user in; return the access, ID and refresh token."""
@@ -139,7 +139,7 @@ class People:
 
     async def fetch_token(self, email: str) -> str:
         """Return an access token for the gateway that is valid for two hours."""
-        token: str = (await self.login(email, client_id=LONG_LIVED_CLIENT))["access_token"]
+        token: str = (await self.log_in(email, client_id=LONG_LIVED_CLIENT))["access_token"]
         return token
 
     async def fetch_admin_token(self) -> str:

@@ -52,7 +52,7 @@ def list_calls(folder: Path) -> list[str]:
 
 
 def test_a_node_is_started_and_stopped(folder: Path) -> None:
-    with LocalNode().up():
+    with LocalNode().run():
         assert list_calls(folder) == ["up"]
     assert list_calls(folder) == ["up", "down "]
 
@@ -61,14 +61,14 @@ def test_a_dead_node_is_removed_first(folder: Path) -> None:
     with run_process() as dead:
         pass
     create_remains(folder, dead.pid)
-    with LocalNode().up():
+    with LocalNode().run():
         assert list_calls(folder) == ["down ", "up"]
 
 
 def test_a_process_with_a_reused_id_is_not_stopped(folder: Path) -> None:
     with run_process() as other:
         create_remains(folder, other.pid)
-        with LocalNode().up():
+        with LocalNode().run():
             assert list_calls(folder) == ["down ", "up"], "down.sh must not read the id"
         assert other.poll() is None
 
@@ -76,7 +76,7 @@ def test_a_process_with_a_reused_id_is_not_stopped(folder: Path) -> None:
 def test_a_live_node_that_does_not_answer_is_kept(folder: Path) -> None:
     with run_process(f"--config={folder}/node/kubelet.yaml") as kubelet:
         create_remains(folder, kubelet.pid)
-        with pytest.raises(SystemExit, match="is a live node"), LocalNode().up():
+        with pytest.raises(SystemExit, match="is a live node"), LocalNode().run():
             pass
         assert (folder / "node").exists()
         assert not list_calls(folder)
@@ -86,6 +86,6 @@ def test_a_running_node_is_used_and_kept(folder: Path) -> None:
     create_remains(folder, os.getpid())
     (folder / "node" / "admin.kubeconfig").touch()
     (folder / "bin" / "kubectl").write_text("#!/bin/sh\n")
-    with LocalNode().up():
+    with LocalNode().run():
         pass
     assert not list_calls(folder)

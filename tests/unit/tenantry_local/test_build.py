@@ -15,7 +15,7 @@ def built_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]
     """Return the list of built folders; cache and pins are in a temporary folder."""
     folders: list[Path] = []
 
-    def fake_build(folder: Path, report: Callable[[str], None]) -> None:
+    def create_programs(folder: Path, report: Callable[[str], None]) -> None:
         folders.append(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name in PROGRAMS:
@@ -27,7 +27,7 @@ def built_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.setattr(build, "SOURCE", tmp_path / "source")
     monkeypatch.setattr(build, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(build, "_build", fake_build)
+    monkeypatch.setattr(build, "_build", create_programs)
     return folders
 
 

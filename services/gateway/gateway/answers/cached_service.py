@@ -29,7 +29,7 @@ class CachePolicy(Enum):
 class CachedAnswerService:
     """Answers questions, from the cache if possible.
 
-    Call :meth:`lookup` first, then :meth:`answer` or :meth:`stream` with its result.
+    Call :meth:`check_cache` first, then :meth:`answer` or :meth:`stream` with its result.
     """
 
     def __init__(self, answers: AnswerService, cache: AnswerCache, usage: UsageLog) -> None:
@@ -37,7 +37,7 @@ class CachedAnswerService:
         self._cache = cache
         self._usage = usage
 
-    async def lookup(self, tenant: Tenant, question: Question, policy: CachePolicy) -> CacheLookup:
+    async def check_cache(self, tenant: Tenant, question: Question, policy: CachePolicy) -> CacheLookup:
         """Return the result of the cache lookup for a question.
 
         A question with a history bypasses the cache, because two histories are hardly ever equal.
@@ -64,7 +64,7 @@ class CachedAnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`AnswerService.answer`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
             Likewise.
@@ -84,7 +84,7 @@ class CachedAnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`AnswerService.stream`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
             Likewise.

@@ -23,7 +23,7 @@ __all__ = [
     "SCHEME",
     "TARGET",
     "WWW",
-    "is_live_tag",
+    "is_active_tag",
     "is_unfinished_tag",
     "sanitize_language",
 ]
@@ -106,13 +106,13 @@ _TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
 _BLOCK_NAMES = {name for name in HTML_NAMES if len(name) > 1 or name == "p"}
 """Superset of the tag names that start an HTML block."""
-_LIVE_TYPES = frozenset({"html_inline", "link_open"})
+_ACTIVE_TYPES = frozenset({"html_inline", "link_open"})
 _MARKDOWN = MarkdownIt("commonmark")
 _MARKDOWN.validateLink = lambda _: True  # type: ignore[method-assign, assignment]
 """Parser of tags and of addresses in angle brackets, with any scheme."""
 
 
-def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
+def is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
     """Return True if a renderer would activate a tag or, if strict, would not display it.
 
     Parameters
@@ -123,17 +123,17 @@ def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
         The preceding character.
     """
     tag = tag.replace(_SPACE, " ")
-    return any(_is_live_tag(each, before, strict=strict) for each in {tag, _CONTROLS.sub("a", tag)})
+    return any(_is_active_tag(each, before, strict=strict) for each in {tag, _CONTROLS.sub("a", tag)})
 
 
-def _is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
+def _is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
     begin = _TAG.match(tag)
     if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not end the tag
         return bool(begin) or ":" in tag
     if begin and begin[0].strip("</").lower() in _BLOCK_NAMES:  # regardless of its attributes
         return True
     tokens = _MARKDOWN.parseInline(tag.replace("_", "-"))[0].children or []  # marked allows _ in names
-    if not tokens or tokens[0].type not in _LIVE_TYPES:
+    if not tokens or tokens[0].type not in _ACTIVE_TYPES:
         return False
     if strict:
         return True

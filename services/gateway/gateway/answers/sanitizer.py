@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from . import markdown
-from .markdown import is_live_tag, is_unfinished_tag, sanitize_language
+from .markdown import is_active_tag, is_unfinished_tag, sanitize_language
 from .output_check import OutputCheck
 
 if TYPE_CHECKING:
@@ -581,11 +581,11 @@ class AnswerSanitizer:
             return False
         if end and end[0] == ">":
             tag = self._text[self._at : end.end()]
-            is_live = is_live_tag(tag, self._tail[-1:], strict=self._strict)
+            is_active = is_active_tag(tag, self._tail[-1:], strict=self._strict)
         else:
             rest = self._text[self._at : end.start() if end else self._at + MAX_LOOKAHEAD]
-            is_live = is_unfinished_tag(rest)
-        return self._neutralize_angle() if is_live else self._show_angle()
+            is_active = is_unfinished_tag(rest)
+        return self._neutralize_angle() if is_active else self._show_angle()
 
     def _is_block_start(self) -> bool:
         """Return True if a block may start here: at a line start or, for Open WebUI, after a formula."""

@@ -148,7 +148,7 @@ class AnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`RetrievalService.find`, and the same from the model.
         BudgetExhausted, LimitsUnavailable
             As :meth:`TokenMeter.measure`.
@@ -172,7 +172,7 @@ class AnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`answer`; from the model also during the stream.
         BudgetExhausted, LimitsUnavailable
             As :meth:`answer`.

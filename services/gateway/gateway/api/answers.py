@@ -53,7 +53,7 @@ async def answer(
 ) -> Any:
     """Return an answer with its citations, or stream it."""
     question = body.to_question()
-    lookup = await context.answers.lookup(person.tenant, question, policy)
+    lookup = await context.answers.check_cache(person.tenant, question, policy)
     request.state.headers.update(build_cache_status(lookup))
     if not body.stream:
         answering = context.answers.answer(person.tenant, question, lookup, timings)

@@ -63,7 +63,7 @@ async def create_chat_completion(
     """Return a completion, or stream it."""
     require_persona(person.tenant, body.model)
     question = body.to_question()
-    lookup = await context.answers.lookup(person.tenant, question, policy)
+    lookup = await context.answers.check_cache(person.tenant, question, policy)
     request.state.headers.update(build_cache_status(lookup))
     head = {"id": f"chatcmpl-{request.state.request_id}", "created": int(time.time()), "model": body.model}
     if not body.stream:

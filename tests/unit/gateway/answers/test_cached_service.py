@@ -65,11 +65,11 @@ class CachedAnswerHarness:
         self, question: Question = ASKED, of: Tenant | None = None, policy: CachePolicy = CachePolicy.DEFAULT
     ) -> tuple[CacheOutcome, Answer]:
         asking = of or make_cached_tenant()
-        lookup = await self.answers.lookup(asking, question, policy)
+        lookup = await self.answers.check_cache(asking, question, policy)
         return lookup.outcome, await self.answers.answer(asking, question, lookup, RequestTimings())
 
     async def stream(self, question: Question = ASKED) -> list[str | Answer]:
-        lookup = await self.answers.lookup(make_cached_tenant(), question, CachePolicy.DEFAULT)
+        lookup = await self.answers.check_cache(make_cached_tenant(), question, CachePolicy.DEFAULT)
         return [
             piece
             async for piece in self.answers.stream(make_cached_tenant(), question, lookup, RequestTimings())
@@ -270,7 +270,7 @@ async def test_a_failed_stream_is_not_stored(harness: CachedAnswerHarness) -> No
 
 
 async def test_a_stream_that_the_caller_closed_is_not_stored(harness: CachedAnswerHarness) -> None:
-    lookup = await harness.answers.lookup(make_cached_tenant(), ASKED, CachePolicy.DEFAULT)
+    lookup = await harness.answers.check_cache(make_cached_tenant(), ASKED, CachePolicy.DEFAULT)
     stream = harness.answers.stream(make_cached_tenant(), ASKED, lookup, RequestTimings())
     await anext(stream)
     await stream.aclose()
