@@ -62,7 +62,8 @@ class TenantSuspended(TenantryError):
     slug = "tenant-suspended"
     title = "The tenant is suspended"
     remedy = (
-        "Ask your tenant's administrators for the reason. A suspended tenant keeps its documents and settings."
+        "Ask your tenant's administrators for the reason. "
+        "A suspended tenant keeps its documents and settings."
     )
     example = "This tenant is suspended. Ask its administrators for the reason."
     status = 403
