@@ -15,7 +15,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from .remote import Fault
+from .remote import FailureClass
 
 __all__ = ["build_client_config", "classify", "get_error_code", "is_dead_session", "open_session"]
 
@@ -57,35 +57,35 @@ def is_dead_session(exc: BaseException | None) -> bool:
     return isinstance(exc, ClientError) and get_error_code(exc) in _DEAD_SESSION_CODES
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Return the fault class of a boto3 error; ``None`` for any other exception."""
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the failure class of a boto3 error; ``None`` for any other exception."""
     match exc:
         case EventStreamError():
             return _classify_event(get_error_code(exc))
         case ClientError():
             return _classify_response(get_error_code(exc), exc.response.get("ResponseMetadata", {}))
         case HTTPClientError() | BotoConnectionError() | CredentialRetrievalError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case BotoCoreError():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case _:
             return None
 
 
-def _classify_event(code: str) -> Fault:
-    """Return the fault class of an error inside an event stream, which has a code and no status."""
+def _classify_event(code: str) -> FailureClass:
+    """Return the failure class of an error inside an event stream, which has a code and no status."""
     match code.lower():
         case "throttlingexception":
-            return Fault.BUSY
+            return FailureClass.BUSY
         case "validationexception":
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case _:
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
 
 
-def _classify_response(code: str, metadata: Mapping[str, Any]) -> Fault:
+def _classify_response(code: str, metadata: Mapping[str, Any]) -> FailureClass:
     status = int(metadata.get("HTTPStatusCode", 0))
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _BUSY_CODES:
-        return Fault.BUSY
+        return FailureClass.BUSY
     transient = status in {0, 408, 424} or status >= 500 or code in _TRANSIENT_CODES
-    return Fault.TRANSIENT if transient else Fault.PERMANENT
+    return FailureClass.TRANSIENT if transient else FailureClass.PERMANENT

@@ -81,7 +81,7 @@ class Breaker:
         return max(left, 1.0) if left > 0 or self._trying else 0.0
 
     def record_failure(self, seconds: float = 0.0) -> None:
-        """Record a call that failed after ``seconds``, without an answer or with a transient fault."""
+        """Record a call that failed after ``seconds``, without an answer or with a transient failure."""
         self._failures += 2 if seconds >= SLOW_FAILURE_SECONDS else 1
         self._trying = False
         if self._failures >= MAX_FAILURES:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from .remote import Fault, Remote
+from .remote import FailureClass, Remote
 
 __all__ = ["KeycloakAdmin", "classify"]
 
@@ -111,15 +111,15 @@ class KeycloakAdmin:
             return self._token
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Return the fault class of an error. 401 is retried: a restart of Keycloak can invalidate the token."""
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the class of a failure. 401 is retried: a restart of Keycloak can invalidate the token."""
     match exc:
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
             if code in (401, 408, 409, 429):
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

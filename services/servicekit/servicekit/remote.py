@@ -1,6 +1,6 @@
 """Calls to external systems, with timeout, retries with jitter, circuit breaker, metrics and tracing.
 
-Each adapter owns one :class:`Remote` for its system and passes ``classify``. Transient and busy faults are
+Each adapter owns one :class:`Remote` for its system and passes ``classify``. Transient and busy failures are
 retried, permanent ones are not. Any other exception is a bug and is raised unchanged.
 """
 
@@ -20,7 +20,7 @@ from . import deadline
 from .breaker import Breaker
 from .errors import RemoteRefused, RemoteUnavailable
 
-__all__ = ["Fault", "Remote"]
+__all__ = ["FailureClass", "Remote"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,8 +35,8 @@ REMOTE_SECONDS = Histogram(
 _TRACER = trace.get_tracer("servicekit.remote")
 
 
-class Fault(enum.Enum):
-    """Classes of a vendor client's exceptions."""
+class FailureClass(enum.Enum):
+    """Class of a failed call, which decides about retries."""
 
     TRANSIENT = "transient"
     """The system did not answer, or is unavailable."""
@@ -64,7 +64,7 @@ class Remote:
     system
         Name of the system in metrics, logs and conditions.
     classify
-        Returns the fault class of a vendor's exception; ``None`` for a bug in our code.
+        Returns the failure class of a vendor's exception; ``None`` for a bug in our code.
     timeout
         Longest duration of an attempt, in seconds; shorter if the request's deadline is nearer.
     attempts
@@ -79,7 +79,7 @@ class Remote:
     def __init__(
         self,
         system: str,
-        classify: Callable[[Exception], Fault | None],
+        classify: Callable[[Exception], FailureClass | None],
         *,
         timeout: float = 5.0,
         attempts: int = 3,
@@ -105,9 +105,9 @@ class Remote:
         Raises
         ------
         RemoteUnavailable
-            The last attempt failed with a transient fault, for example a timeout; or the circuit is open.
+            The last attempt failed with a transient failure, for example a timeout; or the circuit is open.
         RemoteRefused
-            An attempt failed with a permanent fault.
+            An attempt failed with a permanent failure.
         DeadlineExceeded
             The request's deadline was reached.
         """
@@ -117,15 +117,15 @@ class Remote:
                     operation, call, self._breakers[circuit] if self._breakers is not None else None
                 )
         except Exception as exc:
-            match self._classify_fault(exc):
-                case Fault.TRANSIENT | Fault.BUSY:
+            match self._classify_failure(exc):
+                case FailureClass.TRANSIENT | FailureClass.BUSY:
                     raise RemoteUnavailable(
                         self.system,
                         operation,
                         _format_message(exc),
                         exc.retry_after if isinstance(exc, CircuitOpen) else None,
                     ) from exc
-                case Fault.PERMANENT:
+                case FailureClass.PERMANENT:
                     raise RemoteRefused(self.system, operation, _format_message(exc)) from exc
                 case None:
                     raise
@@ -200,8 +200,8 @@ class Remote:
                     result = await call()
                 outcome = "ok"
             except Exception as exc:
-                fault = self._classify_fault(exc)
-                outcome = fault.value if fault else "error"
+                failure_class = self._classify_failure(exc)
+                outcome = failure_class.value if failure_class else "error"
                 raise
             else:
                 return result
@@ -213,11 +213,13 @@ class Remote:
                     _record(breaker, outcome, elapsed)
 
     def _is_retryable(self, exc: Exception) -> bool:
-        return self._classify_fault(exc) in (Fault.TRANSIENT, Fault.BUSY) and not isinstance(exc, CircuitOpen)
+        return self._classify_failure(exc) in (FailureClass.TRANSIENT, FailureClass.BUSY) and not isinstance(
+            exc, CircuitOpen
+        )
 
-    def _classify_fault(self, exc: Exception) -> Fault | None:
+    def _classify_failure(self, exc: Exception) -> FailureClass | None:
         if isinstance(exc, TimeoutError | CircuitOpen):
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         return self._classify(exc)
 
 

@@ -11,7 +11,7 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
 from servicekit.errors import RemoteError
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 from .errors import IdentityUnavailable
 
@@ -122,11 +122,11 @@ class RemoteKeys:
         return asyncio.get_running_loop().time()
 
 
-def _classify(exc: Exception) -> Fault | None:
+def _classify(exc: Exception) -> FailureClass | None:
     match exc:
         case httpx.HTTPStatusError(response=response) if response.status_code < 500:
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

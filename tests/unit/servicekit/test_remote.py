@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from servicekit import deadline
 from servicekit.breaker import MAX_FAILURES, OPEN_DELAY_SECONDS
 from servicekit.errors import DeadlineExceeded, RemoteRefused, RemoteUnavailable
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 _numbers = itertools.count()
 
@@ -25,12 +25,12 @@ class Denied(Exception):
     """Permanent error of the fake SDK."""
 
 
-def classify(exc: Exception) -> Fault | None:
+def classify(exc: Exception) -> FailureClass | None:
     match exc:
         case Unavailable():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case Denied():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case _:
             return None
 
@@ -266,8 +266,8 @@ class SdkThrottled(Exception):
     """Throttling error of the fake SDK."""
 
 
-def classify_throttled(exc: Exception) -> Fault | None:
-    return Fault.BUSY if isinstance(exc, SdkThrottled) else classify(exc)
+def classify_throttled(exc: Exception) -> FailureClass | None:
+    return FailureClass.BUSY if isinstance(exc, SdkThrottled) else classify(exc)
 
 
 @pytest.fixture

@@ -101,10 +101,10 @@ MESSAGES = {
     "n8n-unavailable": "The assistant's workflow cannot be reached right now. Try again in a few minutes.",
     "gateway-unavailable": "The assistant cannot be reached right now. Try again in a few minutes.",
     "files-unavailable": "I cannot list your files right now. Try again in a few minutes.",
-    "trash-missing": "The trash contains no such document. Send `/restore` to list what you can restore.",
+    "trashed-document-missing": "The trash contains no such document. Send `/restore` to list what you can restore.",
     "document-exists": "The persona already has a document with that name. Delete it first; it goes to the trash, "
     "and you can restore it later.",
-    "document-foreign": "Only its owner and your tenant's administrators may restore that document.",
+    "document-not-owned": "Only its owner and your tenant's administrators may restore that document.",
     "document-busy": "That document is being changed right now. Try again {when}.",
     "admin-only": "Only your tenant's administrators may do that.",
     "quota-exceeded": "Your tenant has no room for that document. Delete other documents first.",
@@ -611,7 +611,7 @@ class Pipe:
         # Prefer the current persona, then the latest removal.
         found.sort(key=lambda each: (each.persona_id == request.persona, each.removed_at))
         if not found:
-            raise UserError("trash-missing")
+            raise UserError("trashed-document-missing")
         chosen = found[-1]
         await request.show_status(f"Restoring {_format_code(chosen.filename)}")
         path = f"/v1/documents/{quote(chosen.document_id, safe='')}/restore"

@@ -403,8 +403,8 @@ def test_every_message_is_tested() -> None:
     }  # fmt: skip
     # Refusals of commands, see test_restore.py and test_deletions.py.
     own |= {
-        "trash-missing", "document-exists", "document-foreign", "document-busy", "quota-exceeded",
-        "document-empty", "document-too-large", "document-unreadable", "document-unsupported",
-        "writes-unavailable", "admin-only", "too-many-calls",
+        "trashed-document-missing", "document-exists", "document-not-owned", "document-busy",
+        "quota-exceeded", "document-empty", "document-too-large", "document-unreadable",
+        "document-unsupported", "writes-unavailable", "admin-only", "too-many-calls",
     }  # fmt: skip
     assert refusals | own == MESSAGES.keys()
