@@ -8,7 +8,7 @@ __all__ = ["N8nInstallSettings"]
 
 
 class N8nInstallSettings(ProgramSettings):
-    """Settings of one installation."""
+    """Settings of the job that imports the workflows into n8n."""
 
     model_config = SettingsConfigDict(env_prefix="N8N_INSTALL_")
 

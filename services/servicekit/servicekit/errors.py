@@ -24,7 +24,7 @@ __all__ = [
 
 
 class TenantryError(Exception):
-    """Problem that a response reports. This class itself reports an unexpected error.
+    """The service failed with an unexpected error. All other problems are subclasses.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ _FACTORS = {
 def parse_quantity(text: str) -> Decimal:
     """Return the number of a quantity, in its base unit (bytes, cores, pieces).
 
-    It accepts more than a Tenant may contain: the API server rewrites ``0.5m`` as ``500u``.
+    It accepts more than users may write in a Tenant, because the API server rewrites ``0.5m`` as ``500u``.
 
     Raises
     ------

@@ -29,7 +29,7 @@ TRANSIENT_ERRORS = (psycopg.OperationalError, errors.UndefinedTable, errors.Unde
 
 
 class GrantsSettings(ProgramSettings):
-    """Settings of one installation."""
+    """Settings of the grants job."""
 
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_GRANTS_")
 
@@ -41,7 +41,7 @@ class GrantsSettings(ProgramSettings):
 
 
 def grant(settings: GrantsSettings) -> None:
-    """Grant all rights, or none.
+    """Run ``grants.sql`` in one transaction; retry until Open WebUI's tables exist.
 
     Raises
     ------
