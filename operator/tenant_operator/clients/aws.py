@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from servicekit.aws import classify, is_dead_session
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -59,7 +59,7 @@ class AwsClients:
                 config=_CONFIG,
             )
 
-    def classify(self, exc: Exception) -> Fault | None:
+    def classify(self, exc: Exception) -> FailureClass | None:
         """Return the class of an error.
 
         Drop a revoked or expired session, so that a retry opens a new session.
@@ -67,7 +67,7 @@ class AwsClients:
         if is_dead_session(exc):
             with self._lock:
                 self._session = self._s3 = self._sts = None
-            return Fault.BUSY
+            return FailureClass.BUSY
         return classify(exc)
 
     def _open_session(self) -> boto3.Session:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 __all__ = ["Found", "OpenWebUISession"]
 
@@ -188,7 +188,7 @@ class OpenWebUISession:
 _TRANSIENT_STATUSES = frozenset({400, 401, 404, 408, 409, 429})
 
 
-def classify(exc: Exception) -> Fault | None:
+def classify(exc: Exception) -> FailureClass | None:
     """Return the class of a failed call; ``None`` for an error of this program.
 
     400, 401 and 404 are temporary. Open WebUI answers 400 for any internal error; a retry after 401 signs in
@@ -196,14 +196,14 @@ def classify(exc: Exception) -> Fault | None:
     """
     match exc:
         case SignInRefused():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
             if code in _TRANSIENT_STATUSES:
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None
 

@@ -14,7 +14,7 @@ import httpx
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from servicekit.errors import RemoteRefused
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 from tenancy.model import Tenant, VectorsStatus
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, build_collection_name
 
@@ -220,15 +220,15 @@ def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> 
         )
 
 
-def classify(exc: Exception) -> Fault | None:
+def classify(exc: Exception) -> FailureClass | None:
     """Return the class of an error of the Qdrant client; ``None`` for an error of this program."""
     match exc:
         case UnexpectedResponse(status_code=status):
             code: Any = status or 0
             if code in (408, 429):
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case ResponseHandlingException() | httpx.HTTPError() | OSError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

@@ -168,4 +168,4 @@ class UserFiles:
 
 def _is_visible(file: File, planned: Plan) -> bool:
     status = planned.statuses.get(file.id)
-    return status is not None and status.state is not FileState.FOREIGN
+    return status is not None and status.state is not FileState.OTHER_TENANT

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 __all__ = ["CALL_TIMEOUT_SECONDS", "N8n"]
 
@@ -131,20 +131,20 @@ class ErrorResponse(Exception):
         self.status = status
 
 
-def classify(exc: Exception) -> Fault | None:
+def classify(exc: Exception) -> FailureClass | None:
     """Return the class of a failed call.
 
     A refused login is permanent: after retries, n8n slows down all logins.
     """
     match exc:
         case LoginRefused():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case ErrorResponse(status=status):
             if status in (401, 408, 429):
-                return Fault.BUSY
-            return Fault.TRANSIENT if status >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if status >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None
 

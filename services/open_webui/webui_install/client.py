@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 from .desired import DesiredFunction, DesiredModel, DesiredState
 from .plan import (
@@ -127,7 +127,7 @@ class InstallerClient:
         return response.json()
 
 
-def classify(exc: Exception) -> Fault | None:
+def classify(exc: Exception) -> FailureClass | None:
     """Return the class of a failed call.
 
     A non-JSON body means that a proxy answered because Open WebUI is down; treat it as transient.
@@ -136,10 +136,10 @@ def classify(exc: Exception) -> Fault | None:
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
             if code in (408, 429):
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError() | ValueError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None
 

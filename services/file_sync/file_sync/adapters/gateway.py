@@ -14,7 +14,7 @@ from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 
 from ..models import ListedDocument
-from ..problems import DeletionBlocked
+from ..problems import DeletionsHeld
 from .http import classify, is_problem
 
 __all__ = ["GatewayClient"]
@@ -80,7 +80,7 @@ class GatewayClient:
 
         Raises
         ------
-        DeletionBlocked
+        DeletionsHeld
             An administrator of the tenant must decide; the document is unchanged.
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
@@ -91,7 +91,7 @@ class GatewayClient:
             await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket, params=params)
         except RemoteRefused as exc:
             if is_problem(exc, "deletions-held"):
-                raise DeletionBlocked from exc
+                raise DeletionsHeld from exc
             if not is_problem(exc, "document-missing"):
                 raise
 

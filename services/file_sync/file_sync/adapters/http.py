@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import httpx
 from servicekit.errors import RemoteError
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 __all__ = ["classify", "get_status", "is_problem", "parse_retry_after"]
 
@@ -23,17 +23,17 @@ MAX_RETRY_AFTER_SECONDS = 300.0
 """Upper bound for a ``Retry-After``: file-sync retries after this time at the latest."""
 
 
-def classify(exc: Exception) -> Fault | None:
+def classify(exc: Exception) -> FailureClass | None:
     """Return the class of a failed call; ``None`` if the HTTP client did not raise the exception."""
     match exc:
         case httpx.HTTPStatusError(response=response):
             if _is_problem(response, "deletions-held"):
-                return Fault.PERMANENT  # a retry fails until an administrator decides
+                return FailureClass.PERMANENT  # a retry fails until an administrator decides
             if response.status_code in _BUSY:
-                return Fault.BUSY
-            return Fault.TRANSIENT if response.status_code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if response.status_code >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 from ..metrics import POLL_SECONDS
 from ..models import File, Link, LinkKind
@@ -203,13 +203,13 @@ class OpenWebUIDatabase:
         return await self._remote.call(operation, call)
 
 
-def classify(exc: Exception) -> Fault | None:
+def classify(exc: Exception) -> FailureClass | None:
     """Return the class of an error of the Postgres client; ``None`` for any other exception."""
     match exc:
         case psycopg.OperationalError() | psycopg.InterfaceError() | PoolTimeout():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case psycopg.Error():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case _:
             return None
 

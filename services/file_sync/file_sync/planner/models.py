@@ -68,7 +68,7 @@ class FileState(StrEnum):
     REPLACED = "replaced"
     NOT_SYNCED = "not-synced"
     NO_TENANT = "no-tenant"
-    FOREIGN = "foreign"
+    OTHER_TENANT = "other-tenant"
 
 
 @dataclass(frozen=True)

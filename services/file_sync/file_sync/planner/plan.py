@@ -215,7 +215,7 @@ class _Planner:
         action = PlannedAction(ActionType.STORE, file.document_id, persona_id, filename, file, former)
         if current is None or may_differ(file, current):
             if not copies and self._find_first_tenant(file) != self._tenant.id:
-                return FileStatus(FileState.FOREIGN)
+                return FileStatus(FileState.OTHER_TENANT)
             objection = self._find_objection(linked, replaced, is_new=current is None)
             if objection is None:
                 self._people_by_name[linked.name].add(file.person)
@@ -274,7 +274,7 @@ class _Planner:
             self._plan.needs_recheck = True
             return FileStatus(FileState.WAITING, messages.OWNER_UNKNOWN, persona_id)
         if owner.tenant_id != self._tenant.id:
-            return FileStatus(FileState.NO_TENANT if owner.tenant_id is None else FileState.FOREIGN)
+            return FileStatus(FileState.NO_TENANT if owner.tenant_id is None else FileState.OTHER_TENANT)
         if is_new and (status := self._find_name_conflict(linked)):
             return status
         if reason := find_defect(file, self._config) or self._reserve_quota(file, replaced):
@@ -330,7 +330,7 @@ class _Planner:
             self._people_by_name[name].add(file.person)
             status = FileStatus(FileState.KEPT, messages.KEPT, copies[0].persona_id)
             self._plan.statuses[file.id] = status
-        # The gateway blocks a batch that is too large a part of the tenant's documents.
+        # The gateway holds a batch that is too large a share of the tenant's documents.
         self._plan.actions[:0] = [replace(each, batch=len(to_delete)) for each in to_delete]
         return kept
 

@@ -12,7 +12,7 @@ from tenancy.model import Tenant
 from tenancy.registry import TenantRegistry
 
 from ..adapters.open_webui_database import OpenWebUIDatabase
-from ..metrics import RUNS
+from ..metrics import SYNCS
 from ..planner.models import PlanConfig
 from ..planner.persona_index import PersonaIndexCache
 from ..settings import FileSyncSettings
@@ -168,7 +168,7 @@ class SyncLoops:
             self._log.warning("Cannot sync a tenant; trying again", error=str(exc))
         except Exception:  # noqa: BLE001 (logged; the tenant is synced again)
             self._log.exception("Unexpected error")
-        RUNS.labels(outcome).inc()
+        SYNCS.labels(outcome).inc()
         schedule.mark_done(
             tenant_id,
             complete=complete,

@@ -30,7 +30,7 @@ from ..models import File, StorageUsage
 from ..planner.models import ActionType, FileState, FileStatus, Plan, PlanConfig, PlannedAction
 from ..planner.persona_index import PersonaIndex
 from ..planner.plan import build_plan
-from ..problems import DeletionBlocked, FileRefused, IngestRefused, RetryLater
+from ..problems import DeletionsHeld, FileRefused, IngestRefused, RetryLater
 from .backoff import BackoffGate
 from .in_flight_calls import InFlightCalls
 
@@ -276,11 +276,11 @@ class TenantSync:
             outcome, state, reason = "refused", FileState.REFUSED, str(exc)
         except IngestRefused:
             outcome, state = "refused", FileState.FAILED
-        except DeletionBlocked:
-            outcome = "blocked"
+        except DeletionsHeld:
+            outcome = "held"
             result.plan.blocked_deletions += 1
         except (RemoteError, RetryLater) as exc:
-            outcome = "postponed"
+            outcome = "retry_later"
             self._log.warning(
                 "An action failed; the next sync retries it",
                 action=action.type,
@@ -291,7 +291,7 @@ class TenantSync:
             outcome = "error"
             self._log.exception("Unexpected error", action=action.type, document=action.document_id)
         ACTIONS.labels(action.type, outcome).inc()
-        if outcome in ("ok", "refused", "blocked") and state is not FileState.RECEIVED:
+        if outcome in ("ok", "refused", "held") and state is not FileState.RECEIVED:
             result.remaining -= 1
         if state and action.file:
             result.plan.statuses[action.file.id] = FileStatus(state, reason, action.persona_id)

@@ -97,15 +97,16 @@ MESSAGES = {
     "identity-unavailable": "I cannot check who you are right now. Try again {when}.",
     "overloaded": "Too many questions are being answered right now. Try again {when}.",
     "backend-unavailable": "A part of the system does not answer right now. Try again {when}.",
-    "backend-refused": "A part of the system refused the request. Give your administrator the number {request}.",
+    "backend-refused": "A part of the system refused the request. "
+    "Give your administrator the request id {request}.",
     "deadline-exceeded": "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question.",
     "n8n-unavailable": "The assistant's workflow cannot be reached right now. Try again in a few minutes.",
     "gateway-unavailable": "The assistant cannot be reached right now. Try again in a few minutes.",
     "files-unavailable": "I cannot list your files right now. Try again in a few minutes.",
-    "trash-missing": "The trash contains no such document. Send `/restore` to list what you can restore.",
+    "trashed-document-missing": "The trash contains no such document. Send `/restore` to list what you can restore.",
     "document-exists": "The persona already has a document with that name. Delete it first; it goes to the trash, "
     "and you can restore it later.",
-    "document-foreign": "Only its owner and your tenant's administrators may restore that document.",
+    "document-not-owned": "Only its owner and your tenant's administrators may restore that document.",
     "document-busy": "That document is being changed right now. Try again {when}.",
     "admin-only": "Only your tenant's administrators may do that.",
     "quota-exceeded": "Your tenant has no room for that document. Delete other documents first.",
@@ -117,7 +118,8 @@ MESSAGES = {
     "Upload the file in a supported format.",
     "writes-unavailable": "Documents cannot be changed right now. Try again {when}.",
     "stream-broken": "The answer broke off here and is not complete. Ask again.",
-    "unexpected": "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
+    "unexpected": "Something went wrong. Try again; if it happens again, "
+    "give your administrator the request id {request}.",
 }
 """Messages to users by kind of error. For the gateway's problems, the kind is the last part of the problem's type."""
 
@@ -612,7 +614,7 @@ class Pipe:
         # Prefer the current persona, then the latest removal.
         found.sort(key=lambda each: (each.persona_id == request.persona, each.removed_at))
         if not found:
-            raise UserError("trash-missing")
+            raise UserError("trashed-document-missing")
         chosen = found[-1]
         await request.show_status(f"Restoring {_format_code(chosen.filename)}")
         path = f"/v1/documents/{quote(chosen.document_id, safe='')}/restore"
@@ -634,7 +636,7 @@ class Pipe:
             done = Rejection.model_validate_json(response.content)
             text = "\n\n".join(
                 [
-                    f"Rejected: {len(done.kept)} document{'s' * (len(done.kept) != 1)} stay.",
+                    f"Rejected: {len(done.kept)} document{' stays' if len(done.kept) == 1 else 's stay'}.",
                     *(
                         [
                             f"Moved to the trash because another document has the same name: {len(done.in_trash)}."
@@ -642,7 +644,12 @@ class Pipe:
                         * bool(done.in_trash)
                     ),
                     *(
-                        [f"{done.remaining} more are held. Send `/deletions reject` again."]
+                        [
+                            (
+                                f"{done.remaining} more {'is' if done.remaining == 1 else 'are'} held. "
+                                "Send `/deletions reject` again."
+                            )
+                        ]
                         * bool(done.remaining)
                     ),
                 ]

@@ -222,8 +222,10 @@ async def _delete_files(files: Sequence[Any]) -> None:
 
 
 async def _find_chats(erasure: ErasureRun) -> list[Any]:
-    """Return id, owner and tags of chats whose owners keep their accounts; other chats go with their
-    accounts."""
+    """Return id, owner and tags of chats whose owners keep their accounts.
+
+    Other chats are deleted with their owners' accounts.
+    """
     from open_webui.models.chats import Chat  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
