@@ -27,9 +27,9 @@ from ..problems import (
 from .formats import Format
 from .framing import FRAME_HEADER
 
-__all__ = ["SMALL_BYTES", "DocumentReader", "ExtractedDocument"]
+__all__ = ["SMALL_DOCUMENT_BYTES", "DocumentReader", "ExtractedDocument"]
 
-SMALL_BYTES = 256 * 1024
+SMALL_DOCUMENT_BYTES = 256 * 1024
 """Maximum size of a small document. Larger ones leave one process free, if there is more than one."""
 
 SMALL_MAX_CPU_SECONDS = 10
@@ -107,7 +107,7 @@ class DocumentReader:
             As one of its subclasses, with the reason.
         """
         cpu_seconds = self._cpu_seconds
-        if len(content) <= SMALL_BYTES:
+        if len(content) <= SMALL_DOCUMENT_BYTES:
             cpu_seconds = min(cpu_seconds, SMALL_MAX_CPU_SECONDS)
         async with self._acquire_slot(tenant_key, len(content)):
             return await self._read(filename, content, cpu_seconds)
@@ -120,7 +120,7 @@ class DocumentReader:
     @asynccontextmanager
     async def _acquire_slot(self, tenant_key: str, size: int) -> AsyncIterator[None]:
         """Reserve a process for a document of a size."""
-        if size <= SMALL_BYTES:
+        if size <= SMALL_DOCUMENT_BYTES:
             async with self._slots.acquire(tenant_key):
                 yield
         else:
