@@ -83,7 +83,7 @@ class OperatorSettings(ProgramSettings):
     """Port of `/healthz` and `/readyz`."""
 
     metrics_port: int = Field(0, ge=0, le=65535)
-    """Port of `/metrics`, for monitoring alone; 0 serves none."""
+    """Port that serves only `/metrics`, for monitoring; 0 serves no metrics."""
 
     @field_validator("open_webui_email", "open_webui_password")
     @classmethod

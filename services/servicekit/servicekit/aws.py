@@ -1,4 +1,4 @@
-"""AWS plumbing that S3, STS and Bedrock share: sessions, client configuration, classification of errors."""
+"""Sessions, client configuration and classification of errors for all clients of AWS."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -25,7 +25,7 @@ _BUSY_CODES = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooMa
 """Throttling codes; S3 sends one with status 503, STS with 400."""
 
 _TRANSIENT_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
-"""Temporary errors that S3 sends with a status below 500: 400, or 200 for one object of a batch."""
+"""Codes of temporary errors that S3 sends with status 400, or with 200 for one object of a batch."""
 
 _DEAD_SESSION_CODES = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"}
@@ -33,7 +33,7 @@ _DEAD_SESSION_CODES = frozenset(
 
 
 def open_session() -> boto3.Session:
-    """Return a session with the credentials, region and endpoints of boto3's default chain."""
+    """Return a boto3 session with the credentials, region and endpoints of the default chain."""
     return boto3.Session()
 
 

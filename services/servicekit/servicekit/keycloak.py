@@ -14,10 +14,10 @@ from .remote import FailureClass, Remote
 __all__ = ["KeycloakAdmin", "classify"]
 
 PAGE_SIZE = 100
-"""Entries of a page. Keycloak's cost of a page grows faster than the page."""
+"""Number of entries per page. The time that Keycloak takes for a page grows faster than this number."""
 
 TOKEN_MARGIN_SECONDS = 10.0
-"""An admin token lives about a minute; it is renewed this long before it expires."""
+"""Time before its expiry at which an admin token is renewed; a token lives about a minute."""
 
 CALL_TIMEOUT_SECONDS = 10.0
 
@@ -63,7 +63,7 @@ class KeycloakAdmin:
     async def list_all(
         self, operation: str, path: str, params: dict[str, str]
     ) -> AsyncIterator[dict[str, Any]]:
-        """Yield the entries of a path, page by page; none if the path does not exist."""
+        """Yield the entries at a path, fetched page by page; no entry if the path does not exist."""
         first = 0
         while True:
             page = params | {"first": str(first), "max": str(PAGE_SIZE)}

@@ -52,7 +52,7 @@ class CircuitOpen(Exception):
     """The circuit is open, so no call was made."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__("it keeps failing, so no call is made for a moment")
+        super().__init__("the circuit breaker is open after repeated failures")
         self.retry_after = retry_after
 
 
@@ -68,12 +68,12 @@ class Remote:
     timeout
         Longest duration of an attempt, in seconds; shorter if the request's deadline is nearer.
     attempts
-        Most attempts of a call. Calls must be idempotent.
+        Maximum number of attempts per call. Calls must be idempotent.
     concurrency
-        Most calls in flight; further ones wait.
+        Maximum number of calls in flight; further calls wait.
     circuit_breaker
-        True to use a circuit breaker for the system, see :mod:`.breaker`. False only where a process makes
-        few calls that are paced already.
+        True to use a circuit breaker for the system, see :mod:`.breaker`. False only if the process makes few
+        calls and something else limits their rate.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Remote:
         Parameters
         ----------
         circuit
-            Part of the system that can fail separately: one of a few fixed names, never a caller's input.
+            Name of the system's part that is called and can fail separately; never a caller's input.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Remote:
                     raise
 
     def require_closed_circuit(self, operation: str, *, circuit: str = "") -> None:
-        """Raise if a call would be rejected now. Use it before waiting for another task's identical call.
+        """Raise if the circuit would reject a call now. Use it before a wait for another task's equal call.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class Remote:
         return lambda: loop.run_in_executor(self._threads, function)
 
     def close(self) -> None:
-        """Release the threads; calls in flight finish."""
+        """Release the threads; calls in flight are completed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _try(self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None) -> T:

@@ -67,7 +67,7 @@ class CachedAnswerService:
         PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`AnswerService.answer`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
-            Likewise.
+            As :meth:`AnswerService.answer`; never for a cached answer.
         """
         if lookup.answer:
             return self._from_cache(tenant, question, lookup.answer)
@@ -87,7 +87,7 @@ class CachedAnswerService:
         PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`AnswerService.stream`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
-            Likewise.
+            As :meth:`AnswerService.stream`; never for a cached answer.
         """
         if lookup.answer:
             cached = self._from_cache(tenant, question, lookup.answer)

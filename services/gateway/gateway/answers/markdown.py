@@ -74,7 +74,7 @@ _UNCOMMON = r"\x00-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f
 """Spaces, controls and zero-width characters. JavaScript and Python disagree about which are spaces."""
 
 TARGET = re.compile(rf"[(:][ \t]*+(?![^{_UNCOMMON}()<>\\]+[ \t]+[^{_UNCOMMON}\"'()])")
-"""Possible link target after a label; two words are none unless the second is a title."""
+"""Possible link target after a label. Two words are not a target, unless the second is a title."""
 
 DOMAIN = re.compile(r"@[\w-]+(?:\.[\w-]*[^\W_])+")
 LOCAL_PART = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]\Z")
@@ -92,7 +92,7 @@ CITATION_LIKE = re.compile(r"(?<!\\)(?:\\\\)*\[(?:\^[\s\ufeff]*[\w-]+[\s\ufeff]*
 """Text that Open WebUI reads as a source or footnote number, up to its closing bracket."""
 
 NUMBERS = re.compile(r"\[\d+(?:,[\s\ufeff]*\d+)*\Z")
-"""Text that Open WebUI reads as a source number before ``#`` and a suffix, up to that sign."""
+"""Start of a source number with a suffix (``[1#suffix]``), up to the ``#``."""
 
 FORMULA_BOUNDARIES = r"\s\ufeff!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
 """Characters that delimit a formula for Open WebUI."""
@@ -118,9 +118,9 @@ def is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
     Parameters
     ----------
     tag
-        From ``<`` to the first ``>``.
+        Text from ``<`` to the first ``>``.
     before
-        The preceding character.
+        Character before the tag.
     """
     tag = tag.replace(_SPACE, " ")
     return any(_is_active_tag(each, before, strict=strict) for each in {tag, _CONTROLS.sub("a", tag)})
@@ -128,9 +128,9 @@ def is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
 
 def _is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
     begin = _TAG.match(tag)
-    if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not end the tag
+    if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes possibly does not end the tag
         return bool(begin) or ":" in tag
-    if begin and begin[0].strip("</").lower() in _BLOCK_NAMES:  # regardless of its attributes
+    if begin and begin[0].strip("</").lower() in _BLOCK_NAMES:  # whatever attributes the tag has
         return True
     tokens = _MARKDOWN.parseInline(tag.replace("_", "-"))[0].children or []  # marked allows _ in names
     if not tokens or tokens[0].type not in _ACTIVE_TYPES:
@@ -143,7 +143,7 @@ def _is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
 
 
 def is_unfinished_tag(text: str) -> bool:
-    """Return True if this text may start a tag that ends on a later line, or an HTML block."""
+    """Return True if a text may start a tag that ends on a later line, or an HTML block."""
     return bool(_TAG.match(text.replace(_SPACE, " ")))
 
 

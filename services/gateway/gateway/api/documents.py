@@ -107,7 +107,7 @@ _REFUSALS = (
     LimitsUnavailable,
     ModelUnavailable,
 )
-"""Reasons for which a document may not be ingested, in addition to those of every write."""
+"""Problems of an ingest, in addition to the problems of every write."""
 
 router = APIRouter()
 

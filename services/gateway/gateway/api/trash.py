@@ -42,7 +42,7 @@ _REFUSALS = (
     LimitsUnavailable,
     ModelUnavailable,
 )
-"""Reasons for which a document may not be restored, in addition to those of every write."""
+"""Problems of a restore, in addition to the problems of every write."""
 
 router = APIRouter()
 
