@@ -205,36 +205,38 @@ def _end_session(leader: int, sign: signal.Signals) -> None:
 
     The leader's pid is the session's id. The kernel does not reuse it while a member of the session lives.
     """
-    family = _list_session_processes(leader)
+    processes = _list_session_processes(leader)
     with suppress(ProcessLookupError):  # it has ended in the meantime
         os.killpg(leader, sign)
-    for process in _wait_ended(family):
+    for process in _wait_ended(processes):
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    _wait_ended(family)
+    _wait_ended(processes)
     with suppress(ChildProcessError):  # an earlier command started it: not a child of this process
         os.waitpid(leader, os.WNOHANG)
 
 
 def _list_session_processes(leader: int) -> list[psutil.Process]:
-    """Return the members of a session and their children in other sessions, as Postgres has them."""
-    family: set[psutil.Process] = set()
+    """Return the members of a session and their children (Postgres starts its children in new sessions)."""
+    processes: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
             if os.getsid(process.pid) == leader:
-                family |= {process, *process.children(recursive=True)}
-    return list(family)
+                processes |= {process, *process.children(recursive=True)}
+    return list(processes)
 
 
-def _wait_ended(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Wait until all processes have ended; return those that have not within the time limit.
+def _wait_ended(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Wait until the processes have ended; return those that still run after the time limit.
 
-    ``psutil.wait_procs`` also waits for zombies, for ever if init does not collect them.
+    ``psutil.wait_procs`` is not used, because it waits for zombies, and forever if init does not reap them.
     """
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-    while (left := [process for process in family if _is_alive(process)]) and time.monotonic() < deadline:
+    while (
+        running := [process for process in processes if _is_alive(process)]
+    ) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return left
+    return running
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -1,8 +1,8 @@
 """Conditions and status of a Tenant, computed from the results of its parts. Pure: no clock, no I/O.
 
-They follow the Kubernetes API conventions, and kstatus for the three conditions that summarize.
-``Reconciling`` and ``Stalled`` are normally False. ``Ready`` is about the newest spec only when
-``observedGeneration`` is the object's generation.
+The conditions follow the Kubernetes API conventions. The three that summarize (``Ready``, ``Reconciling``,
+``Stalled``) follow kstatus: ``Reconciling`` and ``Stalled`` are normally False. ``Ready`` is about the newest
+spec only when ``observedGeneration`` is the object's generation.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,14 +18,14 @@ READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 SUMMARY = (READY, RECONCILING, STALLED)
 
 _SPELLINGS = {"webui": "WebUI"}
-"""Words of a system's name whose capitals follow no rule."""
+"""Spelling of the words of system names that are not simply capitalized."""
 
 
 @dataclass(frozen=True)
 class Failure:
     """Reason why a part, or a whole Tenant, is not as declared.
 
-    ``permanent`` means that a retry is useless until a person acts. ``retry_after`` is in seconds.
+    ``permanent``: a retry is useless until a person acts. ``retry_after``: seconds that the system asks for.
     """
 
     reason: str
@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class ConditionResult:
-    """One condition without its time. A part that returns one itself does not affect ``Ready``."""
+    """One condition without its time. A ``ConditionResult`` that a part returns does not affect ``Ready``."""
 
     status: bool
     reason: str
@@ -53,7 +53,7 @@ def build_condition_type(part: str) -> str:
 
 
 def to_failure(exc: BaseException) -> Failure:
-    """Convert a part's exception. An unexpected one is retried, because it may be temporary."""
+    """Convert a part's exception. An unexpected exception leads to a retry, because it may be temporary."""
     match exc:
         case RemoteRefused():
             return Failure(f"{_format_system_name(exc)}Refused", str(exc), permanent=True)
@@ -86,11 +86,11 @@ def build_status(
     results
         Results of the parts that ran, by name. A part that did not run keeps its condition.
     sections
-        Sections of the status, by part. A section that is missing here keeps its value.
+        Sections of the status, by part. A section that is not in ``sections`` keeps its value.
     parts
         Names of all parts that the operator runs. The condition of any other part is removed.
     overall
-        Failure of the Tenant as a whole; it replaces those of the parts in the summary.
+        Failure of the Tenant as a whole; the summary names it instead of the failures of parts.
     now
         The time, RFC 3339 in seconds, for conditions that change.
     """

@@ -70,7 +70,7 @@ def build_parts(clients: Clients) -> list[Part[Any] | DisabledPart]:
 
 
 class OperatorContext:
-    """The operator without its triggers.
+    """Creates and owns clients, parts and background tasks; ``handlers.py`` adds kopf's events.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class OperatorContext:
         self._log = structlog.get_logger("tenant_operator.context")
 
     async def open(self) -> Self:
-        """Open every client and connect all objects; nothing runs yet."""
+        """Open every client and create all objects; start no task yet."""
         settings, clients = self.settings, await self._open_clients()
         parts = build_parts(clients)
         disabled = [part for part in parts if isinstance(part, DisabledPart)]
@@ -132,7 +132,7 @@ class OperatorContext:
         await self._stack.aclose()
 
     def _start_task(self, work: Coroutine[Any, Any, None], name: str) -> Callable[[], bool]:
-        """Start a background task; return a function that is True after its end."""
+        """Start a background task; return a function that returns True after the task's end."""
         task = asyncio.create_task(work, name=name)
         self._stack.push_async_callback(cancel_and_wait, task)
         return task.done

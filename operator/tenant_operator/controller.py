@@ -45,7 +45,8 @@ class Controller:
     def load(self, bodies: Iterable[Mapping[str, Any]]) -> None:
         """Record and enqueue all Tenants that exist at start.
 
-        All are known before the first reconcile: the younger of two conflicting Tenants must not be first.
+        Record all Tenants before the first reconcile: otherwise the younger of two conflicting Tenants could
+        win.
         """
         for body in bodies:
             self._enqueue_all(self._tenants.update(body))
@@ -67,7 +68,7 @@ class Controller:
         await self._queue.run()
 
     async def reconcile(self, name: str) -> Outcome:
-        """Reconcile the newest state of a Tenant, after the data of an earlier one of its name."""
+        """Reconcile the newest state of a Tenant; first finalize an orphan of the same name."""
         tenant, orphan = self._tenants.get(name), self._tenants.get_orphan(name)
         if orphan:
             finalized = await self._reconciler.finalize_orphan(orphan, successor=tenant)

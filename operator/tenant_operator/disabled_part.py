@@ -1,4 +1,4 @@
-"""Placeholder of a part whose system this platform does not have."""
+"""Placeholder for a part whose system this platform does not have."""
 
 from dataclasses import dataclass
 

@@ -37,8 +37,8 @@ class Drain:
         Raises
         ------
         RemoteUnavailable
-            A write is still running: it is refused at its next step, or its lease expires within 30 s; or
-            Redis did not answer.
+            A write is still running, or Redis did not answer. A running write is refused at its next step, or
+            its lease expires within 30 s.
         RemoteRefused
             Redis refused.
         """

@@ -1,7 +1,7 @@
 """Index of e-mail patterns, to find Tenants that claim the same addresses.
 
-The key is the last two labels of the domain, which every pattern has to spell out. Two patterns that could
-match one address always share them, so most Tenants are never compared.
+The key of the index is the last two labels of the domain, which every pattern has to spell out. Two patterns
+that could match one address always share this key, so most Tenants are never compared.
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ class EmailPatternIndex:
             self._by_domain[domain].discard(tenant_id)
 
     def list_conflicts(self, tenant: Tenant) -> list[Tenant]:
-        """Return the other Tenants that claim an address of this one; the oldest first."""
+        """Return the other Tenants that claim an address of this Tenant, the oldest first."""
         candidates = set().union(*(self._by_domain[domain] for domain in _list_domains(tenant))) - {tenant.id}
         found = (self._tenants[tenant_id] for tenant_id in candidates)
         return sorted(

@@ -1,7 +1,7 @@
 """Receipts of erasure: counts of every store before and after a Tenant's data is deleted.
 
-A draft of the receipt has the counts from before. It is written before anything is deleted. So the run after
-a crash completes the receipt, with the counts of the first run.
+The operator writes a draft of the receipt, with the first counts, before it deletes anything. So the run
+after a crash completes the receipt with the counts of the first run.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class ReceiptStore(Protocol):
         ...
 
     async def write(self, key: str, body: bytes) -> None:
-        """Write durably."""
+        """Write the content of a key; when this returns, the content is durable."""
         ...
 
 
@@ -67,7 +67,7 @@ class Erasure:
     store
         Store of the receipts.
     key
-        Key that signs receipts. Without one, everything is counted and no receipt is written.
+        Key that signs receipts; with ``None``, data is counted and no receipt is written.
     now
         Returns the time as RFC 3339 in seconds.
     """
@@ -88,7 +88,7 @@ class Erasure:
         self._log = structlog.get_logger("tenant_operator.erasure")
 
     async def begin(self, tenant: Tenant) -> ErasureReceipt | dict[str, Failure]:
-        """Return the draft with the counts before the deletion, or the failures of parts by name.
+        """Count; return the draft of the receipt, or the failures of parts by name.
 
         Raises
         ------
@@ -168,7 +168,7 @@ class Erasure:
         try:
             return read_signed(parse(body), self._key.public_key()) if body else None
         except ReceiptInvalid as exc:
-            # Signed by a former key or by another program: its counts would prove nothing.
+            # Signed by a former key or by another program: the draft's counts would prove nothing.
             self._log.warning("The signature of a draft receipt is invalid", tenant=tenant.id, error=str(exc))
             return None
 

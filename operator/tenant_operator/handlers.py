@@ -1,6 +1,6 @@
 """Event handlers of kopf: they pass every event of a Tenant to the controller. No other module imports kopf.
 
-This uses the low-level handler of kopf (docs/decisions/0001-use-kopf-for-events-only.md). Its change
+This module uses kopf's low-level handler (docs/decisions/0001-use-kopf-for-events-only.md). Kopf's change
 detection would write an annotation to every Tenant, and again at every restart and every retry.
 """
 
@@ -41,7 +41,7 @@ def _build_registry(settings: OperatorSettings) -> kopf.OperatorRegistry:
     @kopf.on.startup(registry=registry)
     async def open_context(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.scanning.disabled = (
-            True  # the resource exists before the operator starts, and no other one is watched
+            True  # the CRD exists before the operator starts, and the operator watches no other resource
         )
         settings.posting.enabled = False
         settings.watching.server_timeout = WATCH_TIMEOUT_SECONDS

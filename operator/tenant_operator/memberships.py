@@ -27,16 +27,16 @@ from .tenant_store import TenantStore
 __all__ = ["MembershipChecker", "map_group_owners"]
 
 VERIFY_TIMEOUT_SECONDS = 2.0
-"""Longest wait for Keycloak before members whom a changed Tenant does not name are removed."""
+"""Longest wait for Keycloak before the removal of members whom a changed Tenant does not name."""
 
 TENANTS = f"/{REALM_PARENT_GROUP}/"
-"""Beginning of the names of tenants' groups."""
+"""Prefix of the names of tenants' groups."""
 
 
 class MembershipChecker:
-    """Removes accounts from groups in which they do not belong.
+    """Removes accounts from tenants' groups when no pattern of the Tenant matches their verified address.
 
-    It makes one call at a time, and spends at most half of the time on checks for any number of accounts.
+    It makes one call at a time. The pause after a check is at least as long as the check.
 
     Parameters
     ----------
@@ -160,14 +160,14 @@ class MembershipChecker:
     ) -> set[str]:
         """Return the tenants' groups that an account has to leave.
 
-        A second request to Keycloak confirms it: a list can lack an account that was changed during the
-        listing.
+        A second request to Keycloak confirms the result: a list can lack an account that was changed during
+        the listing.
         """
         found = self._find_groups_to_leave(account, address, owners)
         return found and self._find_groups_to_leave(account, await self._fetch_address(account), owners)
 
     async def _fetch_address(self, account: dict[str, Any]) -> str:
-        """Return the verified address that an account has in Keycloak; empty for none."""
+        """Return the verified address that an account has in Keycloak, or an empty string."""
         subject = get_subject(account)
         user = await self._keycloak.get_user(subject) if subject else None
         return get_verified_email(user) if user else ""
@@ -186,10 +186,10 @@ class MembershipChecker:
     def _find_missing(
         self, account: dict[str, Any], address: str, owners: Mapping[str, str | None]
     ) -> Collection[str]:
-        """Return the Tenant whose group lacks an account; empty for none.
+        """Return the id of the Tenant whose group lacks an account, or an empty collection.
 
-        A reconcile finds accounts by the address in Open WebUI. It adds no one to a Tenant that conflicts
-        with an older one, or that is being deleted.
+        A reconcile finds accounts by the address in Open WebUI. It adds no account to the group of a Tenant
+        that is being deleted or that conflicts with an older Tenant.
         """
         tenant = self._tenants.get_by_email(address)
         if tenant is None or tenant.deleting or self._tenants.email_patterns.describe_conflict(tenant):
@@ -225,8 +225,8 @@ class MembershipChecker:
 def map_group_owners(groups: Iterable[dict[str, Any]], tenants: Collection[Tenant]) -> dict[str, str | None]:
     """Return the uid of the Tenant that owns each group, by the group's id.
 
-    ``None`` marks a group with the name of a tenant's group and without an existing Tenant. The result has no
-    entry for other groups.
+    The uid is ``None`` for a group that has the name of a tenant's group, but no existing Tenant. The result
+    has no entry for other groups.
     """
     by_id = {tenant.status.workspace.group_id: tenant for tenant in tenants if tenant.status.workspace}
     by_name = {build_group_path(tenant.id): tenant for tenant in tenants}

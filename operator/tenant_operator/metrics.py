@@ -1,11 +1,11 @@
-"""Metrics of the operator. Labels have few fixed values; a tenant is never one of them."""
+"""Metrics of the operator. Labels have few fixed values; no label names a tenant."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = ["CHANGES", "QUEUED", "READY_SECONDS", "RECONCILES", "RECONCILE_SECONDS"]
 
 RECONCILES = Counter("tenantry_operator_reconciles_total", "Reconciles of a Tenant, by outcome", ("outcome",))
-RECONCILES.labels("error")  # exists from the start, so that the first error is an increase
+RECONCILES.labels("error")  # create the series at start, so that the first error is an increase
 RECONCILE_SECONDS = Histogram("tenantry_operator_reconcile_seconds", "Duration of one reconcile")
 CHANGES = Counter(
     "tenantry_operator_changes_total", "Writes to external systems: creations and repairs of drift", ("part",)

@@ -16,8 +16,8 @@ S = TypeVar("S")
 class EnsureResult:
     """Result of :meth:`Part.ensure`: one line for each write, and the part's section of the status.
 
-    An empty section leaves the one in the Tenant. ``condition`` replaces the part's condition "as declared";
-    it does not affect ``Ready``.
+    With an empty section, the Tenant keeps the section that it has. ``condition`` replaces the part's
+    condition "as declared" and does not affect ``Ready``.
     """
 
     changes: list[str] = field(default_factory=list)
@@ -30,8 +30,8 @@ class Part(Protocol[S]):
 
     When a Tenant is deleted, its ``deletionPolicy`` decides between ``remove`` and ``release``. Every method
     raises :class:`servicekit.errors.RemoteUnavailable` when a retry may help, and
-    :class:`servicekit.errors.RemoteRefused` when a person has to act first. The first line of the class
-    docstring is in the reference of the Tenant resource.
+    :class:`servicekit.errors.RemoteRefused` when a person has to act first. The reference of the Tenant
+    resource quotes the first line of the class docstring.
     """
 
     @property
@@ -41,7 +41,7 @@ class Part(Protocol[S]):
 
     @property
     def after(self) -> str:
-        """Name of the part that runs first, whether it succeeds or fails; empty for none."""
+        """Name of the part that this part waits for, whether that part succeeds or fails; empty for none."""
         ...
 
     @property
@@ -71,5 +71,5 @@ class Part(Protocol[S]):
         ...
 
     async def release(self, tenant: Tenant) -> None:
-        """Remove copies and access rights of a Tenant whose data is retained: nothing updates them later."""
+        """Remove copies and access rights, which nothing updates later, of a Tenant with retained data."""
         ...

@@ -3,7 +3,7 @@
 The steps, and the reason for their order:
 
 1. An older Tenant claims the same addresses: nothing is created.
-2. The finalizer, before any external write: without it, a Tenant deleted now would leave orphans.
+2. The finalizer, before any external write: a Tenant that is deleted without a finalizer leaves orphans.
 3. The parts, concurrently; a part that reads the result of another one waits for it (``after``). A failure of
    one part does not stop the others.
 4. A Tenant that is being deleted: every write for it ends first, then the parts remove or release its data.
@@ -76,11 +76,11 @@ class Reconciler:
     Parameters
     ----------
     parts
-        Parts in order: one that has an ``after`` comes behind the part that it names.
+        Parts in order: a part with an ``after`` comes after the part that ``after`` names.
     writer
         Writes to the Tenant object.
     finish_writes
-        Returns when no service writes for a deleted Tenant any more; raises while one does.
+        Returns when no service writes for a deleted Tenant any more; raises while a service still writes.
     erasure
         Counts the data of a tenant, and writes the receipt.
     conflict
@@ -111,9 +111,9 @@ class Reconciler:
         self._log = structlog.get_logger("tenant_operator.reconcile")
 
     async def reconcile(self, tenant: Tenant) -> Outcome:
-        """Bring one Tenant as close to its declared state as is possible now.
+        """Reconcile one Tenant, as far as its external systems allow now.
 
-        A failure of a part is in the outcome.
+        A part's failure is in the outcome; it is not raised.
 
         Raises
         ------
@@ -144,8 +144,8 @@ class Reconciler:
     async def finalize_orphan(self, tenant: Tenant, successor: Tenant | None) -> Outcome:
         """Apply the deletion policy of a Tenant that was deleted without its finalizer.
 
-        With a successor of the same name nothing is removed: data under that name may be the successor's.
-        The log and an event of the successor report it instead.
+        With a successor of the same name nothing is removed, because data under that name may be the
+        successor's. The log and an event of the successor report the remaining data instead.
         """
         if successor:
             note = (
@@ -188,7 +188,7 @@ class Reconciler:
 
     async def _finalize(self, tenant: Tenant) -> Outcome:
         if FINALIZER not in tenant.metadata.finalizers and not tenant.status.has_sections:
-            return Outcome()  # nothing was ever created for it
+            return Outcome()  # the operator never created anything for this Tenant
         try:
             await self._finish_writes(tenant)
         except RemoteError as exc:
@@ -207,11 +207,11 @@ class Reconciler:
             return await self._clean_up(tenant, remove=False)
         try:
             return await self._erase(tenant)
-        except RemoteError as exc:  # of the receipt, which is in the bucket of the documents
+        except RemoteError as exc:  # writing the receipt failed; receipts are in the documents bucket
             return {"storage": to_failure(exc)}
 
     async def _erase(self, tenant: Tenant) -> dict[str, Failure | None]:
-        """Remove everything, and prove it by counting before and after.
+        """Remove all data of the tenant, and prove the removal by counts before and after.
 
         Raises
         ------
@@ -264,7 +264,8 @@ class Reconciler:
             await self._writer.write_status(tenant, status)
         await self._record_readiness(tenant, status)
         failures = [overall] if overall else [each for each in results.values() if isinstance(each, Failure)]
-        # A temporary failure decides about the retry, so that the part recovers without delay.
+        # A temporary failure decides about the retry before a permanent one, so that its part recovers
+        # without delay.
         failures.sort(key=lambda failure: failure.permanent)
         return Outcome(failures[0] if failures else None)
 

@@ -32,7 +32,7 @@ class OperatorSettings(ProgramSettings):
     """Realm of all accounts."""
 
     keycloak_client_id: str = "tenantry-operator"
-    """Client with a service account."""
+    """Id of the operator's client, which has a service account."""
 
     keycloak_client_secret: SecretStr
     """Secret of that client."""
@@ -50,7 +50,7 @@ class OperatorSettings(ProgramSettings):
     """URL of the services' Redis: tombstones, leases and keys of tenants."""
 
     open_webui_url: AnyHttpUrl | None = None
-    """Base URL of Open WebUI; empty without one."""
+    """Base URL of Open WebUI; empty on a platform without Open WebUI."""
 
     open_webui_email: str = Field("", validate_default=True)
     """E-mail address of an administrator of Open WebUI."""
@@ -83,7 +83,7 @@ class OperatorSettings(ProgramSettings):
     """Port of `/healthz` and `/readyz`."""
 
     metrics_port: int = Field(0, ge=0, le=65535)
-    """Port of `/metrics`, for monitoring alone; 0 serves none."""
+    """Port that serves only `/metrics`, for monitoring; 0 serves no metrics."""
 
     @field_validator("open_webui_email", "open_webui_password")
     @classmethod

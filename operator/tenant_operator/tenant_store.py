@@ -1,4 +1,4 @@
-"""Cache of Tenants: the newest state of each from the watch, and the reconciles that a change requires."""
+"""Cache of Tenants: the newest state of each from the watch, and the reconciles after a change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ __all__ = ["Affected", "TenantStore"]
 
 @dataclass(frozen=True)
 class Affected:
-    """Names of the Tenants that an event requires to reconcile; ``urgent`` is about the first."""
+    """Names of the Tenants that have to be reconciled after an event; ``urgent`` is about the first name."""
 
     names: tuple[str, ...] = ()
     urgent: bool = False
@@ -51,11 +51,11 @@ class TenantStore:
         return self._orphans.get(name)
 
     def list_orphans(self) -> tuple[Tenant, ...]:
-        """Return the last state of every such Tenant."""
+        """Return the last state of every Tenant that was deleted before the operator removed its data."""
         return tuple(self._orphans.values())
 
     def remove_orphan(self, name: str) -> None:
-        """Remove such a Tenant after its data was removed or reported."""
+        """Forget an orphan after its data was removed or reported."""
         self._orphans.pop(name, None)
 
     def mark_finalized(self, tenant: Tenant) -> None:
@@ -66,8 +66,8 @@ class TenantStore:
         """Record an event of the watch, and return the Tenants to reconcile.
 
         The operator's writes (finalizer, status) return as events, too. They do not change the generation,
-        and require no reconcile. A Tenant without the operator's finalizer always requires one, and urgently:
-        replacing an object by a manifest without finalizers removes it.
+        and require no reconcile. A Tenant without the operator's finalizer always requires an urgent
+        reconcile: replacing an object by a manifest without finalizers removes the finalizer.
         """
         name = body["metadata"]["name"]
         before = self._newest.get(name)
@@ -93,7 +93,7 @@ class TenantStore:
         if before and _get_trigger(before) == _get_trigger(tenant) and not unprotected:
             return Affected()
         self.email_patterns.put(tenant)
-        # A Tenant with the same addresses, before or now, may have lost a conflict or got one.
+        # A Tenant that claimed the same addresses, before or now, may have lost a conflict or have a new one.
         affected = {other.id for other in (*conflicts, *self.email_patterns.list_conflicts(tenant))}
         return Affected((name, *sorted(affected)), urgent=unprotected)
 
@@ -121,16 +121,16 @@ def _is_held(tenant: Tenant) -> bool:
 
 
 def _is_late(tenant: Tenant, newest: Tenant) -> bool:
-    """Return True for an event of an earlier Tenant of the name, recorded as deleted with the newest one.
+    """Return True for a late event of an earlier Tenant, whose deletion is already recorded.
 
-    The watch is in order, but kopf passes on the events of each uid separately. The creation of a Tenant
-    overtakes the deletion of its predecessor when both are read together, as after a pause of this process.
+    The watch is in order, but kopf passes on the events of each uid separately. When both are read together
+    (after a pause of this process), a Tenant's creation can overtake its predecessor's deletion.
     """
     return tenant.uid != newest.uid and _parse_version(tenant) < _parse_version(newest)
 
 
 def _parse_version(tenant: Tenant) -> int:
-    # Kubernetes guarantees the order (KEP-5504); the version of a deletion is the latest of an object.
+    # Kubernetes guarantees the order of versions (KEP-5504); a deletion has an object's latest version.
     return int(tenant.metadata.resource_version or 0)
 
 

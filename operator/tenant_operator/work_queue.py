@@ -1,8 +1,8 @@
 """Work queue of Tenants: order, concurrency, retries and backoff.
 
 A key is in the queue at most once, and one worker at a time works on it. A change during the work enqueues
-it again, so the newest state always wins and no change is lost. Urgent keys go first: after a restart no new
-Tenant waits behind ten thousand that are already as declared.
+the key again, so the newest state always wins and no change is lost. Urgent keys go first: after a restart, a
+new Tenant does not wait behind ten thousand Tenants that are already as declared.
 """
 
 import asyncio
@@ -44,8 +44,9 @@ class BackoffPolicy:
         upper = min(self._max_delay, self._first_delay * 2.0 ** min(failures - 1, 30))
         # Half fixed, half random: Tenants that failed together do not retry together.
         delay = random.uniform(upper / 2, upper)  # noqa: S311 (jitter, not a secret)
-        # At least the delay that the system asks for, and not only that. A circuit that is open for seconds
-        # would otherwise repeat every Tenant's reconcile, on the working systems too, every few seconds.
+        # Wait at least as long as the system asks for, but keep the backoff. An open circuit asks for a few
+        # seconds. Without backoff, every Tenant's reconcile would run every few seconds, on the working
+        # systems too.
         return max(delay, failure.retry_after or 0.0)
 
 
@@ -71,7 +72,7 @@ class WorkQueue:
         self._urgent: OrderedDict[str, None] = OrderedDict()
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._working: set[str] = set()
-        self._changed_meanwhile: dict[str, bool] = {}  # while a worker had the key; True if urgent
+        self._changed_meanwhile: dict[str, bool] = {}  # during the work on the key; True if urgent
         self._failures: dict[str, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
@@ -87,7 +88,7 @@ class WorkQueue:
             self._changed_meanwhile[key] = self._changed_meanwhile.get(key, False) or urgent
             return
         if urgent:
-            self._failures.pop(key, None)  # of an earlier Tenant of the name, or before a replacement
+            self._failures.pop(key, None)  # failures of a Tenant that was replaced
             self._waiting.pop(key, None)
             self._urgent[key] = None
         elif key not in self._urgent:

@@ -7,11 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .images import REPLACED_IMAGES, STANDIN_IMAGE, TENANTRY_IMAGES, Image
 from .kind import Kind
 from .local_node import LocalNode
+
+CONCURRENCY = 2
+"""Images that are built and loaded concurrently: one processor packs and unpacks their layers."""
 
 
 def main(name: str, *arguments: str) -> int:
@@ -38,9 +42,16 @@ def main(name: str, *arguments: str) -> int:
 
 def _load_images(provider: Kind | LocalNode) -> dict[str, str]:
     """Load all images that the cluster cannot pull and return their references by name."""
-    references = {image.name: _load(provider, image) for image in (*TENANTRY_IMAGES, STANDIN_IMAGE)}
+    first, *images = TENANTRY_IMAGES
+    images.append(STANDIN_IMAGE)
     if isinstance(provider, LocalNode):
-        references |= {image.name: _load(provider, image) for image in REPLACED_IMAGES}
+        images.extend(REPLACED_IMAGES)
+    # The first build creates the base and the layers that the others share.
+    references = {first.name: _load(provider, first)}
+    with ThreadPoolExecutor(CONCURRENCY) as threads:
+        found = threads.map(lambda image: _load(provider, image), images)
+        references |= zip([image.name for image in images], found, strict=True)
+    if isinstance(provider, LocalNode):
         references["qdrant"] = references[STANDIN_IMAGE.name]
     return references
 

@@ -15,7 +15,7 @@ import pytest
 from tenancy.names import build_object_key, build_tenant_prefix, derive_document_id
 from tenancy.tickets import Ticket
 
-from tests.support.programs.gateway import count_foreign_hits
+from tests.support.programs.gateway import count_cross_tenant_hits
 
 from .conftest import FILENAME, MARKERS, QUESTION, A, B, IsolationHarness, make_secret_document
 
@@ -332,10 +332,10 @@ async def test_a_person_finds_the_secret_of_their_tenant(harness: IsolationHarne
 
 @pytest.mark.parametrize("tenant_id", MARKERS)
 async def test_a_search_never_finds_another_tenants_secret(harness: IsolationHarness, tenant_id: str) -> None:
-    dropped = count_foreign_hits()
+    dropped = count_cross_tenant_hits()
     assert await harness.list_secrets_found(tenant_id) == {MARKERS[tenant_id]}
     # The gateway drops points of other tenants, but the filter alone must exclude them.
-    assert count_foreign_hits() == dropped
+    assert count_cross_tenant_hits() == dropped
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import structlog
 from tenantry_local.platform import Platform
 
 from tests.support.backends.qdrant import count_points
-from tests.support.programs.gateway import count_foreign_hits
+from tests.support.programs.gateway import count_cross_tenant_hits
 from tests.support.tenants.sequences import (
     SLOTS,
     TENANTS_PER_SEQUENCE,
@@ -86,7 +86,7 @@ async def run_sequence(harness: SequenceHarness, seed: int) -> list[RecreatedTen
 @pytest.mark.timeout(SECONDS)
 async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: SequenceHarness) -> None:
     chosen = choose_seeds()
-    seeds, before = iter(chosen), count_foreign_hits()
+    seeds, before = iter(chosen), count_cross_tenant_hits()
     tenants: list[RecreatedTenant] = []
 
     async def run_sequences() -> None:
@@ -100,4 +100,4 @@ async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: Sequen
     assert sum(tenant.answer_kept for tenant in tenants) > len(tenants) / 2, (
         "most Tenants had no cached answer"
     )
-    assert count_foreign_hits() == before, "the second check had to drop points"
+    assert count_cross_tenant_hits() == before, "the second check had to drop points"

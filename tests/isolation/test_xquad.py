@@ -18,7 +18,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.fakes.issuer import open_issuer
-from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
+from tests.support.programs.gateway import RunningGateway, count_cross_tenant_hits, run_gateway
 from tests.support.tenants.manifests import PLENTY, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
@@ -147,11 +147,11 @@ async def test_no_question_finds_another_tenants_passage(corpus: Corpus) -> None
     others = [(asked.article + 1 + n % (count - 1)) % count for n, asked in enumerate(corpus.questions)]
     pairs = {(asked.article, other) for asked, other in zip(corpus.questions, others, strict=True)}
     assert len(pairs) == count * (count - 1)
-    dropped = count_foreign_hits()
+    dropped = count_cross_tenant_hits()
     found = await gather_bounded(
         corpus.search(other, asked.text) for asked, other in zip(corpus.questions, others, strict=True)
     )
-    assert count_foreign_hits() == dropped
+    assert count_cross_tenant_hits() == dropped
     leaks = [
         (other, name)
         for other, names in zip(others, found, strict=True)

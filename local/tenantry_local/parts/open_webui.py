@@ -68,7 +68,7 @@ LOGIN_SETTINGS = {
     # A claim holds only names of groups. The event function and the operator manage memberships.
     "ENABLE_OAUTH_GROUP_MANAGEMENT": "false",
     "ENABLE_OAUTH_GROUP_CREATION": "false",
-    "JWT_EXPIRES_IN": "8h",  # as long as Keycloak's own session, without which there is no answer
+    "JWT_EXPIRES_IN": "8h",  # equal to the lifetime of Keycloak's session; answers need a Keycloak token
 }
 
 DISABLED_FEATURES = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from servicekit.aws import classify, is_dead_session
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["CALL_TIMEOUT_SECONDS", "AwsClients"]
 
 CALL_TIMEOUT_SECONDS = 10
-"""Timeout of one call. The timeouts of the SDK are shorter, so that no thread hangs."""
+"""Timeout of one call. The SDK's own timeouts are shorter, so that no thread hangs."""
 
 
 class AwsClients:
-    """Clients with the operator's rights, and with those of roles that it assumes.
+    """Clients of S3 and STS with the operator's rights, and of S3 with the rights of an assumed role.
 
-    All clients share one session. For the first client of a session botocore parses megabytes of JSON, and
-    holds the interpreter's lock. Create clients in threads, because boto3 reads files.
+    All clients share one session: for a session's first client, botocore parses megabytes of JSON and holds
+    the interpreter's lock. Create clients in threads, because boto3 reads files.
     """
 
     def __init__(self) -> None:
@@ -59,12 +59,15 @@ class AwsClients:
                 config=_CONFIG,
             )
 
-    def classify(self, exc: Exception) -> Fault | None:
-        """Classify an error. A revoked or ended session is dropped, so that a retry opens a new one."""
+    def classify(self, exc: Exception) -> FailureClass | None:
+        """Return the class of an error.
+
+        Drop a revoked or expired session, so that a retry opens a new session.
+        """
         if is_dead_session(exc):
             with self._lock:
                 self._session = self._s3 = self._sts = None
-            return Fault.BUSY
+            return FailureClass.BUSY
         return classify(exc)
 
     def _open_session(self) -> boto3.Session:

@@ -1,7 +1,7 @@
 """Client of the Kubernetes API: finalizer, status and events of a Tenant, and plain objects.
 
 Every write to a Tenant names its uid. A Tenant that is created again under the same name is another Tenant.
-It must not get the finalizer or status of the old one.
+It must not get the finalizer or the status of the deleted Tenant.
 """
 
 import json
@@ -32,7 +32,7 @@ _PATHS = {
 
 
 class ClusterClient:
-    """Reads and writes of one API server.
+    """Client of one API server, for Tenants and plain objects.
 
     Parameters
     ----------
@@ -102,14 +102,14 @@ class ClusterClient:
         )
 
     async def apply(self, wanted: dict[str, Any]) -> None:
-        """Apply an object (server-side apply); fields of other managers stay."""
+        """Apply an object (server-side apply); fields of other managers keep their values."""
         metadata = wanted["metadata"]
         path = _build_path(wanted["kind"], metadata["name"], metadata.get("namespace"))
         operation = f"apply-{wanted['kind'].lower()}"
         await self._call(operation, "PATCH", path, query=_FORCE, body=wanted, content_type=_APPLY)
 
     async def delete(self, kind: str, name: str) -> None:
-        """Delete a cluster-scoped object; an absent one is a success."""
+        """Delete a cluster-scoped object; an absent object is a success."""
         await self._call(
             f"delete-{kind.lower()}", "DELETE", _build_path(kind, name, None), absent=_is_missing
         )
@@ -138,7 +138,7 @@ class ClusterClient:
         content_type: str = "application/json",
         absent: Callable[[int, bytes], bool] = lambda _, __: False,
     ) -> dict[str, Any] | None:
-        """Make one call; return ``None`` when ``absent`` is True for the status and body of the response."""
+        """Make one call; return ``None`` when ``absent(status, body)`` is True for a failed response."""
 
         async def call() -> dict[str, Any] | None:
             headers = {"Accept": "application/json", "Content-Type": content_type}
@@ -174,7 +174,7 @@ def _is_missing(status: int, _: bytes) -> bool:
 
 
 def _is_gone(status: int, body: bytes) -> bool:
-    """Return True if the Tenant of a write is gone, or replaced by another one of its name.
+    """Return True if the Tenant of a write is gone, or another Tenant has its name now.
 
     A wrong uid is a conflict for some kinds of write, and a change of an immutable field for others.
     """

@@ -25,7 +25,7 @@ class Keycloak(KeycloakAdmin):
     async def create_group(
         self, parent_id: str | None, representation: dict[str, Any]
     ) -> dict[str, Any] | None:
-        """Create a group and return it; ``None`` when one of that name exists."""
+        """Create a group and return it; ``None`` when a group of that name exists."""
         path = f"/groups/{parent_id}/children" if parent_id else "/groups"
         response = await self.send(
             "create-group", "POST", path, json=representation, absent=httpx.codes.CONFLICT
@@ -45,7 +45,7 @@ class Keycloak(KeycloakAdmin):
         await self.send("move-group", "POST", f"/groups/{parent_id}/children", json=body)
 
     async def delete_group(self, group_id: str) -> None:
-        """Delete a group with its sub-groups; an absent one is a success."""
+        """Delete a group with its sub-groups; an absent group is a success."""
         await self.send("delete-group", "DELETE", f"/groups/{group_id}", absent=httpx.codes.NOT_FOUND)
 
     async def list_members(self, group_id: str) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ class Keycloak(KeycloakAdmin):
         """Return the accounts whose verified e-mail matches a pattern, without duplicates."""
         terms = sorted({get_search_term(pattern) for pattern in patterns})
         found = await asyncio.gather(*(self._search(term) for term in terms))
-        # Keycloak searches for a substring of the address; only the pattern decides.
+        # Keycloak searches for a substring of the address; check each result against the patterns.
         accounts = {
             user["id"]: user
             for users in found

@@ -23,7 +23,10 @@ ERASURE = "tenantry_erasure"
 
 @dataclass(frozen=True)
 class TenantContent:
-    """Identification of a tenant's content: key, ids of groups and knowledge bases, first and last second."""
+    """Selector of a tenant's content: the key, the ids of groups and knowledge bases, and a range of time.
+
+    ``since`` and ``until`` are seconds since 1970.
+    """
 
     tenant: str
     groups: list[str]
@@ -52,14 +55,15 @@ class OpenWebUI:
         return await self._session.find("get-group", f"/groups/id/{group_id}/export", 404)
 
     async def list_child_groups(self, group_id: str) -> set[str]:
-        """Return the ids of the child groups whose members inherit the rights of a group."""
+        """Return the ids of the child groups of a group; their members inherit its rights."""
         path, params = f"/groups/id/{group_id}/members", {"membership": "inherited"}
         inherited = self._session.list_entries("list-inherited-members", path, "items", params)
         return {each async for member in inherited for each in member["via_group_ids"]}
 
     async def list_group_ids(self, name: str) -> list[str]:
-        """Return the ids of the groups of a name, oldest first; the result can be half a minute old."""
-        # With an open circuit this fails here: one caller must not block all others at the lock.
+        """Return the ids of the groups with a name, oldest first; the result can be 30 seconds old."""
+        # Fail here when the circuit is open: a caller that waits for a retry would block all others at the
+        # lock.
         self._session.require_closed_circuit("list-groups")
         async with self._listing_groups:
             now = asyncio.get_running_loop().time()
@@ -81,14 +85,14 @@ class OpenWebUI:
         try:
             made = await self._session.post("create-group", "/groups/create", form, once=True)
         except BaseException:
-            self._groups = None  # the group may exist nevertheless
+            self._groups = None  # a failed call may have created the group
             raise
         if self._groups is not None:
             self._groups[form["name"]].append(made["id"])
         return str(made["id"])
 
     async def update_group(self, group_id: str, form: dict[str, Any]) -> None:
-        """Replace name, description, parent and data of a group; other data stays."""
+        """Replace name, description and parent of a group; merge ``data`` into its data."""
         self._groups = None
         await self._session.post("update-group", f"/groups/id/{group_id}/update", form)
 
@@ -100,12 +104,12 @@ class OpenWebUI:
             await self.update_group(group_id, form)
 
     async def delete_group(self, group_id: str) -> None:
-        """Delete a group and every grant to it; an absent one is a success."""
+        """Delete a group and every grant to it; an absent group is a success."""
         self._groups = None
         await self._session.send("delete-group", "DELETE", f"/groups/id/{group_id}/delete", absent=404)
 
     async def list_members(self, group_id: str) -> list[dict[str, Any]]:
-        """Return the direct members of a group, with their addresses; none when it is absent."""
+        """Return the direct members of a group, with their addresses; an absent group has no members."""
         found: list[dict[str, Any]] = await self._session.post(
             "list-members", f"/groups/id/{group_id}/users", {}
         )
@@ -153,7 +157,7 @@ class OpenWebUI:
         await self._session.post("create-model", "/models/create", form, once=True)
 
     async def update_model(self, form: dict[str, Any]) -> None:
-        """Replace the definition of a model; its grants stay."""
+        """Replace the definition of a model, but not its grants."""
         await self._session.post("update-model", "/models/model/update", form)
 
     async def set_model_access(self, model_id: str, grants: list[dict[str, str]]) -> None:
@@ -183,7 +187,7 @@ class OpenWebUI:
         return str(made["id"])
 
     async def update_knowledge_base(self, knowledge_id: str, form: dict[str, str]) -> None:
-        """Replace name and description of a knowledge base; grants and files stay."""
+        """Replace name and description of a knowledge base, but not its grants and files."""
         await self._session.post("update-knowledge", f"/knowledge/{knowledge_id}/update", form)
 
     async def set_knowledge_access(self, knowledge_id: str, grants: list[dict[str, str]]) -> None:
@@ -205,17 +209,17 @@ class OpenWebUI:
         return await self._erase(content, "count")
 
     async def close_accounts(self, content: TenantContent) -> int:
-        """Refuse every later request of a tenant's accounts, and of all accounts to its knowledge bases.
+        """Block a tenant's accounts, and block its knowledge bases for all accounts.
 
         Returns
         -------
         int
-            Number of people who were able to write until now.
+            Number of accounts that were able to write before this call.
         """
         return (await self._erase(content, "close"))["writers"]
 
     async def delete_content(self, content: TenantContent) -> dict[str, int]:
-        """Delete content of a tenant's people for some seconds; return the remaining numbers by kind."""
+        """Delete content of a tenant's people for some seconds; return the remaining objects by kind."""
         return await self._erase(content, "delete")
 
     async def _erase(

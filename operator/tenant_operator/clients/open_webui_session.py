@@ -9,32 +9,32 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 __all__ = ["Found", "OpenWebUISession"]
 
 CALL_TIMEOUT_SECONDS = 10.0
 
 SLOW_CALL_TIMEOUT_SECONDS = 20.0
-"""Timeout of a creation (a knowledge base waits for an embedding of its name) and of an action, which deletes
-many objects in one call."""
+"""Timeout of a creation and of an action: a new knowledge base waits for an embedding of its name, and the
+erasure action deletes many objects in one call."""
 
 SIGN_IN_DELAY_SECONDS = 20.0
-"""Pause after a failed sign-in, and the age below which a refused token is not replaced."""
+"""Pause after a failed sign-in, and the age up to which the session keeps a refused token."""
 
 PAGE = 30
-"""Entries of a page of every list; the API defines it."""
+"""Number of entries in a page of a list; the API defines this number."""
 
 Found = dict[str, Any] | None
 """An object, or ``None`` when it is absent."""
 
 
 class SignInRefused(Exception):
-    """The sign-in failed, or the account is not an administrator's."""
+    """The sign-in failed, or the account is no administrator."""
 
 
 class OpenWebUISession:
-    """Session of one administrator.
+    """Session of one administrator; it signs in at the first call.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class OpenWebUISession:
         self._remote.require_closed_circuit(operation)
 
     async def get(self, operation: str, path: str, params: dict[str, str] | None = None) -> Any:
-        """Return the JSON of a path that always exists."""
+        """Return the JSON of a path; every error status raises."""
         response = await self.send(operation, "GET", path, params=params)
         return response.json() if response else None
 
@@ -85,7 +85,7 @@ class OpenWebUISession:
     async def post(self, operation: str, path: str, form: Any, *, once: bool = False) -> Any:
         """Send a form; return the JSON of the response.
 
-        A creation is sent ``once``, without retries: a failed attempt may have succeeded in Open WebUI.
+        ``once`` sends it without retries: a failed attempt to create an object may have succeeded.
         """
         response = await self.send(operation, "POST", path, json=form, once=once)
         return response.json() if response else None
@@ -147,10 +147,9 @@ class OpenWebUISession:
         return await remote.call(operation, call)
 
     def _discard_token(self, token: str) -> None:
-        """Drop a refused token, so that the next attempt signs in: it expired, or the keys changed.
+        """Drop a refused token, so that the next attempt signs in: it expired, or the signing key changed.
 
-        A new token is kept. Open WebUI also answers 401 for some absent objects, and a sign-in would not
-        help.
+        Keep a new token: Open WebUI also answers 401 for some absent objects, and a sign-in would not help.
         """
         age = asyncio.get_running_loop().time() - self._signed_in
         if token == self._token and age >= SIGN_IN_DELAY_SECONDS:
@@ -189,22 +188,22 @@ class OpenWebUISession:
 _TRANSIENT_STATUSES = frozenset({400, 401, 404, 408, 409, 429})
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Classify a failed call; ``None`` for an error of this program.
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the class of a failed call; ``None`` for an error of this program.
 
-    400 is temporary: Open WebUI answers it for any internal error. So are 401 (see ``_discard_token``) and
-    404: the next reconcile observes again.
+    400, 401 and 404 are temporary. Open WebUI answers 400 for any internal error; a retry after 401 signs in
+    (``_discard_token``); after 404 the next reconcile observes again.
     """
     match exc:
         case SignInRefused():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
             if code in _TRANSIENT_STATUSES:
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None
 

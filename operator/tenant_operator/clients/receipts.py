@@ -14,7 +14,7 @@ class ReceiptObjects:
     Parameters
     ----------
     bucket
-        The documents bucket. It has versions, so that a replaced receipt is still readable.
+        The documents bucket. Its objects have versions, so that a replaced receipt is still readable.
     clients
         Clients of AWS.
     """
@@ -29,7 +29,7 @@ class ReceiptObjects:
         return await self._remote.call_in_thread("get-receipt", self._get, key)
 
     async def write(self, key: str, body: bytes) -> None:
-        """Write an object durably."""
+        """Write an object; when this returns, S3 has stored it."""
         await self._remote.call_in_thread("put-receipt", self._put, key, body)
 
     def _get(self, key: str) -> bytes | None:

@@ -1,1 +1,1 @@
-"""Parts of the operator: one adapter for each concern of a tenant, with the same methods."""
+"""Parts of the operator: adapters with the same methods, one for each concern of a tenant."""

@@ -1,7 +1,7 @@
 """Operator part that keeps the tenant's groups in Keycloak: members, and a sub-group of administrators.
 
-The Tenant decides the membership: exactly the accounts whose verified e-mail matches ``spec.identity``. The
-operator removes a member that a person added manually.
+The members are exactly the accounts whose verified e-mail matches ``spec.identity``. The operator removes
+members that a person added manually.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Account:
 
 @dataclass(frozen=True)
 class KeycloakGroup:
-    """Observed group; ``id`` is empty when it is absent."""
+    """Observed group; ``id`` is empty when the group is absent."""
 
     id: str = ""
     path: str = ""
@@ -119,7 +119,7 @@ class IdentityPart:
         """Do nothing: the group is retained."""
 
     async def _find_group(self, tenant: Tenant) -> dict[str, Any] | None:
-        """Return the group at its path, else the group with the recorded id: it may be renamed or moved."""
+        """Return the group at its path, else the group with the recorded id: people can rename groups."""
         found = await self._keycloak.get_group_by_path(build_group_path(tenant.id))
         known = tenant.status.identity
         if found or not known:
@@ -187,7 +187,7 @@ class IdentityPart:
         """Return the id of the parent of all tenants' groups; create the group when it is absent."""
         found = await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
         parent = found or await self._keycloak.create_group(None, {"name": REALM_PARENT_GROUP})
-        # Another client created it between the two calls.
+        # Another client created the group between the two calls.
         parent = parent or await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
         if not parent:
             raise RemoteUnavailable(
@@ -197,7 +197,7 @@ class IdentityPart:
 
 
 def _build_attributes(tenant: Tenant) -> dict[str, list[str]]:
-    """Return the attributes of both groups. Access tokens carry the uid: it binds them to this Tenant."""
+    """Return the attributes of both groups. Access tokens carry the uid, which binds them to this Tenant."""
     return {
         "tenant": [tenant.id],
         TENANT_UID_ATTRIBUTE: [tenant.metadata.uid],

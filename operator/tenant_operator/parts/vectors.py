@@ -1,7 +1,7 @@
 """Operator part that keeps the tenant's collection in Qdrant, with indexes for fast filters by tenant.
 
-Pooled tenants share one collection. A dedicated tenant has a separate one; the gateway creates a key for it
-per request, and never stores the key.
+Pooled tenants share one collection; a dedicated tenant has a separate collection. For each request the
+gateway creates a key for the dedicated collection, and never stores the key.
 """
 
 import functools
@@ -14,7 +14,7 @@ import httpx
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from servicekit.errors import RemoteRefused
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 from tenancy.model import Tenant, VectorsStatus
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, build_collection_name
 
@@ -23,10 +23,10 @@ from ..part import EnsureResult
 __all__ = ["DIMENSIONS", "INDEXES", "VectorsPart", "VectorsState", "connect", "plan"]
 
 DIMENSIONS = 768
-"""Length of an embedding in every collection (the first 768 of Titan's 1,024)."""
+"""Length of an embedding in every collection: the first 768 of the 1,024 numbers that Titan returns."""
 
 INDEXES = {"tenantId": True, "tenantUid": False, "personaId": False, "documentId": False}
-"""Keyword indexes. True makes Qdrant store the points of one value together (``is_tenant``)."""
+"""Fields with a keyword index. True makes Qdrant store the points of one value together (``is_tenant``)."""
 
 CALL_TIMEOUT_SECONDS = 10
 
@@ -35,7 +35,7 @@ CALL_TIMEOUT_SECONDS = 10
 class VectorsState:
     """Observed collection.
 
-    ``dimensions`` is 0 for an absent collection. ``lexical`` is True when it has sparse vectors, too.
+    ``dimensions`` is 0 for an absent collection. ``lexical`` is True for a collection with sparse vectors.
     """
 
     dimensions: int = 0
@@ -44,7 +44,7 @@ class VectorsState:
 
 
 def plan(observed: VectorsState) -> list[str]:
-    """Return the missing objects, in the order of their creation."""
+    """Return the names of the missing objects, in the order of their creation."""
     missing = [field for field in INDEXES if field not in observed.indexes]
     return missing if observed.dimensions else ["collection", *missing]
 
@@ -72,12 +72,12 @@ class VectorsPart:
         return await self._remote.call("get-collection", lambda: self._observe(tenant.collection))
 
     async def ensure(self, tenant: Tenant, observed: VectorsState) -> EnsureResult:
-        """Create the collection and its indexes where they are missing.
+        """Create the collection and the indexes that are missing.
 
         Raises
         ------
         RemoteRefused
-            The collection exists with other vectors: no point of the tenant fits.
+            The collection exists with another vector size: no point of the tenant fits.
         """
         if observed.dimensions and (observed.dimensions, observed.lexical) != (DIMENSIONS, True):
             found = f"{max(observed.dimensions, 0)} numbers" + (
@@ -98,9 +98,9 @@ class VectorsPart:
         return EnsureResult([f"create {step} in {tenant.collection}" for step in steps], status)
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete every point of the tenant key, of any uid and in any collection.
+        """Delete every point with the tenant's key, of any uid, in any collection.
 
-        An earlier Tenant of this name may have had another tier, and so another collection.
+        An earlier Tenant of this name may have had another tier, and therefore another collection.
         """
         own = build_collection_name(tenant.id, dedicated=True)
         await self._remote.call("delete-points", lambda: self._delete_points(tenant))
@@ -121,7 +121,7 @@ class VectorsPart:
         }
 
     async def release(self, tenant: Tenant) -> None:
-        """Delete all points: they are copies of documents, and no later Tenant may find them."""
+        """Delete all points: they are copies of documents, and no later Tenant of the name may find them."""
         await self.remove(tenant)
 
     async def _observe(self, collection: str) -> VectorsState:
@@ -173,7 +173,7 @@ class VectorsPart:
                 await self._qdrant.count(collection, count_filter=_build_tenant_filter(tenant), exact=True)
             ).count
         except UnexpectedResponse as exc:
-            if exc.status_code == 404:  # deleted after the listing
+            if exc.status_code == 404:  # the collection was deleted after the listing
                 return 0
             raise
 
@@ -207,7 +207,8 @@ def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> 
     parsed = httpx.URL(url)
     port = parsed.port or (443 if parsed.scheme == "https" else 80)
     with warnings.catch_warnings():
-        # Inside a cluster, network policies or a mesh protect the connection; the key is needed in addition.
+        # Without TLS inside a cluster, network policies or a mesh protect the connection; the key is needed
+        # as well.
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return AsyncQdrantClient(
             url=url,
@@ -219,15 +220,15 @@ def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> 
         )
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Classify an error of the Qdrant client; ``None`` for an error of this program."""
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the class of an error of the Qdrant client; ``None`` for an error of this program."""
     match exc:
         case UnexpectedResponse(status_code=status):
             code: Any = status or 0
             if code in (408, 429):
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case ResponseHandlingException() | httpx.HTTPError() | OSError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

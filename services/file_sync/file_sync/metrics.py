@@ -1,19 +1,19 @@
-"""Prometheus metrics of file-sync. Labels have few values; no series belongs to one tenant."""
+"""Prometheus metrics of file-sync. Labels have few values; no label names a tenant."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ACTIONS",
-    "BLOCKED_DELETIONS",
     "FILES",
+    "HELD_DELETIONS",
     "HINTS",
     "LEADER",
     "POLL_SECONDS",
     "QUEUE",
     "READY_LAG",
     "REQUEST_SECONDS",
-    "RUNS",
     "STORE_LAG",
+    "SYNCS",
     "UNASSIGNED_OWNERS",
 ]
 
@@ -22,9 +22,9 @@ _LAGS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600, 14
 FILES = Gauge(
     "tenantry_file_sync_files",
     "Files that were given to a persona, by state at the last sync: waiting, received, indexing, "
-    "ready, failed, refused, replaced, kept, no-tenant or foreign. A newer file of its name and owner has "
-    "replaced a file. A kept file was removed by a person without that right; its document stays. The owner "
-    "of a no-tenant file has no tenant, and that of a foreign file has another one; both files are ignored.",
+    "ready, failed, refused, replaced, kept, no-tenant or other-tenant. A newer file of its name and owner "
+    "has replaced a file. A kept file was removed by a person without that right; its document stays. The "
+    "owner of a no-tenant file has no tenant, that of an other-tenant file has another. Both are ignored.",
     ("state",),
 )
 
@@ -42,20 +42,20 @@ READY_LAG = Histogram(
 
 ACTIONS = Counter(
     "tenantry_file_sync_actions_total",
-    "Actions by type (store, check, index, delete) and outcome: ok, refused, blocked, postponed or error. A "
-    "refused document cannot be used. The mass-deletion limit blocks a deletion. A postponed action is "
-    "retried, because a service is unavailable or busy. An error is a bug, so their number must stay 0.",
+    "Actions by type (store, check, index, delete) and outcome: ok, refused, held, retry_later or error. A "
+    "refused document cannot be used. The gateway holds a deletion beyond the mass-deletion limit. An action "
+    "is retried later if a service is unavailable or busy. An error is a bug, so their number must stay 0.",
     ("action", "outcome"),
 )
 for _action in ("store", "check", "index", "delete"):
-    ACTIONS.labels(_action, "error")  # exists from the start, so that the first error is an increase
+    ACTIONS.labels(_action, "error")  # create the series at start, so that the first error is an increase
 
-RUNS = Counter(
-    "tenantry_file_sync_runs_total",
-    "Runs over a tenant, by outcome: complete, incomplete (the next one is soon), unavailable, error",
+SYNCS = Counter(
+    "tenantry_file_sync_syncs_total",
+    "Syncs of a tenant, by outcome: complete, incomplete (the next one is soon), unavailable, error",
     ("outcome",),
 )
-RUNS.labels("error")
+SYNCS.labels("error")
 
 QUEUE = Gauge(
     "tenantry_file_sync_queue",
@@ -64,8 +64,8 @@ QUEUE = Gauge(
     ("state",),
 )
 
-BLOCKED_DELETIONS = Gauge(
-    "tenantry_file_sync_blocked_deletions",
+HELD_DELETIONS = Gauge(
+    "tenantry_file_sync_held_deletions",
     "Deletions that the gateway holds until an administrator of the tenant decides: see the runbook",
 )
 

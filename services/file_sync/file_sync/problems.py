@@ -4,7 +4,7 @@ from servicekit.errors import TenantryError
 
 __all__ = [
     "ContentNotAvailable",
-    "DeletionBlocked",
+    "DeletionsHeld",
     "FileRefused",
     "HintRefused",
     "IngestRefused",
@@ -14,9 +14,9 @@ __all__ = [
 
 
 class UnsupportedSchema(TenantryError):
-    """Open WebUI's database lacks a column, or the role has a right too few or too many."""
+    """Open WebUI's database lacks a column, or the role lacks a privilege or has an extra privilege."""
 
-    slug = "source-unfit"
+    slug = "unsupported-schema"
     title = "The schema or the role of Open WebUI's database is not supported"
     remedy = "The log names the column or the right; grants.sql has the rights that the role needs."
     example = 'The role may not read "file"."path". Run grants.sql as the owner of Open WebUI\'s tables.'
@@ -37,11 +37,11 @@ class RetryLater(Exception):
 
 
 class ContentNotAvailable(RetryLater):
-    """Open WebUI's bucket has no content for a file (yet)."""
+    """Open WebUI's bucket has no content for a file; the content may arrive later."""
 
 
-class DeletionBlocked(Exception):
-    """The gateway's mass-deletion limit blocks a deletion until an administrator of the tenant decides."""
+class DeletionsHeld(Exception):
+    """The gateway holds a deletion beyond the mass-deletion limit until an administrator decides."""
 
 
 class FileRefused(Exception):

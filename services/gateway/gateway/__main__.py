@@ -10,10 +10,10 @@ from .app import make_app
 from .settings import GatewaySettings
 
 GRACE_SECONDS = 5
-"""Seconds that requests in progress are given after SIGTERM beyond the longest duration of a question.
+"""Seconds after SIGTERM for requests in progress, in addition to the longest duration of a question.
 
-A stream that has begun comes to its end. Documents can take longer: another gateway's repair completes one
-that is cut off. The chart's grace period exceeds the sum.
+So every started stream can finish. An ingest can take longer: if the exit interrupts it, another gateway's
+repair completes it. The chart's grace period exceeds the sum of both durations.
 """
 
 

@@ -9,8 +9,8 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = [
     "ANSWERS",
     "ANSWER_CACHE",
+    "CROSS_TENANT_HITS",
     "FALLBACKS",
-    "FOREIGN_HITS",
     "LIMIT_CHECKS_SKIPPED",
     "LIMIT_EXCEEDED",
     "MODEL_SERVED",
@@ -52,8 +52,8 @@ FALLBACKS = Counter(
     "Answers for which a fallback model was called because a model was throttled or did not respond",
 )
 
-FOREIGN_HITS = Counter(
-    "tenantry_gateway_foreign_hits_total",
+CROSS_TENANT_HITS = Counter(
+    "tenantry_gateway_cross_tenant_hits_total",
     "Points of another tenant that Qdrant returned despite the filter; the gateway dropped them. Must stay 0",
 )
 
@@ -108,7 +108,7 @@ ANSWERS = Counter(
 REPAIRS = Counter(
     "tenantry_gateway_repairs_total",
     "Repairs of interrupted writes, by outcome: completed, refused (the document is not accepted), "
-    "postponed (a backend is unavailable), given_up, error (a bug; must stay 0)",
+    "retry_later (a backend is unavailable), given_up, error (a bug; must stay 0)",
     ("outcome",),
 )
 for _outcome in ("error", "given_up"):

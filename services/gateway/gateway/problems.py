@@ -14,15 +14,14 @@ __all__ = [
     "AdminOnly",
     "BudgetExhausted",
     "Busy",
-    "CollectionMissing",
     "CursorRefused",
     "DeletionsHeld",
     "DimensionMismatch",
     "DocumentBusy",
     "DocumentEmpty",
     "DocumentExists",
-    "DocumentForeign",
     "DocumentMissing",
+    "DocumentNotOwned",
     "DocumentRefused",
     "DocumentTooLarge",
     "DocumentUnreadable",
@@ -40,7 +39,8 @@ __all__ = [
     "PersonaMissing",
     "QuotaExceeded",
     "RateLimited",
-    "TrashMissing",
+    "TenantNotReady",
+    "TrashedDocumentMissing",
     "WritesUnavailable",
     "list_problem_types",
 ]
@@ -100,10 +100,10 @@ class DocumentMissing(TenantryError):
     status = 404
 
 
-class TrashMissing(TenantryError):
+class TrashedDocumentMissing(TenantryError):
     """The tenant's trash has no document with this id, or it can no longer be restored."""
 
-    slug = "trash-missing"
+    slug = "trashed-document-missing"
     title = "The document is not in the trash"
     remedy = "List the trash: it no longer lists documents that were restored or whose retention has ended."
     example = "The trash holds no document of that id."
@@ -126,10 +126,10 @@ class DocumentExists(TenantryError):
     status = 409
 
 
-class DocumentForeign(TenantryError):
+class DocumentNotOwned(TenantryError):
     """The document belongs to another user of the tenant."""
 
-    slug = "document-foreign"
+    slug = "document-not-owned"
     title = "The document belongs to another user"
     remedy = "Ask its owner or one of the tenant's administrators."
     example = "Only its owner and the tenant's administrators may delete a document."
@@ -194,7 +194,7 @@ class ModelUnavailable(TenantryError):
     status = 502
 
 
-class CollectionMissing(TenantryError):
+class TenantNotReady(TenantryError):
     """The tenant's collection does not exist yet."""
 
     slug = "tenant-not-ready"

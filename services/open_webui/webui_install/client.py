@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 from .desired import DesiredFunction, DesiredModel, DesiredState
 from .plan import (
@@ -41,7 +41,7 @@ class InstallerClient:
         self._http = http
         self._token = ""
         self._reading = Remote("open-webui", classify, timeout=CALL_TIMEOUT_SECONDS)
-        # Toggling and creating are not idempotent: a second attempt could revert the first one or be refused.
+        # Toggling and creating are not idempotent: a second attempt could revert the first, or be refused.
         self._writing = Remote("open-webui", classify, timeout=CALL_TIMEOUT_SECONDS, attempts=1)
 
     @property
@@ -57,7 +57,7 @@ class InstallerClient:
         Raises
         ------
         RemoteUnavailable
-            There was no response, or there were too many attempts.
+            Open WebUI did not respond, or the account made too many attempts.
         RemoteRefused
             The account does not exist or the password is wrong.
         """
@@ -85,7 +85,7 @@ class InstallerClient:
         Raises
         ------
         RemoteUnavailable
-            There was no response; the change may or may not be applied.
+            Open WebUI did not respond; the change may or may not be applied.
         RemoteRefused
             Open WebUI refused the change.
         """
@@ -127,8 +127,8 @@ class InstallerClient:
         return response.json()
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Classify a failed call.
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the class of a failed call.
 
     A non-JSON body means that a proxy answered because Open WebUI is down; treat it as transient.
     """
@@ -136,10 +136,10 @@ def classify(exc: Exception) -> Fault | None:
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
             if code in (408, 429):
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError() | ValueError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None
 

@@ -1,4 +1,4 @@
-"""AWS plumbing that S3, STS and Bedrock share: sessions, client configuration, classification of errors."""
+"""Sessions, client configuration and classification of errors for all clients of AWS."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from .remote import Fault
+from .remote import FailureClass
 
 __all__ = ["build_client_config", "classify", "get_error_code", "is_dead_session", "open_session"]
 
@@ -25,7 +25,7 @@ _BUSY_CODES = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooMa
 """Throttling codes; S3 sends one with status 503, STS with 400."""
 
 _TRANSIENT_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
-"""Temporary errors that S3 sends with a status below 500: 400, or 200 for one object of a batch."""
+"""Codes of temporary errors that S3 sends with status 400, or with 200 for one object of a batch."""
 
 _DEAD_SESSION_CODES = frozenset(
     {"ExpiredToken", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"}
@@ -33,7 +33,7 @@ _DEAD_SESSION_CODES = frozenset(
 
 
 def open_session() -> boto3.Session:
-    """Return a session with the credentials, region and endpoints of boto3's default chain."""
+    """Return a boto3 session with the credentials, region and endpoints of the default chain."""
     return boto3.Session()
 
 
@@ -57,35 +57,35 @@ def is_dead_session(exc: BaseException | None) -> bool:
     return isinstance(exc, ClientError) and get_error_code(exc) in _DEAD_SESSION_CODES
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Return the fault class of a boto3 error; ``None`` for any other exception."""
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the failure class of a boto3 error; ``None`` for any other exception."""
     match exc:
         case EventStreamError():
             return _classify_event(get_error_code(exc))
         case ClientError():
             return _classify_response(get_error_code(exc), exc.response.get("ResponseMetadata", {}))
         case HTTPClientError() | BotoConnectionError() | CredentialRetrievalError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case BotoCoreError():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case _:
             return None
 
 
-def _classify_event(code: str) -> Fault:
-    """Return the fault class of an error inside an event stream, which has a code and no status."""
+def _classify_event(code: str) -> FailureClass:
+    """Return the failure class of an error inside an event stream, which has a code and no status."""
     match code.lower():
         case "throttlingexception":
-            return Fault.BUSY
+            return FailureClass.BUSY
         case "validationexception":
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case _:
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
 
 
-def _classify_response(code: str, metadata: Mapping[str, Any]) -> Fault:
+def _classify_response(code: str, metadata: Mapping[str, Any]) -> FailureClass:
     status = int(metadata.get("HTTPStatusCode", 0))
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _BUSY_CODES:
-        return Fault.BUSY
+        return FailureClass.BUSY
     transient = status in {0, 408, 424} or status >= 500 or code in _TRANSIENT_CODES
-    return Fault.TRANSIENT if transient else Fault.PERMANENT
+    return FailureClass.TRANSIENT if transient else FailureClass.PERMANENT

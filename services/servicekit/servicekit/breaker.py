@@ -1,8 +1,8 @@
 """Circuit breaker: stops calls to a failing system for a while and fails them immediately.
 
 A call to a hanging system costs its caller the whole timeout and a slot among the calls in flight. After
-several failures in a row the circuit opens. When the pause is over, a single trial call decides whether it
-closes.
+several failures in a row the circuit opens. When the pause is over, a single trial call decides whether the
+circuit closes.
 
 Throttling is no failure: the system works, and a pause for all tenants would punish those within their share.
 """
@@ -35,7 +35,7 @@ REJECTED = Counter(
 
 
 class Breaker:
-    """Circuit breaker for one system, or for a part of it that can fail separately.
+    """Circuit breaker for one system, or for one part of a system that can fail separately.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class Breaker:
     def try_acquire(self) -> float:
         """Return 0 if a call may be made, else the seconds until the trial call.
 
-        After 0 the caller reports the outcome: :meth:`record_success`, :meth:`record_failure` or
-        :meth:`release`.
+        If it returns 0, the caller must report the outcome with :meth:`record_success`,
+        :meth:`record_failure` or :meth:`release`.
         """
         if pause := self.pause:
             REJECTED.labels(self._system).inc()
@@ -65,7 +65,7 @@ class Breaker:
         return 0.0
 
     def record_success(self) -> None:
-        """Record a call that the system answered, with a refusal or without."""
+        """Record a call that the system answered; a refusal is an answer, too."""
         self._failures = 0
         self._trying = False
         if self._opened_at is not None:
@@ -81,7 +81,7 @@ class Breaker:
         return max(left, 1.0) if left > 0 or self._trying else 0.0
 
     def record_failure(self, seconds: float = 0.0) -> None:
-        """Record a call that failed after ``seconds``, without an answer or with a transient fault."""
+        """Record a call that failed after ``seconds``, without an answer or with a transient failure."""
         self._failures += 2 if seconds >= SLOW_FAILURE_SECONDS else 1
         self._trying = False
         if self._failures >= MAX_FAILURES:
@@ -90,5 +90,5 @@ class Breaker:
             self._opened_at = self._now()
 
     def release(self) -> None:
-        """Record a call without a result: its caller disconnected, or gave it too little time."""
+        """Record a call without an outcome, because its caller disconnected or set too short a deadline."""
         self._trying = False

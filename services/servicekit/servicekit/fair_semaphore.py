@@ -16,7 +16,7 @@ class FairSemaphore:
     total
         Number of slots.
     each
-        Most slots of one tenant.
+        Maximum number of slots that one tenant holds.
     """
 
     def __init__(self, total: int, *, each: int) -> None:
@@ -57,7 +57,7 @@ class FairSemaphore:
         while self._free and (tenant_id := self._find_next()) is not None:
             turns = self._waiting[tenant_id]
             turn = turns.popleft()
-            # The tenant that was served goes behind the others.
+            # Move the tenant that was served behind the others.
             self._waiting.move_to_end(tenant_id)
             if not turns:
                 del self._waiting[tenant_id]

@@ -9,15 +9,15 @@ from typing import Any
 
 import httpx
 
-from .remote import Fault, Remote
+from .remote import FailureClass, Remote
 
 __all__ = ["KeycloakAdmin", "classify"]
 
 PAGE = 100
-"""Entries of a page. Keycloak's cost of a page grows faster than the page."""
+"""Number of entries per page. The time that Keycloak takes for a page grows faster than this number."""
 
 TOKEN_MARGIN_SECONDS = 10.0
-"""An admin token lives about a minute; it is renewed this long before it expires."""
+"""Time before its expiry at which an admin token is renewed; a token lives about a minute."""
 
 CALL_TIMEOUT_SECONDS = 10.0
 
@@ -63,7 +63,7 @@ class KeycloakAdmin:
     async def list_all(
         self, operation: str, path: str, params: dict[str, str]
     ) -> AsyncIterator[dict[str, Any]]:
-        """Yield the entries of a path, page by page; none if the path does not exist."""
+        """Yield the entries at a path, fetched page by page; no entry if the path does not exist."""
         first = 0
         while True:
             page = params | {"first": str(first), "max": str(PAGE)}
@@ -111,15 +111,15 @@ class KeycloakAdmin:
             return self._token
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Return the fault class of an error. 401 is retried: a restart of Keycloak can invalidate the token."""
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the class of a failure. 401 is retried: a restart of Keycloak can invalidate the token."""
     match exc:
         case httpx.HTTPStatusError(response=response):
             code = response.status_code
             if code in (401, 408, 409, 429):
-                return Fault.BUSY
-            return Fault.TRANSIENT if code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code >= 500 else FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

@@ -5,7 +5,7 @@ import os
 import aiohttp
 from kubernetes.aio import client, config
 
-from .remote import Fault
+from .remote import FailureClass
 
 __all__ = ["classify", "connect"]
 
@@ -29,8 +29,8 @@ async def connect() -> client.ApiClient:
     return client.ApiClient(configuration)
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Return the fault class of an error of the Kubernetes client.
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the failure class of an error of the Kubernetes client.
 
     409 is retried: another writer came first, and the next attempt reads its result.
     """
@@ -38,9 +38,9 @@ def classify(exc: Exception) -> Fault | None:
         case client.exceptions.ApiException(status=status):
             code = int(status or 0)
             if code in {408, 409, 429}:
-                return Fault.BUSY
-            return Fault.TRANSIENT if code == 0 or code >= 500 else Fault.PERMANENT
+                return FailureClass.BUSY
+            return FailureClass.TRANSIENT if code == 0 or code >= 500 else FailureClass.PERMANENT
         case aiohttp.ClientError() | OSError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

@@ -1,4 +1,4 @@
-"""Locks by key, which exist while they are held or awaited."""
+"""Locks by key; a lock exists only while a task holds it or waits for it."""
 
 import asyncio
 from weakref import WeakValueDictionary

@@ -12,7 +12,7 @@ __all__ = ["configure_logs"]
 
 
 def configure_logs(service: str, level: str = "INFO") -> None:
-    """Write the logs of this process, those of libraries included, to standard error as JSON."""
+    """Write all logs of this process, also those of libraries, to standard error as JSON."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

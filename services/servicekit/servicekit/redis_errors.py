@@ -2,17 +2,17 @@
 
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from .remote import Fault
+from .remote import FailureClass
 
 __all__ = ["classify"]
 
 
-def classify(exc: Exception) -> Fault | None:
-    """Return the fault class of an error; ``None`` if the Redis client did not raise it."""
+def classify(exc: Exception) -> FailureClass | None:
+    """Return the failure class of an error; ``None`` if the Redis client did not raise it."""
     match exc:
         case AuthenticationError() | ResponseError():
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case RedisError() | OSError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

@@ -1,6 +1,6 @@
 """Calls to external systems, with timeout, retries with jitter, circuit breaker, metrics and tracing.
 
-Each adapter owns one :class:`Remote` for its system and passes ``classify``. Transient and busy faults are
+Each adapter owns one :class:`Remote` for its system and passes ``classify``. Transient and busy failures are
 retried, permanent ones are not. Any other exception is a bug and is raised unchanged.
 """
 
@@ -20,7 +20,7 @@ from . import deadline
 from .breaker import Breaker
 from .errors import RemoteRefused, RemoteUnavailable
 
-__all__ = ["Fault", "Remote"]
+__all__ = ["FailureClass", "Remote"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,8 +35,8 @@ REMOTE_SECONDS = Histogram(
 _TRACER = trace.get_tracer("servicekit.remote")
 
 
-class Fault(enum.Enum):
-    """Classes of a vendor client's exceptions."""
+class FailureClass(enum.Enum):
+    """Class of a failed call, which decides about retries."""
 
     TRANSIENT = "transient"
     """The system did not answer, or is unavailable."""
@@ -52,7 +52,7 @@ class CircuitOpen(Exception):
     """The circuit is open, so no call was made."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__("it keeps failing, so no call is made for a moment")
+        super().__init__("the circuit breaker is open after repeated failures")
         self.retry_after = retry_after
 
 
@@ -64,22 +64,22 @@ class Remote:
     system
         Name of the system in metrics, logs and conditions.
     classify
-        Returns the fault class of a vendor's exception; ``None`` for a bug in our code.
+        Returns the failure class of a vendor's exception; ``None`` for a bug in our code.
     timeout
         Longest duration of an attempt, in seconds; shorter if the request's deadline is nearer.
     attempts
-        Most attempts of a call. Calls must be idempotent.
+        Maximum number of attempts per call. Calls must be idempotent.
     concurrency
-        Most calls in flight; further ones wait.
+        Maximum number of calls in flight; further calls wait.
     circuit_breaker
-        True to use a circuit breaker for the system, see :mod:`.breaker`. False only where a process makes
-        few calls that are paced already.
+        True to use a circuit breaker for the system, see :mod:`.breaker`. False only if the process makes few
+        calls and something else limits their rate.
     """
 
     def __init__(
         self,
         system: str,
-        classify: Callable[[Exception], Fault | None],
+        classify: Callable[[Exception], FailureClass | None],
         *,
         timeout: float = 5.0,
         attempts: int = 3,
@@ -100,14 +100,14 @@ class Remote:
         Parameters
         ----------
         circuit
-            Part of the system that can fail separately: one of a few fixed names, never a caller's input.
+            Name of the system's part that is called and can fail separately; never a caller's input.
 
         Raises
         ------
         RemoteUnavailable
-            The last attempt failed with a transient fault, for example a timeout; or the circuit is open.
+            The last attempt failed with a transient failure, for example a timeout; or the circuit is open.
         RemoteRefused
-            An attempt failed with a permanent fault.
+            An attempt failed with a permanent failure.
         DeadlineExceeded
             The request's deadline was reached.
         """
@@ -117,21 +117,21 @@ class Remote:
                     operation, call, self._breakers[circuit] if self._breakers is not None else None
                 )
         except Exception as exc:
-            match self._classify_fault(exc):
-                case Fault.TRANSIENT | Fault.BUSY:
+            match self._classify_failure(exc):
+                case FailureClass.TRANSIENT | FailureClass.BUSY:
                     raise RemoteUnavailable(
                         self.system,
                         operation,
                         _format_message(exc),
                         exc.retry_after if isinstance(exc, CircuitOpen) else None,
                     ) from exc
-                case Fault.PERMANENT:
+                case FailureClass.PERMANENT:
                     raise RemoteRefused(self.system, operation, _format_message(exc)) from exc
                 case None:
                     raise
 
     def require_closed_circuit(self, operation: str, *, circuit: str = "") -> None:
-        """Raise if a call would be rejected now. Use it before waiting for another task's identical call.
+        """Raise if the circuit would reject a call now. Use it before a wait for another task's equal call.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class Remote:
         return lambda: loop.run_in_executor(self._threads, function)
 
     def close(self) -> None:
-        """Release the threads; calls in flight finish."""
+        """Release the threads; calls in flight are completed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _try(self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None) -> T:
@@ -200,8 +200,8 @@ class Remote:
                     result = await call()
                 outcome = "ok"
             except Exception as exc:
-                fault = self._classify_fault(exc)
-                outcome = fault.value if fault else "error"
+                failure_class = self._classify_failure(exc)
+                outcome = failure_class.value if failure_class else "error"
                 raise
             else:
                 return result
@@ -213,11 +213,13 @@ class Remote:
                     _record(breaker, outcome, elapsed)
 
     def _is_retryable(self, exc: Exception) -> bool:
-        return self._classify_fault(exc) in (Fault.TRANSIENT, Fault.BUSY) and not isinstance(exc, CircuitOpen)
+        return self._classify_failure(exc) in (FailureClass.TRANSIENT, FailureClass.BUSY) and not isinstance(
+            exc, CircuitOpen
+        )
 
-    def _classify_fault(self, exc: Exception) -> Fault | None:
+    def _classify_failure(self, exc: Exception) -> FailureClass | None:
         if isinstance(exc, TimeoutError | CircuitOpen):
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         return self._classify(exc)
 
 

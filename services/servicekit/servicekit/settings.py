@@ -34,7 +34,7 @@ class HttpSettings(ProgramSettings):
     """Port to bind; 0 takes a free one."""
 
     metrics_port: int = Field(0, ge=0, le=65535)
-    """Port of `/metrics`, for monitoring alone; 0 serves none. The other port serves no metrics."""
+    """Port that serves only `/metrics`, for monitoring; 0 serves no metrics. The port of the API has none."""
 
 
 def read_settings(kind: type[S]) -> S:
@@ -51,7 +51,7 @@ def read_settings(kind: type[S]) -> S:
     except ValidationError as exc:
         prefix = kind.model_config.get("env_prefix", "")
         for error in exc.errors(include_input=False):
-            # A rule about several variables has no location.
+            # An error about several variables has no location.
             name = f"{prefix}{'_'.join(map(str, error['loc'])).upper() or '*'}"
             reason = "not set" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
             sys.stderr.write(f"{name}: {reason}\n")

@@ -11,7 +11,7 @@ CANCEL_INTERVAL_SECONDS = 1.0
 
 
 async def cancel_and_wait(task: "asyncio.Future[None]") -> None:
-    """Cancel a task and wait until it has ended; its error is raised.
+    """Cancel a task and wait until it has ended; raise the task's error, if it has one.
 
     Before Python 3.12 :func:`asyncio.wait_for`, which redis-py uses, loses a cancellation that coincides with
     the end of the awaited call (python/cpython issue 86296). So a task that still runs is cancelled again.

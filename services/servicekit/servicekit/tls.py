@@ -41,4 +41,4 @@ def _validate(authority: Path) -> Path:
 
 
 AuthorityFile = Annotated[Path, AfterValidator(_validate)]
-"""Setting that is refused if the file is missing or contains no certificate."""
+"""Path of a CA file in a setting; the setting is refused if the file contains no certificate."""

@@ -7,11 +7,11 @@ from collections.abc import Callable
 __all__ = ["TokenBucket"]
 
 BURST_SECONDS = 10.0
-"""Most tokens that are saved, in seconds of the rate. A larger burst would exceed the limit that the rate
-protects."""
+"""Maximum number of saved tokens, in seconds of the rate: the size of a burst."""
 
 MAX_DEBT_SECONDS = 60.0
-"""Most debt, in seconds of the rate: callers that never wait can delay waiting ones no longer."""
+"""Maximum debt, in seconds of the rate. Callers that reserve a token and do not wait cause the debt; it
+bounds the time for which they can delay the others."""
 
 
 class TokenBucket:
@@ -40,7 +40,7 @@ class TokenBucket:
         return max(-self._level / self._rate, 0.0)
 
     def try_acquire(self) -> float:
-        """Take a token and return 0, or take none and return the seconds until one is available."""
+        """Take a token and return 0; if there is no token, return the seconds until one is available."""
         seconds = self.reserve()
         if seconds:
             self._level += 1

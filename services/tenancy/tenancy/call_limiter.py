@@ -10,7 +10,7 @@ from .errors import TooManyCalls
 __all__ = ["CallLimiter"]
 
 TENANTS = 10_000
-"""Most tenants whose calls are counted; the least recent caller is discarded first."""
+"""Maximum number of tenants whose calls are counted; the least recent caller is discarded first."""
 
 
 class CallLimiter:
@@ -19,7 +19,7 @@ class CallLimiter:
     Parameters
     ----------
     per_minute
-        Calls of one tenant per minute; a burst has at most ten seconds' worth.
+        Calls of one tenant per minute; a burst has at most the calls of ten seconds.
     """
 
     def __init__(self, per_minute: int) -> None:

@@ -14,7 +14,7 @@ __all__ = ["check_synced", "identify", "parse_authorization", "require_bearer", 
 def parse_authorization(headers: Sequence[str]) -> tuple[str, str]:
     """Return the scheme in lower case and the credentials.
 
-    Two headers are refused, because a proxy could have checked the other one.
+    A request with several headers is refused, because a proxy could have checked another one.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def parse_authorization(headers: Sequence[str]) -> tuple[str, str]:
     Raises
     ------
     TokenRefused
-        There is not exactly one, or it is none that we know.
+        There is not exactly one header, its scheme is unknown, or it has no credentials.
     """
     scheme, _, secret = (headers[0] if len(headers) == 1 else "").partition(" ")
     if scheme.lower() not in ("bearer", "ticket") or not secret:
@@ -38,7 +38,7 @@ def require_bearer(headers: Sequence[str]) -> str:
     Raises
     ------
     TokenRefused
-        There is none, or a ticket in its place.
+        The request has no access token, or has a ticket instead.
     """
     scheme, token = parse_authorization(headers)
     if scheme != "bearer":
@@ -80,7 +80,7 @@ def require_synced(registry: TenantRegistry) -> None:
     Raises
     ------
     IdentityUnavailable
-        They have never been listed.
+        The Tenants have never been listed.
     """
     if not registry.synced:
         raise IdentityUnavailable("The Tenants are not known yet. Try again in a moment.")

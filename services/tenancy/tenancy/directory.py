@@ -14,9 +14,9 @@ _Key = tuple[str, str]
 class Directory:
     """Index of Tenants with unique ids.
 
-    The key of a pattern is the ending of every address that it matches. It consists of the last two labels of
-    its domain, and of the text after the last ``*`` of its local part. A lookup reads one entry for each
-    ending of the address and compares only the patterns found there.
+    The key of a pattern has two texts: the last two labels of the domain, and the local part after its last
+    ``*``. All addresses that match have these endings. A lookup reads one entry for each ending of the local
+    part, and compares the address only with the patterns in these entries.
 
     Parameters
     ----------
@@ -80,5 +80,5 @@ def _list_email_keys(email: str) -> Iterator[_Key]:
 
 
 def _get_site(domain: str) -> str:
-    """Return the last two labels, in which the API server refuses a ``*``."""
+    """Return the last two labels of a domain. The API server refuses a ``*`` in them."""
     return ".".join(domain.rsplit(".", 2)[-2:])

@@ -12,9 +12,9 @@ __all__ = ["EMAIL_PATTERN", "fold", "get_search_term", "has_overlap", "matches",
 _LABEL = r"[A-Za-z0-9*]([A-Za-z0-9*-]*[A-Za-z0-9*])?"
 
 EMAIL_PATTERN = rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}([.]{_LABEL})+$"
-"""Regular expression of a pattern: an e-mail address as HTML defines it, a dot in its domain, ``*`` allowed.
+"""Regular expression of a pattern: an e-mail address as HTML defines it, with a dot in the domain.
 
-The API server also refuses a ``*`` in the last two labels of the domain.
+It allows ``*``. The API server also refuses a ``*`` in the last two labels of the domain.
 """
 
 
@@ -50,7 +50,7 @@ _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 def fold(text: str) -> str:
     """Return a text with the letters A to Z in lower case.
 
-    Unicode case folding would map ``straße.example`` to ``strasse.example``, which is another owner's domain.
+    Unicode case folding would map ``straße.example`` to ``strasse.example``, which can have another owner.
     """
     return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
@@ -58,8 +58,8 @@ def fold(text: str) -> str:
 def _has_text_overlap(first: str, second: str) -> bool:
     """Return True if some string matches both texts, in which ``*`` is a wildcard.
 
-    Dynamic programming bounds the time by the product of the two lengths, for every pattern. A regular
-    expression would not.
+    Dynamic programming bounds the time by the product of the two lengths. A regular expression would have no
+    such bound.
     """
     if "*" not in first and "*" not in second:
         return first == second

@@ -5,7 +5,7 @@ that it has not expired. :func:`resolve` finds the Tenant. Membership is decided
 registry: one of its patterns must match the *verified* e-mail. Claims of the token can only refuse:
 
 1. A tenant's group in the ``groups`` claim counts only together with that Tenant's uid, which the realm's
-   mapper reads from the group. The name alone is no proof, because a later Tenant can have it.
+   mapper reads from the group. The name alone is no proof, because a later Tenant can have the same name.
 2. Group and e-mail must not contradict each other. If several Tenants claim the address, the group decides.
 3. A token issued before the creation of the Tenant is refused.
 """
@@ -28,7 +28,7 @@ from .names import TENANT_UIDS_CLAIM, parse_group_path
 __all__ = ["BEING_REMOVED", "Claims", "Principal", "TokenVerifier", "require_active", "resolve"]
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Only asymmetric algorithms: with a symmetric one the public key could sign tokens."""
+"""Allowed algorithms, all asymmetric: with a symmetric algorithm, the public key could sign tokens."""
 
 LEEWAY_SECONDS = 5
 """Largest difference between Keycloak's clock and the local one."""
@@ -152,7 +152,7 @@ def require_active(tenant: Tenant) -> None:
 
 
 def _resolve_by_group(claims: Claims, tenants: Directory) -> Tenant | None:
-    """Return the Tenant that owns the account's group; ``None`` without a tenant's group."""
+    """Return the Tenant that owns the account's group; ``None`` if the account is in no tenant's group."""
     named = {tenant_id for path in claims.groups if (tenant_id := parse_group_path(path))}
     if len(named) > 1:
         raise TenantConflict(f"This account is in the groups of {_join(named)}. An account has one tenant.")
@@ -172,7 +172,10 @@ def _resolve_by_group(claims: Claims, tenants: Directory) -> Tenant | None:
 
 
 def _resolve_by_email(claims: Claims, tenants: Directory, member_of: Tenant | None) -> Tenant:
-    """Return the Tenant that claims the verified e-mail: ``member_of`` if it does, else the only claimant."""
+    """Return the Tenant that claims the verified e-mail address.
+
+    It is the Tenant ``member_of`` if the account is in a group, else the only Tenant with a matching pattern.
+    """
     if not claims.email:
         raise NoTenant("This account has no e-mail address, so no tenant can claim it.")
     if not claims.email_verified:
@@ -218,7 +221,7 @@ def _parse_texts(claim: Any) -> frozenset[str]:
 
 
 def _explain(exc: Exception) -> str:
-    """Return the library's message, which names a claim and never its value."""
+    """Return the message of the JWT library, which names a claim and never the claim's value."""
     return str(getattr(exc, "description", "") or getattr(exc, "error", "") or "it is malformed").rstrip(".")
 
 

@@ -11,7 +11,7 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
 from servicekit.errors import RemoteError
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 
 from .errors import IdentityUnavailable
 
@@ -28,7 +28,7 @@ MIN_FETCH_INTERVAL_SECONDS = 5.0
 
 
 class RemoteKeys:
-    """Public keys of a JWKS URL.
+    """Cache of the public keys at a JWKS URL.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class RemoteKeys:
         return next((key for key in keys if key.kid == key_id and key.as_dict().get("use") != "enc"), None)
 
     def _refresh(self) -> asyncio.Task[None]:
-        """Start a fetch, unless one is in progress or started a moment ago; return the newest."""
+        """Return the latest fetch; start another unless it is in progress or began a moment ago."""
         is_too_soon = self._get_time() - self._tried < MIN_FETCH_INTERVAL_SECONDS
         if self._fetching is None or (self._fetching.done() and not is_too_soon):
             self._tried = self._get_time()
@@ -122,11 +122,11 @@ class RemoteKeys:
         return asyncio.get_running_loop().time()
 
 
-def _classify(exc: Exception) -> Fault | None:
+def _classify(exc: Exception) -> FailureClass | None:
     match exc:
         case httpx.HTTPStatusError(response=response) if response.status_code < 500:
-            return Fault.PERMANENT
+            return FailureClass.PERMANENT
         case httpx.HTTPError():
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

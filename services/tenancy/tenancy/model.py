@@ -102,7 +102,7 @@ class Guardrail(_Resource):
 
 
 class Model(_Resource):
-    """Chat model, empty for the platform's default, and use of the answer cache."""
+    """Chat model (empty: the platform's default) and use of the answer cache."""
 
     chat: ModelId = ""
     guardrail: Guardrail = Field(default_factory=Guardrail)
@@ -200,7 +200,10 @@ class IdentityStatus(StatusSection):
 
 
 class QuotaStatus(StatusSection):
-    """Tenant's namespace, which limits its pods; empty when it has none."""
+    """Tenant's namespace, whose quota limits the tenant's pods; empty without a namespace.
+
+    The resource's contract names the section ``quota``, so its name is kept (decision 172).
+    """
 
     namespace: str
 
@@ -222,7 +225,8 @@ class WorkspaceStatus(StatusSection):
 class TenantStatus(_Resource):
     """Result of the operator's last reconcile.
 
-    A section that no service reads has no field here; it is kept as it is. Its model is with its part.
+    A section that no service reads has no field here and is kept unchanged. The part of the operator that
+    writes the section has its model.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -238,7 +242,7 @@ class TenantStatus(_Resource):
 
     @property
     def has_sections(self) -> bool:
-        """True when a part of the operator has created something for the Tenant."""
+        """True if at least one part of the operator has written its section."""
         known = (section for _, section in self if isinstance(section, StatusSection))
         return any(known) or bool(self.model_extra)
 

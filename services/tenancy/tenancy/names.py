@@ -1,10 +1,10 @@
-"""Names and keys that more than one part of the system uses.
+"""Names and keys that more than one service uses.
 
 A tenant has an *id* (``tenantb``, the Tenant's ``metadata.name``) and a *key* (``tenant-tenantb``). All
-stored data has the key. These functions build it from an authenticated id; it is never read from a request.
+stored data has the key. These functions build the key from an authenticated id, never from a request.
 
 A name is not an identity: a Tenant that is deleted and created again has the same id and key. So all data
-that a tenant could see again (points, answers, counters, tickets) has the Tenant's *uid*, too.
+that the later Tenant could see (points, answers, counters, tickets) also has the Tenant's *uid*.
 """
 
 import re
@@ -88,7 +88,7 @@ TENANT_UID_ATTRIBUTE = "tenant-uid"
 """Attribute of a tenant's groups in Keycloak with the uid of the Tenant."""
 
 TENANT_UIDS_CLAIM = "tenant_uids"
-"""Claim of an access token into which the realm's mapper puts that attribute of the person's groups."""
+"""Claim of an access token with the uids of the person's groups; a mapper of the realm writes it."""
 
 FILE_DOCUMENTS = "owui-"
 """Prefix of the ids of documents from Open WebUI's files."""
@@ -123,9 +123,10 @@ def build_tenant_prefix(tenant_id: str) -> str:
 
 
 def build_retained_prefix(tenant_id: str, uid: str = "") -> str:
-    """Return the S3 prefix of retained documents of earlier Tenants of a name; with ``uid``, of one of them.
+    """Return the S3 prefix of the documents that were retained when Tenants of a name were deleted.
 
-    It is outside every tenant's prefix, so no tenant's session can read it.
+    With ``uid`` it is the prefix of that one Tenant. It is outside every tenant's own prefix, so no tenant's
+    session can read the documents.
     """
     of_all = f"retained/{build_tenant_prefix(tenant_id)}"
     return f"{of_all}{uid}/" if uid else of_all
@@ -212,7 +213,7 @@ def build_embeddings_key(tenant_id: str, uid: str, document_id: str, removal_id:
 
 
 def build_trash_end_key(tenant_id: str) -> str:
-    """Return a key between a tenant's trash and its documents, in the order of S3's lists."""
+    """Return a key that sorts after a tenant's trash and before the tenant's documents in S3's lists."""
     return f"{build_tenant_prefix(tenant_id)}.trash0"
 
 
@@ -234,8 +235,8 @@ def build_admins_group_path(tenant_id: str) -> str:
 def parse_group_path(path: str) -> str | None:
     """Return the tenant id of a group path; ``None`` if the path is no tenant's group.
 
-    Only the tenant's group and its ``admins`` count. The operator does not create other sub-groups, and to
-    guess their meaning would widen access.
+    Only the tenant's group and its sub-group ``admins`` are a tenant's groups. The operator creates no other
+    sub-group, and to accept others would widen access.
     """
     match = re.fullmatch(rf"/{REALM_PARENT_GROUP}/tenant-({_TENANT_ID.pattern})(?:/admins)?", path)
     return match.group(1) if match else None
@@ -255,47 +256,47 @@ def build_redis_prefix(tenant_id: str, uid: str) -> str:
 
 
 def build_rate_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash that counts a tenant's queries, by second."""
+    """Return the key of the Redis hash that counts a tenant's queries, by second."""
     return f"{build_redis_prefix(tenant_id, uid)}rate"
 
 
 def build_tokens_key(tenant_id: str, uid: str, month: date) -> str:
-    """Return the Redis counter of the model tokens that a tenant has used in a month."""
+    """Return the key of the Redis counter of the model tokens that a tenant has used in a month."""
     return f"{build_redis_prefix(tenant_id, uid)}tokens:{month:%Y-%m}"
 
 
 def build_reservations_key(tenant_id: str, uid: str, month: date) -> str:
-    """Return the Redis sorted set of tokens reserved by answers in progress."""
+    """Return the key of the Redis sorted set of tokens reserved by answers in progress."""
     return f"{build_tokens_key(tenant_id, uid, month)}:reserved"
 
 
 def build_storage_quota_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash with the size of each stored document of a tenant."""
+    """Return the key of the Redis hash with the size of each stored document of a tenant."""
     return f"{build_redis_prefix(tenant_id, uid)}storage"
 
 
 def build_ingests_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash of documents whose write is in progress or was interrupted."""
+    """Return the key of the Redis hash of documents whose write is in progress or was interrupted."""
     return f"{build_redis_prefix(tenant_id, uid)}ingests"
 
 
 def build_failures_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash with the reasons why stored documents were not indexed."""
+    """Return the key of the Redis hash with the reasons why stored documents were not indexed."""
     return f"{build_redis_prefix(tenant_id, uid)}failures"
 
 
 def build_deletions_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis sorted set of a tenant's documents that were deleted in the last minutes."""
+    """Return the key of the Redis sorted set of documents that a tenant deleted in the last minutes."""
     return f"{build_redis_prefix(tenant_id, uid)}deletions"
 
 
 def build_held_deletions_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash of the deletions that wait for one of the tenant's administrators."""
+    """Return the key of the Redis hash of deletions that wait for an administrator of the tenant."""
     return f"{build_deletions_key(tenant_id, uid)}:held"
 
 
 def build_released_deletions_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis key that exists while no deletion of the tenant is held."""
+    """Return the Redis key during whose lifetime the gateway holds no deletion of the tenant."""
     return f"{build_deletions_key(tenant_id, uid)}:released"
 
 
@@ -310,17 +311,17 @@ def build_idempotency_key(tenant_id: str, uid: str, digest: str) -> str:
 
 
 def build_changes_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis sorted set of changes of a tenant's index that are in progress."""
+    """Return the key of the Redis sorted set of changes of a tenant's index that are in progress."""
     return f"{build_redis_prefix(tenant_id, uid)}changes"
 
 
 def build_answers_key(tenant_id: str, uid: str) -> str:
-    """Return the Redis hash of a tenant's cached answers."""
+    """Return the key of the Redis hash of a tenant's cached answers."""
     return f"{build_redis_prefix(tenant_id, uid)}answers"
 
 
 def build_usage_key(tenant_id: str, uid: str, day: date) -> str:
-    """Return the Redis hash of a tenant's use on a day."""
+    """Return the key of the Redis hash with a tenant's usage on a day."""
     return f"{build_redis_prefix(tenant_id, uid)}usage:{day:%Y-%m-%d}"
 
 
@@ -338,9 +339,9 @@ def is_tombstone(key: str) -> bool:
 
 
 def derive_document_id(tenant_id: str, persona_id: str, filename: str) -> str:
-    """Return the id of a document that a person uploads by name.
+    """Return the id of a document that a person uploads under a file name.
 
-    The same name in the same persona is the same document, so a second upload replaces the first.
+    The same file name in the same persona gives the same id, so a second upload replaces the first.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{build_tenant_key(tenant_id)}/{persona_id}/{filename}"))
 
@@ -348,8 +349,8 @@ def derive_document_id(tenant_id: str, persona_id: str, filename: str) -> str:
 def derive_file_document_id(file_id: str) -> str:
     """Return the document id of a file of Open WebUI.
 
-    It contains the file's id: two files of one name are two documents, and a renamed file stays the same one.
-    The prefix distinguishes it from a document that was uploaded by name.
+    It contains the file's id. So two files of one name are two documents, and a renamed file keeps its
+    document. The prefix distinguishes it from the id of a document that was uploaded by name.
     """
     return f"{FILE_DOCUMENTS}{file_id}"
 
@@ -369,16 +370,16 @@ def parse_model_id(model: str) -> tuple[str, str] | None:
 
 
 def derive_commit_marker_id(tenant_id: str, uid: str, document_id: str) -> str:
-    """Return the Qdrant id of a document's first chunk, whatever its content.
+    """Return the Qdrant id of a document's first chunk, which is the same for every version.
 
-    Tenant and uid are part of it. Two tenants can use the same document id in a shared collection. They must
-    not overwrite each other's points, or those of an earlier Tenant of the same name.
+    The id depends on tenant and uid, because two tenants can use the same document id in a shared collection.
+    They must not overwrite each other's points, or points of an earlier Tenant of the same name.
     """
     return str(uuid.uuid5(_NAMESPACE, f"{_build_bound_key(tenant_id, uid)}/{document_id}#0"))
 
 
 def derive_point_id(tenant_id: str, uid: str, document_id: str, version: str, chunk: int) -> str:
-    """Return the Qdrant id of a further chunk of one version of a document; ``chunk`` counts from 1.
+    """Return the Qdrant id of a chunk after the first in one version; ``chunk`` counts from 1.
 
     The same chunk always has the same id, so a repeated write creates no duplicate. Versions never share an
     id, so a new version can be written while readers still use the old one.

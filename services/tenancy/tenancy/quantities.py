@@ -24,16 +24,16 @@ _FACTORS = {
 def parse_quantity(text: str) -> Decimal:
     """Return the number of a quantity, in its base unit (bytes, cores, pieces).
 
-    It accepts more than a Tenant may contain: the API server rewrites ``0.5m`` as ``500u``.
+    It accepts more than users may write in a Tenant, because the API server rewrites ``0.5m`` as ``500u``.
 
     Raises
     ------
     ValueError
-        The text is no quantity.
+        The text is not a quantity.
     """
     match = _QUANTITY.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is no quantity: write it like 50Gi, 500M or 250m")
+        raise ValueError(f"{text!r} is not a quantity such as 50Gi, 500M or 250m")
     return Decimal(match[1]) * _FACTORS[match[2] or ""]
 
 

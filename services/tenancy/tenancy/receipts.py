@@ -2,7 +2,7 @@
 
 A receipt is one JSON object. Its member ``signature`` has an Ed25519 signature over all other members in
 the canonical form of RFC 8785. All numbers in a receipt are integers and all names are ASCII. For such
-objects Python's compact JSON with sorted names is that form.
+objects, the canonical form is Python's compact JSON with sorted names.
 """
 
 import base64
@@ -48,7 +48,7 @@ class _Section(BaseModel):
 
 
 class TenantIdentity(_Section):
-    """Identity of the erased Tenant: two of the same name differ by uid."""
+    """Identity of the erased Tenant. Two Tenants of the same name differ by uid."""
 
     id: str
     key: str
@@ -84,7 +84,7 @@ class ErasureReceipt(_Section):
 
     @property
     def remaining(self) -> dict[str, int]:
-        """Items left in each store; a store without a second count has at least one."""
+        """Items left in each store; a store that was not counted again has at least one."""
         return {
             store.store: sum(store.after.values()) if store.after is not None else 1
             for store in self.stores
@@ -110,7 +110,7 @@ def parse(body: bytes) -> dict[str, Any]:
     Raises
     ------
     ReceiptInvalid
-        It is no JSON object, or one of its objects has a member twice, which programs read differently.
+        The file is no JSON object, or an object in it repeats a member, which programs read differently.
     """
     try:
         document = json.loads(body, object_pairs_hook=_reject_duplicates)
@@ -129,7 +129,7 @@ def read_signed(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureRe
     Raises
     ------
     ReceiptInvalid
-        It is no receipt, it was changed, or another key signed it.
+        The document is no receipt, was changed, or was signed with another key.
     """
     body = dict(document)
     signature = body.pop("signature", None)
@@ -157,7 +157,7 @@ def verify(document: Mapping[str, Any], key: Ed25519PublicKey) -> ErasureReceipt
     Raises
     ------
     ReceiptInvalid
-        It is no receipt, it was changed, another key signed it, or the erasure is incomplete.
+        The document is no receipt, was changed, or was signed with another key; or the erasure is incomplete.
     """
     receipt = read_signed(document, key)
     if receipt.remaining or receipt.finished is None:
@@ -172,7 +172,7 @@ def verify_file(file: Path, public_key: Path) -> str:
     Raises
     ------
     ReceiptInvalid
-        It is not valid, or a file cannot be read.
+        The receipt is not valid, or a file cannot be read.
     """
     try:
         body = file.read_bytes()
@@ -235,7 +235,7 @@ def _validate(path: Path) -> Path:
 
 
 PrivateKeyFile = Annotated[Path, AfterValidator(_validate)]
-"""Setting that is refused if the file is missing or contains no key that can sign a receipt."""
+"""Path of a PEM file in a setting, which is refused unless the file has a key that can sign receipts."""
 
 
 def _reject_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Cache of all Tenants, filled by a list and kept current by a watch.
 
-While the API server is unavailable the cached state is served and only changes wait. Before the first list
-the cache is empty, which does not mean that there are no Tenants: callers check
-:attr:`TenantRegistry.synced`.
+While the API server is unavailable, callers get the cached state. Before the first list the cache is empty,
+even if Tenants exist, so callers check :attr:`TenantRegistry.synced`.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from .names import GROUP, PLURAL, VERSION
 __all__ = ["TenantRegistry", "open_registry"]
 
 WATCH_TIMEOUT_SECONDS = 60
-"""Duration of one watch. A connection that is silently dead is detected after this time and the grace."""
+"""Duration of one watch. A dead connection is detected :data:`WATCH_GRACE_SECONDS` after it."""
 
 WATCH_GRACE_SECONDS = 10
 """Time beyond the server's timeout after which a watch is abandoned."""
@@ -95,7 +94,7 @@ class TenantRegistry:
     async def is_current(self, tenant: Tenant) -> bool:
         """Return True if the API server has the Tenant and it is not being deleted.
 
-        The cache can be seconds old, which is too late for some decisions.
+        It asks the API server, because the cache can be seconds old.
 
         Raises
         ------
@@ -201,7 +200,7 @@ class TenantRegistry:
         self._notify([name])
 
     def _read(self, body: Mapping[str, Any]) -> Tenant | None:
-        """Return a Tenant, or ``None`` if it cannot be parsed: it then authenticates no caller."""
+        """Return a Tenant; ``None`` if it cannot be parsed, so that no caller resolves to it."""
         try:
             return Tenant.from_object(body)
         except ValidationError as exc:

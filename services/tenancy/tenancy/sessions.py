@@ -43,7 +43,7 @@ RENEW_BEFORE = timedelta(minutes=5)
 """A session is renewed this long before it expires, so that no call is interrupted."""
 
 SESSIONS = 256
-"""Most cached sessions; each takes about a megabyte. The least recently used is discarded first."""
+"""Maximum number of cached sessions of about a megabyte; the least recently used is discarded first."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class TenantSessions:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call a function with the tenant's client, and retry with a new session if AWS rejects the first.
+        """Call a function with the tenant's S3 client; if AWS rejects the session, retry with a new one.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class TenantSessions:
 
     def _assume(self, tenant: Tenant) -> _Session:
         with self._client_lock:
-            # Read once: another thread can reset it when it finds the session rejected.
+            # Read once: another thread can reset the attribute after AWS has rejected the session.
             own, sts = self._own = self._own or self._open_own()
         credentials = sts.assume_role(
             RoleArn=self._role_arn,

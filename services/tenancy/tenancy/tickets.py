@@ -20,7 +20,7 @@ from .names import build_object_key, build_redis_prefix
 __all__ = ["Ticket", "TicketAction", "TicketIssuer", "TicketVerifier"]
 
 TICKET_TTL_SECONDS = 300
-"""Long enough for n8n's queue, short enough to limit the use of a leaked ticket."""
+"""Lifetime of a ticket: long enough for n8n's queue, short enough to limit the use of a leaked ticket."""
 
 ALGORITHM = "Ed25519"
 """EdDSA over Curve25519, by its fully specified name of RFC 9864."""
@@ -40,8 +40,8 @@ class TicketAction(StrEnum):
 class Ticket:
     """Content of a ticket.
 
-    A ticket to list has no document; every other has one. ``tenant_uid`` is the uid of the Tenant for which
-    it was issued, so it is not valid for a later Tenant of the same name.
+    A ticket for the action ``list`` has no document; all others have one. ``tenant_uid`` is the Tenant's uid.
+    So the ticket is not valid for a later Tenant of the same name.
     """
 
     tenant_id: str
@@ -153,5 +153,5 @@ class TicketVerifier:
 
 def _parse_text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("a claim that must be text is not")  # noqa: TRY004 (callers catch ValueError)
+        raise ValueError("a claim is not a string")  # noqa: TRY004 (callers catch ValueError)
     return value

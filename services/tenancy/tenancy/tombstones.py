@@ -31,7 +31,7 @@ return left
 """Lua script that sets the tombstone and returns the milliseconds until the last lease of a write expires.
 
 Each entry of the journal is a held lease, or the intent of a write that changed something and was not
-committed. The latter counts until its lease expires, too: its last call can still arrive.
+committed. An intent also counts until its lease expires, because the write's last call can still arrive.
 """
 
 

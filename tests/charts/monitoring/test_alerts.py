@@ -100,7 +100,7 @@ CASES = [
     Case("the event loop lags slightly", make_histogram(loop_lag.LAG, 0.2, "gateway", a_minute=60), ()),
     Case(
         "a search returned a point of another tenant",
-        make_counter(gateway.FOREIGN_HITS, make_step(40), "gateway"),
+        make_counter(gateway.CROSS_TENANT_HITS, make_step(40), "gateway"),
         ("TenantryCrossTenantHits",),
     ),
     Case(
@@ -174,9 +174,9 @@ CASES = [
         ("TenantryFileSyncLeaderMismatch",),
     ),
     Case(
-        "deletions are blocked",
-        make_gauge(file_sync.BLOCKED_DELETIONS, make_constant(30), "file-sync"),
-        ("TenantryDeletionsBlocked",),
+        "deletions are held",
+        make_gauge(file_sync.HELD_DELETIONS, make_constant(30), "file-sync"),
+        ("TenantryDeletionsHeld",),
     ),
     Case(
         "no worker processes jobs", make_series(ACTIVE, make_constant(0), **MAIN), ("TenantryN8nQueueStuck",)

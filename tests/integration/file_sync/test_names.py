@@ -61,7 +61,7 @@ async def test_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
         assert await harness.get_states(A) == {"plan.txt": "received"}
     for who in (BEN, DORA):
         refused = await upload(harness, who, "plan.txt", f"{unique_word} of another person.")
-        assert get_problem(refused) == (403, "document-foreign"), refused.text
+        assert get_problem(refused) == (403, "document-not-owned"), refused.text
     own_again = await upload(harness, ANNA, "plan.txt", f"{unique_word} of Anna again.")
     assert get_problem(own_again) == (409, "document-exists"), own_again.text
     assert "Open WebUI" in own_again.json()["detail"]

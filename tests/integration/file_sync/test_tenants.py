@@ -40,7 +40,7 @@ async def test_a_file_in_another_tenants_knowledge_base_is_not_stored(
     harness.owui.send_in_chat(anna, sent, f"tenant-{B}.finance")
     claimed = harness.owui.upload(anna, "claimed.txt", b"Tide.", knowledge_id=harness.get_knowledge_id(B))
     found = await sync_both_tenants(harness)
-    assert found == {A: {}, B: dict.fromkeys((in_knowledge, sent, claimed), FileState.FOREIGN)}
+    assert found == {A: {}, B: dict.fromkeys((in_knowledge, sent, claimed), FileState.OTHER_TENANT)}
     assert harness.list_keys(A) == harness.list_keys(B) == []
 
 

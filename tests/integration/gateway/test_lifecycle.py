@@ -15,7 +15,7 @@ from tenancy.names import COLLECTION
 from tenantry_local.parts.services import build_gateway_env
 
 from tests.support.programs.gateway import (
-    count_foreign_hits,
+    count_cross_tenant_hits,
     make_gateway_settings,
     run_gateway,
     set_environment,
@@ -140,7 +140,7 @@ async def test_metrics_count_served_requests(harness: IntegrationHarness) -> Non
     await harness.search("anything")
     text = generate_latest().decode()
     assert 'tenantry_gateway_request_seconds_count{method="POST",route="/v1/search",status="2xx"}' in text
-    assert f"tenantry_gateway_foreign_hits_total {count_foreign_hits()}" in text
+    assert f"tenantry_gateway_cross_tenant_hits_total {count_cross_tenant_hits()}" in text
     assert harness.token not in text
     assert "gw-main" not in text
 

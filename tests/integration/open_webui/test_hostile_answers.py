@@ -187,11 +187,11 @@ async def open_chat(page: Page, url: str, chat_id: str, answers: int) -> None:
     await page.wait_for_timeout(1500)  # time for a script or a diagram to start
 
 
-LIVE_ELEMENTS = (
+ACTIVE_ELEMENTS = (
     ":is(.chat-assistant, [role=dialog]) .markdown-prose"
     " :is(a[href], img[src], iframe, video, audio, object, embed, form, script)"
 )
-LIVE_IN_SOURCE = "[role=dialog] .markdown-prose-sm :is(a, img[src], iframe)"
+ACTIVE_IN_SOURCE = "[role=dialog] .markdown-prose-sm :is(a, img[src], iframe)"
 RUN_CONTROLS = ".run-code-button, #artifacts-container, .chat-assistant svg.mermaid"
 
 
@@ -210,7 +210,8 @@ async def test_fifty_hostile_answers_and_snippets_have_no_effect(
             outputs = [await render_through_pipe(each, each) for each in some]
             await open_chat(page, harness.webui.url, await store_chat(person, outputs), len(some))
             assert (
-                await page.locator(LIVE_ELEMENTS).evaluate_all("all => all.map(each => each.outerHTML)") == []
+                await page.locator(ACTIVE_ELEMENTS).evaluate_all("all => all.map(each => each.outerHTML)")
+                == []
             )
             assert await page.locator(RUN_CONTROLS).count() == 0
             for number in range(len(some)):

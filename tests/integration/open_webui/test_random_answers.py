@@ -1,4 +1,4 @@
-"""Tests of random answers with Open WebUI's own renderer: no live markup, and harmless texts are unchanged.
+"""Tests of random answers with Open WebUI's own renderer: no active markup, and harmless texts are unchanged.
 
 ``TENANTRY_TEST_ANSWERS`` is the number of texts of each kind, ``TENANTRY_TEST_SEED`` the first seed.
 """
@@ -38,18 +38,18 @@ def sanitize_in_pieces(text: str, chance: random.Random) -> str:
     return "".join(shown) + sanitizer.finish()
 
 
-def find_live_markup(shown: str, reader: OpenWebUIReader) -> list[str]:
+def find_markup_active_anywhere(shown: str, reader: OpenWebUIReader) -> list[str]:
     """Return all markup that a renderer would act on, for CommonMark and for Open WebUI."""
     (reading,) = reader.read([shown])
     foreign = [each for each in reading.languages if each and each.lower() not in LANGUAGES]
-    return [*find_active_markup(shown), *reading.live, *reading.citations, *foreign, *reading.artifacts]
+    return [*find_active_markup(shown), *reading.active, *reading.citations, *foreign, *reading.artifacts]
 
 
-def test_a_sanitized_hostile_answer_has_no_live_markup(reader: OpenWebUIReader) -> None:
+def test_a_sanitized_hostile_answer_has_no_active_markup(reader: OpenWebUIReader) -> None:
     for seed in range(SEED, SEED + TEXTS):
         text = make_hostile_text(random.Random(seed))
         shown = sanitize(text, MARKDOWN)
-        assert find_live_markup(shown, reader) == [], (seed, text, shown)
+        assert find_markup_active_anywhere(shown, reader) == [], (seed, text, shown)
         assert sanitize_in_pieces(text, random.Random(seed)) == shown, (seed, text)
 
 
@@ -60,7 +60,7 @@ def test_a_harmless_answer_is_unchanged(reader: OpenWebUIReader) -> None:
         assert sanitize_in_pieces(text, random.Random(seed)) == text, seed
 
 
-def test_hostile_answers_have_live_markup_before_sanitizing(reader: OpenWebUIReader) -> None:
+def test_hostile_answers_have_active_markup_before_sanitizing(reader: OpenWebUIReader) -> None:
     """This shows that the first test is meaningful."""
     text = [make_hostile_text(random.Random(seed)) for seed in range(SEED, SEED + 200)]
-    assert sum(bool(find_live_markup(each, reader)) for each in text) > 100
+    assert sum(bool(find_markup_active_anywhere(each, reader)) for each in text) > 100

@@ -99,7 +99,7 @@ def make_calls(target: str, outcome: str, seconds: float = 0.1, a_minute: float 
 
 def make_runs(outcome: str, values: str) -> Series:
     """Return runs of file-sync with one outcome."""
-    return make_counter(file_sync.RUNS, values, "file-sync", outcome=outcome)
+    return make_counter(file_sync.SYNCS, values, "file-sync", outcome=outcome)
 
 
 def make_autoscaler_series(
@@ -168,7 +168,7 @@ HEALTHY: Series = (
     | make_counter(gateway.ANSWERS, make_rising(30), "gateway", tenant="tenant-tenanta")
     | make_counter(gateway.ANSWERS, make_rising(10), "gateway", tenant="tenant-tenantb")
     | make_counter(gateway.REJECTED, make_constant(7), "gateway", limiter="requests")
-    | make_counter(gateway.FOREIGN_HITS, make_constant(0), "gateway")
+    | make_counter(gateway.CROSS_TENANT_HITS, make_constant(0), "gateway")
     | make_counter(gateway.LIMIT_CHECKS_SKIPPED, make_constant(3), "gateway", limit="rate")
     | make_counter(gateway.USAGE_WRITE_FAILURES, make_constant(3), "gateway", record="usage")
     | make_counter(gateway.REPAIRS, make_constant(0), "gateway", outcome="error")
@@ -187,7 +187,7 @@ HEALTHY: Series = (
     | make_runs("away", make_rising(0.1))
     | make_runs("error", make_constant(0))
     | make_gauge(file_sync.LEADER, make_constant(1), "file-sync")
-    | make_gauge(file_sync.BLOCKED_DELETIONS, make_constant(0), "file-sync")
+    | make_gauge(file_sync.HELD_DELETIONS, make_constant(0), "file-sync")
     | make_counter(file_sync.ACTIONS, make_rising(2), "file-sync", action="store", outcome="ok")
     | make_counter(file_sync.ACTIONS, make_constant(0), "file-sync", action="store", outcome="error")
     | make_counter(operator.RECONCILES, make_rising(1), "operator", outcome="ready")

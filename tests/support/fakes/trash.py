@@ -6,7 +6,7 @@ from typing import cast
 from gateway.documents.service import DocumentService
 from gateway.documents.trash import Trash
 from gateway.objects import ObjectMetadata, ObjectVersion, Removal, TrashObjects
-from gateway.problems import TrashMissing
+from gateway.problems import TrashedDocumentMissing
 from tenancy.model import Tenant
 from tenancy.names import build_removal_key
 
@@ -59,7 +59,7 @@ class FakeTrashObjects:
     async def restore(self, tenant: Tenant, removal: Removal, key: str) -> ObjectVersion:
         versions = self._objects.versions.get(removal.key, [])
         if int(removal.version_id) >= len(versions):
-            raise TrashMissing("The bucket does not keep it.")
+            raise TrashedDocumentMissing("The bucket does not keep it.")
         content = versions[int(removal.version_id)]
         self._objects.contents[key] = content
         self._objects.owners[key] = removal.owner

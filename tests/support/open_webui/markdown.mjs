@@ -18,13 +18,13 @@ marked.use(disableSingleTilde);
 marked.use({ breaks: true });
 marked.use({ extensions: ["@", "#", "$"].map((triggerChar) => mentionExtension({ triggerChar })) });
 
-const LIVE = new Set([
+const ACTIVE = new Set([
   "link", "image", "html", "iframe", "details", "mention", "colonFence", "footnote", "underline", "def",
 ]);
 
 function walk(tokens, read) {
   for (const token of tokens) {
-    if (LIVE.has(token.type)) read.live.push(`${token.type}: ${token.raw}`);
+    if (ACTIVE.has(token.type)) read.active.push(`${token.type}: ${token.raw}`);
     if (token.type === "citation") read.citations.push(token.raw);
     if (/Katex/.test(token.type)) read.formulas.push(token.text ?? "");
     if (token.type === "code" && token.codeBlockStyle !== "indented") read.languages.push(token.lang ?? "");
@@ -37,7 +37,7 @@ function walk(tokens, read) {
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   const text = JSON.parse(line);
-  const read = { live: [], citations: [], formulas: [], languages: [], artifacts: [] };
+  const read = { active: [], citations: [], formulas: [], languages: [], artifacts: [] };
   walk(marked.lexer(processResponseContent(replaceTokens(text, "MODEL", "USER"))), read);
   const { codeBlocks, htmlGroups } = getCodeBlockContents(text);
   for (const group of htmlGroups) read.artifacts.push(JSON.stringify(group));

@@ -40,7 +40,7 @@ EXPORTS = {
 class Reading:
     """Result of Open WebUI's parser for a text."""
 
-    live: list[str]
+    active: list[str]
     """Active links, images, tags and blocks, each with its type."""
     citations: list[str]
     formulas: list[str]

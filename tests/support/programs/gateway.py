@@ -27,7 +27,7 @@ from tests.support.security.certificates import Certificates
 
 __all__ = [
     "RunningGateway",
-    "count_foreign_hits",
+    "count_cross_tenant_hits",
     "make_gateway_settings",
     "run_gateway",
     "serve_app",
@@ -124,6 +124,6 @@ async def run_gateway(platform: Platform, **overrides: Any) -> AsyncIterator[Run
             yield RunningGateway(app, url, http)
 
 
-def count_foreign_hits() -> float:
+def count_cross_tenant_hits() -> float:
     """Return how many points of other tenants came back from Qdrant so far, and were dropped."""
-    return REGISTRY.get_sample_value("tenantry_gateway_foreign_hits_total") or 0.0
+    return REGISTRY.get_sample_value("tenantry_gateway_cross_tenant_hits_total") or 0.0

@@ -5,7 +5,7 @@ from markdown_it.token import Token
 
 __all__ = ["find_active_markup"]
 
-LIVE = frozenset({"link_open", "image", "html_inline", "html_block"})
+ACTIVE = frozenset({"link_open", "image", "html_inline", "html_block"})
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -15,7 +15,7 @@ def find_active_markup(text: str) -> list[str]:
     def list_types(tokens: list[Token]) -> list[str]:
         found = []
         for token in tokens:
-            found += [token.type] if token.type in LIVE else []
+            found += [token.type] if token.type in ACTIVE else []
             found += list_types(token.children or [])
         return found
 

@@ -4,7 +4,7 @@ import random
 
 __all__ = ["make_harmless_text", "make_hostile_text"]
 
-LIVE = (
+ACTIVE = (
     "![i](http://e.x/i.png)", "[a](http://e.x)", "[a](//e.x 't')", "![", "](", "](http://e.x/q)", "]:",
     "[a]: //e.x", "[a]", "[a][a]", "<img src=http://e.x>", "<a href=//e.x>", "<b>", "</b>", "<b", "<", ">",
     "</", "<!--", "-->", "<?", "<![CDATA[", "<u>", "</u>", "<u>q</u>", "<http://e.x>", "<m@e.x>",
@@ -33,7 +33,7 @@ WORDS = (
     "\uff08", "\uff09", "\u201c", "\u201d", "**\u4e2d\uff08a\uff09**", "\u3002", "\u200b", "\u202e", "\xa0",
     "\u2028", "\ufeff", "\x0b", "\x0c", "\x85", "\x00", "javascript:x", "&amp;",
 )  # fmt: skip
-ATOMS = (LIVE, DELIMITERS, DELIMITERS, LINES, LINES, WORDS)
+ATOMS = (ACTIVE, DELIMITERS, DELIMITERS, LINES, LINES, WORDS)
 EMPHASIS = ("*", "**", "_", "__", "~", "~~", "$", "$$", "\\(", "")
 CLOSING = {"\\(": "\\)", "\\[": "\\]", "\\begin{equation}": "\\end{equation}", "\\ce{": "}"}
 CONTAINERS = ("", "- ", "> ", "1. ", "# ", "| ", "    ", "> - ", "- a\n\n  ")
@@ -59,7 +59,7 @@ def _make_crossing(chance: random.Random) -> str:
     closing = [CLOSING.get(each, each) for each in opened]
     chance.shuffle(closing)
     middle = [
-        chance.choice(LIVE),
+        chance.choice(ACTIVE),
         *(chance.choice(chance.choice(ATOMS)) for _ in range(chance.randint(0, 3))),
     ]
     chance.shuffle(middle)
@@ -83,12 +83,12 @@ def _make_fences(chance: random.Random) -> str:
             run + chance.choice(("", "", "html", "text", "js", "markdown", " svg", "html `", "\\html"))
         )
         if chance.random() < 0.7:
-            lines.append(chance.choice(LIVE) + chance.choice(WORDS))
+            lines.append(chance.choice(ACTIVE) + chance.choice(WORDS))
         if chance.random() < 0.3:
             lines.append(
                 chance.choice(("$$", "\\]", "---", "", "</script>", "- a", "]: x", "`", "|-|-|", "\\["))
             )
-    lines += [chance.choice(("```", "~~~", "````", "", " ```", "    ```")), chance.choice(LIVE)]
+    lines += [chance.choice(("```", "~~~", "````", "", " ```", "    ```")), chance.choice(ACTIVE)]
     return (
         chance.choice(("", "\n\n", "\n", "x\n"))
         + container

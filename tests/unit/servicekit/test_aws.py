@@ -11,7 +11,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from servicekit.aws import build_client_config, classify, get_error_code, is_dead_session
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 from tests.support.fakes.aws_errors import make_client_error
 
@@ -25,43 +25,53 @@ def make_stream_error(code: str) -> EventStreamError:
 
 
 @pytest.mark.parametrize(
-    ("exc", "fault"),
+    ("exc", "failure_class"),
     [
-        pytest.param(make_client_error("SlowDown", 503), Fault.BUSY, id="slow-down"),
-        pytest.param(make_client_error("ThrottlingException", 400), Fault.BUSY, id="throttled-as-400"),
-        pytest.param(make_client_error("ThrottlingException", 429), Fault.BUSY, id="throttled"),
-        pytest.param(make_client_error("ModelErrorException", 424), Fault.TRANSIENT, id="model-error"),
-        pytest.param(make_client_error("InternalError", 500), Fault.TRANSIENT, id="internal"),
-        pytest.param(make_client_error("InternalError", 200), Fault.TRANSIENT, id="internal-in-a-batch"),
+        pytest.param(make_client_error("SlowDown", 503), FailureClass.BUSY, id="slow-down"),
+        pytest.param(make_client_error("ThrottlingException", 400), FailureClass.BUSY, id="throttled-as-400"),
+        pytest.param(make_client_error("ThrottlingException", 429), FailureClass.BUSY, id="throttled"),
+        pytest.param(make_client_error("ModelErrorException", 424), FailureClass.TRANSIENT, id="model-error"),
+        pytest.param(make_client_error("InternalError", 500), FailureClass.TRANSIENT, id="internal"),
         pytest.param(
-            make_client_error("ServiceUnavailable", 200), Fault.TRANSIENT, id="unavailable-in-a-batch"
-        ),
-        pytest.param(make_client_error("AccessDenied", 200), Fault.PERMANENT, id="denied-in-a-batch"),
-        pytest.param(make_client_error("RequestTimeout", 400), Fault.TRANSIENT, id="slow-body"),
-        pytest.param(make_client_error("Unknown", 408), Fault.TRANSIENT, id="request-timeout"),
-        pytest.param(ClientError({}, "GetObject"), Fault.TRANSIENT, id="no-answer"),
-        pytest.param(make_client_error("AccessDenied", 403), Fault.PERMANENT, id="denied"),
-        pytest.param(make_client_error("ValidationException", 400), Fault.PERMANENT, id="invalid"),
-        pytest.param(make_stream_error("throttlingException"), Fault.BUSY, id="throttled-in-a-stream"),
-        pytest.param(make_stream_error("validationException"), Fault.PERMANENT, id="invalid-in-a-stream"),
-        pytest.param(
-            make_stream_error("modelStreamErrorException"), Fault.TRANSIENT, id="model-error-in-a-stream"
+            make_client_error("InternalError", 200), FailureClass.TRANSIENT, id="internal-in-a-batch"
         ),
         pytest.param(
-            make_stream_error("internalServerException"), Fault.TRANSIENT, id="internal-in-a-stream"
+            make_client_error("ServiceUnavailable", 200), FailureClass.TRANSIENT, id="unavailable-in-a-batch"
         ),
-        pytest.param(EndpointConnectionError(endpoint_url="http://x"), Fault.TRANSIENT, id="refused"),
-        pytest.param(ConnectTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="connect-timeout"),
-        pytest.param(ReadTimeoutError(endpoint_url="http://x"), Fault.TRANSIENT, id="read-timeout"),
+        pytest.param(make_client_error("AccessDenied", 200), FailureClass.PERMANENT, id="denied-in-a-batch"),
+        pytest.param(make_client_error("RequestTimeout", 400), FailureClass.TRANSIENT, id="slow-body"),
+        pytest.param(make_client_error("Unknown", 408), FailureClass.TRANSIENT, id="request-timeout"),
+        pytest.param(ClientError({}, "GetObject"), FailureClass.TRANSIENT, id="no-answer"),
+        pytest.param(make_client_error("AccessDenied", 403), FailureClass.PERMANENT, id="denied"),
+        pytest.param(make_client_error("ValidationException", 400), FailureClass.PERMANENT, id="invalid"),
+        pytest.param(make_stream_error("throttlingException"), FailureClass.BUSY, id="throttled-in-a-stream"),
         pytest.param(
-            CredentialRetrievalError(provider="x", error_msg="y"), Fault.TRANSIENT, id="credentials-away"
+            make_stream_error("validationException"), FailureClass.PERMANENT, id="invalid-in-a-stream"
         ),
-        pytest.param(NoCredentialsError(), Fault.PERMANENT, id="no-credentials"),
+        pytest.param(
+            make_stream_error("modelStreamErrorException"),
+            FailureClass.TRANSIENT,
+            id="model-error-in-a-stream",
+        ),
+        pytest.param(
+            make_stream_error("internalServerException"), FailureClass.TRANSIENT, id="internal-in-a-stream"
+        ),
+        pytest.param(EndpointConnectionError(endpoint_url="http://x"), FailureClass.TRANSIENT, id="refused"),
+        pytest.param(
+            ConnectTimeoutError(endpoint_url="http://x"), FailureClass.TRANSIENT, id="connect-timeout"
+        ),
+        pytest.param(ReadTimeoutError(endpoint_url="http://x"), FailureClass.TRANSIENT, id="read-timeout"),
+        pytest.param(
+            CredentialRetrievalError(provider="x", error_msg="y"),
+            FailureClass.TRANSIENT,
+            id="credentials-away",
+        ),
+        pytest.param(NoCredentialsError(), FailureClass.PERMANENT, id="no-credentials"),
         pytest.param(KeyError("x"), None, id="a-bug-of-ours"),
     ],
 )
-def test_errors_are_classified(exc: Exception, fault: Fault | None) -> None:
-    assert classify(exc) is fault
+def test_errors_are_classified(exc: Exception, failure_class: FailureClass | None) -> None:
+    assert classify(exc) is failure_class
 
 
 def test_a_client_makes_one_bounded_attempt() -> None:

@@ -8,7 +8,7 @@ import pytest
 import stamina
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from servicekit.keycloak import PAGE, KeycloakAdmin, classify
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 from tests.support.fakes.keycloak_server import FakeKeycloakServer
 
@@ -97,19 +97,20 @@ async def test_an_outage_is_reported_after_retries(
 
 
 @pytest.mark.parametrize(
-    ("status", "fault"),
+    ("status", "failure_class"),
     [
-        (400, Fault.PERMANENT), (401, Fault.BUSY), (403, Fault.PERMANENT), (404, Fault.PERMANENT),
-        (408, Fault.BUSY), (409, Fault.BUSY), (429, Fault.BUSY), (499, Fault.PERMANENT),
-        (500, Fault.TRANSIENT), (503, Fault.TRANSIENT),
+        (400, FailureClass.PERMANENT), (401, FailureClass.BUSY), (403, FailureClass.PERMANENT),
+        (404, FailureClass.PERMANENT), (408, FailureClass.BUSY), (409, FailureClass.BUSY),
+        (429, FailureClass.BUSY), (499, FailureClass.PERMANENT), (500, FailureClass.TRANSIENT),
+        (503, FailureClass.TRANSIENT),
     ],
 )  # fmt: skip
-def test_statuses_are_classified(status: int, fault: Fault) -> None:
+def test_statuses_are_classified(status: int, failure_class: FailureClass) -> None:
     request = httpx.Request("GET", ADMIN)
     response = httpx.Response(status, request=request)
-    assert classify(httpx.HTTPStatusError("", request=request, response=response)) is fault
+    assert classify(httpx.HTTPStatusError("", request=request, response=response)) is failure_class
 
 
 def test_a_broken_connection_is_transient_and_a_bug_is_raised() -> None:
-    assert classify(httpx.ConnectError("refused")) is Fault.TRANSIENT
+    assert classify(httpx.ConnectError("refused")) is FailureClass.TRANSIENT
     assert classify(ValueError("no JSON")) is None

@@ -8,29 +8,29 @@ import pytest
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.config import ConfigException
 from servicekit import kube
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 
 @pytest.mark.parametrize("status", [0, None, 500, 503, 504])
 def test_transient_statuses_are_retried(status: int | None) -> None:
-    assert kube.classify(ApiException(status=status)) is Fault.TRANSIENT
+    assert kube.classify(ApiException(status=status)) is FailureClass.TRANSIENT
 
 
 @pytest.mark.parametrize("status", [408, 409, 429])
 def test_statuses_of_a_busy_server_open_no_circuit(status: int) -> None:
-    assert kube.classify(ApiException(status=status)) is Fault.BUSY
+    assert kube.classify(ApiException(status=status)) is FailureClass.BUSY
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_permanent_statuses_are_not_retried(status: int) -> None:
-    assert kube.classify(ApiException(status=status)) is Fault.PERMANENT
+    assert kube.classify(ApiException(status=status)) is FailureClass.PERMANENT
 
 
 @pytest.mark.parametrize(
     "exc", [aiohttp.ServerDisconnectedError(), ConnectionResetError(), OSError("no route")]
 )
 def test_a_broken_connection_is_transient(exc: Exception) -> None:
-    assert kube.classify(exc) is Fault.TRANSIENT
+    assert kube.classify(exc) is FailureClass.TRANSIENT
 
 
 def test_a_bug_is_not_classified() -> None:

@@ -1,6 +1,6 @@
 """Tests of the Tenant model: parsing of objects from the API server.
 
-That both demand the same of it is in ``test_crd_matches_model``.
+``test_crd_matches_model`` checks that the CRD and the model agree.
 """
 
 from typing import Any

@@ -9,6 +9,7 @@ SIDES_OF_A_WIRE = frozenset(
     {
         "Answer",
         "Citation",
+        "DeletionsHeld",
         "FileList",
         "HeldDeletion",
         "TrashList",

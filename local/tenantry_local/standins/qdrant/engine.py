@@ -44,7 +44,7 @@ class BadRequest(Exception):
 
 
 class Engine:
-    """All collections.
+    """Collections of the stand-in, stored in one folder.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "tenantry"}
 
 
 def build_objects(tenant: Tenant) -> list[dict[str, Any]]:
-    """Return every object, the namespace first; empty when the tenant has no ``quota.compute``.
+    """Return every object, the namespace first; return none when the tenant has no ``quota.compute``.
 
     Pods may resolve names. Other traffic needs an additional NetworkPolicy.
     """
@@ -39,7 +39,8 @@ _DEFAULT_LIMITS = {
     "default": {"cpu": "500m", "memory": "512Mi"},
     "defaultRequest": {"cpu": "100m", "memory": "128Mi"},
 }
-"""For containers that declare no resources: with a quota alone, Kubernetes rejects them."""
+"""Limits of containers that declare no resources: without defaults, the quota makes Kubernetes reject
+them."""
 
 
 def _build_object(

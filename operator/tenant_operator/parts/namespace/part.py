@@ -25,12 +25,13 @@ __all__ = ["NamespacePart", "NamespaceState"]
 CALL_TIMEOUT_SECONDS = 5.0
 
 SCAN_COUNT = 1000
-"""Keys that Redis examines in one call. It takes well below a millisecond and blocks all other clients."""
+"""Number of keys that Redis examines in one call. The call takes well below a millisecond and blocks all
+other clients."""
 
 
 @dataclass(frozen=True)
 class NamespaceState:
-    """The tenant's namespace, ``None`` for none, and the objects in it by kind."""
+    """The tenant's namespace (``None`` when it is absent), and the objects in it by kind."""
 
     namespace: dict[str, Any] | None = None
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -39,7 +40,8 @@ class NamespaceState:
 class NamespacePart:
     """Keeps the namespace of a tenant with ``quota.compute``, and removes the tenant's keys in Redis.
 
-    Its name gives the public condition ``QuotaReady`` and the section ``status.quota`` (decision 172).
+    The part's name, ``quota``, is public: the condition ``QuotaReady`` and the section ``status.quota``
+    contain it (decision 172).
 
     Parameters
     ----------
@@ -62,8 +64,8 @@ class NamespacePart:
     async def observe(self, tenant: Tenant) -> NamespaceState:
         """Read the namespace and its objects.
 
-        It reads the namespace even where neither spec nor status has one. A run that was killed may have
-        created it without recording that in the status.
+        It reads the namespace even when neither spec nor status names a namespace. A run that was killed may
+        have created the namespace without recording it in the status.
         """
         namespace = await self._cluster.get("Namespace", tenant.key)
         found = {}
@@ -81,7 +83,7 @@ class NamespacePart:
         RemoteRefused
             A namespace of that name exists that the operator did not create.
         RemoteUnavailable
-            The former namespace of the tenant is still terminating.
+            The tenant's former namespace is still terminating.
         """
         if tenant.spec.quota.compute:
             return EnsureResult(await self._ensure_namespace(tenant, observed), {"namespace": tenant.key})
@@ -92,7 +94,7 @@ class NamespacePart:
         return EnsureResult(changes, {"namespace": ""})
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete every key of the tenant key, of any uid, and the namespace; return when it is gone."""
+        """Delete the tenant's Redis keys, of any uid, and its namespace; return when all are gone."""
         # Without the colon, tenant-a would match tenant-ab.
         await self._delete_keys(f"{tenant.key}:")
         namespace = await self._cluster.get("Namespace", tenant.key)
@@ -100,7 +102,7 @@ class NamespacePart:
             await self._delete_namespace(tenant)
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
-        """Count the tenant's keys in Redis, except tombstones, which hold no data, and its namespace."""
+        """Count the tenant's namespace and its keys in Redis, except tombstones, which hold no data."""
         found: set[str] = set()
         cursor = 0
         while True:
@@ -177,7 +179,7 @@ def _is_managed(tenant: Tenant, namespace: dict[str, Any]) -> bool:
 
 
 def _contains(live: Any, wanted: Any) -> bool:
-    """Return True if ``live`` has every wanted value; values that others added are ignored."""
+    """Return True if ``live`` has every wanted value; ignore values that other writers added."""
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
             _contains(live.get(key), value) for key, value in wanted.items()
@@ -192,7 +194,7 @@ def _contains(live: Any, wanted: Any) -> bool:
 
 
 def _is_same_quantity(live: Any, wanted: Any) -> bool:
-    """Return True if two quantities are equal: the API server stores ``0.5`` as ``500m``."""
+    """Return True if two quantities are equal in value: the API server stores ``0.5`` as ``500m``."""
     try:
         return parse_quantity(live) == parse_quantity(wanted)
     except (TypeError, ValueError):

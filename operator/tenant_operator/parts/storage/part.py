@@ -1,9 +1,9 @@
 """Operator part that keeps the tenant's prefix in the documents bucket.
 
 It writes markers, with tags, for the tenant and each persona. The tags name the uid of the Tenant that owns
-the prefix. Documents of an earlier Tenant of the name are moved to the retained prefix (:mod:`.retention`)
-before the markers are written. After that this part never lists documents, so a tenant with a million of them
-reconciles as fast as an empty one.
+the prefix. Before it writes the markers, it moves documents of an earlier Tenant of the name to the retained
+prefix (:mod:`.retention`). After that this part never lists documents, so a tenant with a million documents
+reconciles as fast as an empty tenant.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from .retention import BATCH, Retention, delete_versions
 __all__ = ["StoragePart", "StorageState", "build_desired", "plan"]
 
 UID_TAG = "tenant-uid"
-"""Tag of a marker: the uid of the Tenant that owns the documents under it."""
+"""Tag of a marker: the uid of the Tenant that owns the documents under the marker's key."""
 
 UNKNOWN = "unknown"
-"""Replaces the uid for documents whose Tenant is not recorded anywhere."""
+"""Used in place of the uid for documents whose Tenant is not recorded anywhere."""
 
 Tags = dict[str, str]
 
@@ -116,11 +116,11 @@ class StoragePart:
         prefix = build_tenant_prefix(tenant.id)
         prefixes = [build_retained_prefix(tenant.id, tenant.uid)]
         if _owns_prefix(tenant, await self.observe(tenant)):
-            # Uploads first: an aborted one cannot be completed, and a completed one is deleted as an object.
+            # Uploads first: an aborted upload cannot become an object after the objects are deleted.
             await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
             prefixes.append(prefix)
         for each in prefixes:
-            # The root marker last: it names the owner of the remaining objects.
+            # Delete the root marker last: it names the owner of the remaining objects.
             while await self._remote.call_in_thread("delete-versions", self._delete_page, each, each):
                 pass
             while await self._remote.call_in_thread("delete-versions", self._delete_page, each, ""):
@@ -163,7 +163,7 @@ class StoragePart:
             self._clients.s3.put_object_tagging(Bucket=self._bucket, Key=key, Tagging={"TagSet": pairs})
 
     def _delete_page(self, prefix: str, after: str) -> bool:
-        """Delete the first thousand versions of keys behind ``after``; return False when there were none."""
+        """Delete the first thousand versions of the keys after ``after``; return False if there are none."""
         page = self._clients.s3.list_object_versions(
             Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=BATCH
         )
@@ -207,8 +207,8 @@ class StoragePart:
 def _owns_prefix(tenant: Tenant, observed: StorageState) -> bool:
     """Return True if every object under the prefix belongs to this Tenant.
 
-    The status proves it, even when the markers were deleted since. A status without a uid was written for
-    this Tenant by an earlier version of the operator.
+    The status is proof, even when the markers were deleted since. An earlier version of the operator wrote a
+    status without a uid, for this Tenant.
     """
     storage = tenant.status.storage
     if storage and storage.tenant_uid in (None, tenant.uid):

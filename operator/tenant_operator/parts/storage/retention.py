@@ -1,9 +1,10 @@
 """Retention of an earlier Tenant's documents in a prefix that no tenant's session can read.
 
-``Retain`` keeps documents. A Tenant that is created again under the name must not find them, and none may be
-lost. The operator moves them from ``tenant-x/...`` to ``retained/tenant-x/{uid}/...``, with the earlier
-Tenant's uid, before the new Tenant's storage is ready. The operator has no right to read documents. It
-assumes a role for the move. The session can only read one tenant's prefix and write its retained prefix.
+``Retain`` keeps documents. A Tenant that is created again under the name must not find these documents, and
+no document may be lost. Before the new Tenant's storage is ready, the operator moves them from
+``tenant-x/...`` to ``retained/tenant-x/{uid}/...``, with the earlier Tenant's uid. The operator has no right
+to read documents, so it assumes a role for the move. The role's session can only read one tenant's prefix,
+and read and write its retained prefix.
 """
 
 import asyncio
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["BATCH", "Retention", "delete_versions"]
 
 ROLE = "tenantry-retention"
-"""Name of the role, in the account of the operator."""
+"""Name of the role, in the operator's AWS account."""
 
 BATCH = 1000
-"""Keys that S3 lists or deletes in one call."""
+"""Number of keys that S3 lists or deletes in one call."""
 
 
 class Retention:
@@ -37,7 +38,7 @@ class Retention:
     bucket
         The documents bucket.
     clients
-        Clients of AWS. The operator's rights allow it to list and delete, and not to read.
+        Clients of AWS. The operator may list and delete documents, but not read them.
     remote
         Runs calls to S3 with retries.
     """
@@ -50,18 +51,18 @@ class Retention:
     async def move_documents(self, tenant: Tenant, owner: str) -> int:
         """Move every version of every document under the tenant's prefix; return the number of documents.
 
-        Each document is copied, compared and only then deleted. A run that is killed loses nothing, and the
-        next one completes it.
+        Each document is copied, compared and only then deleted. A run that is killed loses nothing; the next
+        run continues the move.
 
         Parameters
         ----------
         owner
-            Uid of the Tenant that owned them, or ``unknown``.
+            Uid of the Tenant that owned the documents, or ``unknown``.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            S3 did not answer, or refused: an archived document has to be restored first.
+            S3 did not answer, or refused. It refuses to copy an archived document that was not restored.
         """
         prefix, moved = build_tenant_prefix(tenant.id), 0
         keys = await self._remote.call_in_thread("list-versions", self._list_keys, prefix)
@@ -96,8 +97,8 @@ class Retention:
         for page in pages:
             versions += [each for each in page.get("Versions", []) if each["Key"] == key]
             markers += [each for each in page.get("DeleteMarkers", []) if each["Key"] == key]
-        if not key.endswith("/"):  # a key with a slash is the marker of a folder, without content
-            for version in reversed(versions):  # the newest last, so that it stays the newest
+        if not key.endswith("/"):  # a key that ends in a slash is a folder's marker without content
+            for version in reversed(versions):  # the newest version last, so that it stays the newest
                 self._copy(client, key, version["VersionId"], target)
             if versions and any(marker["IsLatest"] for marker in markers):
                 client.delete_object(Bucket=self._bucket, Key=target)
@@ -109,7 +110,7 @@ class Retention:
         Raises
         ------
         RemoteUnavailable
-            They differ; nothing is deleted.
+            The copy differs; the original is not deleted.
         """
         source: Any = {"Bucket": self._bucket, "Key": key, "VersionId": version}
         copied = client.copy_object(Bucket=self._bucket, Key=target, CopySource=source)
@@ -130,12 +131,12 @@ class Retention:
 
 
 def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> None:
-    """Delete versions and delete markers of a listing.
+    """Delete the listed versions and delete markers.
 
     Raises
     ------
     ClientError
-        S3 refused one of them.
+        S3 refused to delete a version.
     """
     for start in range(0, len(versions), BATCH):
         batch: list[Any] = [
@@ -151,7 +152,10 @@ def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> Non
 
 
 def _identify_content(head: Any) -> tuple[Any, ...]:
-    """Return the properties that a copy shares with its original. A multipart upload's ETag is not one."""
+    """Return the properties that a copy shares with its original.
+
+    They include no ETag of a multipart upload.
+    """
     etag = head["ETag"] if "-" not in head["ETag"] else ""
     return head["ContentLength"], etag, head["Metadata"], head["ContentType"]
 

@@ -1,7 +1,7 @@
 """Operator part that keeps the tenant's workspace in Open WebUI.
 
-A workspace is a group, and a model and a knowledge base for each persona. Only the group can read them. Its
-members are the accounts of people whose verified address the Tenant names.
+A workspace is a group, and a model and a knowledge base for each persona. Only the group can read models and
+knowledge bases. Its members are the accounts of people whose verified address the Tenant names.
 
 Objects with a recorded id are read by that id. A run searches only when the status may be incomplete: the
 first run, and a run after a failure.
@@ -42,10 +42,11 @@ from .plan import (
 __all__ = ["WorkspacePart"]
 
 OPEN_REQUESTS_DELAY_SECONDS = 5.0
-"""Pause after accounts are closed, in which requests end that Open WebUI admitted before."""
+"""Pause after accounts are closed. Requests that Open WebUI admitted earlier end in this time."""
 
 LAST_ANSWER_DELAY_SECONDS = 15
-"""Longest time from a Tenant's deletion to the end of its last answer, plus the difference of two clocks."""
+"""Longest time from a Tenant's deletion to the end of its last answer, plus the largest difference between
+two clocks."""
 
 FOREVER = 2**62
 """A time later than any that Open WebUI stores."""
@@ -113,9 +114,9 @@ class WorkspacePart:
         return EnsureResult(changes, status, ConditionResult(status=True, reason="AsDeclared", message=note))
 
     async def remove(self, tenant: Tenant) -> None:
-        """Delete models, close accounts, delete their content and the knowledge bases, and last the group.
+        """Delete models, close accounts, then delete their content, the knowledge bases and last the group.
 
-        The group identifies the people. A closed account can no longer write content.
+        The group goes last because it identifies the people. A closed account can no longer write content.
 
         Raises
         ------
@@ -148,7 +149,7 @@ class WorkspacePart:
         return {f"{kind} of {tenant.key}": count for kind, count in (own | content).items()}
 
     async def release(self, tenant: Tenant) -> None:
-        """Remove all members of the group: an absent Tenant names no one. Everything else stays."""
+        """Remove all members of the group, because no Tenant names them any more. Keep everything else."""
         group = await self._find_group(tenant)
         if group.members:
             await self._webui.remove_members(group.id, sorted(group.members))
@@ -173,7 +174,7 @@ class WorkspacePart:
         return OpenWebUIGroup(found["id"], form, frozenset(found["user_ids"]), frozenset(children))
 
     async def _find_subjects(self, tenant: Tenant) -> frozenset[str]:
-        """Return the Keycloak ids of the tenant's people, by their addresses: groups prove nothing."""
+        """Return the Keycloak ids of the people whose verified address the Tenant names."""
         people = await self._keycloak.search_accounts(tenant.spec.email_patterns)
         return frozenset(person["id"] for person in people)
 
@@ -186,7 +187,7 @@ class WorkspacePart:
         terms = sorted({get_search_term(pattern) for pattern in tenant.spec.email_patterns})
         pages = await asyncio.gather(*(self._webui.search_users(term) for term in terms))
         found = {user["id"]: user for users in pages for user in users}
-        # A member whose address changed is found only by the id.
+        # The search misses a member whose address in Open WebUI differs: get such members by id.
         others = await asyncio.gather(*(self._webui.get_user(key) for key in group.members - found.keys()))
         return frozenset(
             user["id"] for user in (*found.values(), *filter(None, others)) if get_subject(user) in subjects
@@ -202,7 +203,7 @@ class WorkspacePart:
         return models | {model["id"]: model for model in others if model}
 
     async def _find_bases(self, tenant: Tenant, group_id: str, *, search: bool) -> list[KnowledgeBase]:
-        """Return the tenant's knowledge bases: named by its status, or with its mark."""
+        """Return the tenant's knowledge bases: those that its status names, and those with its mark."""
         found = await self._webui.search_knowledge_bases(build_name_prefix(tenant)) if search else []
         missing = get_known_bases(tenant).keys() - {each["id"] for each in found}
         others = await asyncio.gather(*(self._webui.get_knowledge_base(key) for key in sorted(missing)))
@@ -227,7 +228,8 @@ class WorkspacePart:
     async def _rename_retained_group(self, tenant: Tenant, group_id: str) -> None:
         """Remove all members of an earlier Tenant's group, then rename it, so that no login finds it.
 
-        It grants access to retained data. The name comes last, because the next run finds the group by it.
+        Membership grants access to retained data. The rename is last, because a run after a failure finds the
+        group by its old name.
         """
         found = await self._webui.get_group(group_id)
         if found and found["user_ids"]:
@@ -236,9 +238,9 @@ class WorkspacePart:
             await self._webui.update_group(group_id, build_retained_group_form(tenant, group_id))
 
     async def _confirm_absence(self, tenant: Tenant, observed: WorkspaceState, group_id: str) -> None:
-        """Search again before a creation: a search that fails inside Open WebUI returns nothing.
+        """Search again before a creation: a search that fails inside Open WebUI returns an empty list.
 
-        A second knowledge base would hide the documents of the first.
+        A second knowledge base of the persona would hide the documents of the first.
         """
         seen = {base.id for base in (*observed.bases.values(), *observed.former)}
         found = {base.id for base in await self._find_bases(tenant, group_id, search=True)}
@@ -264,13 +266,13 @@ class WorkspacePart:
         return None
 
     async def _count(self, base: KnowledgeBase) -> int:
-        """Return the number of files of a knowledge base; at least one when the search does not find it."""
+        """Return the number of files of a knowledge base; at least 1 when the search does not find it."""
         found = await self._webui.search_knowledge_bases(base.name)
         counted = {each["id"]: int(each["file_count"]) for each in found}
         return counted.get(base.id, 1) + len(await self._webui.list_pending_files(base.id))
 
     async def _delete_content(self, content: TenantContent) -> None:
-        """Delete accounts, chats, files and feedback, some seconds per call, until none remains.
+        """Delete accounts, chats, files and feedback until nothing remains, in calls of some seconds.
 
         Raises
         ------
@@ -294,7 +296,7 @@ def _build_content(tenant: Tenant, group: OpenWebUIGroup, bases: Iterable[Knowle
 
 
 def _is_settled(tenant: Tenant) -> bool:
-    """Return True if the status is complete: the last run was of this spec, and succeeded.
+    """Return True if the status is complete: the last run reconciled this spec and succeeded.
 
     A tenant with knowledge bases of former personas is never settled: only a search counts their files.
     """

@@ -1,8 +1,9 @@
 """Plan of a tenant's workspace in Open WebUI: the desired state, and the writes for the difference. No I/O.
 
 This module decides about access. Names and descriptions are for people, and decide nothing. The status
-records the id of each knowledge base. Before the status is written, a mark among the grants identifies one.
-The mark is a grant to a nonexistent user, named after the uid and the persona; no page shows it.
+records the id of each knowledge base. Until the status is written, a mark among the grants identifies the
+knowledge base. The mark is a grant to a nonexistent user, named after the Tenant's uid and the persona; no
+page of Open WebUI shows the mark.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,7 +42,7 @@ Grant = tuple[str, str, str]
 """Type and id of the grantee, and ``read`` or ``write``."""
 
 MARK = "tenantry:"
-"""Prefix of the id of the nonexistent user."""
+"""Prefix of the id of the nonexistent user in a mark."""
 
 RETAINED_PREFIX = "/retained/"
 """Prefix of the names of the groups of earlier Tenants."""
@@ -49,7 +50,7 @@ RETAINED_PREFIX = "/retained/"
 
 @dataclass(frozen=True)
 class OpenWebUIGroup:
-    """Observed group; ``id`` is empty when it is absent.
+    """Observed group; ``id`` is empty when the group is absent.
 
     Members of its child groups inherit its rights. ``namesakes`` are ids of groups of the same name that
     belong to other Tenants.
@@ -64,7 +65,7 @@ class OpenWebUIGroup:
 
 @dataclass(frozen=True)
 class KnowledgeBase:
-    """Observed knowledge base. ``files`` is ``None`` when they were not counted."""
+    """Observed knowledge base. ``files`` is ``None`` when the files were not counted."""
 
     id: str
     persona: str
@@ -76,7 +77,7 @@ class KnowledgeBase:
 
 @dataclass(frozen=True)
 class WorkspaceState:
-    """Observed state: the group, the users who belong in it, models by id, knowledge bases by persona.
+    """Observed state: the group, the users who belong in the group, models by id, knowledge bases by persona.
 
     ``former`` are the knowledge bases of deleted personas.
     """
@@ -138,7 +139,7 @@ def is_own_group(tenant: Tenant, found: Mapping[str, Any]) -> bool:
 
 
 def build_retained_group_form(tenant: Tenant, group_id: str) -> dict[str, Any]:
-    """Return the form that renames an earlier Tenant's group: no login finds it by the new name."""
+    """Return the form that renames an earlier Tenant's group, so that no login finds the group."""
     about = "Group of an earlier Tenant of this name, whose data is retained."
     return {
         "name": f"{RETAINED_PREFIX}{tenant.key}/{group_id}",
@@ -156,8 +157,8 @@ def get_known_bases(tenant: Tenant) -> dict[str, str]:
 def parse_knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> KnowledgeBase | None:
     """Parse a knowledge base; return ``None`` for one of another tenant.
 
-    The status of the Tenant is proof. A mark alone is not, because people with write access can grant. It is
-    valid in a knowledge base of an administrator that no other group can read.
+    A knowledge base that the Tenant's status names is the tenant's. A mark counts only in an administrator's
+    knowledge base that no other group can read, because people with write access can grant.
     """
     granted = _parse_grants(body["access_grants"])
     groups = {holder for kind, holder, _ in granted if kind == "group"}
@@ -173,7 +174,7 @@ def parse_knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) ->
 
 
 def _get_marked_persona(tenant: Tenant, granted: Iterable[Grant]) -> str | None:
-    """Return the persona in a mark of this Tenant."""
+    """Return the persona in a mark of this Tenant, or ``None`` when no grant is its mark."""
     prefix = build_mark(tenant, "")["principal_id"]
     holders = (holder for kind, holder, _ in granted if kind == "user" and holder.startswith(prefix))
     return next((holder.removeprefix(prefix) for holder in holders), None)
@@ -182,9 +183,9 @@ def _get_marked_persona(tenant: Tenant, granted: Iterable[Grant]) -> str | None:
 def assign_bases(
     tenant: Tenant, found: Iterable[KnowledgeBase]
 ) -> tuple[dict[str, KnowledgeBase], tuple[KnowledgeBase, ...]]:
-    """Return each persona's knowledge base, and the rest: those of former personas, and copies."""
+    """Return each persona's knowledge base, and the others: those of former personas, and duplicates."""
     known = get_known_bases(tenant)
-    # The one in the status; else the one with the most files.
+    # Prefer the knowledge base in the status, then the one with the most files.
     ranked = sorted(found, key=lambda base: (base.id not in known, -(base.files or 0), base.id))
     chosen: dict[str, KnowledgeBase] = {}
     former = []
@@ -218,16 +219,16 @@ def build_grants(group_id: str, *permissions: str) -> list[dict[str, str]]:
 def _build_base_grants(
     tenant: Tenant, persona_id: str, group_id: str, *permissions: str
 ) -> list[dict[str, str]]:
-    """Return the grants of a knowledge base; a suspended tenant has no access to its own.
+    """Return the grants of a knowledge base; a suspended tenant gets no access.
 
-    Its models stay readable: the gateway answers with the reason.
+    Models stay readable for a suspended tenant, so that the gateway can answer with the reason.
     """
     granted = () if tenant.spec.suspended else permissions
     return [*build_grants(group_id, *granted), build_mark(tenant, persona_id)]
 
 
 def describe_kept(former: Iterable[KnowledgeBase]) -> str:
-    """Return the message about former knowledge bases that are kept; empty for none."""
+    """Return the message about knowledge bases of former personas that are kept, or an empty string."""
     kept = ", ".join(sorted(f"{base.persona} (files: {base.files or 'uncounted'})" for base in former))
     return (
         f"knowledge bases of former personas are kept, for reading, until they are empty: {kept}"
@@ -315,7 +316,7 @@ def _parse_grants(forms: Iterable[Mapping[str, str]]) -> frozenset[Grant]:
 
 
 def _merge(live: Any, wanted: Any) -> Any:
-    """Return ``live`` with every wanted value; values that others added stay."""
+    """Return ``live`` with every wanted value; keep values that others added."""
     if isinstance(live, dict) and isinstance(wanted, dict):
         return live | {name: _merge(live.get(name), value) for name, value in wanted.items()}
     return wanted

@@ -1,4 +1,7 @@
-"""Client of the gateway: lists and deletes a tenant's documents. File-sync sees the index only through it."""
+"""Client of the gateway: lists and deletes a tenant's documents.
+
+File-sync has no other access to the index.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +14,7 @@ from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer
 
 from ..models import ListedDocument
-from ..problems import DeletionBlocked
+from ..problems import DeletionsHeld
 from .http import classify, is_problem
 
 __all__ = ["GatewayClient"]
@@ -21,7 +24,7 @@ PAGE_SIZE = 200
 
 
 class GatewayClient:
-    """Calls one gateway, with tickets that this process signs.
+    """Client of one gateway, with tickets that this process signs.
 
     Parameters
     ----------
@@ -71,13 +74,13 @@ class GatewayClient:
         Parameters
         ----------
         batch
-            Number of documents to delete; the gateway blocks all deletions of a batch that is too large.
+            Number of documents that the plan deletes; the gateway blocks all deletions of too large a batch.
         replaced_by
-            Id of the document that replaced it; empty for none.
+            Id of the document that replaced the deleted document; empty for none.
 
         Raises
         ------
-        DeletionBlocked
+        DeletionsHeld
             An administrator of the tenant must decide; the document is unchanged.
         RemoteUnavailable, RemoteRefused
             The gateway did not answer, or refused.
@@ -88,7 +91,7 @@ class GatewayClient:
             await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket, params=params)
         except RemoteRefused as exc:
             if is_problem(exc, "deletions-held"):
-                raise DeletionBlocked from exc
+                raise DeletionsHeld from exc
             if not is_problem(exc, "document-missing"):
                 raise
 

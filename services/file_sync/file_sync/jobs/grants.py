@@ -1,7 +1,7 @@
-"""``python -m file_sync.jobs.grants``: grant file-sync's role the columns of Open WebUI's database it reads.
+"""``python -m file_sync.jobs.grants``: let file-sync's role read columns of Open WebUI's database.
 
-At an install and at an upgrade Open WebUI creates its tables at the same time, so the job retries until they
-exist.
+During an installation or upgrade Open WebUI may still be creating its tables. The job retries until the
+tables exist.
 """
 
 import random
@@ -29,7 +29,7 @@ TRANSIENT_ERRORS = (psycopg.OperationalError, errors.UndefinedTable, errors.Unde
 
 
 class GrantsSettings(ProgramSettings):
-    """Settings of one installation."""
+    """Settings of the grants job."""
 
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_GRANTS_")
 
@@ -41,7 +41,7 @@ class GrantsSettings(ProgramSettings):
 
 
 def grant(settings: GrantsSettings) -> None:
-    """Grant all rights, or none.
+    """Run ``grants.sql`` in one transaction; retry until Open WebUI's tables exist.
 
     Raises
     ------

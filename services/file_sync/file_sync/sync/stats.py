@@ -1,6 +1,6 @@
-"""Metrics of all files, aggregated from the last sync of each tenant."""
+"""Gauges for the files of all tenants, summed from the last sync of each tenant."""
 
-from ..metrics import BLOCKED_DELETIONS, FILES, UNASSIGNED_OWNERS
+from ..metrics import FILES, HELD_DELETIONS, UNASSIGNED_OWNERS
 from ..planner.models import FileState
 from .tenant_sync import SyncResult
 
@@ -21,7 +21,7 @@ class SyncStats:
         self.publish()
 
     def prune(self, tenant_ids: set[str]) -> None:
-        """Remove all other tenants."""
+        """Remove the numbers of tenants that are not in ``tenant_ids``."""
         for tenant_id in self._tenants.keys() - tenant_ids:
             del self._tenants[tenant_id]
         self.publish()
@@ -33,4 +33,4 @@ class SyncStats:
             if state is not FileState.NOT_SYNCED:
                 FILES.labels(state).set(sum(counts.get(state, 0) for counts, _, _ in recorded))
         UNASSIGNED_OWNERS.set(len(frozenset().union(*(owners for _, owners, _ in recorded))))
-        BLOCKED_DELETIONS.set(sum(blocked for _, _, blocked in recorded))
+        HELD_DELETIONS.set(sum(held for _, _, held in recorded))

@@ -35,7 +35,7 @@ ANSWER_BYTES = 32 * 1024
 FORMAT = 2
 """Version of the answer format; increase it to invalidate all cached answers when the format changes."""
 
-# The version is random, so a deleted version never returns. There is no version during a change of the index.
+# The version is random, so no deleted version is used again. During a change of the index there is none.
 _GET = f"""{STATE_SCRIPT}
 if is_writing then return {{false, false}} end
 local version = redis.call('HGET', KEYS[1], 'version')
@@ -68,7 +68,7 @@ class CacheOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class CacheSlot:
-    """Place where an answer may be stored: its key, and the required version of the index."""
+    """Key and index version under which an answer may be stored."""
 
     key: str
     version: str
@@ -76,7 +76,7 @@ class CacheSlot:
 
 @dataclass(frozen=True)
 class CacheLookup:
-    """Result of a cache lookup; without a slot the new answer is not stored."""
+    """Result of a cache lookup. Without ``slot`` the new answer must not be stored."""
 
     outcome: CacheOutcome
     answer: Answer | None = None
@@ -84,7 +84,7 @@ class CacheLookup:
 
 
 class AnswerCache:
-    """Stores answers per tenant.
+    """Stores each tenant's answers in Redis.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class AnswerCache:
         self._log = structlog.get_logger("gateway.answers")
 
     async def get(self, tenant: Tenant, key: str) -> CacheLookup:
-        """Return the cached answer, if any. A failure of Redis is an outcome, not an error.
+        """Return the result of a cache lookup. A failure of Redis is an outcome and raises nothing.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class AnswerCache:
     async def put(self, tenant: Tenant, slot: CacheSlot, answer: Answer) -> None:
         """Store an answer unless the index has changed since the lookup that returned the slot.
 
-        A failure of Redis is logged, because the caller already has the answer.
+        A failure of Redis is logged and not raised, because the caller already has the answer.
         """
         text = _ANSWER.dump_json(answer).decode()
         if len(text.encode()) > ANSWER_BYTES:

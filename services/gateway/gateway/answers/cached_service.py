@@ -64,10 +64,10 @@ class CachedAnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`AnswerService.answer`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
-            Likewise.
+            As :meth:`AnswerService.answer`; never for a cached answer.
         """
         if lookup.answer:
             return self._from_cache(tenant, question, lookup.answer)
@@ -84,10 +84,10 @@ class CachedAnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             As :meth:`AnswerService.stream`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
-            Likewise.
+            As :meth:`AnswerService.stream`; never for a cached answer.
         """
         if lookup.answer:
             cached = self._from_cache(tenant, question, lookup.answer)

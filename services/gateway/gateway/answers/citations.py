@@ -1,7 +1,7 @@
 """Citations of an answer: the model's markers, the displayed numbers and the cited sentences.
 
 The prompt requests markers like ``[cite:3]``, because ``[3]`` may be an index, a range or a list of ports in
-a text. During processing each citation is one character that cannot occur in a text.
+a text. During processing one character, which cannot occur in a text, represents each citation.
 """
 
 import re
@@ -63,7 +63,7 @@ class CitationParser:
         return list(self._numbers)
 
     def feed(self, text: str) -> str:
-        """Add a piece of the answer; return its text with one character for each citation."""
+        """Add a piece of the answer; return its text with each citation replaced by one character."""
         text = self._held + _SURROGATE.sub("\ufffd", text)
         unclear = _COULD_BE_WRITTEN.search(text, max(0, len(text) - _MAX_HELD))
         cut = unclear.start() if unclear else len(text)
@@ -124,7 +124,7 @@ def _calculate_similarity(first: frozenset[str], second: frozenset[str]) -> floa
 def _split_sentences(text: str) -> Iterator[str]:
     start = 0
     for match in _SENTENCE_END.finditer(text):
-        # Closing characters after a full stop belong to its sentence, white space to none.
+        # Closing characters after a full stop belong to its sentence; white space belongs to no sentence.
         if sentence := text[start : match.end()].strip():
             yield sentence
         start = match.end()

@@ -23,7 +23,7 @@ __all__ = [
     "SCHEME",
     "TARGET",
     "WWW",
-    "is_live_tag",
+    "is_active_tag",
     "is_unfinished_tag",
     "sanitize_language",
 ]
@@ -74,7 +74,7 @@ _UNCOMMON = r"\x00-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f
 """Spaces, controls and zero-width characters. JavaScript and Python disagree about which are spaces."""
 
 TARGET = re.compile(rf"[(:][ \t]*+(?![^{_UNCOMMON}()<>\\]+[ \t]+[^{_UNCOMMON}\"'()])")
-"""Possible link target after a label; two words are none unless the second is a title."""
+"""Possible link target after a label. Two words are not a target, unless the second is a title."""
 
 DOMAIN = re.compile(r"@[\w-]+(?:\.[\w-]*[^\W_])+")
 LOCAL_PART = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]\Z")
@@ -92,7 +92,7 @@ CITATION_LIKE = re.compile(r"(?<!\\)(?:\\\\)*\[(?:\^[\s\ufeff]*[\w-]+[\s\ufeff]*
 """Text that Open WebUI reads as a source or footnote number, up to its closing bracket."""
 
 NUMBERS = re.compile(r"\[\d+(?:,[\s\ufeff]*\d+)*\Z")
-"""Text that Open WebUI reads as a source number before ``#`` and a suffix, up to that sign."""
+"""Start of a source number with a suffix (``[1#suffix]``), up to the ``#``."""
 
 FORMULA_BOUNDARIES = r"\s\ufeff!-/:-@\[-`{-~\u2010-\u2027\u3000-\u9fff\uff01-\uff65«»"
 """Characters that delimit a formula for Open WebUI."""
@@ -106,34 +106,34 @@ _TYPE = re.compile(r"<([A-Za-z][\w.-]*)>")
 _MAIL = re.compile(r"<[^\s<>:]+@[^\s<>:]+>")
 _BLOCK_NAMES = {name for name in HTML_NAMES if len(name) > 1 or name == "p"}
 """Superset of the tag names that start an HTML block."""
-_LIVE_TYPES = frozenset({"html_inline", "link_open"})
+_ACTIVE_TYPES = frozenset({"html_inline", "link_open"})
 _MARKDOWN = MarkdownIt("commonmark")
 _MARKDOWN.validateLink = lambda _: True  # type: ignore[method-assign, assignment]
 """Parser of tags and of addresses in angle brackets, with any scheme."""
 
 
-def is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
+def is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
     """Return True if a renderer would activate a tag or, if strict, would not display it.
 
     Parameters
     ----------
     tag
-        From ``<`` to the first ``>``.
+        Text from ``<`` to the first ``>``.
     before
-        The preceding character.
+        Character before the tag.
     """
     tag = tag.replace(_SPACE, " ")
-    return any(_is_live_tag(each, before, strict=strict) for each in {tag, _CONTROLS.sub("a", tag)})
+    return any(_is_active_tag(each, before, strict=strict) for each in {tag, _CONTROLS.sub("a", tag)})
 
 
-def _is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
+def _is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
     begin = _TAG.match(tag)
-    if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes may not end the tag
+    if any(quote in tag for quote in "\"'`"):  # a ``>`` in quotes possibly does not end the tag
         return bool(begin) or ":" in tag
-    if begin and begin[0].strip("</").lower() in _BLOCK_NAMES:  # regardless of its attributes
+    if begin and begin[0].strip("</").lower() in _BLOCK_NAMES:  # whatever attributes the tag has
         return True
     tokens = _MARKDOWN.parseInline(tag.replace("_", "-"))[0].children or []  # marked allows _ in names
-    if not tokens or tokens[0].type not in _LIVE_TYPES:
+    if not tokens or tokens[0].type not in _ACTIVE_TYPES:
         return False
     if strict:
         return True
@@ -143,7 +143,7 @@ def _is_live_tag(tag: str, before: str, *, strict: bool) -> bool:
 
 
 def is_unfinished_tag(text: str) -> bool:
-    """Return True if this text may start a tag that ends on a later line, or an HTML block."""
+    """Return True if a text may start a tag that ends on a later line, or an HTML block."""
     return bool(_TAG.match(text.replace(_SPACE, " ")))
 
 

@@ -1,8 +1,8 @@
 """Second check of answers for Open WebUI, independent of the sanitizer: neutralises active Markdown.
 
-It is simple on purpose and shares only the list of languages with the sanitizer. It parses the sanitized
-text again and changes nothing as long as the sanitizer is correct. It does not change backticks, because to
-start or end code here would turn prose elsewhere into code.
+The check is simple on purpose and shares only the list of languages with the sanitizer. It parses the
+sanitized text again and changes nothing if the sanitizer is correct. It never changes backticks: a change
+that starts or ends code would also turn prose elsewhere into code.
 """
 
 import re
@@ -35,7 +35,7 @@ _TARGET = rf"[ \t]*+(?![^{_SPACE_LIKE}()<>\\]+[ \t]+[^{_SPACE_LIKE}\"'()])"
 
 
 class _Trigger(NamedTuple):
-    """A character that activates a construct together with the text before and after it."""
+    """Character that activates a construct if certain text precedes and follows it."""
 
     before: re.Pattern[str]
     following: re.Pattern[str]
@@ -184,7 +184,7 @@ class OutputCheck:
 
     def _read_backticks(self) -> bool:
         run = re.compile("`+").match(self._text, self._at)
-        assert run  # noqa: S101 (the next character is one)
+        assert run  # noqa: S101 (the next character is a backtick)
         if self._needs_more_text(run.end()):
             return False
         if self._in_fence and self._is_unambiguous:

@@ -3,11 +3,12 @@ r"""Streaming Markdown sanitizer of answers: neutralises whatever a chat client 
 A passage can inject instructions to write an image whose address leaks the passages, or a page with a script.
 All other text of an answer stays unchanged.
 
-Renderers disagree about where code and formulas start and end, so the sanitizer does not depend on it. It
-neutralises active constructs everywhere, by means that start and end nothing themselves. In prose it inserts
-a backslash before the significant character. Where a renderer may see code or a formula, a backslash would
-be displayed or be a command. There, and before ``(``, it inserts a zero-width character. Code stays
-unchanged only if all renderers agree, which means that no construct of its block can end in it.
+Renderers disagree about where code and formulas start and end, so the sanitizer does not depend on their
+bounds. It neutralises active constructs everywhere, with characters that start and end no construct.
+In prose it inserts a backslash before the significant character. A renderer that sees code or a formula there
+would display the backslash or parse a command. So in possible code or formulas, and before ``(``, the
+sanitizer inserts a zero-width character. Code stays unchanged only if all renderers agree about it: no
+construct of its block can end inside the code.
 """
 
 import re
@@ -16,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from . import markdown
-from .markdown import is_live_tag, is_unfinished_tag, sanitize_language
+from .markdown import is_active_tag, is_unfinished_tag, sanitize_language
 from .output_check import OutputCheck
 
 if TYPE_CHECKING:
@@ -29,22 +30,22 @@ MAX_LOOKAHEAD = 2_000
 recognised."""
 
 MARKERS = "\ud800-\ud8ff"
-"""Surrogates that represent citation markers during processing; no text can contain one."""
+"""Surrogates that represent citation markers during processing; no text can contain them."""
 
 INVISIBLE = "\u200b"
 """Zero-width character that no renderer treats as space or punctuation, so it delimits nothing."""
 
 FENCE = "```"
-"""Only fence that is written for Open WebUI, which searches for these three characters everywhere."""
+"""The only emitted fence for Open WebUI, which searches for these three characters everywhere."""
 
 _TAIL = 300
 """Number of emitted characters that are kept as context."""
 
 _SPACES = r"\t\v\f \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-"""Characters that Open WebUI strips, with line ends, from both ends of the text received so far."""
+"""Characters that Open WebUI, besides line ends, strips from both ends of the text received so far."""
 
 _TRIMMED = re.compile(rf"[\r\n{_SPACES}]*")
-"""Stripped start of an answer, so an indentation there has no effect."""
+"""Start of an answer that Open WebUI strips, so an indentation there has no effect."""
 
 _MARGIN = re.compile(r"(?: *[\r\n])* {0,3}")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -59,7 +60,7 @@ _COULD_BE_PLACEHOLDER = re.compile(r"\{\{[\w}]*")
 _BULLET = re.compile(r" *(?:[-*+]|\d{1,9}[.)]) +(?=\S)")
 _BRACKET = re.compile(r"(?<!\\)[\[\]]")
 _UNDERLINE = re.compile(rf" *(?:=+|-+)[{_SPACES}]*(?=[\r\n]|\Z)")
-"""Underline of a heading. Open WebUI strips further characters from its end while an answer is streamed."""
+"""Underline of a heading. During a stream Open WebUI strips more characters from the underline's end."""
 _COULD_BE_UNDERLINE = re.compile(rf" *(?:=+|-+)[{_SPACES}]*")
 _MATH_BEGIN = re.compile(r"\$\$|\\[\[b]")
 _MATH_END = re.compile(r"\$\$|\\\]|\\end\{")
@@ -92,7 +93,7 @@ class AnswerFormat(StrEnum):
 
 @dataclass
 class _Block:
-    """Constructs that started in the current block of prose and affect how renderers read its rest."""
+    """Constructs that started in the current block of prose and affect how renderers read the rest of it."""
 
     delimiters: set[str] = field(default_factory=set)
     brackets: int = 0
@@ -100,7 +101,7 @@ class _Block:
     formula: bool = False
     """True if a formula may have started; selects only how constructs are neutralised."""
     ambiguous: bool = False
-    """True if renderers may disagree about its code; its rest does not count as code."""
+    """True if renderers may disagree about the block's code; its rest then does not count as code."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ class AnswerSanitizer:
         return self._show(1, before)
 
     def _show_run(self, length: int) -> bool:
-        """Emit a run of fence characters so that it is no fence."""
+        """Emit a run of fence characters so that they do not form a fence."""
         for _ in range(0, length - 2, 2):
             self._show(2)
             self._shown.append(INVISIBLE)
@@ -255,7 +256,7 @@ class AnswerSanitizer:
         return text if self._final or len(text) == length else None
 
     def _is_open(self, end: int) -> bool:
-        """Return True if a construct that ends there may continue in the next piece."""
+        """Return True if a construct that ends at this index may continue in the next piece."""
         return end == len(self._text) and not self._final and end - self._at < MAX_LOOKAHEAD
 
     def _find_line_end(self) -> int:
@@ -293,7 +294,7 @@ class AnswerSanitizer:
     def _begin_line(self) -> bool:
         """Start a line of prose or a fence."""
         could_be = _COULD_BE_FENCE.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        assert could_be  # noqa: S101 (it matches the empty string)
+        assert could_be  # noqa: S101 (the pattern matches the empty string)
         if self._is_open(could_be.end()):
             return False
         opener = markdown.FENCE.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
@@ -324,7 +325,7 @@ class AnswerSanitizer:
         self._line_begins = False
         indent = len(prefix)
         nested = any(each <= indent <= each + 3 for each in self._list_indents)
-        is_table = not self._strict and "|" in info  # a table head to markdown-it
+        is_table = not self._strict and "|" in info  # markdown-it sees the head of a table
         if prefix.strip(" ") or not whole or not (indent <= 3 or nested) or is_table:
             self._is_ambiguous = True
         if not self._is_ambiguous:
@@ -358,7 +359,7 @@ class AnswerSanitizer:
     def _may_be_heading(self, fence: _Fence, at: int) -> bool | None:
         """Return True if Open WebUI may read text, a fence and an underline in it as one heading.
 
-        A blank line before the fence prevents it. ``None`` if this is undecided.
+        Return ``None`` if the received text does not decide this. A blank line before the fence prevents it.
         """
         line = r"(?>\r\n|[\r\n])"
         indent = f" {{{fence.indent}}}" if fence.indent else " {0,3}"
@@ -371,7 +372,7 @@ class AnswerSanitizer:
         return end is None or end[1] is not None
 
     def _track_list_indent(self, prefix: str) -> None:
-        """Track the indentation of list items, for fences in them."""
+        """Track the indentation of list items, because it decides which fences are in an item."""
         indent = len(prefix) - len(prefix.lstrip(" "))
         if bullet := _BULLET.match(self._text, self._at, self._at + MAX_LOOKAHEAD):
             self._list_indents = [each for each in self._list_indents if each <= indent]
@@ -381,7 +382,7 @@ class AnswerSanitizer:
 
     def _begin_line_in_fence(self, fence: _Fence) -> bool:
         could_be = _COULD_BE_CLOSER.match(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        assert could_be  # noqa: S101 (it matches the empty string)
+        assert could_be  # noqa: S101 (the pattern matches the empty string)
         end = self._find_line_end() if self._math or self._label else could_be.end()
         if self._is_open(end):
             return False
@@ -412,7 +413,7 @@ class AnswerSanitizer:
         return True
 
     def _read_fenced(self) -> bool:
-        """Emit part of a line of code; for Open WebUI without a fence in it."""
+        """Emit part of a line of fenced code. For Open WebUI, break up fences in the line."""
         run = re.compile("`+").match(self._text, self._at, self._at + MAX_LOOKAHEAD)
         if not self._strict or not run:
             end = self._find_line_end()
@@ -423,7 +424,10 @@ class AnswerSanitizer:
         return self._show_run(len(run[0])) if len(run[0]) > 2 else self._show(len(run[0]))
 
     def _may_close_earlier_construct(self, line: str) -> bool:
-        """Return True if a line of a fence may close a formula or label in which Open WebUI sees no fence."""
+        """Return True if a line of fenced code may close a formula or label that started before the fence.
+
+        Open WebUI sees no fence inside such a formula or label.
+        """
         if self._math and _MATH_END.search(line):
             return True
         return (self._math or self._label) and ("]:" in line or len(line) == MAX_LOOKAHEAD)
@@ -454,16 +458,16 @@ class AnswerSanitizer:
         return self._neutralize() if is_host else self._show(1)
 
     def _read_number_sign(self) -> bool:
-        """Separate the sign from a preceding source number."""
+        """Separate ``#`` from a preceding source number."""
         is_number = self._strict and markdown.NUMBERS.search(self._tail)
         return self._show(1, INVISIBLE if is_number else "")
 
     def _read_tilde(self) -> bool:
         run = re.compile("~+").match(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        assert run  # noqa: S101 (the next character is one)
+        assert run  # noqa: S101 (the next character is a tilde)
         if self._is_open(run.end()):
             return False
-        is_fence = self._strict and len(run[0]) > 2  # after a formula, for Open WebUI
+        is_fence = self._strict and len(run[0]) > 2  # Open WebUI sees a fence after a formula
         return self._show_run(len(run[0])) if is_fence else self._show(len(run[0]))
 
     def _read_dollar(self) -> bool:
@@ -484,7 +488,7 @@ class AnswerSanitizer:
         return self._show(len(delimiter))
 
     def _track_formula(self, delimiter: str) -> None:
-        """Track the start and end of a formula; nested delimiters make it unclear."""
+        """Track the start and end of a formula; after nested delimiters its bounds are unclear."""
         begin = {"\\)": "\\(", "\\]": "\\["}.get(delimiter, delimiter)
         if self._formula:
             self._formula = "" if self._formula == begin else _UNCLEAR
@@ -498,7 +502,7 @@ class AnswerSanitizer:
         following = self._peek()
         if following is None:
             return False
-        if following in ("(", "[", "b", "c", "p", "\\"):  # a formula, for Open WebUI
+        if following in ("(", "[", "b", "c", "p", "\\"):  # Open WebUI sees a formula
             self._block.delimiters.add("\\")
             self._block.formula = True
             self._math |= following in "[b\\"
@@ -521,7 +525,7 @@ class AnswerSanitizer:
 
     def _read_backticks(self) -> bool:
         run = re.compile("`+").match(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        assert run  # noqa: S101 (the next character is one)
+        assert run  # noqa: S101 (the next character is a backtick)
         if self._is_open(run.end()):
             return False
         end = None if self._is_ambiguous or self._block.ambiguous else self._find_code_end(run)
@@ -558,7 +562,7 @@ class AnswerSanitizer:
             self._tail.endswith("~")
             or began.intersection(content) - {"["}
             or _MATH_BEGIN.search(content)
-            or "|" in content  # it ends a table cell
+            or "|" in content  # the sign ends a table cell
             or ("}" in content and "\\" in began)
             or ("](" in content and self._block.brackets)
             or ("]:" in content and self._label)
@@ -581,11 +585,11 @@ class AnswerSanitizer:
             return False
         if end and end[0] == ">":
             tag = self._text[self._at : end.end()]
-            is_live = is_live_tag(tag, self._tail[-1:], strict=self._strict)
+            is_active = is_active_tag(tag, self._tail[-1:], strict=self._strict)
         else:
             rest = self._text[self._at : end.start() if end else self._at + MAX_LOOKAHEAD]
-            is_live = is_unfinished_tag(rest)
-        return self._neutralize_angle() if is_live else self._show_angle()
+            is_active = is_unfinished_tag(rest)
+        return self._neutralize_angle() if is_active else self._show_angle()
 
     def _is_block_start(self) -> bool:
         """Return True if a block may start here: at a line start or, for Open WebUI, after a formula."""
@@ -601,7 +605,7 @@ class AnswerSanitizer:
         is_shown = not is_number or in_formula or self._may_be_code
         if is_shown and self._block.brackets and self._formula in ("", "$"):
             self._block.brackets -= 1
-        self._label |= label and not is_shown  # it continues after an escaped bracket
+        self._label |= label and not is_shown  # an escaped bracket does not end the label
         if is_number and not in_formula:
             self._neutralize()
         else:
@@ -613,9 +617,9 @@ class AnswerSanitizer:
         return self._show(1, INVISIBLE) if self._text[self._at] == "(" else self._neutralize()
 
     def _is_in_formula(self) -> bool | None:
-        """Return True if a formula has started and ends; ``None`` if undecided.
+        """Return True if the next character is inside a complete formula; ``None`` if undecided.
 
-        Only source numbers depend on it; active constructs are neutralised in formulas as well.
+        Only source numbers depend on the result: active constructs are neutralised in formulas as well.
         """
         if self._formula in ("", _UNCLEAR) or self._block.ambiguous:
             return False
@@ -654,7 +658,7 @@ class AnswerSanitizer:
                 self._label = False
             return False
         could_be = _COULD_BE_TARGET.match(self._text, self._at + 1, self._at + MAX_LOOKAHEAD)
-        assert could_be  # noqa: S101 (its first character has been seen)
+        assert could_be  # noqa: S101 (the next character is ``(`` or ``:``)
         if self._is_open(could_be.end()):
             return None
         self._label = False

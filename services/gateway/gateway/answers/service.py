@@ -62,7 +62,7 @@ class Question:
 class Answer:
     """An answer. Without citations it is not grounded in any document.
 
-    A ``cached`` answer has no tokens, because they were counted with the original one.
+    A ``cached`` answer has no tokens: they were counted when the model wrote it.
     """
 
     text: str
@@ -144,12 +144,12 @@ class AnswerService:
         return answer.grounded and is_complete and answer.model == self._get_preferred_model(tenant)
 
     async def answer(self, tenant: Tenant, question: Question, timings: RequestTimings) -> Answer:
-        """Return an answer. Without passages no model is called, because it could only invent one.
+        """Return an answer. Without passages no model is called, because a model could only invent an answer.
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
-            As :meth:`RetrievalService.find`, and the same from the model.
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+            The retrieval failed (see :meth:`RetrievalService.find`), or the model failed.
         BudgetExhausted, LimitsUnavailable
             As :meth:`TokenMeter.measure`.
         """
@@ -172,8 +172,8 @@ class AnswerService:
 
         Raises
         ------
-        PersonaMissing, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
-            As :meth:`answer`; from the model also during the stream.
+        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+            As :meth:`answer`; the model may also fail during the stream.
         BudgetExhausted, LimitsUnavailable
             As :meth:`answer`.
         """
@@ -242,7 +242,7 @@ class AnswerService:
                 piece = await anext(pieces)
             while isinstance(piece, str):
                 written += len(piece.encode())
-                # Bedrock reports the tokens in its last event; until then this is an estimate.
+                # Bedrock reports the tokens in its last event; until then an estimate is recorded.
                 measured.record(input_tokens=input_tokens, output_tokens=math.ceil(written / BYTES_PER_TOKEN))
                 if words := builder.write(piece):
                     yield words

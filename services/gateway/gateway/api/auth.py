@@ -41,7 +41,8 @@ class TicketHolder:
         self.ticket = ticket
 
 
-# Coroutines although they do not wait: FastAPI runs a plain function in a thread, which is much slower.
+# The dependencies are coroutines although they do not wait: FastAPI runs a plain function in a thread, which
+# is much slower.
 
 
 async def _get_context(request: Request) -> GatewayContext:

@@ -61,6 +61,6 @@ async def release_deletions(person: Administrator, context: Context) -> ReleaseR
 async def reject_deletions(person: Administrator, context: Context) -> RejectedDeletionsResponse:
     """Reject the oldest 20 held deletions; call it again while `remaining` is not 0.
 
-    A document whose file no longer exists in Open WebUI is then identified by its name.
+    If the file is gone from Open WebUI, its document is from then on identified by its name.
     """
     return RejectedDeletionsResponse.from_rejected(await context.rejection.reject(person))

@@ -16,7 +16,7 @@ __all__ = ["describe"]
 
 _EVERYWHERE = ("X-Request-ID", "Server-Timing", "Cache-Control", "X-Content-Type-Options")
 _COUNTED = ("RateLimit-Policy", "RateLimit")
-"""Headers after the rate limit check; without Redis the second one is absent."""
+"""Headers that the rate limit check adds; without Redis the second header is absent."""
 
 
 def describe(app: FastAPI) -> None:

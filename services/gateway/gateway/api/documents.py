@@ -18,8 +18,8 @@ from ..problems import (
     DeletionsHeld,
     DocumentEmpty,
     DocumentExists,
-    DocumentForeign,
     DocumentMissing,
+    DocumentNotOwned,
     DocumentTooLarge,
     DocumentUnreadable,
     DocumentUnsupported,
@@ -95,7 +95,7 @@ _REFUSALS = (
     *BODY,
     MediaTypeRefused,
     PersonaMissing,
-    DocumentForeign,
+    DocumentNotOwned,
     DocumentExists,
     DocumentMissing,
     FilenameRefused,
@@ -107,7 +107,7 @@ _REFUSALS = (
     LimitsUnavailable,
     ModelUnavailable,
 )
-"""Reasons for which a document may not be ingested, in addition to those of every write."""
+"""Problems of an ingest, in addition to the problems of every write."""
 
 router = APIRouter()
 
@@ -221,7 +221,7 @@ async def get_document(
     summary="Delete a document",
     openapi_extra=_PERSON_OR_TICKET,
     responses=describe_problems(
-        *TICKET, *WRITE, InvalidRequest, DocumentMissing, DocumentForeign, DeletionsHeld, LimitsUnavailable
+        *TICKET, *WRITE, InvalidRequest, DocumentMissing, DocumentNotOwned, DeletionsHeld, LimitsUnavailable
     ),
 )
 async def delete_document(

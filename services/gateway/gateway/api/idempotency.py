@@ -28,7 +28,7 @@ KEY_PATTERN = r"""^([!#-~]([ -~]*[!-~])?|"[!-~]([ -~]*[!-~])?")$"""
 """Pattern of valid keys in the API's description."""
 
 NOT_STORED = (409, 429)
-"""Client errors that are not stored, because a retry may succeed; neither are server errors (5xx)."""
+"""Client errors that are not stored, because a retry may succeed; server errors (5xx) are never stored."""
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 """Header of a replayed response."""

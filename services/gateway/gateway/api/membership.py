@@ -26,7 +26,7 @@ class Membership:
     claims
         The proven content of the caller's token.
     tenant_id
-        The Tenant that they proved.
+        Id of the Tenant that the claims proved.
     """
 
     def __init__(self, claims: Claims, tenant_id: str, registry: TenantRegistry) -> None:
@@ -48,7 +48,7 @@ class Membership:
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def hold(self, awaitable: Awaitable[T]) -> T:
-        """Await something and return its result; cancel it when the right is lost.
+        """Return the result of an awaitable; cancel the awaitable when the caller loses the right.
 
         Raises
         ------

@@ -107,7 +107,7 @@ class ChatCompletionRequest(_Shape):
 
 
 class OpenAIModel(_Shape):
-    """A persona."""
+    """A persona in the form of OpenAI's model object."""
 
     id: str
     object: Literal["model"] = "model"
@@ -117,7 +117,7 @@ class OpenAIModel(_Shape):
 
 
 class ModelList(_Shape):
-    """All personas of a tenant."""
+    """All personas of a tenant in the form of OpenAI's list of models."""
 
     model_config = configure_examples({"object": "list", "data": [_EXAMPLE_MODEL]})
 
@@ -156,7 +156,7 @@ class CompletionUsage(_Shape):
 
 
 class AssistantMessage(_Shape):
-    """The answer; ``citations`` is an extension of OpenAI's schema."""
+    """Message with the answer; ``citations`` is an extension of OpenAI's schema."""
 
     role: Literal["assistant"] = "assistant"
     content: str
@@ -164,7 +164,7 @@ class AssistantMessage(_Shape):
 
 
 class Choice(_Shape):
-    """The only choice."""
+    """The only choice of a completion."""
 
     index: Literal[0] = 0
     message: AssistantMessage
@@ -172,7 +172,7 @@ class Choice(_Shape):
 
 
 class ChatCompletion(_Shape):
-    """An answer."""
+    """An answer in the form of OpenAI's chat completion."""
 
     model_config = configure_examples(
         {

@@ -25,7 +25,6 @@ from tenancy.errors import (
 
 from ..problems import (
     BudgetExhausted,
-    CollectionMissing,
     DocumentBusy,
     IdempotencyKeyBusy,
     IdempotencyKeyRefused,
@@ -35,6 +34,7 @@ from ..problems import (
     Overloaded,
     PersonaMissing,
     RateLimited,
+    TenantNotReady,
     WritesUnavailable,
     list_problem_types,
 )
@@ -74,7 +74,7 @@ BODY = (BodyTooLarge, InvalidRequest)
 TICKET = (*PERSON, TicketRefused)
 """Problems of operations that accept a person or a ticket."""
 
-STORED = (RemoteUnavailable, RemoteRefused, CollectionMissing)
+STORED = (RemoteUnavailable, RemoteRefused, TenantNotReady)
 """Problems of operations that access the bucket or the index."""
 
 QUERY = (*(kind for kind in PERSON if kind is not TooManyCalls), *BODY, *STORED, RateLimited, PersonaMissing)

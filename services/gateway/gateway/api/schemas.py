@@ -83,7 +83,7 @@ _LISTED = {
     "size": 48213,
     "storedAt": "2026-11-23T12:00:00Z",
     "state": "failed",
-    "chunks": 7,  # of the previous content
+    "chunks": 7,  # chunks of the previous content
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "problem": {
         "type": DocumentUnreadable.get_uri(),
@@ -462,9 +462,9 @@ class ReleaseResponse(_Response):
 
 
 class RejectedDeletionsResponse(_Response):
-    """Rejected deletions: the documents of ``kept`` stay, those of ``inTrash`` are in the trash.
+    """Rejected deletions: the documents of ``kept`` stay, the documents of ``inTrash`` are in the trash.
 
-    The latter have the same name as another document. ``remaining`` deletions are still held.
+    A document stays in the trash if another document has its name. ``remaining`` deletions are still held.
     """
 
     model_config = configure_examples({"kept": [_HELD], "inTrash": [], "remaining": 0})
@@ -531,7 +531,7 @@ class MeResponse(_Response):
 
 
 class UsageTotals(_Response):
-    """Usage counts. The cost is an estimate in US dollars; null if the price of a model is not known."""
+    """Usage counts. The cost is an estimate in US dollars, or null if the price of a model is not known."""
 
     requests: int
     input_tokens: int
@@ -555,7 +555,7 @@ class UsageRowResponse(UsageTotals):
 
 
 class BudgetResponse(_Response):
-    """Token budget of the current month. ``reserved`` is reserved for answers in progress."""
+    """Token budget of the current month. ``reserved`` tokens are held for answers in progress."""
 
     limit: int
     used: int

@@ -24,7 +24,7 @@ def describe_events(*, named: bool, **data: str) -> dict[str, Any]:
     Parameters
     ----------
     named
-        True if each event has a name, one of those of ``data``.
+        True if each event has a name: the keyword of its example in ``data``.
     data
         An example of each event type.
     """

@@ -10,7 +10,7 @@ from ..problems import (
     CursorRefused,
     DocumentEmpty,
     DocumentExists,
-    DocumentForeign,
+    DocumentNotOwned,
     DocumentTooLarge,
     DocumentUnreadable,
     DocumentUnsupported,
@@ -18,7 +18,7 @@ from ..problems import (
     ModelUnavailable,
     PersonaMissing,
     QuotaExceeded,
-    TrashMissing,
+    TrashedDocumentMissing,
 )
 from .auth import Context, Person, Timings
 from .cursor import from_cursor, to_cursor
@@ -30,9 +30,9 @@ __all__ = ["router"]
 
 _REFUSALS = (
     InvalidRequest,
-    TrashMissing,
+    TrashedDocumentMissing,
     DocumentExists,
-    DocumentForeign,
+    DocumentNotOwned,
     PersonaMissing,
     QuotaExceeded,
     DocumentEmpty,
@@ -42,7 +42,7 @@ _REFUSALS = (
     LimitsUnavailable,
     ModelUnavailable,
 )
-"""Reasons for which a document may not be restored, in addition to those of every write."""
+"""Problems of a restore, in addition to the problems of every write."""
 
 router = APIRouter()
 

@@ -17,7 +17,7 @@ from ..limits.storage_quota import StorageQuota
 from ..models import IndexedDocument
 from ..objects import StoredEntry, TenantObjects
 from ..personas import require_persona
-from ..problems import DocumentForeign, DocumentMissing, LimitsUnavailable
+from ..problems import DocumentMissing, DocumentNotOwned, LimitsUnavailable
 from ..vectors import Vectors
 from .deletions import DeletionLimit
 from .intents import DocumentStatus, IngestFailure, Intent, IntentKind
@@ -124,7 +124,7 @@ class Catalog:
         ------
         PersonaMissing
             The tenant has no such persona.
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             See :class:`~gateway.vectors.Vectors` and :class:`~gateway.objects.TenantObjects`.
         """
         if persona_id is not None:
@@ -143,7 +143,7 @@ class Catalog:
         ------
         DocumentMissing
             The tenant has no document of that id.
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`list_page`.
         """
         stored = await self._objects.find(tenant, document_id)
@@ -184,14 +184,14 @@ class Catalog:
         ------
         DocumentMissing
             The tenant has no document of that id.
-        DocumentForeign
+        DocumentNotOwned
             The document belongs to another person, and the caller is not an administrator of the tenant.
             Or a service asks, and the document was neither made from a file nor replaced.
         DeletionsHeld
             Too many documents would be deleted within minutes; an administrator has to release the deletions.
         DocumentBusy, LimitsUnavailable, WritesUnavailable
             Another request writes it, or Redis is unavailable; nothing was changed.
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`list_page`.
         """
         async with self._journal.acquire(tenant, document_id) as lease:
@@ -201,11 +201,13 @@ class Catalog:
             if person and not (
                 person.admin or await self._objects.get_owner(tenant, stored.key) == person.subject
             ):
-                raise DocumentForeign("Only its owner and the tenant's administrators may delete a document.")
+                raise DocumentNotOwned(
+                    "Only its owner and the tenant's administrators may delete a document."
+                )
             removed_by = (person.email or person.subject) if person else SERVICE
             is_replaced = replaced_by is not None and await self._is_replaced(tenant, stored, replaced_by)
             if not (person or is_replaced or document_id.startswith(FILE_DOCUMENTS)):
-                raise DocumentForeign(
+                raise DocumentNotOwned(
                     "The document was not made from a file of Open WebUI, so a service may delete it only if "
                     "a newer one of its owner, name and persona is ready (`replacedBy`)."
                 )
@@ -244,7 +246,7 @@ class Catalog:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`list_page`.
         """
         await self._trash.record(tenant, stored, removed_by)

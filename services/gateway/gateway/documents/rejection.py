@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tenancy.identity import Principal
 
-from ..problems import DocumentExists, DocumentMissing, TrashMissing
+from ..problems import DocumentExists, DocumentMissing, TrashedDocumentMissing
 from ..timings import RequestTimings
 from .catalog import SERVICE, Catalog
 from .deletions import DeletionLimit, HeldDeletion
@@ -73,6 +73,6 @@ class DeletionRejection:
             await self._trash.restore(person, document_id, None, RequestTimings())
         except DocumentExists:
             return False
-        except TrashMissing:
+        except TrashedDocumentMissing:
             return True  # the interrupted attempt has restored it
         return True

@@ -150,13 +150,13 @@ class Repair:
                 await self._complete(tenant, document_id, stored, lease, intent)
         except TimeoutError:
             self._log.error("A repair timed out; retrying later", tenant=tenant.key)
-            return "postponed"
+            return "retry_later"
         except (DocumentRefused, PersonaMissing):
             return "refused"
         except TenantryError as exc:
             self._log.warning("Cannot complete a write of a document", tenant=tenant.key, error=str(exc))
             if stored is None or intent.attempts < MAX_ATTEMPTS:
-                return "postponed"
+                return "retry_later"
             await lease.commit(
                 IngestFailure.from_problem(_build_final_failure(intent, exc), stored.version.etag)
             )

@@ -28,8 +28,8 @@ from ..personas import require_persona
 from ..problems import (
     DocumentBusy,
     DocumentExists,
-    DocumentForeign,
     DocumentMissing,
+    DocumentNotOwned,
     DocumentRefused,
     DocumentTooLarge,
     PersonaMissing,
@@ -110,7 +110,7 @@ class DocumentService:
 
         Raises
         ------
-        DocumentForeign
+        DocumentNotOwned
             Another person's document has that name in that persona.
         DocumentExists
             The person's own document has that name and came through Open WebUI.
@@ -118,7 +118,7 @@ class DocumentService:
             Nothing was stored.
         LimitsUnavailable, WritesUnavailable
             Redis is unavailable: nothing was stored, or a repair completes the write.
-        CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             A backend failed: nothing was stored, or a repair completes the write.
         """
         require_persona(tenant, persona_id)
@@ -153,7 +153,7 @@ class DocumentService:
             There is nothing to index, or another request writes the document.
         DocumentRefused
             It cannot be indexed; the journal records the reason.
-        WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             A backend failed; a repair completes the write.
         """
         require_persona(tenant, ticket.persona_id)
@@ -180,7 +180,7 @@ class DocumentService:
         ------
         PersonaMissing, DocumentRefused
             It cannot be indexed; the journal records the reason.
-        DocumentMissing, WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteError
+        DocumentMissing, WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteError
             As :meth:`index_stored`.
         ValueError
             The key does not belong to a document of this tenant.
@@ -253,7 +253,7 @@ class DocumentService:
             files = await self._objects.find_files(tenant, persona_id, filename)
             owners = {await self._objects.find_owner(tenant, each.key) for each in files} - {None}
         if owners - {owner}:
-            raise DocumentForeign(
+            raise DocumentNotOwned(
                 "A colleague's document has this name in this persona. Send yours under another name, or "
                 "ask its owner or one of the tenant's administrators to delete it first."
             )

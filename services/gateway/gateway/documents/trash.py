@@ -18,7 +18,7 @@ from tenancy.names import FILE_DOCUMENTS, build_object_key, build_removal_key, d
 
 from ..objects import Removal, StoredEntry, TenantObjects, TrashObjects
 from ..personas import require_persona
-from ..problems import DocumentExists, DocumentForeign, DocumentMissing, TrashMissing
+from ..problems import DocumentExists, DocumentMissing, DocumentNotOwned, TrashedDocumentMissing
 from ..timings import RequestTimings
 from ..vectors import Vectors
 from .embeddings import pack, unpack
@@ -83,7 +83,7 @@ class Trash:
         ------
         DocumentMissing
             The document was deleted meanwhile.
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             A backend did not answer: the document must not be removed.
         """
         current = await self._trash.get_current(tenant, stored.key)
@@ -170,21 +170,21 @@ class Trash:
 
         Raises
         ------
-        TrashMissing
+        TrashedDocumentMissing
             The trash does not have it (any more).
-        DocumentForeign
+        DocumentNotOwned
             It belongs to another person, and the caller is not an administrator of the tenant.
         DocumentExists
             The persona has a document of that name.
         PersonaMissing, QuotaExceeded, DocumentBusy, DocumentRefused
             It cannot be restored now; it stays in the trash.
-        LimitsUnavailable, WritesUnavailable, CollectionMissing, ModelUnavailable, RemoteError
+        LimitsUnavailable, WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteError
             A backend failed: it stays in the trash, or a repair completes the restore.
         """
         tenant = person.tenant
         removal = await self._find(person, document_id, removal_id)
         if not _may_restore(person, removal):
-            raise DocumentForeign("Only its owner and the tenant's administrators may restore a document.")
+            raise DocumentNotOwned("Only its owner and the tenant's administrators may restore a document.")
         require_persona(tenant, removal.persona_id)
         restored_id = _get_restored_id(tenant, removal)
         async with self._documents.lock(tenant, restored_id) as lease:
@@ -239,7 +239,7 @@ class Trash:
         found = [removal for each in listed if (removal := await self._trash.get(tenant, *each))]
         held = [each for each in found if not self._is_expired(each)]
         if not held:
-            raise TrashMissing("The trash holds no document of that id.")
+            raise TrashedDocumentMissing("The trash holds no document of that id.")
         own = [each for each in held if _may_restore(person, each)]
         return max(own or held, key=lambda each: each.removed_at)
 

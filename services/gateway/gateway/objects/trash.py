@@ -22,7 +22,7 @@ from tenancy.names import (
 )
 from tenancy.sessions import TenantSessions
 
-from ..problems import TrashMissing
+from ..problems import TrashedDocumentMissing
 from .store import ObjectVersion
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class TrashObjects:
 
         Raises
         ------
-        TrashMissing
+        TrashedDocumentMissing
             The bucket no longer has the version.
         """
         return await self._sessions.call(tenant, "restore", self._restore, removal, key)
@@ -238,7 +238,7 @@ class TrashObjects:
             )
         except ClientError as exc:
             if get_error_code(exc) in VERSION_ABSENT:
-                raise TrashMissing("The bucket no longer has the document's content.") from exc
+                raise TrashedDocumentMissing("The bucket no longer has the document's content.") from exc
             raise
         # The response has the time of the copy; the object's time comes from a HEAD, as after a PUT.
         stored_at = client.head_object(Bucket=self._bucket, Key=key)["LastModified"]

@@ -51,7 +51,7 @@ class RetrievalService:
         ------
         PersonaMissing
             The tenant has no such persona.
-        CollectionMissing, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             See :class:`~gateway.vectors.Vectors` and :class:`~gateway.bedrock.Bedrock`.
         """
         if persona_id is not None:
@@ -80,7 +80,7 @@ class RetrievalService:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             See :class:`~gateway.vectors.Vectors`.
         """
         with timings.measure("search"):

@@ -17,14 +17,14 @@ from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
-from servicekit.remote import Fault, Remote
+from servicekit.remote import FailureClass, Remote
 from tenancy.model import Tenant
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR
 
 from ..bm25 import SparseVector
-from ..metrics import FOREIGN_HITS
+from ..metrics import CROSS_TENANT_HITS
 from ..models import DocumentVersion, IndexedDocument, Passage
-from ..problems import CollectionMissing, DimensionMismatch
+from ..problems import DimensionMismatch, TenantNotReady
 from .access import limit_token_scope, sign_token
 from .filters import build_tenant_filter, exclude_versions
 from .points import (
@@ -114,7 +114,7 @@ class Vectors:
         """
         try:
             info = await self._call(COLLECTION, "r", "info", lambda: self._client.get_collection(COLLECTION))
-        except CollectionMissing:
+        except TenantNotReady:
             return
         vectors = info.config.params.vectors
         dense = vectors.get(DENSE_VECTOR) if isinstance(vectors, dict) else None
@@ -140,7 +140,7 @@ class Vectors:
 
         Raises
         ------
-        CollectionMissing
+        TenantNotReady
             The operator has not created the tenant's collection yet.
         RemoteUnavailable, RemoteRefused
             Qdrant did not answer, or refused.
@@ -165,7 +165,7 @@ class Vectors:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`upsert_unpublished`; or the write fence refused, and nothing was written.
         """
         published = IndexedDocument(version.document, version.id, len(version.chunks))
@@ -179,7 +179,7 @@ class Vectors:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
         document_id, version_id = published.document.document_id, published.version_id
@@ -192,7 +192,7 @@ class Vectors:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
         marker = models.Filter(
@@ -210,7 +210,7 @@ class Vectors:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
         if not document_ids:
@@ -232,7 +232,7 @@ class Vectors:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
         offset: Any = None
@@ -278,7 +278,7 @@ class Vectors:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
         own, stale_filter = build_tenant_filter(tenant, persona_id=persona_id), StaleFilter()
@@ -311,7 +311,7 @@ class Vectors:
 
         Raises
         ------
-        CollectionMissing, RemoteUnavailable, RemoteRefused
+        TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`publish`.
         """
         ids = {
@@ -368,7 +368,7 @@ class Vectors:
             try:
                 return await self._remote.call(operation, call)
             except UnexpectedResponse as exc:
-                raise CollectionMissing(
+                raise TenantNotReady(
                     "The tenant's collection has not been made yet. Try again when its Tenant is Ready."
                 ) from exc
 
@@ -377,7 +377,7 @@ class Vectors:
         payload = point.payload or {}
         own = (payload.get("tenantId"), payload.get("tenantUid")) == (tenant.key, tenant.uid)
         if not own:
-            FOREIGN_HITS.inc()
+            CROSS_TENANT_HITS.inc()
             self._log.error(
                 "Dropped a point of another tenant: filter or index is broken", point=str(point.id)
             )
@@ -434,15 +434,15 @@ def _get_collection(tenant: Tenant) -> str:
     return tenant.status.vectors.collection if tenant.status.vectors else tenant.collection
 
 
-def _classify(exc: Exception) -> Fault | None:
+def _classify(exc: Exception) -> FailureClass | None:
     match exc:
         case UnexpectedResponse(status_code=404):
-            return None  # no fault: the collection does not exist, see Vectors._call
+            return None  # no failure class: the collection does not exist, see Vectors._call
         case UnexpectedResponse(status_code=429) | ResourceExhaustedResponse():
-            return Fault.BUSY
+            return FailureClass.BUSY
         case UnexpectedResponse(status_code=int(status)):
-            return Fault.TRANSIENT if status == 408 or status >= 500 else Fault.PERMANENT
+            return FailureClass.TRANSIENT if status == 408 or status >= 500 else FailureClass.PERMANENT
         case ResponseHandlingException(source=httpx.HTTPError() | aiohttp.ClientError()):
-            return Fault.TRANSIENT
+            return FailureClass.TRANSIENT
         case _:
             return None

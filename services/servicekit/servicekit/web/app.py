@@ -17,8 +17,8 @@ from .server import BoundedH11Protocol
 __all__ = ["make_app", "serve"]
 
 KEEP_ALIVE_TIMEOUT_SECONDS = 75
-"""Longest idle time of a connection. It exceeds a load balancer's 60 s: the balancer would otherwise send a
-request into a connection that is being closed, and answer 502."""
+"""Longest idle time of a connection. It exceeds a load balancer's 60 s. Otherwise the balancer would send a
+request on a connection that the server is closing, and answer 502."""
 
 
 def make_app(
@@ -43,14 +43,14 @@ def make_app(
     async def run_lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with export_spans(f"tenantry-{name}"), open_context() as context:
             app.state.context = context
-            await asyncio.to_thread(app.openapi)  # else the first request that needs it waits for it
+            await asyncio.to_thread(app.openapi)  # otherwise the first request that needs it would wait
             yield
 
     app = FastAPI(
         title=f"Tenantry {name}",
         version="v1",
         lifespan=run_lifespan,
-        docs_url=None,  # these pages load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from another host
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,

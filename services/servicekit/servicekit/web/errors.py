@@ -1,4 +1,4 @@
-"""Error responses: each error of the service or of the framework as a problem document (RFC 9457)."""
+"""Error responses: problem documents (RFC 9457) for errors of the service and of the framework."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 MAX_ERRORS = 20
-"""Maximum number of errors in a response: a body can have ten thousand."""
+"""Maximum number of errors that a response lists: a body can have ten thousand errors."""
 
 RETRY_AFTER_SECONDS = 5
 """``Retry-After`` of a 503 or 504 for which the backend named no time."""
@@ -84,7 +84,7 @@ def add_error_handlers(app: FastAPI, render: Renderer = build_problem_response) 
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, exc: RequestValidationError) -> JSONResponse:
-        # Without the value, which can be a person's text.
+        # The value is omitted, because it can be a person's text.
         errors = [
             {"location": list(error["loc"]), "reason": error["msg"]} for error in exc.errors()[:MAX_ERRORS]
         ]
@@ -93,7 +93,7 @@ def add_error_handlers(app: FastAPI, render: Renderer = build_problem_response) 
 
 
 def _list_allowed(request: Request) -> dict[str, str]:
-    """Return the header that names all methods of a path; a route knows only its own."""
+    """Return the ``Allow`` header with all methods of a path; the framework names those of one route only."""
     path = getattr(request.scope.get("route"), "path", "")
     methods = request.app.openapi()["paths"].get(path, {})
     return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}

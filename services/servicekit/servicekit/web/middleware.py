@@ -28,11 +28,11 @@ from .errors import Renderer, build_error_response, build_problem_response
 __all__ = ["RequestMiddleware", "RouteLimits"]
 
 CANCEL_DELAY_SECONDS = 1.0
-"""Time between a request's deadline and its cancellation. Calls respect the deadline by themselves, and their
-errors name the system that they waited for."""
+"""Time between a request's deadline and its cancellation. In this time, calls to other systems end by
+themselves, with errors that name the system."""
 
 BODY_IDLE_TIMEOUT_SECONDS = 10.0
-"""Longest pause between two parts of a body."""
+"""Longest pause between two parts of a request's body."""
 
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",  # a document's text is shown with its declared type, never run
@@ -123,7 +123,7 @@ class RequestMiddleware:
             self._report(scope, time.perf_counter() - started)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; ``status`` in its state is the status that was sent, 0 before that."""
+        """Answer a request; ``status`` in its state is 0 until a status has been sent."""
         state = scope["state"]
         limits = self._limits.get(f"{scope['method']} {scope['path']}", self._default)
         body = _Body(receive, Headers(scope=scope), limits.body_bytes)
@@ -172,7 +172,7 @@ class RequestMiddleware:
             raise DeadlineExceeded("The request took longer than it may. Try again.") from exc
 
     def _report(self, scope: Scope, seconds: float) -> None:
-        # Callers can invent methods; each would be a new series.
+        # Callers can invent methods, and each invented method would be a new series.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route, status = _get_route(scope), scope["state"]["status"]
         self._durations.labels(method, route, f"{status // 100}xx").observe(seconds)
@@ -186,17 +186,17 @@ class RequestMiddleware:
 
 
 class _Body:
-    """A request's body: a ``receive`` that raises when the body exceeds its bound."""
+    """ASGI ``receive`` of a request; it raises when the body is too large."""
 
     def __init__(self, receive: Receive, headers: Headers, max_bytes: int) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
         self._read = 0
         self.is_pending = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-        """True while parts of the body have not arrived; the server would keep reading them."""
+        """True while parts of the body have not arrived. The server would otherwise wait for them."""
 
     async def __call__(self) -> Message:
-        """Return the next part.
+        """Return the next part of the body.
 
         Raises
         ------

@@ -12,7 +12,7 @@ Check = Callable[[], Awaitable[None]]
 
 
 def run_until_passed(check: Check) -> Check:
-    """Return a check that does nothing more after it passed once."""
+    """Return a check that calls ``check`` only until it has passed once."""
     passed = False
 
     async def run() -> None:

@@ -24,7 +24,7 @@ MIN_AGE_SECONDS = 2.0
 """Shortest time that a connection has for authentication, unless the total exceeds ``MAX_TOTAL``."""
 
 MAX_PER_SOURCE = 128
-"""Most unauthenticated connections of one address. Behind a proxy all callers have its address."""
+"""Maximum number of unauthenticated connections of one address. Behind a proxy, all callers share one."""
 
 CLOSE_DELAY_SECONDS = 1.0
 """Time that a connection which the server closes stays open for a caller that still sends. If it is closed
@@ -35,7 +35,7 @@ SHUTDOWN_DELAY_SECONDS = 1.0
 sooner, TCP resets it and the caller cannot know whether the request was handled."""
 
 MAX_TOTAL = 512
-"""Most unauthenticated connections."""
+"""Maximum number of unauthenticated connections in total."""
 
 CLOSED = Counter(
     "tenantry_connections_closed_total",
@@ -92,7 +92,7 @@ class BoundedH11Protocol(H11Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
-            return  # the rest of a body that is not read
+            return  # discard the rest of a body that no handler reads
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._cancel_head_timer()
@@ -141,7 +141,7 @@ class _LingeringTransport:
         return self._lingers or self._transport.is_closing()
 
     def close(self) -> None:
-        """Send the rest; then close, or close only the sending side while the caller still sends."""
+        """Send the buffered data and close; while the caller still sends, close only the sending side."""
         is_whole = self._protocol.conn.their_state is not h11.SEND_BODY
         if self.is_closing() or is_whole or not self._transport.can_write_eof():
             self._transport.close()

@@ -1,6 +1,7 @@
 """Tests of all limits on a running gateway, with changed Tenants and without Redis."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,13 +47,15 @@ async def test_searches_and_answers_share_one_rate_and_return_its_headers(harnes
 
 async def test_fifty_concurrent_queries_do_not_exceed_the_rate(harness: LimitsHarness) -> None:
     await harness.set_quota(queriesPerMinute=20)
+    began = time.monotonic()
     responses = await asyncio.gather(*(harness.search() for _ in range(50)))
+    elapsed = time.monotonic() - began
     refused = [response for response in responses if response.status_code == 429]
     assert len(refused) == 30
     assert sum(response.status_code == 200 for response in responses) == 20
     for response in refused:
         assert response.json()["type"] == "https://tenantry.io/problems/rate-limited"
-        assert 55 <= int(response.headers["retry-after"]) <= 61
+        assert 59 - elapsed <= int(response.headers["retry-after"]) <= 61
         assert response.headers["ratelimit"] == f'"queries";r=0;t={response.headers["retry-after"]}'
     assert (await harness.search(f"person of {B}")).status_code == 200
 

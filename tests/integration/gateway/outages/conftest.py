@@ -23,7 +23,7 @@ from tests.support.backends.keycloak_users import People, open_people
 from tests.support.backends.qdrant import make_collection, open_qdrant
 from tests.support.faults.hanging import suspend_parts
 from tests.support.faults.load import Load, TenantUser
-from tests.support.programs.gateway import RunningGateway, count_foreign_hits, run_gateway
+from tests.support.programs.gateway import RunningGateway, count_cross_tenant_hits, run_gateway
 from tests.support.tenants.manifests import PLENTY, UNCACHED, apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 
@@ -108,7 +108,7 @@ def tenant_users(outage_tenants: list[OutageTenant]) -> list[TenantUser]:
 
 async def check_outage(platform: Platform, tenant_users: list[TenantUser], outage: Outage) -> None:
     """Stop or suspend a part under load, and assert what users see before, meanwhile and afterwards."""
-    foreign = count_foreign_hits()
+    foreign = count_cross_tenant_hits()
     load = Load(tenant_users)
     async with load.run():
         async with load.record_phase("before"):
@@ -133,7 +133,7 @@ async def check_outage(platform: Platform, tenant_users: list[TenantUser], outag
     for user in tenant_users:
         await assert_nothing_lost(user)
     assert_nothing_leaked(tenant_users)
-    assert count_foreign_hits() == foreign
+    assert count_cross_tenant_hits() == foreign
 
 
 @asynccontextmanager

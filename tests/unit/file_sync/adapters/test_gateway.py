@@ -9,7 +9,7 @@ import respx
 import structlog
 from file_sync.adapters.gateway import GatewayClient
 from file_sync.models import ListedDocument
-from file_sync.problems import DeletionBlocked
+from file_sync.problems import DeletionsHeld
 from joserfc.jwk import OKPKey
 from servicekit.errors import RemoteRefused, RemoteUnavailable
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer, TicketVerifier
@@ -108,9 +108,9 @@ async def test_a_deletion_names_the_document_its_batch_and_its_replacement(
     )
 
 
-async def test_a_blocked_deletion_is_not_repeated(client: GatewayClient, gateway: Any) -> None:
+async def test_a_held_deletion_is_not_repeated(client: GatewayClient, gateway: Any) -> None:
     route = gateway.delete("/v1/documents/d1").mock(return_value=make_problem("deletions-held", 409))
-    with pytest.raises(DeletionBlocked):
+    with pytest.raises(DeletionsHeld):
         await client.delete_document(TENANT, "finance", "d1", "plan.pdf")
     assert route.call_count == 1
 

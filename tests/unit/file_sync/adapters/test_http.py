@@ -4,7 +4,7 @@ import httpx
 import pytest
 from file_sync.adapters.http import classify, get_status, is_problem, parse_retry_after
 from servicekit.errors import RemoteUnavailable
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 REQUEST = httpx.Request("GET", "http://gateway.test/")
 PROBLEM = "application/problem+json"
@@ -27,26 +27,26 @@ def make_remote_error(cause: Exception | None) -> RemoteUnavailable:
 
 @pytest.mark.parametrize("code", [408, 409, 425, 429, 503])
 def test_a_busy_service_does_not_open_the_circuit(code: int) -> None:
-    assert classify(make_status_error(code)) is Fault.BUSY
+    assert classify(make_status_error(code)) is FailureClass.BUSY
 
 
 @pytest.mark.parametrize("code", [500, 502, 504])
 def test_an_error_of_the_service_is_transient(code: int) -> None:
-    assert classify(make_status_error(code)) is Fault.TRANSIENT
+    assert classify(make_status_error(code)) is FailureClass.TRANSIENT
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 422])
 def test_a_refusal_is_permanent(code: int) -> None:
-    assert classify(make_status_error(code)) is Fault.PERMANENT
+    assert classify(make_status_error(code)) is FailureClass.PERMANENT
 
 
-def test_a_blocked_deletion_is_permanent_whatever_its_status() -> None:
-    assert classify(make_status_error(409, slug="deletions-held")) is Fault.PERMANENT
-    assert classify(make_status_error(503, slug="deletions-held")) is Fault.PERMANENT
+def test_a_held_deletion_is_permanent_whatever_its_status() -> None:
+    assert classify(make_status_error(409, slug="deletions-held")) is FailureClass.PERMANENT
+    assert classify(make_status_error(503, slug="deletions-held")) is FailureClass.PERMANENT
 
 
 def test_an_error_without_a_response_is_transient_and_any_other_exception_is_not_classified() -> None:
-    assert classify(httpx.ReadTimeout("slow")) is Fault.TRANSIENT
+    assert classify(httpx.ReadTimeout("slow")) is FailureClass.TRANSIENT
     assert classify(ValueError("a bug")) is None
 
 

@@ -6,7 +6,7 @@ from file_sync.adapters.open_webui_database import OpenWebUIDatabase, classify
 from file_sync.models import File, Link, LinkKind
 from psycopg_pool import PoolTimeout
 from servicekit.errors import RemoteUnavailable
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 
 ROW = {
     "id": "f1",
@@ -27,20 +27,20 @@ TEXT = '[[3, "model", "tenant-a.hr", null], [null, "knowledge", "k1", "d1"]]'
 
 
 @pytest.mark.parametrize(
-    ("error", "fault"),
+    ("error", "failure_class"),
     [
-        (psycopg.OperationalError(), Fault.TRANSIENT),
-        (psycopg.InterfaceError(), Fault.TRANSIENT),
-        (PoolTimeout(), Fault.TRANSIENT),
-        (psycopg.errors.InsufficientPrivilege(), Fault.PERMANENT),
-        (psycopg.errors.UndefinedColumn(), Fault.PERMANENT),
+        (psycopg.OperationalError(), FailureClass.TRANSIENT),
+        (psycopg.InterfaceError(), FailureClass.TRANSIENT),
+        (PoolTimeout(), FailureClass.TRANSIENT),
+        (psycopg.errors.InsufficientPrivilege(), FailureClass.PERMANENT),
+        (psycopg.errors.UndefinedColumn(), FailureClass.PERMANENT),
         (ValueError(), None),
     ],
 )
 def test_a_lost_connection_is_transient_and_a_refused_query_permanent(
-    error: Exception, fault: Fault | None
+    error: Exception, failure_class: FailureClass | None
 ) -> None:
-    assert classify(error) is fault
+    assert classify(error) is failure_class
 
 
 @pytest.mark.parametrize("links", [ROW["links"], TEXT], ids=["decoded", "as text"])

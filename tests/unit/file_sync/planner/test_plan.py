@@ -179,7 +179,11 @@ CASES = [
         "a file of an account without Keycloak is ignored", make_file(subject=""), [], [], FileState.NO_TENANT
     ),
     PlanCase(
-        "a file of a person of another tenant is ignored", make_file(subject="bob"), [], [], FileState.FOREIGN
+        "a file of a person of another tenant is ignored",
+        make_file(subject="bob"),
+        [],
+        [],
+        FileState.OTHER_TENANT,
     ),
     PlanCase(
         "while Keycloak is down a new file waits", make_file(subject="unknown"), [], [], FileState.WAITING
@@ -189,7 +193,7 @@ CASES = [
         make_file("f1", make_knowledge_link(tenant_id="tenantb", since=1), make_knowledge_link(since=2)),
         [],
         [],
-        FileState.FOREIGN,
+        FileState.OTHER_TENANT,
     ),
     PlanCase(
         "a later link to another tenant has no effect",

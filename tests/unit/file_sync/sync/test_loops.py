@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from file_sync.metrics import BLOCKED_DELETIONS
+from file_sync.metrics import HELD_DELETIONS
 from file_sync.models import Link
 from file_sync.planner.models import Plan, PlanConfig
 from file_sync.planner.persona_index import PersonaIndexCache
@@ -238,7 +238,7 @@ def test_results_of_tenants_count_until_the_tenant_is_deleted(harness: LoopHarne
     counts = []
 
     def observe(_: SyncLoops) -> None:
-        counts.append(BLOCKED_DELETIONS._value.get())
+        counts.append(HELD_DELETIONS._value.get())
 
     harness.simulate((5, observe), (15, lambda _: harness.tenants.pop("b")), (25, observe), until=30)
     assert counts == [5, 2]

@@ -3,15 +3,15 @@
 from typing import Any
 
 import pytest
-from file_sync.metrics import BLOCKED_DELETIONS, FILES, UNASSIGNED_OWNERS
+from file_sync.metrics import FILES, HELD_DELETIONS, UNASSIGNED_OWNERS
 from file_sync.planner.models import FileState, FileStatus, Plan
 from file_sync.sync.stats import SyncStats
 from file_sync.sync.tenant_sync import SyncResult
 
 
-def make_result(*states: FileState, owners: set[str] | None = None, blocked: int = 0) -> SyncResult:
+def make_result(*states: FileState, owners: set[str] | None = None, held: int = 0) -> SyncResult:
     statuses = {f"f{number}": FileStatus(state) for number, state in enumerate(states)}
-    return SyncResult(Plan(statuses=statuses, blocked_deletions=blocked), owners or set())
+    return SyncResult(Plan(statuses=statuses, blocked_deletions=held), owners or set())
 
 
 def read(gauge: Any) -> float:
@@ -27,20 +27,20 @@ def stats() -> SyncStats:
 
 
 def test_numbers_are_sums_over_all_tenants(stats: SyncStats) -> None:
-    stats.record("a", make_result(FileState.READY, FileState.READY, FileState.FAILED, blocked=2))
-    stats.record("b", make_result(FileState.READY, blocked=3))
+    stats.record("a", make_result(FileState.READY, FileState.READY, FileState.FAILED, held=2))
+    stats.record("b", make_result(FileState.READY, held=3))
     assert read(FILES.labels(FileState.READY)) == 3
     assert read(FILES.labels(FileState.FAILED)) == 1
-    assert read(BLOCKED_DELETIONS) == 5
+    assert read(HELD_DELETIONS) == 5
 
 
 def test_a_later_result_of_a_tenant_replaces_the_earlier_one(stats: SyncStats) -> None:
-    stats.record("a", make_result(FileState.WAITING, owners={"u1"}, blocked=2))
+    stats.record("a", make_result(FileState.WAITING, owners={"u1"}, held=2))
     stats.record("a", make_result(FileState.READY))
     assert read(FILES.labels(FileState.WAITING)) == 0
     assert read(FILES.labels(FileState.READY)) == 1
     assert read(UNASSIGNED_OWNERS) == 0
-    assert read(BLOCKED_DELETIONS) == 0
+    assert read(HELD_DELETIONS) == 0
 
 
 def test_an_owner_of_files_in_two_tenants_counts_once(stats: SyncStats) -> None:
@@ -50,11 +50,11 @@ def test_an_owner_of_files_in_two_tenants_counts_once(stats: SyncStats) -> None:
 
 
 def test_pruned_tenants_no_longer_count(stats: SyncStats) -> None:
-    stats.record("a", make_result(FileState.READY, owners={"u1"}, blocked=1))
+    stats.record("a", make_result(FileState.READY, owners={"u1"}, held=1))
     stats.record("b", make_result(FileState.READY))
     stats.prune({"b"})
     assert read(FILES.labels(FileState.READY)) == 1
-    assert read(UNASSIGNED_OWNERS) == read(BLOCKED_DELETIONS) == 0
+    assert read(UNASSIGNED_OWNERS) == read(HELD_DELETIONS) == 0
     stats.prune(set())
     assert read(FILES.labels(FileState.READY)) == 0
 

@@ -13,7 +13,7 @@ from file_sync.metrics import ACTIONS, READY_LAG, STORE_LAG
 from file_sync.models import File, ListedDocument, Owner
 from file_sync.planner.models import FileState, Plan
 from file_sync.planner.persona_index import PersonaIndex
-from file_sync.problems import ContentNotAvailable, DeletionBlocked, FileRefused, IngestRefused
+from file_sync.problems import ContentNotAvailable, DeletionsHeld, FileRefused, IngestRefused
 from file_sync.sync.in_flight_calls import WAIT_TIMEOUT_SECONDS
 from file_sync.sync.tenant_sync import SyncResult, TenantSync
 from servicekit.errors import RemoteUnavailable
@@ -233,8 +233,8 @@ def test_a_sync_with_a_document_that_cannot_be_indexed_is_complete(adapters: Fak
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (ContentNotAvailable(), "postponed"),
-        (make_unavailable(), "postponed"),
+        (ContentNotAvailable(), "retry_later"),
+        (make_unavailable(), "retry_later"),
         (ValueError("a bug"), "error"),
     ],
 )
@@ -252,10 +252,10 @@ def test_a_failed_file_remains_and_stops_no_other(
     assert count("store", outcome) == before + 1
 
 
-def test_blocked_deletions_are_counted_and_are_no_progress(adapters: FakeAdapters) -> None:
+def test_held_deletions_are_counted_and_are_no_progress(adapters: FakeAdapters) -> None:
     adapters.documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(3)]
     for document in adapters.documents:
-        adapters.errors["delete", document.id] = DeletionBlocked()
+        adapters.errors["delete", document.id] = DeletionsHeld()
     with capture_logs() as logs:
         result = adapters.run()
     assert adapters.batches == [3, 3, 3]
@@ -321,7 +321,7 @@ def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(adapters: Fake
 def test_during_a_pause_documents_wait_without_an_attempt(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     adapters.documents = [make_document("f1", state="received", sha256=None)]
-    before = count("index", "postponed")
+    before = count("index", "retry_later")
 
     async def run_scenario(sync: TenantSync) -> SyncResult:
         sync.backoff.record_failure("tenantb", make_unavailable(httpx.ConnectError("refused")))
@@ -329,7 +329,7 @@ def test_during_a_pause_documents_wait_without_an_attempt(adapters: FakeAdapters
 
     assert simulate_with(adapters, run_scenario).remaining == 1
     assert adapters.calls == []
-    assert count("index", "postponed") == before
+    assert count("index", "retry_later") == before
 
 
 def test_a_success_ends_the_growth_of_the_backoff(adapters: FakeAdapters) -> None:

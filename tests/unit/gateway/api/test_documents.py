@@ -120,7 +120,7 @@ async def test_a_ticket_does_not_delete_a_persons_upload(harness: GatewayHarness
     headers = {"Authorization": make_ticket(harness, TicketAction.DELETE)}
     response = await harness.http.delete("/v1/documents/doc-1", headers=headers)
     assert response.status_code == 403
-    assert response.json()["type"].endswith("/document-foreign")
+    assert response.json()["type"].endswith("/document-not-owned")
     assert STORED in harness.objects.contents
 
 

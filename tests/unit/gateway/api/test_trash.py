@@ -60,7 +60,7 @@ async def test_the_same_key_restores_once(harness: GatewayHarness) -> None:
 async def test_restoring_an_unknown_document_is_404(harness: GatewayHarness) -> None:
     response = await harness.post("/v1/documents/nothing/restore")
     assert response.status_code == 404
-    assert response.json()["type"].endswith("/trash-missing")
+    assert response.json()["type"].endswith("/trashed-document-missing")
 
 
 async def test_an_invalid_removal_id_is_422(harness: GatewayHarness) -> None:

@@ -11,8 +11,8 @@ from gateway.documents.intents import IngestFailure, Intent, IntentKind
 from gateway.models import Chunk, Document
 from gateway.problems import (
     DocumentEmpty,
-    DocumentForeign,
     DocumentMissing,
+    DocumentNotOwned,
     LimitsUnavailable,
     PersonaMissing,
     WritesUnavailable,
@@ -202,9 +202,9 @@ async def test_only_the_owner_and_administrators_may_delete(
     await catalog.remove(TENANT, "d1", person=PERSON)
     assert make_key("d1") not in objects.contents
     assert ("tenant-tenanta", "d1") not in vectors.documents
-    with pytest.raises(DocumentForeign):
+    with pytest.raises(DocumentNotOwned):
         await catalog.remove(TENANT, "d2", person=Principal(TENANT, "ben", "", admin=False))
-    with pytest.raises(DocumentForeign):
+    with pytest.raises(DocumentNotOwned):
         await catalog.remove(TENANT, "d4", person=PERSON)
     assert make_key("d2") in objects.contents
     await catalog.remove(TENANT, "d4", person=ADMIN)
@@ -266,7 +266,7 @@ async def test_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owner(
     if pair.is_deleted:
         await remove()
     else:
-        with pytest.raises(DocumentForeign):
+        with pytest.raises(DocumentNotOwned):
             await remove()
     assert (make_key("d1") not in objects.contents) is pair.is_deleted
     assert not limit.entries, "refused and replaced documents are not listed as held"

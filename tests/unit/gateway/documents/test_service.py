@@ -15,8 +15,8 @@ from gateway.objects import ObjectVersion
 from gateway.problems import (
     DocumentBusy,
     DocumentExists,
-    DocumentForeign,
     DocumentMissing,
+    DocumentNotOwned,
     DocumentRefused,
     FilenameRefused,
     PersonaMissing,
@@ -123,7 +123,7 @@ async def test_a_colleagues_document_is_not_replaced_and_keeps_its_owner(
     if not known:
         harness.objects.owners.clear()
     before = dict(harness.objects.owners)
-    with pytest.raises(DocumentForeign, match="another name"):
+    with pytest.raises(DocumentNotOwned, match="another name"):
         await harness.upload(b"Mine now.", owner="bob")
     assert list(harness.objects.contents.values()) == [b"Ten crowns."]
     assert harness.objects.owners == before
@@ -138,8 +138,8 @@ FILE_KEY = "tenant-tenanta/finance/documents/owui-f1/budget.md"
     ("owner", "problem"),
     [
         pytest.param("anna", DocumentExists, id="own"),
-        pytest.param("ben", DocumentForeign, id="a-colleagues"),
-        pytest.param("", DocumentForeign, id="unknown-owner"),
+        pytest.param("ben", DocumentNotOwned, id="a-colleagues"),
+        pytest.param("", DocumentNotOwned, id="unknown-owner"),
     ],
 )
 async def test_a_name_of_a_file_in_open_webui_is_taken(

@@ -15,11 +15,11 @@ from gateway.objects import Removal
 from gateway.problems import (
     DeletionsHeld,
     DocumentExists,
-    DocumentForeign,
     DocumentMissing,
+    DocumentNotOwned,
     PersonaMissing,
     QuotaExceeded,
-    TrashMissing,
+    TrashedDocumentMissing,
 )
 from gateway.timings import RequestTimings
 from servicekit.errors import RemoteUnavailable
@@ -158,7 +158,7 @@ async def test_a_colleague_neither_lists_nor_restores_it(harness: TrashHarness) 
     await harness.upload()
     await harness.remove()
     assert not await harness.list_removals(COLLEAGUE)
-    with pytest.raises(DocumentForeign):
+    with pytest.raises(DocumentNotOwned):
         await harness.restore(COLLEAGUE)
     assert len(await harness.list_removals(ADMIN)) == 1
     await harness.restore(ADMIN)
@@ -169,7 +169,7 @@ async def test_another_tenants_administrator_neither_lists_nor_restores_it(harne
     await harness.upload()
     await harness.remove()
     assert not await harness.list_removals(STRANGER)
-    with pytest.raises(TrashMissing):
+    with pytest.raises(TrashedDocumentMissing):
         await harness.restore(STRANGER)
 
 
@@ -216,7 +216,7 @@ async def test_an_expired_removal_is_neither_listed_nor_restored_and_is_deleted(
     await harness.remove()
     harness.trash.retention = timedelta()
     assert not await harness.list_removals(ADMIN)
-    with pytest.raises(TrashMissing):
+    with pytest.raises(TrashedDocumentMissing):
         await harness.restore(ADMIN)
     assert await harness.trash.expire(TENANT) == 1
     assert not harness.kept.records
@@ -381,7 +381,7 @@ async def test_a_held_deletion_changes_nothing(harness: TrashHarness) -> None:
 async def test_a_colleague_neither_deletes_nor_asks_for_a_deletion(harness: TrashHarness) -> None:
     await harness.upload()
     harness.limit.allowed = 0
-    with pytest.raises(DocumentForeign):
+    with pytest.raises(DocumentNotOwned):
         await harness.remove(COLLEAGUE)
     assert not harness.limit.entries
 

@@ -14,9 +14,9 @@ import pytest
 import respx
 import stamina
 from gateway.bm25 import build_query_vector
-from gateway.metrics import FOREIGN_HITS
+from gateway.metrics import CROSS_TENANT_HITS
 from gateway.models import Chunk, Document, DocumentVersion, IndexedDocument, Passage
-from gateway.problems import CollectionMissing, DimensionMismatch
+from gateway.problems import DimensionMismatch, TenantNotReady
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign_token
 from gateway.vectors.store import CANDIDATES, MAX_SEARCH_ROUNDS, SCROLL_PAGE_SIZE
@@ -159,9 +159,9 @@ async def test_a_point_of_another_tenant_is_dropped_and_counted(
         {"id": 3, "version": 1, "score": 0.4},
     ]
     qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=make_result({"points": points}))
-    before = FOREIGN_HITS._value.get()
+    before = CROSS_TENANT_HITS._value.get()
     assert await search(vectors) == ["mine"]
-    assert FOREIGN_HITS._value.get() - before == 3
+    assert CROSS_TENANT_HITS._value.get() - before == 3
 
 
 async def test_a_token_opens_one_collection_for_reading_or_writing(
@@ -492,7 +492,7 @@ async def test_a_commit_marker_of_another_tenant_is_ignored(
     [
         pytest.param(
             httpx.Response(404, json={"status": {"error": "Not found"}}),
-            CollectionMissing,
+            TenantNotReady,
             id="no-collection",
         ),
         pytest.param(httpx.Response(500), RemoteUnavailable, id="failed"),

@@ -15,7 +15,7 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
-from servicekit.remote import Fault
+from servicekit.remote import FailureClass
 from tenant_operator.clients.aws import AwsClients
 
 from tests.support.fakes.aws_errors import make_client_error
@@ -62,10 +62,10 @@ def test_an_expired_session_is_opened_again(sessions: list[boto3.Session]) -> No
     clients = AwsClients()
     first = clients.s3
     refused = ClientError({"Error": {"Code": "ExpiredToken"}}, "PutObject")
-    assert clients.classify(refused) is Fault.BUSY
+    assert clients.classify(refused) is FailureClass.BUSY
     assert clients.s3 is not first
     assert len(sessions) == 2
-    assert clients.classify(make_client_error("AccessDenied", 403)) is Fault.PERMANENT
+    assert clients.classify(make_client_error("AccessDenied", 403)) is FailureClass.PERMANENT
     assert len(sessions) == 2
 
 
@@ -96,4 +96,4 @@ def test_errors_are_classified_as_in_all_services(exc: Exception) -> None:
 
 @pytest.mark.parametrize("exc", [NoCredentialsError(), NoRegionError()], ids=["credentials", "region"])
 def test_a_missing_setting_of_aws_is_not_retried(exc: Exception) -> None:
-    assert AwsClients().classify(exc) is Fault.PERMANENT
+    assert AwsClients().classify(exc) is FailureClass.PERMANENT

@@ -105,9 +105,9 @@ async def test_unknown_name_refers_to_the_list() -> None:
     ("status", "slug", "words"),
     [
         (409, "document-exists", "already has a document with that name"),
-        (403, "document-foreign", "Only its owner"),
+        (403, "document-not-owned", "Only its owner"),
         (403, "quota-exceeded", "no room"),
-        (404, "trash-missing", "no such document"),
+        (404, "trashed-document-missing", "no such document"),
         (409, "document-busy", "being changed right now"),
         (503, "writes-unavailable", "cannot be changed right now"),
         (422, "document-empty", "contains no text"),

@@ -737,7 +737,7 @@ def create_app() -> BodyLimitMiddleware:
     from open_webui.utils.auth import get_verified_user
 
     if "open_webui.main" in sys.modules:
-        raise RuntimeError("open_webui.main was imported before its routes were create_app.")
+        raise RuntimeError("open_webui.main was imported before the guard added its rules to the routes.")
     permissions = Permissions(OpenWebUIStore(), httpx.AsyncClient())
     add_rules(knowledge.router, KNOWLEDGE, permissions, get_verified_user, deny_unknown=True)
     add_rules(files.router, FILES, permissions, get_verified_user, deny_unknown=True)
