@@ -1,7 +1,8 @@
-"""Limit on deletions: more than a share of a tenant's documents within minutes is held for an administrator.
+"""Limit on deletions: holds deletions of more than a share of a tenant's documents within minutes.
 
-Redis counts the deletions of a tenant in the last minutes and lists those that were refused. A refused
-deletion changed nothing, so the list is informational: if it is lost, the caller requests the deletion again.
+An administrator of the tenant releases or rejects held deletions. Redis counts the deletions of a tenant in
+the last minutes and lists the held deletions. A held deletion changed nothing, so the list is informational:
+if it is lost, the caller requests the deletion again.
 """
 
 import json
@@ -43,7 +44,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# KEYS: recent deletions, held ones, the release.
+# KEYS: recent deletions, held deletions, the release.
 # ARGV: document id, deletions of the batch, documents stored, entry, window, free, share, kept, most listed
 _ADMIT = f"""{_CLOCK}
 local id, batch, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[5])
@@ -68,7 +69,7 @@ return {{1, limit}}
 
 @dataclass(frozen=True)
 class HeldDeletion:
-    """A deletion that was refused; ``requested_by`` is a person's address or the name of the service."""
+    """A deletion that was held; ``requested_by`` is a person's address or the name of the service."""
 
     document_id: str
     persona_id: str
@@ -186,7 +187,7 @@ class DeletionLimit:
         return datetime.now(UTC) + RELEASED
 
     async def remove_held(self, tenant: Tenant, document_id: str) -> None:
-        """Remove a deletion from the list of held ones.
+        """Remove a deletion from the list of held deletions.
 
         Raises
         ------

@@ -1,7 +1,8 @@
 """Expiry of the trash: deletes expired records and embeddings of removed documents.
 
-Every gateway runs this. A key in Redis makes sure that one of them sweeps a tenant in each interval. The
-contents are noncurrent versions, which the bucket's lifecycle rule deletes.
+Every gateway runs the expiry. A key in Redis makes sure that only one gateway sweeps a tenant in each
+interval. The contents of removed documents are noncurrent object versions, which the bucket's lifecycle rule
+deletes.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ class TrashExpiry:
     Parameters
     ----------
     tenants
-        Returns all Tenants.
+        Function that returns all Tenants.
     """
 
     def __init__(self, tenants: Callable[[], Sequence[Tenant]], redis: TenantRedis, trash: Trash) -> None:

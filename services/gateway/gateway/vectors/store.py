@@ -143,7 +143,7 @@ class Vectors:
         TenantNotReady
             The operator has not created the tenant's collection yet.
         RemoteUnavailable, RemoteRefused
-            Qdrant did not answer, or refused.
+            Qdrant did not answer, or refused the call.
         """
 
         def build_points() -> list[models.PointStruct]:

@@ -37,7 +37,7 @@ def evaluate(function: Any, number: Callable[[Any], float | None], depth: int = 
     function
         Token of tinycss2.
     number
-        Returns the value of a token that is neither function nor operator.
+        Function that returns the value of a token that is neither function nor operator.
     """
     compute = _FUNCTIONS.get(function.lower_name)
     if compute is None or depth > _DEPTH:
@@ -55,7 +55,7 @@ def split_at_commas(tokens: Sequence[Any]) -> list[list[Any]]:
 
 
 def _sum(tokens: list[Any], number: Callable[[Any], float | None], depth: int) -> float:
-    """Return the value of an expression.
+    """Return the value of an expression in the arguments of a math function.
 
     Raises
     ------

@@ -39,7 +39,7 @@ _DEFAULT_FONT_SIZE = 16.0
 _SMALL_SCALE = 0.05
 _NESTED_VARIABLES = 8
 _VALUE_CHARACTERS = 2000
-"""Maximum length of a custom property: a few that reference each other twice would fill all memory."""
+"""Maximum length of a resolved value: a few properties that repeat each other twice would fill all memory."""
 
 
 def _parse_tokens(value: str) -> list[Any]:
@@ -84,7 +84,7 @@ def parse_pixels(value: str, em: float = _DEFAULT_FONT_SIZE) -> tuple[float, ...
 
 @lru_cache(_CACHED)
 def parse_font_size(value: str, parent: float, root: float) -> float:
-    """Return the size in ``font-size`` or ``font`` in pixels; the default if it cannot be computed."""
+    """Return the pixels of a ``font-size`` or ``font``; the default size if they cannot be computed."""
     for token in _parse_tokens(value):
         if token.type == "percentage":
             return float(token.value) / 100 * parent
@@ -100,7 +100,7 @@ def parse_font_size(value: str, parent: float, root: float) -> float:
 
 @lru_cache(_CACHED)
 def parse_alpha(value: str) -> float | None:
-    """Return the opacity of a colour or of an ``opacity``, from 0 to 1; None if it is neither."""
+    """Return the opacity of a colour or of an ``opacity``, from 0 to 1; None if the value is neither."""
     try:
         token = tinycss2.parse_one_component_value(value)
         if token.type in ("number", "percentage"):
@@ -215,7 +215,7 @@ def is_scaled_to_nothing(value: str) -> bool:
 
 
 def resolve_variables(value: str, variables: dict[str, str], depth: int = 0) -> str | None:
-    """Return a value with its ``var()`` references resolved; None if one is missing."""
+    """Return a value with its ``var()`` references resolved; None if a referenced property is missing."""
     if "var(" not in value:
         return value
     parts: list[str] = []
