@@ -24,7 +24,7 @@ __all__ = ["TrashExpiry"]
 SWEEPS_PER_RETENTION = 100
 """Number of sweeps during the retention, unless the bounds change the interval."""
 
-INTERVAL_BOUNDS = (timedelta(seconds=1), timedelta(hours=1))
+SWEEP_INTERVAL_BOUNDS = (timedelta(seconds=1), timedelta(hours=1))
 """Shortest and longest interval."""
 
 
@@ -41,7 +41,7 @@ class TrashExpiry:
         self._tenants = tenants
         self._redis = redis
         self._trash = trash
-        shortest, longest = INTERVAL_BOUNDS
+        shortest, longest = SWEEP_INTERVAL_BOUNDS
         self._interval = min(max(trash.retention / SWEEPS_PER_RETENTION, shortest), longest)
         self._log = structlog.get_logger("gateway.documents")
 

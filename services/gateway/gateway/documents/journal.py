@@ -48,7 +48,7 @@ REPAIR_DELAY_SECONDS = 15.0
 
 MAX_REPAIR_DELAY_SECONDS = 64 * 60.0
 
-MAX_DUE = 50
+MAX_DUE_REPAIRS = 50
 """Maximum number of a tenant's documents in one list of due repairs."""
 
 
@@ -200,7 +200,7 @@ class Journal:
         found = []
         for tenant in await self._redis.filter_existing("find-journals", tenants, build_ingests_key):
             entries, document_ids = await self._list_due.run(
-                tenant, [build_ingests_key(tenant.id, tenant.uid)], MAX_DUE
+                tenant, [build_ingests_key(tenant.id, tenant.uid)], MAX_DUE_REPAIRS
             )
             found.append(DueRepairs(tenant, entries, document_ids))
         return found

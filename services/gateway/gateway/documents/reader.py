@@ -28,9 +28,9 @@ from ..problems import (
 from .formats import Format
 from .framing import FRAME_HEADER
 
-__all__ = ["SMALL_BYTES", "DocumentReader", "ExtractedDocument"]
+__all__ = ["SMALL_DOCUMENT_BYTES", "DocumentReader", "ExtractedDocument"]
 
-SMALL_BYTES = 256 * 1024
+SMALL_DOCUMENT_BYTES = 256 * 1024
 """Maximum size of a small document. Larger documents leave one of several processes free."""
 
 SMALL_MAX_CPU_SECONDS = 10
@@ -108,7 +108,7 @@ class DocumentReader:
             The document is refused; the subclass and the detail give the reason.
         """
         cpu_seconds = self._cpu_seconds
-        if len(content) <= SMALL_BYTES:
+        if len(content) <= SMALL_DOCUMENT_BYTES:
             cpu_seconds = min(cpu_seconds, SMALL_MAX_CPU_SECONDS)
         async with self._acquire_slot(tenant_key, len(content)):
             return await self._read(filename, content, cpu_seconds)
@@ -121,7 +121,7 @@ class DocumentReader:
     @asynccontextmanager
     async def _acquire_slot(self, tenant_key: str, size: int) -> AsyncIterator[None]:
         """Reserve a process; large documents leave one process for small documents."""
-        if size <= SMALL_BYTES:
+        if size <= SMALL_DOCUMENT_BYTES:
             async with self._slots.acquire(tenant_key):
                 yield
         else:

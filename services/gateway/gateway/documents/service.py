@@ -44,7 +44,7 @@ from .reader import DocumentReader, ExtractedDocument
 
 __all__ = ["DocumentService", "Ingested"]
 
-BATCH = 64
+BATCH_SIZE = 64
 """Chunks that are embedded and written in one call: about half a megabyte for the index."""
 
 CONCURRENT_BATCHES = 3
@@ -281,14 +281,14 @@ class DocumentService:
 
         async def upsert(start: int) -> Sequence[float]:
             async with slots:
-                texts = [chunk.embedded_text for chunk in version.chunks[start : start + BATCH]]
+                texts = [chunk.embedded_text for chunk in version.chunks[start : start + BATCH_SIZE]]
                 vectors = await self._embed(tenant, texts, known or {}, tokens)
                 await self._vectors.upsert_unpublished(tenant, version, start, vectors)
                 return vectors[0]
 
         try:
             with timings.measure("embed"):
-                firsts = await gather_or_cancel(map(upsert, range(0, len(version.chunks), BATCH)))
+                firsts = await gather_or_cancel(map(upsert, range(0, len(version.chunks), BATCH_SIZE)))
         finally:
             used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
             persona_id, model = version.document.persona_id, self._bedrock.embedding_model

@@ -25,7 +25,7 @@ from .framing import FRAME_HEADER
 
 __all__ = ["main", "serve"]
 
-MEMORY_BYTES = 2 * 1024**3
+MAX_MEMORY_BYTES = 2 * 1024**3
 """Limit of this process' address space: enough for any regular document, and safe for the gateway's pod."""
 
 CHUNKS_PER_FRAME = 64
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
 
     ``arguments`` are the tokens of a chunk and of its overlap, and the maximum number of chunks.
     """
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain people's text
     # Logs and warnings of parsers quote people's text.
     logging.disable()

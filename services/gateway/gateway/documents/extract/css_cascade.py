@@ -20,7 +20,7 @@ __all__ = ["Cascade", "Style"]
 MAX_SELECTORS = 1000
 """Maximum number of selectors that are applied; each is searched in the whole page."""
 
-_DEPTH = 20
+_MAX_DEPTH = 20
 _NOT_SHOWN = "[hidden]:not([hidden='until-found' i]), dialog:not([open])"
 
 _SIZES = ("height", "max-height", "width", "max-width")
@@ -231,7 +231,7 @@ class Cascade:
         self, items: list[Any], parent: str, browsers: int, *, layered: bool, depth: int = 0
     ) -> Iterator[_Rule]:
         """Yield the rules of a sheet or of a block in it; ``parent`` is the selector around the block."""
-        if depth > _DEPTH:
+        if depth > _MAX_DEPTH:
             return
         if parent and (declarations := _parse_declarations(items)):
             yield _Rule(parent, declarations, browsers, layered)

@@ -26,7 +26,7 @@ _SCAN_SHARE = 0.5
 """Share of a page that pictures must cover for its invisible text to count as recognised text (OCR)."""
 
 _WIDE_LINE = 4.0
-_BOXES = 5000
+_MAX_BOXES = 5000
 """Maximum number of filled boxes that are compared with white text; with more, all white text is kept."""
 
 _Box = tuple[float, float, float, float]
@@ -228,7 +228,7 @@ class _Visitor:
     def draw_picture(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
         """Draw a picture (``Do`` or an inline image)."""
         self._is_clip_painted = self._is_clip_painted or _CLIP in self._found_modes
-        many = self._outer_states or len(self._pictures) == _BOXES
+        many = self._outer_states or len(self._pictures) == _MAX_BOXES
         self._covered += inf if many else abs(cm[0] * cm[3] - cm[1] * cm[2])
         if not many:
             self._pictures.append(_calculate_bounds(0.0, 0.0, 1.0, 1.0, cm))
@@ -296,7 +296,7 @@ class _Visitor:
         """Record painted boxes, on which white text is visible."""
         if self._boxes is None:
             return
-        if self._outer_states or len(self._boxes) + len(boxes) > _BOXES:
+        if self._outer_states or len(self._boxes) + len(boxes) > _MAX_BOXES:
             self._boxes = None
         else:
             self._boxes += boxes
