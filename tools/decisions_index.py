@@ -28,7 +28,7 @@ the later decisions that replace it, as a whole or in part.
 ## Add a decision
 
 1. Copy the newest file in `docs/decisions/`. Name the copy with the next free number and a short title:
-   `0200-short-title.md`. Numbers are never reused, and need not be consecutive.
+   `NNNN-short-title.md`. Numbers are never reused, and need not be consecutive.
 2. Write the title and today's date. Set the status to `Accepted`.
 3. Write the three sections. *Context* states the problem and the alternatives. *Decision* states the choice,
    in the present tense. *Consequences* states the benefits and the cost.

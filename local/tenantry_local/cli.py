@@ -30,7 +30,7 @@ from .programs import helm
 
 __all__ = ["main"]
 
-INTERRUPTED = 130
+INTERRUPTED_EXIT_CODE = 130
 """Exit status after Ctrl-C, as shells report it."""
 
 NEXT_COMMANDS = (
@@ -224,13 +224,13 @@ def main() -> None:
         _print_error(str(exc))
         raise SystemExit(1) from exc
     except SystemExit as exc:
-        if exc.code != INTERRUPTED:
+        if exc.code != INTERRUPTED_EXIT_CODE:
             raise
         # Threads can be in a download or a health check for minutes. Ending them loses nothing: installations
         # are atomic, and every started program has a record.
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(INTERRUPTED)
+        os._exit(INTERRUPTED_EXIT_CODE)
 
 
 def _print_error(text: str) -> None:

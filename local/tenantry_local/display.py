@@ -21,7 +21,7 @@ __all__ = ["Progress", "make_console", "print_logins", "print_statuses", "serial
 UNLIMITED_WIDTH = 10_000
 """Width without a terminal: lines are never wrapped, so that URLs stay whole."""
 
-COUNTER = "(once per machine): "
+COUNTER_PREFIX = "(once per machine): "
 """Marks a progress text that changes every second."""
 
 LINE_INTERVAL_SECONDS = 10
@@ -80,7 +80,7 @@ class Progress:
     def _is_due(self, part: str, text: str) -> bool:
         """Return True unless the text is a counter that was printed a short time ago."""
         now = time.monotonic()
-        if COUNTER in text and now - self._printed.get(part, 0) < LINE_INTERVAL_SECONDS:
+        if COUNTER_PREFIX in text and now - self._printed.get(part, 0) < LINE_INTERVAL_SECONDS:
             return False
         self._printed[part] = now
         return True

@@ -226,15 +226,13 @@ async def _measure_neighbour_effect(
     note = f"{len(crowd)} documents of the other tenant"
     return [
         Figure(
-            "to_sparse_vector top 3 moved by a neighbour, IDF of the tenant",
+            "lexical top 3 moved by a neighbour, IDF of the tenant",
             _get_share_changed(own, still),
             "share",
             0.0,
             note=note,
         ),
-        Figure(
-            "to_sparse_vector top 3 moved by a neighbour, IDF of all", _get_share_changed(own, moved), "share"
-        ),
+        Figure("lexical top 3 moved by a neighbour, IDF of all", _get_share_changed(own, moved), "share"),
     ]
 
 

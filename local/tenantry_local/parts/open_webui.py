@@ -37,7 +37,7 @@ FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
 UNUSED_URL = "http://127.0.0.1:9"
 """URL without a server. By default Open WebUI sends the names of knowledge bases to OpenAI to embed them."""
 
-LARGEST_FILE_MIB = 50
+MAX_FILE_MIB = 50
 """Size limit of the gateway."""
 
 FILE_EXTENSIONS = "txt,md,markdown,html,htm,csv,tsv,eml,pdf,docx,pptx,xlsx"
@@ -254,7 +254,7 @@ class OpenWebUI(PlatformPart):
             "PGVECTOR_CREATE_EXTENSION": "false",
             "RAG_EMBEDDING_ENGINE": "openai",
             "RAG_OPENAI_API_BASE_URL": UNUSED_URL,
-            "RAG_FILE_MAX_SIZE": str(LARGEST_FILE_MIB),
+            "RAG_FILE_MAX_SIZE": str(MAX_FILE_MIB),
             "RAG_ALLOWED_FILE_EXTENSIONS": FILE_EXTENSIONS,
         }
 

@@ -129,7 +129,7 @@ class Operator(_Service):
 
 
 class Gateway(_Service):
-    """Gateway, the only service with access to Qdrant and Bedrock."""
+    """Gateway, the only service that searches vectors and calls models."""
 
     name = "gateway"
     summary = "documents, answers"

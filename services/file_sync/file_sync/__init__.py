@@ -1,1 +1,1 @@
-"""File-sync: stores Open WebUI's files as documents of their tenant, and keeps the index in step."""
+"""File-sync: stores Open WebUI's files as documents of their tenants, and has them indexed."""

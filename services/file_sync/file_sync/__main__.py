@@ -8,11 +8,12 @@ from .app import make_app
 from .settings import FileSyncSettings
 
 GRACE_SECONDS = 10
-"""Seconds that requests in progress are given after SIGTERM. The next run resumes an interrupted sync."""
+"""Time after SIGTERM in which running requests can end. An interrupted sync is resumed by the next
+process."""
 
 
 def main() -> None:
-    """Run file-sync."""
+    """Read the settings, then sync and serve until SIGTERM."""
     settings = read_settings(FileSyncSettings)
     configure_logs("file-sync", settings.log_level)
     serve(make_app(settings), settings, grace_seconds=GRACE_SECONDS)

@@ -14,11 +14,11 @@ from .settings import FileSyncSettings
 __all__ = ["make_app"]
 
 LIMITS = RouteLimits(seconds=30.0, body_bytes=0)
-"""No operation reads a body."""
+"""Limits of every route; a body is refused, because no route reads one."""
 
 
 def make_app(settings: FileSyncSettings) -> FastAPI:
-    """Return the application; its connections are opened when it starts and closed when it ends."""
+    """Return the application; it opens its connections when it starts, and closes them when it ends."""
     app = web.make_app(
         "file-sync", lambda: open_context(settings), (files.router, hints.router, probes.router)
     )

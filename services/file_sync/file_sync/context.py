@@ -42,7 +42,7 @@ from .user_files import UserFiles
 __all__ = ["FileSyncContext", "open_context"]
 
 CONNECT_TIMEOUT_SECONDS = 5.0
-"""Longest time for a connection to n8n; a timeout is the only sign that it is unavailable."""
+"""Timeout of a connection to n8n; this timeout is the only sign that n8n's host is unavailable."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
         gateway_http = httpx.AsyncClient(base_url=settings.gateway_url, timeout=None)  # noqa: S113 (likewise)
         gateway = GatewayClient(await stack.enter_async_context(gateway_http), tickets)
         stack.callback(gateway.close)
-        # A separate pool: n8n may hold one connection for each document, for minutes.
+        # A separate pool of connections: n8n may hold one for each document, for minutes.
         n8n_http = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_SECONDS))
         workflow = UploadWorkflow(
             settings.upload_url,
@@ -161,7 +161,7 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
 
 
 async def _run_elector(check_database: Check, leader_elector: LeaderElector) -> None:
-    """Compete for leadership, once the database is known to be supported."""
+    """Compete for leadership after the check of the database's schema succeeded."""
     while True:
         try:
             await check_database()

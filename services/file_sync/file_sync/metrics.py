@@ -1,4 +1,4 @@
-"""Prometheus metrics of file-sync. Labels have few values; no series belongs to one tenant."""
+"""Prometheus metrics of file-sync. Labels have few values; no label names a tenant."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -48,7 +48,7 @@ ACTIONS = Counter(
     ("action", "outcome"),
 )
 for _action in ("store", "check", "index", "delete"):
-    ACTIONS.labels(_action, "error")  # exists from the start, so that the first error is an increase
+    ACTIONS.labels(_action, "error")  # create the series at start, so that the first error is an increase
 
 SYNCS = Counter(
     "tenantry_file_sync_syncs_total",

@@ -18,21 +18,21 @@ class LinkKind(StrEnum):
     """The file is in the persona's knowledge base, or is being added to it."""
 
     MODEL = "model"
-    """Its owner sent it in a chat to the persona's model."""
+    """The file's owner sent it in a chat to the persona's model."""
 
 
 @dataclass(frozen=True, order=True)
 class Link:
-    """A link from a file to a knowledge base or a model, as Open WebUI's database has it.
+    """A link from a file to a knowledge base or a model in Open WebUI's database.
 
     Parameters
     ----------
     since
-        Time at which it was created, in seconds.
+        Time of the link's creation, in seconds since 1970.
     target
         Id of the knowledge base or of the model.
     directory
-        Id of the directory in the knowledge base; empty for its top directory, and for a model.
+        Id of the directory in the knowledge base; empty for the top directory, and for a model.
     """
 
     since: int
@@ -48,22 +48,23 @@ class File:
     Parameters
     ----------
     owner
-        Id of its owner in Open WebUI.
+        Id of the owner in Open WebUI.
     subject
         The owner's subject in Keycloak; empty for an account that never logged in through Keycloak.
     path
-        URL of its content in Open WebUI's storage.
+        URL of the content in Open WebUI's storage.
     size
-        Its bytes, as Open WebUI counted them; ``None`` if it did not.
+        Number of bytes that Open WebUI counted; ``None`` if Open WebUI counted none.
     digest
-        Its sha256 according to Open WebUI. The browser may have sent it, so it proves nothing.
+        Sha256 of the content in Open WebUI's database. The browser may have sent this hash, so it proves
+        nothing.
     created_at, updated_at
         In seconds.
     knowledge, directory
-        Ids of the knowledge base and the directory for which it was uploaded, or to which it was added last.
-        They are empty for a file that was only sent in chats.
+        Ids of the knowledge base and the directory for which the file was uploaded, or to which it was added
+        last. Both are empty for a file that was only sent in chats.
     remover
-        Subject of the person who removed it from a knowledge base, as Open WebUI's guard noted; or empty.
+        Subject of the person who removed the file from a knowledge base, as the guard noted; else empty.
     """
 
     id: str
@@ -82,17 +83,17 @@ class File:
 
     @property
     def person(self) -> str:
-        """The person who owns it: the same for all accounts of one subject."""
+        """Person who owns the file; all accounts of one subject are the same person."""
         return self.subject or self.owner
 
     @property
     def document_id(self) -> str:
-        """The id of the document that is made from it."""
+        """Id of the document that is made from the file."""
         return derive_file_document_id(self.id)
 
     @property
     def version(self) -> str:
-        """A hash of the content as Open WebUI describes it; it differs for different content."""
+        """Hash of Open WebUI's description of the content; another content has another version."""
         return sha256(f"{self.path}\n{self.size}\n{self.digest}".encode()).hexdigest()
 
 
@@ -113,11 +114,11 @@ class ListedDocument:
     sha256
         Hash of the indexed content; ``None`` while nothing is indexed.
     problem
-        Type and text of the problem because of which it failed.
+        Type and text of the problem that made indexing fail; ``None`` for no problem.
     stored_at
         In seconds.
     owner
-        Subject of the person who uploaded it at the gateway; ``None`` while it is unknown.
+        Subject of the person who uploaded the document at the gateway; ``None`` while the owner is unknown.
     """
 
     id: str

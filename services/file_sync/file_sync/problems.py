@@ -14,7 +14,7 @@ __all__ = [
 
 
 class UnsupportedSchema(TenantryError):
-    """Open WebUI's database lacks a column, or the role has a right too few or too many."""
+    """Open WebUI's database lacks a column, or the role lacks a privilege or has an extra privilege."""
 
     slug = "unsupported-schema"
     title = "The schema or the role of Open WebUI's database is not supported"
@@ -37,7 +37,7 @@ class RetryLater(Exception):
 
 
 class ContentNotAvailable(RetryLater):
-    """Open WebUI's bucket has no content for a file (yet)."""
+    """Open WebUI's bucket has no content for a file; the content may arrive later."""
 
 
 class DeletionsHeld(Exception):

@@ -26,7 +26,7 @@ class FileSyncSettings(HttpSettings):
     sessions, not transactions."""
 
     files_bucket: str = Field(min_length=3)
-    """Bucket of Open WebUI's files, for reading."""
+    """Bucket of Open WebUI's files; file-sync only reads it."""
 
     bucket: str = Field(min_length=3)
     """Bucket of the documents."""
@@ -50,7 +50,7 @@ class FileSyncSettings(HttpSettings):
     """Realm of all accounts."""
 
     keycloak_client_id: str = Field("tenantry-file-sync", min_length=1)
-    """Client with a service account that may view users and groups."""
+    """Id of file-sync's client, whose service account may view users and groups."""
 
     keycloak_client_secret: SecretStr
     """Secret of that client."""
@@ -65,7 +65,7 @@ class FileSyncSettings(HttpSettings):
     """Secret that Open WebUI sends with a hint, in `X-Tenantry-Hint`."""
 
     poll_interval_seconds: float = Field(10.0, gt=0)
-    """Interval of polls of Open WebUI's database; the longest delay by a lost hint."""
+    """Interval of polls of Open WebUI's database: the longest delay when a hint is lost."""
 
     resync_interval_seconds: float = Field(900.0, gt=0)
     """Interval at which every tenant is synced, even without a change in Open WebUI."""
@@ -80,7 +80,8 @@ class FileSyncSettings(HttpSettings):
     """Calls per minute of one tenant's people that each replica serves."""
 
     put_concurrency: int = Field(8, ge=1)
-    """Files that are copied to S3 concurrently, at most half of them of one tenant; each is on disk."""
+    """Files that are copied to S3 concurrently, at most half of them of one tenant. Each needs room on
+    disk."""
 
     ingest_concurrency: int = Field(8, ge=1)
     """Documents that are sent to n8n concurrently, at most half of them of one tenant."""

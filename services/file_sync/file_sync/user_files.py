@@ -1,6 +1,6 @@
-"""Files of one user with their status, by the rules of the planner and with the user's token.
+"""Lists of a user's files with their status, by the planner's rules and with the user's token.
 
-A file that was given to another tenant is left out, also if the user belonged to that tenant before.
+A list leaves out files that were given to another tenant, even if the user once belonged to that tenant.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ from .planner.plan import build_plan
 __all__ = ["MAX_FILES", "UserFile", "UserFiles"]
 
 MAX_FILES = 100
-"""Files in one response: the newest."""
+"""Number of files in one response; the newest files are listed."""
 
 CONCURRENCY = 8
 """Concurrent requests to the gateway for one user."""
 
 CACHE_TTL_SECONDS = 15.0
-"""Lifetime of a cached list of a tenant's documents; it only matters for files without a document."""
+"""Lifetime of a cached list of a tenant's documents; only files without a document need the list."""
 
 MAX_CACHED_TENANTS = 32
-"""Tenants in that cache: some megabytes for ten thousand documents."""
+"""Number of tenants with a cached list; a list of ten thousand documents has some megabytes."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class UserFiles:
     async def _list_collisions(
         self, person: Principal, files: Sequence[File], documents: Sequence[ListedDocument]
     ) -> tuple[StorageUsage, Sequence[ListedDocument]]:
-        """Return the tenant's usage, and other documents that have the name of one of the files."""
+        """Return the tenant's usage, and other documents with the name of one of the files."""
         stored = await self._list_stored(person)
         own, names = {each.id for each in documents}, {sanitize_filename(file.filename) for file in files}
         collisions = [each for each in stored if each.filename in names and each.id not in own]
@@ -148,7 +148,7 @@ class UserFiles:
         return StorageUsage.from_documents(stored), of_files + resolved
 
     async def _list_stored(self, person: Principal) -> Sequence[ListedDocument]:
-        """Return the tenant's documents; none if the gateway fails, because they only explain a refusal."""
+        """Return the tenant's documents; return none if the gateway fails: they only explain refusals."""
         now = asyncio.get_running_loop().time()
         fetched_at, stored = self._cached.get(person.tenant.id, (float("-inf"), []))
         if now - fetched_at < CACHE_TTL_SECONDS:

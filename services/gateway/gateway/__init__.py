@@ -1,1 +1,1 @@
-"""Gateway: the only service with access to documents, vectors and models."""
+"""Gateway: the only service that searches vectors and calls models."""

@@ -20,7 +20,7 @@ LEASE_TTL_SECONDS = 30.0
 RENEWALS_PER_LEASE = 6
 """Renewals in the duration of a lease, so that a few may fail."""
 
-RENEW_DEADLINE = 2 / 3
+RENEW_DEADLINE_SHARE = 2 / 3
 """Share of a lease's duration for which its holder continues without a successful renewal."""
 
 
@@ -45,7 +45,7 @@ async def hold_lease(renew: Callable[[], Awaitable[bool]], *, seconds: float) ->
     LeaseLost
         The lease was lost, or was not renewed for too long. The block was cancelled.
     """
-    deadline = asyncio.timeout(seconds * RENEW_DEADLINE)
+    deadline = asyncio.timeout(seconds * RENEW_DEADLINE_SHARE)
     try:
         async with deadline:
             renewing = asyncio.create_task(_renew_loop(renew, deadline, seconds))
@@ -73,4 +73,4 @@ async def _renew_loop(
         except RemoteError:
             continue  # the caller counts the error; the deadline does not move
         if not deadline.expired():
-            deadline.reschedule(requested_at + seconds * RENEW_DEADLINE if is_held else requested_at)
+            deadline.reschedule(requested_at + seconds * RENEW_DEADLINE_SHARE if is_held else requested_at)

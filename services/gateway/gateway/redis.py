@@ -58,7 +58,7 @@ class Script:
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Redis did not answer, or refused. The script may still have run.
+            Redis did not answer, or refused the call. The script may still have run.
         """
         _check_ownership(tenant, keys)
         if self._is_guarded:
@@ -112,7 +112,7 @@ class TenantRedis:
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Redis did not answer, or refused. The transaction may still have been executed.
+            Redis did not answer, or refused the call. The transaction may still have been executed.
         """
         _check_ownership(tenant, [str(command[1]) for command in commands])
         tombstone = build_tombstone_key(tenant.id, tenant.uid)
@@ -144,7 +144,7 @@ class TenantRedis:
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Redis did not answer, or refused.
+            Redis did not answer, or refused the call.
         """
         keys = [key_of(tenant.id, tenant.uid) for tenant in tenants]
         for tenant, key in zip(tenants, keys, strict=True):

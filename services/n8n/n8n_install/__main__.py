@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Read the settings and install the workflows; log the reason if that fails."""
+    """Read the settings and install the workflows; log the reason of a failure."""
     settings = read_settings(N8nInstallSettings)
     configure_logs("n8n-install", settings.log_level)
     log = structlog.get_logger("n8n_install")

@@ -1,7 +1,7 @@
 """Environment variables that every n8n process needs, so that n8n stores no request and answers quickly.
 
-The workflows' settings switch storage off for themselves. These variables apply to every workflow, and to
-executions whose process died. Set them on main, webhook and worker processes.
+Tenantry's workflows switch storage off in their settings. These variables apply to every workflow, and to
+executions whose process died. Set the variables on main, webhook and worker processes.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ __all__ = ["ENVIRONMENT"]
 ENVIRONMENT: Mapping[str, str] = MappingProxyType(
     {
         "EXECUTIONS_MODE": "queue",
-        # A separate VM for expressions costs some 50 ms for each execution.
+        # Expressions in a separate VM would cost some 50 ms for each execution.
         "N8N_EXPRESSION_ENGINE": "legacy",
         "EXECUTIONS_DATA_SAVE_ON_SUCCESS": "none",
         "EXECUTIONS_DATA_SAVE_ON_ERROR": "none",
@@ -32,7 +32,8 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(
         "QUEUE_WORKER_STALLED_INTERVAL": "5000",
         # Megabytes of a request. The gateway refuses more than one megabyte with a problem document.
         "N8N_PAYLOAD_SIZE_MAX": "2",
-        # Lets Code nodes write to the output, so that "Tenantry: Errors" can write to the log.
+        # Let Code nodes write to standard output, so that the workflow "Tenantry: Errors" can write to the
+        # log.
         "CODE_ENABLE_STDOUT": "true",
         "N8N_BLOCK_ENV_ACCESS_IN_NODE": "true",
     }

@@ -1,4 +1,4 @@
-"""The import job: wait for n8n, apply the planned changes, verify them, and wait for the webhooks.
+"""Import job for n8n: wait for n8n, apply the planned changes, verify them, and wait for the webhooks.
 
 The job can be interrupted at any point and run again: each run plans from the observed state.
 """
@@ -25,11 +25,11 @@ log = structlog.get_logger("n8n_install")
 
 
 class WorkflowsNotInstalled(Exception):
-    """The workflows are not installed; the message gives the reason and the remedy."""
+    """The job did not install the workflows; the message gives the reason and the remedy."""
 
 
 async def install(n8n: N8n, workflows: list[Workflow], *, wait_seconds: float) -> list[Change]:
-    """Create, update and publish the workflows in n8n; return the changes, none if nothing differed.
+    """Create, update and publish the workflows in n8n; return the changes (empty if nothing differed).
 
     Raises
     ------

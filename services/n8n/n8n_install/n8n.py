@@ -1,7 +1,7 @@
 """Client of the REST API of n8n's editor, limited to the calls that importing workflows needs.
 
-It fits n8n 2.41. The public API cannot create a workflow with a given id, and needs a key that only a
-logged-in person can create.
+The client fits n8n 2.41. It uses the editor's API, because the public API cannot create a workflow with a
+given id. The public API also needs a key that only a logged-in person can create.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class N8n:
     url
         Base URL of the main process.
     email, password
-        The owner's account, or an administrator's.
+        Credentials of the owner's account, or of an administrator's account.
     http
         Client to use; the caller closes it.
     """
@@ -42,7 +42,7 @@ class N8n:
         self._session = ""
 
     async def is_ready(self) -> bool:
-        """Return True if n8n has its database and serves requests."""
+        """Return True if n8n is connected to its database and serves requests."""
         try:
             response = await self._http.get(f"{self._url}/healthz/readiness")
         except httpx.HTTPError:
@@ -132,7 +132,10 @@ class ErrorResponse(Exception):
 
 
 def classify(exc: Exception) -> FailureClass | None:
-    """Classify a failed call. A refused login is permanent: n8n would slow all logins down after retries."""
+    """Return the class of a failed call.
+
+    A refused login is permanent: after retries, n8n slows down all logins.
+    """
     match exc:
         case LoginRefused():
             return FailureClass.PERMANENT

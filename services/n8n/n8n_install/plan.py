@@ -1,6 +1,6 @@
 """Plan of the changes to n8n: compares desired and observed workflows, without I/O.
 
-A workflow is identified by its id only. So a user's workflow never changes, even if it has the same name.
+Only the id identifies a workflow. So a user's workflow never changes, even if it has the name of one of ours.
 """
 
 import enum
@@ -43,14 +43,14 @@ class Change:
 
 
 def plan(desired: Iterable[Workflow], observed: Mapping[str, Mapping[str, Any] | None]) -> list[Change]:
-    """Return the changes in the order in which they apply; none if nothing differs.
+    """Return the changes in the order in which they apply; empty if nothing differs.
 
     Parameters
     ----------
     desired
         The desired workflows.
     observed
-        n8n's workflow for each of their ids; ``None`` if it has none.
+        n8n's workflow for the id of each desired workflow; ``None`` if n8n has no workflow with the id.
     """
     return [change for workflow in desired for change in _plan_workflow(workflow, observed[workflow.id])]
 
@@ -75,7 +75,7 @@ def _plan_workflow(workflow: Workflow, observed: Mapping[str, Any] | None) -> li
 
 
 def list_differences(workflow: Workflow, observed: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the parts in which an observed workflow differs from the desired one.
+    """Return the names of the fields in which an observed workflow differs from the desired workflow.
 
     Settings that n8n and its users add (for example a time zone), tags and folders are ignored.
     """

@@ -1,7 +1,7 @@
-"""Desired workflows: the JSON files of this package with the gateway's address filled in.
+"""Desired workflows: this package's JSON files, with the gateway's address in place of a placeholder.
 
-The address is filled in here because nodes cannot read n8n's environment (``N8N_BLOCK_ENV_ACCESS_IN_NODE``),
-and each installation has another address.
+Each installation has another address. This module inserts the address, because nodes cannot read n8n's
+environment (``N8N_BLOCK_ENV_ACCESS_IN_NODE``).
 """
 
 import json
@@ -27,7 +27,7 @@ class Workflow:
     Parameters
     ----------
     id
-        Its id in n8n, which never changes.
+        Id of the workflow in n8n, which never changes.
     content
         ``name``, ``description``, ``nodes``, ``connections``, ``settings`` and ``pinData``, as n8n has them.
     """
@@ -42,7 +42,7 @@ class Workflow:
 
 
 def load_workflows(gateway_url: str) -> list[Workflow]:
-    """Return the workflows of one installation.
+    """Return the workflows with an installation's gateway address.
 
     Parameters
     ----------

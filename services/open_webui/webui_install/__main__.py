@@ -12,7 +12,7 @@ from .settings import WebUIInstallSettings
 
 
 def main() -> None:
-    """Read the settings and install; log the reason if that fails."""
+    """Read the settings, then install functions and model records; log the reason of a failure."""
     settings = read_settings(WebUIInstallSettings)
     configure_logs("webui-install", settings.log_level)
     try:

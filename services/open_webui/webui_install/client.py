@@ -41,7 +41,7 @@ class InstallerClient:
         self._http = http
         self._token = ""
         self._reading = Remote("open-webui", classify, timeout=CALL_TIMEOUT_SECONDS)
-        # Toggling and creating are not idempotent: a second attempt could revert the first one or be refused.
+        # Toggling and creating are not idempotent: a second attempt could revert the first, or be refused.
         self._writing = Remote("open-webui", classify, timeout=CALL_TIMEOUT_SECONDS, attempts=1)
 
     @property
@@ -57,7 +57,7 @@ class InstallerClient:
         Raises
         ------
         RemoteUnavailable
-            There was no response, or there were too many attempts.
+            Open WebUI did not respond, or the account made too many attempts.
         RemoteRefused
             The account does not exist or the password is wrong.
         """
@@ -85,7 +85,7 @@ class InstallerClient:
         Raises
         ------
         RemoteUnavailable
-            There was no response; the change may or may not be applied.
+            Open WebUI did not respond; the change may or may not be applied.
         RemoteRefused
             Open WebUI refused the change.
         """
@@ -128,7 +128,7 @@ class InstallerClient:
 
 
 def classify(exc: Exception) -> FailureClass | None:
-    """Classify a failed call.
+    """Return the class of a failed call.
 
     A non-JSON body means that a proxy answered because Open WebUI is down; treat it as transient.
     """

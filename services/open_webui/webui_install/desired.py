@@ -3,10 +3,10 @@
 The operator's part ``workspace`` manages the persona models that users see. Their base is the model
 ``tenantry``.
 
-A user may use a model only with the right to read its base model. Open WebUI lists every model that a user
-may read, but the pipe without a persona must not appear. The list contains records without a base; rights
-come from all records. So the pipe's record names a base that has a record but no model. The record grants
-the right, is in no list, and a direct question to it fails.
+A user may use a model only with the right to read its base model, here the pipe. But the pipe without a
+persona must not appear in the users' lists of models. The list shows a pipe only through a record without a
+base; rights come from all records. So the pipe's record names a base that has a record but no model. Then the
+pipe's record grants the right and is in no list, and a direct question to the pipe fails.
 """
 
 import re
@@ -38,18 +38,19 @@ ERASURE = "tenantry_erasure"
 """Id of the action that the operator calls when a Tenant is deleted with all its data."""
 
 BASE = "tenantry_base"
-"""Id of the base of the pipe's record. There is no such model."""
+"""Id of the base that the pipe's record names. No model has this id."""
 
 ALL_USERS: tuple[tuple[str, str, str], ...] = (("user", "*", "read"),)
 """Grants as principal type, principal id and permission."""
 
 CAPABILITIES = {"file_context": False}
-"""Without this, Open WebUI writes the full text of attached files into the question."""
+"""Capabilities of a model. With ``file_context``, Open WebUI would write attached files' text into the
+question."""
 
 
 @dataclass(frozen=True)
 class DesiredFunction:
-    """Desired function. Valves that it does not name keep their values."""
+    """Desired function. Valves that ``valves`` does not name keep their values."""
 
     id: str
     name: str
@@ -59,7 +60,7 @@ class DesiredFunction:
 
     @property
     def version(self) -> str:
-        """Version in the header of the source."""
+        """Version of the function, from the header of its source."""
         return _read_header(self.content, "version")
 
 
@@ -118,7 +119,7 @@ def _load_function(function_id: str, valves: Mapping[str, Any]) -> DesiredFuncti
 
 
 def _read_header(content: str, key: str) -> str:
-    """Return the value of a key in the header that Open WebUI reads from a function."""
+    """Return the value of a key in a function's header, which Open WebUI reads as well."""
     match = re.search(rf"^{key}: (.+)$", content, re.MULTILINE)
     if match is None:
         raise ValueError(f"the header of a function of Open WebUI must contain {key}")

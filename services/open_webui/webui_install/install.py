@@ -1,4 +1,4 @@
-"""Installer of the desired state in Open WebUI: observe, apply the changes, and repeat until none remain."""
+"""Installer of the desired state in Open WebUI: observe, apply changes, and repeat until all are applied."""
 
 import asyncio
 
@@ -17,10 +17,11 @@ RETRY_DELAY_SECONDS = 2.0
 """Pause between two attempts: Open WebUI takes up to a minute to start."""
 
 SIGN_IN_LIMIT_DELAY_SECONDS = 60.0
-"""Pause after too many sign-ins. Open WebUI counts refused ones as well, so a short pause would never end."""
+"""Pause after too many sign-ins. Open WebUI also counts refused sign-ins, so short pauses would never end the
+limit."""
 
 MAX_PASSES = 5
-"""Limit of passes with changes: after these, another program reverts the changes."""
+"""Most passes that apply changes: if changes remain after them, another program reverts the changes."""
 
 
 class FunctionsNotInstalled(Exception):
@@ -28,14 +29,14 @@ class FunctionsNotInstalled(Exception):
 
 
 async def install(settings: WebUIInstallSettings, transport: httpx.AsyncBaseTransport | None = None) -> int:
-    """Install the desired state and return the number of changes, 0 if nothing differed.
+    """Install the desired state; return the number of changes.
 
     If the job is killed, the next run completes the installation.
 
     Raises
     ------
     FunctionsNotInstalled
-        Open WebUI did not answer in time, or the changes were reverted.
+        Open WebUI did not answer in time, or another program reverted the changes.
     RemoteRefused
         The administrator's password is wrong, or Open WebUI refused a function.
     """

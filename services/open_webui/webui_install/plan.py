@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ObservedFunction:
-    """A function as Open WebUI has it."""
+    """A function in Open WebUI's database, with its valves."""
 
     name: str
     description: str
@@ -35,7 +35,7 @@ class ObservedFunction:
 
 @dataclass(frozen=True)
 class ObservedModel:
-    """A model record as Open WebUI has it."""
+    """A model record in Open WebUI's database, with its grants."""
 
     base_model_id: str | None
     name: str
@@ -106,7 +106,7 @@ Change = CreateFunction | UpdateFunction | SetValves | Activate | CreateModel | 
 
 
 def plan(desired: DesiredState, observed: ObservedState) -> list[Change]:
-    """Return the changes in the order in which they apply; none if nothing differs.
+    """Return the changes in the order in which they apply; empty if nothing differs.
 
     A function gets its valves before it is activated, so that it never runs without them.
     """

@@ -10,7 +10,7 @@ __all__ = ["WebUIInstallSettings"]
 
 
 class WebUIInstallSettings(ProgramSettings):
-    """Settings of one installation."""
+    """Settings of the job that installs functions in Open WebUI."""
 
     model_config = SettingsConfigDict(env_prefix="WEBUI_INSTALL_")
 
@@ -24,13 +24,13 @@ class WebUIInstallSettings(ProgramSettings):
     """Password of the administrator: ``WEBUI_ADMIN_PASSWORD`` of Open WebUI."""
 
     gateway_url: str = Field(pattern=r"^https?://")
-    """Base URL of the gateway for Open WebUI."""
+    """Base URL at which Open WebUI reaches the gateway."""
 
     n8n_url: str = Field("", pattern=r"^(https?://.*)?$")
-    """Base URL of n8n's webhook processes for Open WebUI; not needed with ``direct``."""
+    """Base URL at which Open WebUI reaches n8n's webhook processes; not needed with ``direct``."""
 
     file_sync_url: str = Field(pattern=r"^https?://")
-    """Base URL of file-sync for Open WebUI."""
+    """Base URL at which Open WebUI reaches file-sync."""
 
     hint_secret: SecretStr = Field(min_length=16)
     """Secret that proves to file-sync that a hint comes from Open WebUI."""
@@ -39,7 +39,7 @@ class WebUIInstallSettings(ProgramSettings):
     """Backend for answers: n8n's chat workflow, or the gateway, which streams."""
 
     timeout_seconds: float = Field(300.0, gt=0)
-    """Longest time until Open WebUI is up and has the desired state."""
+    """Longest time until Open WebUI responds and has the desired state."""
 
     @model_validator(mode="after")
     def _require_n8n_url(self) -> Self:

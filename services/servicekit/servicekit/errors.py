@@ -50,7 +50,7 @@ class TenantryError(Exception):
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong"
     status: ClassVar[int] = 500
-    remedy: ClassVar[str] = "Give the request's id to your administrators: the log has the details under it."
+    remedy: ClassVar[str] = "Give the request id to your administrators: the log has the details under it."
     example: ClassVar[str] = "It has been logged under the request's id."
     members: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     retryable: ClassVar[bool] = False
@@ -128,6 +128,9 @@ class RemoteError(TenantryError):
         Message of the system, without secrets.
     """
 
+    next_step: ClassVar[str] = "Try again; if it persists, ask your administrators."
+    """Last sentence of the problem's detail: what the caller can do."""
+
     def __init__(self, system: str, operation: str, reason: str) -> None:
         super().__init__(f"{system} failed at {operation}: {reason}")
         self.system = system
@@ -137,9 +140,7 @@ class RemoteError(TenantryError):
     @override
     def to_problem(self) -> dict[str, Any]:
         """Leave out the system's message, which can name hosts, keys and other tenants' objects."""
-        return super().to_problem() | {
-            "detail": f"{self.title}. Try again; if it persists, ask your administrators."
-        }
+        return super().to_problem() | {"detail": f"{self.title}. {self.next_step}"}
 
 
 class RemoteUnavailable(RemoteError):
@@ -164,6 +165,7 @@ class RemoteRefused(RemoteError):
 
     slug = "backend-refused"
     title = "A backend refused the request"
-    remedy = "Give the request's id to your administrators: a permission, a model or a setting is missing."
-    example = "A backend refused the request. Try again; if it persists, ask your administrators."
+    remedy = "Give the request id to your administrators: a permission, a model or a setting is missing."
+    example = "A backend refused the request. Give your administrators the request id."
+    next_step = "Give your administrators the request id."
     status = 502

@@ -52,7 +52,7 @@ class CircuitOpen(Exception):
     """The circuit is open, so no call was made."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__("it keeps failing, so no call is made for a moment")
+        super().__init__("the circuit breaker is open after repeated failures")
         self.retry_after = retry_after
 
 

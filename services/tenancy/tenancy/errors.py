@@ -61,7 +61,10 @@ class TenantSuspended(TenantryError):
 
     slug = "tenant-suspended"
     title = "The tenant is suspended"
-    remedy = "Ask a platform engineer. A suspended tenant keeps its documents and settings."
+    remedy = (
+        "Ask your tenant's administrators for the reason. "
+        "A suspended tenant keeps its documents and settings."
+    )
     example = "This tenant is suspended. Ask its administrators for the reason."
     status = 403
 

@@ -29,11 +29,11 @@ def parse_quantity(text: str) -> Decimal:
     Raises
     ------
     ValueError
-        The text is no quantity.
+        The text is not a quantity.
     """
     match = _QUANTITY.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is no quantity: write it like 50Gi, 500M or 250m")
+        raise ValueError(f"{text!r} is not a quantity such as 50Gi, 500M or 250m")
     return Decimal(match[1]) * _FACTORS[match[2] or ""]
 
 

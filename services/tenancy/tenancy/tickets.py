@@ -153,5 +153,5 @@ class TicketVerifier:
 
 def _parse_text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("a claim that must be text is not")  # noqa: TRY004 (callers catch ValueError)
+        raise ValueError("a claim is not a string")  # noqa: TRY004 (callers catch ValueError)
     return value

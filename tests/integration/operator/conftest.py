@@ -22,6 +22,7 @@ from tests.support.backends.observed import Observed
 from tests.support.faults.crashes import crash_after
 from tests.support.programs.operator_program import run_operator
 from tests.support.tenants.manifests import make_tenant_manifest
+from tests.support.tenants.part_contract import list_conditions
 
 
 @pytest.fixture(scope="session")
@@ -143,6 +144,40 @@ def get_conditions(tenant: dict[str, Any] | None) -> dict[str, tuple[str, str]]:
     """Return status and reason of each condition."""
     assert tenant
     return {c["type"]: (c["status"], c["reason"]) for c in tenant["status"]["conditions"]}
+
+
+SYSTEMS = {
+    "StorageReady": "s3",
+    "VectorsReady": "qdrant",
+    "IdentityReady": "keycloak",
+    "QuotaReady": "kubernetes",
+    "WorkspaceReady": "open-webui",
+}
+"""System that each part needs, by the part's condition. A part that is not listed may need any system."""
+
+AS_DECLARED = ("True", "AsDeclared")
+
+
+def list_unaffected(system: str, *, open_webui: bool = False) -> set[str]:
+    """Return the conditions that stay true while a system is unavailable."""
+    return {
+        type_
+        for type_ in list_conditions(open_webui=open_webui)
+        if type_ in SYSTEMS and SYSTEMS[type_] != system
+    }
+
+
+def check_part_conditions(
+    tenant: dict[str, Any] | None, system: str, reason: str, *, open_webui: bool = False
+) -> None:
+    """Check that every part has a condition, and that only the parts of an unavailable system failed."""
+    seen, failed = get_conditions(tenant), ("False", reason)
+    parts = list_conditions(open_webui=open_webui)
+    assert seen.keys() == parts | {"Ready", "Reconciling", "Stalled"}
+    for type_ in parts - SYSTEMS.keys():
+        assert seen[type_] in (AS_DECLARED, failed), type_
+    for type_ in parts & SYSTEMS.keys():
+        assert seen[type_] == (failed if SYSTEMS[type_] == system else AS_DECLARED), type_
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from tests.support.backends.api_server import Tenants
 from tests.support.faults.proxy import Proxy
 from tests.support.timing.waiting import wait_until
 
-from .conftest import OperatorHarness, get_conditions, open_driver
-from .test_faults import BACKENDS, PARTS
+from .conftest import AS_DECLARED, OperatorHarness, get_conditions, list_unaffected, open_driver
+from .test_faults import BACKENDS
 
 HANGING = BACKENDS | {
     # Any server will do: it only must not answer.
@@ -28,14 +28,14 @@ async def test_a_hanging_backend_blocks_no_worker_for_long(
     type_, reason, setting, url = HANGING[backend]
     account = {"open_webui_email": "admin@tenantry.example", "open_webui_password": "s3cret"}
     names = [f"hung-{number}" for number in range(3 * WORKERS)]
-    others = PARTS - {type_}
+    others = list_unaffected(backend)
 
     def get_seen_conditions(name: str) -> dict[str, tuple[str, str]]:
         tenant = tenants.get(name)
         return get_conditions(tenant) if tenant and "status" in tenant else {}
 
     def has_conditions(wanted: dict[str, tuple[str, str]]) -> bool:
-        rest = dict.fromkeys(others, ("True", "AsDeclared"))
+        rest = dict.fromkeys(others, AS_DECLARED)
         return all((wanted | rest).items() <= get_seen_conditions(name).items() for name in names)
 
     async with Proxy(platform.context.ports["keycloak" if backend == "open-webui" else backend]) as proxy:

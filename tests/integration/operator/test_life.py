@@ -6,8 +6,9 @@ from tenantry_local.parts.aws import BUCKET
 
 from tests.support.backends.api_server import Tenants
 from tests.support.backends.observed import Observed
+from tests.support.tenants.part_contract import list_conditions
 
-from .conftest import Driver, OperatorHarness, get_conditions
+from .conftest import AS_DECLARED, Driver, OperatorHarness, get_conditions
 
 FULL = {
     "identity": {"emails": ["*@life.example"], "admins": ["boss@life.example"]},
@@ -66,11 +67,7 @@ async def test_a_new_tenant_gets_everything_that_it_declares(
         "Ready": ("True", "AsDeclared"),
         "Reconciling": ("False", "UpToDate"),
         "Stalled": ("False", "NoObstacle"),
-        "StorageReady": ("True", "AsDeclared"),
-        "VectorsReady": ("True", "AsDeclared"),
-        "IdentityReady": ("True", "AsDeclared"),
-        "QuotaReady": ("True", "AsDeclared"),
-    }
+    } | dict.fromkeys(list_conditions(open_webui=False), AS_DECLARED)
     assert written["status"]["observedGeneration"] == written["metadata"]["generation"]
     assert written["status"]["storage"] == {"bucket": BUCKET, "prefix": "tenant-life/", "tenantUid": uid}
     assert written["status"]["vectors"]["filter"] == {

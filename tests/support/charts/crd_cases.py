@@ -126,14 +126,14 @@ ACCEPTED_CASES = (
 )
 """Accepted; what each leaves out is filled in."""
 
-NO_PATTERN = "this is no e-mail pattern"
+NO_PATTERN = "must be an e-mail address, or a pattern such as"
 WRITE_OUT = "the last two labels of the domain must be written out"
-NO_QUANTITY = "this is no quantity"
-LABEL = "a persona's id is a DNS label"
+NO_QUANTITY = "must be a quantity such as"
+LABEL = "a persona's id must be a DNS label"
 
 REFUSED_CASES = (
     # metadata.name
-    RefusedCase("a name with a dot", "metadata.name", "the name is the tenant id", {}, name="tenant.x"),
+    RefusedCase("a name with a dot", "metadata.name", "the name must be a DNS label", {}, name="tenant.x"),
     RefusedCase(
         "a name of 41 characters", "metadata.name", "at most 40 characters", {}, name=f"{LONGEST_NAME}t"
     ),
@@ -400,7 +400,9 @@ REFUSED_CASES = (
         "a namespace needs at least one limit",
         _make_compute(),
     ),
-    RefusedCase("a fraction of a pod", "spec.quota.compute.pods", "whole numbers", _make_compute(pods="1.5")),
+    RefusedCase(
+        "a fraction of a pod", "spec.quota.compute.pods", "must be a whole number", _make_compute(pods="1.5")
+    ),
     RefusedCase("ten million pods", "spec.quota.compute.pods", "Too long", _make_compute(pods="10000000")),
     *(
         case

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 from servicekit.errors import RemoteUnavailable
 from tenancy.model import Tenant
+from tenant_operator.conditions import build_condition_type
 from tenant_operator.context import Clients, build_parts
 from tenant_operator.disabled_part import DisabledPart
 from tenant_operator.part import Part
@@ -20,6 +21,7 @@ __all__ = [
     "check_release",
     "check_removal",
     "check_second_run",
+    "list_conditions",
     "list_enabled",
 ]
 
@@ -37,6 +39,11 @@ def list_enabled(*, open_webui: bool) -> list[str]:
     clients: dict[str, Any] = {field.name: Mock() for field in fields(Clients)}
     parts = build_parts(Clients(**clients | ({} if open_webui else {"open_webui": None})))
     return [part.name for part in parts if not isinstance(part, DisabledPart)]
+
+
+def list_conditions(*, open_webui: bool) -> set[str]:
+    """Return the types of the conditions of all parts of a platform with or without Open WebUI."""
+    return {build_condition_type(name) for name in list_enabled(open_webui=open_webui)}
 
 
 async def check_second_run(part: AnyPart, tenant: Tenant) -> None:

@@ -288,7 +288,7 @@ async def open_circuit(remote: Remote, circuit: str = "") -> None:
 async def test_repeated_failures_open_the_circuit(remote_with_breaker: Remote) -> None:
     await open_circuit(remote_with_breaker)
     backend = FakeBackend("answer")
-    with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
+    with pytest.raises(RemoteUnavailable, match="circuit breaker is open") as unavailable:
         await remote_with_breaker.call("read", backend)
     assert backend.calls == 0
     assert 0 < (unavailable.value.retry_after or 0) <= OPEN_DELAY_SECONDS
@@ -300,7 +300,7 @@ async def test_repeated_timeouts_open_the_circuit(remote_with_breaker: Remote) -
             *(remote_with_breaker.call("read", lambda: asyncio.sleep(60)) for _ in range(MAX_FAILURES))
         )
     backend = FakeBackend("answer")
-    with pytest.raises(RemoteUnavailable, match="keeps failing"):
+    with pytest.raises(RemoteUnavailable, match="circuit breaker is open"):
         await remote_with_breaker.call("read", backend)
     assert backend.calls == 0
 
@@ -308,7 +308,7 @@ async def test_repeated_timeouts_open_the_circuit(remote_with_breaker: Remote) -
 async def test_a_caller_can_check_the_circuit_before_waiting(remote_with_breaker: Remote) -> None:
     remote_with_breaker.require_closed_circuit("read")
     await open_circuit(remote_with_breaker)
-    with pytest.raises(RemoteUnavailable, match="keeps failing") as unavailable:
+    with pytest.raises(RemoteUnavailable, match="circuit breaker is open") as unavailable:
         remote_with_breaker.require_closed_circuit("read")
     error = unavailable.value
     assert (error.system, error.operation) == (remote_with_breaker.system, "read")
@@ -366,7 +366,7 @@ async def test_a_cancelled_call_does_not_reset_the_count(remote_with_one_attempt
     with pytest.raises(asyncio.CancelledError):
         await task
     await fail(remote_with_one_attempt, 1)
-    with pytest.raises(RemoteUnavailable, match="keeps failing"):
+    with pytest.raises(RemoteUnavailable, match="circuit breaker is open"):
         await remote_with_one_attempt.call("read", FakeBackend("answer"))
 
 

@@ -55,7 +55,7 @@ def test_quantity_is_parsed_as_by_kubernetes(text: str, number: Decimal | int) -
     ],
 )
 def test_an_invalid_quantity_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="write it like 50Gi"):
+    with pytest.raises(ValueError, match="is not a quantity such as 50Gi"):
         parse_quantity(text)
 
 

@@ -15,16 +15,16 @@ from .document_store import DocumentStore
 __all__ = ["DocumentOwnerResolver"]
 
 MAX_CACHED = 20_000
-"""Owners in the cache; the least recently used is evicted first."""
+"""Number of owners in the cache; the least recently used owner is evicted first."""
 
 CONCURRENCY = 8
 """Concurrent requests to S3."""
 
 MIN_OBJECT_AGE_SECONDS = 60.0
-"""Age from which an object's time identifies it.
+"""Age from which an object's time identifies its content and owner.
 
-S3 reports times in whole seconds, so another person may replace an object within the same second. The rest of
-the margin covers clocks that differ.
+S3 reports times in whole seconds, so another person may replace an object within the same second. One second
+would suffice for that; the rest of the time allows for clocks that differ.
 """
 
 
@@ -37,7 +37,10 @@ class DocumentOwnerResolver:
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
     async def resolve(self, tenant: Tenant, documents: Iterable[ListedDocument]) -> list[ListedDocument]:
-        """Return documents with their owners; without one where S3 does not answer or the object is gone."""
+        """Return the documents with their owners.
+
+        A document keeps no owner (``None``) if S3 does not answer or the object is gone.
+        """
         return list(await asyncio.gather(*(self._resolve(tenant, document) for document in documents)))
 
     async def _resolve(self, tenant: Tenant, document: ListedDocument) -> ListedDocument:
@@ -47,7 +50,7 @@ class DocumentOwnerResolver:
             try:
                 async with self._slots:
                     owner = await self._store.read_owner(tenant, document)
-            except RemoteError:  # the adapter counts it, and the next sync asks again
+            except RemoteError:  # the store counts the error, and the next sync asks again
                 owner = None
         if owner is not None and time.time() - document.stored_at > MIN_OBJECT_AGE_SECONDS:
             self._cached[key] = owner

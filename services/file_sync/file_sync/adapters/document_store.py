@@ -1,4 +1,4 @@
-"""The documents' bucket in S3, accessed with a session of one tenant at a time."""
+"""Client of the documents bucket in S3, which uses a separate session for each tenant."""
 
 import asyncio
 import base64
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 __all__ = ["DocumentStore"]
 
 VERSION_KEY = "open-webui-version"
-"""Metadata key for the version of the object's file, see :attr:`.models.File.version`."""
+"""Metadata key: the version of the file from which the object was made, see :attr:`.models.File.version`."""
 
 
 class DocumentStore:
     """Stores and deletes documents that are made from files.
 
-    A document is stored in two steps: its content as an invisible multipart upload, and then the completion.
-    Between them the API server confirms that the Tenant exists. When the operator deletes a Tenant, it aborts
-    the incomplete uploads before it deletes the objects. So a late write leaves nothing: S3 refuses its
-    completion, or the operator deletes its object.
+    A document is stored in two steps: upload the content as an invisible multipart upload, then complete the
+    upload. Between the two steps the API server confirms that the Tenant exists. When the operator deletes a
+    Tenant, it aborts incomplete uploads before it deletes objects. So a late write leaves nothing: S3 refuses
+    its completion, or the operator deletes its object.
 
     Parameters
     ----------
     open_session
-        Opens a boto3 session of file-sync itself, from the environment.
+        Opens a boto3 session with file-sync's own credentials, from the environment.
     bucket
         Bucket of the documents.
     role_arn
         IAM role that is assumed for a tenant.
     is_current
-        Returns True if a Tenant exists and is not being deleted; it asks the API server, not a cache.
+        Returns True if a Tenant exists and is not being deleted. It has to ask the API server, not a cache.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class DocumentStore:
             await self._require_current(tenant)
             await call(tenant, "complete-put", self._complete, key, upload, part)
         except BaseException:
-            # The adapter counts a failure; the bucket's lifecycle removes an upload that was not aborted.
+            # ``Remote`` counts a failed abort; the bucket's lifecycle removes the upload.
             with suppress(RemoteError):
                 await asyncio.shield(call(tenant, "abort-put", self._abort, key, upload))
             raise
@@ -98,7 +98,7 @@ class DocumentStore:
         return metadata is not None and metadata.get(VERSION_KEY) == file.version
 
     async def read_owner(self, tenant: Tenant, document: ListedDocument) -> str | None:
-        """Return the subject of a document's owner; empty without an owner, ``None`` without an object.
+        """Return the subject of a document's owner: empty for no owner, ``None`` if the object is absent.
 
         Raises
         ------
@@ -168,7 +168,7 @@ class DocumentStore:
         try:
             client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
         except ClientError as exc:
-            if get_error_code(exc) != "NoSuchUpload":  # it is complete, or the operator aborted it
+            if get_error_code(exc) != "NoSuchUpload":  # the upload is complete, or the operator aborted it
                 raise
 
     def _read_metadata(self, client: "S3Client", key: str) -> dict[str, str] | None:

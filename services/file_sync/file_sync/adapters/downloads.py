@@ -1,4 +1,4 @@
-"""Downloads from Open WebUI's bucket to temporary files, measured and hashed on the way."""
+"""Downloads from Open WebUI's bucket to temporary files, with the size and hash of each."""
 
 import hashlib
 import tempfile
@@ -32,7 +32,7 @@ READ_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Content:
-    """Content of a file, in a temporary file that lives as long as the download's context."""
+    """Content of a file, in a temporary file that is removed when the download's context ends."""
 
     data: IO[bytes]
     size: int
@@ -45,13 +45,13 @@ class FileDownloader:
     Parameters
     ----------
     open_session
-        Opens a boto3 session whose only right here is to read this bucket.
+        Opens a boto3 session; the session needs only the right to read this bucket.
     bucket
         Bucket of Open WebUI's files.
     concurrency
-        Concurrent downloads.
+        Number of concurrent downloads.
     max_bytes
-        Largest file; of a larger one nothing is read.
+        Largest size of a file; a larger file is refused before its content is read.
     """
 
     def __init__(
@@ -73,9 +73,9 @@ class FileDownloader:
         Raises
         ------
         FileRefused
-            It is empty or too large.
+            The file is empty or too large.
         ContentNotAvailable
-            The bucket has no content for it.
+            The bucket has no content for the file.
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
@@ -102,7 +102,8 @@ class FileDownloader:
         try:
             response = self._open_client().get_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
-            # Without the right to list the bucket, S3 answers 403 for a missing object; that is retried, too.
+            # Without the right to list the bucket, S3 answers 403 for a missing object; the next sync retries
+            # that, too.
             if get_error_code(exc) == "NoSuchKey":
                 raise ContentNotAvailable from exc
             raise

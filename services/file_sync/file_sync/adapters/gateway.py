@@ -1,4 +1,7 @@
-"""Client of the gateway: lists and deletes a tenant's documents. File-sync sees the index only through it."""
+"""Client of the gateway: lists and deletes a tenant's documents.
+
+File-sync has no other access to the index.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +24,7 @@ PAGE_SIZE = 200
 
 
 class GatewayClient:
-    """Calls one gateway, with tickets that this process signs.
+    """Client of one gateway, with tickets that this process signs.
 
     Parameters
     ----------
@@ -71,9 +74,9 @@ class GatewayClient:
         Parameters
         ----------
         batch
-            Number of documents to delete; the gateway blocks all deletions of a batch that is too large.
+            Number of documents that the plan deletes; the gateway blocks all deletions of too large a batch.
         replaced_by
-            Id of the document that replaced it; empty for none.
+            Id of the document that replaced the deleted document; empty for none.
 
         Raises
         ------

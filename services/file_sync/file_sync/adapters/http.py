@@ -14,21 +14,21 @@ _BUSY = frozenset(
         HTTPStatus.CONFLICT,
         HTTPStatus.TOO_EARLY,
         HTTPStatus.TOO_MANY_REQUESTS,
-        # It may concern one tenant or one document, so it must not open the circuit for all.
+        # A 503 may concern one tenant or one document, so it must not open the circuit for all.
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
 
 MAX_RETRY_AFTER_SECONDS = 300.0
-"""Upper bound for a ``Retry-After``; file-sync tries again then."""
+"""Upper bound for a ``Retry-After``: file-sync retries after this time at the latest."""
 
 
 def classify(exc: Exception) -> FailureClass | None:
-    """Return the class of a failed call; ``None`` for an exception that is none of HTTP's."""
+    """Return the class of a failed call; ``None`` if the HTTP client did not raise the exception."""
     match exc:
         case httpx.HTTPStatusError(response=response):
             if _is_problem(response, "deletions-held"):
-                return FailureClass.PERMANENT  # until an administrator decides
+                return FailureClass.PERMANENT  # a retry fails until an administrator decides
             if response.status_code in _BUSY:
                 return FailureClass.BUSY
             return FailureClass.TRANSIENT if response.status_code >= 500 else FailureClass.PERMANENT
@@ -39,7 +39,7 @@ def classify(exc: Exception) -> FailureClass | None:
 
 
 def parse_retry_after(exc: RemoteError) -> float | None:
-    """Return the response's ``Retry-After`` in seconds; ``None`` without one."""
+    """Return the response's ``Retry-After`` in seconds, or ``None`` if it has none."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
             value = response.headers.get("retry-after", "")
@@ -58,7 +58,7 @@ def get_status(exc: RemoteError) -> int:
 
 
 def is_problem(exc: RemoteError, slug: str) -> bool:
-    """Return True if the error is the gateway's problem document of that kind."""
+    """Return True if the gateway answered with the problem document ``slug``."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
             return _is_problem(response, slug)

@@ -1,8 +1,9 @@
 """Leader election by an advisory lock of Open WebUI's database.
 
-Only the leader syncs tenants. The lock ends with the connection, so another replica takes over within
-seconds after the leader was killed or cut off. For a moment there may be two leaders, until the first one
-notices; they do some work twice and no harm. Replicas send hints to the leader as notifications of Postgres.
+Only the leader syncs tenants. The lock ends with the connection, so another replica takes over within seconds
+after the leader was killed or cut off. For a moment there may be two leaders, until the first leader notices
+the loss; then some work is done twice, without harm. Replicas send hints to the leader as notifications of
+Postgres.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from .open_webui_database import OpenWebUIDatabase
 __all__ = ["LeaderElector"]
 
 LOCK_ID = 0x74656E616E747279
-"""``tenantry`` in ASCII, so that no other program uses this number by accident."""
+"""The bytes of ``tenantry`` in ASCII, so that no other program uses this number by accident."""
 
 CHANNEL = "tenantry_file_sync"
 
@@ -30,7 +31,7 @@ CHECK_INTERVAL_SECONDS = 5.0
 
 
 class LeaderElector:
-    """Competes for the lock, and runs the leader's work while it holds it.
+    """Competes for the lock, and runs the leader's work while this replica holds the lock.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class LeaderElector:
         self._log = structlog.get_logger("file_sync.adapters.leader")
 
     async def run(self) -> None:
-        """Compete for the lock for ever, also after it was lost."""
+        """Compete for the lock until cancelled, also after this replica lost the lock."""
         LEADER.set(0)
         while True:
             try:
@@ -109,5 +110,5 @@ class LeaderElector:
             self._is_leader = False
             LEADER.set(0)
             await cancel_and_wait(leading)
-            # Closed and not returned to the pool, so that the lock ends whatever the connection's state is.
+            # Close the connection instead of returning it to the pool, so that the lock ends in any case.
             await connection.close()

@@ -34,7 +34,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 RECONNECT_TIMEOUT_SECONDS = 10.0
 """Time for which the pool retries to connect in the background."""
 
-CONNECTIONS = 6
+MAX_CONNECTIONS = 6
 
 _EXISTING_COLUMNS = """
 select t.name, t.attribute,
@@ -57,7 +57,7 @@ where has_any_column_privilege(to_regclass(quote_ident(t.name)), 'insert, update
 
 
 class OpenWebUIDatabase:
-    """Reads files and their links.
+    """Client for files and their links, with a pool of connections.
 
     Parameters
     ----------
@@ -69,10 +69,10 @@ class OpenWebUIDatabase:
         self._pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]](
             url,
             min_size=0,
-            max_size=CONNECTIONS,
+            max_size=MAX_CONNECTIONS,
             open=False,
             timeout=10.0,
-            # The next caller retries soon, not after a pause that doubles for minutes.
+            # The next caller reconnects soon, and not after a pause that doubles for minutes.
             reconnect_timeout=RECONNECT_TIMEOUT_SECONDS,
             kwargs={
                 "row_factory": dict_row,
@@ -82,7 +82,7 @@ class OpenWebUIDatabase:
             },
         )
         self._remote = Remote(
-            "open-webui-db", classify, timeout=QUERY_TIMEOUT_SECONDS, concurrency=CONNECTIONS
+            "open-webui-db", classify, timeout=QUERY_TIMEOUT_SECONDS, concurrency=MAX_CONNECTIONS
         )
 
     async def open(self) -> None:
@@ -100,7 +100,7 @@ class OpenWebUIDatabase:
         Raises
         ------
         UnsupportedSchema
-            The message names the first missing column, or the right that is missing or surplus.
+            The message names the first missing column, or the privilege that the role lacks or must not have.
         RemoteUnavailable, RemoteRefused
             The database did not answer.
         """
@@ -135,7 +135,7 @@ class OpenWebUIDatabase:
                 )
 
     async def read_fingerprints(self) -> dict[Link, str]:
-        """Return a fingerprint for each knowledge base and model with files; it changes when a file does.
+        """Return a fingerprint for each knowledge base and model with files; any change of a file changes it.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class OpenWebUIDatabase:
         return {Link(0, LinkKind(row["kind"]), row["target"]): row["fingerprint"] for row in rows}
 
     async def list_linked_files(self, knowledge: Sequence[str], models: Sequence[str]) -> list[File]:
-        """Return the files with a link to one of these knowledge bases or models, each with all its links.
+        """Return the files with a link to one of the knowledge bases or models, each with all its links.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class OpenWebUIDatabase:
         return [_to_file(row) for row in rows]
 
     async def list_files_by_id(self, ids: Sequence[str]) -> list[File]:
-        """Return the existing files with these ids, each with all its links.
+        """Return the existing files among ``ids``, each with all its links.
 
         Raises
         ------

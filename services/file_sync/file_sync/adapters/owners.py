@@ -1,6 +1,6 @@
-"""Tenants of file owners: Open WebUI's account names the person in Keycloak, and Keycloak proves the tenant.
+"""Resolver of file owners to tenants: Open WebUI names the person, and Keycloak proves the tenant.
 
-The rules are those of an access token. Groups and addresses in Open WebUI are never used.
+The rules are those for an access token. Groups and addresses in Open WebUI are never used.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from ..models import Owner
 __all__ = ["OwnerResolver"]
 
 MAX_CACHED = 20_000
-"""People in the cache; the least recently used is evicted first."""
+"""Number of people in the cache; the least recently used person is evicted first."""
 
 CONCURRENCY = 8
 """Concurrent lookups in Keycloak."""
@@ -34,9 +34,9 @@ class OwnerResolver:
     Parameters
     ----------
     keycloak
-        The realm, as a client that may view users and groups.
+        Client of the realm that may view users and groups.
     tenants
-        Returns all Tenants. A change of theirs has an immediate effect.
+        Returns all Tenants. A change of a Tenant has an immediate effect.
     seconds
         Lifetime of a cached answer of Keycloak.
     """
@@ -59,7 +59,7 @@ class OwnerResolver:
         try:
             return await self._resolve_within(subject, self._seconds)
         except TokenRefused:
-            pass  # the cached answer is older than the Tenant
+            pass  # the cached claims are older than the Tenant
         except RemoteError:
             return Owner(known=False)
         try:
@@ -69,7 +69,7 @@ class OwnerResolver:
             return Owner(known=False)
 
     async def _resolve_within(self, subject: str, seconds: float) -> Owner:
-        """Return a subject's owner, by an answer of Keycloak that is at most ``seconds`` old."""
+        """Return a subject's owner, from claims that are at most ``seconds`` old."""
         async with self._locks[subject], self._slots:
             claims = await self._find_claims(subject, seconds)
         if claims is None:
@@ -92,7 +92,7 @@ class OwnerResolver:
         return claims
 
     async def _fetch_claims(self, subject: str) -> Claims | None:
-        """Return the claims that a token of the person would have; ``None`` if they could get no token."""
+        """Return the claims of the person's token; ``None`` if Keycloak would issue no token."""
         path = f"/users/{quote(subject, safe='')}"
         user = await self._keycloak.get("get-user", path)
         if user is None or user.get("id") != subject or user.get("enabled") is not True:

@@ -1,9 +1,9 @@
 """SQL queries on Open WebUI's database.
 
-JSON is read as text, key by key. Users may put text into ``meta`` that is no valid JSON to Postgres: half an
-emoji, or a zero byte. One such row must not make every query fail. A forged value there is harmless:
-file-sync measures size and hash when it reads the content. A knowledge base gives no access to people of
-another tenant.
+The queries read JSON as text, key by key. Users may put text into ``meta`` that Postgres refuses as JSON:
+half an emoji, or a zero byte. One row with this text must not make every query fail. A forged value in
+``meta`` is harmless: file-sync measures size and hash when it reads the content. A forged knowledge base
+gives no access to people of another tenant.
 """
 
 __all__ = [
@@ -41,12 +41,12 @@ _KNOWLEDGE_LINKS = """
 
 
 def _select_meta(key: str) -> str:
-    """Return the SQL expression for a text in a file's metadata; null without one."""
+    """Return the SQL expression for a text in a file's metadata, or null if the key is absent."""
     return rf"""substring(f.meta::text from '"{key}"\s*:\s*"([^"\\]{{1,100}})"')"""
 
 
 def _select_guard_note(key: str) -> str:
-    """Return the SQL expression for a note of the guard in a file's metadata; null without one.
+    """Return the SQL expression for a note of the guard in a file's metadata, or null if the note is absent.
 
     The last match counts: the guard appends its notes, and the text before them may come from the uploader.
     """
@@ -54,17 +54,18 @@ def _select_guard_note(key: str) -> str:
 
 
 def _select_subject(account: str) -> str:
-    """Return the SQL expression for an account's subject in Keycloak; empty without one."""
+    """Return the SQL expression for an account's subject in Keycloak, or an empty string."""
     return rf"""
        coalesce(case when {account}.oauth::text !~ '\\u'
                 then {account}.oauth::text::json -> 'oidc' ->> 'sub' end, '')"""
 
 
 def _select_pending_links(condition: str) -> str:
-    """Return the query for files that are being added to a knowledge base, or that Open WebUI could not read.
+    """Return the query for files whose addition to a knowledge base is running or failed.
 
-    The gateway reads more formats than Open WebUI. The column of the status also holds the whole text of the
-    file, so it is read last, and for one file at a time.
+    A failed addition counts because the gateway reads more formats than Open WebUI. The status is in the
+    column that also holds the file's whole text. So the query reads this column last, and for one file at a
+    time.
     """
     return rf"""
     select 'knowledge' as kind, u.knowledge_id as target, u.id as file_id, u.created_at as since,
@@ -87,7 +88,8 @@ def _select_pending_links(condition: str) -> str:
 def _select_chat_links(condition: str) -> str:
     """Return the query for files that their owner sent in their chat, with the models that answered.
 
-    A person who may read a colleague's file can attach it to a chat. That makes it no document.
+    A person who may read a colleague's file can attach it to a chat. The colleague's file becomes no
+    document.
     """
     return f"""
     select 'model' as kind, m.model_id as target, s.file_id, s.created_at as since, '' as directory

@@ -16,7 +16,7 @@ TICKET_TTL_SECONDS = 900
 """Lifetime of a ticket for n8n: the call may wait in n8n's queue for minutes."""
 
 _DOCUMENT_STATUSES = frozenset({404, 413, 415, 422})
-"""Statuses that concern the document. Any other refusal lasts until a person fixes file-sync."""
+"""Statuses of refusals that concern the document. After any other refusal, a person has to fix file-sync."""
 
 
 class UploadWorkflow:
@@ -25,15 +25,15 @@ class UploadWorkflow:
     Parameters
     ----------
     url
-        URL of its webhook.
+        URL of the workflow's webhook.
     http
         Client to use; the caller closes it.
     tickets
         Signs a ticket for one document; n8n has no other credential.
     seconds
-        Longest time for one document.
+        Longest duration of a call.
     concurrency
-        Concurrent calls.
+        Number of concurrent calls.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class UploadWorkflow:
         Raises
         ------
         IngestRefused
-            The document cannot be indexed; the gateway lists the reason from now on.
+            The document cannot be indexed; the gateway's list of documents has the reason.
         RemoteUnavailable, RemoteRefused
             n8n or a service behind it did not answer, or refused the call.
         """

@@ -1,7 +1,7 @@
-"""``python -m file_sync.jobs.grants``: grant file-sync's role the columns of Open WebUI's database it reads.
+"""``python -m file_sync.jobs.grants``: let file-sync's role read columns of Open WebUI's database.
 
-At an install and at an upgrade Open WebUI creates its tables at the same time, so the job retries until they
-exist.
+During an installation or upgrade Open WebUI may still be creating its tables. The job retries until the
+tables exist.
 """
 
 import random

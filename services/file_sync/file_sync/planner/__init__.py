@@ -1,1 +1,1 @@
-"""Pure planning: compares files, objects and indexed documents, and decides the actions."""
+"""Planner: compares files, objects and indexed documents, and decides the actions. Pure: no I/O."""

@@ -20,7 +20,7 @@ _PERMANENT_PROBLEMS = (
 
 
 def find_defect(file: File, config: PlanConfig) -> str | None:
-    """Return the reason to refuse a file before its content is read; ``None`` without one."""
+    """Return the reason to refuse a file before its content is read, or ``None``."""
     if not _FILE_ID.fullmatch(file.id):
         return "Its id is not one of Open WebUI."
     name = file.path.rpartition("/")[2]
@@ -34,7 +34,7 @@ def find_defect(file: File, config: PlanConfig) -> str | None:
 
 
 def may_differ(file: File, document: ListedDocument) -> bool:
-    """Return True if the document may have been made from other content."""
+    """Return True if the document may have been made from another content than the file's."""
     if file.size is not None and file.size != document.size:
         return True
     return bool(document.sha256 and _SHA256.fullmatch(file.digest) and document.sha256 != file.digest)

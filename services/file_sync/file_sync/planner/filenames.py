@@ -5,16 +5,16 @@ import unicodedata
 __all__ = ["MAX_BYTES", "sanitize_filename"]
 
 MAX_BYTES = 200
-"""Longest name in UTF-8. With the longest tenant, persona and id a key has 350 of S3's 1,024 bytes."""
+"""Longest name in UTF-8. With the longest tenant, persona and id, a key has 350 bytes; S3 allows 1,024."""
 
 MAX_ENDING_BYTES = 16
-"""A longer ending is cut like the rest of the name."""
+"""Longest ending that a long name keeps; a longer ending is cut like the rest of the name."""
 
 DEFAULT_NAME = "file"
 
 
 def sanitize_filename(name: str) -> str:
-    """Return a safe name, similar to the given one and always the same for it.
+    """Return a safe name that resembles the given name; the same input has the same result.
 
     No name is refused. A slash becomes ``_``. Invisible characters are removed, also those that change the
     reading direction. A long name is cut before its ending.

@@ -13,13 +13,13 @@ class ActionType(StrEnum):
     """Types of actions on a document."""
 
     STORE = "store"
-    """Store the file's content in S3 and index it; then delete the copies at former places."""
+    """Store the file's content in S3 and index it; then delete copies under former personas and names."""
 
     CHECK = "check"
-    """Store it if the stored object was made from other content."""
+    """Store the content if the stored object was made from another content."""
 
     INDEX = "index"
-    """Index the stored object; then delete the copies at former places."""
+    """Index the stored object; then delete copies under former personas and names."""
 
     DELETE = "delete"
     """Delete the document."""
@@ -32,13 +32,13 @@ class PlannedAction:
     Parameters
     ----------
     former
-        Other places of the document: pairs of persona id and file name.
+        Former personas and names of the document: pairs of persona id and file name.
     is_final
-        True if nothing else is to be done once a check finds the same content.
+        True if a check that finds the same content ends the action.
     reason
         Reason of a deletion, for the log.
     batch
-        Number of documents that the plan deletes for such a reason.
+        Number of documents that the plan deletes because their file or link was removed.
     replaced_by
         Id of the document that replaced a deleted one; empty for none.
     """
@@ -56,7 +56,7 @@ class PlannedAction:
 
 
 class FileState(StrEnum):
-    """States of a file, as its owner sees them. docs/file-sync.md explains each."""
+    """States of a file that its owner sees. docs/file-sync.md explains each state."""
 
     WAITING = "waiting"
     RECEIVED = "received"
@@ -73,7 +73,7 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True)
 class FileStatus:
-    """State of a file, with a reason if there is one to show."""
+    """State of a file, with a reason for the owner where one helps."""
 
     state: FileState
     reason: str | None = None
@@ -103,15 +103,15 @@ class Plan:
     Parameters
     ----------
     statuses
-        By file id.
+        Status of each file, by file id.
     unresolved_subjects
         Subjects to resolve in Keycloak before the next plan.
     detached
         Ids of documents without a link, whose files must be fetched before the next plan.
     unowned
-        Documents of the gateway with the name of a file, whose owners must be fetched before the next plan.
+        Documents from the gateway that have a file's name. Fetch their owners before the next plan.
     needs_recheck
-        True if something changes without a change in Open WebUI's database.
+        True if the plan can change without a change in Open WebUI's database.
     blocked_deletions
         Number of deletions that the gateway holds, because they exceed its mass-deletion limit.
     """

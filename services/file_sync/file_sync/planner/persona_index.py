@@ -1,7 +1,7 @@
 """Index of personas by knowledge base and model, built from the Tenants alone.
 
-A knowledge base belongs to a persona if the Tenant's status says so, a model if its id names a persona of the
-Tenant. Users can edit neither.
+A knowledge base belongs to the persona that the Tenant's status names. A model belongs to the persona that
+its id names. Users can edit neither the status nor the id.
 """
 
 import time
@@ -17,7 +17,7 @@ from ..models import Link, LinkKind, PersonaRef
 __all__ = ["PersonaIndex", "PersonaIndexCache"]
 
 CACHE_TTL_SECONDS = 5.0
-"""Lifetime of a cached index: to build it from ten thousand Tenants takes 30 ms."""
+"""Lifetime of a cached index: building an index from ten thousand Tenants takes 30 ms."""
 
 
 class PersonaIndex:
@@ -26,7 +26,7 @@ class PersonaIndex:
     Parameters
     ----------
     tenants
-        All Tenants. A knowledge base that two of them claim belongs to neither.
+        All Tenants. A knowledge base that two Tenants claim belongs to neither.
     """
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
@@ -48,7 +48,7 @@ class PersonaIndex:
         self._with_knowledge = set(self._knowledge.values())
 
     def resolve(self, link: Link) -> PersonaRef | None:
-        """Return the persona that a link points to; ``None`` if it points to no Tenant's persona."""
+        """Return the persona that a link points to; ``None`` if the link points to no Tenant's persona."""
         if link.kind is LinkKind.KNOWLEDGE:
             return self._knowledge.get(link.target)
         names = parse_model_id(link.target)
@@ -58,8 +58,8 @@ class PersonaIndex:
     def has_knowledge_base(self, persona: PersonaRef) -> bool:
         """Return True if the persona's knowledge base is known, so that all its links can be seen.
 
-        It is unknown while the Tenant is new, or if the Tenant no longer has the persona. Then a missing link
-        means nothing.
+        The knowledge base is unknown while the Tenant is new, or if the Tenant no longer has the persona.
+        Then a missing link does not mean that a person removed the file.
         """
         return persona in self._with_knowledge
 

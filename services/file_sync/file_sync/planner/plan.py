@@ -1,8 +1,8 @@
 """Three-way comparison of Open WebUI's files, stored objects and indexed documents of one tenant.
 
-It does no I/O: the caller fetches all data before. The order of the rules keeps tenants apart, so read them
-from the top. A new document needs two facts: Keycloak places the file's owner in the persona's tenant, and
-the file was given to no other tenant before. An existing document stays with its tenant.
+This module does no I/O: the caller fetches all data before. The order of the rules keeps tenants apart, so
+read the rules from the top. A new document needs two facts: Keycloak places the file's owner in the persona's
+tenant, and the file was given to no other tenant before. An existing document stays with its tenant.
 """
 
 from collections import defaultdict
@@ -42,11 +42,11 @@ def build_plan(
         All files with a link to a persona of the tenant, each with all its links.
     documents
         The tenant's documents. A document that was uploaded at the gateway is in the top directory of its
-        persona. If its owner is needed and unknown, it is in :attr:`.models.Plan.unowned`.
+        persona. If the plan needs its unknown owner, the document is in :attr:`.models.Plan.unowned`.
     owners
-        Resolved owners by subject; missing ones are in :attr:`.models.Plan.unresolved_subjects`.
+        Resolved owners by subject; other subjects are in :attr:`.models.Plan.unresolved_subjects`.
     usage
-        What the tenant stores.
+        Documents and bytes that the tenant stores.
     detached
         By document id, the existing files without a link to the tenant; ``None`` before they are fetched, see
         :attr:`.models.Plan.detached`.
@@ -86,7 +86,7 @@ class _Planner:
         self._plan = Plan()
 
     def run(self, files: Iterable[File]) -> Plan:
-        # Oldest first: the first file gets the remaining room, and the name.
+        # Sort by age: the oldest file gets the remaining quota, and a name that several people use.
         linked = [
             LinkedFile(file, *place, self._copies.pop(file.document_id, []))
             for file in sorted(files, key=lambda each: (each.created_at, each.id))
@@ -113,7 +113,7 @@ class _Planner:
         return self._plan
 
     def _register_names(self, linked: list[LinkedFile]) -> None:
-        """Register the people who have documents with the names of files."""
+        """Record the people who already have a document with the name of a file."""
         for each in linked:
             for copy in each.copies:
                 self._people_by_name[copy.persona_id, each.directory, copy.filename].add(each.file.person)
@@ -133,7 +133,7 @@ class _Planner:
             self._plan.needs_recheck |= in_progress and older is not None
 
     def _choose_place(self, file: File) -> tuple[str, str] | None:
-        """Return the persona and the directory of this tenant for a file; ``None`` without a link to it."""
+        """Return the persona and directory of a file; ``None`` for a file without a link to this tenant."""
         links = [
             (link.kind is not LinkKind.KNOWLEDGE, link.since, persona.persona_id, link.directory)
             for link in file.links
@@ -159,13 +159,13 @@ class _Planner:
         return link.kind is LinkKind.MODEL and created is not None and link.since < int(created.timestamp())
 
     def _find_upload(self, version: Version) -> ListedDocument | None:
-        """Return the document of a name that its person uploaded at the gateway."""
+        """Return the document with a name that the person uploaded at the gateway."""
         name, person = version
         upload = self._uploads.get(name)
         return upload if upload and upload.owner == person else None
 
     def _list_ready(self, version: Version, files: list[LinkedFile]) -> list[ReadyDocument]:
-        """Return the documents of a name and person that searches find."""
+        """Return the documents with a name and person that searches find."""
         ready = [(each.file.created_at, each.file.document_id) for each in files if each.is_ready]
         upload = self._find_upload(version)
         if upload and upload.state == "ready":
@@ -175,8 +175,8 @@ class _Planner:
     def _supersede(self, files: list[LinkedFile], ready: list[ReadyDocument]) -> list[LinkedFile]:
         """Delete the documents of files that a newer, ready version replaces; return the other files.
 
-        Until the newer version is ready, and if it cannot be read, the older one stays. Two files of the same
-        second are not versions of each other.
+        The older version stays until the newer version is ready, and also if the newer version cannot be
+        read. Two files of the same second are not versions of each other.
         """
         if not ready:
             return files
@@ -206,7 +206,7 @@ class _Planner:
         Parameters
         ----------
         replaced
-            The document that it replaces: its own one if it exists, else its predecessor.
+            The document that the file replaces: the file's own document if it exists, else the predecessor.
         """
         file, persona_id, filename, copies = linked.file, linked.persona_id, linked.filename, linked.copies
         by_place = {(copy.persona_id, copy.filename): copy for copy in copies}
@@ -229,12 +229,12 @@ class _Planner:
             current = current or copies[0]
             action = replace(action, persona_id=current.persona_id, filename=current.filename, former=())
         elif former:
-            # The index may still have the former place; its object is the only trace of that.
+            # The index may still have the document under a former persona or name. Only an object shows that.
             return self._add(replace(action, type=ActionType.INDEX), FileState.INDEXING)
         return self._follow_document(current, action)
 
     def _follow_document(self, document: ListedDocument, action: PlannedAction) -> FileStatus:
-        """Return a file's status by its document's state; index the document if necessary."""
+        """Return a file's status from its document's state; plan to index the document if necessary."""
         match document.state:
             case "ready":
                 return FileStatus(FileState.READY, None, document.persona_id)
@@ -258,12 +258,12 @@ class _Planner:
     def _find_objection(
         self, linked: LinkedFile, replaced: list[ListedDocument], *, is_new: bool
     ) -> FileStatus | None:
-        """Return the status of a file that must not be stored; reserve room and return ``None`` otherwise.
+        """Return the status of a file that must not be stored; else reserve quota and return ``None``.
 
         Parameters
         ----------
         is_new
-            True if it has no document of this name yet.
+            True if the file has no document of this name yet.
         """
         file, persona_id = linked.file, linked.persona_id
         owner = self._owners.get(file.subject) if file.subject else Owner()
@@ -282,7 +282,7 @@ class _Planner:
         return None
 
     def _find_name_conflict(self, linked: LinkedFile) -> FileStatus | None:
-        """Return the status of a file that must not become a document of its name."""
+        """Return the status of a file if another person's document has its name; else ``None``."""
         upload = self._uploads.get(linked.name)
         if upload and upload.owner is None:
             self._plan.needs_recheck = True
@@ -292,7 +292,7 @@ class _Planner:
         return None
 
     def _reserve_quota(self, file: File, replaced: list[ListedDocument]) -> str | None:
-        """Reserve room for a file in the tenant's quota; return the reason if there is none."""
+        """Reserve a file's size in the tenant's quota; if the quota is exhausted, return the reason."""
         size = file.size or 0
         more = self._usage.add(0 if replaced else 1, size - (replaced[0].size if replaced else 0))
         quota = self._tenant.spec.quota
@@ -305,10 +305,10 @@ class _Planner:
         return None
 
     def _plan_removals(self) -> dict[Version, list[LinkedFile]]:
-        """Delete documents without a link if that is allowed; return the files of those that are kept.
+        """Plan to delete documents without a link if that is allowed; return the files of kept documents.
 
         Only the owner or an administrator can delete a file in Open WebUI, so the document of a deleted file
-        is deleted. If the file exists, only its link was removed.
+        is deleted. If the file exists, a person removed only its link.
         """
         kept: defaultdict[Version, list[LinkedFile]] = defaultdict(list)
         to_delete: list[PlannedAction] = []
@@ -337,8 +337,9 @@ class _Planner:
     def _may_be_removed(self, file: File) -> bool:
         """Return True if the person who removed the link of an existing file may do so.
 
-        Only its owner can delete the chat in which it was sent. Open WebUI lets everyone with write access
-        remove it from a knowledge base; its guard notes the person, whose role is checked here again.
+        Only the owner can delete the chat in which a file was sent. Open WebUI lets everyone with write
+        access remove a file from a knowledge base. The guard notes that person, whose role is checked here
+        again.
         """
         if not file.knowledge or file.remover == file.subject != "":
             return True

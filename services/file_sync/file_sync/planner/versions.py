@@ -9,7 +9,8 @@ from .filenames import sanitize_filename
 __all__ = ["TOP_DIRECTORY", "LinkedFile", "Name", "ReadyDocument", "Version", "set_predecessors"]
 
 TOP_DIRECTORY = ""
-"""Id of the top directory of a knowledge base. A document that was uploaded at the gateway is in it."""
+"""Id of the top directory of a knowledge base. Documents that were uploaded at the gateway are in the top
+directory."""
 
 Name = tuple[str, str, str]
 """Persona, directory of its knowledge base, and file name."""
@@ -23,12 +24,12 @@ ReadyDocument = tuple[int, str]
 
 @dataclass
 class LinkedFile:
-    """A file with a link to the tenant, its place, and the copies of its document.
+    """A file with a link to the tenant, its persona and directory, and the copies of its document.
 
     Parameters
     ----------
     predecessor
-        The document that it replaces: the newest of the older versions.
+        The document that the file's document replaces: the newest of the older versions.
     """
 
     file: File
@@ -39,17 +40,17 @@ class LinkedFile:
 
     @property
     def filename(self) -> str:
-        """Name of its document."""
+        """File name of the document."""
         return sanitize_filename(self.file.filename)
 
     @property
     def name(self) -> Name:
-        """Its name within the tenant."""
+        """Persona, directory and file name of the document."""
         return self.persona_id, self.directory, self.filename
 
     @property
     def is_ready(self) -> bool:
-        """True if searches find exactly this content, at this place only."""
+        """True if searches find exactly this content, under this persona and name only."""
         copies = [(copy.persona_id, copy.filename, copy.state) for copy in self.copies]
         expected = [(self.persona_id, self.filename, "ready")]
         return copies == expected and not may_differ(self.file, self.copies[0])
@@ -61,7 +62,7 @@ def set_predecessors(files: list[LinkedFile], upload: ListedDocument | None) -> 
     Parameters
     ----------
     upload
-        The person's document of that name that was uploaded at the gateway.
+        The person's document with the files' name that was uploaded at the gateway.
     """
     older: ListedDocument | None = None
     of_this_second: ListedDocument | None = None

@@ -17,7 +17,7 @@ MAX_DELAY_SECONDS = 30.0
 
 
 class BackoffGate:
-    """Pauses all calls while n8n or a service behind it is unavailable, or the calls of one tenant."""
+    """Pauses calls to n8n after failures: the calls of all tenants, or of one tenant."""
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -25,7 +25,7 @@ class BackoffGate:
         self._tenants: dict[str, float] = {}
 
     def get_retry_after(self, tenant_id: str) -> float:
-        """Return the seconds until a tenant's documents may be sent; 0 if they may now."""
+        """Return the seconds until a tenant's documents may be sent; 0 if no pause applies."""
         now = asyncio.get_running_loop().time()
         until = max(self._until, self._tenants.get(tenant_id, 0.0))
         if until <= now:
@@ -33,11 +33,11 @@ class BackoffGate:
         return max(until - now, 0.0)
 
     def record_success(self) -> None:
-        """Record a successful call: the next pause is the first one again."""
+        """Record a successful call; the next pause begins at the initial delay again."""
         self._pause = INITIAL_DELAY_SECONDS
 
     def record_failure(self, tenant_id: str, exc: RemoteUnavailable) -> None:
-        """Record a failed call, and pause the calls that it concerns.
+        """Record a failed call, and pause the calls that the failure concerns.
 
         A failure that may concern one tenant or one document does not pause the calls of other tenants.
         """

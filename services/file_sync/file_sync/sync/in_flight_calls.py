@@ -1,7 +1,7 @@
 """In-flight n8n calls that outlive their sync run; the next run observes the result.
 
-A call may take as long as the largest document does. A call whose answer n8n lost, because its queue in Redis
-was lost, never ends. Neither may delay the storage of a tenant's new files.
+A call for a large document takes minutes. A call never ends if n8n lost its queue in Redis. Neither call may
+delay the storage of a tenant's new files.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ WAIT_TIMEOUT_SECONDS = 5.0
 """Time for which a sync run waits for one call."""
 
 LOST_CALL_AGE_SECONDS = 60.0
-"""Age of a call at which it counts as lost if the document is not being indexed; it is sent again."""
+"""Age from which a call counts as lost while its document is not being indexed; then the call is repeated."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,13 @@ class InFlightCalls:
     async def run(
         self, tenant_id: str, document_id: str, call: Coroutine[Any, Any, Any], started: asyncio.Event
     ) -> None:
-        """Run a call and wait up to :data:`WAIT_TIMEOUT_SECONDS`; then it continues in the background.
+        """Run a call; after :data:`WAIT_TIMEOUT_SECONDS` stop waiting and let it run in the background.
 
         Parameters
         ----------
         started
-            Set when the request is sent. A call that has not started by then is cancelled.
+            Event that is set when the request is sent. A call that has not sent its request in time is
+            cancelled.
         """
         since, task = asyncio.get_running_loop().time(), asyncio.create_task(call)
         try:
@@ -66,7 +67,7 @@ class InFlightCalls:
         Parameters
         ----------
         waiting
-            Ids of documents that are not indexed: their calls are in n8n's queue, or lost.
+            Ids of documents that are not indexed: their calls are either in n8n's queue or lost.
         indexing
             Ids of documents that are being indexed.
         """

@@ -1,7 +1,7 @@
-"""Loops of the leader: it syncs changed tenants immediately, and all tenants every few minutes.
+"""Loops of the leader: sync changed tenants immediately, and all tenants every few minutes.
 
-Hints of Open WebUI only start a poll earlier. The database decides what changed, so a lost, doubled or forged
-hint costs one poll at most.
+A hint from Open WebUI only makes the next poll earlier. The poll reads the changes from the database, so a
+lost, doubled or forged hint costs one poll at most.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from .tenant_sync import TenantSync
 __all__ = ["SyncLoops"]
 
 PLAN_CONCURRENCY = 4
-"""Tenants that are planned concurrently; each list of documents has some megabytes for ten thousand."""
+"""Tenants that are planned concurrently; a list of ten thousand documents has some megabytes."""
 
 TENANT_CONCURRENCY = 64
-"""Tenants that are synced concurrently; each has up to some thousand actions in memory."""
+"""Tenants that are synced concurrently; each holds up to some thousand actions in memory."""
 
 TIME_SLICE_SECONDS = 10.0
 """Time for which a tenant's documents are indexed while other tenants wait."""
 
 NEW_FILES_DELAY_SECONDS = 2.0
-"""Time for which a tenant's new files wait while its old ones are indexed: only stored files are safe."""
+"""Longest wait of a tenant's new files while its old files are indexed: only a stored file is safe."""
 
 AFTER_HINT_DELAYS_SECONDS = (1.0, 2.0)
-"""Delays of two more polls after a hint: Open WebUI announces some changes just before it makes them."""
+"""Delays of two more polls after a hint: Open WebUI announces some changes just before it writes them."""
 
 MIN_POLL_INTERVAL_SECONDS = 0.2
 """Shortest interval between two polls, however many hints come."""
@@ -140,7 +140,7 @@ class SyncLoops:
     async def _sync(self, tenant_id: str, schedule: Schedule, slots: asyncio.Semaphore) -> None:
         tenant = self._registry.get(tenant_id)
         if tenant is None or tenant.deleting or tenant.spec.suspended:
-            # Nothing is stored or deleted. The next change of the Tenant enqueues it again.
+            # Do nothing for this tenant; the next change of the Tenant enqueues it again.
             schedule.mark_done(tenant_id, complete=True)
             return
         clock = asyncio.get_running_loop().time

@@ -1,6 +1,6 @@
-"""Queue of tenants to sync: changed tenants first, then those of a full sync.
+"""Queue of tenants to sync: changed tenants first, then the tenants of a full sync.
 
-A tenant is never synced twice at the same time. If it changes meanwhile, it is synced once more.
+A tenant is never synced twice at the same time. A tenant that changes during its sync is synced once more.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from ..metrics import QUEUE
 __all__ = ["Schedule"]
 
 BACKOFF_DELAY_SECONDS = (2.0, 300.0)
-"""Shortest and longest backoff after an incomplete sync; in between, the time since the last complete one."""
+"""Bounds of the backoff after an incomplete sync: the backoff is the time since the last complete sync."""
 
-JITTER = (0.75, 1.25)
+JITTER_FACTORS = (0.75, 1.25)
 """Smallest and largest factor by which a backoff is multiplied."""
 
 
@@ -39,7 +39,7 @@ class Schedule:
         return self._running.get(tenant_id, False)
 
     def enqueue_changed(self, tenant_ids: Iterable[str]) -> None:
-        """Enqueue changed tenants, before those of a full sync; their backoff ends."""
+        """Enqueue changed tenants before the tenants of a full sync, and end their backoff."""
         for tenant_id in tenant_ids:
             if tenant_id in self._running:
                 self._running[tenant_id] = True
@@ -50,7 +50,7 @@ class Schedule:
         self._notify()
 
     def enqueue_full_sync(self, tenant_ids: Iterable[str]) -> None:
-        """Enqueue tenants behind all changed ones, unless they wait, run or back off already."""
+        """Enqueue tenants after all changed tenants, unless they already wait, run or back off."""
         for tenant_id in tenant_ids:
             if not any(tenant_id in group for group in (self._changed, self._running, self._backing_off)):
                 self._full_sync[tenant_id] = None
@@ -76,7 +76,7 @@ class Schedule:
         Parameters
         ----------
         complete
-            True if nothing is left to be done. Otherwise the tenant is synced again after a backoff.
+            True if no action remains. Otherwise the tenant is synced again after a backoff.
         retry_after
             Seconds until n8n may be called again. The tenant backs off for exactly this time.
         progress
@@ -88,9 +88,9 @@ class Schedule:
             delay = retry_after
         else:
             shortest, longest = BACKOFF_DELAY_SECONDS
-            # Measured in time and not in runs, because each change adds a run.
+            # Measure in time and not in runs, because each change adds a run.
             delay = min(max(now - self._incomplete_since.setdefault(tenant_id, now), shortest), longest)
-            delay *= random.uniform(*JITTER)  # noqa: S311 (jitter, not a secret)
+            delay *= random.uniform(*JITTER_FACTORS)  # noqa: S311 (jitter, not a secret)
         if changed:
             self.enqueue_changed([tenant_id])
         elif not complete:
@@ -120,7 +120,7 @@ class Schedule:
             timer.cancel()
 
     def _notify(self) -> None:
-        """Wake a waiting :meth:`get`, and publish the lengths."""
+        """Wake a waiting :meth:`get`, and publish the lengths of both queues as metrics."""
         self._enqueued.set()
         for state, group in (
             ("changed", self._changed),

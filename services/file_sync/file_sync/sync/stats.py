@@ -1,4 +1,4 @@
-"""Metrics of all files, aggregated from the last sync of each tenant."""
+"""Gauges for the files of all tenants, summed from the last sync of each tenant."""
 
 from ..metrics import FILES, HELD_DELETIONS, UNASSIGNED_OWNERS
 from ..planner.models import FileState
@@ -21,7 +21,7 @@ class SyncStats:
         self.publish()
 
     def prune(self, tenant_ids: set[str]) -> None:
-        """Remove all other tenants."""
+        """Remove the numbers of tenants that are not in ``tenant_ids``."""
         for tenant_id in self._tenants.keys() - tenant_ids:
             del self._tenants[tenant_id]
         self.publish()

@@ -1,8 +1,8 @@
-"""Sync of one tenant: plan, store missing files in S3, index them, and delete what is gone.
+"""Sync of one tenant: plan, store missing files in S3, index them, and delete removed documents.
 
-Files are stored and indexed concurrently. They are stored as fast as S3 accepts them; a stored file cannot be
-lost. They are indexed as fast as n8n and the gateway can, and not at all while these are unavailable. If the
-process is killed, the next sync finds what is missing. Repeating an action changes nothing.
+Files are stored and indexed concurrently. Storing continues while n8n or the gateway is unavailable, because
+a stored file cannot be lost. If the process is killed, the next sync plans the remaining actions. Repeating
+an action changes nothing.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ from .in_flight_calls import InFlightCalls
 __all__ = ["SyncResult", "TenantSync"]
 
 MAX_ACTIONS = 2000
-"""Actions of one run, to limit memory; the next sync finds the rest."""
+"""Most actions of one run, to limit memory; the next sync plans the others."""
 
 MAX_TRACKED = 100_000
-"""Files that are tracked for the lag metrics, and kept files that were logged."""
+"""Limit of the files that are tracked for the lag metrics, and of the kept files that were logged."""
 
 
 @dataclass
@@ -50,9 +50,9 @@ class SyncResult:
     Parameters
     ----------
     unassigned_owners
-        Owners of files who have no tenant, by their id in Open WebUI.
+        Ids (in Open WebUI) of file owners who have no tenant.
     remaining
-        Number of actions that are still to be done.
+        Number of actions that the run did not complete.
     """
 
     plan: Plan
@@ -61,12 +61,12 @@ class SyncResult:
 
     @property
     def is_complete(self) -> bool:
-        """True if nothing is to be done until something changes."""
+        """True if no other sync is needed until something changes."""
         return not (self.remaining or self.plan.needs_recheck or self.unassigned_owners)
 
     @property
     def progress(self) -> bool:
-        """True if at least one action was done."""
+        """True if the run completed at least one action."""
         return self.remaining + self.plan.blocked_deletions < len(self.plan.actions)
 
 
@@ -123,12 +123,12 @@ class TenantSync:
         slots
             Limits the runs that read and plan concurrently.
         may_continue
-            Returns False once no further document may be indexed in this run.
+            Returns False when the run may not index another document.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            The run could not plan; nothing was done.
+            The plan failed, and no action ran.
         """
         structlog.contextvars.bind_contextvars(tenant=tenant.key, request_id=uuid.uuid4().hex)
         async with slots or nullcontext():
@@ -157,15 +157,15 @@ class TenantSync:
     async def _plan(
         self, tenant: Tenant, personas: PersonaIndex, config: PlanConfig
     ) -> tuple[Plan, list[File]]:
-        """Return the plan for a tenant, and the files that it is about.
+        """Return the plan for a tenant, and the files in the plan.
 
         Raises
         ------
         RemoteUnavailable, RemoteRefused
             The database or the gateway did not answer.
         """
-        # Documents first: then the file of a listed document that the database lacks afterwards was deleted,
-        # and is not just too new.
+        # Read documents first: if the database lacks a listed document's file afterwards, the file was
+        # deleted. Otherwise the file could be newer than the read.
         documents = await self._gateway.list_documents(tenant)
         knowledge, models = personas.list_targets(tenant)
         files = await self._database.list_linked_files(knowledge, models)
@@ -191,7 +191,7 @@ class TenantSync:
         return plan, [*files, *detached.values()]
 
     async def _fetch_files(self, document_ids: set[str]) -> dict[str, File]:
-        """Return the existing files of documents, by document id."""
+        """Return the files of documents by document id, without deleted files."""
         file_ids = [each.removeprefix(FILE_DOCUMENTS) for each in sorted(document_ids)]
         return {file.document_id: file for file in await self._database.list_files_by_id(file_ids)}
 
@@ -268,7 +268,7 @@ class TenantSync:
     async def _run_action(
         self, result: SyncResult, action: PlannedAction, run: Callable[[], Awaitable[FileState | None]]
     ) -> FileState | None:
-        """Run one action; the next sync retries a failed one, and the other actions continue."""
+        """Run one action. After a failure the other actions continue, and the next sync retries."""
         outcome, state, reason = "ok", None, None
         try:
             state = await run()
@@ -331,7 +331,7 @@ class TenantSync:
             self.backoff.record_failure(tenant.id, exc)
             raise
         self.backoff.record_success()
-        # Only now: as long as an object is at a former place, the next sync indexes the document again.
+        # Delete former copies last: as long as one exists, the next sync indexes the document again.
         await self._delete_superseded(tenant, action.document_id, action.former)
         if (created_at := self._new_files.pop((tenant.id, action.document_id), None)) is not None:
             READY_LAG.observe(max(time.time() - created_at, 0.0))
@@ -341,7 +341,7 @@ class TenantSync:
     async def _delete_superseded(
         self, tenant: Tenant, document_id: str, former: Sequence[tuple[str, str]]
     ) -> None:
-        """Delete a document's objects at former places."""
+        """Delete a document's objects under former personas and names."""
         for persona_id, filename in former:
             await self._store.delete(tenant, persona_id, filename, document_id)
 

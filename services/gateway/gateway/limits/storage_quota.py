@@ -24,7 +24,7 @@ __all__ = ["StorageQuota"]
 COPY_TTL_SECONDS = 15 * 60
 """Lifetime of the copy after it was filled; use does not extend it."""
 
-BATCH = 5_000
+BATCH_SIZE = 5_000
 """Documents per write: each write blocks Redis for a few milliseconds."""
 
 # The field `bytes` is the total; it always exists. The field of a document is `d:` and its id.
@@ -169,10 +169,10 @@ class StorageQuota:
         ]
         await self._redis.execute(tenant, "fill-storage-quota", *first)
         documents = list(stored.items())
-        for start in range(0, len(documents), BATCH):
+        for start in range(0, len(documents), BATCH_SIZE):
             fields = [
                 word
-                for document_id, size in documents[start : start + BATCH]
+                for document_id, size in documents[start : start + BATCH_SIZE]
                 for word in (_build_field(document_id), size)
             ]
             await self._redis.execute(tenant, "fill-storage-quota", ("HSET", key, *fields))

@@ -12,7 +12,7 @@ __all__ = ["PRUNE_INTERVAL_SECONDS", "TenantMetrics"]
 PRUNE_INTERVAL_SECONDS = 10.0
 """Interval at which the series of deleted Tenants are removed."""
 
-ALL = ""
+ALL_TENANTS = ""
 """Label value of the total of all tenants. Prometheus treats an empty label as absent."""
 
 
@@ -54,6 +54,6 @@ class TenantMetrics:
 
     def _get_label(self, tenant: Tenant) -> str:
         if not self._by_tenant:
-            return ALL
+            return ALL_TENANTS
         self._tenants.add(tenant.key)
         return tenant.key

@@ -33,7 +33,7 @@ WRITE_INTERVAL_SECONDS = 1.0
 MAX_DAYS = 92
 """Maximum number of days of one report: a quarter."""
 
-READ_DAYS = 7
+DAYS_PER_READ = 7
 """Days that are read and parsed per step of the event loop; each may have hundreds of rows."""
 
 
@@ -150,8 +150,8 @@ class UsageLog:
         await self.flush()
         days = [first + timedelta(days=number) for number in range(count)]
         rows: list[UsageRow] = []
-        for start in range(0, count, READ_DAYS):
-            rows += await self._read(tenant, days[start : start + READ_DAYS])
+        for start in range(0, count, DAYS_PER_READ):
+            rows += await self._read(tenant, days[start : start + DAYS_PER_READ])
         return rows
 
     async def _read(self, tenant: Tenant, days: list[date]) -> list[UsageRow]:

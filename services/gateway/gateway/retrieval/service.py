@@ -13,9 +13,9 @@ from ..timings import RequestTimings
 from ..vectors import Vectors
 from .widen import widen
 
-__all__ = ["QUERY_BYTES", "RetrievalService"]
+__all__ = ["MAX_QUERY_BYTES", "RetrievalService"]
 
-QUERY_BYTES = 8_000
+MAX_QUERY_BYTES = 8_000
 """Maximum size of a query. Titan V2 reads 8,192 tokens, and a token has at least one byte."""
 
 
@@ -56,7 +56,7 @@ class RetrievalService:
         """
         if persona_id is not None:
             require_persona(tenant, persona_id)
-        query = query.encode()[-QUERY_BYTES:].decode(errors="ignore")
+        query = query.encode()[-MAX_QUERY_BYTES:].decode(errors="ignore")
         tokens: list[int] = []
         with timings.measure("embed"):
             vector = await self._bedrock.embed_query(query, on_tokens=tokens.append)

@@ -48,7 +48,7 @@ T = TypeVar("T")
 CALL_TIMEOUT_SECONDS = 5.0
 CONCURRENCY = 64
 
-CANDIDATES = 50
+MIN_CANDIDATES = 50
 """Passages that dense and lexical search each contribute to their fusion; more if ``limit`` is higher."""
 
 SCROLL_PAGE_SIZE = 32
@@ -143,7 +143,7 @@ class Vectors:
         TenantNotReady
             The operator has not created the tenant's collection yet.
         RemoteUnavailable, RemoteRefused
-            Qdrant did not answer, or refused.
+            Qdrant did not answer, or refused the call.
         """
 
         def build_points() -> list[models.PointStruct]:
@@ -406,7 +406,7 @@ def _build_hybrid_query(
     limit: int,
     threshold: float,
 ) -> dict[str, Any]:
-    candidates = max(CANDIDATES, limit)
+    candidates = max(MIN_CANDIDATES, limit)
     # The IDF of a word is computed from the tenant's points only, not from the whole collection.
     own_idf = models.SearchParams(idf=models.IdfCorpusParams(corpus=build_tenant_filter(tenant)))
     prefetch = [

@@ -1,4 +1,5 @@
 """Functions of Open WebUI, each a self-contained file.
 
-Open WebUI stores their source and runs it in its process, so they import no other module of Tenantry.
+Open WebUI stores a function's source and runs it in its process. So a function imports no other module of
+Tenantry.
 """

@@ -32,26 +32,27 @@ from pydantic.alias_generators import to_camel
 
 log = logging.getLogger("tenantry.pipe")
 
-MAX_QUESTION_LENGTH = 4000
+MAX_QUESTION_CHARACTERS = 4000
 """Longest question that the gateway accepts, in characters."""
 
-MAX_TURN_LENGTH = 20_000
+MAX_TURN_CHARACTERS = 20_000
 """Longest turn of the history that the gateway accepts, in characters."""
 
 MAX_TURNS = 100
 """Number of latest turns in a request; the gateway accepts 200 and reads fewer."""
 
 CONNECT_TIMEOUT_SECONDS = 3.0
-"""Timeout of a connection; a service that does not accept one in time is unavailable."""
+"""Timeout of a new connection; a service that does not accept a connection in time is unavailable."""
 
 POLL_INTERVAL_SECONDS = 1.0
 """Pause between two requests for the state of files that are being indexed."""
 
 NEW_FILE_TIMEOUT_SECONDS = 8.0
-"""Time for which file-sync may report a new file as not synced, because it has not seen the file yet."""
+"""Longest wait for a new file that file-sync reports as not synced, because file-sync has not seen the file
+yet."""
 
 MAX_LISTED = 50
-"""Most files, removed documents and held deletions that a command lists."""
+"""Most entries (files, removed documents or held deletions) that a command lists."""
 
 MAX_TRASH_PAGES = 5
 """Most pages of the trash that one command reads; a page has at most 100 documents."""
@@ -60,7 +61,7 @@ MARKDOWN = "markdown"
 """Format of answers that the gateway has sanitized for rendering as Markdown."""
 
 PROXY_STATUSES = (502, 503, 504)
-"""Statuses of a proxy in front of an unavailable service, without a problem document."""
+"""Statuses with which a proxy answers for an unavailable service, without a problem document."""
 
 PERSONA_MODEL = re.compile(r"tenant-[a-z0-9](?:[-a-z0-9]*[a-z0-9])?\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)")
 ATTACHMENT_PREFIX = re.compile(r"\A<attached_files>\n(?:<file [^\n]*/>\n)*</attached_files>\n\n")
@@ -83,7 +84,7 @@ MESSAGES = {
     "persona-missing": "This persona no longer exists. Choose another model above.",
     "not-a-persona": "This model belongs to no persona. Choose one of your tenant's models above.",
     "question-missing": "Please write a question.",
-    "question-too-long": f"Your question is too long: it has {{length}} characters, and at most {MAX_QUESTION_LENGTH} can be "
+    "question-too-long": f"Your question is too long: it has {{length}} characters, and at most {MAX_QUESTION_CHARACTERS} can be "
     "answered. Shorten it, or upload long texts as a file.",
     "rate-limited": "Your tenant has reached its limit of questions per minute. Ask again {when}.",
     "too-many-calls": "Your tenant has sent too many requests in a short time. Try again {when}.",
@@ -96,7 +97,8 @@ MESSAGES = {
     "identity-unavailable": "I cannot check who you are right now. Try again {when}.",
     "overloaded": "Too many questions are being answered right now. Try again {when}.",
     "backend-unavailable": "A part of the system does not answer right now. Try again {when}.",
-    "backend-refused": "A part of the system refused the request. Give your administrator the number {request}.",
+    "backend-refused": "A part of the system refused the request. "
+    "Give your administrator the request id {request}.",
     "deadline-exceeded": "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question.",
     "n8n-unavailable": "The assistant's workflow cannot be reached right now. Try again in a few minutes.",
     "gateway-unavailable": "The assistant cannot be reached right now. Try again in a few minutes.",
@@ -116,12 +118,13 @@ MESSAGES = {
     "Upload the file in a supported format.",
     "writes-unavailable": "Documents cannot be changed right now. Try again {when}.",
     "stream-broken": "The answer broke off here and is not complete. Ask again.",
-    "unexpected": "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
+    "unexpected": "Something went wrong. Try again; if it happens again, "
+    "give your administrator the request id {request}.",
 }
 """Messages to users by kind of error. For the gateway's problems, the kind is the last part of the problem's type."""
 
 ALIASES = {"internal": "unexpected", "invalid-request": "unexpected"}
-"""Problem types that share another kind's message."""
+"""Kinds that use the message of another kind."""
 
 FILE_STATES = {
     "waiting": "waits to be picked up",
@@ -188,7 +191,7 @@ class Citation(ApiModel):
 
 
 class Answer(ApiModel):
-    """Complete answer, and the format for which the gateway has sanitized it."""
+    """Complete answer, and the format for which the gateway has sanitized its text."""
 
     answer: str
     format: str = ""
@@ -196,7 +199,7 @@ class Answer(ApiModel):
 
     @property
     def markdown(self) -> str:
-        """The answer as Markdown; a text block if it was not sanitized for rendering."""
+        """The answer as Markdown; a text block if the gateway did not sanitize it for rendering."""
         return self.answer if self.format == MARKDOWN else _format_text_block(self.answer)
 
 
@@ -211,7 +214,7 @@ class UserFile(ApiModel):
 
     @property
     def name(self) -> str:
-        """File name as inline code, so that it is not rendered."""
+        """File name as inline code, so that Open WebUI does not render its characters as Markdown."""
         return _format_code(self.filename)
 
     @property
@@ -331,7 +334,7 @@ class ChatRequest:
             log.debug("An event was not sent: %s", type(exc).__name__)
 
     async def show_sources(self, citations: list[Citation]) -> None:
-        """Show the sources in the order of their markers, as Open WebUI numbers them, and end the status."""
+        """Show the sources in the order of their markers, by which Open WebUI numbers them, and end the status."""
         for citation in sorted(citations, key=lambda each: each.marker):
             await self._emit("source", _build_source(citation))
         count = len(citations)
@@ -342,13 +345,13 @@ class ChatRequest:
 
 
 class WorkflowBreaker:
-    """Circuit breaker for a workflow that does not respond: while open, the pipe calls the gateway directly."""
+    """Circuit breaker for a workflow that does not respond. While it is open, the pipe calls the gateway directly."""
 
     def __init__(self) -> None:
         self._until: float | None = None
 
     def allow(self, seconds: float) -> bool:
-        """Return True if the workflow may be called: always while closed, else once in ``seconds`` after the pause."""
+        """Return True if the workflow may be called: always while closed, else once per ``seconds``."""
         now = asyncio.get_running_loop().time()
         if self._until is None:
             return True
@@ -415,7 +418,7 @@ class Pipe:
         if __task__:
             yield _run_task(__task__, __task_body__ or body)
             return
-        valves = self.valves  # Open WebUI replaces them on each call
+        valves = self.valves  # Open WebUI replaces the valves on each call
         request = _build_request(
             body, __metadata__ or {}, __files__ or [], __oauth_token__, valves, __event_emitter__
         )
@@ -472,7 +475,7 @@ class Pipe:
             yield "\n\n" + "\n".join(f"> {note}" for note in notes)
 
     async def _get_workflow_answer(self, request: ChatRequest, valves: Valves) -> Answer | None:
-        """Return the workflow's answer; ``None`` if n8n is unavailable and the gateway may be called instead."""
+        """Return the workflow's answer; ``None`` if n8n is unavailable and the pipe may call the gateway."""
         end = request.deadline
         if valves.fallback_to_direct:
             if not self._breaker.allow(valves.workflow_timeout_seconds):
@@ -633,7 +636,7 @@ class Pipe:
             done = Rejection.model_validate_json(response.content)
             text = "\n\n".join(
                 [
-                    f"Rejected: {len(done.kept)} document{'s' * (len(done.kept) != 1)} stay.",
+                    f"Rejected: {len(done.kept)} document{' stays' if len(done.kept) == 1 else 's stay'}.",
                     *(
                         [
                             f"Moved to the trash because another document has the same name: {len(done.in_trash)}."
@@ -641,7 +644,12 @@ class Pipe:
                         * bool(done.in_trash)
                     ),
                     *(
-                        [f"{done.remaining} more are held. Send `/deletions reject` again."]
+                        [
+                            (
+                                f"{done.remaining} more {'is' if done.remaining == 1 else 'are'} held. "
+                                "Send `/deletions reject` again."
+                            )
+                        ]
                         * bool(done.remaining)
                     ),
                 ]
@@ -700,7 +708,7 @@ class Pipe:
     async def _wait_for_files(self, request: ChatRequest, valves: Valves) -> list[str]:
         """Wait until the user's attached files are indexed; return notes about files that are not ready.
 
-        Ids that file-sync does not list as the user's files are ignored.
+        Ids that file-sync does not list among the user's files are ignored.
         """
         if not request.file_ids:
             return []
@@ -736,7 +744,7 @@ class Pipe:
         raise refusal if refusal and response.status_code in (401, 403) else UserError("files-unavailable")
 
     def _get_client(self, valves: Valves) -> httpx.AsyncClient:
-        """Return the shared client: a new one for each call would cost more than the call."""
+        """Return the shared client: a new client for each call would cost more than the call."""
         if self._client is None:
             self._client = httpx.AsyncClient(
                 transport=self._transport,
@@ -760,7 +768,7 @@ def _build_request(
 ) -> ChatRequest:
     """Return the request, built from Open WebUI's arguments."""
     turns = [
-        {"role": message["role"], "text": text[:MAX_TURN_LENGTH]}
+        {"role": message["role"], "text": text[:MAX_TURN_CHARACTERS]}
         for message in body.get("messages") or []
         if message.get("role") in ("user", "assistant") and (text := _get_text(message.get("content")))
     ]
@@ -783,9 +791,10 @@ def _build_request(
 
 
 def _get_persona(metadata: Mapping[str, Any]) -> str:
-    """Return the persona of the selected model; empty if the model belongs to no persona.
+    """Return the persona of the selected model, or an empty string if the model belongs to no persona.
 
-    If several models answer the same message, ``model`` is the first of them and ``model_id`` the current one.
+    If several models answer the same message, ``model`` names the first model and ``model_id`` the current
+    model.
     """
     model = metadata.get("model_id") or (metadata.get("model") or {}).get("id")
     match = PERSONA_MODEL.fullmatch(model) if isinstance(model, str) else None
@@ -810,14 +819,15 @@ def _validate(request: ChatRequest) -> None:
         raise UserError("not-a-persona")
     if not request.question:
         raise UserError("question-missing")
-    if len(request.question) > MAX_QUESTION_LENGTH:
+    if len(request.question) > MAX_QUESTION_CHARACTERS:
         raise UserError("question-too-long", length=len(request.question))
 
 
 async def _read_lines(response: httpx.Response, deadline: float) -> AsyncGenerator[str]:
     """Yield the lines of a stream of events.
 
-    Only a line feed ends a line: httpx's lines also end at U+2028 and others, which JSON may contain unescaped.
+    Only a line feed ends a line. Httpx also ends lines at U+2028 and others, which JSON may contain
+    unescaped.
     """
     rest = b""
     async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:
@@ -837,7 +847,7 @@ async def _read_lines(response: httpx.Response, deadline: float) -> AsyncGenerat
 
 
 def _parse_problem(content: bytes) -> dict[str, Any]:
-    """Return the problem document; empty if the content is none."""
+    """Return the problem document, or an empty dict if the content is no problem document."""
     try:
         problem = json.loads(content)
     except ValueError:
@@ -850,7 +860,7 @@ def _get_slug(problem: Mapping[str, Any]) -> str:
 
 
 def _to_user_error(request: ChatRequest, response: httpx.Response, content: bytes) -> UserError | None:
-    """Return the error for a problem document; ``None`` if the response has no known problem."""
+    """Return the user's error for a problem document; ``None`` if the response has no known problem type."""
     problem = _parse_problem(content)
     slug = ALIASES.get(_get_slug(problem), _get_slug(problem))
     if slug not in MESSAGES:
@@ -877,7 +887,7 @@ def _format_delay(seconds: Any) -> str:
 
 
 def _format_reset(moment: Any) -> str:
-    """Return the start of the next budget in words."""
+    """Return the time in words at which the next token budget starts."""
     try:
         at = datetime.fromisoformat(str(moment))
     except ValueError:
@@ -891,13 +901,13 @@ def _is_pending(file: UserFile, waited: float) -> bool:
 
 
 def _build_note(file: UserFile) -> str:
-    """Return the note below the answer about a file that it could not use."""
+    """Return the note below an answer about a file that the answer could not use."""
     later = file.state in PENDING_STATES
     return f"{file.description}. {'Ask again in a moment to include it.' if later else 'It was not used.'}"
 
 
 def _format_code(name: str) -> str:
-    """Return a file name as inline code, so that it is not rendered."""
+    """Return a file name as inline code, so that Open WebUI does not render its characters as Markdown."""
     return f"`{' '.join(name.replace('`', chr(39)).split())[:80]}`"
 
 
@@ -922,9 +932,9 @@ def _format_text_block(text: str) -> str:
 def _build_source(citation: Citation) -> dict[str, Any]:
     """Return a citation in Open WebUI's format for sources.
 
-    ``source`` must be unique: Open WebUI numbers sources by it, and the markers refer to these numbers. Pages
-    count from 0. Open WebUI renders the text of a source as Markdown, and fetches an icon from another host for
-    a name that begins with "http".
+    ``source`` must be unique: Open WebUI numbers the distinct values, and markers refer to these numbers.
+    Pages are counted from 0. Open WebUI renders the text of a source as Markdown, and fetches an icon from
+    another host for a name that begins with "http".
     """
     page = {} if citation.page is None else {"page": citation.page - 1}
     filename = f"File {citation.filename}" if citation.filename.startswith("http") else citation.filename
@@ -939,7 +949,7 @@ def _build_source(citation: Citation) -> dict[str, Any]:
 
 
 def _run_task(task: str, body: Mapping[str, Any]) -> str:
-    """Return the result of a background task of Open WebUI, such as a chat's title, without a search."""
+    """Return the result of an Open WebUI background task, such as a chat's title. No documents are searched."""
     if task == "title_generation":
         texts = (
             _get_text(each.get("content"))

@@ -11,25 +11,27 @@ BYPASS_ADMIN_ACCESS_CONTROL stay off. Deleting an account keeps its files and fe
 action when a Tenant is deleted with all its data: POST /api/chat/actions/tenantry_erasure. No model offers the action,
 and only an administrator may call an action that no model offers.
 
-These belong to a tenant:
+The following data belongs to a tenant:
 
 - a chat in which one of the tenant's models answered since the Tenant was created;
 - a file in one of the tenant's knowledge bases, or that its owner sent in such a chat;
-- a file sent since then that nothing refers to and whose owner has no account any more: Open WebUI does not delete it;
+- a file that was sent since the Tenant was created, if nothing refers to the file and its owner has no account any
+  more: Open WebUI does not delete this file;
 - feedback about one of the tenant's models;
-- an account of a user of this tenant only, with everything that it owns. Such a user is a member of its group, or owns
-  such a chat or file. The user is in no other tenant's group, and owns nothing in another tenant's models or knowledge
-  bases;
-- the chats and files of a member who keeps the account, since the membership began.
+- an account of a user of this tenant only, with everything that the account owns. This user is a member of the
+  tenant's group, or owns one of the chats or files above. The user is in no other tenant's group, and owns nothing in
+  another tenant's models or knowledge bases;
+- the chats and files of a group member who keeps the account, since the membership began.
 
 Users can write any model's name into their chats. So only chats that were last changed before the membership began can
 belong to another tenant: Open WebUI writes both times itself.
 
 A file that another tenant's knowledge base or chat contains as well belongs to that tenant and stays.
 
-No user may add data during the deletion. So the accounts are closed first: they get a role that Open WebUI refuses.
-They keep their data, so that the next call continues after a crash. The knowledge bases lose all grants. Chats and
-feedback that others create after the start of the deletion contain no answer of the tenant's models, and do not count.
+No user may add data during the deletion. So the accounts are closed first: they get a role that Open WebUI
+refuses. Closed accounts keep their data, so that the next call continues after a crash. The knowledge bases
+lose all grants. Chats and feedback that others create after the start of the deletion contain no answer of
+the tenant's models. They do not count.
 """
 
 import asyncio
@@ -42,7 +44,7 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger("tenantry.erasure")
 
-BATCH = 100
+BATCH_SIZE = 100
 """Number of files, chats or accounts in one batch."""
 
 QUERY_LIMIT = 5000
@@ -72,13 +74,13 @@ class ErasureRun(BaseModel):
     """Ids of the tenant's knowledge bases."""
 
     since: int = Field(ge=0)
-    """Time of the Tenant's creation: older chats belong to an earlier tenant with the same name."""
+    """Time of the Tenant's creation. Chats that were last changed before belong to an earlier tenant of the name."""
 
     until: int = Field(ge=0)
-    """Time of the last possible answer: chats and feedback that were created later do not belong to the tenant."""
+    """Time of the last possible answer. Chats and feedback that were created later do not belong to the tenant."""
 
     step: Literal["count", "close", "delete"]
-    """Step: count the data; or close the accounts and count the writers; or delete, and count the remaining data."""
+    """Step: count the data; close the accounts and count the writers; or delete, and count the remaining data."""
 
     @property
     def closed_role(self) -> str:
@@ -119,9 +121,10 @@ class Action:
 
 
 async def _close(erasure: ErasureRun) -> int:
-    """Close the tenant's accounts and remove its grants; return the number of users who could write before.
+    """Close the tenant's accounts, remove all grants to its knowledge bases, and count the writers.
 
-    A closed account of a user who now belongs to another tenant is reopened.
+    Writers are users who could write before the call. A closed account of a user who now belongs to another
+    tenant is opened again.
     """
     from open_webui.models.access_grants import AccessGrant  # noqa: PLC0415 (only Open WebUI's process has it)
     from open_webui.models.groups import GroupMember  # noqa: PLC0415
@@ -135,7 +138,7 @@ async def _close(erasure: ErasureRun) -> int:
             AccessGrant.resource_id.in_(erasure.knowledge),
             ~AccessGrant.principal_id.startswith(
                 MARKER_PREFIX
-            ),  # the operator finds the knowledge base with these grants
+            ),  # the operator finds the knowledge base by this grant
         )
         had_grants = (await session.execute(grants)).rowcount > 0
         accounts = (await _Scope.load(erasure, session)).select_accounts()
@@ -150,8 +153,8 @@ async def _close(erasure: ErasureRun) -> int:
     for user_id in open_accounts:
         await revoke_user_tokens(None, user_id)  # also closes WebSockets
     async with _open_session() as session:
-        for first in range(0, len(open_accounts), BATCH):
-            batch = User.id.in_(open_accounts[first : first + BATCH])
+        for first in range(0, len(open_accounts), BATCH_SIZE):
+            batch = User.id.in_(open_accounts[first : first + BATCH_SIZE])
             await session.execute(update(User).where(batch).values(role=erasure.closed_role))
         await session.commit()
     if open_accounts:
@@ -160,13 +163,13 @@ async def _close(erasure: ErasureRun) -> int:
 
 
 async def _delete(erasure: ErasureRun, end: float) -> None:
-    """Delete files, chats and feedback until ``end``; then the accounts, which are needed to find the rest."""
+    """Delete files, chats, feedback and last the accounts, which identify the other data; stop at ``end``."""
     for find, delete in _KINDS:
         while found := await find(erasure):
-            for first in range(0, len(found), BATCH):
+            for first in range(0, len(found), BATCH_SIZE):
                 if time.monotonic() > end:
                     return
-                await delete(found[first : first + BATCH])
+                await delete(found[first : first + BATCH_SIZE])
             log.info("%s: deleted %s: %s", erasure.tenant, find.__name__.removeprefix("_find_"), len(found))
 
 
@@ -201,7 +204,7 @@ async def _find_files(erasure: ErasureRun) -> list[Any]:
 
 
 async def _delete_files(files: Sequence[Any]) -> None:
-    """Delete the stored files, then the rows, so that the files are still found after a crash."""
+    """Delete the stored files, then their rows, so that a call after a crash still finds the files."""
     from open_webui.models.files import File  # noqa: PLC0415
     from open_webui.storage.provider import Storage  # noqa: PLC0415
     from sqlalchemy import delete  # noqa: PLC0415
@@ -219,7 +222,10 @@ async def _delete_files(files: Sequence[Any]) -> None:
 
 
 async def _find_chats(erasure: ErasureRun) -> list[Any]:
-    """Return id, owner and tags of chats whose owners keep their accounts; other chats go with the accounts."""
+    """Return id, owner and tags of chats whose owners keep their accounts.
+
+    Other chats are deleted with their owners' accounts.
+    """
     from open_webui.models.chats import Chat  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
@@ -244,7 +250,7 @@ async def _delete_chats(chats: Sequence[Any]) -> None:
 
 
 async def _find_feedback(erasure: ErasureRun) -> list[Any]:
-    """Return the ids of feedback about the tenant's models, and of its accounts.
+    """Return the ids of feedback about the tenant's models or by its accounts.
 
     The query only preselects rows: one row with invalid JSON would fail a query that parses JSON.
     """
@@ -340,9 +346,10 @@ class _Scope:
     erasure
         The tenant.
     unrecorded
-        Ids of its chats without rows of messages: Open WebUI's page saves some chats as a whole.
+        Ids of the tenant's chats without rows of messages: Open WebUI's page saves some chats as a whole.
     pending
-        Ids of files that are being added to its knowledge bases: a file is linked when it has been read.
+        Ids of files that are being added to the tenant's knowledge bases: Open WebUI links a file after
+        reading it.
     """
 
     def __init__(self, erasure: ErasureRun, unrecorded: list[str], pending: list[str]) -> None:
@@ -359,7 +366,8 @@ class _Scope:
         from open_webui.models.knowledge import KnowledgeFile  # noqa: PLC0415
         from sqlalchemy import Text, cast, exists, or_, select  # noqa: PLC0415
 
-        # Both queries only preselect rows: users can write such a name anywhere in their metadata.
+        # Both queries only preselect rows: users can write the tenant's names anywhere in their chats and
+        # metadata.
         prefix = f"{erasure.tenant}."
         recorded = exists().where(ChatMessage.chat_id == Chat.id, ChatMessage.role == "assistant")
         found = await session.execute(
@@ -400,7 +408,7 @@ class _Scope:
             .where(
                 ChatMessage.model_id.startswith("tenant-"),
                 Chat.id.not_in(self._select_answered()),
-                # Members may have written the name of that model themselves.
+                # A member may have written the other tenant's model name into a chat.
                 or_(is_no_member, Chat.updated_at < GroupMember.created_at),
             )
         )
@@ -423,7 +431,7 @@ class _Scope:
         )
 
     def select_chats(self) -> Any:
-        """Return the query for chats that the tenant's models answered, and for chats of its users."""
+        """Return the query for chats that the tenant's models answered, and for chats of the tenant's users."""
         from open_webui.models.chats import Chat  # noqa: PLC0415
         from sqlalchemy import or_, select  # noqa: PLC0415
 
@@ -503,7 +511,7 @@ class _Scope:
         from open_webui.models.groups import Group, GroupMember  # noqa: PLC0415
         from sqlalchemy import select  # noqa: PLC0415
 
-        # The group of administrators belongs to this tenant as well.
+        # The subgroup of administrators belongs to this tenant as well.
         own_names = (f"/tenants/{self._erasure.tenant}", f"/tenants/{self._erasure.tenant}/admins")
         others = select(Group.id).where(
             Group.name.startswith("/tenants/"),
@@ -528,7 +536,7 @@ class _Scope:
         )
 
     def _select_other_knowledge(self) -> Any:
-        """Return the query for knowledge bases of other tenants, which an administrator's account owns."""
+        """Return the query for other tenants' knowledge bases; an administrator's account owns these."""
         from open_webui.models.knowledge import Knowledge  # noqa: PLC0415
         from open_webui.models.users import User  # noqa: PLC0415
         from sqlalchemy import select  # noqa: PLC0415

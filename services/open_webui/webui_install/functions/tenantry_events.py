@@ -6,13 +6,15 @@ license: Apache-2.0
 required_open_webui_version: 0.12.4
 description: Adds a user to the group of their tenant at each login, and notifies file-sync when files may have changed.
 
-A membership gives access to a tenant's models, knowledge bases and files, so the function fails closed. Only a tenant
-that the gateway verifies at a login results in a membership; any other response, or none, ends all memberships. Open
-WebUI itself sets no groups from claims, because a claim contains only names of groups. If the gateway did not respond,
-the user gets the membership back at the next login, or from the operator within a minute.
+A membership gives access to a tenant's models, knowledge bases and files, so the function fails closed. A
+login results in a membership only if the gateway verifies a tenant; any other response, or no response, ends
+all memberships. Open WebUI itself sets no groups from claims, because a claim contains only names of groups.
+If the gateway did not respond, the user gets the membership back at the next login, or from the operator
+within a minute.
 
-A login to a tenant that is suspended or being deleted changes nothing. The gateway has verified the user, and the
-membership is needed to find the user's data at a deletion. Until then it gives access to the user's chats only.
+A login to a tenant that is suspended or being deleted changes nothing. The gateway has verified the user, and
+the deletion needs the membership to find the user's data. Until the deletion, the membership gives access to
+the user's chats only.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger("tenantry.events")
 
-TENANTS = "/tenants/"
+TENANTS_GROUP_PREFIX = "/tenants/"
 """Prefix of the names of tenants' groups, as in Keycloak; other groups are never changed."""
 
 FILES_CHANGED = ("file.", "knowledge.")
@@ -42,7 +44,7 @@ class TenantRef:
     def owns(self, group: Any) -> bool:
         """Return True if the operator created a group for this Tenant."""
         created_for = (group.data or {}).get("tenantry") or {}
-        return bool(group.name == TENANTS + self.key and created_for.get("uid") == self.uid)
+        return bool(group.name == TENANTS_GROUP_PREFIX + self.key and created_for.get("uid") == self.uid)
 
 
 class OutOfServiceError(Exception):
@@ -76,7 +78,7 @@ class Event:
         self._needs_hint = False
 
     async def event(self, event: dict[str, Any], __event_name__: str) -> None:
-        """Handle an event; raise nothing, and log nothing but its name."""
+        """Handle an event; raise nothing, and log only the event's name and the type of an error."""
         try:
             if __event_name__ == "auth.login" and event.get("source") == "oauth":
                 await self._update_membership(str((event.get("subject") or {}).get("id") or ""))
@@ -86,7 +88,7 @@ class Event:
             log.error("Event %s was not handled: %s", __event_name__, type(exc).__name__)  # noqa: TRY400
 
     async def _update_membership(self, user_id: str) -> None:
-        """Make a user a member of their tenant's group only; of no group if the gateway verifies no tenant."""
+        """Make a user a member of their tenant's group only, or of no group without a verified tenant."""
         tenant: TenantRef | None = None
         try:
             token = await _get_newest_token(user_id)
@@ -99,7 +101,7 @@ class Event:
         await _set_membership(user_id, tenant)
 
     async def _get_tenant(self, token: str) -> TenantRef | None:
-        """Return the tenant that the gateway verifies from a user's token; ``None`` for every other response.
+        """Return the tenant that the gateway verifies from a user's token; ``None`` for any other response.
 
         Raises
         ------
@@ -129,7 +131,7 @@ class Event:
     async def _send_hint(self) -> None:
         """Notify file-sync of a change. File-sync polls as well, so a lost hint costs some seconds only.
 
-        Hints during a request are coalesced into one request after it.
+        Hints during a request are coalesced into one request that follows.
         """
         valves = self.valves
         if not valves.file_sync_url:
@@ -153,16 +155,16 @@ class Event:
 
 
 async def _get_newest_token(user_id: str) -> str:
-    """Return the access token of a user's newest session with Keycloak; empty if there is none.
+    """Return the access token of a user's newest session with Keycloak, or an empty string.
 
-    The login has just created the token, so it is not refreshed.
+    The login has just created the token, so the token needs no refresh.
     """
     from open_webui.models.oauth_sessions import OAuthSessions  # noqa: PLC0415 (only Open WebUI's process has it)
 
     sessions = [
         session
         for session in await OAuthSessions.get_sessions_by_user_id(user_id)
-        if not session.provider.startswith("mcp:")  # logins of tools, not of the user
+        if not session.provider.startswith("mcp:")  # sessions of tools, not of the user's login
     ]
     newest = max(sessions, key=lambda session: session.created_at, default=None)
     return str(newest.token.get("access_token") or "") if newest else ""
@@ -173,7 +175,7 @@ async def _set_membership(user_id: str, tenant: TenantRef | None) -> None:
     from open_webui.models.groups import Groups  # noqa: PLC0415 (only Open WebUI's process has it)
 
     current = {group.id for group in await Groups.get_groups_by_member_id(user_id)}
-    groups = [group for group in await Groups.get_all_groups() if group.name.startswith(TENANTS)]
+    groups = [group for group in await Groups.get_all_groups() if group.name.startswith(TENANTS_GROUP_PREFIX)]
     for group in groups:
         if group.id in current and not (tenant and tenant.owns(group)):
             await Groups.remove_users_from_group(group.id, [user_id])

@@ -7,11 +7,9 @@ from tests.support.backends.api_server import Tenants
 from tests.support.faults.proxy import Proxy
 from tests.support.open_webui.observed import USER_PASSWORD, ObservedOpenWebUI
 
-from ..conftest import Driver, OperatorHarness, get_conditions, open_driver
+from ..conftest import Driver, OperatorHarness, check_part_conditions, get_conditions, open_driver
 
 pytestmark = pytest.mark.programs
-
-OTHERS = {"StorageReady", "VectorsReady", "IdentityReady", "QuotaReady"}
 
 
 async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
@@ -27,10 +25,11 @@ async def test_unavailable_open_webui_fails_only_its_part_until_it_recovers(
         async with open_driver(platform, tenants, **through) as driver:
             proxy.cut()
             assert (await driver.reconcile("patient")).name == "retrying"
-            seen = get_conditions(tenants.get("patient"))
-            assert seen["Ready"] == seen["WorkspaceReady"] == ("False", "OpenWebUIUnavailable")
+            tenant = tenants.get("patient")
+            check_part_conditions(tenant, "open-webui", "OpenWebUIUnavailable", open_webui=True)
+            seen = get_conditions(tenant)
+            assert seen["Ready"] == ("False", "OpenWebUIUnavailable")
             assert seen["Reconciling"] == ("True", "Retrying")
-            assert {seen[part] for part in OTHERS} == {("True", "AsDeclared")}
             proxy.restore()
             assert (await driver.reconcile("patient")).name == "ready"
     assert get_conditions(tenants.get("patient"))["WorkspaceReady"] == ("True", "AsDeclared")

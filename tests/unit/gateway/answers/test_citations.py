@@ -87,9 +87,9 @@ def test_the_snippet_is_the_sentence_most_similar_to_the_claim() -> None:
     ("text", "claim", "expected"),
     [
         pytest.param(
-            'He text_of_model "It is 5." Then he left.',
+            'He said "It is 5." Then he left.',
             "It is 5",
-            'He text_of_model "It is 5."',
+            'He said "It is 5."',
             id="closing-quote-stays",
         ),
         pytest.param(

@@ -123,21 +123,35 @@ async def test_a_401_names_the_authentication_scheme(harness: GatewayHarness) ->
 
 
 @pytest.mark.parametrize(
-    ("exc", "status", "retry_after"),
+    ("exc", "status", "retry_after", "next_step"),
     [
-        pytest.param(RemoteUnavailable("bedrock", "embed", "host-1 is down"), 503, "5", id="unavailable"),
         pytest.param(
-            RemoteUnavailable("bedrock", "embed", "busy", retry_after=17.2), 503, "17", id="with-a-wish"
+            RemoteUnavailable("bedrock", "embed", "host-1 is down"), 503, "5", "Try again", id="unavailable"
         ),
-        pytest.param(RemoteRefused("bedrock", "embed", "host-1 says no"), 502, None, id="refused"),
+        pytest.param(
+            RemoteUnavailable("bedrock", "embed", "busy", retry_after=17.2),
+            503,
+            "17",
+            "Try again",
+            id="with-a-wish",
+        ),
+        pytest.param(
+            RemoteRefused("bedrock", "embed", "host-1 says no"),
+            502,
+            None,
+            "Give your administrators the request id",
+            id="refused",
+        ),
     ],
 )
 async def test_a_backend_failure_has_a_retry_after_and_no_internal_details(
-    harness: GatewayHarness, exc: TenantryError, status: int, retry_after: str | None
+    harness: GatewayHarness, exc: TenantryError, status: int, retry_after: str | None, next_step: str
 ) -> None:
     harness.bedrock.fails = exc
     response = await harness.post("/v1/search", json={"query": "x"})
-    assert check_problem(response)["status"] == status
+    document = check_problem(response)
+    assert document["status"] == status
+    assert document["detail"].partition(". ")[2].startswith(next_step)
     assert response.headers.get("retry-after") == retry_after
     assert "host-1" not in response.text
 

@@ -67,6 +67,14 @@ async def test_an_administrator_rejects_held_deletions_and_sees_the_rest() -> No
     assert "3 more are held" in output.text
 
 
+async def test_a_single_rejected_and_a_single_held_deletion_are_in_the_singular() -> None:
+    body = {"kept": [make_held_deletion()], "inTrash": [], "remaining": 1}
+    backends = FakePipeBackends({f"{HELD}/reject": httpx.Response(200, json=body)})
+    output = await ask(make_pipe(backends), "/deletions reject")
+    assert output.text.startswith("Rejected: 1 document stays.")
+    assert "1 more is held." in output.text
+
+
 @pytest.mark.parametrize("command", ["/deletions", "/deletions release", "/deletions reject"])
 async def test_command_is_for_administrators_only(command: str) -> None:
     refusal = make_problem(403, "admin-only")

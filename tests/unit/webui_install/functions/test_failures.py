@@ -113,7 +113,7 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "backend-refused": (
         make_problem(502, "backend-refused"),
-        "A part of the system refused the request. Give your administrator the number {request}.",
+        "A part of the system refused the request. Give your administrator the request id {request}.",
     ),
     "deadline-exceeded": (
         make_problem(504, "deadline-exceeded"),
@@ -121,11 +121,17 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "internal": (
         make_problem(500, "internal"),
-        "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
+        (
+            "Something went wrong. Try again; if it happens again, "
+            "give your administrator the request id {request}."
+        ),
     ),
     "invalid-request": (
         make_problem(422, "invalid-request"),
-        "Something went wrong. Try again; if it happens again, give your administrator the number {request}.",
+        (
+            "Something went wrong. Try again; if it happens again, "
+            "give your administrator the request id {request}."
+        ),
     ),
 }
 UNAVAILABLE = [
@@ -388,9 +394,10 @@ async def test_a_stalled_answer_ends_after_the_timeout() -> None:
 async def test_an_unexpected_failure_names_the_request(reply: Any) -> None:
     backends = make_backends(GATEWAY, reply)
     output = await ask(make_pipe(backends, orchestrator="direct"))
-    number = backends.requests[0].headers["X-Request-ID"]
+    request_id = backends.requests[0].headers["X-Request-ID"]
     assert output.text == (
-        f"Something went wrong. Try again; if it happens again, give your administrator the number {number}."
+        "Something went wrong. Try again; if it happens again, "
+        f"give your administrator the request id {request_id}."
     )
     assert output.is_done
 
