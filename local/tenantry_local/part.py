@@ -111,7 +111,7 @@ def is_http_ok(
 
 @cache
 def get_system_tls_context() -> ssl.SSLContext:
-    """Return the cached TLS context with the system's CAs. It takes 25 ms to create, longer than a request."""
+    """Return the cached TLS context with the system's CAs, which takes 25 ms to create."""
     return httpx.create_ssl_context()
 
 
