@@ -67,7 +67,7 @@ def run_kubectl(context: Context, *arguments: str, stdin: str | None = None) -> 
 
 
 class _ControlPlane(PlatformPart):
-    """A program of the local control plane, which is built if the cache lacks it."""
+    """Base class of the control plane's programs, which are built if the cache lacks them."""
 
     program_name: ClassVar[str]
 

@@ -132,7 +132,7 @@ class Bedrock:
         self.embedding_model = embedding_model
         self._dimension = dimension
         self._quota = TokenBucket(embeddings_per_minute)
-        self._ingesting = FairSemaphore(INGEST_CONCURRENCY, each=INGEST_CONCURRENCY)
+        self._ingesting = FairSemaphore(INGEST_CONCURRENCY, per_tenant=INGEST_CONCURRENCY)
         self._embeddings = Remote(
             "bedrock",
             classify,

@@ -45,7 +45,7 @@ class ConcurrencyLimiter:
         max_per_tenant: int | None = None,
     ) -> None:
         self._name = name
-        self._slots = FairSemaphore(max_concurrent, each=max_per_tenant or max_concurrent)
+        self._slots = FairSemaphore(max_concurrent, per_tenant=max_per_tenant or max_concurrent)
         self._max_waiting = max_waiting
         self._max_waiting_per_tenant = (max_waiting + 1) // 2 if max_per_tenant else max_waiting
         self._waiting = Counter[str]()

@@ -42,7 +42,7 @@ SLOW_STREAM_DELAY_SECONDS = 0.2
 
 
 class StreamAborted(Exception):
-    """Ends a response early, like a broken connection."""
+    """Raised to end a response early, like a broken connection."""
 
 
 class BlockedWords(BaseModel):
@@ -70,7 +70,7 @@ class StandinState:
     async def record_call(
         self, request: Request, operation: str, model: str, metadata: object
     ) -> FaultType | None:
-        """Record a call; return the fault that its response must show, if any.
+        """Record a call; return the fault that its streamed response must show, if any.
 
         Raises
         ------
