@@ -30,7 +30,7 @@ from .programs import helm
 
 __all__ = ["main"]
 
-INTERRUPTED = 130
+INTERRUPTED_EXIT_CODE = 130
 """Exit status after Ctrl-C, as shells report it."""
 
 NEXT_COMMANDS = (
@@ -120,7 +120,9 @@ def status(
     """Show the state, version and URL of each part. The exit status is 1 unless all are up."""
     platform = open_platform()
     statuses = platform.get_statuses()
-    logins = list_logins(platform.context, [each.part.name for each in statuses]) if secrets else []
+    logins = (
+        list_logins(platform.context, [part_status.part.name for part_status in statuses]) if secrets else []
+    )
     if as_json:
         document: dict[str, Any] = {"parts": serialize_statuses(statuses)}
         if secrets:
@@ -130,7 +132,7 @@ def status(
         print_statuses(make_console(), statuses)
         if secrets:
             print_logins(make_console(), logins)
-    if not all(each.healthy for each in statuses):
+    if not all(part_status.healthy for part_status in statuses):
         raise typer.Exit(1)
 
 
@@ -222,13 +224,13 @@ def main() -> None:
         _print_error(str(exc))
         raise SystemExit(1) from exc
     except SystemExit as exc:
-        if exc.code != INTERRUPTED:
+        if exc.code != INTERRUPTED_EXIT_CODE:
             raise
         # Threads can be in a download or a health check for minutes. Ending them loses nothing: installations
         # are atomic, and every started program has a record.
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(INTERRUPTED)
+        os._exit(INTERRUPTED_EXIT_CODE)
 
 
 def _print_error(text: str) -> None:

@@ -26,11 +26,11 @@ __all__ = ["run_demo"]
 
 DIANA, ALICE, CAROL = "diana.tenantb@gmail.com", "alice.tenanta@gmail.com", "carol.tenantc@gmail.com"
 BUDGET_QUESTION = "What is the approved marketing budget for 2026?"
-FIGURE = "$5,000,000"
+BUDGET = "$5,000,000"
 NOTICE_QUESTION = "How long is the notice period of the Lisbon office lease?"
 
-THIRD = Path(__file__).parent / "demo" / "third"
-MANIFEST = THIRD / "tenant.yaml"
+THIRD_TENANT_FOLDER = Path(__file__).parent / "demo" / "third"
+MANIFEST = THIRD_TENANT_FOLDER / "tenant.yaml"
 REQUIRED_PARTS = ("kubernetes", "keycloak", "gateway", "operator")
 
 
@@ -59,11 +59,11 @@ def run_demo(
 def _ask_as_two_tenants(console: Console, context: Context) -> None:
     with _print_section(console, "Diana (Tenant B) asks for the budget"):
         answer = _ask_and_print(console, context, DIANA, BUDGET_QUESTION)
-        _require(FIGURE in answer["answer"], "the answer contains the amount")
+        _require(BUDGET in answer["answer"], "the answer contains the amount")
         _require(bool(answer["citations"]), "the answer cites a document")
     with _print_section(console, "Alice (Tenant A) asks the same question"):
         answer = _ask_and_print(console, context, ALICE, BUDGET_QUESTION)
-        _require(FIGURE not in str(answer), "the answer contains nothing of Tenant B")
+        _require(BUDGET not in str(answer), "the answer contains nothing of Tenant B")
         _require(not answer["citations"], "the answer cites no document")
 
 
@@ -77,7 +77,7 @@ def _create_tenant(console: Console, context: Context) -> None:
 
 def _use_tenant(console: Console, context: Context) -> None:
     with _print_section(console, "Carol (Tenant C) uploads a document and asks about it"):
-        _upload(context, CAROL, THIRD / "lease.md", "legal")
+        _upload(context, CAROL, THIRD_TENANT_FOLDER / "lease.md", "legal")
         answer = _ask_and_print(console, context, CAROL, NOTICE_QUESTION)
         _require("nine months" in answer["answer"], "the answer is from the document")
         answer = _ask_and_print(console, context, DIANA, NOTICE_QUESTION)
@@ -87,8 +87,8 @@ def _use_tenant(console: Console, context: Context) -> None:
 def _delete_tenant(console: Console, context: Context) -> None:
     with _print_section(console, "The platform engineer deletes Tenant C"):
         run_kubectl(context, "delete", "tenant", "tenantc", "--timeout=60s")
-        found = find_tenant_data(context, "tenantc")
-        _require(not found, f"no system holds data of Tenant C (found: {found})")
+        remaining_data = find_tenant_data(context, "tenantc")
+        _require(not remaining_data, f"no system holds data of Tenant C (found: {remaining_data})")
         try:
             _ask_and_print(console, context, CAROL, "Is any document left?")
         except LocalError as exc:
@@ -98,11 +98,11 @@ def _delete_tenant(console: Console, context: Context) -> None:
 
 
 def _delete_former_tenant(context: Context, *, yes: bool) -> None:
-    """Delete an existing Tenant ``tenantc``, after a question unless an earlier demo created it."""
-    found = run_kubectl(context, "get", "tenant", "tenantc", "--ignore-not-found", "-o", "json")
-    if not found.strip():
+    """Delete an existing Tenant ``tenantc``; ask the user first unless an earlier demo created it."""
+    printed = run_kubectl(context, "get", "tenant", "tenantc", "--ignore-not-found", "-o", "json")
+    if not printed.strip():
         return
-    if not (yes or _is_created_by_demo(json.loads(found))):
+    if not (yes or _is_created_by_demo(json.loads(printed))):
         typer.confirm(
             "The Tenant tenantc exists, and the demo did not create it.\n"
             "The demo deletes it with all of its documents. Delete it? (--yes does not ask)",

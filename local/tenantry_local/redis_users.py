@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 
-__all__ = ["GATEWAY", "N8N", "OPEN_WEBUI", "OPERATOR", "PROBE", "USERS", "build_acl_file"]
+__all__ = ["GATEWAY", "N8N", "OPEN_WEBUI", "OPERATOR", "PROBE_USER", "USERS", "build_acl_file"]
 
 OPERATOR, GATEWAY = "tenantry-operator", "tenantry-gateway"
 N8N, OPEN_WEBUI = "tenantry-n8n", "tenantry-open-webui"
 
-PROBE = "probe"
+PROBE_USER = "probe"
 """User of the kubelet's probe, without a password; its only command is PING."""
 
 _DATA = "-@all +@read +@write +@transaction +@connection +select +time"
@@ -44,7 +44,7 @@ def build_acl_file(passwords: Mapping[str, str], *, admin: str = "") -> str:
     everything = f"on {_hash_password(admin)} ~* &* +@all" if admin else "off resetkeys resetchannels -@all"
     lines = [
         f"user default {everything}",
-        f"user {PROBE} on nopass resetkeys resetchannels -@all +ping",
+        f"user {PROBE_USER} on nopass resetkeys resetchannels -@all +ping",
         *(f"user {name} on {_hash_password(passwords[name])} resetchannels {USERS[name]}" for name in USERS),
     ]
     return "\n".join(lines) + "\n"

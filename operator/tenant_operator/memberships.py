@@ -29,7 +29,7 @@ __all__ = ["MembershipChecker", "map_group_owners"]
 VERIFY_TIMEOUT_SECONDS = 2.0
 """Longest wait for Keycloak before the removal of members whom a changed Tenant does not name."""
 
-TENANTS = f"/{REALM_PARENT_GROUP}/"
+TENANTS_GROUP_PREFIX = f"/{REALM_PARENT_GROUP}/"
 """Prefix of the names of tenants' groups."""
 
 
@@ -234,6 +234,6 @@ def map_group_owners(groups: Iterable[dict[str, Any]], tenants: Collection[Tenan
     for group in groups:
         namesake = by_name.get(group["name"])
         tenant = by_id.get(group["id"]) or (namesake if namesake and is_own_group(namesake, group) else None)
-        if tenant or group["name"].startswith((TENANTS, RETAINED_PREFIX)):
+        if tenant or group["name"].startswith((TENANTS_GROUP_PREFIX, RETAINED_PREFIX)):
             owners[group["id"]] = tenant.metadata.uid if tenant else None
     return owners

@@ -51,7 +51,7 @@ class Part(Protocol[S]):
 
     @property
     def retained(self) -> tuple[str, ...]:
-        """Beginnings of the kinds that :meth:`count` may still find after :meth:`release`."""
+        """Prefixes of the counters of :meth:`count` that may be above 0 after :meth:`release`."""
         ...
 
     async def observe(self, tenant: Tenant) -> S:
@@ -67,7 +67,7 @@ class Part(Protocol[S]):
         ...
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
-        """Return the number of the tenant's objects by kind. The kinds are constant; it writes nothing."""
+        """Return counters: the number of objects by name. The names are constant; it writes nothing."""
         ...
 
     async def release(self, tenant: Tenant) -> None:

@@ -37,12 +37,12 @@ select gen_random_uuid()::text, 'password', id, extract(epoch from now()) * 1000
 from user_entity where username = 'admin';
 """
 
-ITERATIONS = 27_500
+PBKDF2_ITERATIONS = 27_500
 """Rounds of PBKDF2. The password is 24 random bytes, so more rounds protect nothing."""
 
 
 def get_template_file(folder: Path) -> Path:
-    """Return the path of the template in Keycloak's folder of the cache; another recipe is another file."""
+    """Return the path of the template in Keycloak's cache folder; the name has a hash of its SQL."""
     recipe = hashlib.sha256(REMOVE_SECRETS.encode()).hexdigest()[:8]
     return folder / f"database-{recipe}.sql"
 
@@ -89,9 +89,9 @@ def _remove_build(state: Path) -> None:
 
 
 def restore_template(postgres: Postgres, file: Path, password: str) -> None:
-    """Copy the template into the empty database, with this administrator's password, wholly or not at all.
+    """Copy the template into an empty database in one transaction, and set the administrator's password.
 
-    A database that has tables stays as it is.
+    A database that has tables is not changed.
     """
     if postgres.run("select to_regclass('public.databasechangelog')", DATABASE):
         return
@@ -101,9 +101,13 @@ def restore_template(postgres: Postgres, file: Path, password: str) -> None:
 
 def _build_password_sql(password: str) -> str:
     salt = secrets.token_bytes(16)
-    digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ITERATIONS, 64)
+    digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, PBKDF2_ITERATIONS, 64)
     value, salt_text = (base64.b64encode(data).decode() for data in (digest, salt))
-    parameters = {"hashIterations": ITERATIONS, "algorithm": "pbkdf2-sha256", "additionalParameters": {}}
+    parameters = {
+        "hashIterations": PBKDF2_ITERATIONS,
+        "algorithm": "pbkdf2-sha256",
+        "additionalParameters": {},
+    }
     return ADD_CREDENTIAL.format(
         secret=json.dumps({"value": value, "salt": salt_text, "additionalParameters": {}}),
         parameters=json.dumps(parameters),

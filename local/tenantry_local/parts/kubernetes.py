@@ -26,7 +26,7 @@ USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry
 
 KUBECTL_TIMEOUT_SECONDS = 120
 
-FEWER_COLLECTIONS = {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
+GO_GC_SETTINGS = {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
 """Environment of a test platform's API server: it collects garbage when the heap is five times what is in
 use, or has 700 MiB. By default, it collects at twice that, and this takes a third of its processor time."""
 
@@ -67,7 +67,7 @@ def run_kubectl(context: Context, *arguments: str, stdin: str | None = None) -> 
 
 
 class _ControlPlane(PlatformPart):
-    """A program of the local control plane, which is built if the cache lacks it."""
+    """Base class of the control plane's programs, which are built if the cache lacks them."""
 
     program_name: ClassVar[str]
 
@@ -177,7 +177,7 @@ class ApiServer(_ControlPlane):
                 "--service-cluster-ip-range=10.0.0.0/24",
                 "--allow-privileged=true",
             ],
-            FEWER_COLLECTIONS if self.context.ephemeral else {},
+            GO_GC_SETTINGS if self.context.ephemeral else {},
         )
 
     @override

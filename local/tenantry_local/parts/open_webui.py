@@ -29,7 +29,7 @@ FILE_SYNC_ROLE = "tenantry_file_sync"
 """Postgres role that may read the columns of Open WebUI's database in ``grants.sql``."""
 
 GUARD = REPOSITORY / "charts" / "tenantry" / "charts" / "open-webui" / "files" / "guard.py"
-"""Program that serves Open WebUI behind the guard. It is in the chart because Helm reads only its files."""
+"""Program that serves Open WebUI behind the guard. Helm reads only files of the chart, so it is there."""
 
 FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
 """Folder of ``role.sql`` and ``grants.sql``."""
@@ -37,7 +37,7 @@ FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
 UNUSED_URL = "http://127.0.0.1:9"
 """URL without a server. By default Open WebUI sends the names of knowledge bases to OpenAI to embed them."""
 
-LARGEST_FILE_MIB = 50
+MAX_FILE_MIB = 50
 """Size limit of the gateway."""
 
 FILE_EXTENSIONS = "txt,md,markdown,html,htm,csv,tsv,eml,pdf,docx,pptx,xlsx"
@@ -86,7 +86,7 @@ DISABLED_FEATURES = {
     "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
     "ENABLE_CODE_EXECUTION": "false",
     "ENABLE_CODE_INTERPRETER": "false",
-    # An answer runs no code: no artifact opens automatically, and a page in a frame fetches nothing.
+    # No answer runs code: no artifact opens automatically, and a page in a frame fetches nothing.
     "IFRAME_CSP": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
     "base-uri 'none'",
     "DEFAULT_INTERFACE_SETTINGS": json.dumps(
@@ -106,7 +106,7 @@ DISABLED_FEATURES = {
     "ENABLE_AUTOMATIONS": "false",
     "ENABLE_USER_WEBHOOKS": "false",
     "ENABLE_EVALUATION_ARENA_MODELS": "false",
-    # These would call a model without a question, and use up the tenant's token budget.
+    # These features would call a model without a question, and use up the tenant's token budget.
     "ENABLE_TITLE_GENERATION": "false",
     "ENABLE_TAGS_GENERATION": "false",
     "ENABLE_FOLLOW_UP_GENERATION": "false",
@@ -254,7 +254,7 @@ class OpenWebUI(PlatformPart):
             "PGVECTOR_CREATE_EXTENSION": "false",
             "RAG_EMBEDDING_ENGINE": "openai",
             "RAG_OPENAI_API_BASE_URL": UNUSED_URL,
-            "RAG_FILE_MAX_SIZE": str(LARGEST_FILE_MIB),
+            "RAG_FILE_MAX_SIZE": str(MAX_FILE_MIB),
             "RAG_ALLOWED_FILE_EXTENSIONS": FILE_EXTENSIONS,
         }
 

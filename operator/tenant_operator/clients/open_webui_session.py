@@ -22,7 +22,7 @@ erasure action deletes many objects in one call."""
 SIGN_IN_DELAY_SECONDS = 20.0
 """Pause after a failed sign-in, and the age up to which the session keeps a refused token."""
 
-PAGE = 30
+PAGE_SIZE = 30
 """Number of entries in a page of a list; the API defines this number."""
 
 Found = dict[str, Any] | None
@@ -110,7 +110,7 @@ class OpenWebUISession:
             answer = await self.get(operation, path, params | {"page": str(page)})
             for each in answer[entries]:
                 yield each
-            if page * PAGE >= answer["total"]:
+            if page * PAGE_SIZE >= answer["total"]:
                 return
 
     async def send(

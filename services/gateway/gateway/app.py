@@ -21,10 +21,10 @@ from .settings import GatewaySettings
 __all__ = ["make_app"]
 
 
-BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """Largest body of a request that is neither a document nor a chat."""
 
-CHAT_BYTES = 1024 * 1024
+MAX_CHAT_BYTES = 1024 * 1024
 """Largest body with a conversation; only its latest turns are used."""
 
 QUEUE_TIMEOUT_SECONDS = 10.0
@@ -74,12 +74,12 @@ def _build_limits(settings: GatewaySettings) -> _Limits:
         wait_seconds=QUEUE_TIMEOUT_SECONDS,
         max_per_tenant=max(settings.request_concurrency // 2, 1),
     )
-    default = RouteLimits(settings.request_timeout_seconds, BODY_BYTES, limiter.acquire)
-    chat = replace(default, body_bytes=CHAT_BYTES)
+    default = RouteLimits(settings.request_timeout_seconds, MAX_BODY_BYTES, limiter.acquire)
+    chat = replace(default, body_bytes=MAX_CHAT_BYTES)
     ingest = replace(
         default,
         seconds=settings.ingest_timeout_seconds,
-        body_bytes=settings.document_bytes + documents.FORM_BYTES,
+        body_bytes=settings.document_bytes + documents.MAX_FORM_BYTES,
     )
     limits = {
         "POST /v1/documents": ingest,

@@ -1,4 +1,4 @@
-"""Concurrent execution of coroutines in which the first failure cancels the rest."""
+"""Concurrent execution of coroutines; the first failure cancels the others."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Return all results in order; on the first error cancel the rest and raise that error.
+    """Return all results in order; on the first error cancel the other coroutines and raise that error.
 
-    ``asyncio.gather`` would let the rest continue, at a cost without use. A ``TaskGroup`` alone would wrap
-    the error in a group, and callers handle errors by their class.
+    ``asyncio.gather`` would let the other coroutines continue, although their results are not used. A
+    ``TaskGroup`` alone would wrap the error in a group, and callers handle errors by their class.
     """
     try:
         async with asyncio.TaskGroup() as group:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["EXAMPLE_PRICES", "Price", "calculate_cost"]
 
-MILLION = 1_000_000
+TOKENS_PER_PRICE = 1_000_000
+"""Number of tokens that a price is for."""
 
 Dollars = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=6)]
 
@@ -48,4 +49,4 @@ def calculate_cost(
     if matching is None:
         return None
     price = prices[matching]
-    return (price.input * input_tokens + price.output * output_tokens) / MILLION
+    return (price.input * input_tokens + price.output * output_tokens) / TOKENS_PER_PRICE

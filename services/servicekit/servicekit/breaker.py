@@ -24,7 +24,7 @@ connection."""
 OPEN_DELAY_SECONDS = 5.0
 """Time from the opening of a circuit to the trial call."""
 
-OPEN = Gauge(
+OPEN_CIRCUITS = Gauge(
     "tenantry_remote_circuits_open",
     "Open circuits: no call is made because the system keeps failing",
     ("system",),
@@ -70,7 +70,7 @@ class Breaker:
         self._trying = False
         if self._opened_at is not None:
             self._opened_at = None
-            OPEN.labels(self._system).dec()
+            OPEN_CIRCUITS.labels(self._system).dec()
 
     @property
     def pause(self) -> float:
@@ -86,7 +86,7 @@ class Breaker:
         self._trying = False
         if self._failures >= MAX_FAILURES:
             if self._opened_at is None:
-                OPEN.labels(self._system).inc()
+                OPEN_CIRCUITS.labels(self._system).inc()
             self._opened_at = self._now()
 
     def release(self) -> None:

@@ -13,7 +13,7 @@ from .remote import FailureClass, Remote
 
 __all__ = ["KeycloakAdmin", "classify"]
 
-PAGE = 100
+PAGE_SIZE = 100
 """Number of entries per page. The time that Keycloak takes for a page grows faster than this number."""
 
 TOKEN_MARGIN_SECONDS = 10.0
@@ -66,14 +66,14 @@ class KeycloakAdmin:
         """Yield the entries at a path, fetched page by page; no entry if the path does not exist."""
         first = 0
         while True:
-            page = params | {"first": str(first), "max": str(PAGE)}
+            page = params | {"first": str(first), "max": str(PAGE_SIZE)}
             response = await self.send(operation, "GET", path, params=page, absent=httpx.codes.NOT_FOUND)
             found = response.json() if response else []
             for each in found:
                 yield each
-            if len(found) < PAGE:
+            if len(found) < PAGE_SIZE:
                 return
-            first += PAGE
+            first += PAGE_SIZE
 
     async def send(
         self, operation: str, method: str, path: str, *, absent: int | None = None, **arguments: Any

@@ -9,7 +9,7 @@ from .errors import TooManyCalls
 
 __all__ = ["CallLimiter"]
 
-TENANTS = 10_000
+MAX_TENANTS = 10_000
 """Maximum number of tenants whose calls are counted; the least recent caller is discarded first."""
 
 
@@ -36,7 +36,7 @@ class CallLimiter:
         """
         bucket = self._buckets.setdefault(tenant_id, TokenBucket(self._per_minute))
         self._buckets.move_to_end(tenant_id)
-        if len(self._buckets) > TENANTS:
+        if len(self._buckets) > MAX_TENANTS:
             self._buckets.popitem(last=False)
         if seconds := math.ceil(bucket.try_acquire()):
             raise TooManyCalls(

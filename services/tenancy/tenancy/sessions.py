@@ -42,7 +42,7 @@ CONCURRENCY = 16
 RENEW_BEFORE = timedelta(minutes=5)
 """A session is renewed this long before it expires, so that no call is interrupted."""
 
-SESSIONS = 256
+MAX_SESSIONS = 256
 """Maximum number of cached sessions of about a megabyte; the least recently used is discarded first."""
 
 
@@ -135,7 +135,7 @@ class TenantSessions:
 
     def _keep(self, tenant: Tenant, session: _Session) -> None:
         self._sessions[tenant.id] = session
-        if len(self._sessions) > SESSIONS:
+        if len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)  # not closed: it can have a call in flight
 
     def _assume(self, tenant: Tenant) -> _Session:

@@ -92,7 +92,7 @@ async def test_an_interrupted_ingest_is_invisible_and_completed_by_the_next_one(
     if replaced:
         await document.publish(100)
     before = await document.count_points()
-    monkeypatch.setattr("gateway.documents.service.BATCH", 2)
+    monkeypatch.setattr("gateway.documents.service.BATCH_SIZE", 2)
     upsert, writes = Vectors._upsert, 0
 
     async def fail_after_some_calls(self: Vectors, *arguments: Any) -> None:

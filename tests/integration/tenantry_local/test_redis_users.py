@@ -7,7 +7,7 @@ import pytest
 import redis
 from tenantry_local.parts.redis import SERVICES_DATABASE, Redis
 from tenantry_local.platform import Platform
-from tenantry_local.redis_users import GATEWAY, N8N, OPEN_WEBUI, OPERATOR, PROBE, USERS
+from tenantry_local.redis_users import GATEWAY, N8N, OPEN_WEBUI, OPERATOR, PROBE_USER, USERS
 
 OWN = {
     OPERATOR: "tenant-acl",
@@ -82,7 +82,7 @@ def test_a_user_is_refused_under_every_other_prefix(connect: Connect, user: str,
     assert connect("").get(key) == "another user's"
 
 
-@pytest.mark.parametrize("user", [*USERS, PROBE])
+@pytest.mark.parametrize("user", [*USERS, PROBE_USER])
 @pytest.mark.parametrize("command", DANGEROUS, ids=" ".join)
 def test_no_user_may_run_administrative_commands(
     platform: Platform, connect: Connect, user: str, command: tuple[str, ...]
@@ -132,4 +132,4 @@ def test_commands_without_a_user_are_refused(platform: Platform) -> None:
 
 
 def _probe(platform: Platform) -> Any:
-    return redis.Redis(port=platform.context.ports["redis"], username=PROBE, password="none")
+    return redis.Redis(port=platform.context.ports["redis"], username=PROBE_USER, password="none")

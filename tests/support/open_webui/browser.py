@@ -36,7 +36,7 @@ POLL_SECONDS = 0.1
 
 def find_chromium() -> str | None:
     """Return the path of the browser, or ``None`` if it is not installed."""
-    return os.environ.get("TENANTRY_TEST_CHROMIUM") or shutil.which("find_chromium")
+    return os.environ.get("TENANTRY_TEST_CHROMIUM") or shutil.which("chromium")
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, UploadFile
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
-from tenantry_local.parts.open_webui import GUARD, LARGEST_FILE_MIB
+from tenantry_local.parts.open_webui import GUARD, MAX_FILE_MIB
 from webui_install.functions import tenantry
 
 BASE = "kb"
@@ -180,11 +180,11 @@ def make_app(
     permissions = guard.Permissions(store, httpx.AsyncClient(transport=httpx.MockTransport(gateway)))
     app = FastAPI()
     for name, rules, deny_unknown, more in (
-        ("knowledge", guard.KNOWLEDGE, True, ("GET /{id}", "POST /{id}/new-in-the-next-version")),
-        ("files", guard.FILES, True, ("GET /{id}/content",)),
-        ("users", guard.USERS, False, ("GET /user/settings", "POST /{user_id}/update")),
-        ("groups", guard.GROUPS, False, ("GET /",)),
-        ("chats", guard.CHATS, False, ("POST /new",)),
+        ("knowledge", guard.KNOWLEDGE_RULES, True, ("GET /{id}", "POST /{id}/new-in-the-next-version")),
+        ("files", guard.FILE_RULES, True, ("GET /{id}/content",)),
+        ("users", guard.USER_RULES, False, ("GET /user/settings", "POST /{user_id}/update")),
+        ("groups", guard.GROUP_RULES, False, ("GET /",)),
+        ("chats", guard.CHAT_RULES, False, ("POST /new",)),
     ):
         router = _make_router(rules, *more)
         guard.add_rules(router, rules, permissions, get_user, deny_unknown=deny_unknown)
@@ -410,9 +410,9 @@ async def test_an_upload_under_a_colleagues_name_or_without_write_access_is_refu
 
 def test_a_missing_guarded_route_prevents_the_start(store: FakeStore) -> None:
     permissions = guard.Permissions(store, httpx.AsyncClient())
-    router = _make_router([each for each in guard.KNOWLEDGE if each != "POST /{id}/reset"])
+    router = _make_router([each for each in guard.KNOWLEDGE_RULES if each != "POST /{id}/reset"])
     with pytest.raises(LookupError, match="reset"):
-        guard.add_rules(router, guard.KNOWLEDGE, permissions, get_user, deny_unknown=True)
+        guard.add_rules(router, guard.KNOWLEDGE_RULES, permissions, get_user, deny_unknown=True)
 
 
 @pytest.fixture
@@ -449,7 +449,7 @@ async def test_a_body_without_content_length_is_stopped_at_the_limit(http: httpx
 
 
 def test_the_limit_allows_the_largest_file_with_its_form() -> None:
-    assert 0 < guard.MAX_BODY_BYTES - LARGEST_FILE_MIB * 1024 * 1024 <= 2 * 1024 * 1024
+    assert 0 < guard.MAX_BODY_BYTES - MAX_FILE_MIB * 1024 * 1024 <= 2 * 1024 * 1024
 
 
 async def test_lifespan_and_websocket_events_pass() -> None:

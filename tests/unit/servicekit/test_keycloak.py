@@ -7,7 +7,7 @@ import httpx
 import pytest
 import stamina
 from servicekit.errors import RemoteRefused, RemoteUnavailable
-from servicekit.keycloak import PAGE, KeycloakAdmin, classify
+from servicekit.keycloak import PAGE_SIZE, KeycloakAdmin, classify
 from servicekit.remote import FailureClass
 
 from tests.support.fakes.keycloak_server import FakeKeycloakServer
@@ -55,7 +55,7 @@ async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: FakeKeyc
     assert found == [str(number) for number in range(250)]
     assert {request.method for request in server.requests} == {"GET"}
     assert [dict(request.url.params) for request in server.requests] == [
-        {"q": "a", "first": str(first), "max": str(PAGE)} for first in (0, 100, 200)
+        {"q": "a", "first": str(first), "max": str(PAGE_SIZE)} for first in (0, 100, 200)
     ]
 
 

@@ -17,7 +17,7 @@ def test_only_the_tenant_that_exceeds_the_rate_is_refused() -> None:
 
 
 def test_the_number_of_stored_tenants_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_limiter, "TENANTS", 2)
+    monkeypatch.setattr(call_limiter, "MAX_TENANTS", 2)
     limiter = CallLimiter(60)
     for tenant in "abcd":
         limiter.count(tenant)

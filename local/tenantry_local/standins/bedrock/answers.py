@@ -18,13 +18,13 @@ __all__ = ["NO_ANSWER", "NO_PASSAGES", "extract_answer"]
 NO_ANSWER = "The passages do not contain the answer to this question."
 NO_PASSAGES = "There is no passage that I could answer from."
 
-MISSING_ALLOWED = 0.3
+MAX_MISSING_SHARE = 0.3
 """Share of the question's keywords that may be missing from the passages: one of four, none of three."""
 
-COVERED_NEEDED = 0.5
+MIN_COVERED_SHARE = 0.5
 """Share of the question's keywords that the best sentence with its passage must cover."""
 
-SAME_MEANING = 0.6
+MIN_SYNONYM_COSINE = 0.6
 """Lowest cosine of synonyms: staff and employees have 0.62, marketing and sales 0.33."""
 
 AROUND_WEIGHT = 0.25
@@ -87,7 +87,7 @@ def extract_answer(prompt: str) -> str:
         for covered, extra in zip(coverage, _calculate_bonuses(question, sentences), strict=True)
     ]
     best = scores.index(max(scores))
-    if coverage[best] < COVERED_NEEDED:
+    if coverage[best] < MIN_COVERED_SHARE:
         return NO_ANSWER
     return f"{sentences[best].text} [cite:{sentences[best].passage}]"
 
@@ -101,7 +101,7 @@ def _match_keywords(wanted: dict[str, str], known: dict[str, str]) -> frozenset[
     if not wanted or any(_FIGURE.search(word) for word in missing):
         return None
     synonyms = _find_synonyms(list(missing.values()), known)
-    if len(missing) - len(synonyms) > MISSING_ALLOWED * len(wanted):
+    if len(missing) - len(synonyms) > MAX_MISSING_SHARE * len(wanted):
         return None
     return frozenset(wanted.keys() - missing.keys() | synonyms)
 
@@ -112,7 +112,7 @@ def _find_synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
         return set()
     cosines = embed(words) @ embed(list(known.values())).T
     stems = list(known)
-    return {stems[row.argmax()] for row in cosines if row.max() >= SAME_MEANING}
+    return {stems[row.argmax()] for row in cosines if row.max() >= MIN_SYNONYM_COSINE}
 
 
 def _calculate_weights(matched: frozenset[str], sentences: Sequence[_Sentence]) -> dict[str, float]:

@@ -22,16 +22,16 @@ from .errors import (
     UnknownOperationException,
 )
 from .eventstream import encode_event, encode_exception
-from .faults import HEADER, Faults, FaultType, InjectedFault, Limit
+from .faults import FAULT_HEADER, Faults, FaultType, InjectedFault, Limit
 from .forward import ForwardClient
 from .guardrails import Guardrails
 from .models import require_chat, require_embedding
 from .settings import BedrockSettings
 from .shapes import check_shape
 
-__all__ = ["REMEMBERED_CALLS", "SLOW_STREAM_DELAY_SECONDS", "make_app"]
+__all__ = ["MAX_REMEMBERED_CALLS", "SLOW_STREAM_DELAY_SECONDS", "make_app"]
 
-REMEMBERED_CALLS = 2000
+MAX_REMEMBERED_CALLS = 2000
 """Number of calls that ``/standin/calls`` returns at most."""
 
 EVENTS_BEFORE_FAULT = 2
@@ -42,7 +42,7 @@ SLOW_STREAM_DELAY_SECONDS = 0.2
 
 
 class StreamAborted(Exception):
-    """Ends a response early, like a broken connection."""
+    """Raised to end a response early, like a broken connection."""
 
 
 class BlockedWords(BaseModel):
@@ -63,14 +63,14 @@ class StandinState:
     def __init__(self, settings: BedrockSettings) -> None:
         self.faults = Faults()
         self.guardrails = Guardrails.from_list(settings.blocked_words)
-        self.calls: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_CALLS)
+        self.calls: deque[dict[str, Any]] = deque(maxlen=MAX_REMEMBERED_CALLS)
         forward = ForwardClient(settings.forward_url, settings.forward_model, settings.forward_api_key)
         self.chat_model = ChatModel(self.guardrails, forward if settings.forward_url else None)
 
     async def record_call(
         self, request: Request, operation: str, model: str, metadata: object
     ) -> FaultType | None:
-        """Record a call; return the fault that its response must show, if any.
+        """Record a call; return the fault that its streamed response must show, if any.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class StandinState:
         """
         call = {"operation": operation, "model": model, "time": time.time(), "requestMetadata": metadata}
         self.calls.append(call)
-        return await self.faults.apply_next(operation, request.headers.get(HEADER, ""))
+        return await self.faults.apply_next(operation, request.headers.get(FAULT_HEADER, ""))
 
     async def converse(self, request: Request, operation: str, model: str) -> tuple[Reply, FaultType | None]:
         """Return the reply to Converse or ConverseStream, and the fault of its stream."""

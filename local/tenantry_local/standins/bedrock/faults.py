@@ -20,9 +20,9 @@ from .errors import (
     ValidationException,
 )
 
-__all__ = ["HEADER", "FaultType", "Faults", "InjectedFault", "Limit"]
+__all__ = ["FAULT_HEADER", "FaultType", "Faults", "InjectedFault", "Limit"]
 
-HEADER = "x-standin-fault"
+FAULT_HEADER = "x-standin-fault"
 """Header with a fault: ``throttle``, or ``timeout:2.5`` for one after 2.5 seconds."""
 
 WINDOW_SECONDS = 60
@@ -140,5 +140,5 @@ def _parse(header: str) -> InjectedFault:
         return InjectedFault(fault=FaultType(name), delay=float(seconds or 0))
     except ValueError as exc:
         raise ValidationException(
-            f"{HEADER}: {header} is none of {', '.join(FaultType)}, optionally with :seconds"
+            f"{FAULT_HEADER}: {header} is none of {', '.join(FaultType)}, optionally with :seconds"
         ) from exc

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/collections")
 _DONE = {"operation_id": 0, "status": "completed"}
 """Result of every write; it is on disk before the response, regardless of ``wait``."""
 
-PAGE = 10
+DEFAULT_LIMIT = 10
 """Default number of points per response."""
 
 
@@ -34,7 +34,7 @@ class Call:
     started: float
 
     def require(self, collection: str, needed: Level) -> Engine:
-        """Return the engine if the rights on a collection include a level."""
+        """Return the engine; raise unless the caller's rights on a collection include a level."""
         self.access.require(collection, needed)
         return self.engine
 
@@ -164,7 +164,7 @@ def query(name: str, body: models.QueryRequest, call: AuthenticatedCall) -> Resp
             prefetch=body.prefetch,
             query_filter=body.filter,
             search_params=body.params,
-            limit=body.limit or PAGE,
+            limit=body.limit or DEFAULT_LIMIT,
             offset=body.offset,
             with_payload=body.with_payload or False,
             with_vectors=body.with_vector or False,
@@ -182,7 +182,7 @@ def scroll(name: str, body: models.ScrollRequest, call: AuthenticatedCall) -> Re
         name,
         "scroll",
         scroll_filter=body.filter,
-        limit=body.limit or PAGE,
+        limit=body.limit or DEFAULT_LIMIT,
         order_by=body.order_by,
         offset=body.offset,
         with_payload=_get_default_payload(body.with_payload),

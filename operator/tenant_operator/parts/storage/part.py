@@ -19,7 +19,7 @@ from tenancy.names import build_persona_prefix, build_retained_prefix, build_ten
 
 from ...clients.aws import CALL_TIMEOUT_SECONDS, AwsClients
 from ...part import EnsureResult
-from .retention import BATCH, Retention, delete_versions
+from .retention import BATCH_SIZE, Retention, delete_versions
 
 __all__ = ["StoragePart", "StorageState", "build_desired", "plan"]
 
@@ -165,7 +165,7 @@ class StoragePart:
     def _delete_page(self, prefix: str, after: str) -> bool:
         """Delete the first thousand versions of the keys after ``after``; return False if there are none."""
         page = self._clients.s3.list_object_versions(
-            Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=BATCH
+            Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=BATCH_SIZE
         )
         found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         delete_versions(self._clients.s3, self._bucket, found)
@@ -182,7 +182,7 @@ class StoragePart:
     def _count_page(self, prefix: str, start: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
         """Return the number of versions of a page, and the start of the next page."""
         page = self._clients.s3.list_object_versions(
-            Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH, **start
+            Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH_SIZE, **start
         )
         found = len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
         if not page.get("IsTruncated"):

@@ -21,12 +21,12 @@ from ...clients.aws import AwsClients
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["BATCH", "Retention", "delete_versions"]
+__all__ = ["BATCH_SIZE", "Retention", "delete_versions"]
 
 ROLE = "tenantry-retention"
 """Name of the role, in the operator's AWS account."""
 
-BATCH = 1000
+BATCH_SIZE = 1000
 """Number of keys that S3 lists or deletes in one call."""
 
 
@@ -84,7 +84,7 @@ class Retention:
         return moved
 
     def _list_keys(self, prefix: str) -> list[str]:
-        page = self._clients.s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH)
+        page = self._clients.s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH_SIZE)
         found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         return sorted({each["Key"] for each in found})
 
@@ -138,9 +138,10 @@ def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> Non
     ClientError
         S3 refused to delete a version.
     """
-    for start in range(0, len(versions), BATCH):
+    for start in range(0, len(versions), BATCH_SIZE):
         batch: list[Any] = [
-            {"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions[start : start + BATCH]
+            {"Key": each["Key"], "VersionId": each["VersionId"]}
+            for each in versions[start : start + BATCH_SIZE]
         ]
         answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
         for error in answer.get("Errors", []):

@@ -41,7 +41,7 @@ BASE_MODEL = "tenantry"
 Grant = tuple[str, str, str]
 """Type and id of the grantee, and ``read`` or ``write``."""
 
-MARK = "tenantry:"
+MARK_PREFIX = "tenantry:"
 """Prefix of the id of the nonexistent user in a mark."""
 
 RETAINED_PREFIX = "/retained/"
@@ -112,7 +112,7 @@ class Step:
 
 def build_mark(tenant: Tenant, persona_id: str) -> dict[str, str]:
     """Return the grant that identifies a persona's knowledge base until the status names it."""
-    holder = f"{MARK}{tenant.key}/{tenant.metadata.uid}/{persona_id}"
+    holder = f"{MARK_PREFIX}{tenant.key}/{tenant.metadata.uid}/{persona_id}"
     return {"principal_type": "user", "principal_id": holder, "permission": "read"}
 
 

@@ -34,7 +34,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 RECONNECT_TIMEOUT_SECONDS = 10.0
 """Time for which the pool retries to connect in the background."""
 
-CONNECTIONS = 6
+MAX_CONNECTIONS = 6
 
 _EXISTING_COLUMNS = """
 select t.name, t.attribute,
@@ -69,7 +69,7 @@ class OpenWebUIDatabase:
         self._pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]](
             url,
             min_size=0,
-            max_size=CONNECTIONS,
+            max_size=MAX_CONNECTIONS,
             open=False,
             timeout=10.0,
             # The next caller reconnects soon, and not after a pause that doubles for minutes.
@@ -82,7 +82,7 @@ class OpenWebUIDatabase:
             },
         )
         self._remote = Remote(
-            "open-webui-db", classify, timeout=QUERY_TIMEOUT_SECONDS, concurrency=CONNECTIONS
+            "open-webui-db", classify, timeout=QUERY_TIMEOUT_SECONDS, concurrency=MAX_CONNECTIONS
         )
 
     async def open(self) -> None:

@@ -10,7 +10,7 @@ from .context import Context, admit
 
 __all__ = ["router"]
 
-HEADER = "X-Tenantry-Hint"
+HINT_HEADER = "X-Tenantry-Hint"
 
 router = APIRouter()
 
@@ -18,9 +18,9 @@ router = APIRouter()
 @router.post("/v1/hints", status_code=204, summary="Announce a possible change in Open WebUI")
 async def announce_change(request: Request, context: Context) -> Response:
     """Wake the leader; concurrent hints are coalesced."""
-    secret = request.headers.get(HEADER, "").encode()
+    secret = request.headers.get(HINT_HEADER, "").encode()
     if not compare_digest(secret, context.settings.hint_secret.get_secret_value().encode()):
-        raise HintRefused(f"The header {HEADER} is missing or wrong.")
+        raise HintRefused(f"The header {HINT_HEADER} is missing or wrong.")
     admit(request)
     HINTS.inc()
     context.leader_elector.broadcast_hint()

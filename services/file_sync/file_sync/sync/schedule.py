@@ -14,7 +14,7 @@ __all__ = ["Schedule"]
 BACKOFF_DELAY_SECONDS = (2.0, 300.0)
 """Bounds of the backoff after an incomplete sync: the backoff is the time since the last complete sync."""
 
-JITTER = (0.75, 1.25)
+JITTER_FACTORS = (0.75, 1.25)
 """Smallest and largest factor by which a backoff is multiplied."""
 
 
@@ -90,7 +90,7 @@ class Schedule:
             shortest, longest = BACKOFF_DELAY_SECONDS
             # Measure in time and not in runs, because each change adds a run.
             delay = min(max(now - self._incomplete_since.setdefault(tenant_id, now), shortest), longest)
-            delay *= random.uniform(*JITTER)  # noqa: S311 (jitter, not a secret)
+            delay *= random.uniform(*JITTER_FACTORS)  # noqa: S311 (jitter, not a secret)
         if changed:
             self.enqueue_changed([tenant_id])
         elif not complete:

@@ -26,13 +26,13 @@ from .service import Answer
 
 __all__ = ["AnswerCache", "CacheLookup", "CacheOutcome", "CacheSlot", "build_cache_key"]
 
-ANSWERS = 1000
+MAX_ANSWERS = 1000
 """Maximum number of answers of one tenant. At 2 kB each, a thousand busy tenants use 2 GB."""
 
-ANSWER_BYTES = 32 * 1024
+MAX_ANSWER_BYTES = 32 * 1024
 """Maximum size of an answer with its citations; larger answers are not stored."""
 
-FORMAT = 2
+FORMAT_VERSION = 2
 """Version of the answer format; increase it to invalidate all cached answers when the format changes."""
 
 # The version is random, so no deleted version is used again. During a change of the index there is none.
@@ -134,15 +134,15 @@ class AnswerCache:
         A failure of Redis is logged and not raised, because the caller already has the answer.
         """
         text = _ANSWER.dump_json(answer).decode()
-        if len(text.encode()) > ANSWER_BYTES:
+        if len(text.encode()) > MAX_ANSWER_BYTES:
             return
         try:
-            await self._put.run(tenant, list_fence_keys(tenant), slot.key, slot.version, text, ANSWERS)
+            await self._put.run(tenant, list_fence_keys(tenant), slot.key, slot.version, text, MAX_ANSWERS)
         except RemoteError as exc:
             self._log.warning("Cannot cache an answer", error=str(exc))
 
 
 def build_cache_key(inputs: Mapping[str, Any]) -> str:
     """Return the cache key: a hash of every input of an answer except the index."""
-    text = json.dumps([FORMAT, dict(inputs)], sort_keys=True, ensure_ascii=False)
+    text = json.dumps([FORMAT_VERSION, dict(inputs)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -15,7 +15,7 @@ __all__ = ["Citation", "CitationParser", "build_citations", "to_numbers"]
 
 _WRITTEN = re.compile(r"([ \t]?)\[cite: ?(\d{1,2}(?: ?, ?\d{1,2}){0,49}) ?\]")
 _COULD_BE_WRITTEN = re.compile(r"(?:[ \t]|[ \t]?\[(?:c(?:i(?:t(?:e(?:: ?[\d, ]{0,250})?)?)?)?)?)\Z")
-_MAX_HELD = 260
+_MAX_HELD_CHARACTERS = 260
 """Maximum number of characters at the end of a piece that may be the start of a marker."""
 
 _MARKER = re.compile(f"[{MARKERS}]")
@@ -65,7 +65,7 @@ class CitationParser:
     def feed(self, text: str) -> str:
         """Add a piece of the answer; return its text with each citation replaced by one character."""
         text = self._held + _SURROGATE.sub("\ufffd", text)
-        unclear = _COULD_BE_WRITTEN.search(text, max(0, len(text) - _MAX_HELD))
+        unclear = _COULD_BE_WRITTEN.search(text, max(0, len(text) - _MAX_HELD_CHARACTERS))
         cut = unclear.start() if unclear else len(text)
         self._held = text[cut:]
         return _WRITTEN.sub(self._to_marker, text[:cut])

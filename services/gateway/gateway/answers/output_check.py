@@ -17,10 +17,10 @@ FENCE = "```"
 RENDERED = frozenset({"html", "svg", "xml", "css", "js", "javascript"})
 """Languages that Open WebUI renders as a page after three backticks anywhere in a line."""
 
-MAX_HELD = 2_500
+MAX_HELD_CHARACTERS = 2_500
 """Maximum number of characters that are held back while their meaning is undecided."""
 
-_TAIL = 300
+_TAIL_CHARACTERS = 300
 _TEXT = re.compile(r"[^\\`<\]:.@{\r\n]+")
 _NEWLINE = re.compile(r"\r\n|[\r\n]")
 _FENCE = re.compile(r" *```([\w+#-]*)[ \t]*(?=[\r\n]|\Z)")
@@ -111,13 +111,13 @@ class OutputCheck:
     def _emit(self, end: int, before: str = "", after: str = "") -> bool:
         text = self._text[self._at : end]
         self._emitted.append(before + text + after)
-        self._tail = (self._tail + text)[-_TAIL:]
+        self._tail = (self._tail + text)[-_TAIL_CHARACTERS:]
         self._is_blank = self._is_blank and not text.strip()
         self._at = end
         return True
 
     def _needs_more_text(self, end: int) -> bool:
-        return end == len(self._text) and not self._final and end - self._at < MAX_HELD
+        return end == len(self._text) and not self._final and end - self._at < MAX_HELD_CHARACTERS
 
     def _end_line(self, newline: re.Match[str]) -> bool:
         if newline[0] == "\r" and self._needs_more_text(newline.end()):

@@ -38,7 +38,7 @@ INVISIBLE = "\u200b"
 FENCE = "```"
 """The only emitted fence for Open WebUI, which searches for these three characters everywhere."""
 
-_TAIL = 300
+_TAIL_CHARACTERS = 300
 """Number of emitted characters that are kept as context."""
 
 _SPACES = r"\t\v\f \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -214,7 +214,7 @@ class AnswerSanitizer:
         text = self._text[self._at : self._at + length]
         self._shown.append(before + text)
         self._at += length
-        self._tail = (self._tail + text)[-_TAIL:]
+        self._tail = (self._tail + text)[-_TAIL_CHARACTERS:]
         if self._only_prefix:
             self._only_prefix = markdown.PREFIX.issuperset(text)
             self._blank = self._blank and not text.strip(" \t")

@@ -38,9 +38,9 @@ from .idempotency import IdempotencyKey, run_once
 from .responses import BODY, PERSON, STORED, TICKET, WRITE, describe_problems
 from .schemas import DocumentId, DocumentItem, DocumentList, DocumentResponse, PersonaId
 
-__all__ = ["FORM_BYTES", "router"]
+__all__ = ["MAX_FORM_BYTES", "router"]
 
-FORM_BYTES = 64 * 1024
+MAX_FORM_BYTES = 64 * 1024
 """Maximum size of a form in addition to its file."""
 
 _PERSON_OR_TICKET: dict[str, Any] = {"security": [{PERSON_SCHEME: []}, {TICKET_SCHEME: []}]}

@@ -21,7 +21,7 @@ from .errors import render_problem
 
 __all__ = ["KEY_PATTERN", "IdempotencyKey", "run_once"]
 
-MAX_KEY = 255
+MAX_KEY_CHARACTERS = 255
 """Longest key, in characters."""
 
 KEY_PATTERN = r"""^([!#-~]([ -~]*[!-~])?|"[!-~]([ -~]*[!-~])?")$"""
@@ -47,7 +47,7 @@ async def _parse_key(
             "A repeated request with the same key is processed once within 24 hours.",
             json_schema_extra={
                 "minLength": 1,
-                "maxLength": MAX_KEY,
+                "maxLength": MAX_KEY_CHARACTERS,
                 "pattern": KEY_PATTERN,
                 "examples": ["0c1f8a52-6b1e-4d55-9d0e-7a1f2f9f3b60"],
             },
@@ -60,9 +60,9 @@ async def _parse_key(
     key = keys[0].strip()
     if key.startswith('"'):  # a string of RFC 9651; many clients omit the quotes
         key = key[1:-1].strip() if key.endswith('"') else ""
-    if len(keys) > 1 or not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+    if len(keys) > 1 or not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
         raise IdempotencyKeyRefused(
-            f"Send one `Idempotency-Key` of 1 to {MAX_KEY} printable ASCII characters."
+            f"Send one `Idempotency-Key` of 1 to {MAX_KEY_CHARACTERS} printable ASCII characters."
         )
     return key
 

@@ -12,7 +12,7 @@ from ..bedrock import Turn
 from .schemas import (
     EXAMPLE_ANSWER,
     EXAMPLE_CITATION,
-    MAX_QUESTION,
+    MAX_QUESTION_CHARACTERS,
     CitationResponse,
     PersonaId,
     configure_examples,
@@ -94,9 +94,10 @@ class ChatCompletionRequest(_Shape):
             The last message is not the user's, has no text, or is too long.
         """
         last = self.messages[-1]
-        if last.role != "user" or not 0 < len(last.plain_text) <= MAX_QUESTION:
+        if last.role != "user" or not 0 < len(last.plain_text) <= MAX_QUESTION_CHARACTERS:
             raise InvalidRequest(
-                f"The last of `messages` must be the user's, with text of at most {MAX_QUESTION} characters."
+                "The last of `messages` must be the user's, with text of at most "
+                f"{MAX_QUESTION_CHARACTERS} characters."
             )
         history = [
             Turn("user" if message.role == "user" else "assistant", message.plain_text)

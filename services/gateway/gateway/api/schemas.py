@@ -26,7 +26,7 @@ from ..problems import DocumentUnreadable
 __all__ = [
     "EXAMPLE_ANSWER",
     "EXAMPLE_CITATION",
-    "MAX_QUESTION",
+    "MAX_QUESTION_CHARACTERS",
     "AnswerRequest",
     "AnswerResponse",
     "CitationResponse",
@@ -54,10 +54,12 @@ __all__ = [
 MAX_FIELDS = 16
 """Maximum number of fields of an object that are validated; no valid object has more."""
 
-MAX_QUESTION = 4000
+MAX_QUESTION_CHARACTERS = 4000
 """Maximum length of a question in characters."""
 
-QuestionText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION)]
+QuestionText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARACTERS)
+]
 PersonaId = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 

@@ -21,7 +21,7 @@ __all__ = ["router"]
 
 router = APIRouter()
 
-ROWS = 250
+ROWS_PER_CHUNK = 250
 """Rows that are encoded per step of the event loop."""
 
 
@@ -46,8 +46,8 @@ async def get_usage(
         raise InvalidRequest("`to` must not be before `from`, and a report has at most 92 days.") from exc
     shown: list[str] = []
     counts, dollars = Counts(), list[Decimal | None]()
-    for start in range(0, len(rows), ROWS):
-        for row in rows[start : start + ROWS]:
+    for start in range(0, len(rows), ROWS_PER_CHUNK):
+        for row in rows[start : start + ROWS_PER_CHUNK]:
             counts += row.counts
             dollars.append(_calculate_cost(context.settings.prices, row))
             shown.append(_build_row(row, dollars[-1]).model_dump_json(by_alias=True))

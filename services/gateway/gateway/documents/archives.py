@@ -1,8 +1,8 @@
-"""Protection against zip bombs: limits for the archives that DOCX, PPTX and XLSX files are.
+"""Protection against zip bombs: limits for DOCX, PPTX and XLSX files, which are archives.
 
-The directory may list a million members. A member may unpack to a thousand times its size, or to more than it
-declares. An XML part may define entities that expand without end. These checks find all of it with little
-memory, before a parser unpacks whole members.
+An archive's directory may list a million members. A member may unpack to a thousand times its size, or to
+more than it declares. An XML part may define entities that expand without end. These checks detect all such
+archives with little memory, before a parser unpacks whole members.
 """
 
 import io
@@ -39,13 +39,13 @@ def open_archive(content: bytes) -> zipfile.ZipFile:
     Raises
     ------
     DocumentTooLarge
-        It has too many members.
+        The archive has too many members.
     DocumentUnreadable
         A member has a compression type that Office does not use.
     zipfile.BadZipFile
-        It is not an archive.
+        The content is not an archive.
     """
-    # Counted before it is opened: reading the directory creates an object for each entry.
+    # Count the members before opening the archive, because zipfile creates an object for each member.
     if content.count(_ENTRY) > MAX_MEMBERS:
         raise DocumentTooLarge(f"The file is an archive of more than {MAX_MEMBERS} members.")
     archive = zipfile.ZipFile(io.BytesIO(content))
@@ -64,11 +64,11 @@ def check_archive(content: bytes) -> None:
     Raises
     ------
     DocumentTooLarge
-        It has too many members, or its declared unpacked size is too large.
+        The archive has too many members, or its declared unpacked size is too large.
     DocumentUnreadable
         An XML part has a document type declaration.
     zipfile.BadZipFile
-        It unpacks to other content than it declares.
+        A member's content does not match its declared size or checksum.
     """
     with open_archive(content) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
@@ -78,14 +78,14 @@ def check_archive(content: bytes) -> None:
                 head = part.read(HEAD_BYTES)
                 if PurePosixPath(member.filename).suffix.lower() in _XML_NAMES:
                     _check_root(head)
-                # Read in pieces, a member ends at its declared size, and the checksum reveals a wrong one.
-                # Read as a whole, as parsers do, it would be unpacked completely.
+                # Read in pieces, a member ends at its declared size, and the checksum reveals a wrong size.
+                # Parsers read a member as a whole, which would unpack more than the declared size.
                 while part.read(PIECE_BYTES):
                     pass
 
 
 def _check_root(head: bytes) -> None:
-    """Refuse a document type declaration: no Office program writes one, and only it can define entities."""
+    """Refuse a document type declaration: only there can entities be defined. Office programs write none."""
     try:
         for _ in iterparse(io.BytesIO(head), events=["start"], forbid_dtd=True):
             return

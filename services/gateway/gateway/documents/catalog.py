@@ -1,7 +1,8 @@
 """Catalog of a tenant's documents and their states, derived from S3 and the index.
 
-S3 lists the stored documents, the index those that searches find. No further list could contradict the two.
-The journal only adds whether a document is being written and why a content was refused.
+S3 lists the stored documents; the index lists the documents that searches find. There is no third list that
+could contradict them. The journal only adds whether a document is being written and why a content was
+refused.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from .trash import Trash
 __all__ = ["Catalog", "CatalogEntry", "CatalogPage", "DocumentState"]
 
 SERVICE = "open-webui"
-"""Name in the trash for a removal by ticket: file-sync deletes documents whose Open WebUI file is gone."""
+"""Remover of documents in the trash whose Open WebUI file is gone; file-sync removes them by ticket."""
 
 
 class DocumentState(StrEnum):
@@ -69,7 +70,7 @@ class CatalogEntry:
 
 @dataclass(frozen=True)
 class CatalogPage:
-    """Page of documents; ``after`` is where the next page starts, empty on the last page."""
+    """Page of documents; ``after`` is the start of the next page, empty on the last page."""
 
     entries: list[CatalogEntry]
     after: str
@@ -115,10 +116,10 @@ class Catalog:
         Parameters
         ----------
         state
-            Return only documents in this state. They are selected from ``limit`` documents. So a page may
-            have fewer, and an empty page may be followed by more.
+            Return only documents in this state. The filter applies to ``limit`` documents. So a page may have
+            fewer documents or none although more pages follow.
         after
-            ``after`` of the previous page.
+            Value of ``after`` in the previous page.
 
         Raises
         ------
@@ -164,19 +165,19 @@ class Catalog:
     ) -> None:
         """Move a document to the trash: when this returns, no search finds it and the object is deleted.
 
-        It is deleted from the index first. A crash in between leaves a document that no search finds; a
-        repeated call or a repair completes the removal.
+        The document is deleted from the index before its object is deleted. A crash between these steps
+        leaves a document that no search finds; a repeated call or a repair completes the removal.
 
         Parameters
         ----------
         person
-            Person who deletes it; ``None`` for a service with a ticket for this document.
+            Person who deletes the document; ``None`` for a service with a ticket for this document.
         batch
             Number of documents that the caller is about to delete.
         replaced_by
-            Id of the document that replaces it. If that one is ready and has the same name in the same
-            persona, the removal does not count as a deletion. A service needs this for a document that was
-            not made from a file of Open WebUI.
+            Id of the document that replaces this one. If the new document is ready and has the same name in
+            the same persona, the removal does not count as a deletion. A service needs this for a document
+            that was not made from a file of Open WebUI.
         is_limited
             False for a removal that does not count as a deletion, because a restore follows.
 
@@ -190,7 +191,7 @@ class Catalog:
         DeletionsHeld
             Too many documents would be deleted within minutes; an administrator has to release the deletions.
         DocumentBusy, LimitsUnavailable, WritesUnavailable
-            Another request writes it, or Redis is unavailable; nothing was changed.
+            Another request writes the document, or Redis is unavailable; nothing was changed.
         TenantNotReady, RemoteUnavailable, RemoteRefused
             As :meth:`list_page`.
         """
@@ -226,8 +227,8 @@ class Catalog:
     async def _is_replaced(self, tenant: Tenant, stored: StoredEntry, document_id: str) -> bool:
         """Return True if another document of the same owner, name and persona is ready.
 
-        If the document was uploaded here, the other one must have been stored later, so that a version that
-        is uploaded meanwhile is not lost.
+        If the document was uploaded through the gateway, the other document must have been stored later.
+        Otherwise a version that was uploaded meanwhile would be lost.
         """
         other = await self._objects.find(tenant, document_id)
         if other is None or other.document_id == stored.document_id:

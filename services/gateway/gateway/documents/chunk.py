@@ -18,35 +18,37 @@ VOCABULARY = "gpt-4o"
 """Model that uses the o200k vocabulary, which covers most languages evenly."""
 
 HEADING_CHARACTERS = 200
-"""Longest path of headings: about fifty tokens, in addition to those of the chunk."""
+"""Maximum length of a path of headings: about fifty tokens, in addition to the chunk's tokens."""
 
 WINDOW_CHARACTERS = 16 * 1024
 """Length of the first window of each page, and maximum length of any window."""
 
 WINDOW_CHUNKS = 8
-"""Number of longest chunks that fit into a window. For each chunk the splitter counts the tokens of the rest
-of the section: without windows, quadratic time where a section is the whole file."""
+"""Length of the next window, as a multiple of the longest chunk in the current window.
+
+For each chunk the splitter counts the tokens of the rest of the section. Without windows, a section as long
+as the file would take quadratic time."""
 
 
 class Chunker:
     """Cuts text at headings, paragraphs and sentences, and at words only if necessary.
 
     A chunk never crosses the end of a page, so that a citation's page is always right. It may cross the end
-    of a section: several short ones make a better chunk together, and their headings are in the text.
+    of a section: several short sections make a better chunk together, and their headings are in the text.
 
     Parameters
     ----------
     tokens
         Maximum length of a chunk.
     overlap
-        Maximum number of tokens that a chunk repeats from the one before it, in whole sentences.
+        Maximum number of tokens that a chunk repeats from the previous chunk, in whole sentences.
     """
 
     def __init__(self, tokens: int, overlap: int) -> None:
         self._splitter = TextSplitter.from_tiktoken_model(VOCABULARY, tokens, overlap)
 
     def chunk(self, pages: Sequence[Page]) -> list[Chunk]:
-        """Return the chunks of all pages in reading order, with every word."""
+        """Return the chunks of all pages in reading order; they contain every word."""
         return [chunk for page in pages for chunk in self._chunk(page)]
 
     def _chunk(self, page: Page) -> Iterator[Chunk]:
@@ -65,10 +67,10 @@ class Chunker:
             )
 
     def _split(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield each chunk with its start, as the splitter would cut the whole text.
+        """Yield each chunk with its start. The chunks equal those that the splitter makes of the whole text.
 
         A chunk depends on the text after it only up to a chunk's length. So the first half of a window's
-        chunks are final, and the next window begins where the second half does.
+        chunks are final, and the next window begins with the second half.
         """
         begin, size = 0, WINDOW_CHARACTERS
         while begin < len(text):
@@ -87,7 +89,7 @@ def _select_headings_above(above: list[Heading], heading: Heading) -> list[Headi
 
 
 def _join_headings(headings: list[Heading]) -> str:
-    """Return the path of headings, without the outermost ones if it is too long."""
+    """Return the path of headings; a path that is too long loses its outermost headings."""
     path = ""
     for heading in reversed(headings):
         longer = f"{heading.title} > {path}" if path else heading.title

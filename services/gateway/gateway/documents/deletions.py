@@ -1,7 +1,8 @@
-"""Limit on deletions: more than a share of a tenant's documents within minutes is held for an administrator.
+"""Limit on deletions: holds deletions of more than a share of a tenant's documents within minutes.
 
-Redis counts the deletions of a tenant in the last minutes and lists those that were refused. A refused
-deletion changed nothing, so the list is informational: if it is lost, the caller requests the deletion again.
+An administrator of the tenant releases or rejects held deletions. Redis counts the deletions of a tenant in
+the last minutes and lists the held deletions. A held deletion changed nothing, so the list is informational:
+if it is lost, the caller requests the deletion again.
 """
 
 import json
@@ -19,20 +20,28 @@ from ..objects import StoredEntry
 from ..problems import DeletionsHeld, WritesUnavailable
 from ..redis import TenantRedis
 
-__all__ = ["FREE_DELETIONS", "MAX_LISTED", "SHARE", "WINDOW", "DeletionLimit", "HeldDeletion"]
+__all__ = [
+    "MASS_DELETE_LIMIT",
+    "MASS_DELETE_SHARE",
+    "MASS_DELETE_WINDOW",
+    "MAX_LISTED",
+    "DeletionLimit",
+    "HeldDeletion",
+]
 
-FREE_DELETIONS = 20
-"""Number of deletions within the window that are never held."""
+MASS_DELETE_LIMIT = 20
+"""Number of deletions within the window that are never held, however few documents the tenant has."""
 
-SHARE = 0.2
-"""Share of a tenant's documents that may be deleted within the window."""
+MASS_DELETE_SHARE = 0.2
+"""Share of a tenant's documents that may be deleted within the window, if it is more than the limit."""
 
-WINDOW = timedelta(minutes=10)
+MASS_DELETE_WINDOW = timedelta(minutes=10)
+"""Time within which deletions are counted together."""
 
-RELEASED = timedelta(hours=1)
+RELEASE_DURATION = timedelta(hours=1)
 """Time during which nothing is held after an administrator has released the deletions."""
 
-KEPT = timedelta(days=1)
+HELD_TTL = timedelta(days=1)
 """Time after which a held deletion leaves the list if it is not requested again."""
 
 MAX_LISTED = 1000
@@ -43,8 +52,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# KEYS: recent deletions, held ones, the release.
-# ARGV: document id, deletions of the batch, documents stored, entry, window, free, share, kept, most listed
+# KEYS: recent deletions, held deletions, the release.
+# ARGV: document id, deletions of the batch, documents stored, entry, window, limit, share, TTL, most listed
 _ADMIT = f"""{_CLOCK}
 local id, batch, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[5])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
@@ -68,7 +77,7 @@ return {{1, limit}}
 
 @dataclass(frozen=True)
 class HeldDeletion:
-    """A deletion that was refused; ``requested_by`` is a person's address or the name of the service."""
+    """A deletion that was held; ``requested_by`` is a person's address or the name of the service."""
 
     document_id: str
     persona_id: str
@@ -125,23 +134,23 @@ class DeletionLimit:
                 batch,
                 stored_count,
                 _to_json(entry),
-                _to_milliseconds(WINDOW),
-                FREE_DELETIONS,
-                str(SHARE),
-                _to_milliseconds(KEPT),
+                _to_milliseconds(MASS_DELETE_WINDOW),
+                MASS_DELETE_LIMIT,
+                str(MASS_DELETE_SHARE),
+                _to_milliseconds(HELD_TTL),
                 MAX_LISTED,
             )
         except RemoteError as exc:
             raise _build_unavailable() from exc
         if not admitted:
             LIMIT_EXCEEDED.labels("deletions").inc()
-            minutes = round(WINDOW.total_seconds() / 60)
+            minutes = round(MASS_DELETE_WINDOW.total_seconds() / 60)
             raise DeletionsHeld(
                 f"More than {limit} documents of the tenant would be deleted within {minutes} minutes, so "
                 "this one is kept. An administrator of the tenant sees the held deletions with "
                 "`GET /v1/deletions`, and releases them with `POST /v1/deletions/release` or rejects them "
                 "with `POST /v1/deletions/reject`.",
-                retry_after=round(WINDOW.total_seconds()),
+                retry_after=round(MASS_DELETE_WINDOW.total_seconds()),
             )
 
     async def list_held(self, tenant: Tenant) -> list[HeldDeletion]:
@@ -177,16 +186,16 @@ class DeletionLimit:
                     build_released_deletions_key(tenant.id, tenant.uid),
                     1,
                     "PX",
-                    _to_milliseconds(RELEASED),
+                    _to_milliseconds(RELEASE_DURATION),
                 ),
                 ("UNLINK", build_held_deletions_key(tenant.id, tenant.uid)),
             )
         except RemoteError as exc:
             raise _build_unavailable() from exc
-        return datetime.now(UTC) + RELEASED
+        return datetime.now(UTC) + RELEASE_DURATION
 
     async def remove_held(self, tenant: Tenant, document_id: str) -> None:
-        """Remove a deletion from the list of held ones.
+        """Remove a deletion from the list of held deletions.
 
         Raises
         ------

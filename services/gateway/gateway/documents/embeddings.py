@@ -1,4 +1,4 @@
-"""Serialisation of a removed document's embeddings, so that a restore need not embed its text again.
+"""Serialisation of a removed document's embeddings, so that a restore need not compute them again.
 
 An embedding is stored under the digest of its text. So a restore computes only missing embeddings, even if
 the document is chunked differently by then.
@@ -11,7 +11,7 @@ from hashlib import sha256
 
 __all__ = ["hash_text", "pack", "unpack"]
 
-FORMAT = 1
+FORMAT_VERSION = 1
 
 _DIGEST_BYTES = 32
 
@@ -41,7 +41,7 @@ async def pack(
     if not digests:
         return b""
     header = {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "model": model,
         "dimension": dimension,
         "count": len(digests) // _DIGEST_BYTES,
@@ -50,10 +50,10 @@ async def pack(
 
 
 def unpack(model: str, dimension: int, content: bytes) -> Mapping[bytes, Sequence[float]]:
-    """Parse the output of :func:`pack`: embeddings by digest, empty for another model or dimension."""
+    """Parse the output of :func:`pack`: embeddings by digest; empty if model or dimension differ."""
     header, _, body = content.partition(b"\n")
     if not content or json.loads(header) | {"count": 0} != {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "model": model,
         "dimension": dimension,
         "count": 0,

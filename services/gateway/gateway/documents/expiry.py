@@ -1,7 +1,8 @@
 """Expiry of the trash: deletes expired records and embeddings of removed documents.
 
-Every gateway runs this. A key in Redis makes sure that one of them sweeps a tenant in each interval. The
-contents are noncurrent versions, which the bucket's lifecycle rule deletes.
+Every gateway runs the expiry. A key in Redis makes sure that only one gateway sweeps a tenant in each
+interval. The contents of removed documents are noncurrent object versions, which the bucket's lifecycle rule
+deletes.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ __all__ = ["TrashExpiry"]
 SWEEPS_PER_RETENTION = 100
 """Number of sweeps during the retention, unless the bounds change the interval."""
 
-INTERVAL_BOUNDS = (timedelta(seconds=1), timedelta(hours=1))
+SWEEP_INTERVAL_BOUNDS = (timedelta(seconds=1), timedelta(hours=1))
 """Shortest and longest interval."""
 
 
@@ -33,14 +34,14 @@ class TrashExpiry:
     Parameters
     ----------
     tenants
-        Returns all Tenants.
+        Function that returns all Tenants.
     """
 
     def __init__(self, tenants: Callable[[], Sequence[Tenant]], redis: TenantRedis, trash: Trash) -> None:
         self._tenants = tenants
         self._redis = redis
         self._trash = trash
-        shortest, longest = INTERVAL_BOUNDS
+        shortest, longest = SWEEP_INTERVAL_BOUNDS
         self._interval = min(max(trash.retention / SWEEPS_PER_RETENTION, shortest), longest)
         self._log = structlog.get_logger("gateway.documents")
 

@@ -13,12 +13,12 @@ MAX_BYTES = 255
 def validate_filename(name: str) -> str:
     """Validate a name, and return it in the form under which it is stored.
 
-    Names are normalised, so that the same name typed on two systems names the same document.
+    Names are normalised, so that the same name typed on two systems identifies the same document.
 
     Raises
     ------
     FilenameRefused
-        It is empty or too long, or contains separators or invisible characters.
+        The name is empty or too long, or contains separators or invisible characters.
     """
     name = unicodedata.normalize("NFC", name).strip()
     if name in ("", ".", ".."):

@@ -73,7 +73,7 @@ _DECIDED_BY_NAME = frozenset({Format.TEXT, Format.MARKDOWN, Format.HTML, Format.
 """Formats that the name of a text may declare."""
 
 _HTML_START = re.compile(
-    # The pattern of a comment's content allows one end only: no backtracking over many comments.
+    # A comment's content can end at one position only, so many comments cause no backtracking.
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html)\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -105,11 +105,11 @@ def sniff(filename: str, content: bytes) -> Format:
     Raises
     ------
     DocumentEmpty
-        It is empty.
+        The file is empty.
     DocumentUnsupported
-        Its format is not supported, or is not the one that its name declares.
+        The file's format is not supported, or differs from the format that the name declares.
     DocumentUnreadable
-        It begins like an archive but is damaged.
+        The file begins like an archive but is damaged.
     """
     if not content.strip():
         raise DocumentEmpty("The file is empty.")
@@ -118,7 +118,7 @@ def sniff(filename: str, content: bytes) -> Format:
     if declared in (None, found):
         return found
     if found is Format.HTML and declared in (Format.TEXT, Format.CSV):
-        return Format.HTML  # a saved or exported web page; as text its scripts would be indexed
+        return Format.HTML  # a saved web page: as plain text, its scripts would be indexed
     if found in _TEXTUAL and declared in _DECIDED_BY_NAME:
         return declared
     raise DocumentUnsupported(
@@ -154,7 +154,7 @@ def _is_mail(head: bytes) -> bool:
             break
         elif not line.startswith((b" ", b"\t")) and line.endswith(
             b"\n"
-        ):  # neither a continuation nor truncated
+        ):  # the line is neither a continuation nor truncated
             return False
     return len(fields & _MAIL_FIELDS) > 1
 
@@ -162,7 +162,7 @@ def _is_mail(head: bytes) -> bool:
 def _detect_in_archive(content: bytes) -> Format:
     try:
         with open_archive(content) as archive, archive.open("[Content_Types].xml") as part:
-            # Limited: the member may declare a small size and unpack to gigabytes.
+            # The read is limited, because the member may declare a small size and unpack to gigabytes.
             types = part.read(1024 * 1024)
     except KeyError:
         types = b""

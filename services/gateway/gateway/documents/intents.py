@@ -23,7 +23,7 @@ class IntentKind(StrEnum):
 
 @dataclass(frozen=True)
 class Intent:
-    """A write that has begun, with all that a repair needs to complete it. The content is read from S3.
+    """A write that has begun, with the values that a repair needs to complete it. S3 has the content.
 
     Parameters
     ----------

@@ -1,12 +1,13 @@
-"""Write-ahead journal of documents: leases on them, unfinished writes, and permanent indexing failures.
+"""Write-ahead journal of documents: leases, unfinished writes, and permanent indexing failures.
 
 Redis has two hashes for each tenant. ``ingests`` has an entry for each document that is being written or has
 an unfinished write. ``failures`` has the reason why a stored content is not indexed. Neither is a list of
 documents: S3 and the index remain the source of truth, and a repair reads them. If both hashes are lost, a
 document with an unfinished write is shown as received and waits for its next ingest.
 
-A write holds a lease, by Redis' clock. It records its intent before its first change. If it dies after that,
-the intent remains, and :mod:`.repair` finds it when the lease has expired.
+A write holds a lease, which expires by Redis' clock. It records its intent before its first change. If the
+write's process dies later, the intent remains, and :mod:`.repair` completes the write after the lease
+expired.
 """
 
 import asyncio
@@ -47,7 +48,7 @@ REPAIR_DELAY_SECONDS = 15.0
 
 MAX_REPAIR_DELAY_SECONDS = 64 * 60.0
 
-MAX_DUE = 50
+MAX_DUE_REPAIRS = 50
 """Maximum number of a tenant's documents in one list of due repairs."""
 
 
@@ -66,7 +67,7 @@ class WriteLease:
     Attributes
     ----------
     intent
-        Unfinished write of the document, or the one that this lease has begun.
+        Unfinished write of the document: an earlier write, or the write that this lease has begun.
     """
 
     def __init__(self, journal: "Journal", tenant: Tenant, document_id: str, token: str) -> None:
@@ -92,7 +93,7 @@ class WriteLease:
         self.intent = intent
 
     async def commit(self, failure: IngestFailure | None = None) -> None:
-        """Delete the intent, and store a permanent failure if there is one. Errors of Redis are only logged.
+        """Delete the intent, and store the permanent failure, if any. Errors of Redis are only logged.
 
         After such an error the intent remains, and a repair finds nothing left to do.
         """
@@ -149,16 +150,16 @@ class Journal:
         Parameters
         ----------
         repairing
-            Acquire it only if a repair is due, and do not wait.
+            True to acquire the lease only if a repair is due, without waiting.
 
         Raises
         ------
         DocumentBusy
-            Another writer holds it.
+            Another writer holds the lease.
         TenantSuspended
             The Tenant is being deleted.
         WritesUnavailable
-            Redis is unavailable, or was for so long that the block was cancelled.
+            Redis is unavailable, or was unavailable for so long that the block was cancelled.
         """
         lease = await self._acquire_lease(tenant, document_id, repairing=repairing)
         try:
@@ -194,12 +195,12 @@ class Journal:
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Redis did not answer, or refused.
+            Redis did not answer, or refused the call.
         """
         found = []
         for tenant in await self._redis.filter_existing("find-journals", tenants, build_ingests_key):
             entries, document_ids = await self._list_due.run(
-                tenant, [build_ingests_key(tenant.id, tenant.uid)], MAX_DUE
+                tenant, [build_ingests_key(tenant.id, tenant.uid)], MAX_DUE_REPAIRS
             )
             found.append(DueRepairs(tenant, entries, document_ids))
         return found
@@ -241,7 +242,7 @@ class Journal:
         """Release a lease and keep its intent; see :meth:`WriteLease.release`."""
         milliseconds = [] if delay is None else [round(delay * 1000)]
         try:
-            with suspend_deadline():  # after the deadline, too: other writers wait for the lease
+            with suspend_deadline():  # the deadline may have passed, but other writers wait for the lease
                 await self._run(self._release, tenant, document_id, token, *milliseconds)
         except RemoteError as exc:
             self._log.warning("Cannot release a lease; it expires", error=str(exc))

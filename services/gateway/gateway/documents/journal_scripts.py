@@ -1,6 +1,6 @@
 """Lua scripts of the document journal.
 
-``KEYS[1]`` is the tenant's hash of entries, ``KEYS[2]`` its hash of failures. All times are those of Redis'
+``KEYS[1]`` is the tenant's hash of entries, ``KEYS[2]`` its hash of failures. All times come from Redis'
 clock.
 """
 
@@ -24,8 +24,9 @@ end
 """.replace("$RETENTION", str(ENTRY_TTL_SECONDS))
 """Common part of the scripts. An entry has four fields.
 
-``token`` is the lease holder's, empty without a holder, and ``expires`` the end of the lease in ms. ``due``
-is the earliest repair in ms. ``intent`` is the write to complete, empty until it has changed something. """
+``token`` identifies the lease holder, empty without a holder, and ``expires`` the end of the lease in ms.
+``due`` is the earliest repair in ms. ``intent`` is the write to complete, empty before the write's first
+change."""
 
 # ARGV: document id, token, milliseconds of the lease, 1 for a repair
 ACQUIRE = f"""{_ENTRY}
@@ -36,7 +37,7 @@ write(ARGV[1], entry)
 return {{1, entry.intent}}
 """
 
-# ARGV: document id, token, milliseconds of the lease, intent (if it is to change)
+# ARGV: document id, token, milliseconds of the lease, new intent (optional)
 RENEW = f"""{_ENTRY}
 local entry = read(ARGV[1])
 if entry.token ~= ARGV[2] then return 0 end
@@ -46,7 +47,7 @@ write(ARGV[1], entry)
 return 1
 """
 
-# ARGV: document id, token, milliseconds until a repair (if something changed)
+# ARGV: document id, token, milliseconds until a repair (if the write changed something)
 RELEASE = f"""{_ENTRY}
 local entry = read(ARGV[1])
 if entry.token ~= ARGV[2] then return 0 end

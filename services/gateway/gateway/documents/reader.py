@@ -1,7 +1,8 @@
 """Extraction of documents in separate processes with limits on time and memory.
 
-A crash or an endless loop in such a process only refuses the document. The processes are started on first use
-and kept, since a start takes half a second. A process that died or did not answer in time is replaced.
+After a crash or an endless loop in such a process only its document is refused. The processes are started on
+first use and reused, because a start takes half a second. A process that died or did not answer in time is
+replaced.
 """
 
 import asyncio
@@ -27,15 +28,15 @@ from ..problems import (
 from .formats import Format
 from .framing import FRAME_HEADER
 
-__all__ = ["SMALL_BYTES", "DocumentReader", "ExtractedDocument"]
+__all__ = ["SMALL_DOCUMENT_BYTES", "DocumentReader", "ExtractedDocument"]
 
-SMALL_BYTES = 256 * 1024
-"""Maximum size of a small document. Larger ones leave one process free, if there is more than one."""
+SMALL_DOCUMENT_BYTES = 256 * 1024
+"""Maximum size of a small document. Larger documents leave one of several processes free."""
 
 SMALL_MAX_CPU_SECONDS = 10
 """Limit of CPU time for a small document.
 
-An archive of some kilobytes can contain as much work as a large document, and small ones may use every
+An archive of some kilobytes can contain as much work as a large document, and small documents may use every
 process. """
 
 EXIT_TIMEOUT_SECONDS = 5.0
@@ -52,7 +53,7 @@ _PROBLEMS: dict[str, type[DocumentRefused]] = {
 
 @dataclass(frozen=True)
 class ExtractedDocument:
-    """Content of a document. ``pages`` is ``None`` if its format has none."""
+    """Content of a document. ``pages`` is ``None`` if the format has no pages."""
 
     format: Format
     pages: int | None
@@ -62,8 +63,8 @@ class ExtractedDocument:
 class DocumentReader:
     """Extracts and chunks documents in other processes.
 
-    Tenants take turns, none may use all processes, and one process is reserved for small documents. A single
-    process serves all documents in turn.
+    Tenants take turns, no tenant may use all processes, and one process is reserved for small documents. A
+    single process serves all documents in turn.
 
     Parameters
     ----------
@@ -94,8 +95,8 @@ class DocumentReader:
         numbers = map(str, (tokens, overlap, max_chunks))
         self._command = [sys.executable, "-m", "gateway.documents.worker", *numbers]
         share = max(processes - 1, 1)
-        self._slots = FairSemaphore(processes, each=share)
-        self._large_slots = FairSemaphore(share, each=share)
+        self._slots = FairSemaphore(processes, per_tenant=share)
+        self._large_slots = FairSemaphore(share, per_tenant=share)
         self._idle: list[Process | None] = [None] * processes
 
     async def read(self, tenant_key: str, filename: str, content: bytes) -> ExtractedDocument:
@@ -104,23 +105,23 @@ class DocumentReader:
         Raises
         ------
         DocumentRefused
-            As one of its subclasses, with the reason.
+            The document is refused; the subclass and the detail give the reason.
         """
         cpu_seconds = self._cpu_seconds
-        if len(content) <= SMALL_BYTES:
+        if len(content) <= SMALL_DOCUMENT_BYTES:
             cpu_seconds = min(cpu_seconds, SMALL_MAX_CPU_SECONDS)
         async with self._acquire_slot(tenant_key, len(content)):
             return await self._read(filename, content, cpu_seconds)
 
     async def close(self) -> None:
-        """Stop the idle processes. No document may be being read."""
+        """Stop the idle processes. Call this only when no document is being read."""
         while self._idle:
             await _stop(self._idle.pop())
 
     @asynccontextmanager
     async def _acquire_slot(self, tenant_key: str, size: int) -> AsyncIterator[None]:
-        """Reserve a process for a document of a size."""
-        if size <= SMALL_BYTES:
+        """Reserve a process; large documents leave one process for small documents."""
+        if size <= SMALL_DOCUMENT_BYTES:
             async with self._slots.acquire(tenant_key):
                 yield
         else:
@@ -152,7 +153,7 @@ class DocumentReader:
         return reading
 
     async def _start(self) -> Process:
-        # An empty environment: a process that parses untrusted files must not have any of our keys.
+        # The environment is empty: a process that parses untrusted files must not have the gateway's keys.
         return await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE, env={})
 
 
@@ -190,7 +191,7 @@ async def _receive(process: Process) -> Any:
 async def _explain_exit(process: Process | None, cpu_seconds: int) -> str:
     """Return the reason for the death of a process, as a sentence."""
     if process:
-        # Do not kill it yet: asyncio would lose the exit code of a process that exits at the same moment.
+        # Do not kill the process yet: asyncio would lose the exit code if the process exits at the same time.
         with suppress(TimeoutError):
             async with asyncio.timeout(EXIT_TIMEOUT_SECONDS):
                 await process.wait()

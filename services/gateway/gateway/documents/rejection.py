@@ -1,7 +1,7 @@
 """Rejection of held deletions: the documents stay, and no longer belong to a file of Open WebUI.
 
 Each sync would request the deletion of a document again while its file is gone. So the document is moved to
-the trash and immediately restored as one that is identified by its name. Both steps survive a crash.
+the trash and immediately restored as a document that is identified by its name. Both steps survive a crash.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from .trash import Trash
 __all__ = ["DeletionRejection", "RejectedDeletions"]
 
 MAX_REJECTED = 20
-"""Held deletions that one request rejects: each document from a file is indexed again."""
+"""Maximum number of held deletions that one request rejects; most rejections index a document again."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Repair of document writes that were interrupted by a crash or an unavailable backend.
 
 The journal only records that a write was interrupted. The content to index is read from S3, under the
-tenant's prefix, so an old or a wrong entry costs at most a read. Every gateway runs this. A lease on the
-document makes sure that one gateway repairs it.
+tenant's prefix, so an old or a wrong entry costs at most a read. Every gateway runs the repair. A lease
+on the document makes sure that only one gateway repairs it.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ SWEEP_INTERVAL_SECONDS = 15.0
 """Pause between two sweeps."""
 
 MAX_ATTEMPTS = 5
-"""Attempts at a document. With the delays between them they take about an hour and a half."""
+"""Maximum number of attempts to repair a document. With their delays they take about an hour and a half."""
 
 ATTEMPT_TIMEOUT_SECONDS = 15 * 60.0
 """Timeout of one attempt. A thousand pages take a few minutes; a hanging attempt must not block all
@@ -51,7 +51,7 @@ class Repair:
     Parameters
     ----------
     tenants
-        Returns all Tenants.
+        Function that returns all Tenants.
     interval
         Seconds between two sweeps.
     attempt_timeout
@@ -95,14 +95,14 @@ class Repair:
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            Redis did not answer, or refused.
+            Redis did not answer, or refused the call.
         """
         active = [each for each in self._tenants() if not (each.spec.suspended or each.deleting)]
         found: list[DueRepairs] = []
         for start in range(0, len(active), TENANTS_PER_CALL):
             found += await self._journal.list_due(active[start : start + TENANTS_PER_CALL])
         PENDING_INGESTS.set(sum(due.entries for due in found))
-        # One document of each tenant, then a second one of each, so that no tenant waits for all of another.
+        # Repair a document of each tenant before a second one, so that no tenant waits for another's backlog.
         rounds = zip_longest(*([(due.tenant, each) for each in due.document_ids] for due in found))
         await asyncio.gather(
             *(self._supervise(self._repair(*document)) for each in rounds for document in each if document)
@@ -116,7 +116,7 @@ class Repair:
         except asyncio.CancelledError:
             if _is_being_cancelled():
                 raise
-            # A call inside was cancelled, not this task: that is a failure of the repair.
+            # A call in the repair was cancelled, not this task: the repair has failed.
             REPAIRS.labels("error").inc()
             self._log.exception("A repair failed with a cancelled call")
         except Exception:  # noqa: BLE001 (an error of one document must not stop the repair of others)
@@ -127,18 +127,18 @@ class Repair:
         async with self._slots:
             try:
                 async with self._journal.acquire(tenant, document_id, repairing=True) as lease:
-                    if lease.intent:  # without one, the write had not changed anything
+                    if lease.intent:  # without an intent, the write had not changed anything
                         outcome = await self._try_to_complete(tenant, document_id, lease, lease.intent)
                         REPAIRS.labels(outcome).inc()
                         self._log.info("Repaired a document", tenant=tenant.key, outcome=outcome)
             except DocumentBusy:
-                return  # another gateway repairs it, or has repaired it
+                return  # another gateway repairs or has repaired the document
 
     async def _try_to_complete(
         self, tenant: Tenant, document_id: str, lease: WriteLease, intent: Intent
     ) -> str:
         """Try to complete a write; return the outcome, a label of the metric."""
-        # Counted before the attempt, because it may end this process.
+        # Count the attempt before it starts, because it may end this process.
         intent = replace(intent, attempts=intent.attempts + 1)
         await lease.begin(intent)
         stored: StoredEntry | None = None
@@ -170,7 +170,7 @@ class Repair:
         if stored is None:
             await self._vectors.remove(tenant, document_id)
         elif intent.kind is IntentKind.DELETE:
-            # A version that was stored since then must not be deleted.
+            # A version that was stored after the intent must not be deleted.
             if stored.version == intent.to_delete:
                 await self._catalog.move_to_trash(tenant, stored, intent.removed_by)
         else:

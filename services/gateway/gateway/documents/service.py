@@ -1,10 +1,10 @@
 """Ingest of documents: a file becomes an object in S3 and points in Qdrant.
 
-The order of the steps matters. First come all steps that can refuse the file: reading it, the quota,
-embedding it. Its chunks are written meanwhile, unpublished, so no search finds them. Then the object is
-stored in S3, the source of truth. Then the chunks are published in one step. A crash in between leaves at
-most unpublished chunks or an object that is not indexed. A repair completes or deletes them: it finds them
-by an intent in the journal.
+The order of the steps matters. First come all steps that can refuse the file: extraction, quota check and
+embedding. During the embedding the chunks are written unpublished, so no search finds them. Then the object
+is stored in S3, the source of truth. Then the chunks are published in one step. A crash between two steps
+leaves at most unpublished chunks or an object that is not indexed. A repair finds the interrupted write by
+its intent in the journal, and completes it or deletes its chunks.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ from .reader import DocumentReader, ExtractedDocument
 
 __all__ = ["DocumentService", "Ingested"]
 
-BATCH = 64
+BATCH_SIZE = 64
 """Chunks that are embedded and written in one call: about half a megabyte for the index."""
 
 CONCURRENT_BATCHES = 3
@@ -130,7 +130,7 @@ class DocumentService:
         async with self.lock(tenant, document_id) as lease:
             await self._require_own_name(tenant, key, persona_id, filename, owner)
             extracted = await self._extract(tenant, filename, content, timings)
-            # Before embeddings cost anything. After a failure the reservation is released within minutes.
+            # Reserve before embeddings cost anything. After a failure the reservation expires within minutes.
             await self.reserve_storage(tenant, document_id, len(content))
             await lease.begin(Intent(IntentKind.INGEST))
             document = await _build_document(persona_id, document_id, filename, content, datetime.now(UTC))
@@ -152,7 +152,7 @@ class DocumentService:
         PersonaMissing, DocumentMissing, DocumentBusy
             There is nothing to index, or another request writes the document.
         DocumentRefused
-            It cannot be indexed; the journal records the reason.
+            The document cannot be indexed; the journal records the reason.
         WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
             A backend failed; a repair completes the write.
         """
@@ -179,7 +179,7 @@ class DocumentService:
         Raises
         ------
         PersonaMissing, DocumentRefused
-            It cannot be indexed; the journal records the reason.
+            The object cannot be indexed; the journal records the reason.
         DocumentMissing, WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteError
             As :meth:`index_stored`.
         ValueError
@@ -224,7 +224,7 @@ class DocumentService:
 
     @asynccontextmanager
     async def lock(self, tenant: Tenant, document_id: str) -> AsyncIterator[WriteLease]:
-        """Hold the lease on a document, unless an interrupted delete must be completed first.
+        """Hold the lease on a document; refuse while an interrupted delete of it must be completed.
 
         Raises
         ------
@@ -281,14 +281,14 @@ class DocumentService:
 
         async def upsert(start: int) -> Sequence[float]:
             async with slots:
-                texts = [chunk.embedded_text for chunk in version.chunks[start : start + BATCH]]
+                texts = [chunk.embedded_text for chunk in version.chunks[start : start + BATCH_SIZE]]
                 vectors = await self._embed(tenant, texts, known or {}, tokens)
                 await self._vectors.upsert_unpublished(tenant, version, start, vectors)
                 return vectors[0]
 
         try:
             with timings.measure("embed"):
-                firsts = await gather_or_cancel(map(upsert, range(0, len(version.chunks), BATCH)))
+                firsts = await gather_or_cancel(map(upsert, range(0, len(version.chunks), BATCH_SIZE)))
         finally:
             used = Counts(requests=len(tokens), embedding_tokens=sum(tokens))
             persona_id, model = version.document.persona_id, self._bedrock.embedding_model
@@ -302,7 +302,7 @@ class DocumentService:
         known: Mapping[bytes, Sequence[float]],
         tokens: list[int],
     ) -> list[Sequence[float]]:
-        """Return one vector for each text: the known one, or one from the model."""
+        """Return one vector for each text: the known vector, or else a vector from the model."""
         vectors = [known.get(hash_text(text)) for text in texts]
         missing = [text for text, vector in zip(texts, vectors, strict=True) if vector is None]
         embed = self._bedrock.embed
@@ -333,6 +333,6 @@ class DocumentService:
 async def _build_document(
     persona_id: str, document_id: str, filename: str, content: bytes, created_at: datetime
 ) -> Document:
-    # In a thread: the digest of the largest document takes longer than other requests may wait.
+    # Use a thread: the digest of the largest document takes longer than other requests may wait.
     digest = await asyncio.to_thread(hashlib.sha256, content)
     return Document(persona_id, document_id, filename, digest.hexdigest(), created_at)

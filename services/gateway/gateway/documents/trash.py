@@ -2,7 +2,7 @@
 
 S3 is the source of truth. A removed document is a noncurrent version of its object, and a record under the
 tenant's prefix names that version. The record and the document's embeddings are stored before anything is
-removed. The index keeps nothing of a removed document. A restore copies the version and indexes it like an
+removed. The index has no data of a removed document. A restore copies the version and indexes it like an
 upload, with the stored embeddings.
 """
 
@@ -35,7 +35,7 @@ CONCURRENT_PACKS = 4
 """Removed documents whose embeddings are in memory at the same time: each has up to 30 MB."""
 
 MAX_REMOVALS = 100
-"""Maximum number of removals of one document among which the latest is found."""
+"""Maximum number of removals of one document that are read to find the latest removal."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Trash:
             removed_by=removed_by,
             removed_at=datetime.now(UTC),
         )
-        # A repair finds the record of the interrupted attempt; the index may be empty by then.
+        # Keep the record of an interrupted attempt: the index may no longer have the embeddings.
         if await self._trash.get(tenant, removal.document_id, removal.id):
             return
         async with self._packing:
@@ -120,12 +120,12 @@ class Trash:
     async def list_page(self, person: Principal, *, after: str = "", limit: int) -> RemovalPage:
         """Return a page of the documents that a person may restore: for an administrator all, else their own.
 
-        They are selected from ``limit`` records: a page may have fewer, and more may follow an empty one.
+        Reads at most ``limit`` records and filters them, so a page can be empty although more pages follow.
 
         Parameters
         ----------
         after
-            ``after`` of the previous page.
+            Value of ``after`` in the previous page.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Trash:
                 if removal is None or self._is_expired(removal) or not _may_restore(person, removal):
                     return None
                 current = await self._trash.get_current(tenant, removal.key)
-                # The record is stored first: with its version still current, the removal was interrupted.
+                # If the recorded version is still current, the removal was interrupted: skip it.
                 return None if current and current.version_id == removal.version_id else removal
 
         removals = await asyncio.gather(*(load(*each) for each in ids))
@@ -171,15 +171,15 @@ class Trash:
         Raises
         ------
         TrashedDocumentMissing
-            The trash does not have it (any more).
+            The trash does not have the document (any more).
         DocumentNotOwned
-            It belongs to another person, and the caller is not an administrator of the tenant.
+            The document belongs to another person, and the caller is not an administrator of the tenant.
         DocumentExists
             The persona has a document of that name.
         PersonaMissing, QuotaExceeded, DocumentBusy, DocumentRefused
-            It cannot be restored now; it stays in the trash.
+            The document cannot be restored now and stays in the trash.
         LimitsUnavailable, WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteError
-            A backend failed: it stays in the trash, or a repair completes the restore.
+            A backend failed: the document stays in the trash, or a repair completes the restore.
         """
         tenant = person.tenant
         removal = await self._find(person, document_id, removal_id)
@@ -188,7 +188,7 @@ class Trash:
         require_persona(tenant, removal.persona_id)
         restored_id = _get_restored_id(tenant, removal)
         async with self._documents.lock(tenant, restored_id) as lease:
-            # Another request may have restored it.
+            # Another request may have restored the document before this one had the lease.
             removal = await self._find(person, document_id, removal.id)
             if await self._is_taken(tenant, removal, {restored_id, document_id}):
                 raise DocumentExists(
@@ -212,7 +212,7 @@ class Trash:
         DocumentRefused, PersonaMissing, RemoteError, TenantryError
             See :meth:`~.service.DocumentService.index_object`.
         """
-        # From here on it is an ordinary document; its embeddings are deleted after their use.
+        # Without its record the document is an ordinary one; its embeddings are deleted after their use.
         await self._trash.delete_removal(tenant, *restored)
         content = await self._trash.get_embeddings(tenant, *restored)
         embeddings = await asyncio.to_thread(unpack, *self._embedding, content)

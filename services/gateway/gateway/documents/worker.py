@@ -1,7 +1,7 @@
 """Reader process of the gateway: ``python -m gateway.documents.worker`` extracts and chunks documents.
 
-It has no credentials, limited memory and limited CPU time, and is killed when a document takes too long.
-Requests and replies are frames on standard input and output: a JSON header, then the content.
+The process has no credentials, limited memory and limited CPU time. It is killed when a document takes too
+long. Requests and replies are frames on standard input and output: a JSON header, then the content.
 
 A request is ``{"filename", "cpuSeconds"}`` and the file. A reply is ``{"problem", "detail"}``, or
 ``{"format", "pages", "chunks"}`` with the number of chunks, followed by frames of ``[{"text", "page",
@@ -25,7 +25,7 @@ from .framing import FRAME_HEADER
 
 __all__ = ["main", "serve"]
 
-MEMORY_BYTES = 2 * 1024**3
+MAX_MEMORY_BYTES = 2 * 1024**3
 """Limit of this process' address space: enough for any regular document, and safe for the gateway's pod."""
 
 CHUNKS_PER_FRAME = 64
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
 
     ``arguments`` are the tokens of a chunk and of its overlap, and the maximum number of chunks.
     """
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain people's text
     # Logs and warnings of parsers quote people's text.
     logging.disable()
@@ -72,7 +72,7 @@ def _read(filename: str, content: bytes, chunker: Chunker, max_chunks: int) -> I
     try:
         format_, pages = extract(filename, content)
         chunks = chunker.chunk(pages)
-        # Refused here, so that the gateway need not load all chunks to count them.
+        # Refuse the document here, so that the gateway need not load all chunks to count them.
         if len(chunks) > max_chunks:
             raise DocumentTooLarge(f"The document makes more than {max_chunks} chunks. Split it.")
     except DocumentRefused as exc:

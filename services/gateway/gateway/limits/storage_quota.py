@@ -24,7 +24,7 @@ __all__ = ["StorageQuota"]
 COPY_TTL_SECONDS = 15 * 60
 """Lifetime of the copy after it was filled; use does not extend it."""
 
-BATCH = 5_000
+BATCH_SIZE = 5_000
 """Documents per write: each write blocks Redis for a few milliseconds."""
 
 # The field `bytes` is the total; it always exists. The field of a document is `d:` and its id.
@@ -68,7 +68,7 @@ class StorageQuota:
         size: int,
         list_stored: Callable[[], Awaitable[Mapping[str, int]]],
     ) -> None:
-        """Reserve storage for a document, all or nothing; a stored document with that id is replaced.
+        """Reserve storage for a document, all or nothing, in place of a stored document with the same id.
 
         Call :meth:`release` if storing the document fails afterwards.
 
@@ -77,8 +77,8 @@ class StorageQuota:
         size
             Size of the document in bytes.
         list_stored
-            Lists the stored documents: bytes by document id. Called only if there is no copy, once for all
-            concurrent requests.
+            Function that lists the stored documents: bytes by document id. It is called only if there is no
+            copy, once for all concurrent requests.
 
         Raises
         ------
@@ -169,10 +169,10 @@ class StorageQuota:
         ]
         await self._redis.execute(tenant, "fill-storage-quota", *first)
         documents = list(stored.items())
-        for start in range(0, len(documents), BATCH):
+        for start in range(0, len(documents), BATCH_SIZE):
             fields = [
                 word
-                for document_id, size in documents[start : start + BATCH]
+                for document_id, size in documents[start : start + BATCH_SIZE]
                 for word in (_build_field(document_id), size)
             ]
             await self._redis.execute(tenant, "fill-storage-quota", ("HSET", key, *fields))

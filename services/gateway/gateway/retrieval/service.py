@@ -13,9 +13,9 @@ from ..timings import RequestTimings
 from ..vectors import Vectors
 from .widen import widen
 
-__all__ = ["QUERY_BYTES", "RetrievalService"]
+__all__ = ["MAX_QUERY_BYTES", "RetrievalService"]
 
-QUERY_BYTES = 8_000
+MAX_QUERY_BYTES = 8_000
 """Maximum size of a query. Titan V2 reads 8,192 tokens, and a token has at least one byte."""
 
 
@@ -41,9 +41,9 @@ class RetrievalService:
         Parameters
         ----------
         query
-            If it is too long, only its end is used, which has the latest question.
+            Text of the query. If it is too long, only its end is used, which has the latest question.
         persona_id
-            Search only this persona's documents; ``None`` for all of the tenant.
+            Search only this persona's documents; ``None`` for all documents of the tenant.
         top_k
             Maximum number of passages; ``None`` for the Tenant's setting.
 
@@ -56,7 +56,7 @@ class RetrievalService:
         """
         if persona_id is not None:
             require_persona(tenant, persona_id)
-        query = query.encode()[-QUERY_BYTES:].decode(errors="ignore")
+        query = query.encode()[-MAX_QUERY_BYTES:].decode(errors="ignore")
         tokens: list[int] = []
         with timings.measure("embed"):
             vector = await self._bedrock.embed_query(query, on_tokens=tokens.append)

@@ -32,10 +32,10 @@ from pydantic.alias_generators import to_camel
 
 log = logging.getLogger("tenantry.pipe")
 
-MAX_QUESTION_LENGTH = 4000
+MAX_QUESTION_CHARACTERS = 4000
 """Longest question that the gateway accepts, in characters."""
 
-MAX_TURN_LENGTH = 20_000
+MAX_TURN_CHARACTERS = 20_000
 """Longest turn of the history that the gateway accepts, in characters."""
 
 MAX_TURNS = 100
@@ -84,7 +84,7 @@ MESSAGES = {
     "persona-missing": "This persona no longer exists. Choose another model above.",
     "not-a-persona": "This model belongs to no persona. Choose one of your tenant's models above.",
     "question-missing": "Please write a question.",
-    "question-too-long": f"Your question is too long: it has {{length}} characters, and at most {MAX_QUESTION_LENGTH} can be "
+    "question-too-long": f"Your question is too long: it has {{length}} characters, and at most {MAX_QUESTION_CHARACTERS} can be "
     "answered. Shorten it, or upload long texts as a file.",
     "rate-limited": "Your tenant has reached its limit of questions per minute. Ask again {when}.",
     "too-many-calls": "Your tenant has sent too many requests in a short time. Try again {when}.",
@@ -768,7 +768,7 @@ def _build_request(
 ) -> ChatRequest:
     """Return the request, built from Open WebUI's arguments."""
     turns = [
-        {"role": message["role"], "text": text[:MAX_TURN_LENGTH]}
+        {"role": message["role"], "text": text[:MAX_TURN_CHARACTERS]}
         for message in body.get("messages") or []
         if message.get("role") in ("user", "assistant") and (text := _get_text(message.get("content")))
     ]
@@ -819,7 +819,7 @@ def _validate(request: ChatRequest) -> None:
         raise UserError("not-a-persona")
     if not request.question:
         raise UserError("question-missing")
-    if len(request.question) > MAX_QUESTION_LENGTH:
+    if len(request.question) > MAX_QUESTION_CHARACTERS:
         raise UserError("question-too-long", length=len(request.question))
 
 

@@ -44,7 +44,7 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger("tenantry.erasure")
 
-BATCH = 100
+BATCH_SIZE = 100
 """Number of files, chats or accounts in one batch."""
 
 QUERY_LIMIT = 5000
@@ -153,8 +153,8 @@ async def _close(erasure: ErasureRun) -> int:
     for user_id in open_accounts:
         await revoke_user_tokens(None, user_id)  # also closes WebSockets
     async with _open_session() as session:
-        for first in range(0, len(open_accounts), BATCH):
-            batch = User.id.in_(open_accounts[first : first + BATCH])
+        for first in range(0, len(open_accounts), BATCH_SIZE):
+            batch = User.id.in_(open_accounts[first : first + BATCH_SIZE])
             await session.execute(update(User).where(batch).values(role=erasure.closed_role))
         await session.commit()
     if open_accounts:
@@ -166,10 +166,10 @@ async def _delete(erasure: ErasureRun, end: float) -> None:
     """Delete files, chats, feedback and last the accounts, which identify the other data; stop at ``end``."""
     for find, delete in _KINDS:
         while found := await find(erasure):
-            for first in range(0, len(found), BATCH):
+            for first in range(0, len(found), BATCH_SIZE):
                 if time.monotonic() > end:
                     return
-                await delete(found[first : first + BATCH])
+                await delete(found[first : first + BATCH_SIZE])
             log.info("%s: deleted %s: %s", erasure.tenant, find.__name__.removeprefix("_find_"), len(found))
 
 

@@ -27,7 +27,7 @@ from pydantic import BaseModel, Field
 
 log = logging.getLogger("tenantry.events")
 
-TENANTS = "/tenants/"
+TENANTS_GROUP_PREFIX = "/tenants/"
 """Prefix of the names of tenants' groups, as in Keycloak; other groups are never changed."""
 
 FILES_CHANGED = ("file.", "knowledge.")
@@ -44,7 +44,7 @@ class TenantRef:
     def owns(self, group: Any) -> bool:
         """Return True if the operator created a group for this Tenant."""
         created_for = (group.data or {}).get("tenantry") or {}
-        return bool(group.name == TENANTS + self.key and created_for.get("uid") == self.uid)
+        return bool(group.name == TENANTS_GROUP_PREFIX + self.key and created_for.get("uid") == self.uid)
 
 
 class OutOfServiceError(Exception):
@@ -175,7 +175,7 @@ async def _set_membership(user_id: str, tenant: TenantRef | None) -> None:
     from open_webui.models.groups import Groups  # noqa: PLC0415 (only Open WebUI's process has it)
 
     current = {group.id for group in await Groups.get_groups_by_member_id(user_id)}
-    groups = [group for group in await Groups.get_all_groups() if group.name.startswith(TENANTS)]
+    groups = [group for group in await Groups.get_all_groups() if group.name.startswith(TENANTS_GROUP_PREFIX)]
     for group in groups:
         if group.id in current and not (tenant and tenant.owns(group)):
             await Groups.remove_users_from_group(group.id, [user_id])

@@ -15,15 +15,15 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-__all__ = ["CLOSED", "BoundedH11Protocol"]
+__all__ = ["CLOSED_CONNECTIONS", "BoundedH11Protocol"]
 
 HEAD_TIMEOUT_SECONDS = 10.0
 """Longest time from the connection, or from a request's first byte, to the end of its head."""
 
 MIN_AGE_SECONDS = 2.0
-"""Shortest time that a connection has for authentication, unless the total exceeds ``MAX_TOTAL``."""
+"""Shortest time that a connection has for authentication, unless the total exceeds ``MAX_CONNECTIONS``."""
 
-MAX_PER_SOURCE = 128
+MAX_CONNECTIONS_PER_SOURCE = 128
 """Maximum number of unauthenticated connections of one address. Behind a proxy, all callers share one."""
 
 CLOSE_DELAY_SECONDS = 1.0
@@ -34,10 +34,10 @@ SHUTDOWN_DELAY_SECONDS = 1.0
 """Time that an idle connection stays open when the server stops, for a request in transit. If it is closed
 sooner, TCP resets it and the caller cannot know whether the request was handled."""
 
-MAX_TOTAL = 512
+MAX_CONNECTIONS = 512
 """Maximum number of unauthenticated connections in total."""
 
-CLOSED = Counter(
+CLOSED_CONNECTIONS = Counter(
     "tenantry_connections_closed_total",
     "Connections closed before authentication, by reason: head_timeout, too_many",
     ("reason",),
@@ -72,7 +72,7 @@ class BoundedH11Protocol(H11Protocol):
 
     def refuse(self, reason: str) -> None:
         """Close the connection; the caller may connect again."""
-        CLOSED.labels(reason).inc()
+        CLOSED_CONNECTIONS.labels(reason).inc()
         if not self.transport.is_closing():
             self.transport.abort()
 
@@ -163,10 +163,10 @@ class _PendingConnections:
         own = self._by_source.setdefault(source, {})
         own[connection] = None
         self._count += 1
-        if self._count > MAX_TOTAL:
+        if self._count > MAX_CONNECTIONS:
             self._close_oldest(max(self._by_source.values(), key=len))
         elif (
-            len(own) > MAX_PER_SOURCE
+            len(own) > MAX_CONNECTIONS_PER_SOURCE
             and connection.connected_at - next(iter(own)).connected_at > MIN_AGE_SECONDS
         ):
             self._close_oldest(own)

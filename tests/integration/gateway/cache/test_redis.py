@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
-from gateway.answers.cache import ANSWERS, AnswerCache, CacheOutcome, CacheSlot
+from gateway.answers.cache import MAX_ANSWERS, AnswerCache, CacheOutcome, CacheSlot
 from gateway.answers.service import Answer
 from gateway.index_fence import FENCE_TTL_SECONDS, IndexWriteFence
 from gateway.redis import TenantRedis
@@ -147,7 +147,7 @@ async def test_the_number_of_answers_of_a_tenant_is_limited(
     slot = await get_slot(cache, tenant)
     await redis_client.hset(
         build_answers_key(tenant.id, tenant.uid),
-        mapping={f"q{number}": "{}" for number in range(ANSWERS - 1)},
+        mapping={f"q{number}": "{}" for number in range(MAX_ANSWERS - 1)},
     )
     for key in ("last", "too-many"):
         await cache.put(tenant, CacheSlot(key, slot.version), ANSWER)

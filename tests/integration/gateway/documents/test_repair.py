@@ -66,7 +66,7 @@ async def repair_all(replica: Replica, redis_client: Any) -> None:
 async def test_an_upload_killed_after_any_call_is_completed_or_undone(
     replicas: Replicas, redis_client: Any, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
-    monkeypatch.setattr("gateway.documents.service.BATCH", 2)
+    monkeypatch.setattr("gateway.documents.service.BATCH_SIZE", 2)
     survivor = replicas.make()
     await survivor.upload(make_version_text(0))  # from now on what is stored is counted in one call
     await survivor.delete()
@@ -98,7 +98,7 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
 async def test_an_ingest_by_ticket_killed_after_any_call_is_completed(
     replicas: Replicas, redis_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.documents.service.BATCH", 2)
+    monkeypatch.setattr("gateway.documents.service.BATCH_SIZE", 2)
     survivor, tenant = replicas.make(), replicas.tenant
     ticket = Ticket(tenant.id, tenant.uid, "finance", survivor.document_id, NAME)
     with_intent = 0

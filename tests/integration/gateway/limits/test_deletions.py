@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from gateway.documents import deletions
-from gateway.documents.deletions import FREE_DELETIONS, DeletionLimit
+from gateway.documents.deletions import MASS_DELETE_LIMIT, DeletionLimit
 from gateway.objects import ObjectVersion, StoredEntry
 from gateway.problems import DeletionsHeld
 from gateway.redis import TenantRedis
@@ -58,8 +58,8 @@ class TenantDocuments:
 
 
 async def test_a_few_deletions_are_never_held(redis: TenantRedis, tenant: Tenant) -> None:
-    documents = TenantDocuments(redis, tenant, count=FREE_DELETIONS)
-    assert await documents.delete_all(FREE_DELETIONS) == FREE_DELETIONS
+    documents = TenantDocuments(redis, tenant, count=MASS_DELETE_LIMIT)
+    assert await documents.delete_all(MASS_DELETE_LIMIT) == MASS_DELETE_LIMIT
     assert not await documents.list_held()
 
 
@@ -76,7 +76,7 @@ async def test_concurrent_deletions_do_not_exceed_the_limit(redis: TenantRedis, 
     documents = TenantDocuments(redis, tenant, count=30)
     documents.count = 30
     admitted = await asyncio.gather(*(documents.delete(f"d{number}") for number in range(30)))
-    assert sum(admitted) == FREE_DELETIONS
+    assert sum(admitted) == MASS_DELETE_LIMIT
 
 
 async def test_a_batch_beyond_the_limit_is_held_as_a_whole(redis: TenantRedis, tenant: Tenant) -> None:
@@ -96,7 +96,7 @@ async def test_deletions_are_free_again_after_the_window(
 ) -> None:
     monkeypatch.setattr(deletions, "_to_milliseconds", lambda time: 300)
     documents = TenantDocuments(redis, tenant, count=30)
-    assert await documents.delete_all(21) == FREE_DELETIONS
+    assert await documents.delete_all(21) == MASS_DELETE_LIMIT
     await asyncio.sleep(0.4)
     assert await documents.delete("d20")
     assert not await documents.list_held()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from gateway.limits.storage_quota import BATCH, StorageQuota
+from gateway.limits.storage_quota import BATCH_SIZE, StorageQuota
 from gateway.problems import LimitsUnavailable, QuotaExceeded
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
@@ -172,11 +172,11 @@ async def test_no_document_id_can_overwrite_the_total(quota: StorageQuota, redis
 
 
 async def test_many_documents_are_filled_in_batches(quota: StorageQuota, redis_client: Any) -> None:
-    listing = Listing(**{f"d{number}": 2 for number in range(2 * BATCH + 1)})
-    tenant = make_new_tenant(documents=2 * BATCH + 2, storage="1Mi")
+    listing = Listing(**{f"d{number}": 2 for number in range(2 * BATCH_SIZE + 1)})
+    tenant = make_new_tenant(documents=2 * BATCH_SIZE + 2, storage="1Mi")
     assert await try_reserve(quota, tenant, "one-more", 1, listing)
     assert not await try_reserve(quota, tenant, "too-many", 1, listing)
-    assert await get_stored_bytes(redis_client, tenant) == 4 * BATCH + 3
+    assert await get_stored_bytes(redis_client, tenant) == 4 * BATCH_SIZE + 3
 
 
 async def test_sizes_beyond_four_gibibytes_are_counted_to_the_byte(

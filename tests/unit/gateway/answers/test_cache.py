@@ -2,8 +2,8 @@
 
 import pytest
 from gateway.answers.cache import (
-    ANSWER_BYTES,
-    ANSWERS,
+    MAX_ANSWER_BYTES,
+    MAX_ANSWERS,
     AnswerCache,
     CacheLookup,
     CacheOutcome,
@@ -31,7 +31,7 @@ async def test_a_stored_answer_is_returned_unchanged() -> None:
     redis = FakeRedis(None)
     await make_cache(redis).put(TENANT, SLOT, ANSWER)
     ((*own, name, version, text, max_answers),) = redis.sent
-    assert (own, name, version, max_answers) == (list_fence_keys(TENANT), "d", "v1", ANSWERS)
+    assert (own, name, version, max_answers) == (list_fence_keys(TENANT), "d", "v1", MAX_ANSWERS)
     redis.answer = ["v1", text]
     assert await make_cache(redis).get(TENANT, "d") == CacheLookup(CacheOutcome.HIT, ANSWER, SLOT)
     *own, name, new_version, seconds = redis.sent[1]
@@ -78,7 +78,7 @@ async def test_a_disabled_cache_does_not_call_redis() -> None:
 async def test_an_answer_above_the_size_limit_is_not_stored() -> None:
     redis = FakeRedis(None)
     await make_cache(redis).put(TENANT, SLOT, Answer("", "m"))
-    room = ANSWER_BYTES - len(redis.sent.pop()[-2])
+    room = MAX_ANSWER_BYTES - len(redis.sent.pop()[-2])
     await make_cache(redis).put(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2 + 1), "m"))
     assert not redis.sent
     await make_cache(redis).put(TENANT, SLOT, Answer("ä" * (room // 2) + "a" * (room % 2), "m"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from gateway.documents.formats import Format
-from gateway.documents.reader import SMALL_BYTES, DocumentReader, ExtractedDocument
+from gateway.documents.reader import SMALL_DOCUMENT_BYTES, DocumentReader, ExtractedDocument
 from gateway.models import Chunk
 from gateway.problems import DocumentTooLarge, DocumentUnreadable, DocumentUnsupported
 
@@ -111,7 +111,7 @@ async def test_a_small_file_has_a_lower_limit_of_cpu_time(
     monkeypatch.setattr("gateway.documents.reader.SMALL_MAX_CPU_SECONDS", 1)
     reader = make_reader()
     bomb = make_long_docx(4_000_000)
-    assert len(bomb) < SMALL_BYTES
+    assert len(bomb) < SMALL_DOCUMENT_BYTES
     try:
         with pytest.raises(DocumentUnreadable, match="more than 1 s of CPU time"):
             await reader.read("tenant-a", "a.docx", bomb)
@@ -137,7 +137,7 @@ async def test_a_small_document_is_read_while_large_ones_of_others_take_long(ten
 
 async def test_one_tenants_small_documents_do_not_use_all_processes() -> None:
     reader = make_reader(processes=2)
-    slow = b"x" * SMALL_BYTES
+    slow = b"x" * SMALL_DOCUMENT_BYTES
     many = [asyncio.create_task(reader.read("tenant-a", "a.txt", slow)) for _ in range(6)]
     try:
         await asyncio.sleep(0)

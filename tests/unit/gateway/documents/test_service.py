@@ -254,7 +254,7 @@ async def test_a_failed_embedding_leaves_an_intent_to_delete_its_chunks(harness:
 async def test_each_chunk_gets_its_vector_with_any_number_of_batches(
     harness: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.documents.service.BATCH", 2)
+    monkeypatch.setattr("gateway.documents.service.BATCH_SIZE", 2)
     await harness.upload("\n\n".join(f"Matter {number}. " + "word " * 30 for number in range(9)).encode())
     ((_, chunks, vectors),) = harness.vectors.documents.values()
     assert len(chunks) >= 9

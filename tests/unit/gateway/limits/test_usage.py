@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from gateway.limits.tenant_metrics import TenantMetrics
-from gateway.limits.usage import READ_DAYS, Counts, UsageLog, UsageRow
+from gateway.limits.usage import DAYS_PER_READ, Counts, UsageLog, UsageRow
 from gateway.problems import LimitsUnavailable
 
 from tests.support.fakes.limits import FakeRedis, get_metric, make_unavailable_redis
@@ -108,7 +108,7 @@ async def test_92_days_are_accepted_and_read_in_steps() -> None:
     assert await log(redis).read(TENANT, date(2026, 8, 24), DAY) == []
     commands = [command for sent in redis.sent for command in sent]
     assert len(commands) == len(set(commands)) == 92
-    assert max(map(len, redis.sent)) == READ_DAYS, "no step of the event loop parses more"
+    assert max(map(len, redis.sent)) == DAYS_PER_READ, "no step of the event loop parses more"
 
 
 async def test_a_huge_period_is_refused_before_any_day_is_computed(

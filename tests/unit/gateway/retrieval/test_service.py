@@ -5,7 +5,7 @@ from gateway.bm25 import build_query_vector
 from gateway.limits.usage import Counts
 from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
-from gateway.retrieval.service import QUERY_BYTES, RetrievalService
+from gateway.retrieval.service import MAX_QUERY_BYTES, RetrievalService
 from gateway.timings import RequestTimings
 
 from tests.support.documents.index_writes import publish
@@ -57,7 +57,7 @@ async def test_the_end_of_a_query_that_is_too_long_is_used(
     )
     await service.find(TENANT, filler * 10_000 + "\nbudget?", RequestTimings())
     (text,) = embedded
-    assert len(text.encode()) <= QUERY_BYTES
+    assert len(text.encode()) <= MAX_QUERY_BYTES
     assert text.endswith(f"{filler}\nbudget?")
 
 

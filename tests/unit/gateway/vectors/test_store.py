@@ -19,7 +19,7 @@ from gateway.models import Chunk, Document, DocumentVersion, IndexedDocument, Pa
 from gateway.problems import DimensionMismatch, TenantNotReady
 from gateway.vectors import Vectors
 from gateway.vectors.access import sign_token
-from gateway.vectors.store import CANDIDATES, MAX_SEARCH_ROUNDS, SCROLL_PAGE_SIZE
+from gateway.vectors.store import MAX_SEARCH_ROUNDS, MIN_CANDIDATES, SCROLL_PAGE_SIZE
 from httpx_aiohttp import AiohttpTransport
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -441,7 +441,7 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_points(
     assert (body["query"], body["limit"], body["with_payload"]) == ({"fusion": "rrf"}, 3, True)
     dense, lexical = body["prefetch"]
     assert (dense["query"], lexical["query"]["indices"]) == ([1, 0, 0, 0], words.indices)
-    assert dense["limit"] == lexical["limit"] == CANDIDATES
+    assert dense["limit"] == lexical["limit"] == MIN_CANDIDATES
     assert (dense["using"], lexical["using"]) == ("dense", "bm25")
     assert dense["filter"] == lexical["filter"] == {"must": OWN}
     assert lexical["params"]["idf"] == {"corpus": {"must": OWN}}, (
@@ -463,7 +463,7 @@ async def test_the_threshold_applies_to_a_hybrid_search_too(
         TENANT, [1, 0, 0, 0], sparse=build_query_vector("x"), persona_id=None, limit=1, threshold=0.6
     )
     assert [passage.text for passage in found] == ["strong"], "a score equal to the threshold is accepted"
-    assert read_sent(route)["limit"] == CANDIDATES, "points below the threshold do not displace others"
+    assert read_sent(route)["limit"] == MIN_CANDIDATES, "points below the threshold do not displace others"
 
 
 async def test_the_commit_marker_of_a_removed_document_is_deleted_first(

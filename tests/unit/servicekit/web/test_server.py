@@ -179,7 +179,7 @@ async def open_one_too_many(connect: Connect) -> list[Connection]:
 async def test_the_oldest_unauthenticated_connection_is_closed(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS_PER_SOURCE", 3)
     monkeypatch.setattr(server, "MIN_AGE_SECONDS", 0.0)
     proven = await connect()
     assert await is_answered(proven, "/token")
@@ -190,14 +190,14 @@ async def test_the_oldest_unauthenticated_connection_is_closed(
 async def test_concurrent_new_connections_have_time_to_authenticate(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MAX_PER_SOURCE", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS_PER_SOURCE", 3)
     monkeypatch.setattr(server, "MIN_AGE_SECONDS", 60.0)
     for connection in [await connect() for _ in range(10)]:
         assert await is_answered(connection, "/token")
 
 
 async def test_there_is_a_limit_over_all_sources(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MAX_TOTAL", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     connections = [await connect() for _ in range(4)]
     assert await is_answered(connections[3])
     assert await is_closed(connections[0])
@@ -208,7 +208,7 @@ async def test_there_is_a_limit_over_all_sources(connect: Connect, monkeypatch: 
 async def test_closed_and_authenticated_connections_are_not_counted(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MAX_TOTAL", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     for _ in range(3):
         left = [await connect(), await connect()]
         for reader, writer in left:
@@ -223,7 +223,7 @@ async def test_closed_and_authenticated_connections_are_not_counted(
 async def test_connections_of_one_source_do_not_displace_those_of_another(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MAX_TOTAL", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     other = await connect(source="127.0.0.2")
     assert await is_answered(other)
     many = [await connect() for _ in range(4)]
@@ -235,7 +235,7 @@ async def test_connections_of_one_source_do_not_displace_those_of_another(
 async def test_the_limit_holds_for_simultaneous_connections(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MAX_TOTAL", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     burst = await asyncio.gather(*(connect() for _ in range(10)))
     await wait_until(lambda: sum(reader.at_eof() for reader, _ in burst) == 7, seconds=5)
     newest = await connect()

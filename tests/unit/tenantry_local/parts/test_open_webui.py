@@ -7,7 +7,7 @@ import pytest
 from gateway.documents.formats import _FORMATS_BY_SUFFIX
 from gateway.settings import GatewaySettings
 from tenantry_local.context import Context, write_private
-from tenantry_local.parts.open_webui import FILE_EXTENSIONS, LARGEST_FILE_MIB, OpenWebUI
+from tenantry_local.parts.open_webui import FILE_EXTENSIONS, MAX_FILE_MIB, OpenWebUI
 from tenantry_local.parts.services import build_operator_env
 from tenantry_local.programs import open_webui as program
 
@@ -79,7 +79,7 @@ def test_open_webui_writes_only_into_the_state_folder(env: dict[str, str], conte
 
 def test_open_webui_accepts_the_same_files_as_the_gateway() -> None:
     assert {f".{extension}" for extension in FILE_EXTENSIONS.split(",")} == set(_FORMATS_BY_SUFFIX)
-    assert GatewaySettings.model_fields["document_bytes"].default == LARGEST_FILE_MIB * 1024 * 1024
+    assert GatewaySettings.model_fields["document_bytes"].default == MAX_FILE_MIB * 1024 * 1024
 
 
 def test_the_operator_gets_its_address_only_if_it_is_part_of_the_platform(

@@ -11,7 +11,7 @@ from contextlib import aclosing
 
 import httpx
 import pytest
-from webui_install.functions.tenantry import MAX_TURN_LENGTH
+from webui_install.functions.tenantry import MAX_TURN_CHARACTERS
 
 from tests.support.open_webui.pipe import (
     ANSWER,
@@ -141,7 +141,7 @@ async def test_earlier_messages_are_sent_as_history(backends: FakePipeBackends) 
     messages = [
         {"role": "system", "content": "Obey me."},
         {"role": "user", "content": [{"type": "text", "text": "And 2025?"}, {"type": "image_url"}]},
-        {"role": "assistant", "content": "a" * (MAX_TURN_LENGTH + 1)},
+        {"role": "assistant", "content": "a" * (MAX_TURN_CHARACTERS + 1)},
         {"role": "user", "content": ""},
         {"role": "tool", "content": "a tool's"},
         {"role": "user", "content": "And now?"},
@@ -150,7 +150,7 @@ async def test_earlier_messages_are_sent_as_history(backends: FakePipeBackends) 
     assert backends.body["question"] == "And now?"
     assert backends.body["history"] == [
         {"role": "user", "text": "And 2025?"},
-        {"role": "assistant", "text": "a" * MAX_TURN_LENGTH},
+        {"role": "assistant", "text": "a" * MAX_TURN_CHARACTERS},
     ]
 
 

@@ -365,7 +365,7 @@ async def check_update_directory(permissions: Permissions, request: Request, use
         raise HTTPException(403, NOT_OWNER)
 
 
-KNOWLEDGE: Mapping[str, Rule] = {
+KNOWLEDGE_RULES: Mapping[str, Rule] = {
     "POST /create": allow,
     "POST /reindex": allow,
     "POST /metadata/reindex": allow,
@@ -395,7 +395,7 @@ KNOWLEDGE: Mapping[str, Rule] = {
 }
 """Rules of the routes under ``/api/v1/knowledge``; routes with ``external`` are only for administrators."""
 
-FILES: Mapping[str, Rule] = {
+FILE_RULES: Mapping[str, Rule] = {
     "POST /": check_upload,
     "DELETE /all": make_refusal(DISABLED),
     "POST /{id}/data/content/update": check_own_file,
@@ -404,7 +404,7 @@ FILES: Mapping[str, Rule] = {
 }
 """Rules of the routes under ``/api/v1/files``."""
 
-USERS: Mapping[str, Rule] = {
+USER_RULES: Mapping[str, Rule] = {
     "GET /search": make_refusal(NO_USER_SEARCH),
     "GET /{user_id}/info": check_own_account,
     "GET /{user_id}/active": check_own_account,
@@ -412,10 +412,10 @@ USERS: Mapping[str, Rule] = {
 }
 """Rules of routes under ``/api/v1/users``, which show users of all tenants."""
 
-GROUPS: Mapping[str, Rule] = {"GET /id/{id}/info": make_refusal(NO_USER_SEARCH)}
+GROUP_RULES: Mapping[str, Rule] = {"GET /id/{id}/info": make_refusal(NO_USER_SEARCH)}
 """Rules of routes under ``/api/v1/groups``."""
 
-CHATS: Mapping[str, Rule] = {"POST /import": make_refusal(NO_IMPORT)}
+CHAT_RULES: Mapping[str, Rule] = {"POST /import": make_refusal(NO_IMPORT)}
 """Rules of routes under ``/api/v1/chats``.
 
 The erasure of a tenant finds chats by their times and models; an imported chat could name any time and model.
@@ -742,11 +742,11 @@ def create_app() -> BodyLimitMiddleware:
     if "open_webui.main" in sys.modules:
         raise RuntimeError("open_webui.main was imported before the guard added its rules to the routes.")
     permissions = Permissions(OpenWebUIStore(), httpx.AsyncClient())
-    add_rules(knowledge.router, KNOWLEDGE, permissions, get_verified_user, deny_unknown=True)
-    add_rules(files.router, FILES, permissions, get_verified_user, deny_unknown=True)
-    add_rules(users.router, USERS, permissions, get_verified_user, deny_unknown=False)
-    add_rules(groups.router, GROUPS, permissions, get_verified_user, deny_unknown=False)
-    add_rules(chats.router, CHATS, permissions, get_verified_user, deny_unknown=False)
+    add_rules(knowledge.router, KNOWLEDGE_RULES, permissions, get_verified_user, deny_unknown=True)
+    add_rules(files.router, FILE_RULES, permissions, get_verified_user, deny_unknown=True)
+    add_rules(users.router, USER_RULES, permissions, get_verified_user, deny_unknown=False)
+    add_rules(groups.router, GROUP_RULES, permissions, get_verified_user, deny_unknown=False)
+    add_rules(chats.router, CHAT_RULES, permissions, get_verified_user, deny_unknown=False)
     if notice := os.environ.get(NOTICE_VARIABLE, ""):
         add_notice_banner(configs.router, permissions.store, get_verified_user, notice)
     from open_webui.main import app

@@ -1,8 +1,8 @@
 """Text extraction from files, page by page if the format has pages.
 
-It runs in a reader process (:mod:`..worker`), because the files are untrusted: a crafted file may take all
-memory or never end. Parsers raise any exception for a broken file. It becomes a :class:`DocumentRefused` with
-a reason that the sender can act on.
+The extraction runs in a reader process (:mod:`..worker`), because the files are untrusted: a crafted file may
+take all memory or never end. A parser may raise any exception for a broken file. The exception becomes a
+:class:`DocumentRefused` with a reason that the sender can act on.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,12 +35,12 @@ _EXTRACTORS: dict[Format, Callable[[bytes], Iterable[PageBlocks]]] = {
 
 
 def extract(filename: str, content: bytes) -> tuple[Format, list[Page]]:
-    """Return a file's format and its pages; some of them may be without text.
+    """Return a file's format and its pages; some pages may have no text.
 
     Raises
     ------
     DocumentRefused
-        As one of its subclasses, with the reason.
+        The file is refused; the subclass and the detail give the reason.
     """
     format_ = sniff(filename, content)
     try:

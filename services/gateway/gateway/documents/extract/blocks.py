@@ -27,9 +27,10 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 class Block:
     """Paragraph, row of a table, or heading (if it has a ``level``).
 
-    A heading applies up to the next one of the same or a smaller level; 0 is the outermost. ``gap`` separates
-    a block from the one before it. By default it is larger before a heading than before a paragraph, because
-    the chunker prefers to cut at the most empty lines. A heading that follows a heading has the smaller gap.
+    A heading applies up to the next heading of the same or a smaller level; level 0 is the outermost. ``gap``
+    separates a block from the previous block. By default the gap is larger before a heading than before a
+    paragraph, because the chunker prefers to cut at the most empty lines. A heading that follows a heading
+    has the smaller gap.
     """
 
     text: str
@@ -46,7 +47,7 @@ class PageBlocks:
 
 
 def build_pages(raw_pages: Iterable[PageBlocks]) -> Iterator[Page]:
-    """Yield pages with normalised text and the positions of headings; some may have no text.
+    """Yield pages with normalised text and the positions of headings; some pages may have no text.
 
     Raises
     ------

@@ -20,7 +20,7 @@ __all__ = ["Cascade", "Style"]
 MAX_SELECTORS = 1000
 """Maximum number of selectors that are applied; each is searched in the whole page."""
 
-_DEPTH = 20
+_MAX_DEPTH = 20
 _NOT_SHOWN = "[hidden]:not([hidden='until-found' i]), dialog:not([open])"
 
 _SIZES = ("height", "max-height", "width", "max-width")
@@ -73,12 +73,12 @@ _KEYWORDS = {
     "visibility": frozenset({"visible", "hidden", "collapse"}),
     "content-visibility": frozenset({"visible", "hidden", "auto"}),
 }  # fmt: skip
-"""Keywords of properties that have no other values: a browser ignores a declaration with another word."""
+"""Properties whose values are only keywords: a browser ignores a declaration with another word."""
 _FOR_ALL = frozenset({"initial", "inherit", "unset", "revert", "revert-layer"})
 
 
 class _Group(NamedTuple):
-    """Properties that hide text together, read if one of ``hiding`` has a matching value in the page."""
+    """Properties that hide text together; read only if a property in ``hiding`` has a matching value."""
 
     hiding: tuple[str, ...]
     value: re.Pattern[str]
@@ -123,7 +123,7 @@ class _Declaration(NamedTuple):
 
 
 class _Rule(NamedTuple):
-    """Declarations for the elements of a selector, in the browsers of a mask."""
+    """Declarations that apply to the elements of a selector in the browsers of the mask ``browsers``."""
 
     selector: str
     declarations: list[_Declaration]
@@ -197,7 +197,7 @@ class Cascade:
 
     @property
     def is_conditional(self) -> bool:
-        """True if browsers show different text."""
+        """True if a rule applies only in some of the browsers."""
         return any(each.browsers != ALL for applied in self._applied.values() for each in applied)
 
     def get_style(self, node: Any, browser: int) -> Style:
@@ -231,7 +231,7 @@ class Cascade:
         self, items: list[Any], parent: str, browsers: int, *, layered: bool, depth: int = 0
     ) -> Iterator[_Rule]:
         """Yield the rules of a sheet or of a block in it; ``parent`` is the selector around the block."""
-        if depth > _DEPTH:
+        if depth > _MAX_DEPTH:
             return
         if parent and (declarations := _parse_declarations(items)):
             yield _Rule(parent, declarations, browsers, layered)
@@ -266,7 +266,7 @@ def _resolve_nesting(selector: str, parent: str) -> str:
 
 
 def _parse_declarations(items: list[Any]) -> list[_Declaration]:
-    """Return the relevant declarations, in lower case except for custom properties."""
+    """Return the declarations that can hide text, in lower case except for custom properties."""
     declarations = []
     for item in items:
         if item.type != "declaration":
@@ -287,7 +287,7 @@ def _parse_declarations(items: list[Any]) -> list[_Declaration]:
 def _read_properties(declared: list[list[_Declaration]]) -> Callable[[str], bool]:
     """Return a predicate for property names: True if the property may hide text in this page.
 
-    Most pages have hundreds of rules for sizes and colours that hide nothing.
+    The filter saves time: most pages have hundreds of rules for sizes and colours that hide nothing.
     """
     values: dict[str, set[str]] = {}
     for declarations in declared:
@@ -311,7 +311,7 @@ def _select_elements(tree: LexborHTMLParser, selector: str) -> list[tuple[tuple[
     for part in _split_selector(selector):
         text = tinycss2.serialize(part).strip()
         if _is_pseudo_element(part):
-            continue  # it styles a part of an element, not the element itself
+            continue  # a pseudo-element is a part of an element, not the element itself
         try:
             found.append((_calculate_specificity(part), tree.css(text)))
         except SelectolaxError:  # a browser ignores an invalid rule
@@ -339,7 +339,7 @@ def _is_pseudo_element(part: list[Any]) -> bool:
 
 
 def _calculate_specificity(tokens: list[Any]) -> tuple[int, int, int]:
-    """Return the numbers of ids, of classes and the like, and of types in a selector."""
+    """Return a selector's specificity: its numbers of ids, of classes and attributes, and of types."""
     ids = classes = types = 0
     previous: Any = None
     for token in tokens:

@@ -1,7 +1,7 @@
 """Evaluation of CSS conditions (``@media``, ``@supports``) for several common browsers.
 
 Each browser is a bit of a mask. A text is hidden if no browser shows it, so a rule for narrow windows alone
-hides nothing. A condition that cannot be decided (a dark theme, a mouse) is true in every second browser.
+hides nothing. A condition that cannot be decided (a dark theme, a mouse) is true in half of the browsers.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _SIZES = ((360, 780), (820, 1180), (1440, 900))
 BROWSERS = 2 * len(_SIZES)
 ALL = (1 << BROWSERS) - 1
 UNKNOWN = ALL >> len(_SIZES)
-"""Browsers in which an undecidable condition is true."""
+"""Browsers in which an undecidable condition is true: half of them, one for each window size."""
 
 _SCREENS = frozenset({"all", "screen"})
 _PIXELS = {"px": 1.0, "em": 16.0, "rem": 16.0, "pt": 4 / 3, "in": 96.0, "cm": 37.8, "mm": 3.78}
@@ -50,7 +50,7 @@ def evaluate_media(query: list[Any]) -> int:
 
 
 def evaluate_supports(condition: list[Any]) -> int:
-    """Return the browsers that support a feature for certain or possibly."""
+    """Return the browsers that certainly or possibly support a feature."""
     return _evaluate(_drop_whitespace(condition), _evaluate_support)
 
 
@@ -101,7 +101,7 @@ def _evaluate_condition(token: Any, word: str, leaf: Callable[[list[Any]], int])
 
 
 def _evaluate_media_feature(tokens: list[Any]) -> int:
-    """Return the browsers that have a media feature."""
+    """Return the browsers in which a media feature is true."""
     text = tinycss2.serialize(tokens).lower().replace(" ", "")
     name, colon, value = text.partition(":")
     if name in _MET:
@@ -121,7 +121,7 @@ class _Name(str):
 
 
 def _parse_comparison(tokens: list[Any]) -> list[Any]:
-    """Split ``width >= 600px`` into its three or five parts; adjacent operators are joined."""
+    """Split ``width >= 600px`` or ``0 < width < 9px`` into operands and operators."""
     parts: list[Any] = []
     for token in tokens:
         if token.type == "literal":
@@ -150,7 +150,7 @@ def _evaluate_range(parts: list[Any]) -> int:
 
 
 def _parse_sizes(part: Any) -> list[float] | None:
-    """Return one side of a comparison, for each window size."""
+    """Return the value of an operand for each window size; ``None`` if it is unknown."""
     if isinstance(part, _Name):
         name = part.removeprefix("device-")
         if name not in ("width", "height"):
@@ -167,7 +167,7 @@ def _build_mask(met: Callable[[int, int], bool]) -> int:
 
 
 def _evaluate_support(tokens: list[Any]) -> int:
-    """Return the browsers that support a declaration: all for the oldest properties."""
+    """Return the browsers that support a declaration: all for old properties, else :data:`UNKNOWN`."""
     name = _get_word(tokens[0]) if tokens else ""
     if name.startswith("--") or name in _SUPPORTED:
         return ALL

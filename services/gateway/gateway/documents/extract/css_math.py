@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["evaluate", "split_at_commas"]
 
-_DEPTH = 32
+_MAX_DEPTH = 32
 """Deepest nesting that is evaluated."""
 
 _FUNCTIONS: dict[str, Callable[..., float]] = {
@@ -37,10 +37,10 @@ def evaluate(function: Any, number: Callable[[Any], float | None], depth: int = 
     function
         Token of tinycss2.
     number
-        Returns the value of a token that is neither function nor operator.
+        Function that returns the value of a token that is neither function nor operator.
     """
     compute = _FUNCTIONS.get(function.lower_name)
-    if compute is None or depth > _DEPTH:
+    if compute is None or depth > _MAX_DEPTH:
         return None
     try:
         return compute(*(_sum(each, number, depth + 1) for each in split_at_commas(function.arguments)))
@@ -55,7 +55,7 @@ def split_at_commas(tokens: Sequence[Any]) -> list[list[Any]]:
 
 
 def _sum(tokens: list[Any], number: Callable[[Any], float | None], depth: int) -> float:
-    """Return the value of an expression.
+    """Return the value of an expression in the arguments of a math function.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _sum(tokens: list[Any], number: Callable[[Any], float | None], depth: int) -
 
 
 def _evaluate_value(token: Any, number: Callable[[Any], float | None], depth: int) -> float:
-    if depth > _DEPTH:
+    if depth > _MAX_DEPTH:
         raise ValueError("it is nested too deeply")
     if token.type == "() block":
         (inner,) = split_at_commas(token.content)

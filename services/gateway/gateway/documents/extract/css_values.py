@@ -19,7 +19,7 @@ __all__ = [
     "resolve_variables",
 ]
 
-_CACHED = 4096
+_CACHE_SIZE = 4096
 _PIXELS = {
     "px": 1.0,
     "pt": 4 / 3,
@@ -37,9 +37,9 @@ _RELATIVE_PIXELS = 0.5
 _FONT_SIZES = {"xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0}
 _DEFAULT_FONT_SIZE = 16.0
 _SMALL_SCALE = 0.05
-_NESTED_VARIABLES = 8
-_VALUE_CHARACTERS = 2000
-"""Maximum length of a custom property: a few that reference each other twice would fill all memory."""
+_MAX_NESTED_VARIABLES = 8
+_MAX_VALUE_CHARACTERS = 2000
+"""Maximum length of a resolved value: a few properties that repeat each other twice would fill all memory."""
 
 
 def _parse_tokens(value: str) -> list[Any]:
@@ -75,16 +75,16 @@ def _parse_known_number(token: Any, em: float, rem: float) -> float | None:
     return _parse_number(token, em, rem)
 
 
-@lru_cache(_CACHED)
+@lru_cache(_CACHE_SIZE)
 def parse_pixels(value: str, em: float = _DEFAULT_FONT_SIZE) -> tuple[float, ...]:
     """Return the lengths in a value in approximate pixels; empty if one of them is not a length."""
     numbers = [_parse_number(token, em) for token in _parse_tokens(value)]
     return tuple(number for number in numbers if number is not None) if None not in numbers else ()
 
 
-@lru_cache(_CACHED)
+@lru_cache(_CACHE_SIZE)
 def parse_font_size(value: str, parent: float, root: float) -> float:
-    """Return the size in ``font-size`` or ``font`` in pixels; the default if it cannot be computed."""
+    """Return the pixels of a ``font-size`` or ``font``; the default size if they cannot be computed."""
     for token in _parse_tokens(value):
         if token.type == "percentage":
             return float(token.value) / 100 * parent
@@ -98,9 +98,9 @@ def parse_font_size(value: str, parent: float, root: float) -> float:
     return _DEFAULT_FONT_SIZE
 
 
-@lru_cache(_CACHED)
+@lru_cache(_CACHE_SIZE)
 def parse_alpha(value: str) -> float | None:
-    """Return the opacity of a colour or of an ``opacity``, from 0 to 1; None if it is neither."""
+    """Return the opacity of a colour or of an ``opacity``, from 0 to 1; None if the value is neither."""
     try:
         token = tinycss2.parse_one_component_value(value)
         if token.type in ("number", "percentage"):
@@ -137,7 +137,7 @@ def _parse_arguments(function: Any) -> list[float]:
     ]
 
 
-@lru_cache(_CACHED)
+@lru_cache(_CACHE_SIZE)
 def is_clipped_away(value: str) -> bool:
     """Return True if a ``clip`` or ``clip-path`` leaves at most a pixel."""
     tokens = _parse_tokens(value)
@@ -170,7 +170,7 @@ def _has_meeting_insets(tokens: list[Any]) -> bool:
     return top + bottom >= 100 or left + right >= 100
 
 
-@lru_cache(_CACHED)
+@lru_cache(_CACHE_SIZE)
 def parse_offset(value: str) -> tuple[float, float]:
     """Return the offset of a ``transform`` or ``translate`` in pixels, to the right and down."""
     x = y = 0.0
@@ -193,7 +193,7 @@ def parse_offset(value: str) -> tuple[float, float]:
     return x, y
 
 
-@lru_cache(_CACHED)
+@lru_cache(_CACHE_SIZE)
 def is_scaled_to_nothing(value: str) -> bool:
     """Return True if a ``transform`` or ``scale`` shrinks an element to a line or a point."""
     for token in _parse_tokens(value):
@@ -215,20 +215,20 @@ def is_scaled_to_nothing(value: str) -> bool:
 
 
 def resolve_variables(value: str, variables: dict[str, str], depth: int = 0) -> str | None:
-    """Return a value with its ``var()`` references resolved; None if one is missing."""
+    """Return a value with its ``var()`` references resolved; None if a referenced property is missing."""
     if "var(" not in value:
         return value
     parts: list[str] = []
     for token in tinycss2.parse_component_value_list(value, skip_comments=True):
         part = _substitute(token, variables, depth)
-        if part is None or sum(map(len, parts)) > _VALUE_CHARACTERS:
+        if part is None or sum(map(len, parts)) > _MAX_VALUE_CHARACTERS:
             return None
         parts.append(part)
     return "".join(parts).strip()
 
 
 def _substitute(token: Any, variables: dict[str, str], depth: int) -> str | None:
-    if depth > _NESTED_VARIABLES:
+    if depth > _MAX_NESTED_VARIABLES:
         return None
     if token.type != "function":
         return str(tinycss2.serialize([token]))

@@ -1,6 +1,6 @@
 """Extractor for e-mail: headers, body and the names of attachments.
 
-Attachments are not read: each is a separate document and must be uploaded as one.
+Attachments are not read: each attachment must be uploaded as a separate document.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from .web import extract_html_blocks
 __all__ = ["extract_mail"]
 
 MAX_PARTS = 250
-"""Maximum number of MIME parts of one e-mail. The parser is recursive, and every nested part sees every
-line."""
+"""Maximum number of MIME parts of one e-mail. The parser is recursive, and each level of nesting
+processes every line."""
 
 MAX_HEADER_CHARACTERS = 32 * 1024
 """Longest header: about a thousand recipients. The parser needs seconds for a hundred thousand characters."""
@@ -34,7 +34,7 @@ def extract_mail(content: bytes) -> Iterator[PageBlocks]:
     Raises
     ------
     DocumentRefused
-        It has too many parts or too long a header.
+        The e-mail has too many parts or too long a header.
     """
     yield PageBlocks(_iter_blocks(_parse(content)))
 

@@ -22,7 +22,7 @@ def extract_pdf(content: bytes) -> Iterator[PageBlocks]:
     Raises
     ------
     DocumentUnreadable
-        It needs a password.
+        The file needs a password.
     """
     reader = PdfReader(io.BytesIO(content))
     # An empty user password only restricts actions such as printing: every viewer opens such a file.

@@ -1,7 +1,7 @@
 """Removal of hidden text from PDF pages, while pypdf reads them.
 
 pypdf calls a visitor before each operator. Clearing the operator's operands omits its text. The position of a
-form on the page is unknown, so colours and positions are not compared in forms.
+form on the page is unknown, so the colour and position of text in forms are ignored.
 """
 
 import re
@@ -23,11 +23,11 @@ _WHITE = 0.99
 _FAINT = 0.1
 _TINY_POINTS, _TINY_SHARE = 0.8, 0.001
 _SCAN_SHARE = 0.5
-"""Minimum share of a page that pictures cover if its invisible text is recognised text (OCR)."""
+"""Share of a page that pictures must cover for its invisible text to count as recognised text (OCR)."""
 
 _WIDE_LINE = 4.0
-_BOXES = 5000
-"""Maximum number of filled boxes that are compared with white text; beyond it, white text is kept."""
+_MAX_BOXES = 5000
+"""Maximum number of filled boxes that are compared with white text; with more, all white text is kept."""
 
 _Box = tuple[float, float, float, float]
 _EVERYWHERE: _Box = (-inf, -inf, inf, inf)
@@ -75,13 +75,13 @@ class _Graphics:
 
 
 class _Visitor:
-    """Visitor of a page's operators, which clears the operands of those that show hidden text.
+    """Visitor of a page's operators, which clears the operands of operators that show hidden text.
 
     Parameters
     ----------
     hidden
-        Rendering modes whose text is omitted. All pictures of a page are known only at its end, so a first
-        run reads text of all modes.
+        Rendering modes whose text is omitted. The pictures of a page are known only at the page's end, so a
+        first run reads text of all modes.
     """
 
     def __init__(self, page: PageObject, hidden: _HiddenModes = _HiddenModes()) -> None:
@@ -140,20 +140,20 @@ class _Visitor:
             self._state, self._stack, self._resources = self._outer_states.pop()
 
     def save(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Save the graphics state."""
+        """Save the graphics state (operator ``q``)."""
         self._stack.append(self._state.copy())
 
     def restore(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Restore the graphics state."""
+        """Restore the graphics state (``Q``)."""
         if self._stack:
             self._state = self._stack.pop()
 
     def set_mode(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Set the rendering mode of text."""
+        """Set the rendering mode of text (``Tr``)."""
         self._state.mode = int(operands[0])
 
     def set_font(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Set the font. The size of a Type 3 font depends on its matrix."""
+        """Set the font (``Tf``). The size of a Type 3 font depends on its matrix."""
         name = operands[0]
         scaled = self._scaled_fonts.get(name) if not self._outer_states else True
         if scaled is None:
@@ -162,77 +162,80 @@ class _Visitor:
         self._state.size, self._state.scaled_font = float(operands[1]), scaled
 
     def set_line(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Set the width of lines."""
+        """Set the line width (``w``)."""
         self._state.line = float(operands[0])
 
     def set_colour(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Set the colour of fills in a device's space, or in one with as many components."""
+        """Set the fill colour in grey, RGB or CMYK (``g``, ``rg``, ``k``)."""
         values = [float(each) for each in operands]
         ink = len(values) == len("CMYK")
         white = max(values) <= 1 - _WHITE if ink else min(values) >= _WHITE
         self._state.white = white
 
     def set_space(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Set the colour space of fills."""
+        """Set the colour space of fills (``cs``)."""
         space = self._get_resource("/ColorSpace", operands[0])
         family = str(space[0]) if isinstance(space, list) and space else str(operands[0])
         self._state.space, self._state.white = family, False
 
     def set_colour_in_space(self, operands: Any, cm: list[float], tm: list[float]) -> None:
-        """Set the colour of fills; 1 is not white in a space of inks or in a pattern."""
+        """Set the fill colour in the current space (``sc``, ``scn``).
+
+        The colour counts as not white if the space is a pattern or has named inks.
+        """
         if self._state.space.startswith(("/Device", "/Cal", "/ICCBased")) and self._state.space != "/DeviceN":
             self.set_colour(operands, cm, tm)
         else:
             self._state.white = False
 
     def set_state(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Set the opacity of fills."""
+        """Set the opacity of fills from a parameter dictionary (``gs``)."""
         state = self._get_resource("/ExtGState", operands[0])
         if state is not None and "/ca" in state:
             self._state.opacity = float(state["/ca"])
 
     def add_box(self, operands: Any, cm: list[float], _tm: list[float]) -> None:
-        """Add a rectangle to the path."""
+        """Add a rectangle to the path (``re``)."""
         x, y, width, height = (float(each) for each in operands)
         self._path.append(_calculate_bounds(x, y, x + width, y + height, cm))
 
     def add_shape(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Add a segment to the path, which may then have any shape."""
+        """Begin a path of any shape (``m``); it counts as the whole page."""
         self._path = [_EVERYWHERE]
 
     def fill(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Fill the path."""
+        """Fill the path (``f``, ``B``, ``b`` and their variants)."""
         self._is_clip_painted = self._is_clip_painted or _CLIP in self._found_modes
         if not self._state.white:
             self._paint(self._path)
         self._path = []
 
     def draw_stroke(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
-        """Stroke the path; wide lines count as boxes."""
+        """Stroke the path (``S``, ``s``); wide lines count as the whole page."""
         if self._state.line * max(hypot(cm[0], cm[1]), hypot(cm[2], cm[3])) > _WIDE_LINE:
             self._paint([_EVERYWHERE])
         self._path = []
 
     def end_path(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Discard the path."""
+        """Discard the path (``n``)."""
         self._path = []
 
     def draw_shading(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
-        """Fill the clipped part of the page."""
+        """Fill the clipped part of the page (``sh``)."""
         self._is_clip_painted = self._is_clip_painted or _CLIP in self._found_modes
         self._paint([_EVERYWHERE])
 
     def draw_picture(self, _operands: Any, cm: list[float], _tm: list[float]) -> None:
-        """Draw a picture."""
+        """Draw a picture (``Do`` or an inline image)."""
         self._is_clip_painted = self._is_clip_painted or _CLIP in self._found_modes
-        many = self._outer_states or len(self._pictures) == _BOXES
+        many = self._outer_states or len(self._pictures) == _MAX_BOXES
         self._covered += inf if many else abs(cm[0] * cm[3] - cm[1] * cm[2])
         if not many:
             self._pictures.append(_calculate_bounds(0.0, 0.0, 1.0, 1.0, cm))
         self._paint([_calculate_bounds(0.0, 0.0, 1.0, 1.0, cm)])
 
     def draw(self, operands: Any, cm: list[float], tm: list[float]) -> None:
-        """Draw a picture, or enter a form."""
+        """Draw a picture, or enter a form (``Do``)."""
         drawn = self._get_resource("/XObject", operands[0])
         if drawn is not None and drawn.get("/Subtype") == "/Image":
             self.draw_picture(operands, cm, tm)
@@ -245,10 +248,10 @@ class _Visitor:
         if drawn is not None and drawn.get("/Subtype") == "/Form":
             self._resources = drawn.get("/Resources")
             if not _MAY_ADD_TEXT.search(drawn.get_data()):
-                operands[:] = [NameObject("/")]  # otherwise pypdf parses a figure because there is a visitor
+                operands[:] = [NameObject("/")]  # otherwise pypdf parses the form because there is a visitor
 
     def show(self, operands: Any, cm: list[float], tm: list[float]) -> None:
-        """Clear the operands if the text is hidden."""
+        """Clear the operands of ``Tj``, ``TJ``, ``'`` or ``"`` if the text is hidden."""
         if self._state.mode in (_INVISIBLE, _CLIP):
             self._found_modes.add(self._state.mode)
         if self._is_hidden(operands, cm, tm):
@@ -278,12 +281,12 @@ class _Visitor:
     def _transform_box(
         self, operands: Any, x: float, y: float, width: float, height: float, *, upright: bool
     ) -> _Box:
-        """Return bounds around a text; larger than it, because the widths of its glyphs are unknown."""
+        """Return bounds of a text; they are wider than the text, because glyph widths are unknown."""
         back, length = _calculate_extent(operands)
         if self._run[0] == x and self._run[1] == y:
             length += self._run[2]
         self._run = (x, y, length)
-        reach = 2 * height  # the operator itself may begin a line
+        reach = 2 * height  # the operators ' and " begin a new line
         if upright:
             return x - width * back, y - reach, x + 1.5 * width * length, y + reach
         far = 1.5 * max(width, height) * (length + back + 2)
@@ -293,14 +296,14 @@ class _Visitor:
         """Record painted boxes, on which white text is visible."""
         if self._boxes is None:
             return
-        if self._outer_states or len(self._boxes) + len(boxes) > _BOXES:
+        if self._outer_states or len(self._boxes) + len(boxes) > _MAX_BOXES:
             self._boxes = None
         else:
             self._boxes += boxes
 
     @staticmethod
     def _to_dictionary(value: Any) -> DictionaryObject:
-        """Return a dictionary of the file, or an empty one if it is damaged."""
+        """Return a dictionary of the file; a damaged dictionary becomes an empty one."""
         known = None if value is None else value.get_object()
         return known if isinstance(known, DictionaryObject) else DictionaryObject()
 
@@ -311,7 +314,7 @@ class _Visitor:
 
 
 def _get_page_bounds(page: PageObject) -> _Box:
-    """Return the bounds of a page; infinite if they are damaged, because viewers use a default size then."""
+    """Return the bounds of a page; infinite if damaged, because viewers then use a default size."""
     try:
         box = page.mediabox
         bounds = _calculate_bounds(
@@ -338,7 +341,10 @@ def _is_touching(one: _Box, other: _Box) -> bool:
 
 
 def _calculate_extent(operands: Any) -> tuple[float, float]:
-    """Return the extent of a text backwards and forwards, in font sizes: one per byte, plus its moves."""
+    """Return upper bounds of a text's width to the left and right, in font sizes.
+
+    A byte counts as one font size; the offsets between the bytes are added.
+    """
     shown = operands[-1] if operands else ""
     if isinstance(shown, (str, bytes)):
         return 0.0, len(shown)

@@ -1,4 +1,4 @@
-"""Extractors for plain text and Markdown, of which only the headings are parsed."""
+"""Extractors for plain text and Markdown. Of Markdown, only headings are parsed."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def extract_text(content: bytes) -> Iterator[PageBlocks]:
 
 
 def extract_markdown(content: bytes) -> Iterator[PageBlocks]:
-    """Yield a Markdown file as one page. Headings begin with ``#``; underlined ones remain plain text."""
+    """Yield a Markdown file as one page. Headings begin with ``#``; underlined headings remain plain text."""
     yield PageBlocks(_iter_blocks(decode(content)))
 
 
@@ -29,7 +29,7 @@ def decode(content: bytes) -> str:
     Raises
     ------
     DocumentUnsupported
-        It is neither UTF-8 nor UTF-16 with a byte order mark.
+        The file is neither UTF-8 nor UTF-16 with a byte order mark.
     """
     encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:

@@ -16,8 +16,10 @@ from .tables import format_table
 __all__ = ["extract_csv", "extract_xlsx"]
 
 MAX_CELLS = 10_000_000
-"""Maximum number of cells of one workbook, including empty ones before a filled one. A single cell at the end
-of a sheet would otherwise cost a million rows, and one in each row sixteen thousand columns."""
+"""Maximum number of cells of one workbook, including the empty cells before a filled cell.
+
+Without this limit, a single cell at the end of a sheet costs a million rows, and a cell at the end of a row
+sixteen thousand columns."""
 
 MAX_FIELD_CHARACTERS = 131_072
 """Longest field of a CSV; Excel allows 32,767. An unclosed quote makes the rest of the file one field."""
@@ -33,7 +35,7 @@ def extract_csv(content: bytes) -> Iterator[PageBlocks]:
     Raises
     ------
     DocumentUnsupported
-        It is not encoded in UTF-8.
+        The file is not encoded in UTF-8.
     DocumentUnreadable
         A field is too long.
     """
@@ -53,7 +55,7 @@ def extract_xlsx(content: bytes) -> Iterator[PageBlocks]:
     workbook = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
     budget = _CellBudget()
     for sheet in workbook.worksheets:
-        # A sheet may declare any size and be empty. Without dimensions, only existing cells are read.
+        # An empty sheet may declare any size. After the reset only existing cells are read.
         sheet.reset_dimensions()
         yield PageBlocks(_iter_sheet_blocks(sheet.title, budget.count(sheet.iter_rows(values_only=True))))
 

@@ -1,7 +1,7 @@
 """Formatting of table rows as lines of text: ``a | b | c``.
 
-The row with the column names becomes a heading. So every chunk of a long table has it, and a number in the
-middle of the table can be understood. Rows do not become longer than in the file.
+The row with the column names becomes a heading. So every chunk of a long table has the column names, and
+numbers in the middle of the table can be understood. Rows do not become longer than in the file.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,14 +36,14 @@ def format_row(values: Iterable[Any]) -> str:
 
 
 def _format_cell(value: Any) -> str:
-    """Return a cell as its program shows it by default."""
+    """Return a cell's text as spreadsheet programs show it by default."""
     match value:
         case None:
             return ""
         case bool():
             return str(value).upper()
         case float():
-            return f"{value:.15g}"  # further digits are the binary fraction's
+            return f"{value:.15g}"  # further digits come from the binary representation
         case datetime() if value.time() == time():
             return value.date().isoformat()
         case _:

@@ -1,6 +1,6 @@
 """Removal of text that an HTML page does not show when it opens, so that it is not indexed.
 
-A text is hidden if no common browser shows it. If that cannot be decided without a layout, the text is kept.
+A text is hidden if no common browser shows it. If this cannot be decided without a layout, the text is kept.
 """
 
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ _TINY_PIXELS = 1.0
 _FAINT = 0.1
 _OFF_SCREEN_PIXELS = -999.0
 _CHARACTERS_PER_PIXEL = 0.1
-"""Minimum number of characters per pixel of a line: a longer text extends beyond a negative indent."""
+"""Minimum number of characters per pixel. A text longer than its negative indent stays partly visible."""
 
 _WIDTHS, _HEIGHTS = ("width", "max-width"), ("height", "max-height")
 _INLINE_TAGS = frozenset(
@@ -44,7 +44,7 @@ _INITIAL_SIZE = 16.0
 class _RenderState:
     """Visibility of an element.
 
-    ``is_removed`` applies to all content of the element; its content may override the others.
+    ``is_removed`` applies to all descendants of the element; they may override the other fields.
     """
 
     is_removed: bool = False
@@ -114,7 +114,7 @@ def _calculate_state(node: Any, declared: Style, above: _RenderState, keyframes:
     if keyframes and any(
         name in keyframes for name in style.get("animation-name", "").replace(",", " ").split()
     ):
-        return state  # the animation may show it
+        return state  # the animation may show the element
     return _apply_box(node, style, _apply_paint(style, state, above))
 
 
@@ -135,7 +135,7 @@ def _resolve_style(declared: Style, above: _RenderState) -> tuple[_RenderState, 
 
 
 def _apply_paint(style: Style, state: _RenderState, above: _RenderState) -> _RenderState:
-    """Return the state after visibility, opacity and colour of the element."""
+    """Return the state with the element's visibility, opacity and colour."""
     if (visibility := style.get("visibility")) and visibility != "inherit":
         state = replace(state, invisible=visibility in ("hidden", "collapse"))
     if style.get("content-visibility") == "hidden" or is_clipped_away(style.get("clip-path", "")):
@@ -165,7 +165,7 @@ def _parse_opacity_filters(value: str) -> list[str]:
 
 
 def _apply_box(node: Any, style: Style, state: _RenderState) -> _RenderState:
-    """Return the state after size, position and clipping of the element's box."""
+    """Return the state with the size, position and clipping of the element's box."""
     position = style.get("position", "static")
     is_out_of_flow = position in ("absolute", "fixed")
     if is_out_of_flow and state.clipped and (position == "fixed" or not state.contained):
@@ -181,7 +181,7 @@ def _apply_box(node: Any, style: Style, state: _RenderState) -> _RenderState:
 
 
 def _is_inline(tag: str, style: Style, *, is_out_of_flow: bool) -> bool:
-    """Return True if an element may be inline: sizes and transforms do not apply to it."""
+    """Return True if an element may be inline; sizes and transforms do not apply to inline elements."""
     if is_out_of_flow or style.get("float", "none") != "none":
         return False
     display = style.get("display")
@@ -197,7 +197,7 @@ def _is_empty(tag: str, style: Style) -> bool:
     if not {"hidden", "clip", "auto", "scroll"} & set(style.get("overflow", "").split()):
         return False
     if style.get("display", tag) in _CELLS or tag in _CELLS:
-        return False  # a cell grows with its text
+        return False  # a table cell grows with its text
     if any(
         style.get(each, "0") not in ("0", "0px", "none", "auto")
         for each in ("flex", "flex-grow", "flex-basis")
@@ -226,7 +226,7 @@ def _has_length(value: str) -> bool:
 def _apply_position(
     node: Any, style: Style, state: _RenderState, position: str, *, inline: bool
 ) -> _RenderState:
-    """Return the state after the element's offset to the left of the page or above it."""
+    """Return the state with the element's position, which may be left of the page or above it."""
     x, y = state.x, state.y
     left, top = _calculate_offset(style, "left", "right", 3), _calculate_offset(style, "top", "bottom", 0)
     if position == "fixed":
@@ -257,7 +257,7 @@ def _calculate_offset(style: Style, start: str, end: str, number: int) -> float 
     if lengths:
         return lengths[0]
     opposite = parse_pixels(style.get(end, ""))
-    # From the opposite edge, an element is off the page only beyond the width of a page.
+    # An offset from the opposite edge hides an element only if it exceeds the width of a page.
     return -opposite[0] if opposite and opposite[0] >= 3 * -_OFF_SCREEN_PIXELS else None
 
 

@@ -22,7 +22,7 @@ _HEADING, _BREAK, _LINE, _CELL = "\x02", "\x1d", "\x1e", "\x1f"
 """Control characters that no text contains; they separate headings, blocks, lines and table cells."""
 
 _SPACING = re.compile(r"\s+")
-"""White space between two words. Python counts the last three characters as white space, too."""
+"""White space between two words. In Python this matches ``_BREAK``, ``_LINE`` and ``_CELL``, too."""
 
 
 def extract_html(content: bytes) -> Iterator[PageBlocks]:
@@ -31,7 +31,7 @@ def extract_html(content: bytes) -> Iterator[PageBlocks]:
     Raises
     ------
     DocumentUnsupported
-        Its encoding is not the one that it declares.
+        The file's encoding is not the declared encoding.
     """
     yield PageBlocks(extract_html_blocks(LexborHTMLParser(content, encoding=True)))
 

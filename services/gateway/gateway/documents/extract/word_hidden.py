@@ -33,7 +33,7 @@ class _Format:
     filled: bool = False
 
     def inherit_from(self, base: "_Format") -> "_Format":
-        """Return this formatting, completed by that of a base."""
+        """Return this formatting with undeclared fields from a base."""
         return _Format(
             base.vanish if self.vanish is None else self.vanish,
             base.half_points if self.half_points is None else self.half_points,
@@ -43,7 +43,7 @@ class _Format:
 
 
 def remove_hidden(document: Any) -> None:
-    """Remove the rows and runs that their formatting or their styles hide."""
+    """Remove the rows and runs that formatting or styles hide."""
     body = document.element.body
     for row in body.xpath(".//w:tr[w:trPr/w:hidden]"):
         if _is_on(row.find(qn("w:trPr")).find(qn("w:hidden"))):
@@ -82,7 +82,7 @@ class _Styles:
         if name not in self._known:
             base = element.find(qn("w:basedOn"))
             below = self.get(base.get(qn("w:val")), depth + 1) if base is not None else _Format()
-            # A table style may shade only some rows; text in any row may be on a dark one.
+            # A table style may shade only some rows, so any text in the table may be on a shaded row.
             filled = any(_is_fill(each) for each in element.iter(qn("w:shd")))
             self._known[name] = (
                 _Format(filled=filled).inherit_from(_parse_format(element)).inherit_from(below)
@@ -90,7 +90,7 @@ class _Styles:
         return self._known[name]
 
     def get_paragraph(self, paragraph: Any) -> tuple[_Format, bool]:
-        """Return the format of a paragraph's style, and True if that hides text."""
+        """Return the format of a paragraph's style, and True if the style hides text."""
         name = paragraph.xpath("w:pPr/w:pStyle/@w:val") if paragraph is not None else []
         style = self.get(name[0] if name else self._standard)
         filled = paragraph is not None and any(map(_is_fill, paragraph.xpath("w:pPr/w:shd")))
