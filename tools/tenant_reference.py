@@ -35,7 +35,7 @@ STATUS = """Only the operator writes the status. [Conditions](conditions.md) exp
 PARTS = """## Parts
 
 Each part of the operator keeps one concern of a tenant. Its condition is in `status.conditions`, its section
-is `status.{name}`. The last column lists the kinds that stay under `deletionPolicy: Retain`. [Add a
+is `status.{name}`. The last column lists the counters that stay under `deletionPolicy: Retain`. [Add a
 part](../how-to/add-a-part.md) describes how to write one.
 
 | part | condition | task | section | retained |

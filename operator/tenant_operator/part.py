@@ -51,7 +51,7 @@ class Part(Protocol[S]):
 
     @property
     def retained(self) -> tuple[str, ...]:
-        """Beginnings of the kinds that :meth:`count` may still find after :meth:`release`."""
+        """Prefixes of the counters in :meth:`count` that may stay above 0 after :meth:`release`."""
         ...
 
     async def observe(self, tenant: Tenant) -> S:
@@ -67,7 +67,10 @@ class Part(Protocol[S]):
         ...
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
-        """Return the number of the tenant's objects by kind. The kinds are constant; it writes nothing."""
+        """Return the tenant's counters: the number of its objects by counter name. It writes nothing.
+
+        The names are constant, for example ``keys tenant-a:*``.
+        """
         ...
 
     async def release(self, tenant: Tenant) -> None:
