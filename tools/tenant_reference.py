@@ -35,7 +35,7 @@ STATUS = """Only the operator writes the status. [Conditions](conditions.md) exp
 PARTS = """## Parts
 
 Each part of the operator keeps one concern of a tenant. Its condition is in `status.conditions`, its section
-is `status.{name}`. The last column lists the counters that stay under `deletionPolicy: Retain`. [Add a
+is `status.{name}`. The last column lists what stays under `deletionPolicy: Retain`. [Add a
 part](../how-to/add-a-part.md) describes how to write one.
 
 | part | condition | task | section | retained |
@@ -97,7 +97,7 @@ def _render_parts() -> Iterator[str]:
 
 
 def _render_sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
-    """Yield a section of the page for an object, then one for each object in it."""
+    """Yield a section of the page for an object, then a section for each nested object."""
     yield f"## {path}\n\n{wrap(schema['description'])}\n{note}"
     yield "| field | type | meaning |\n|---|---|---|"
     for name, field in schema["properties"].items():

@@ -20,7 +20,7 @@ __all__ = ["ask", "print_answer", "request_answer"]
 ANSWER_TIMEOUT_SECONDS = 60
 
 OPTIONS = {"question": "The question", "personaId": "--persona"}
-"""Fields of the request, and the arguments of the command line that set them."""
+"""Name of the command line argument for each field of the request."""
 
 
 def ask(
@@ -82,7 +82,7 @@ def print_answer(console: Console, answer: dict[str, Any]) -> None:
 
 
 def _explain(problem: dict[str, Any], question: str, persona: str) -> str:
-    """Return a problem document as a sentence in terms of the command line."""
+    """Return a sentence about a problem document that names the arguments of the command line."""
     if problem.get("personas"):
         return (
             f"There is no persona {persona}. "

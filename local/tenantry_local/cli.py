@@ -120,7 +120,9 @@ def status(
     """Show the state, version and URL of each part. The exit status is 1 unless all are up."""
     platform = open_platform()
     statuses = platform.get_statuses()
-    logins = list_logins(platform.context, [each.part.name for each in statuses]) if secrets else []
+    logins = (
+        list_logins(platform.context, [part_status.part.name for part_status in statuses]) if secrets else []
+    )
     if as_json:
         document: dict[str, Any] = {"parts": serialize_statuses(statuses)}
         if secrets:
@@ -130,7 +132,7 @@ def status(
         print_statuses(make_console(), statuses)
         if secrets:
             print_logins(make_console(), logins)
-    if not all(each.healthy for each in statuses):
+    if not all(part_status.healthy for part_status in statuses):
         raise typer.Exit(1)
 
 

@@ -1,7 +1,7 @@
 """Folder, ports and secrets of one local platform.
 
-Two platforms on one machine differ in these only. A developer's platform has fixed ports, so that its URLs
-stay valid; a test platform has free ones.
+Two platforms on one machine differ only in these. A developer's platform has fixed ports, so that its URLs
+stay valid. A test platform has free ports.
 """
 
 import json
@@ -17,7 +17,7 @@ from .processes import LocalError
 __all__ = ["CACHE", "PORTS", "REPOSITORY", "Context", "get_port_variable", "get_state_folder"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-"""The checkout this package is installed from (it is only ever installed editable)."""
+"""Checkout that contains this package, which is always installed as editable."""
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenantry"
 """Folder of programs that are built or unpacked once per machine, keyed by their versions."""
@@ -70,7 +70,7 @@ class Context:
     ephemeral
         True for a test platform: its data need not survive a power cut.
     all_parts
-        True if Open WebUI, n8n and file-sync belong to it.
+        True if Open WebUI, n8n and file-sync belong to the platform.
     report
         Callback that shows the progress of a part: ``report(part, text)``.
     """

@@ -87,8 +87,8 @@ def _use_tenant(console: Console, context: Context) -> None:
 def _delete_tenant(console: Console, context: Context) -> None:
     with _print_section(console, "The platform engineer deletes Tenant C"):
         run_kubectl(context, "delete", "tenant", "tenantc", "--timeout=60s")
-        found = find_tenant_data(context, "tenantc")
-        _require(not found, f"no system holds data of Tenant C (found: {found})")
+        remaining_data = find_tenant_data(context, "tenantc")
+        _require(not remaining_data, f"no system holds data of Tenant C (found: {remaining_data})")
         try:
             _ask_and_print(console, context, CAROL, "Is any document left?")
         except LocalError as exc:
@@ -98,11 +98,11 @@ def _delete_tenant(console: Console, context: Context) -> None:
 
 
 def _delete_former_tenant(context: Context, *, yes: bool) -> None:
-    """Delete an existing Tenant ``tenantc``, after a question unless an earlier demo created it."""
-    found = run_kubectl(context, "get", "tenant", "tenantc", "--ignore-not-found", "-o", "json")
-    if not found.strip():
+    """Delete an existing Tenant ``tenantc``; ask the user first unless an earlier demo created it."""
+    printed = run_kubectl(context, "get", "tenant", "tenantc", "--ignore-not-found", "-o", "json")
+    if not printed.strip():
         return
-    if not (yes or _is_created_by_demo(json.loads(found))):
+    if not (yes or _is_created_by_demo(json.loads(printed))):
         typer.confirm(
             "The Tenant tenantc exists, and the demo did not create it.\n"
             "The demo deletes it with all of its documents. Delete it? (--yes does not ask)",

@@ -39,20 +39,20 @@ def get_access_token(context: Context, email: str, client_id: str = "tenantry-cl
     }
     url = f"{context.build_url('keycloak')}/realms/{REALM}/protocol/openid-connect/token"
     try:
-        answer = httpx.post(url, data=form, timeout=SIGN_IN_TIMEOUT_SECONDS)
+        response = httpx.post(url, data=form, timeout=SIGN_IN_TIMEOUT_SECONDS)
     except httpx.TransportError as exc:
         raise LocalError("Keycloak does not answer. Is the platform up? (make up)") from exc
-    if answer.is_error:
+    if response.is_error:
         raise LocalError(
-            f"Keycloak refused the login of {email}: {_parse_error(answer)}. "
+            f"Keycloak refused the login of {email}: {_parse_error(response)}. "
             f"The demo users are {', '.join(DEMO_USERS)}."
         )
-    return str(answer.json()["access_token"])
+    return str(response.json()["access_token"])
 
 
-def _parse_error(answer: httpx.Response) -> str:
+def _parse_error(response: httpx.Response) -> str:
     try:
-        problem = answer.json()
+        problem = response.json()
     except ValueError:
-        return f"status {answer.status_code}"
-    return str(problem.get("error_description") or problem.get("error") or answer.status_code)
+        return f"status {response.status_code}"
+    return str(problem.get("error_description") or problem.get("error") or response.status_code)

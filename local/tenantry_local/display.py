@@ -22,10 +22,10 @@ UNLIMITED_WIDTH = 10_000
 """Width without a terminal: lines are never wrapped, so that URLs stay whole."""
 
 COUNTER_PREFIX = "(once per machine): "
-"""Marks a progress text that changes every second."""
+"""Beginning of the part of a progress text that changes every second."""
 
 LINE_INTERVAL_SECONDS = 10
-"""Interval of such texts without a terminal."""
+"""Interval at which a text with :data:`COUNTER_PREFIX` is printed if the output is not a terminal."""
 
 MARKS = {
     PartState.UP: "[green]●[/]",
@@ -97,7 +97,7 @@ class Progress:
 
 
 def print_statuses(console: Console, statuses: Sequence[PartStatus]) -> None:
-    """Print each part with its state, purpose, version and URL; without a table if that is too wide."""
+    """Print each part with its state, purpose, version and URL: as a table if the terminal is wide enough."""
     table = _build_status_table(statuses)
     if _measure(console, table) <= console.width:
         console.print(table)
@@ -105,7 +105,7 @@ def print_statuses(console: Console, statuses: Sequence[PartStatus]) -> None:
     for status in statuses:
         kind = "real" if status.part.real else "stand-in"
         details = f"{status.part.summary}, {kind}, {status.part.version}"
-        # Each on a line, which the terminal wraps if it must: so a URL can be copied as a whole.
+        # Only the terminal wraps these lines, so a URL can be copied as a whole.
         for line in (f"{MARKS[status.state]} {status.part.name}: {status.state}", details, status.part.url):
             indent = "" if line.startswith("[") else "    "
             console.print(f"{indent}{line}", highlight=False, soft_wrap=True)

@@ -18,7 +18,7 @@ def open_platform() -> Platform:
     Raises
     ------
     LocalError
-        There is none.
+        The state folder has no platform.
     """
     if not has_platform():
         raise LocalError(f"There is no platform in {get_state_folder()}. Create it with `make up`.")

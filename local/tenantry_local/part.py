@@ -43,11 +43,11 @@ class PlatformPart(ABC):
     real: bool = True
     """True for the program that production runs, false for a stand-in."""
     managed: bool = True
-    """True if the platform starts and stops it; false if it runs elsewhere and is only used."""
+    """True if the platform starts and stops the program; false if the program is external."""
     depends_on: ClassVar[tuple[str, ...]] = ()
     """Names of the parts that must be up before this one starts."""
     ports: ClassVar[tuple[str, ...]] = ()
-    """Names of the ports that it listens on."""
+    """Names of the ports that the program listens on."""
     start_timeout: ClassVar[float] = 60.0
     """Seconds after its start within which it must become healthy."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -70,7 +70,7 @@ class PlatformPart(ABC):
         """Download, build or write everything that the program needs to start. Idempotent."""
 
     def restore(self) -> None:  # noqa: B027 (most programs start empty)
-        """Write the data that the program starts with, once what it depends on is healthy. Idempotent."""
+        """Write the data that the program needs at its start. Its dependencies are healthy. Idempotent."""
 
     @abstractmethod
     def build_command(self) -> Command:
@@ -81,7 +81,7 @@ class PlatformPart(ABC):
         """Return True if the program answers its health check."""
 
     def provision(self) -> None:  # noqa: B027 (most programs need nothing)
-        """Create in the healthy program the objects that other parts expect. Idempotent."""
+        """Create the objects that other parts expect, in the program that is healthy now. Idempotent."""
 
 
 def find_program(name: str) -> str:
@@ -90,12 +90,12 @@ def find_program(name: str) -> str:
     Raises
     ------
     LocalError
-        The program is in neither.
+        The program is neither in this environment nor on the PATH.
     """
-    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
-    if not found:
+    path = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    if not path:
         raise LocalError(f"The program {name} is not installed. `make up` installs it.")
-    return found
+    return path
 
 
 def is_http_ok(
@@ -111,7 +111,7 @@ def is_http_ok(
 
 @cache
 def get_system_tls_context() -> ssl.SSLContext:
-    """Return the TLS context with the system's CAs. Every new one takes 25 ms, longer than most requests."""
+    """Return the cached TLS context with the system's CAs, which takes 25 ms to create."""
     return httpx.create_ssl_context()
 
 

@@ -25,7 +25,7 @@ PORT_RELEASE_TIMEOUT_SECONDS = 5.0
 """Time in which the kernel releases the ports of a program that has ended."""
 
 HEALTH_ATTEMPTS = 3
-"""Health checks until a running part counts as not answering: on a busy machine one can time out."""
+"""Failed health checks after which a running part counts as not answering, because one can time out."""
 
 
 class PartState(StrEnum):
@@ -161,7 +161,7 @@ class Platform:
         Raises
         ------
         LocalError
-            One is not; the message has its state and the command that starts it.
+            A part is not up; the message has its state and the command that starts it.
         """
         statuses = [self._get_status(self.parts[name]) for name in names if name in self.parts]
         missing = [f"{status.part.name} is {status.state}" for status in statuses if not status.healthy]
@@ -182,7 +182,7 @@ class Platform:
     def _get_state(self, part: PlatformPart, process: Process | None) -> PartState:
         if phase := self._startups.read(part.name):
             return PartState(phase)
-        # Without a process, a port that answers belongs to another program.
+        # If the part has no process, another program answers on its port.
         if process is None:
             return PartState.EXITED if part.name in self.processes.list_names() else PartState.STOPPED
         return PartState.UP if _is_answering(part) else PartState.NOT_ANSWERING

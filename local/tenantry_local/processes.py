@@ -77,7 +77,7 @@ class Processes:
     def start(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> Process:
         """Start a program in a separate session, with only basic variables of this environment.
 
-        Stop its predecessor first: even a dead one may have left children that hold its port.
+        Call :meth:`stop` first, even if the former process is dead: its children may still hold the port.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """The demo Tenants and their sample documents, created through kubectl and the gateway.
 
-Only documents that the index lacks are uploaded. The index decides, not a list of earlier uploads: such a
-list would be wrong after a Tenant was deleted or another Qdrant is used.
+Documents are uploaded if the index lacks them. A list of earlier uploads would be wrong after a Tenant was
+deleted, or when another Qdrant is used.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ TENANTS = DEMO / "tenants"
 DOCUMENTS = DEMO / "documents"
 
 READY_TIMEOUT_SECONDS = 60
-"""Time limit; a Tenant is Ready in less than a second unless the machine is busy."""
+"""Time until a Tenant must be Ready; it takes less than a second unless the machine is busy."""
 
 INGEST_TIMEOUT_SECONDS = 120.0
 INDEX_TIMEOUT_SECONDS = 20.0
@@ -92,14 +92,14 @@ def _wait_ready(context: Context, tenant: Tenant) -> None:
 
 
 def _is_indexed(context: Context, sample: Sample) -> bool:
-    """Return True if the index has this content. Indexing is the last step of an upload."""
+    """Return True if the index has the sample's content. Indexing is the last step of an upload."""
     tenant, qdrant = sample.tenant, Qdrant(context)
     payload = {
         "tenantId": tenant.key,
         "documentId": derive_document_id(tenant.id, sample.persona_id, sample.path.name),
         "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
     }
-    answer = _post(
+    response = _post(
         "Qdrant",
         f"{qdrant.url}/collections/{tenant.collection}/points/count",
         json={
@@ -108,14 +108,14 @@ def _is_indexed(context: Context, sample: Sample) -> bool:
         headers={"api-key": qdrant.api_key},
         timeout=INDEX_TIMEOUT_SECONDS,
     )
-    if answer.is_error:
-        raise LocalError(f"Qdrant refused to count points: {answer.text}")
-    return bool(answer.json()["result"]["count"])
+    if response.is_error:
+        raise LocalError(f"Qdrant refused to count points: {response.text}")
+    return bool(response.json()["result"]["count"])
 
 
 def _ingest(context: Context, sample: Sample) -> None:
     token = get_access_token(context, sample.tenant.spec.identity.admins[0])
-    answer = _post(
+    response = _post(
         "The gateway",
         f"{context.build_url('gateway')}/v1/documents",
         files={"file": (sample.path.name, sample.path.read_bytes())},
@@ -123,9 +123,9 @@ def _ingest(context: Context, sample: Sample) -> None:
         headers={"Authorization": f"Bearer {token}"},
         timeout=INGEST_TIMEOUT_SECONDS,
     )
-    if answer.is_error:
+    if response.is_error:
         raise LocalError(
-            f"The gateway refused {sample.path.name} of {sample.tenant.id}: {_parse_problem(answer)}"
+            f"The gateway refused {sample.path.name} of {sample.tenant.id}: {_parse_problem(response)}"
         )
 
 
@@ -136,9 +136,9 @@ def _post(server: str, url: str, *, timeout: float, **arguments: Any) -> httpx.R
         raise LocalError(f"{server} does not answer: {type(exc).__name__} {exc}".rstrip()) from exc
 
 
-def _parse_problem(answer: httpx.Response) -> str:
+def _parse_problem(response: httpx.Response) -> str:
     try:
-        problem: dict[str, Any] = answer.json()
+        problem: dict[str, Any] = response.json()
     except ValueError:
-        return answer.text[:200]
+        return response.text[:200]
     return f"{problem.get('title')}: {problem.get('detail')}"

@@ -11,14 +11,14 @@ POLL_INTERVAL_SECONDS = 0.1
 
 PROGRESS_WINDOW_SECONDS = 20.0
 PROGRESS_CPU_SECONDS = 0.5
-"""A program makes progress if it uses this much of a processor in each window: one that waits uses less."""
+"""CPU time in a window with which a program counts as making progress; a program that waits uses less."""
 
 MAX_EXTENSION = 10
-"""The longest wait, in start timeouts, for a program that makes progress and does not become healthy."""
+"""Maximum wait for a program that makes progress, as a multiple of its start timeout."""
 
 
 def wait_until_healthy(part: PlatformPart, processes: Processes) -> None:
-    """Return when a part is healthy.
+    """Wait until a part is healthy.
 
     On a busy machine a program may need more than its start timeout. The wait goes on as long as the program
     uses the processor, so that only a program that hangs fails.

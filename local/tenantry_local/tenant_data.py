@@ -24,23 +24,23 @@ __all__ = ["find_tenant_data"]
 
 
 def find_tenant_data(context: Context, tenant_id: str) -> dict[str, Any]:
-    """Return the data that each system still holds for a tenant, by system; empty if there is none."""
-    found = {
+    """Return the data of a tenant that remains in each system, by system; empty if no data remains."""
+    data_by_system = {
         "s3": _list_objects(context, tenant_id),
         "qdrant": _count_points(context, tenant_id),
         "keycloak": _find_group(context, tenant_id),
         "redis": _list_keys(context, tenant_id),
         "kubernetes": _find_namespace(context, tenant_id),
     }
-    return {system: data for system, data in found.items() if data}
+    return {system: data for system, data in data_by_system.items() if data}
 
 
 def _list_objects(context: Context, tenant_id: str) -> list[str]:
     pages = Aws(context).s3.get_paginator("list_object_versions")
-    found = pages.paginate(Bucket=BUCKET, Prefix=build_tenant_prefix(tenant_id))
+    version_pages = pages.paginate(Bucket=BUCKET, Prefix=build_tenant_prefix(tenant_id))
     return [
         entry["Key"]
-        for page in found
+        for page in version_pages
         for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
     ]
 
@@ -60,25 +60,27 @@ def _open_client(url: str) -> httpx.Client:
 
 
 def _count_collection_points(http: httpx.Client, collection: str, conditions: dict[str, Any]) -> int:
-    """Return the number of points that fulfil conditions; 0 if there is no such collection."""
-    answer = http.post(f"/collections/{collection}/points/count", json={"filter": conditions, "exact": True})
-    if answer.status_code == httpx.codes.NOT_FOUND:
+    """Return the number of points that match conditions; 0 if the collection does not exist."""
+    response = http.post(
+        f"/collections/{collection}/points/count", json={"filter": conditions, "exact": True}
+    )
+    if response.status_code == httpx.codes.NOT_FOUND:
         return 0
-    return int(answer.raise_for_status().json()["result"]["count"])
+    return int(response.raise_for_status().json()["result"]["count"])
 
 
 def _find_group(context: Context, tenant_id: str) -> str:
     keycloak = Keycloak(context)
     with _open_client(keycloak.url) as http:
         http.headers["Authorization"] = f"Bearer {keycloak.fetch_admin_token(http)}"
-        answer = http.get(f"/admin/realms/{REALM}/group-by-path{build_group_path(tenant_id)}")
-        return str(answer.json()["path"]) if answer.is_success else ""
+        response = http.get(f"/admin/realms/{REALM}/group-by-path{build_group_path(tenant_id)}")
+        return str(response.json()["path"]) if response.is_success else ""
 
 
 def _list_keys(context: Context, tenant_id: str) -> list[str]:
     with redis.Redis.from_url(Redis(context).url_with_password, decode_responses=True) as client:
-        found = client.scan_iter(match=f"{build_tenant_key(tenant_id)}:*")
-        return sorted(key for key in found if not is_tombstone(key))
+        keys = client.scan_iter(match=f"{build_tenant_key(tenant_id)}:*")
+        return sorted(key for key in keys if not is_tombstone(key))
 
 
 def _find_namespace(context: Context, tenant_id: str) -> str:

@@ -51,7 +51,7 @@ class Part(Protocol[S]):
 
     @property
     def retained(self) -> tuple[str, ...]:
-        """Prefixes of the counters in :meth:`count` that may stay above 0 after :meth:`release`."""
+        """Prefixes of the counters of :meth:`count` that may be above 0 after :meth:`release`."""
         ...
 
     async def observe(self, tenant: Tenant) -> S:
@@ -67,10 +67,7 @@ class Part(Protocol[S]):
         ...
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
-        """Return the tenant's counters: the number of its objects by counter name. It writes nothing.
-
-        The names are constant, for example ``keys tenant-a:*``.
-        """
+        """Return counters: the number of objects by name. The names are constant; it writes nothing."""
         ...
 
     async def release(self, tenant: Tenant) -> None:

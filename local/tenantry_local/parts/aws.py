@@ -34,7 +34,7 @@ FILES_BUCKET = "open-webui-files-dev"
 REGION = "us-east-1"
 POLICIES = REPOSITORY / "infra" / "iam"
 SESSION_LOCK = threading.Lock()
-"""A session of boto3 creates clients in one thread at a time."""
+"""Lock for the creation of clients: a session of boto3 can create only one at a time."""
 
 ROLE_SERVICES = ("operator", "gateway", "file-sync")
 
@@ -202,7 +202,7 @@ class Aws(PlatformPart):
 
 @cache
 def _open_root_session() -> Any:
-    """Return the session of the account's root. A new one takes 0.1 s of a processor, and a client 5 ms."""
+    """Return the cached session of the account's root. Its creation takes 0.1 s of CPU time."""
     import boto3  # noqa: PLC0415 (it takes 0.4 s, and most commands of `tenantry` need no AWS)
     import botocore.session  # noqa: PLC0415
 
@@ -243,7 +243,7 @@ def _build_policy(service: str) -> str:
     """Return a role's policy.
 
     ministack treats ``${aws:PrincipalTag/tenant}`` as a literal and would deny everything. So the local
-    tenant role covers the prefix of every tenant, and only the session policy restricts it to one.
+    tenant role covers the prefix of every tenant, and only the session policy restricts it to one tenant.
     """
     document = _render(service, bucket=BUCKET, files=FILES_BUCKET, account=ACCOUNT)
     return document.replace("${aws:PrincipalTag/tenant}", "tenant-*")

@@ -1,4 +1,4 @@
-"""Bedrock: a stand-in with its wire format. ``BEDROCK_FORWARD_URL`` names a model server for the answers."""
+"""Bedrock: a stand-in with Bedrock's API. ``BEDROCK_FORWARD_URL`` names a model server for the answers."""
 
 import os
 from importlib.metadata import version

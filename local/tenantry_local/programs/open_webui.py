@@ -20,8 +20,8 @@ NEWEST_PYTHON = (3, 12)
 
 def get_version() -> str:
     """Return the pinned version."""
-    found = re.search(r"^open-webui(?:\[.*?\])?==(\S+)", LOCK.read_text(), re.MULTILINE)
-    return found[1] if found else "unknown"
+    match = re.search(r"^open-webui(?:\[.*?\])?==(\S+)", LOCK.read_text(), re.MULTILINE)
+    return match[1] if match else "unknown"
 
 
 def install(report: Callable[[str], None]) -> Path:
@@ -55,8 +55,8 @@ def _find_python() -> str:
     if sys.version_info[:2] <= NEWEST_PYTHON:
         return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}")
     for name in ("python3.12", "python3.11"):
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise LocalError(
         "Open WebUI needs Python 3.11 or 3.12; neither is on the PATH, and this one is "
         f"{sys.version_info[0]}.{sys.version_info[1]}. Install one of them; `make up` needs none."

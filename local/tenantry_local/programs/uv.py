@@ -20,7 +20,7 @@ def find_uv() -> str:
         uv is not installed.
     """
     bundled = Path(sys.prefix) / "uv" / "bin" / "uv"
-    found = str(bundled) if bundled.exists() else shutil.which("uv")
-    if not found:
+    path = str(bundled) if bundled.exists() else shutil.which("uv")
+    if not path:
         raise LocalError("uv is not installed; `make up` installs it")
-    return found
+    return path

@@ -43,9 +43,9 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int) -> None:
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_TIMEOUT_SECONDS,
     )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio disables Nagle's algorithm, which costs 40 ms per request, only if the protocol is given.
-    with socket.socket(family, proto=socket.IPPROTO_TCP) as listener:
+    with socket.socket(address_family, proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(config.backlog)

@@ -172,4 +172,4 @@ async def _run_elector(check_database: Check, leader_elector: LeaderElector) -> 
 
 
 def _make_fair_semaphore(total: int) -> FairSemaphore:
-    return FairSemaphore(total, each=max(total // 2, 1))
+    return FairSemaphore(total, per_tenant=max(total // 2, 1))

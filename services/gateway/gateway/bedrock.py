@@ -42,19 +42,19 @@ INGEST_CONCURRENCY = 16
 """Maximum number of concurrent embeddings of documents."""
 
 QUERY_CONCURRENCY = 32
-"""Maximum number of concurrent embeddings of questions; they never wait for those of documents."""
+"""Maximum number of concurrent embeddings of questions. Questions never wait for documents."""
 
 CONVERSE_TIMEOUT_SECONDS = 60.0
 """Timeout of an answer that is not streamed."""
 
 STREAM_IDLE_TIMEOUT_SECONDS = 15.0
-"""Timeout of the first event of a stream, and between two events; they usually take a few seconds."""
+"""Timeout of each event of a stream; an event usually takes a few seconds."""
 
 CONVERSE_CONCURRENCY = 128
 """Maximum number of concurrent answers that are not streamed, and of streams that have not started."""
 
 TIMEOUT_MARGIN_SECONDS = 2.0
-"""Margin of the timeout over boto3's, so that its thread is free when the call times out."""
+"""Seconds by which a call's timeout exceeds boto3's, so that the thread is free when the call times out."""
 
 MAX_STREAMS = 256
 """Maximum number of concurrent streams; each occupies a thread while it waits for an event."""
@@ -119,7 +119,7 @@ class Bedrock:
     session
         Session with region and credentials.
     embedding_model
-        A Titan V2 model id; also an attribute.
+        Id of a Titan V2 model; also an attribute.
     dimension
         Length of the returned vectors, see :func:`truncate_embedding`.
     embeddings_per_minute
@@ -132,7 +132,7 @@ class Bedrock:
         self.embedding_model = embedding_model
         self._dimension = dimension
         self._quota = TokenBucket(embeddings_per_minute)
-        self._ingesting = FairSemaphore(INGEST_CONCURRENCY, each=INGEST_CONCURRENCY)
+        self._ingesting = FairSemaphore(INGEST_CONCURRENCY, per_tenant=INGEST_CONCURRENCY)
         self._embeddings = Remote(
             "bedrock",
             classify,
@@ -230,7 +230,7 @@ class Bedrock:
                     yield text
             yield transcript.build_reply()
         finally:
-            # In a thread, because close() waits for a pending read.
+            # Use a thread, because close() waits for a pending read.
             self._streams.submit(stream.close)
 
     async def _read_next(self, events: Iterator[Any]) -> Any:
@@ -254,7 +254,7 @@ class Bedrock:
         call_model = functools.partial(
             _call_model, prompt.model, functools.partial(call, **_build_request(prompt))
         )
-        # A separate circuit per model: one can fail while others work.
+        # Each model has a separate circuit breaker: one model can fail while others work.
         return await self._answers.call(
             operation, self._answers.make_thread_call(call_model), circuit=prompt.model
         )
@@ -326,12 +326,12 @@ def truncate_embedding(embedding: Sequence[float], dimension: int) -> list[float
 
     Titan V2 uses Matryoshka representation learning: a prefix of a vector is an embedding by itself,
     slightly less precise. A prefix is shorter than a unit vector, and cosine distances need unit vectors, so
-    it is scaled.
+    the prefix is scaled.
 
     Raises
     ------
     ValueError
-        The embedding has fewer numbers, or all of the first ones are zero.
+        The embedding has fewer than ``dimension`` numbers, or the first ``dimension`` numbers are all zero.
     """
     prefix = embedding[:dimension]
     length = math.hypot(*prefix)

@@ -1,7 +1,7 @@
 """Sparse vectors for BM25: saturated and length-normalised term frequencies of a text.
 
-Qdrant multiplies them by the inverse document frequency at query time, computed from the tenant's points
-only. This module computes the other factor of the formula, which depends on the chunk alone.
+At query time Qdrant multiplies the vectors by the inverse document frequency, computed from the tenant's
+points only. This module computes the other factor of the formula, which depends on the chunk alone.
 
 The formula is Okapi BM25's (Robertson and Zaragoza, *The Probabilistic Relevance Framework*, 2009, eq. 3.15).
 """

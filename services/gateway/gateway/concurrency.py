@@ -1,7 +1,7 @@
 """Concurrency limiter with load shedding: bounded slots, a bounded queue and a bounded wait.
 
 A waiting request costs memory, and an answer after the caller's timeout is useless. So the limiter bounds
-both the number of waiting requests and the time that each waits.
+both the number of waiting requests and the time that each request waits.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ __all__ = ["ConcurrencyLimiter"]
 
 
 class ConcurrencyLimiter:
-    """Limits concurrent requests and rejects those that cannot wait.
+    """Limits concurrent requests; rejects a request if the queue is full or its wait is too long.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class ConcurrencyLimiter:
         max_per_tenant: int | None = None,
     ) -> None:
         self._name = name
-        self._slots = FairSemaphore(max_concurrent, each=max_per_tenant or max_concurrent)
+        self._slots = FairSemaphore(max_concurrent, per_tenant=max_per_tenant or max_concurrent)
         self._max_waiting = max_waiting
         self._max_waiting_per_tenant = (max_waiting + 1) // 2 if max_per_tenant else max_waiting
         self._waiting = Counter[str]()

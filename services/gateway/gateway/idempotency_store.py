@@ -1,9 +1,9 @@
 """Store of responses by ``Idempotency-Key``, so that a repeated request has no second effect.
 
-It implements draft-ietf-httpapi-idempotency-key-header. A key is valid for one tenant, caller, method and
-path. The caller comes from the authenticated identity, and the Redis key contains only a digest of these
-values. While the first request runs it holds a lease on the key. If its gateway dies, the next request does
-the work.
+The store implements draft-ietf-httpapi-idempotency-key-header. A key is valid for one tenant, caller, method
+and path. The caller comes from the authenticated identity, and the Redis key contains only a digest of these
+values. While the first request runs, it holds a lease on the key. If its gateway dies, the lease expires, and
+the next request with the key is processed.
 """
 
 import hashlib
@@ -83,14 +83,14 @@ class StoredResponse:
 
 
 class RequestLease:
-    """Lease on a request that is being processed, or the response stored when it was processed."""
+    """Lease on a request to process, or the stored response if the request was processed before."""
 
     def __init__(self, stored: StoredResponse | None = None) -> None:
         self.stored = stored
         self.saved: StoredResponse | None = None
 
     def save(self, response: StoredResponse) -> None:
-        """Return this response to repeated requests from now on."""
+        """Store the response; from now on repeated requests get it."""
         self.saved = response
 
 
@@ -122,7 +122,7 @@ class IdempotencyStore:
         IdempotencyKeyBusy
             The first request is still running.
         WritesUnavailable
-            Redis is unavailable, or was for so long that the block was cancelled.
+            Redis is unavailable, or was unavailable for so long that the block was cancelled.
         """
         key, token = build_idempotency_key(tenant.id, tenant.uid, request.digest), uuid.uuid4().hex
         mine = {"fingerprint": request.fingerprint, "token": token}

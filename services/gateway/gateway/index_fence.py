@@ -1,12 +1,12 @@
 """Write fence of a tenant's index: no cached answer outlives the documents that it was made from.
 
-Answers are cached (:mod:`gateway.answers.cache`). Each write to a tenant's index is announced in Redis before
-and after it. Both times all cached answers of the tenant are deleted. In between, no gateway stores or
-returns a cached answer.
+Answers are cached (:mod:`gateway.answers.cache`). The start and the end of each write to a tenant's index
+are recorded in Redis. Each of these steps deletes all cached answers of the tenant. Between them, no gateway
+stores or returns a cached answer.
 
-A write that cannot be announced does not happen: stale answers would stay cached. A failed write is not
-recorded as finished, because Qdrant may still execute a call that timed out here. Its entry expires, as does
-the entry of a gateway that died.
+If the start cannot be recorded, nothing is written, because stale answers would stay cached. The end of a
+failed write is not recorded, because Qdrant may still execute a call that timed out here. The entry of such a
+write expires, like the entry of a gateway that died.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ WRITE_TIMEOUT_SECONDS = 600
 """Longest duration of a write: a document of 10,000 chunks takes about ten seconds."""
 
 FENCE_TTL_SECONDS = 900
-"""Time to live of a write's entry: longer than a write may take and its last call to Qdrant may travel."""
+"""Time to live of a write's entry. It exceeds the duration of a write and of its last call to Qdrant."""
 
 STATE_SCRIPT = """
 local clock = redis.call('TIME')
@@ -60,7 +60,7 @@ class IndexWriteFence:
         Raises
         ------
         RemoteUnavailable, RemoteRefused
-            The write could not be announced: the block was not entered, and nothing may be written.
+            The start could not be recorded: the block was not entered, and nothing may be written.
         RemoteUnavailable
             The write took longer than ten minutes.
         """
@@ -81,7 +81,7 @@ class IndexWriteFence:
     async def _end(self, tenant: Tenant, write: str) -> None:
         answers, writes = list_fence_keys(tenant)
         try:
-            # Deleted a second time: after the entry has expired, gateways may have cached answers.
+            # Delete the answers a second time: if the entry has expired, gateways may have cached some.
             with suspend_deadline():
                 await self._redis.execute(
                     tenant, "end-index-write", ("UNLINK", answers), ("ZREM", writes, write)

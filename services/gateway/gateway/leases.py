@@ -1,7 +1,7 @@
 """Work under a lease that is renewed while the work runs and cancelled before the lease expires.
 
 A lease protects nothing unless its holder stops in time. So the work is cancelled when no renewal has
-succeeded for two thirds of the lease, for whatever reason.
+succeeded for two thirds of the lease's duration, for whatever reason.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ LEASE_TTL_SECONDS = 30.0
 """Duration of a lease after its last renewal."""
 
 RENEWALS_PER_LEASE = 6
-"""Renewals in the duration of a lease, so that a few may fail."""
+"""Number of renewals during a lease, so that a few renewals may fail."""
 
 RENEW_DEADLINE_SHARE = 2 / 3
 """Share of a lease's duration for which its holder continues without a successful renewal."""
@@ -35,8 +35,8 @@ async def hold_lease(renew: Callable[[], Awaitable[bool]], *, seconds: float) ->
     Parameters
     ----------
     renew
-        Extends the lease by ``seconds`` from now. It returns False if another holder has the lease;
-        :class:`~tenancy.errors.TenantSuspended` counts as False.
+        Function that extends the lease to ``seconds`` from now. It returns False if another holder has the
+        lease; the error :class:`~tenancy.errors.TenantSuspended` counts as False.
     seconds
         Duration of the lease.
 
@@ -71,6 +71,6 @@ async def _renew_loop(
         except TenantSuspended:
             is_held = False
         except RemoteError:
-            continue  # the caller counts the error; the deadline does not move
+            continue  # the caller counts the error; the deadline stays the same
         if not deadline.expired():
             deadline.reschedule(requested_at + seconds * RENEW_DEADLINE_SHARE if is_held else requested_at)

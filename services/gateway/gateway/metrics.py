@@ -1,6 +1,6 @@
-"""Prometheus metrics of the gateway. Labels are small fixed sets.
+"""Prometheus metrics of the gateway. The values of a label are a small fixed set.
 
-The exception are two counters if ``GATEWAY_METRICS_BY_TENANT`` is set. They then have a series per Tenant,
+Two counters are an exception if ``GATEWAY_METRICS_BY_TENANT`` is set. They then have a series per Tenant,
 and :mod:`gateway.limits.tenant_metrics` removes the series of deleted Tenants.
 """
 

@@ -49,7 +49,7 @@ class ModelCheck:
             MODEL_SERVED.labels(model).set(0)
             self._log.error("A configured model is not available", model=model, detail=exc.detail)
         except RemoteError as exc:
-            # No statement about the model: Bedrock throttles or does not respond.
+            # The model's state stays unknown: Bedrock throttles or does not respond.
             self._log.warning("Cannot check whether a model is available", model=model, error=str(exc))
         else:
             MODEL_SERVED.labels(model).set(1)

@@ -53,7 +53,7 @@ class Document:
     """One stored document of a tenant.
 
     ``created_at`` is the time at which this content was ingested. ``etag`` is the content's ETag in S3, empty
-    before it is stored.
+    before the content is stored.
     """
 
     persona_id: str

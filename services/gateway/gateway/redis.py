@@ -2,8 +2,9 @@
 
 Every call takes the authenticated :class:`~tenancy.model.Tenant`, and a key of another tenant never leaves
 this process. Redis refuses every call once the Tenant is being deleted (:mod:`tenancy.tombstones`). Only
-:meth:`TenantRedis.filter_existing` reads more than one tenant, and only whether a key exists. A call may name
-several keys of its tenant, so this works with one Redis (with replicas) but not with Redis Cluster.
+:meth:`TenantRedis.filter_existing` accesses keys of several tenants, and it reads only whether a key exists.
+A call may name several keys of its tenant, so the client works with one Redis (with replicas) but not with
+Redis Cluster.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +35,7 @@ CONCURRENCY = 64
 
 
 class Script:
-    """Lua script that Redis runs by its hash; it is sent again if Redis no longer has it.
+    """Lua script that Redis runs by its hash; the client sends it again if Redis no longer has it.
 
     Parameters
     ----------
@@ -83,14 +84,14 @@ class TenantRedis:
         self._remote = Remote(
             "redis", classify, timeout=CALL_TIMEOUT_SECONDS, attempts=1, concurrency=CONCURRENCY
         )
-        self._client: Any = Redis.from_url(  # its types promise awaitables where it queues
+        self._client: Any = Redis.from_url(  # redis-py's types declare awaitables for queued calls
             url.get_secret_value(),
             decode_responses=True,
             max_connections=CONCURRENCY,
             socket_timeout=READ_TIMEOUT_SECONDS,
             socket_connect_timeout=READ_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
-            # With version 3 the client hands out connections that Redis has closed (redis-py issue 4252).
+            # With protocol 3 redis-py reuses connections that Redis has closed (redis-py issue 4252).
             protocol=2,
         )
 

@@ -21,7 +21,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class GatewaySettings(HttpSettings):
-    """Settings of one installation."""
+    """Settings of a gateway."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
@@ -41,7 +41,7 @@ class GatewaySettings(HttpSettings):
     """Qdrant's key. With it set, every request carries a token for one collection, signed with the key."""
 
     qdrant_ca_file: AuthorityFile | None = None
-    """PEM file of the authority behind Qdrant's certificate; not set for a public one."""
+    """PEM file of the authority that signed Qdrant's certificate; not set for a public authority."""
 
     redis_url: SecretStr
     """Redis with the counters of tenants' use: ``redis://`` or ``rediss://``, with the password."""
@@ -56,7 +56,7 @@ class GatewaySettings(HttpSettings):
     """File with the public keys (a JSON Web Key Set) of the services that may issue tickets."""
 
     chat_model: str = Field("us.anthropic.claude-sonnet-4-6", min_length=1)
-    """Model or inference profile of tenants that name none."""
+    """Model or inference profile of tenants that do not name a model."""
 
     chat_fallbacks: list[str] = Field(default_factory=list)
     """Models that are used, in this order, when the tenant's model is busy or does not answer; JSON."""
@@ -65,10 +65,10 @@ class GatewaySettings(HttpSettings):
     """Longest answer, in the model's tokens."""
 
     context_tokens: int = Field(3000, ge=0, le=1_000_000)
-    """Most tokens, as estimated, to which a passage is extended by its neighbouring chunks."""
+    """Maximum number of tokens, by estimate, of all passages with their neighbouring chunks."""
 
     history_tokens: int = Field(2000, ge=0, le=100_000)
-    """Most tokens of earlier turns, as estimated, that are sent to the model."""
+    """Maximum number of tokens, by estimate, of the earlier turns that are sent to the model."""
 
     answer_cache_ttl_seconds: int = Field(3600, ge=0, le=86_400)
     """Lifetime of a tenant's cached answers while no document changes; 0 for no cache."""
@@ -81,13 +81,13 @@ class GatewaySettings(HttpSettings):
     gateways."""
 
     embedding_dimension: int = Field(768, ge=1, le=1024)
-    """Length of the stored vectors: the model's first numbers, of 1024, that are kept."""
+    """Length of the stored vectors: how many of the model's 1,024 numbers are stored, from the first."""
 
     chunk_tokens: int = Field(360, ge=16, le=2048)
     """Longest chunk, in tokens as counted in `gateway/documents/chunk.py`."""
 
     chunk_overlap: int = Field(54, ge=0)
-    """Tokens that a chunk repeats of the previous one, so that sentences stay together: 15 % of a chunk."""
+    """Tokens that a chunk repeats from the previous chunk to keep sentences together: 15 % of a chunk."""
 
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
     """Largest document."""
@@ -96,10 +96,10 @@ class GatewaySettings(HttpSettings):
     """Timeout for the extraction of one document."""
 
     extraction_max_cpu_seconds: int = Field(45, ge=1)
-    """Most CPU time for the extraction of one document; one of up to 256 KiB has 10 s at most."""
+    """Maximum CPU time for the extraction of one document; documents of up to 256 KiB have at most 10 s."""
 
     document_chunks: int = Field(10_000, ge=1)
-    """Most chunks of one document: each needs an embedding while the caller waits."""
+    """Maximum number of chunks of one document. Each chunk needs an embedding while the caller waits."""
 
     document_readers: int = Field(2, ge=1)
     """Processes that extract documents. No tenant uses all of them, and one is reserved for small documents,
@@ -109,26 +109,26 @@ class GatewaySettings(HttpSettings):
     """Days for which a removed document can be restored. The bucket must keep noncurrent versions as long."""
 
     request_timeout_seconds: float = Field(90.0, gt=0)
-    """Longest time from a question to the end of its answer; the request is cancelled then."""
+    """Longest time from a question to the end of its answer; after that the request is cancelled."""
 
     ingest_timeout_seconds: float = Field(600.0, gt=0)
     """Timeout for the ingest of one document."""
 
     request_concurrency: int = Field(400, ge=1)
-    """Requests that are served concurrently, streams included; each needs up to a megabyte."""
+    """Requests that are served concurrently, including streams; each request needs up to a megabyte."""
 
     request_queue: int = Field(400, ge=0)
-    """Requests that wait for their turn; further ones get 503 and `Retry-After`."""
+    """Requests that wait for their turn; further requests get 503 and `Retry-After`."""
 
     calls_per_minute: int = Field(6000, ge=1)
     """Calls per minute of one tenant that each gateway serves. Questions have a separate limit, the Tenant's
     `queriesPerMinute`."""
 
     ingest_concurrency: int = Field(8, ge=1)
-    """Documents that are ingested concurrently, at most half of them of one tenant; they are in memory."""
+    """Documents in memory that are ingested concurrently; at most half of them belong to one tenant."""
 
     ingest_queue: int = Field(64, ge=0)
-    """Documents that wait for their turn, unread; further ones get 503 and `Retry-After`."""
+    """Documents that wait for their turn, unread; further documents get 503 and `Retry-After`."""
 
     prices: dict[str, Price] = EXAMPLE_PRICES
     """US dollars per million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest

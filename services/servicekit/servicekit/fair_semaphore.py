@@ -15,19 +15,19 @@ class FairSemaphore:
     ----------
     total
         Number of slots.
-    each
+    per_tenant
         Maximum number of slots that one tenant holds.
     """
 
-    def __init__(self, total: int, *, each: int) -> None:
-        self.each = each
+    def __init__(self, total: int, *, per_tenant: int) -> None:
+        self.per_tenant = per_tenant
         self._free = total
         self._held = Counter[str]()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     def is_locked(self, tenant_id: str) -> bool:
         """Return True if a tenant would wait for a slot."""
-        return not self._free or self._held[tenant_id] >= self.each
+        return not self._free or self._held[tenant_id] >= self.per_tenant
 
     @asynccontextmanager
     async def acquire(self, tenant_id: str) -> AsyncIterator[None]:
@@ -67,4 +67,6 @@ class FairSemaphore:
                 self._held[tenant_id] += 1
 
     def _find_next(self) -> str | None:
-        return next((each for each in self._waiting if self._held[each] < self.each), None)
+        return next(
+            (tenant_id for tenant_id in self._waiting if self._held[tenant_id] < self.per_tenant), None
+        )

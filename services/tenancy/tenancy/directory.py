@@ -58,13 +58,13 @@ class Directory:
 
     def find_by_email(self, email: str) -> list[Tenant]:
         """Return the Tenants with a pattern that matches an address, sorted by id."""
-        found = {
+        tenant_ids = {
             tenant_id
             for key in _list_email_keys(email)
             for tenant_id, patterns in self._patterns.get(key, {}).items()
             if any(matches(pattern, email) for pattern in patterns)
         }
-        return [self._tenants[tenant_id] for tenant_id in sorted(found)]
+        return [self._tenants[tenant_id] for tenant_id in sorted(tenant_ids)]
 
 
 def _get_pattern_key(pattern: str) -> _Key:

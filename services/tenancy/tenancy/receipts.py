@@ -239,12 +239,12 @@ PrivateKeyFile = Annotated[Path, AfterValidator(_validate)]
 
 
 def _reject_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) < len(members):
+    body = dict(members)
+    if len(body) < len(members):
         names = [name for name, _ in members]
         twice = next(name for name in names if names.count(name) > 1)
         raise ReceiptInvalid(f"It has the member {twice[:40]!r} twice in one object.")
-    return found
+    return body
 
 
 def _encode_canonical(body: Mapping[str, Any]) -> bytes:

@@ -130,8 +130,9 @@ class TenantRegistry:
                 del self._listeners[tenant_id]
 
     def _notify(self, tenant_ids: Collection[str]) -> None:
-        for changed in [each for tenant_id in tenant_ids for each in self._listeners.get(tenant_id, ())]:
-            changed()
+        listeners = [call for tenant_id in tenant_ids for call in self._listeners.get(tenant_id, ())]
+        for listener in listeners:
+            listener()
 
     async def run(self) -> None:
         """List and watch until cancelled; errors of the API server are retried."""

@@ -165,8 +165,8 @@ async def open_replica(
             workflow=workflow,
             owners=OwnerResolver(keycloak, lambda: registry.directory, seconds=0),
             document_owners=document_owners,
-            put_slots=FairSemaphore(4, each=2),
-            ingest_slots=FairSemaphore(4, each=2),
+            put_slots=FairSemaphore(4, per_tenant=2),
+            ingest_slots=FairSemaphore(4, per_tenant=2),
         )
         parts: tuple[Any, ...] = (database, downloader, store._sessions, gateway, workflow, keycloak)
         remotes = [part._remote for part in parts]

@@ -18,7 +18,7 @@ async def hold_slot(semaphore: FairSemaphore, tenant_id: str, ends: dict[str, fl
 
 def test_many_waiters_of_one_tenant_do_not_delay_another_tenant() -> None:
     async def run_scenario() -> dict[str, float]:
-        semaphore, ends = FairSemaphore(4, each=2), dict[str, float]()
+        semaphore, ends = FairSemaphore(4, per_tenant=2), dict[str, float]()
         many = [asyncio.create_task(hold_slot(semaphore, "big", ends)) for _ in range(10_000)]
         await asyncio.sleep(100.5)
         one = asyncio.create_task(hold_slot(semaphore, "small", ends))
@@ -32,7 +32,7 @@ def test_many_waiters_of_one_tenant_do_not_delay_another_tenant() -> None:
 
 def test_the_total_limit_holds_for_many_tenants() -> None:
     async def run_scenario() -> list[int]:
-        semaphore, held, most = FairSemaphore(3, each=2), 0, list[int]()
+        semaphore, held, most = FairSemaphore(3, per_tenant=2), 0, list[int]()
 
         async def acquire_one(tenant_id: str) -> None:
             nonlocal held
@@ -50,7 +50,7 @@ def test_the_total_limit_holds_for_many_tenants() -> None:
 
 def test_a_tenant_waits_for_its_cap_and_for_the_total_limit() -> None:
     async def run_scenario() -> list[bool]:
-        semaphore = FairSemaphore(3, each=2)
+        semaphore = FairSemaphore(3, per_tenant=2)
         async with semaphore.acquire("a"):
             would_wait = [semaphore.is_locked("a")]
             async with semaphore.acquire("a"):
@@ -64,7 +64,7 @@ def test_a_tenant_waits_for_its_cap_and_for_the_total_limit() -> None:
 
 def test_waiting_tenants_alternate() -> None:
     async def run_scenario() -> list[str]:
-        semaphore, order = FairSemaphore(1, each=1), list[str]()
+        semaphore, order = FairSemaphore(1, per_tenant=1), list[str]()
 
         async def acquire_one(tenant_id: str) -> None:
             async with semaphore.acquire(tenant_id):
@@ -79,7 +79,7 @@ def test_waiting_tenants_alternate() -> None:
 
 def test_a_cancelled_waiter_releases_its_slot() -> None:
     async def run_scenario() -> float:
-        semaphore, ends = FairSemaphore(1, each=1), dict[str, float]()
+        semaphore, ends = FairSemaphore(1, per_tenant=1), dict[str, float]()
         first = asyncio.create_task(hold_slot(semaphore, "a", ends))
         await asyncio.sleep(0.1)
         waiting = asyncio.create_task(hold_slot(semaphore, "b", ends))
@@ -99,7 +99,7 @@ def test_a_cancelled_waiter_releases_its_slot() -> None:
 
 def test_a_failure_releases_the_slot() -> None:
     async def run_scenario() -> None:
-        semaphore = FairSemaphore(1, each=1)
+        semaphore = FairSemaphore(1, per_tenant=1)
         with contextlib.suppress(ValueError):
             async with semaphore.acquire("a"):
                 raise ValueError

@@ -35,14 +35,14 @@ MAX_REMEMBERED_CALLS = 2000
 """Number of calls that ``/standin/calls`` returns at most."""
 
 EVENTS_BEFORE_FAULT = 2
-"""Events that a stream sends before an injected fault: its start and its first words."""
+"""Number of events that a stream sends before an injected fault: the start and the first words."""
 
 SLOW_STREAM_DELAY_SECONDS = 0.2
 """Pause between two events of a slow stream."""
 
 
 class StreamAborted(Exception):
-    """Ends a response early, like a broken connection."""
+    """Raised to end a response early, like a broken connection."""
 
 
 class BlockedWords(BaseModel):
@@ -70,7 +70,7 @@ class StandinState:
     async def record_call(
         self, request: Request, operation: str, model: str, metadata: object
     ) -> FaultType | None:
-        """Record a call; return the fault that its response must show, if any.
+        """Record a call; return the fault that its streamed response must show, if any.
 
         Raises
         ------

@@ -143,10 +143,10 @@ def _validate_blocks(messages: Sequence[Mapping[str, Any]]) -> None:
                 f"The content field in the Message object at messages.{number} is empty. Add a ContentBlock object to "
                 "the content field and try again."
             )
-        for place, block in enumerate(message["content"]):
+        for index, block in enumerate(message["content"]):
             if "text" in block and not block["text"].strip():
                 raise ValidationException(
-                    f"The text field in the ContentBlock object at messages.{number}.content.{place} is blank. Add "
+                    f"The text field in the ContentBlock object at messages.{number}.content.{index} is blank. Add "
                     "text to the text field, and try again."
                 )
 

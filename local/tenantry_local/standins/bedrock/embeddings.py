@@ -2,8 +2,8 @@
 
 wordllama's embeddings have 256 dimensions. A fixed orthonormal matrix projects them to the first 768 of 1,024,
 in three blocks that are each a rotation of all 256. So cosines stay the same after a cut at 256, 512, 768 or
-1,024 dimensions, as they approximately do for Titan V2 (Matryoshka). Vectors of different cuts do not match, so
-tests notice such a mistake.
+1,024 dimensions, as they approximately do for Titan V2 (Matryoshka). Vectors with different numbers of
+dimensions do not match, so tests notice code that compares them.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def count_tokens(text: str) -> int:
 def load_model() -> Any:
     """Return the model. The first call reads 16 MB from disk, so a server calls it before it serves."""
     folder = Path(wordllama.__file__).parent
-    # With the package's folder as cache it finds the packaged files and downloads nothing.
+    # With the package's folder as its cache, wordllama finds the packaged files and downloads nothing.
     return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
 
 

@@ -12,7 +12,7 @@ from .errors import ModelErrorException, ModelTimeoutException, ThrottlingExcept
 __all__ = ["ForwardClient"]
 
 TIMEOUT_SECONDS = 120
-"""Timeout of an answer; a small model without a GPU can take this long."""
+"""Timeout of an answer; long, because a small model without a GPU is slow."""
 
 
 @dataclass(frozen=True)

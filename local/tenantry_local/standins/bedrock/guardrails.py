@@ -38,23 +38,23 @@ class Guardrails:
 
     def apply(self, source: str, texts: list[str]) -> dict[str, Any]:
         """Return the body of ApplyGuardrail's response. ``source`` is ``INPUT`` or ``OUTPUT``."""
-        found = [word for text in texts for word in self.matches(text)]
+        blocked_words = [word for text in texts for word in self.matches(text)]
         length = sum(map(len, texts))
         units = dict.fromkeys(_UNITS, 0) | {"wordPolicyUnits": -(-length // CHARACTERS_PER_UNIT)}
         blocked = {
             "action": "GUARDRAIL_INTERVENED",
             "actionReason": "Guardrail blocked.",
             "outputs": [{"text": BLOCKED_QUESTION if source == "INPUT" else BLOCKED_ANSWER}],
-            "assessments": [{"wordPolicy": self._build_word_assessment(found)}],
+            "assessments": [{"wordPolicy": self._build_word_assessment(blocked_words)}],
         }
         passed = {"action": "NONE", "actionReason": "No action.", "outputs": [], "assessments": [{}]}
         return {
             "usage": units,
-            **(blocked if found else passed),
+            **(blocked if blocked_words else passed),
             "guardrailCoverage": {"textCharacters": {"guarded": length, "total": length}},
         }
 
     @staticmethod
-    def _build_word_assessment(found: list[str]) -> dict[str, Any]:
-        blocked = [{"match": word, "action": "BLOCKED", "detected": True} for word in found]
+    def _build_word_assessment(blocked_words: list[str]) -> dict[str, Any]:
+        blocked = [{"match": word, "action": "BLOCKED", "detected": True} for word in blocked_words]
         return {"customWords": blocked, "managedWordLists": []}

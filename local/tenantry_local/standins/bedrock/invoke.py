@@ -1,7 +1,7 @@
 """InvokeModel: request and response bodies of Amazon's and Cohere's embedding models, and their errors.
 
-The error texts are quoted from reports about Bedrock. Titan gives one error without its place, or the
-number of errors; Cohere concatenates all errors with their places.
+The error texts are quoted from reports about Bedrock. Titan reports one error without its location, or only
+the number of errors. Cohere concatenates all errors with their locations.
 """
 
 import hashlib

@@ -57,7 +57,7 @@ def require_chat(model_id: str) -> None:
         The model does not exist, is no chat model, or needs an inference profile.
     """
     if ":application-inference-profile/" in model_id:
-        return  # an account's profile; its id does not contain the model
+        return  # an account's own profile, whose id does not contain the model
     base, profile = _resolve(model_id)
     if base in EMBEDDING:
         raise ValidationException(

@@ -1,7 +1,7 @@
 """Access control: the API key grants all rights, a JWT signed with it those in its claims.
 
-Source: Qdrant's modules ``rbac`` and ``auth``, and tests of Qdrant 1.18. It rejects a token with a payload
-filter, and grants all rights to a token without ``access``.
+Source: Qdrant's modules ``rbac`` and ``auth``, and tests of Qdrant 1.18. Like Qdrant, the stand-in rejects a
+token with a payload filter, and grants all rights to a token without ``access``.
 """
 
 import hmac
@@ -96,7 +96,7 @@ class Authenticator:
         Raises
         ------
         Unauthenticated
-            It is neither the key nor a valid token.
+            The credentials are neither the key nor a valid token.
         """
         if self._signing_key is None:
             return Access(Level.MANAGE)

@@ -1,4 +1,4 @@
-"""Collection of the local engine with payload indexes and faster commits.
+"""Subclass of the local engine's collection, with payload indexes and faster commits.
 
 For a filtered call the engine reads the payload of every point in Python: 50 ms for 5,000 points. Here an
 index first selects the points that can match, and the engine's filter checks only these.
@@ -36,19 +36,19 @@ class FieldIndex:
         """Return the number of points with the field."""
         return len(self._values)
 
-    def put(self, place: int, payload: Mapping[str, Any]) -> None:
-        """Add or replace a point; ``place`` is the engine's number of it."""
-        self.drop(place)
+    def put(self, number: int, payload: Mapping[str, Any]) -> None:
+        """Add or replace a point; ``number`` is its index in the engine's arrays."""
+        self.drop(number)
         values = [value for value in value_by_key(dict(payload), self._field) or [] if value is not None]
         if values:
-            self._values[place] = values
+            self._values[number] = values
         for text in _to_texts(values):
-            self._points.setdefault(text, set()).add(place)
+            self._points.setdefault(text, set()).add(number)
 
-    def drop(self, place: int) -> None:
+    def drop(self, number: int) -> None:
         """Remove a point."""
-        for text in _to_texts(self._values.pop(place, [])):
-            self._points[text].discard(place)
+        for text in _to_texts(self._values.pop(number, [])):
+            self._points[text].discard(number)
 
     def find(self, texts: Iterable[str]) -> set[int]:
         """Return the points that have one of the texts."""
@@ -70,16 +70,16 @@ class IndexedCollection(LocalCollection):
     @override
     def load_vectors(self) -> None:
         super().load_vectors()
-        # They are loaded as float64, which doubles the time of a search.
+        # The engine loads vectors as float64, which doubles the time of a search.
         self.vectors = {name: vectors.astype(np.float32) for name, vectors in self.vectors.items()}
 
     @override
     def create_payload_index(self, field_name: str, field_schema: Any) -> None:
         super().create_payload_index(field_name, field_schema)
         index = self._indexes[field_name] = FieldIndex(field_name)
-        for place, payload in enumerate(self.payload):
-            if not self.deleted[place]:
-                index.put(place, payload)
+        for number, payload in enumerate(self.payload):
+            if not self.deleted[number]:
+                index.put(number, payload)
 
     @override
     def delete_payload_index(self, field_name: str) -> None:
@@ -92,9 +92,8 @@ class IndexedCollection(LocalCollection):
 
     @override
     def set_payload(self, payload: Any, selector: Any, key: str | None = None) -> None:
-        ids = self._selector_to_ids(
-            selector
-        )  # before the change: afterwards a filter may select other points
+        # Resolve the selector before the change: afterwards, a filter may select other points.
+        ids = self._selector_to_ids(selector)
         super().set_payload(payload, ids, key)
         for point_id in ids:
             self._reindex(self.ids[point_id])
@@ -112,16 +111,16 @@ class IndexedCollection(LocalCollection):
     @override
     def _delete_ids(self, ids: Sequence[Any]) -> None:
         super()._delete_ids(list(ids))
-        for place in {self.ids[point_id] for point_id in ids if point_id in self.ids}:
+        for number in {self.ids[point_id] for point_id in ids if point_id in self.ids}:
             for index in self._indexes.values():
-                index.drop(place)
+                index.drop(number)
             for vectors in self.sparse_vectors.values():
-                # The engine scores deleted places too, in Python, and excludes them only afterwards.
-                vectors[place] = models.SparseVector(indices=[], values=[])
+                # The engine also scores deleted points, in Python, and excludes them only afterwards.
+                vectors[number] = models.SparseVector(indices=[], values=[])
 
-    def _reindex(self, place: int) -> None:
+    def _reindex(self, number: int) -> None:
         for index in self._indexes.values():
-            index.put(place, self.payload[place])
+            index.put(number, self.payload[number])
 
     @override
     def search(self, query_vector: Any, *args: Any, **kwargs: Any) -> Any:
@@ -135,34 +134,34 @@ class IndexedCollection(LocalCollection):
     def _payload_and_non_deleted_mask(
         self, payload_filter: models.Filter | None, vector_name: str | None = None
     ) -> NDArray[np.bool_]:
-        places = self._find_candidates(payload_filter)
-        if payload_filter is None or places is None:
+        candidates = self._find_candidates(payload_filter)
+        if payload_filter is None or candidates is None:
             everything: NDArray[np.bool_] = super()._payload_and_non_deleted_mask(payload_filter, vector_name)
             return everything
         validate_filter(payload_filter)
         mask = np.zeros(len(self.payload), dtype=np.bool_)
-        for place in places:  # the index holds no deleted points
-            vectors = self._calculate_has_vector(place)
-            mask[place] = check_filter(payload_filter, self.payload[place], self.ids_inv[place], vectors)
+        for number in candidates:  # an index contains no deleted points
+            vectors = self._calculate_has_vector(number)
+            mask[number] = check_filter(payload_filter, self.payload[number], self.ids_inv[number], vectors)
         if vector_name is not None:
             mask &= ~self.deleted_per_vector[vector_name].astype(np.bool_)
         return mask
 
     def _find_candidates(self, payload_filter: models.Filter | None) -> set[int] | None:
-        """Return the smallest candidate set of an index; None if no index applies."""
+        """Return the points that can match by the most selective index; None if no index applies."""
         must = payload_filter.must if payload_filter else None
         conditions = must if isinstance(must, list) else [must]
-        found = [
+        candidate_sets = [
             self._indexes[condition.key].find(texts)
             for condition in conditions
             if isinstance(condition, models.FieldCondition) and condition.key in self._indexes
             if (texts := _get_matched_texts(condition.match)) is not None
         ]
-        return min(found, key=len, default=None)
+        return min(candidate_sets, key=len, default=None)
 
 
 def _get_matched_texts(match: Any) -> list[str] | None:
-    """Return the texts of which a field must have one; None if the match is of another type."""
+    """Return the texts that a match accepts; None unless the match is a list of texts or one text."""
     if isinstance(match, models.MatchValue) and isinstance(match.value, str):
         return [match.value]
     if isinstance(match, models.MatchAny):

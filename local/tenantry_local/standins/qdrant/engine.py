@@ -1,4 +1,4 @@
-"""The local engine behind a lock; indexes and HNSW settings are stored in a separate file."""
+"""Thread-safe wrapper of qdrant-client's local engine, which also stores indexes and HNSW settings."""
 
 import json
 import re
@@ -16,10 +16,10 @@ from .collection import IndexedCollection
 
 __all__ = ["AlreadyExists", "BadRequest", "Engine", "NotFound"]
 
-# The engine reads the class of its collections from its module, so it is replaced there.
+# The engine has no parameter for the class of its collections, so the class is replaced in its module.
 qdrant_local.LocalCollection = IndexedCollection  # type: ignore[attr-defined]
 
-# It warns that it is no server; `tenantry status` shows that already.
+# The engine warns that it is no server; `tenantry status` already shows that it is a stand-in.
 warnings.filterwarnings("ignore", message="Local mode")
 
 _SERVER_PARAMS = {
@@ -96,7 +96,7 @@ class Engine:
             )
 
     def update(self, name: str, request: models.UpdateCollection) -> bool:
-        """Change a collection's HNSW settings, sparse vectors or metadata."""
+        """Update a collection's HNSW settings, sparse vectors or metadata."""
         with self._lock:
             self._get_collection(name)
             _call_engine(
@@ -182,7 +182,7 @@ class Engine:
         ------
         NotFound
             There is no such collection, or no such point.
-        Refused
+        BadRequest
             The arguments are invalid.
         """
         with self._lock:
@@ -221,7 +221,7 @@ def _to_plain(model: BaseModel | None) -> dict[str, Any]:
 
 
 def _call_engine(method: Any, name: str, **arguments: Any) -> Any:
-    """Call the engine; convert its errors to the server's."""
+    """Call the engine; convert its errors to those of Qdrant's server."""
     try:
         return method(name, **arguments)
     except KeyError as exc:

@@ -34,7 +34,7 @@ class Call:
     started: float
 
     def require(self, collection: str, needed: Level) -> Engine:
-        """Return the engine if the rights on a collection include a level."""
+        """Return the engine; raise unless the caller's rights on a collection include a level."""
         self.access.require(collection, needed)
         return self.engine
 

@@ -214,12 +214,12 @@ class TenantSync:
             if action.type is ActionType.INDEX:
                 to_index.put_nowait(action)
         others = iter([action for action in actions if action.type is not ActionType.INDEX])
-        indexers = range(self._ingest_slots.each - len(self._calls.list_document_ids(tenant.id)))
+        indexers = range(self._ingest_slots.per_tenant - len(self._calls.list_document_ids(tenant.id)))
         async with asyncio.TaskGroup() as group:
             for _ in indexers:
                 group.create_task(self._run_index_worker(tenant, result, to_index, may_continue))
             async with asyncio.TaskGroup() as store_workers:
-                for _ in range(self._put_slots.each):
+                for _ in range(self._put_slots.per_tenant):
                     store_workers.create_task(self._run_store_worker(tenant, result, others, to_index))
             for _ in indexers:
                 to_index.put_nowait(None)

@@ -95,8 +95,8 @@ class DocumentReader:
         numbers = map(str, (tokens, overlap, max_chunks))
         self._command = [sys.executable, "-m", "gateway.documents.worker", *numbers]
         share = max(processes - 1, 1)
-        self._slots = FairSemaphore(processes, each=share)
-        self._large_slots = FairSemaphore(share, each=share)
+        self._slots = FairSemaphore(processes, per_tenant=share)
+        self._large_slots = FairSemaphore(share, per_tenant=share)
         self._idle: list[Process | None] = [None] * processes
 
     async def read(self, tenant_key: str, filename: str, content: bytes) -> ExtractedDocument:

@@ -1,7 +1,7 @@
 """Monthly budget of model tokens per tenant (calendar month, UTC).
 
-The tokens of an answer are known only after it. So the budget reserves an upper bound before the call and
-replaces it with the actual number afterwards. A reservation expires if its gateway terminates.
+The tokens of an answer are known only after the answer. So the budget reserves an upper bound before the call
+and replaces it with the actual number afterwards. A reservation expires if its gateway terminates.
 """
 
 import math
@@ -22,7 +22,7 @@ from ..redis import TenantRedis
 __all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "get_utc_now"]
 
 RESERVATION_TTL_SECONDS = 300
-"""Lifetime of a reservation. Longer than any answer: three attempts of a minute each, and pauses."""
+"""Lifetime of a reservation: longer than any answer (three attempts of a minute each, and pauses)."""
 
 COUNTER_TTL_SECONDS = 62 * 24 * 3600
 """Lifetime of a month's counter after its last change; the previous month stays readable."""
@@ -56,7 +56,7 @@ return {{1, used, reserved}}
 
 @dataclass(frozen=True)
 class Reservation:
-    """Tokens reserved for one answer, in the month in which it began."""
+    """Tokens reserved for one answer, in the month in which the answer began."""
 
     tenant: Tenant
     month: date
@@ -92,14 +92,14 @@ def estimate_tokens(*texts: str) -> int:
 class Budget:
     """Enforces a Tenant's ``tokensPerMonth``.
 
-    An answer is refused if used tokens, reserved tokens and its own upper bound exceed the limit together.
-    So concurrent answers cannot exceed the limit together; one answer exceeds it only beyond its own
-    reservation. The last tokens of a month stay unused if they are fewer than the upper bound of one answer.
+    An answer is refused if used tokens, reserved tokens and its own upper bound exceed the limit together. So
+    concurrent answers cannot exceed the limit together; only tokens beyond an answer's reservation can exceed
+    it. The last tokens of a month stay unused if they are fewer than the upper bound of one answer.
 
     Parameters
     ----------
     now
-        Returns the current time.
+        Function that returns the current time.
     """
 
     def __init__(self, redis: TenantRedis, now: Callable[[], datetime] = get_utc_now) -> None:
@@ -134,7 +134,7 @@ class Budget:
         return reservation
 
     async def commit(self, reservation: Reservation, tokens: int) -> None:
-        """Count the tokens of an answer in the month in which it began, and release the reservation.
+        """Count the tokens of an answer in the month of its reservation, and release the reservation.
 
         The answer exists already, so a failure of Redis raises nothing. The tokens are then not counted, and
         a metric counts the failure.

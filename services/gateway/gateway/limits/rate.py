@@ -1,8 +1,8 @@
 """Rate limiter for queries per minute: a sliding window in Redis.
 
-Queries are counted per second of the clock. A minute that begins within a second spans 61 seconds of the
-clock, so the window sums 61 of them. So no 60 seconds exceed the limit, and a query leaves the window 60 to
-61 seconds after it arrived. A refused query is not counted.
+Queries are counted per clock second. A minute that begins within a clock second spans 61 clock seconds, so
+the window is the sum of 61 counters. So no period of 60 seconds exceeds the limit, and a query leaves the
+window 60 to 61 seconds after its arrival. A refused query is not counted.
 """
 
 from dataclasses import dataclass

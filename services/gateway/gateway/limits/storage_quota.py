@@ -68,7 +68,7 @@ class StorageQuota:
         size: int,
         list_stored: Callable[[], Awaitable[Mapping[str, int]]],
     ) -> None:
-        """Reserve storage for a document, all or nothing; a stored document with that id is replaced.
+        """Reserve storage for a document, all or nothing, in place of a stored document with the same id.
 
         Call :meth:`release` if storing the document fails afterwards.
 
@@ -77,8 +77,8 @@ class StorageQuota:
         size
             Size of the document in bytes.
         list_stored
-            Lists the stored documents: bytes by document id. Called only if there is no copy, once for all
-            concurrent requests.
+            Function that lists the stored documents: bytes by document id. It is called only if there is no
+            copy, once for all concurrent requests.
 
         Raises
         ------

@@ -22,7 +22,7 @@ class TenantMetrics:
     Parameters
     ----------
     by_tenant
-        Label the series with the tenant key; else count all tenants in one series.
+        True to label the series with the tenant key; False to count all tenants in one series.
     """
 
     def __init__(self, *, by_tenant: bool = False) -> None:
@@ -30,7 +30,7 @@ class TenantMetrics:
         self._tenants: set[str] = set()
 
     def record_tokens(self, tenant: Tenant, **tokens: int) -> None:
-        """Add to a tenant's tokens by kind."""
+        """Add numbers of tokens to a tenant's counters; the keywords are kinds of tokens."""
         label = self._get_label(tenant)
         for kind, number in tokens.items():
             TOKENS.labels(label, kind).inc(number)
@@ -40,7 +40,7 @@ class TenantMetrics:
         ANSWERS.labels(self._get_label(tenant)).inc()
 
     def prune(self, tenants: Collection[Tenant]) -> None:
-        """Remove the series of all tenants but these."""
+        """Remove the series of all tenants that are not in ``tenants``."""
         for key in self._tenants - {tenant.key for tenant in tenants}:
             for counter in (TOKENS, ANSWERS):
                 counter.remove_by_labels({"tenant": key})

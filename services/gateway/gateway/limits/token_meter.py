@@ -40,8 +40,8 @@ class TokenMeter:
     ) -> AsyncIterator[Measurement]:
         """Reserve tokens for a model call inside the block, and commit what the block records.
 
-        Recorded tokens are settled however the block ends. If nothing was recorded, the reservation is
-        released. A stream may stay in the block for up to five minutes.
+        Recorded tokens are settled even if the block raises or is cancelled. If nothing was recorded, the
+        reservation is released. A stream may stay in the block for up to five minutes.
 
         Parameters
         ----------

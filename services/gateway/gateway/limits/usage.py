@@ -28,13 +28,13 @@ USAGE_TTL_SECONDS = 400 * 24 * 3600
 """Retention: a year for comparison, and a month of margin."""
 
 WRITE_INTERVAL_SECONDS = 1.0
-"""Interval between writes of pending counts."""
+"""Interval between two writes of pending counts."""
 
 MAX_DAYS = 92
 """Maximum number of days of one report: a quarter."""
 
 DAYS_PER_READ = 7
-"""Days that are read and parsed per step of the event loop; each may have hundreds of rows."""
+"""Days that are read and parsed per step of the event loop; a day may have hundreds of rows."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class UsageRow:
-    """Usage of one model on one day for one persona; ``None`` if the request named no persona."""
+    """Usage of one model on one day; ``persona_id`` is ``None`` if the request named no persona."""
 
     day: date
     persona_id: str | None
@@ -85,9 +85,9 @@ class UsageLog:
     Parameters
     ----------
     tenant_metrics
-        The same counts in Prometheus, without days, personas and models.
+        Counters in Prometheus of the same usage, without days, personas and models.
     now
-        Returns the current time.
+        Function that returns the current time.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class UsageLog:
         self._log = structlog.get_logger("gateway.limits")
 
     def record(self, tenant: Tenant, counts: Counts, *, model: str, persona_id: str | None) -> None:
-        """Add to the tenant's usage of today."""
+        """Add counts to the tenant's usage of today."""
         self._tenant_metrics.record_tokens(
             tenant, input=counts.input_tokens, output=counts.output_tokens, embedding=counts.embedding_tokens
         )

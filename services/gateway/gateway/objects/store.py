@@ -87,9 +87,9 @@ class TenantObjects:
         Raises
         ------
         DocumentMissing
-            There is no object of that key.
+            There is no object with that key.
         DocumentTooLarge
-            It has more than ``max_bytes``, so it was not read.
+            The object has more than ``max_bytes``, so it was not read.
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
@@ -110,7 +110,7 @@ class TenantObjects:
         RemoteUnavailable, RemoteRefused
             S3 did not answer, or denied the call.
         """
-        # Closed if the caller is cancelled: that aborts the transfer, and S3 stores nothing.
+        # If the caller is cancelled, the body is closed: the transfer aborts, and S3 stores nothing.
         with io.BytesIO(content) as body:
             return await self.sessions.call(tenant, "put", self._put, key, content, body, media_type, owner)
 
@@ -122,9 +122,9 @@ class TenantObjects:
         Parameters
         ----------
         persona_id
-            Return only this persona's documents; ``None`` for all of the tenant's.
+            Return only this persona's documents; ``None`` for all documents of the tenant.
         after
-            Key of the tenant; only later keys are returned.
+            Object key; only later keys are returned.
 
         Raises
         ------
@@ -147,7 +147,7 @@ class TenantObjects:
         }
 
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
-        """Return the document of that id in any persona; the newest if a rename left two.
+        """Return the document with an id in any persona; the newest if a rename left two objects.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class TenantObjects:
         return await self.sessions.call(tenant, "find", self._find, tenant, document_id)
 
     async def find_files(self, tenant: Tenant, persona_id: str, filename: str) -> list[StoredEntry]:
-        """Return a persona's documents of that name that were made from files of Open WebUI.
+        """Return a persona's documents with a name that were made from files of Open WebUI.
 
         Their ids do not depend on the name, so S3 lists all documents of this kind, a thousand per call.
 
@@ -173,7 +173,7 @@ class TenantObjects:
         return [entry for entry in listed if entry.filename == filename]
 
     async def find_owner(self, tenant: Tenant, key: str) -> str | None:
-        """Return :meth:`get_owner` of a document that may not exist; ``None`` if it does not.
+        """Return a document's owner like :meth:`get_owner`; ``None`` if the document does not exist.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class TenantObjects:
             return StoredObject(body.read(), ObjectVersion(response["LastModified"], response["ETag"]))
 
     def _is_absent(self, client: "S3Client", key: str, exc: ClientError) -> bool:
-        """Return True if an error means a missing object. S3 answers 403 if listing is restricted, too."""
+        """Return True if an error means a missing object. If listing is restricted, S3 answers 403."""
         if get_error_code(exc) != "AccessDenied":
             return get_error_code(exc) == "NoSuchKey"
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
@@ -239,7 +239,7 @@ class TenantObjects:
             ServerSideEncryption="AES256",
             Metadata={"sha256": digest.hexdigest(), "owner": quote(owner)},
         )
-        # The response to a PUT has no time.
+        # The response to a PUT does not contain the time at which S3 stored the object.
         stored_at = client.head_object(Bucket=self._bucket, Key=key)["LastModified"]
         return ObjectVersion(stored_at, stored["ETag"])
 
@@ -247,7 +247,7 @@ class TenantObjects:
         self, client: "S3Client", tenant: Tenant, prefix: str, after: str, limit: int
     ) -> list[StoredEntry]:
         entries: list[StoredEntry] = []
-        # The trash comes first in a tenant's prefix and contains no documents.
+        # The keys of the trash come first under a tenant's prefix; skip them.
         after = max(after, build_trash_end_key(tenant.id))
         while len(entries) < limit:
             page = client.list_objects_v2(
@@ -263,7 +263,7 @@ class TenantObjects:
         return entries[:limit]
 
     def _find(self, client: "S3Client", tenant: Tenant, document_id: str) -> StoredEntry | None:
-        # Personas are read from the bucket: one that was deleted from the Tenant may still have documents.
+        # Read the personas from the bucket: a persona deleted from the Tenant may still have documents.
         own = build_tenant_prefix(tenant.id)
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=own, Delimiter="/")
         folders = [folder["Prefix"] for folder in listed.get("CommonPrefixes", [])]
@@ -280,7 +280,7 @@ class TenantObjects:
         return unquote(client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get("owner", ""))
 
     def _find_owner(self, client: "S3Client", key: str) -> str | None:
-        # Without the right to list the whole bucket, HEAD answers 403 for a missing object, too.
+        # A HEAD of a missing object returns 403 if the caller may not list the whole bucket, so list the key.
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
         return self._get_owner(client, key) if any(found["Key"] == key for found in listed) else None
 

@@ -50,7 +50,7 @@ class ObjectMetadata:
 
 @dataclass(frozen=True)
 class Removal:
-    """Record of a removed document: the version of its object, and the removal.
+    """Record of a removed document: the removed version of its object, the time and the remover.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Removal:
     stored_at
         Time at which the content was stored.
     owner
-        Subject of the person who stored it.
+        Subject of the person who stored the document.
     removed_by
         E-mail address of the person, or the name of the service.
     """
@@ -78,7 +78,7 @@ class Removal:
 
     @property
     def id(self) -> str:
-        """Id of the removal, unique among those of its document: a digest of the version id."""
+        """Id of the removal, unique among the document's removals: a digest of the version id."""
         return derive_removal_id(self.version_id)
 
     def to_json(self) -> bytes:
@@ -121,12 +121,12 @@ class TrashObjects:
         return await self._sessions.call(tenant, "head", self._get_current, key)
 
     async def put(self, tenant: Tenant, removal: Removal) -> None:
-        """Store a record, in place of an earlier one of the same removal."""
+        """Store a record; it replaces an earlier record of the same removal."""
         key = build_removal_key(tenant.id, tenant.uid, removal.document_id, removal.id)
         await self._sessions.call(tenant, "put-removal", self._put, key, removal.to_json())
 
     async def get(self, tenant: Tenant, document_id: str, removal: str) -> Removal | None:
-        """Return the record of a removal; ``None`` if there is none."""
+        """Return the record of a removal; ``None`` if there is no record."""
         key = build_removal_key(tenant.id, tenant.uid, document_id, removal)
         content = await self._sessions.call(tenant, "get-removal", self._get, key)
         return Removal.from_json(content) if content else None
@@ -141,7 +141,7 @@ class TrashObjects:
         document_id
             Return only removals of this document.
         after
-            Key of the tenant; only later keys are returned.
+            Object key; only later keys are returned.
         """
         prefix = build_removals_prefix(tenant.id, tenant.uid)
         only = f"{prefix}{document_id}/" if document_id else prefix
@@ -156,7 +156,7 @@ class TrashObjects:
         await self._sessions.call(tenant, "put-embeddings", self._put, key, content)
 
     async def get_embeddings(self, tenant: Tenant, document_id: str, removal: str) -> bytes:
-        """Return the embeddings of a removed document; empty if there are none."""
+        """Return the embeddings of a removed document; empty if none are stored."""
         key = build_embeddings_key(tenant.id, tenant.uid, document_id, removal)
         return await self._sessions.call(tenant, "get-embeddings", self._get, key)
 
@@ -183,7 +183,7 @@ class TrashObjects:
     async def delete_older(self, tenant: Tenant, before: datetime) -> int:
         """Delete records and embeddings from before a time; return the number of records."""
         count = 0
-        # Embeddings first: a record without them can still be restored.
+        # Delete the embeddings first: a document can still be restored from a record without embeddings.
         for prefix in (
             build_embeddings_prefix(tenant.id, tenant.uid),
             build_removals_prefix(tenant.id, tenant.uid),

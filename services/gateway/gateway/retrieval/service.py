@@ -41,9 +41,9 @@ class RetrievalService:
         Parameters
         ----------
         query
-            If it is too long, only its end is used, which has the latest question.
+            Text of the query. If it is too long, only its end is used, which has the latest question.
         persona_id
-            Search only this persona's documents; ``None`` for all of the tenant.
+            Search only this persona's documents; ``None`` for all documents of the tenant.
         top_k
             Maximum number of passages; ``None`` for the Tenant's setting.
 

@@ -18,9 +18,9 @@ def widen(
     ----------
     neighbours
         The neighbours by document and chunk. Neighbours on another page are skipped, because a citation names
-        one page. Neighbours that are results themselves are skipped as well.
+        one page. Neighbours that are also results are skipped as well.
     tokens
-        Estimated maximum of all passages together. Results are never shortened.
+        Maximum number of tokens of all passages, by estimate. Results are never shortened.
     """
     remaining = tokens - estimate_tokens(*(passage.text for passage in passages))
     found = {(passage.document_id, passage.chunk) for passage in passages}

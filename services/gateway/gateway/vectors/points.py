@@ -43,7 +43,7 @@ MARKER_FIELDS = [
 
 
 EMBEDDED_FIELDS = ["tenantId", "tenantUid", "text", "heading"]
-"""Fields of a payload that make up the embedded text, and the tenant's fields to check each point by."""
+"""Payload fields of the embedded text, and the tenant's fields, by which each point is checked."""
 
 
 def to_point(
@@ -63,7 +63,7 @@ def to_point(
 
 
 def derive_chunk_id(tenant: Tenant, document_id: str, version_id: str, number: int) -> str:
-    """Return the id of a chunk; that of the commit marker is the same in every version."""
+    """Return the id of a chunk; the commit marker's id is the same in every version."""
     if number == 0:
         return derive_commit_marker_id(tenant.id, tenant.uid, document_id)
     return derive_point_id(tenant.id, tenant.uid, document_id, version_id, number)
@@ -85,7 +85,7 @@ def to_passage(point: models.ScoredPoint | models.Record, score: float) -> Passa
         chunk=payload["chunk"],
         text=payload["text"],
         score=score,
-        # Points that were written before these fields existed are valid, too.
+        # A point that was written without these fields is valid, too.
         version_id=payload.get("version", ""),
         heading=payload.get("heading", ""),
     )
@@ -117,7 +117,7 @@ def to_sparse_vector(vector: bm25.SparseVector) -> models.SparseVector:
 
 
 def calculate_cosine_similarity(vector: Sequence[float], point: models.ScoredPoint) -> float:
-    """Return the cosine of a unit vector and a point's vector, which Qdrant keeps at length 1."""
+    """Return the cosine of a unit vector and a point's vector, which Qdrant normalises to length 1."""
     own: Any = point.vector[DENSE_VECTOR] if isinstance(point.vector, dict) else [math.nan] * len(vector)
     return float(sum(map(mul, vector, own)))
 

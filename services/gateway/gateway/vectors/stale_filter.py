@@ -1,8 +1,8 @@
 """Filter that removes chunks of stale document versions from a search's results.
 
-Qdrant finds chunks of versions that are not committed (any more) like others. If they took places from
-committed chunks, the search is repeated without them. The committed version of a document may change between
-two rounds. Then the result of the round with most committed passages is returned.
+Qdrant also finds chunks of versions that are not committed (any more). If they displaced committed chunks,
+the search is repeated without these versions. The committed version of a document may change between two
+rounds. Then the result is the round with the most committed passages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ class StaleFilter:
     Attributes
     ----------
     best
-        Passages of the round that found most, best first; all of committed versions.
+        Passages of the round with the most passages of committed versions, best first.
     stale
-        Document ids with a stale version each: the next round excludes them.
+        Pairs of a document id and a stale version's id: the next round excludes these versions.
     """
 
     def __init__(self) -> None:
@@ -41,13 +41,13 @@ class StaleFilter:
         committed
             Committed version by document id.
         is_full
-            True if the round found as many passages as it asked for, so there may be more.
+            True if the round found as many passages as were requested, so there may be more.
         """
         current = [each for each in passages if committed.get(each.document_id) == each.version_id]
         stale = {(each.document_id, each.version_id) for each in passages}
         stale -= {(each.document_id, each.version_id) for each in current}
         found = {each.document_id for each in current}
-        # Documents that changed between two rounds: not found in the version that is committed by now.
+        # Documents whose committed version is not among the passages: they changed between two rounds.
         missing = ({document for document, _ in stale} & committed.keys()) - found
         committed_again = {each for each in self.stale if committed.get(each[0]) == each[1]}
         is_consistent = not (missing or committed_again)

@@ -55,7 +55,7 @@ SCROLL_PAGE_SIZE = 32
 """Points that one call returns with their vectors: some milliseconds to parse."""
 
 MAX_SEARCH_ROUNDS = 4
-"""Rounds of one search; each excludes the stale versions that the round before has found."""
+"""Maximum number of rounds of one search; a round excludes the stale versions that earlier rounds found."""
 
 
 class Vectors:
@@ -108,7 +108,7 @@ class Vectors:
         Raises
         ------
         DimensionMismatch
-            Its vectors have another length.
+            The collection's vectors have another length.
         RemoteUnavailable, RemoteRefused
             Qdrant did not answer, or refused the key.
         """
@@ -136,7 +136,7 @@ class Vectors:
         Parameters
         ----------
         vectors
-            Vectors of the chunks, at most some hundred: one call writes them all.
+            Vectors of the chunks; at most some hundred, because one call writes them all.
 
         Raises
         ------
@@ -150,7 +150,7 @@ class Vectors:
             numbered = enumerate(vectors, start)
             return [to_point(tenant, version, number, vector) for number, vector in numbered if number > 0]
 
-        # In a thread: counting the words of a batch takes some tens of milliseconds.
+        # Use a thread: counting the words of a batch takes some tens of milliseconds.
         if upserted := await asyncio.to_thread(build_points):
             await self._upsert(tenant, upserted)
 
@@ -159,9 +159,9 @@ class Vectors:
     ) -> IndexedDocument:
         """Commit a version of a document: all readers switch to it in one step.
 
-        All its other chunks must have been written. The commit marker, whose ``vector`` this is, is written
-        last; until then readers find the old version, complete. A second run changes nothing, or completes
-        a run that was killed.
+        All other chunks of the version must have been written. ``vector`` belongs to the commit marker, which
+        is written last. Until then readers find the complete old version. A second run changes nothing, or
+        completes a run that was killed.
 
         Raises
         ------
@@ -270,7 +270,7 @@ class Vectors:
         sparse
             Sparse vector of the query; both result lists are fused by rank. ``None`` for dense search alone.
         persona_id
-            Only this persona's documents; ``None`` for all of the tenant's.
+            Search only this persona's documents; ``None`` for all documents of the tenant.
         limit
             Maximum number of passages.
         threshold
@@ -430,7 +430,7 @@ def _build_hybrid_query(
 
 
 def _get_collection(tenant: Tenant) -> str:
-    """Return the tenant's collection, by the Tenant's status: the operator may be moving the points."""
+    """Return the collection that the Tenant's status names, because the operator may be moving the points."""
     return tenant.status.vectors.collection if tenant.status.vectors else tenant.collection
 
 

@@ -117,8 +117,8 @@ class FakeAdapters:
             workflow=fake,
             owners=self.make_owners(),
             document_owners=self.make_document_owners(),
-            put_slots=FairSemaphore(4, each=2),
-            ingest_slots=FairSemaphore(4, each=2),
+            put_slots=FairSemaphore(4, per_tenant=2),
+            ingest_slots=FairSemaphore(4, per_tenant=2),
         )
 
     def run(self, runs: int = 1, **options: Any) -> SyncResult:

@@ -15,7 +15,7 @@ app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .top.Release.Name }}
 {{- end }}
 
-{{/* The labels of pods. None of them changes with the chart's version, because that would restart every pod. */}}
+{{/* The labels of pods. They never contain the chart's version, because a changed label restarts every pod. */}}
 {{- define "tenantry.pod-labels" -}}
 {{ include "tenantry.selector" . }}
 app.kubernetes.io/component: {{ .role }}
@@ -45,7 +45,7 @@ labels:
 {{ .top.Release.Namespace }}-{{ .top.Release.Name }}-{{ .name }}
 {{- end }}
 
-{{/* The URLs of other parts: takes the scope of any chart. */}}
+{{/* The URLs of other workloads. Take the scope of any chart. */}}
 {{- define "tenantry.url.gateway" -}}
 http://{{ .Release.Name }}-gateway:8080
 {{- end }}
@@ -77,7 +77,7 @@ http://{{ .Release.Name }}-n8n-webhook:5678
 {{ include "tenantry.url.keycloak" . }}/realms/{{ .Values.global.keycloak.realm }}
 {{- end }}
 
-{{/* The host of a database. Takes a list: the scope, postgres or redis, and the host of an external one or "". */}}
+{{/* The host of a database. Takes a list: the scope, postgres or redis, and the host of an external database or "". */}}
 {{- define "tenantry.host" -}}
 {{ index . 2 | default (printf "%s-%s" (index . 0).Release.Name (index . 1)) }}
 {{- end }}

@@ -2,7 +2,7 @@
 The NetworkPolicy of a workload. Also takes:
   from      {port of this workload: [workloads of this release that connect to it]}; "load-balancer" is also allowed
   to        [[workload of this release, its port], ...]
-  external  names in global.network: postgres, redis, keycloak, aws, kubernetes; without addresses: the workload of this release
+  external  names in global.network: postgres, redis, keycloak, aws, kubernetes; a name without addresses means this release's workload
   metricsPort  the port that Prometheus scrapes, if there is one
 */}}
 {{- define "tenantry.network-policy" -}}

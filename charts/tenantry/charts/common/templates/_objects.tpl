@@ -37,7 +37,7 @@ volumeClaimTemplates:
       resources: {requests: {storage: {{ .values.storage.size }}}}
 {{- end }}
 
-{{/* A Job that runs once for each content. A Job is immutable, so its name has a hash of its content. Also takes pod, the pod's spec. */}}
+{{/* A Job that runs once for each spec of its pod: its name has a hash of the spec. Also takes pod, the pod's spec. */}}
 {{- define "tenantry.job" -}}
 apiVersion: batch/v1
 kind: Job
@@ -108,8 +108,8 @@ spec:
 {{- end }}
 
 {{/*
-Also takes metric, and behavior if it differs from the default.
-The workload itself must not set replicas: every upgrade would then reset the number.
+The autoscaler of a workload. Also takes metric, and behavior if it differs from the default.
+The workload itself must not set replicas, because every upgrade would then reset the number.
 */}}
 {{- define "tenantry.autoscaler" -}}
 apiVersion: autoscaling/v2
@@ -140,13 +140,13 @@ scaleDown:
     - {type: Percent, value: 25, periodSeconds: 60}
 {{- end }}
 
-{{/* Takes a list: cpu or memory, percent of the request. */}}
+{{/* A metric for the autoscaler. Takes a list: cpu or memory, and the percentage of the request. */}}
 {{- define "tenantry.resource-metric" -}}
 - type: Resource
   resource: {name: {{ index . 0 }}, target: {type: Utilization, averageUtilization: {{ index . 1 }}}}
 {{- end }}
 
-{{/* Also takes rules: those of the ClusterRole. */}}
+{{/* A ClusterRole and its binding to the workload's ServiceAccount. Also takes rules: the rules of the ClusterRole. */}}
 {{- define "tenantry.cluster-role" -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

@@ -1,6 +1,6 @@
 {{/*
 Tenantry's own images, also those of install jobs, have the chart's version as their tag. Images of other programs have
-their subchart's appVersion. The digest in Chart.yaml belongs to that appVersion, so it is left out with another tag.
+their subchart's appVersion. The digest in Chart.yaml belongs to that appVersion, so another tag has no digest.
 */}}
 {{- define "tenantry.image" -}}
 {{- $image := .values.image -}}

@@ -1,7 +1,7 @@
 {{/*
-The realm to import. Its file is the one of the local platform. Users of invented companies, and clients that accept
-passwords in a terminal, are left out unless the value demo is set. The other clients have a secret, which Keycloak reads
-from its environment.
+The realm to import, from the file that the local platform also uses. Without the value demo, the realm has no users of
+invented companies and no clients that accept passwords in a terminal. The other clients have a secret, which Keycloak
+reads from its environment.
 */}}
 {{- define "keycloak.realm" -}}
 {{- $realm := .Files.Get "files/realm.json" | fromJson }}

@@ -37,7 +37,7 @@ template:
           - {name: N8N_GRACEFUL_SHUTDOWN_TIMEOUT, value: {{ sub .values.terminationGracePeriodSeconds (add .top.Values.global.drainSeconds 10) | quote }}}
           - {name: N8N_EDITOR_BASE_URL, value: {{ include "tenantry.url.n8n" .top | quote }}}
           - {name: WEBHOOK_URL, value: {{ include "tenantry.url.n8n-webhook" .top | quote }}}
-          - {name: N8N_SECURE_COOKIE, value: "false"} # inside the cluster it is plain HTTP
+          - {name: N8N_SECURE_COOKIE, value: "false"} # inside the cluster, requests use plain HTTP
           {{- with .top.Values }}
           - {name: N8N_INSTANCE_OWNER_MANAGED_BY_ENV, value: "true"}
           - {name: N8N_INSTANCE_OWNER_EMAIL, value: {{ .ownerEmail | quote }}}
@@ -67,7 +67,7 @@ template:
           - {name: tmp, mountPath: /tmp}
           {{- include "tenantry.secrets-store-mounts" . | nindent 10 }}
     volumes:
-      # Recreated at each start: workflows are stored in Postgres.
+      # This volume is empty at each start: workflows are stored in Postgres.
       - {name: data, emptyDir: {sizeLimit: 1Gi}}
       - {name: tmp, emptyDir: {sizeLimit: 1Gi}}
       {{- include "tenantry.secrets-store-volumes" . | nindent 6 }}

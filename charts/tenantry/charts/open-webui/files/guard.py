@@ -1,7 +1,8 @@
-"""ASGI guard in front of Open WebUI: serves it, and refuses requests that no setting of Open WebUI forbids.
+"""ASGI guard of Open WebUI: refuses requests that no setting of Open WebUI can forbid.
 
-It runs in Open WebUI's process. Each rule is a dependency of one of Open WebUI's routes. So it checks a
-request after routing, whatever the encoding of its path. The chart and the local platform both run this file.
+The guard runs in Open WebUI's process. Each rule is a dependency of one of Open WebUI's routes. So a rule
+checks a request after routing, whatever the encoding of its path. The chart and the local platform both run
+this file.
 
 Rules for knowledge bases: members add files, and change or remove their own. Administrators of the tenant may
 remove any file. No one may reset a knowledge base. A route that changes knowledge bases or files but has no
@@ -21,25 +22,27 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.routing import APIRoute
 
 MAX_BODY_BYTES = 52 * 1024 * 1024
-"""The largest file and its form, in bytes. Open WebUI reads a body into memory before it checks the size."""
+"""Largest request body: the largest file and its form. Open WebUI reads a body into memory before it checks
+the size."""
 
 GATEWAY_TIMEOUT_SECONDS = 10.0
 """Timeout of the request to the gateway for a user's tenant and role."""
 
 REMOVED_BY = "tenantry_removed_by"
-"""Key in a file's metadata: id of the user who removed it. File-sync checks that user's rights."""
+"""Key in a file's metadata: id of the user who removed the file. File-sync checks that user's rights."""
 
 EVENT_FUNCTION = "tenantry_events"
 """Id of the function whose valves contain the gateway's URL."""
 
 ADDED_TO = "tenantry_added_to"
-"""Key in a file's metadata: id of the last knowledge base to which it was added."""
+"""Key in a file's metadata: id of the last knowledge base to which the file was added."""
 
 TENANT_GROUP_PREFIX = "/tenants/"
 """Prefix of the names of tenants' groups."""
 
 NOTICE_VARIABLE = "TENANTRY_NO_TENANT_NOTICE"
-"""Environment variable with the notice above an empty chat for users without a tenant, if there is one."""
+"""Environment variable with the notice above an empty chat for users without a tenant; empty for no
+notice."""
 
 TOO_LARGE = "This file is too large. Please upload a file that is less than 50 MB."
 NO_USER_SEARCH = "You cannot search for other people here."
@@ -62,14 +65,14 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class User(Protocol):
-    """A user of Open WebUI."""
+    """The signed-in user of Open WebUI who sent the request."""
 
     id: str
     role: str
 
 
 Rule = Callable[["Permissions", Request, User], Awaitable[None]]
-"""Raises HTTPException to refuse a request."""
+"""Check of a request; raises HTTPException to refuse the request."""
 
 
 class BodyLimitMiddleware:
@@ -79,7 +82,7 @@ class BodyLimitMiddleware:
         self._app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass a request to the app, or answer it with 413."""
+        """Pass a request to the app, or answer with 413 if the body is too large."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif int(dict(scope["headers"]).get(b"content-length", 0)) > MAX_BODY_BYTES:
@@ -127,7 +130,7 @@ class KnowledgeStore(Protocol):
     async def get_name_owners(
         self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
     ) -> dict[str, set[str]]:
-        """Return, by name, the owners of the files with these names in one directory of a knowledge base."""
+        """Return, by file name, the owners of files with these names in a directory of a knowledge base."""
 
     async def get_filenames(self, file_ids: Iterable[str]) -> dict[str, str]:
         """Return the name of each existing file."""
@@ -164,7 +167,7 @@ class Permissions:
             raise HTTPException(403, NOT_BASE_OWNER)
 
     async def require_file_owner(self, file_ids: Iterable[str], user: User) -> None:
-        """Refuse unless the user owns all existing files; the route handles missing ones."""
+        """Refuse unless the user owns all existing files; the route handles missing files."""
         if set((await self.store.get_file_owners(file_ids)).values()) - {user.id}:
             raise HTTPException(403, NOT_OWNER)
 
@@ -178,8 +181,8 @@ class Permissions:
     ) -> None:
         """Refuse a filename that only colleagues' files have in the same directory of a knowledge base.
 
-        If the user and a colleague both have a file of that name, file-sync decides: it knows whose document
-        has that name.
+        If the user and a colleague both have a file of that name, file-sync decides, because file-sync knows
+        whose document has that name.
         """
         found = await self.store.get_name_owners(knowledge_id, directory_id, [filename])
         owners = found.get(filename, set())
@@ -241,7 +244,7 @@ class Permissions:
 
 
 async def allow(_rights: Permissions, _request: Request, _user: User) -> None:
-    """Leave the decision to Open WebUI: the route adds, reads, or is only for its administrators."""
+    """Leave the check to Open WebUI: the route adds or reads, or is only for administrators."""
 
 
 def make_refusal(sentence: str) -> Rule:
@@ -344,7 +347,7 @@ async def check_sync_cleanup(permissions: Permissions, request: Request, user: U
 async def check_remove_directory(permissions: Permissions, request: Request, user: User) -> None:
     """Allow administrators of the tenant, and the owner of all its contents, to remove a directory.
 
-    By default, Open WebUI moves the directory's files into its parent.
+    By default, Open WebUI moves the files of a removed directory into the directory's parent.
     """
     path = request.path_params
     owners, file_ids = await permissions.store.get_directory(path["id"], path["dir_id"])
@@ -354,7 +357,7 @@ async def check_remove_directory(permissions: Permissions, request: Request, use
 
 
 async def check_update_directory(permissions: Permissions, request: Request, user: User) -> None:
-    """Allow the owner of all contents to rename or move a directory."""
+    """Allow a user who owns everything in a directory to rename or move the directory."""
     path = request.path_params
     owners, file_ids = await permissions.store.get_directory(path["id"], path["dir_id"])
     await permissions.require_file_owner(file_ids, user)
@@ -390,7 +393,7 @@ KNOWLEDGE_RULES: Mapping[str, Rule] = {
     "POST /{id}/dirs/{dir_id}/update": check_update_directory,
     "DELETE /{id}/dirs/{dir_id}/delete": check_remove_directory,
 }
-"""Rules of the routes under ``/api/v1/knowledge``; those with ``external`` are only for administrators."""
+"""Rules of the routes under ``/api/v1/knowledge``; routes with ``external`` are only for administrators."""
 
 FILE_RULES: Mapping[str, Rule] = {
     "POST /": check_upload,
@@ -415,7 +418,7 @@ GROUP_RULES: Mapping[str, Rule] = {"GET /id/{id}/info": make_refusal(NO_USER_SEA
 CHAT_RULES: Mapping[str, Rule] = {"POST /import": make_refusal(NO_IMPORT)}
 """Rules of routes under ``/api/v1/chats``.
 
-The erasure of a tenant finds its chats by their times and models, and an imported chat could name any.
+The erasure of a tenant finds chats by their times and models; an imported chat could name any time and model.
 """
 
 ALSO_FOR_ADMINISTRATORS = frozenset(
@@ -432,14 +435,14 @@ def add_rules(
     *,
     deny_unknown: bool,
 ) -> None:
-    """Add each rule as a dependency to its route, before the router is included in an application.
+    """Add each rule as a dependency to its route. Call this before the router is included in an application.
 
     Parameters
     ----------
     user
         The dependency that returns the signed-in user.
     deny_unknown
-        Refuse routes that change something and have no rule.
+        Refuse requests to routes that change something and have no rule.
 
     Raises
     ------
@@ -471,7 +474,7 @@ def add_rules(
 def add_notice_banner(
     router: APIRouter, store: KnowledgeStore, user: Callable[..., Any], notice: str
 ) -> None:
-    """Add a notice to the banners of users without a tenant, before the router is included.
+    """Add a notice to the banners of users without a tenant. Call this before the router is included.
 
     Open WebUI itself has one list of banners for all users.
 
@@ -656,7 +659,7 @@ class OpenWebUIStore:
     async def get_name_owners(
         self, knowledge_id: str, directory_id: str | None, filenames: Iterable[str]
     ) -> dict[str, set[str]]:
-        """Return, by name, the owners of the files with these names in one directory of a knowledge base."""
+        """Return, by file name, the owners of files with these names in a directory of a knowledge base."""
         from open_webui.models.files import File
         from open_webui.models.knowledge import KnowledgeFile
         from sqlalchemy import select
@@ -702,7 +705,7 @@ class OpenWebUIStore:
     async def get_gateway_url(self) -> str:
         """Return the URL of the gateway, or an empty string if none is set yet.
 
-        The installer writes it into the valves of the event function, which sends the same request.
+        The installer writes this URL into the valves of the event function, which also calls the gateway.
         """
         from open_webui.models.functions import Functions
 

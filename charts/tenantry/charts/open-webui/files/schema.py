@@ -1,7 +1,7 @@
-"""Wait until the database has the schema of this version of Open WebUI; with ``migrate``, create it.
+"""Wait until the database has the schema of this version of Open WebUI; with ``migrate``, create the schema.
 
-One job migrates the database, and no pod of the new version starts before the migration is finished. After a
-rollback, a newer schema is kept.
+One job migrates the database, and no pod of the new version starts before the migration is finished. A
+rollback keeps a newer schema.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def is_outdated(engine: Engine, scripts: ScriptDirectory) -> bool:
         for revision in current:
             scripts.get_revision(revision)
     except CommandError:
-        return False  # the schema is of a later version
+        return False  # a later version of Open WebUI created the schema
     return current != set(scripts.get_heads())
 
 
@@ -45,7 +45,7 @@ def main() -> None:
             if not is_outdated(engine, scripts):
                 return
             if "migrate" in sys.argv:
-                importlib.import_module("open_webui.config")  # its import runs the migrations
+                importlib.import_module("open_webui.config")  # importing this module runs the migrations
                 continue
             reason = "the schema is not migrated yet"
         except OperationalError as exc:

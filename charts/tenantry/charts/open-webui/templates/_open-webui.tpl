@@ -22,9 +22,9 @@
 - {name: S3_BUCKET_NAME, value: {{ .Values.global.aws.filesBucket }}}
 - {name: AWS_DEFAULT_REGION, value: {{ .Values.global.aws.region }}}
 - {name: HOME, value: /data}
-- {name: USER, value: open-webui} # libraries need it, and the user has no entry in /etc/passwd
+- {name: USER, value: open-webui} # libraries need the name of the user, who has no entry in /etc/passwd
 - {name: DATA_DIR, value: /data}
-- {name: STATIC_DIR, value: /data/static} # emptied and rewritten at each start
+- {name: STATIC_DIR, value: /data/static} # Open WebUI empties and rewrites this folder at each start
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
@@ -36,7 +36,7 @@
 {{- include "tenantry.secrets-store-mounts" . }}
 {{- end }}
 
-{{/* Only caches are stored here: files are in S3, and everything else is in Postgres. */}}
+{{/* The volume for caches. Files are in S3, and all other data is in Postgres. */}}
 {{- define "open-webui.volumes" -}}
 - {name: data, emptyDir: {sizeLimit: 10Gi}}
 - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
