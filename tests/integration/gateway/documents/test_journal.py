@@ -280,7 +280,7 @@ async def test_entries_expire_ninety_days_after_the_last_change(
         assert 89 < await redis_client.ttl(key) / 86400 <= 90
 
 
-async def test_without_redis_no_write_begins_and_states_lack_the_journal(
+async def test_without_redis_no_write_begins_and_no_status_is_known(
     platform: Platform, redis_url: str, tenant: Tenant
 ) -> None:
     port = platform.context.ports["redis"]
