@@ -19,7 +19,7 @@ from tests.support.charts.metrics_api import FROM_CACHE
 __all__ = ["SYNC_SECONDS", "run_controllers", "run_pods"]
 
 SYNC_SECONDS = 0.5
-"""Interval of autoscalers. The shortest period of a rule is 1 s, because tests use seconds in place of minutes."""
+"""Interval of autoscalers. Tests use seconds in place of minutes, so the shortest period of a rule is 1 s."""
 
 POLL_SECONDS = 0.1
 
