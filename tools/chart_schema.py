@@ -65,7 +65,7 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
     ),
     (
         "externalSecrets.enabled",
-        # Both would create the same Secrets and overwrite each other's.
+        # Both features would create the same Secrets, and overwrite the Secrets of the other.
         {"externalSecrets.store.name": NONEMPTY_TEXT, "global.secretsStore.enabled": {"const": False}},
         {},
     ),

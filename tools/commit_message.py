@@ -30,40 +30,40 @@ def find_errors(message: str) -> list[str]:
     if subject.startswith(GENERATED_PREFIXES):
         return []
     text = re.sub(r"^[\w./-]+: ", "", subject)
-    found = []
+    errors = []
     if not text.strip():
-        found.append("The subject is empty.")
+        errors.append("The subject is empty.")
     elif len(text.split()) == 1:
-        found.append("The subject has one word only.")
-    found.extend(check_text("subject", subject, read_avoided_words()))
+        errors.append("The subject has one word only.")
+    errors.extend(check_text("subject", subject, read_avoided_words()))
     if len(subject) > MAX_LENGTH:
-        found.append(f"The subject has {len(subject)} characters; at most {MAX_LENGTH} are shown.")
+        errors.append(f"The subject has {len(subject)} characters; at most {MAX_LENGTH} are shown.")
     if text.endswith("."):
-        found.append("The subject ends with a full stop.")
+        errors.append("The subject ends with a full stop.")
     if not _is_imperative(text):
-        found.append(f'The subject is not imperative: "Add a check", not "{text.partition(" ")[0]} ...".')
+        errors.append(f'The subject is not imperative: "Add a check", not "{text.partition(" ")[0]} ...".')
     if len(lines) > 1 and lines[1].strip():
-        found.append("The line after the subject is not empty.")
-    return found
+        errors.append("The line after the subject is not empty.")
+    return errors
 
 
 def main(source: str) -> int:
     """Print the errors of the message in a file, or of the commits in a range; return the exit code."""
     messages = _read_range(source) if ".." in source else {"": Path(source).read_text()}
-    found = [f"{commit}{error}\n" for commit, message in messages.items() for error in find_errors(message)]
-    sys.stderr.writelines(found)
-    return bool(found)
+    errors = [f"{commit}{error}\n" for commit, message in messages.items() for error in find_errors(message)]
+    sys.stderr.writelines(errors)
+    return bool(errors)
 
 
 def _read_range(commits: str) -> dict[str, str]:
-    """Return the messages of a range's commits by abbreviated hash and subject. Merges are left out."""
+    """Return the messages of a range's commits, except merges, by abbreviated hash and subject."""
     argv = ["git", "log", "--no-merges", "--format=%h %s: %x00%B%x00", commits]
     fields = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split("\0")
     return {name.lstrip(): message for name, message in zip(fields[0::2], fields[1::2], strict=False)}
 
 
 def _is_imperative(text: str) -> bool:
-    """Return True if ruff accepts the text as a docstring's first line: it has a list of verbs."""
+    """Return True if ruff, which has a list of verbs, accepts the text as a docstring's first line."""
     ruff = Path(sysconfig.get_path("scripts"), "ruff")
     argv = [str(ruff), "check", "--quiet", "--isolated", "--select=D401", "--stdin-filename=subject.py", "-"]
     docstring = text.replace("\\", "").replace('"', "'")

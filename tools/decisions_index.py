@@ -126,8 +126,8 @@ def read_decisions(folder: Path = FOLDER) -> list[Decision]:
 def render(folder: Path = FOLDER) -> str:
     """Return the index page."""
     rows = (
-        f"| {each.number} | [{each.title}]({each.path.name}) | {each.status} | {each.date} |"
-        for each in read_decisions(folder)
+        f"| {entry.number} | [{entry.title}]({entry.path.name}) | {entry.status} | {entry.date} |"
+        for entry in read_decisions(folder)
     )
     return "\n".join([HEAD, "| number | title | status | date |", "|---|---|---|---|", *rows, ""])
 
@@ -147,17 +147,21 @@ def _check_sections(path: Path, sections: Iterable[str]) -> None:
 
 
 def _check_links(decisions: Sequence[Decision]) -> None:
-    forward = {(each.number, later, part) for each in decisions for later, part in each.superseded_by}
-    backward = {(earlier, each.number, part) for each in decisions for earlier, part in each.supersedes}
+    forward = {
+        (decision.number, later, part) for decision in decisions for later, part in decision.superseded_by
+    }
+    backward = {
+        (earlier, decision.number, part) for decision in decisions for earlier, part in decision.supersedes
+    }
     for earlier, later, _ in sorted(forward ^ backward):
         raise ValueError(f"decisions {earlier} and {later} must both state that {later} supersedes {earlier}")
 
 
 def _parse_links(path: Path, links: str, *, in_part: bool) -> frozenset[tuple[int, bool]]:
-    found = [(int(number), int(target)) for number, target in _REFERENCE.findall(links)]
-    if wrong := [number for number, target in found if number != target]:
+    references = [(int(number), int(target)) for number, target in _REFERENCE.findall(links)]
+    if wrong := [number for number, target in references if number != target]:
         raise _format_error(path, f"the link [{wrong[0]}] refers to another number")
-    return frozenset((number, in_part) for number, _ in found)
+    return frozenset((number, in_part) for number, _ in references)
 
 
 def _format_error(path: Path, message: str) -> ValueError:

@@ -2,9 +2,9 @@
 
     python -m tools.dev_secrets | kubectl create -n tenantry -f -
 
-All values are random; a value that two parts share is the same in both. Use ``create`` instead of
-``apply``: a second call generates other passwords than those in Postgres. Do not use these Secrets in
-production.
+All values are random; two Secrets with the same credential have the same value. Use ``create`` instead of
+``apply``, because a second run generates passwords that differ from those in Postgres. Do not use these
+Secrets in production.
 """
 
 import argparse

@@ -44,17 +44,17 @@ def on_post_page(output: str, **_: object) -> str:
 
 def on_post_build(config: MkDocsConfig) -> None:
     """Fail the build if a page or a style sheet fetches something from another host."""
-    if found := list_outside_fetches(Path(config.site_dir)):
-        raise PluginError("The site fetches from other hosts:\n" + "\n".join(found))
+    if fetches := list_outside_fetches(Path(config.site_dir)):
+        raise PluginError("The site fetches from other hosts:\n" + "\n".join(fetches))
 
 
 def list_outside_fetches(site: Path) -> list[str]:
     """Return each address on another host that a browser fetches to show a page, as ``file: address``.
 
-    A page with a diagram counts as well if it does not load Mermaid, because the theme's script then loads it
-    from a CDN.
+    A page with a diagram that does not load Mermaid is also reported, because the theme's script would load
+    Mermaid from a CDN.
     """
-    found = []
+    fetches = []
     for file in sorted([*site.rglob("*.html"), *site.rglob("*.css"), *site.rglob("*.svg")]):
         text = file.read_text()
         parser = _Fetches()
@@ -63,8 +63,8 @@ def list_outside_fetches(site: Path) -> list[str]:
         addresses = [*parser.addresses, *_OUTSIDE_CSS.findall(text)]
         if DIAGRAM in text and f'{SCRIPT}"></script>' not in text:
             addresses.append("Mermaid from the theme's CDN")
-        found += [f"{file.relative_to(site)}: {address}" for address in addresses]
-    return found
+        fetches += [f"{file.relative_to(site)}: {address}" for address in addresses]
+    return fetches
 
 
 class _Fetches(HTMLParser):

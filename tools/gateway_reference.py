@@ -57,30 +57,30 @@ _SETTINGS = GatewaySettings(
     oidc_issuer="http://127.0.0.1:8080/realms/tenantry",
     ticket_jwks=Path("jwks.json"),
 )
-"""Settings for reading the application's description; nothing is opened, so the values need not exist."""
+"""Example settings to read the application's description; no connection is opened."""
 
 
 def _render_operation(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     lines = [f"## {method.upper()} {path}\n", f"{operation['summary']}.\n"]
-    for place in ("path", "query", "header"):
-        named = [each for each in operation["parameters"] if each.get("in") == place]
-        if named:
-            lines += [f"{place.capitalize()}:\n", *map(_render_parameter, named), ""]
+    for location in ("path", "query", "header"):
+        parameters = [parameter for parameter in operation["parameters"] if parameter.get("in") == location]
+        if parameters:
+            lines += [f"{location.capitalize()}:\n", *map(_render_parameter, parameters), ""]
     body = operation.get("requestBody", {}).get("content", {})
     for media_type, content in body.items():
         lines += [f"Body (`{media_type}`):\n", *_list_fields(content["schema"], schemas), ""]
     rows: list[str] = []
-    for status, answer in operation["responses"].items():
-        schema = answer.get("content", {}).get("application/json", {}).get("schema")
+    for status, response in operation["responses"].items():
+        schema = response.get("content", {}).get("application/json", {}).get("schema")
         if not status.startswith("2"):
-            rows.append(f"| {status} | {', '.join(_list_problems(answer))} |")
+            rows.append(f"| {status} | {', '.join(_list_problems(response))} |")
         elif schema:
             lines += [f"Response ({status}):\n", *_list_fields(schema, schemas), ""]
     return "\n".join([*lines, "| status | [problems](problems.md) |", "|---|---|", *rows, ""])
 
 
-def _list_problems(answer: dict[str, Any]) -> Iterator[str]:
-    for content in answer["content"].values():
+def _list_problems(response: dict[str, Any]) -> Iterator[str]:
+    for content in response["content"].values():
         for slug in content["examples"]:
             yield f"[`{slug}`](problems.md#{slug})"
 
@@ -92,7 +92,7 @@ def _render_parameter(parameter: dict[str, Any]) -> str:
 
 
 def _list_fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield a list item for each field; nested fields have their path."""
+    """Yield a list item for each field, with the path of a nested field."""
     resolved = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     for name, field in resolved.get("properties", {}).items():
         optional = "" if name in resolved.get("required", []) else ", optional"
@@ -104,7 +104,7 @@ def _list_fields(schema: dict[str, Any], schemas: dict[str, Any], prefix: str = 
 
 def _format_type(field: dict[str, Any]) -> str:
     if "anyOf" in field:
-        return " or ".join(_format_type(each) for each in field["anyOf"])
+        return " or ".join(_format_type(option) for option in field["anyOf"])
     if "$ref" in field:
         return "object"
     kind = str(field.get("type", "object"))

@@ -1,7 +1,7 @@
 """Installation of Mermaid, which draws the diagrams of the docs: ``python -m tools.mermaid``.
 
-``make .venv/.ready`` runs it, so that ``make docs`` needs no network. A second run does nothing. If the npm
-registry is unavailable, the installation continues and ``make docs`` retries.
+``make .venv/.ready`` runs this module, so that ``make docs`` needs no network. A second run does nothing. If
+the npm registry is unavailable, ``make`` continues, and ``make docs`` tries again.
 """
 
 import base64
@@ -27,7 +27,7 @@ OPTIONS = ("--loglevel=error", "--fetch-retries=1")
 
 
 def install() -> Path:
-    """Return Mermaid's script in the cache; download the pinned npm package if it is not there.
+    """Return the path of Mermaid's script; download the pinned npm package if the cache lacks it.
 
     Raises
     ------

@@ -75,14 +75,14 @@ def _render_operations(kind: type[TenantryError]) -> Iterator[str]:
         for path, methods in describe()["paths"].items()
         for method, operation in methods.items()
     }
-    found = [
+    names = [
         name
         for name, operation in operations.items()
         for content in operation["responses"].get(str(kind.status), {"content": {}})["content"].values()
         if kind.slug in content["examples"]
     ]
-    if found:
-        listed = "All" if len(found) == len(operations) else ", ".join(found)
+    if names:
+        listed = "All" if len(names) == len(operations) else ", ".join(names)
         yield wrap(f"**Operations.** {listed}.") + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Tracked files with prose, for the checks of words and of sentences."""
+"""Reader of tracked files with prose, for the checks of words and of sentences."""
 
 import ast
 import subprocess
@@ -22,7 +22,7 @@ NOT_PROSE = (
 
 
 def print_findings(paths: list[str], check: Callable[[str, str], Iterable[str]]) -> int:
-    """Print what ``check`` finds in tracked files, all or those below ``paths``; return the exit status.
+    """Print the findings of ``check`` in tracked files (below ``paths``, if given); return the exit status.
 
     ``check`` gets the name and the text of a file, and returns one line for each finding.
     """
@@ -34,7 +34,7 @@ def print_findings(paths: list[str], check: Callable[[str, str], Iterable[str]])
 
 
 def list_docstrings(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the first line's number and the text of each docstring of a Python file."""
+    """Yield each docstring of a Python file: the number of its first line, and its text."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node)
@@ -43,7 +43,7 @@ def list_docstrings(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _list_texts(paths: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each tracked file with prose, all or those below ``paths``."""
+    """Yield name and text of each tracked file with prose (below ``paths``, if given)."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--", *paths],
         cwd=REPOSITORY,
@@ -53,6 +53,6 @@ def _list_texts(paths: list[str]) -> Iterator[tuple[str, str]]:
     )
     for name in filter(None, listed.stdout.split("\0")):
         if not name.startswith(NOT_PROSE):
-            # Other files: an image, a file whose removal is not committed yet, or a link to a folder.
+            # Skip an image, a file whose removal is not committed yet, and a link to a folder.
             with suppress(UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
                 yield name, (REPOSITORY / name).read_text()

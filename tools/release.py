@@ -1,7 +1,7 @@
 """Builder of the files of a release, in ``dist/``: ``python -m tools.release``.
 
-All files are built from a copy of the commit that contains the version. Nothing is downloaded: packages
-come from uv's cache, which ``make`` fills.
+All files are built from a copy of the commit, into which the version is written. Nothing is downloaded:
+packages come from uv's cache, which ``make`` fills.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def export_sources(repository: Path, folder: Path) -> Path:
-    """Copy :data:`SOURCES` as committed, or the working tree without git; return the folder."""
+    """Copy :data:`SOURCES` from the last commit (without git: from the working tree); return the folder."""
     if not (repository / ".git").exists():
         return copy_sources(repository, folder)
     archive = folder.with_suffix(".tar")
@@ -104,13 +104,15 @@ def get_notes(changelog: str, version: str) -> str:
     ReleaseError
         The changelog has no section for the version.
     """
-    found = re.search(rf"^## {re.escape(version)} .*?\n(.+?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
-    if not found:
+    section = re.search(
+        rf"^## {re.escape(version)} .*?\n(.+?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL
+    )
+    if not section:
         raise ReleaseError(
             f"CHANGELOG.md has no section for {version}. Run `make changelog VERSION={version}`, commit the"
             " result, and move the tag to that commit."
         )
-    return found[1].strip() + "\n"
+    return section[1].strip() + "\n"
 
 
 def get_checksums(folder: Path) -> str:
@@ -120,7 +122,7 @@ def get_checksums(folder: Path) -> str:
 
 
 def _remove_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Set the owner to root; return ``None`` for compiled Python files."""
+    """Set an archive member's owner to root; return ``None`` to leave out a compiled Python file."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     return None if "__pycache__" in member.name else member

@@ -68,7 +68,7 @@ class ImageSpec:
 
 
 def check(source: Path, dist: Path, version: str) -> None:
-    """Check the files that were built from a tree.
+    """Check the files of a release, which were built from the tree ``source``.
 
     Raises
     ------
@@ -128,11 +128,11 @@ def check_chart(chart: Path, crds: Path, version: str) -> None:
         A version in the chart differs, or its CRD is not the one in the tree.
     """
     for file in chart.rglob("Chart.yaml"):
-        found = yaml.safe_load(file.read_text())
-        for each in (found, *found.get("dependencies", [])):
-            if each["version"] != version:
+        metadata = yaml.safe_load(file.read_text())
+        for entry in (metadata, *metadata.get("dependencies", [])):
+            if entry["version"] != version:
                 raise ReleaseError(
-                    f"{each['name']} in {file.relative_to(chart)} has the version {each['version']}"
+                    f"{entry['name']} in {file.relative_to(chart)} has the version {entry['version']}"
                 )
     packed = {file.name: file.read_bytes() for file in (chart / "files" / "crds").iterdir()}
     if packed != {file.name: file.read_bytes() for file in crds.iterdir()}:

@@ -21,7 +21,7 @@ _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _CODE = re.compile(r"(?::\w+:)?(`+).+?\1")
 _END = re.compile(r"[.!?][\"')*_\]]*\s")
 _FENCE = re.compile(r"\s*(```|~~~)[^`]*$")
-# A bullet, a number, a key of a function's front matter, or a quotation mark of Markdown.
+# Bullet, number, key in the front matter of an Open WebUI function, or mark of a quotation.
 _MARKER = re.compile(r"\s*(?:[-*+]|\d+\.|>|[a-z_]+:)\s+")
 
 _COMMENT_SIGNS = {".py": "#", ".yaml": "#", ".yml": "#", ".toml": "#", "Makefile": "#", ".sql": "--"}
@@ -32,7 +32,7 @@ Paragraph = tuple[int, str]
 
 
 def check_text(name: str, text: str) -> Iterator[str]:
-    """Yield one line for each sentence that is too long, and for each line of Markdown that is."""
+    """Yield a finding for each sentence, and for each line of Markdown, that is too long."""
     for number, paragraph in _list_paragraphs(name, text):
         plain = _CODE.sub("code", _LINK.sub(r"\1", paragraph))
         for sentence in _END.split(plain):
@@ -61,7 +61,7 @@ def _get_comment(line: str, sign: str) -> str:
 
 
 def _split(lines: list[str]) -> Iterator[Paragraph]:
-    """Yield the paragraphs of Markdown or of a docstring; a line with another indentation begins one."""
+    """Yield the paragraphs of Markdown or of a docstring; a change of indentation begins a paragraph."""
     buffer: list[str] = []
     start = indent = 0
     for number, line in enumerate([*_blank_code(lines), ""], 1):
@@ -95,7 +95,7 @@ def _check_lines(name: str, text: str) -> Iterator[str]:
 
 
 def main(paths: list[str]) -> int:
-    """Print the findings in tracked files, all or those below ``paths``; return the exit status."""
+    """Print the findings in tracked files (below ``paths``, if given); return the exit status."""
     return print_findings(paths, check_text)
 
 

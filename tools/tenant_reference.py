@@ -97,7 +97,7 @@ def _render_parts() -> Iterator[str]:
 
 
 def _render_sections(schema: dict[str, Any], path: str, note: str = "") -> Iterator[str]:
-    """Yield a section of the page for an object, then one for each object in it."""
+    """Yield a section of the page for an object, then a section for each nested object."""
     yield f"## {path}\n\n{wrap(schema['description'])}\n{note}"
     yield "| field | type | meaning |\n|---|---|---|"
     for name, field in schema["properties"].items():

@@ -1,6 +1,6 @@
-"""Version of the packages, images, chart and CRD, which is the git tag: ``python -m tools.version``.
+"""Version of the packages, images, chart and CRD, from the git tag: ``python -m tools.version``.
 
-The tree states :data:`PLACEHOLDER` everywhere, so nothing in it can differ from the tag. ``make release``
+Files in git have :data:`PLACEHOLDER` as their version, so they cannot contradict the tag. ``make release``
 writes the version into a copy.
 """
 
@@ -28,8 +28,8 @@ VERSIONED_FILES = (
 def get_version(folder: Path) -> str:
     """Return the version of a checkout's commit.
 
-    ``X.Y.Z`` at the tag ``vX.Y.Z``; N commits later ``X.Y.(Z+1)-dev.N``. Without a tag it is the placeholder
-    and the number of commits, and without git only the placeholder.
+    ``X.Y.Z`` at the tag ``vX.Y.Z``; ``X.Y.(Z+1)-dev.N`` after N more commits. Without a tag, it is the
+    placeholder and the number of commits; without git, the placeholder.
     """
     if not (folder / ".git").exists():
         return PLACEHOLDER

@@ -1,8 +1,8 @@
 """Check of the language of tracked files: ``python -m tools.word_check [PATH ...]``. ``make lint`` runs it.
 
 It reports each avoided word (``avoided_words.txt``, next to this module) and each docstring that begins with
-a question word. CONTRIBUTING.md has the rules. Vale does not fit because its package downloads a program from
-elsewhere, proselint because it takes no word list.
+a question word. CONTRIBUTING.md has the rules. Two existing tools do not fit: the package of Vale downloads a
+program from another host, and proselint accepts no word list.
 """
 
 import functools
@@ -21,9 +21,9 @@ AvoidedWords = list[tuple[re.Pattern[str], str]]
 
 
 def read_avoided_words() -> AvoidedWords:
-    """Return each avoided word as a pattern, with its replacement.
+    """Return a pattern for each avoided word, with the word's replacement.
 
-    A match has no letter next to it.
+    A pattern matches only whole words.
     """
     lines = (Path(__file__).parent / "avoided_words.txt").read_text().splitlines()
     pairs = (line.split("\t") for line in lines if line and not line.startswith("#"))
@@ -34,10 +34,10 @@ def read_avoided_words() -> AvoidedWords:
 
 
 def check_text(name: str, text: str, avoided: AvoidedWords) -> Iterator[str]:
-    """Yield one line for each finding in a file: its place, the word and the replacement."""
-    # A word that continues on the next line of a comment or paragraph is found as well.
+    """Yield one line for each finding in a file: the location, the word and the replacement."""
+    # Join lines, so that a phrase is found across a line break of a comment or paragraph.
     joined = re.sub(r"[ \t]*\n[ \t]*(?:[#>*][ \t]+)?", "\n", text)
-    # Identifiers become words, so that a phrase is found in snake_case and in CamelCase.
+    # Split identifiers into words, so that a phrase is found in snake_case and in CamelCase.
     joined = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", joined)
     for pattern, instead in avoided:
         for match in pattern.finditer(joined):
@@ -55,7 +55,7 @@ def _check_docstrings(name: str, text: str) -> Iterator[str]:
 
 
 def main(paths: list[str]) -> int:
-    """Print the findings in tracked files, all or those below ``paths``; return the exit status."""
+    """Print the findings in tracked files (below ``paths``, if given); return the exit status."""
     return print_findings(paths, functools.partial(check_text, avoided=read_avoided_words()))
 
 

@@ -8,7 +8,7 @@ __all__ = ["wrap"]
 
 
 def wrap(paragraph: str, *, indent: str = "") -> str:
-    """Return a paragraph in lines that fit; every line but the first has the indentation."""
+    """Return a paragraph with line breaks; ``indent`` precedes every line except the first."""
     return textwrap.fill(
         paragraph, MAX_LINE, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )

@@ -22,10 +22,10 @@ UNLIMITED_WIDTH = 10_000
 """Width without a terminal: lines are never wrapped, so that URLs stay whole."""
 
 COUNTER_PREFIX = "(once per machine): "
-"""Marks a progress text that changes every second."""
+"""Beginning of the part of a progress text that changes every second."""
 
 LINE_INTERVAL_SECONDS = 10
-"""Interval of such texts without a terminal."""
+"""Interval at which a text with :data:`COUNTER_PREFIX` is printed if the output is not a terminal."""
 
 MARKS = {
     PartState.UP: "[green]●[/]",

@@ -18,11 +18,11 @@ _NO_DANGEROUS = "-@dangerous"
 """Excludes KEYS, FLUSHALL, CONFIG, DEBUG, MONITOR and similar commands."""
 
 USERS: Mapping[str, str] = {
-    # It scans the names of all keys to find a tenant's, but reads only values of tenants' keys.
-    # Its script sets a tombstone and reads the leases of writes in one step.
+    # The operator scans the names of all keys to find a tenant's keys, but can read only tenants' values.
+    # A script sets a tombstone and reads the leases of writes in one step.
     OPERATOR: f"~tenant-* {_DATA} {_SCRIPTS} {_NO_DANGEROUS}",
     GATEWAY: f"~tenant-* {_DATA} {_SCRIPTS} {_NO_KEY_LISTING} {_NO_DANGEROUS}",
-    # Bull reads the server's version and sets names of connections.
+    # n8n's queue library, Bull, reads the server's version and sets names of connections.
     N8N: "~bull:* ~n8n:* &bull:* &n8n:* &n8n.* "
     f"{_DATA} {_SCRIPTS} +@pubsub {_NO_KEY_LISTING} {_NO_DANGEROUS} +info +client|setname",
     OPEN_WEBUI: "~open-webui:* &open-webui:* &socketio* "

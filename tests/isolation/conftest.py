@@ -213,7 +213,7 @@ async def _get_unverified_token(people: People) -> str:
 
 
 async def _forge_tickets(harness: IsolationHarness) -> None:
-    """Create tickets for A's document, and forged ones for B's."""
+    """Create tickets for A's document, and forged tickets for B's document."""
     uid, suspended = harness.get_uid(A), harness.get_uid(SUSPENDED)
     mine = Ticket(A, uid, "finance", "doc-1", FILENAME)
     good = harness.tickets.issue(mine)

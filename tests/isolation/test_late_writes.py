@@ -33,7 +33,7 @@ def make_text(number: int) -> bytes:
 
 
 async def find_remainders(harness: SequenceHarness, name: str) -> dict[str, Any]:
-    """Return what Qdrant, S3 and Redis have of a name."""
+    """Return the data that Qdrant, S3 and Redis have under a Tenant's name."""
     s3 = Aws(harness.platform.context).s3
     page = s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{name}/")
     found = {

@@ -57,7 +57,7 @@ class TenantAccounts:
             await self.people.add_group(path, uid=metadata["uid"])
 
     async def recreate(self) -> None:
-        """Delete the Tenant and create one of the same name, in a later second."""
+        """Delete the Tenant and create a new Tenant of the same name in a later second."""
         before = self.tenants.get(self.id)
         assert before
         self.tenants.delete(self.id)
@@ -110,8 +110,10 @@ async def test_a_token_has_the_uid_of_the_tenant_of_its_group(accounts: TenantAc
     )
 
 
-async def test_a_token_of_an_earlier_tenant_is_refused_by_a_recreated_one(accounts: TenantAccounts) -> None:
-    """Neither by its group nor by its address; after a new login the person has access again."""
+async def test_a_token_of_an_earlier_tenant_is_refused_by_a_recreated_tenant(
+    accounts: TenantAccounts,
+) -> None:
+    """Neither its group nor its address gives access; after a new login the person has access again."""
     await accounts.people.add(f"max@{accounts.id}.example")
     emails = (accounts.member, accounts.admin, f"max@{accounts.id}.example")
     old = [await accounts.people.fetch_token(email) for email in emails]

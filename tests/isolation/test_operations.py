@@ -260,7 +260,7 @@ async def test_a_list_has_only_the_tenants_documents(harness: IsolationHarness) 
 
 
 async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harness: IsolationHarness) -> None:
-    """The content of a cursor is a position relative to the caller's prefix, even if it names a prefix."""
+    """A cursor is a position relative to the caller's prefix, even if its content names a prefix."""
     positions = {
         build_object_key(A, each["personaId"], each["documentId"], each["filename"]).removeprefix(
             build_tenant_prefix(A)
@@ -353,7 +353,7 @@ async def test_no_question_reaches_another_tenant(harness: IsolationHarness, que
     for endpoint, name in (("/v1/search", "query"), ("/v1/answers", "question")):
         response = await harness.post(endpoint, f"person of {A}", json={name: question})
         assert response.status_code == 200
-        # Responses never repeat the question, so a marker in one is a leak.
+        # Responses never repeat the question, so a marker in a response is a leak.
         assert not find_leaks(response.text, own=A)
 
 

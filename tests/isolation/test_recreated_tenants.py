@@ -1,8 +1,8 @@
-"""Tests of recreated Tenants: no Tenant finds anything of an earlier one of its name.
+"""Tests of recreated Tenants: no Tenant finds data of an earlier Tenant of the same name.
 
 Each run is a random sequence of Tenants by tier, policy and identity, from a seed that a failure names. There
-are two hundred seeds. ``TENANTRY_TENANT_SEQUENCES=200`` runs all of them, ``TENANTRY_TENANT_SEQUENCES=17-17``
-one. Without it eight run, each day the next ones, so that a month covers every seed.
+are two hundred seeds. ``TENANTRY_TENANT_SEQUENCES=200`` runs all seeds, ``TENANTRY_TENANT_SEQUENCES=17-17``
+only seed 17. Without the variable the tests run eight seeds, each day the next eight, so a month covers all.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 def choose_seeds() -> list[int]:
-    """Return the seeds to run: a number of them, a range, or those of today."""
+    """Return the seeds to run: a number of seeds, a range, or today's seeds."""
     wanted = os.environ.get("TENANTRY_TENANT_SEQUENCES", "")
     if not wanted:
         today = datetime.now(UTC).toordinal()
@@ -84,7 +84,7 @@ async def run_sequence(harness: SequenceHarness, seed: int) -> list[RecreatedTen
 
 
 @pytest.mark.timeout(SECONDS)
-async def test_nothing_of_an_earlier_tenant_of_the_name_is_found(harness: SequenceHarness) -> None:
+async def test_nothing_of_an_earlier_tenant_of_the_same_name_is_found(harness: SequenceHarness) -> None:
     chosen = choose_seeds()
     seeds, before = iter(chosen), count_cross_tenant_hits()
     tenants: list[RecreatedTenant] = []

@@ -1,6 +1,6 @@
 """Tests of isolation with real text (XQuAD): 16 articles are 16 tenants, a paragraph is a document.
 
-Every question is asked as its own tenant and as another one. The file cannot be shipped (CC BY-SA).
+Every question is asked as its own tenant and as another tenant. The file cannot be shipped (CC BY-SA).
 ``TENANTRY_XQUAD`` names it; by default it is in a folder next to the checkout.
 """
 

@@ -1,4 +1,4 @@
-"""Build of the linters that tests run: ``python -m tools.linters``. A second run does nothing."""
+"""Build of the linters that tests run: ``python -m tools.linters``. Linters in the cache are not built."""
 
 from rich.console import Console
 from tenantry_local.display import Progress

@@ -1,6 +1,6 @@
 """Build of programs from Go modules, once per machine.
 
-A module contains the hashes of its dependencies (go.sum). Its hash is pinned by each :class:`GoProgram`.
+A module contains the hashes of its dependencies (go.sum). Each :class:`GoProgram` pins its module's hash.
 """
 
 import json

@@ -38,7 +38,7 @@ from user_entity where username = 'admin';
 """
 
 PBKDF2_ITERATIONS = 27_500
-"""Rounds of PBKDF2. The password is 24 random bytes, so more rounds protect nothing."""
+"""Rounds of PBKDF2. The password is 24 random bytes, so more rounds would not make it safer."""
 
 
 def get_template_file(folder: Path) -> Path:

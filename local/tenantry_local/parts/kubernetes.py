@@ -27,8 +27,8 @@ USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry
 KUBECTL_TIMEOUT_SECONDS = 120
 
 GO_GC_SETTINGS = {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
-"""Environment of a test platform's API server: it collects garbage when the heap is five times what is in
-use, or has 700 MiB. By default, it collects at twice that, and this takes a third of its processor time."""
+"""Settings of Go's garbage collector for a test platform's API server. It collects garbage when the heap has
+grown by 400 % or to 700 MiB. With Go's default of 100 %, it uses a third of the server's CPU time."""
 
 RBAC = Path(__file__).parents[1] / "manifests" / "rbac.yaml"
 

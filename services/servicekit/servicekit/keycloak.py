@@ -57,8 +57,8 @@ class KeycloakAdmin:
         response = await self.send(operation, "GET", path, absent=httpx.codes.NOT_FOUND)
         if response is None:
             return None
-        found: dict[str, Any] = response.json()
-        return found
+        representation: dict[str, Any] = response.json()
+        return representation
 
     async def list_all(
         self, operation: str, path: str, params: dict[str, str]
@@ -68,10 +68,10 @@ class KeycloakAdmin:
         while True:
             page = params | {"first": str(first), "max": str(PAGE_SIZE)}
             response = await self.send(operation, "GET", path, params=page, absent=httpx.codes.NOT_FOUND)
-            found = response.json() if response else []
-            for each in found:
-                yield each
-            if len(found) < PAGE_SIZE:
+            entries = response.json() if response else []
+            for entry in entries:
+                yield entry
+            if len(entries) < PAGE_SIZE:
                 return
             first += PAGE_SIZE
 

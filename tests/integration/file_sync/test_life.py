@@ -146,10 +146,10 @@ async def test_an_unreadable_document_has_a_reason_and_is_not_retried(
     calls = harness.n8n.calls
     result = await harness.replica.run(A)
     assert harness.n8n.calls == calls
-    status = result.plan.statuses[file_id]
-    assert status.state is FileState.FAILED
-    assert status.reason
-    assert "binary" in status.reason
+    report = result.plan.reports[file_id]
+    assert report.state is FileState.FAILED
+    assert report.reason
+    assert "binary" in report.reason
 
 
 async def test_a_file_with_a_forged_size_is_measured(harness: FileSyncHarness, anna: str) -> None:
@@ -158,7 +158,7 @@ async def test_a_file_with_a_forged_size_is_measured(harness: FileSyncHarness, a
     for file_id in (large, empty):
         harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(A))
     result = await harness.replica.run(A)
-    assert {each.state for each in result.plan.statuses.values()} == {FileState.REFUSED}
+    assert {each.state for each in result.plan.reports.values()} == {FileState.REFUSED}
     assert result.is_complete
     assert harness.list_keys(A) == []
 

@@ -81,7 +81,7 @@ async def test_the_name_of_an_upload_at_the_gateway_is_reserved_in_open_webui(
     sent = harness.owui.upload(ben, "plan.txt", f"{unique_word} in a chat.".encode())
     harness.owui.send_in_chat(ben, sent, f"tenant-{A}.finance")
     result = await harness.sync_until_stable(A)
-    assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
+    assert {result.plan.reports[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
     assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
     harness.owui.delete_file(sent)

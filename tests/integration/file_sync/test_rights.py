@@ -41,7 +41,7 @@ async def list_states(harness: FileSyncHarness, email: str) -> dict[str, FileSta
     )
     person = Principal(tenant, harness.subjects[email], email, admin=False)
     listed = await files.list(person, harness.tokens[email], None)
-    return {each.file.id: each.status.state for each in listed}
+    return {each.file.id: each.report.state for each in listed}
 
 
 async def test_a_reset_by_a_colleague_loses_no_document(
@@ -106,7 +106,7 @@ async def test_a_file_with_the_name_of_a_colleagues_document_is_refused_with_a_r
     result = await harness.sync_until_stable(A)
     assert harness.list_keys(A) == [harness.build_key(annas, "plan.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
-    assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
+    assert {result.plan.reports[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
     assert await list_states(harness, ANNA) == {annas: FileState.READY}
     harness.owui.delete_file(annas)

@@ -15,7 +15,7 @@ async def sync_both_tenants(harness: FileSyncHarness) -> dict[str, dict[str, Fil
     found = {}
     for tenant_id in (A, B):
         result = await harness.replica.run(tenant_id)
-        found[tenant_id] = {file_id: each.state for file_id, each in result.plan.statuses.items()}
+        found[tenant_id] = {file_id: each.state for file_id, each in result.plan.reports.items()}
     return found
 
 
@@ -67,7 +67,7 @@ async def test_files_of_people_without_a_tenant_are_ignored_and_counted(harness:
     for each in people:
         harness.give(each, "plan.txt", "Tide.", A)
     result = await harness.replica.run(A)
-    assert {each.state for each in result.plan.statuses.values()} == {FileState.NO_TENANT}
+    assert {each.state for each in result.plan.reports.values()} == {FileState.NO_TENANT}
     assert result.unassigned_owners == set(people)
     assert harness.list_keys(A) == []
 

@@ -86,7 +86,7 @@ async def test_a_new_persona_is_available_immediately_without_documents(harness:
     assert await harness.search("dogs", personaId="finance")
 
 
-async def test_the_models_log_has_the_tenant_key(harness: IntegrationHarness) -> None:
+async def test_the_invocation_log_of_bedrock_has_the_tenant_key(harness: IntegrationHarness) -> None:
     await harness.post("/v1/answers", json={"question": "Are dogs welcome in the office?"})
     last = (await list_calls(harness.platform.parts["bedrock"].url, "ConverseStream"))[-1]
     assert last["requestMetadata"] == {"tenant": f"tenant-{TENANT}"}

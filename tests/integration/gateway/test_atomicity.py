@@ -97,7 +97,7 @@ async def test_an_interrupted_ingest_is_invisible_and_completed_by_the_next_one(
 
     async def fail_after_some_calls(self: Vectors, *arguments: Any) -> None:
         nonlocal writes
-        if writes >= cut:  # several run concurrently
+        if writes >= cut:  # several writes run concurrently
             raise RemoteUnavailable("qdrant", "upsert", "cut off by the test")
         await upsert(self, *arguments)
         writes += 1

@@ -108,7 +108,7 @@ async def test_an_oversized_or_ambiguous_head_is_4xx_and_closes(
         writer.write(head)
         answer = await asyncio.wait_for(reader.read(), 10)
     except ConnectionError:
-        answer = b""  # it closed the connection while the client was sending
+        answer = b""  # the gateway closed the connection while the client was sending
     finally:
         writer.close()
     assert not answer or b" 4" in answer.splitlines()[0], answer

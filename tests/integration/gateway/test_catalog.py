@@ -15,7 +15,7 @@ from .conftest import TENANT, IntegrationHarness
 KEY = f"tenant-{TENANT}"
 
 
-async def test_an_uploaded_document_is_listed_as_ready_and_one_only_stored_as_received(
+async def test_a_document_is_listed_as_ready_if_it_is_indexed_else_as_received(
     harness: IntegrationHarness,
 ) -> None:
     uploaded = (await harness.upload("quay.txt", b"The quay is open on weekdays.")).json()

@@ -36,7 +36,7 @@ CASES = 1200
 """Minimum number of test cases per operation."""
 
 SUCCEEDED, REFUSED = 30, 3
-"""Least answers of each operation; of `GET /v1/models` only a token can be refused."""
+"""Minimum numbers of successful and refused responses of each operation."""
 
 SELDOM = {"DELETE /v1/documents/{documentId}": 5, "POST /v1/documents/{documentId}/restore": 1}
 """Minimum successes of operations that need an existing or removed document, which random calls rarely
@@ -44,7 +44,7 @@ name."""
 
 # A schema cannot say which personas and documents exist, so dictionaries hold them. Other values are made up
 # as well. A schema cannot state these rules either:
-# - A cursor is one that a response contained.
+# - A cursor comes from an earlier response.
 # - A file has a supported format.
 # - The last message of a chat is the user's.
 # - The first day comes before the last.
@@ -108,7 +108,7 @@ async def target(platform: Platform) -> AsyncIterator[Described]:
             async with run_gateway(platform) as gateway:
                 await wait_until(lambda: gateway.context.registry.get(TENANT) is not None)
                 token = await people.fetch_token(PERSON)
-                # The first has the name of the description's example: uploads bring it back.
+                # The first name is the description's example, so later uploads create the document again.
                 documents = [await upload(gateway, token, name) for name in ("budget-2026.md", "travel.md")]
                 yield Described(gateway, token, documents)
 
@@ -127,7 +127,7 @@ async def upload(gateway: RunningGateway, token: str, name: str) -> str:
 
 
 def count_responses(gateway: RunningGateway, status: str) -> dict[str, float]:
-    """Return how often each operation of the description was answered so (``2xx``)."""
+    """Return the number of each operation's responses with a class of status (``2xx``)."""
     name = "tenantry_gateway_request_seconds_count"
     paths = gateway.app.openapi()["paths"]
     return {

@@ -76,7 +76,7 @@ async def test_endless_heads_hold_no_slot_and_are_closed(
 ) -> None:
     connections = await open_connections(b"POST /v1/search HTTP/1.1\r\nHost: a\r\n", 200)
     assert await search(harness, process) == 200
-    # All within the time that a head may take; those beyond what one address may have, earlier.
+    # All connections are closed: some at the timeout of a head, those above the limit of an address earlier.
     assert [await answer(connection) for connection in connections] == [b""] * 200
     assert await search(harness, process) == 200
 

@@ -79,7 +79,7 @@ async def test_a_request_is_one_trace_from_the_caller_to_all_backends(
     for stage in ("auth", "limit", "embed", "search"):
         assert spans[stage].parent_span_id == served.span_id, stage
     assert spans["bedrock embed"].parent_span_id == spans["embed"].span_id
-    searches = {span.span_id for span in ours if span.name == "search"}  # the second one reads neighbours
+    searches = {span.span_id for span in ours if span.name == "search"}  # one span reads neighbours
     assert spans["qdrant search"].parent_span_id in searches
     sent = b"".join(collector.bodies)
     assert QUESTION.encode() not in sent

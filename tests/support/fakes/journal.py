@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from gateway.documents.intents import DocumentStatus, IngestFailure, Intent, IntentKind
+from gateway.documents.intents import IngestFailure, IngestProgress, Intent, IntentKind
 from gateway.documents.journal import DueRepairs, Journal, WriteLease
 from gateway.problems import DocumentBusy, WritesUnavailable
 from servicekit.locks import KeyedLocks
@@ -65,10 +65,10 @@ class FakeJournal:
             finally:
                 self._held.discard(key)
 
-    async def get_statuses(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
+    async def get_progress(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, IngestProgress]:
         keys = {document_id: (tenant.id, document_id) for document_id in document_ids}
         return {
-            document_id: DocumentStatus(self._is_indexing(key), self.failures.get(key))
+            document_id: IngestProgress(self._is_indexing(key), self.failures.get(key))
             for document_id, key in keys.items()
         }
 

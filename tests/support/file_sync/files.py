@@ -30,10 +30,10 @@ def make_tenant_with_workspace(
 
 
 def make_knowledge_link(
-    persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1, directory: str = ""
+    persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1, folder: str = ""
 ) -> Link:
     """Return a link to a persona's knowledge base."""
-    return Link(since, LinkKind.KNOWLEDGE, f"kb-{tenant_id}-{persona_id}", directory)
+    return Link(since, LinkKind.KNOWLEDGE, f"kb-{tenant_id}-{persona_id}", folder)
 
 
 def make_chat_link(persona_id: str = "finance", *, tenant_id: str = "tenanta", since: int = 1) -> Link:

@@ -82,10 +82,10 @@ async def check_removal(part: AnyPart, tenant: Tenant, before: Any, observed: Ob
 
 
 async def check_release(part: AnyPart, tenant: Tenant) -> None:
-    """Check that ``release`` keeps only the kinds in ``retained``, and that a second call changes nothing."""
+    """Check that ``release`` keeps only ``retained`` objects, and that a second call changes nothing."""
     await part.release(tenant)
     first = await part.count(tenant)
-    kept = {kind for kind, count in first.items() if count and not kind.startswith(part.retained)}
+    kept = {counter for counter, count in first.items() if count and not counter.startswith(part.retained)}
     assert kept == set(), f"release keeps {kept}"
     await part.release(tenant)
     second = await part.count(tenant)

@@ -43,7 +43,7 @@ def test_scripts_without_spaces_are_matched_by_bigrams(text: str, question: str)
     assert set(build_query_vector(question).indices) & set(build_document_vector(text).indices)
 
 
-def test_a_single_character_of_such_a_script_is_a_word() -> None:
+def test_a_single_character_of_a_script_without_spaces_is_a_word() -> None:
     assert len(build_query_vector("猫").indices) == 1
 
 

@@ -17,7 +17,7 @@ def has_ended(redis: FakeRedis) -> bool:
     return any("ZREM" in str(sent) for sent in redis.sent)
 
 
-async def test_a_write_is_announced_before_and_after() -> None:
+async def test_the_start_and_end_of_a_write_are_recorded() -> None:
     redis = FakeRedis(None)
     async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT):
         ((answers, changing, change, seconds),) = redis.sent
@@ -29,14 +29,14 @@ async def test_a_write_is_announced_before_and_after() -> None:
     assert redis.sent[1] == (("UNLINK", answers), ("ZREM", changing, change))
 
 
-async def test_a_write_that_cannot_be_announced_does_not_happen() -> None:
+async def test_nothing_is_written_if_the_start_cannot_be_recorded() -> None:
     with pytest.raises(RemoteUnavailable):
         async with IndexWriteFence(make_unavailable_redis().cast_to_real_class()).fence_write(TENANT):
-            pytest.fail("it happened")
+            pytest.fail("the block ran")
 
 
-async def test_a_failed_write_is_not_marked_as_finished() -> None:
-    """Qdrant may still execute it."""
+async def test_the_end_of_a_failed_write_is_not_recorded() -> None:
+    """Qdrant may still execute the write."""
     redis = FakeRedis(None)
     with pytest.raises(RemoteRefused):
         async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT):
@@ -52,7 +52,7 @@ async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
 
 
 async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise its mark would expire during the write."""
+    """Otherwise the entry of the write could expire during the write."""
     monkeypatch.setattr(index_fence, "WRITE_TIMEOUT_SECONDS", 0)
     redis = FakeRedis(None)
     with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):

@@ -34,7 +34,7 @@ class FakeRenewableLease:
 
 
 def run_work(lease: FakeRenewableLease, seconds: float) -> float:
-    """Return the end of work of that duration; it must never continue after the lease."""
+    """Run work of a duration under a lease; return its end, which must be before the lease's end."""
 
     async def run_scenario() -> float:
         now = asyncio.get_running_loop().time
@@ -83,7 +83,7 @@ def test_a_timeout_of_the_work_is_not_a_lost_lease() -> None:
 
 def test_work_ends_although_a_renewal_suppresses_its_cancellation() -> None:
     async def renew() -> bool:
-        with suppress(asyncio.CancelledError):  # as asyncio.wait_for before Python 3.12 may
+        with suppress(asyncio.CancelledError):  # asyncio.wait_for before Python 3.12 may suppress it, too
             await asyncio.sleep(1.0)
         return True
 

@@ -26,7 +26,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_the_environment_suffices_and_the_rest_has_defaults(environment: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_environment_or_have_defaults(environment: pytest.MonkeyPatch) -> None:
     settings = GatewaySettings()
     assert settings.ticket_jwks == Path("/etc/tickets.json")
     assert (settings.embedding_dimension, settings.oidc_audience) == (768, "tenantry-gateway")

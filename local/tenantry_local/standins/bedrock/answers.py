@@ -19,13 +19,13 @@ NO_ANSWER = "The passages do not contain the answer to this question."
 NO_PASSAGES = "There is no passage that I could answer from."
 
 MAX_MISSING_SHARE = 0.3
-"""Share of the question's keywords that may be missing from the passages: one of four, none of three."""
+"""Share of the question's keywords that may be missing from the passages: one of four, but none of three."""
 
 MIN_COVERED_SHARE = 0.5
 """Share of the question's keywords that the best sentence with its passage must cover."""
 
 MIN_SYNONYM_COSINE = 0.6
-"""Lowest cosine of synonyms: staff and employees have 0.62, marketing and sales 0.33."""
+"""Lowest cosine of synonyms: the cosine of staff and employees is 0.62, of marketing and sales 0.33."""
 
 AROUND_WEIGHT = 0.25
 """Weight of a keyword that is elsewhere in the sentence's passage."""
@@ -93,7 +93,7 @@ def extract_answer(prompt: str) -> str:
 
 
 def _match_keywords(wanted: dict[str, str], known: dict[str, str]) -> frozenset[str] | None:
-    """Return the stems in the passages that match the question's; None if too many are missing.
+    """Return the stems in the passages that match the question's stems; None if too many are missing.
 
     A number must match exactly: the budget of 2025 does not answer a question about 2026.
     """
@@ -107,7 +107,7 @@ def _match_keywords(wanted: dict[str, str], known: dict[str, str]) -> frozenset[
 
 
 def _find_synonyms(words: Sequence[str], known: dict[str, str]) -> set[str]:
-    """Return the stem of the nearest synonym in the passages for each word that has one."""
+    """Return the stem of the nearest synonym for each word with a synonym in the passages."""
     if not words or not known:
         return set()
     cosines = embed(words) @ embed(list(known.values())).T

@@ -35,7 +35,7 @@ MAX_REMEMBERED_CALLS = 2000
 """Number of calls that ``/standin/calls`` returns at most."""
 
 EVENTS_BEFORE_FAULT = 2
-"""Events that a stream sends before an injected fault: its start and its first words."""
+"""Number of events that a stream sends before an injected fault: the start and the first words."""
 
 SLOW_STREAM_DELAY_SECONDS = 0.2
 """Pause between two events of a slow stream."""

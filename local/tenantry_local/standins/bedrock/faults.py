@@ -23,7 +23,7 @@ from .errors import (
 __all__ = ["FAULT_HEADER", "FaultType", "Faults", "InjectedFault", "Limit"]
 
 FAULT_HEADER = "x-standin-fault"
-"""Header with a fault: ``throttle``, or ``timeout:2.5`` for one after 2.5 seconds."""
+"""Header with a fault for the request: ``throttle``, or ``timeout:2.5`` for a timeout after 2.5 seconds."""
 
 WINDOW_SECONDS = 60
 THROTTLED = "Too many requests, please wait before trying again."
@@ -96,7 +96,7 @@ class Faults:
         self._limits.clear()
 
     async def apply_next(self, operation: str, header: str) -> FaultType | None:
-        """Apply the limit and the next fault to a request; return a fault that its stream must show, if any.
+        """Apply the limit and the next fault to a request; return the fault for its stream, if any.
 
         Raises
         ------

@@ -35,7 +35,7 @@ def make_text(number: int, version: str) -> bytes:
 
 @dataclass
 class DocumentOwner:
-    """A person with documents, and calls of any gateway as that person."""
+    """A person with documents, who can call any gateway."""
 
     tenant_id: str
     tenant_uid: str

@@ -68,7 +68,7 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
 ) -> None:
     monkeypatch.setattr("gateway.documents.service.BATCH_SIZE", 2)
     survivor = replicas.make()
-    await survivor.upload(make_version_text(0))  # from now on what is stored is counted in one call
+    await survivor.upload(make_version_text(0))  # later listings of stored documents take one call
     await survivor.delete()
     completed = 0
     for last in count():
@@ -91,7 +91,7 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
         completed += expected == "Version 2"
         await survivor.delete()
     assert last >= 8, "an upload needs more calls"
-    # Four calls follow the one that stores the object.
+    # Four calls follow the call that stores the object.
     assert completed >= 3, "stored uploads were completed"
 
 

@@ -69,7 +69,7 @@ async def test_concurrent_answers_never_exceed_the_limit(budget: Budget) -> None
     assert 10_000 - 100 < used <= 10_000
 
 
-async def test_only_one_answer_can_exceed_the_limit_beyond_its_reservation(budget: Budget) -> None:
+async def test_after_an_answer_beyond_its_reservation_no_other_answer_is_allowed(budget: Budget) -> None:
     tenant = make_new_tenant(tokensPerMonth=1000)
     reservation = await budget.reserve(tenant, 1000)
     await budget.commit(reservation, 1300)
@@ -111,7 +111,7 @@ async def test_the_reservation_of_a_terminated_gateway_expires(
     assert await redis_client.zcard(key) == 1, "the expired reservation is removed"
 
 
-async def test_an_answer_that_outlived_its_reservation_is_still_paid(
+async def test_an_answer_that_outlived_its_reservation_is_still_counted(
     budget: Budget, calendar: Calendar, redis_client: Any
 ) -> None:
     tenant = make_new_tenant(tokensPerMonth=1000)

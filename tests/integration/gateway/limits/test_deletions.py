@@ -91,7 +91,7 @@ async def test_the_same_document_counts_once(redis: TenantRedis, tenant: Tenant)
         assert await documents.delete("d0")
 
 
-async def test_deletions_are_free_again_after_the_window(
+async def test_deletions_are_admitted_again_after_the_window(
     redis: TenantRedis, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deletions, "_to_milliseconds", lambda time: 300)

@@ -137,7 +137,7 @@ async def test_the_counters_are_bounded_and_expire(limiter: RateLimiter, redis_c
     await limiter.count(tenant)
     assert (
         await redis_client.hlen(build_rate_key(tenant.id, tenant.uid)) <= 62
-    )  # one more where a second began in the middle
+    )  # one more if a second began during the loop
     assert 0 < await redis_client.ttl(build_rate_key(tenant.id, tenant.uid)) <= 61
 
 

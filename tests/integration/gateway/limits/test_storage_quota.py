@@ -136,7 +136,7 @@ async def test_a_released_document_frees_quota(quota: StorageQuota, redis_client
     assert await try_reserve(quota, tenant, "b", 1000, listing)
 
 
-async def test_releasing_without_a_copy_creates_none(quota: StorageQuota, redis_client: Any) -> None:
+async def test_releasing_without_a_copy_creates_no_copy(quota: StorageQuota, redis_client: Any) -> None:
     tenant = make_new_tenant()
     await quota.release(tenant, "a")
     assert not await redis_client.exists(build_storage_quota_key(tenant.id, tenant.uid))
@@ -158,7 +158,7 @@ async def test_the_copy_expires_fifteen_minutes_after_it_was_filled(
     assert listing.calls == 2
 
 
-async def test_an_empty_tenant_is_listed_once(quota: StorageQuota) -> None:
+async def test_the_documents_of_an_empty_tenant_are_listed_once(quota: StorageQuota) -> None:
     tenant, listing = make_new_tenant(documents=10, storage="1Ki"), Listing()
     for number in range(3):
         assert await try_reserve(quota, tenant, f"d{number}", 1, listing)

@@ -3,8 +3,8 @@
 The checks are the problems that users see, the duration of requests, the probes and the recovery. No accepted
 document may be lost, and no tenant may see another tenant's data.
 
-A process that hangs (SIGSTOP) is the worse case: the kernel still accepts connections for it, so each call
-costs its whole timeout.
+A process that hangs (SIGSTOP) is worse than a process that ended. The kernel still accepts connections for
+it, so each call costs its whole timeout.
 """
 
 import asyncio
@@ -93,7 +93,7 @@ async def outage_tenants(platform: Platform) -> AsyncIterator[list[OutageTenant]
 
 
 async def open_outage_tenant(people: People, gateway: RunningGateway, tenant: str) -> OutageTenant:
-    """Create a user of a tenant; upload a document, because the first one starts a process that reads it."""
+    """Create a user of a tenant; upload a document, because the first upload starts a reader process."""
     await people.add(f"c@{tenant}.example")
     opened = OutageTenant(tenant, gateway, await people.fetch_token(f"c@{tenant}.example"))
     assert (await opened.make_user().upload("first.md", "first")).status_code == 201
@@ -157,7 +157,7 @@ async def send_probes(http: httpx.AsyncClient) -> AsyncIterator[list[str]]:
 
 
 async def assert_nothing_lost(user: TenantUser) -> None:
-    """Assert that each accepted document is found, and that each refused one can be sent again."""
+    """Assert that each accepted document is found and each refused document can be sent again."""
     for name in list(user.refused):
         await wait_until(functools.partial(try_resend, user, name), seconds=WAIT_SECONDS, every=1.0)
     for name, word in user.uploaded.items():

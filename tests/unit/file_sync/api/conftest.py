@@ -8,7 +8,7 @@ from typing import Any
 
 from file_sync.app import make_app
 from file_sync.models import File
-from file_sync.planner.models import FileState, FileStatus
+from file_sync.planner.models import FileReport, FileState
 from file_sync.settings import FileSyncSettings
 from file_sync.user_files import MAX_FILES, UserFile
 from pydantic import SecretStr
@@ -37,7 +37,7 @@ class FakeUserFiles:
             created_at=0,
             updated_at=0,
         )
-        self.files = [UserFile(file, FileStatus(FileState.READY, "r" * 500))] * MAX_FILES
+        self.files = [UserFile(file, FileReport(FileState.READY, "r" * 500))] * MAX_FILES
 
     async def list(self, person: Principal, token: str, ids: Sequence[str] | None) -> "Sequence[UserFile]":
         self.calls.append((person.tenant.id, token, ids))

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from file_sync.planner.models import FileState, FileStatus
+from file_sync.planner.models import FileReport, FileState
 from file_sync.user_files import UserFile
 
 from tests.support.file_sync.files import make_file
@@ -37,8 +37,8 @@ async def test_files_are_listed_for_the_caller_of_the_token(app: Any, http: http
 
 
 async def test_a_file_is_listed_with_its_status(app: Any, http: httpx.AsyncClient) -> None:
-    status = FileStatus(FileState.FAILED, "The PDF is encrypted.", "finance")
-    app.state.context.files.files = [UserFile(make_file("f1", updated_at=5), status)]
+    report = FileReport(FileState.FAILED, "The PDF is encrypted.", "finance")
+    app.state.context.files.files = [UserFile(make_file("f1", updated_at=5), report)]
     response = await http.get("/v1/files", headers=PERSON)
     assert response.json() == {
         "files": [

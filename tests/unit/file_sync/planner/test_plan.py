@@ -280,11 +280,11 @@ CASES = [
 def test_plan_of_one_file(case: PlanCase) -> None:
     plan = make_plan([case.file] if case.file else [], case.documents)
     assert [(each.type, each.persona_id, each.filename, each.former) for each in plan.actions] == case.actions
-    statuses = list(plan.statuses.values())
+    reports = list(plan.reports.values())
     if case.state:
-        assert [status.state for status in statuses] == [case.state]
+        assert [report.state for report in reports] == [case.state]
     if case.reason:
-        assert statuses[0].reason == case.reason
+        assert reports[0].reason == case.reason
     assert not plan.unresolved_subjects
 
 
@@ -293,7 +293,7 @@ def test_plan_of_one_file(case: PlanCase) -> None:
 )
 def test_a_file_that_only_another_tenant_has_is_not_planned(link: Link) -> None:
     plan = make_plan([make_file("f1", link)], [])
-    assert (plan.actions, plan.statuses) == ([], {})
+    assert (plan.actions, plan.reports) == ([], {})
 
 
 def test_an_unresolved_owner_of_a_new_file_is_resolved() -> None:
@@ -331,7 +331,7 @@ class TestQuota:
         plan = make_plan(files, [ListedDocument("by-name", "hr", "a", 5, "ready")], quota={"documents": 3})
         stored = [action.document_id for action in plan.actions]
         assert stored == ["owui-f3", "owui-f2"]
-        assert plan.statuses["f0"].reason == (
+        assert plan.reports["f0"].reason == (
             "The tenant has reached its limit of documents: 3 are stored, 3 are allowed. "
             "Delete documents, or ask your administrator for a higher limit."
         )
@@ -344,7 +344,7 @@ class TestQuota:
         ]
         plan = make_plan(files, [], quota={"storage": "100"})
         assert [action.document_id for action in plan.actions] == ["owui-f1", "owui-f3"]
-        assert plan.statuses["f2"].reason == (
+        assert plan.reports["f2"].reason == (
             "This document of 60 bytes does not fit: the tenant uses 60 bytes of its limit of 100 bytes. "
             "Delete documents, or ask your administrator for a higher limit."
         )

@@ -24,14 +24,14 @@ def test_a_file_with_the_name_of_a_colleagues_document_is_refused(link: Any) -> 
     bens = make_file("bens", link, created_at=2, **BENS)
     plan = make_plan([make_file("annas"), bens], [make_document("annas")])
     assert not plan.actions
-    assert plan.statuses["bens"].reason == NAME_OF_COLLEAGUE
+    assert plan.reports["bens"].reason == NAME_OF_COLLEAGUE
     assert get_states(plan) == {"annas": FileState.READY, "bens": FileState.REFUSED}
 
 
 def test_the_older_of_two_new_files_with_one_name_gets_the_name() -> None:
     plan = make_plan([make_file("bens", created_at=2, **BENS), make_file("annas")], [])
     assert list_actions(plan) == [(STORE, "owui-annas")]
-    assert plan.statuses["bens"].state is FileState.REFUSED
+    assert plan.reports["bens"].state is FileState.REFUSED
 
 
 def test_the_name_of_a_kept_document_is_reserved() -> None:
@@ -44,7 +44,7 @@ def test_a_file_renamed_to_a_colleagues_name_keeps_its_document() -> None:
     documents = [make_document("annas"), make_document("bens", filename="bens.pdf")]
     plan = make_plan([make_file("annas"), make_file("bens", created_at=2, **BENS)], documents)
     assert not plan.actions
-    assert plan.statuses["bens"].reason == NAME_OF_COLLEAGUE
+    assert plan.reports["bens"].reason == NAME_OF_COLLEAGUE
 
 
 def test_existing_documents_of_two_people_keep_one_name() -> None:
@@ -54,8 +54,8 @@ def test_existing_documents_of_two_people_keep_one_name() -> None:
     assert set(get_states(plan).values()) == {FileState.READY}
 
 
-def test_a_name_in_another_directory_or_persona_can_be_used() -> None:
-    for link in (make_knowledge_link(directory="d1"), make_knowledge_link("hr")):
+def test_a_name_in_another_folder_or_persona_can_be_used() -> None:
+    for link in (make_knowledge_link(folder="d1"), make_knowledge_link("hr")):
         bens = make_file("bens", link, **BENS)
         assert list_actions(make_plan([make_file("annas"), bens], [make_document("annas")])) == [
             (STORE, "owui-bens")

@@ -27,20 +27,20 @@ def test_the_name_of_a_colleagues_upload_is_refused(
     bens = make_file("bens", link, created_at=created_at, **BENS)
     plan = make_plan([bens], [replace(UPLOAD, state=state, owner=owner)])
     assert not plan.actions
-    assert plan.statuses["bens"].state is FileState.REFUSED
-    assert plan.statuses["bens"].reason == NAME_OF_COLLEAGUE
+    assert plan.reports["bens"].state is FileState.REFUSED
+    assert plan.reports["bens"].reason == NAME_OF_COLLEAGUE
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param({"links": (make_knowledge_link(directory="d1"),)}, id="in-a-directory"),
+        pytest.param({"links": (make_knowledge_link(folder="d1"),)}, id="in-a-folder"),
         pytest.param({"links": (make_knowledge_link("hr"),)}, id="of-another-persona"),
         pytest.param({"filename": "other.pdf"}, id="of-another-name"),
     ],
 )
 @pytest.mark.parametrize("whose", [BENS, {}], ids=["a-colleague", "its-owner"])
-def test_a_file_with_another_name_persona_or_directory_has_no_conflict(
+def test_a_file_with_another_name_persona_or_folder_has_no_conflict(
     other: dict[str, Any], whose: dict[str, Any]
 ) -> None:
     values = {"created_at": 6, **whose, **other}
@@ -64,7 +64,7 @@ def test_a_file_waits_until_the_owner_of_an_upload_with_its_name_is_fetched() ->
         plan = make_plan([file], [unowned])
         assert not plan.actions
         assert plan.unowned == {unowned}
-        assert plan.statuses[file.id].reason == UPLOAD_OWNER_UNKNOWN
+        assert plan.reports[file.id].reason == UPLOAD_OWNER_UNKNOWN
         assert plan.needs_recheck
 
 

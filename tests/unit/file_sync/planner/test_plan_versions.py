@@ -43,7 +43,7 @@ def test_a_new_version_replaces_the_old_version_when_it_is_ready(
         documents.append(make_document("new", **{"sha256": "b" * 64, **document}))
     plan = make_plan([NEW, OLD], documents)
     assert list_actions(plan) == done
-    assert plan.statuses["old"].state == old
+    assert plan.reports["old"].state == old
     assert plan.needs_recheck is waits
 
 
@@ -75,7 +75,7 @@ def test_a_file_of_the_same_second_needs_additional_quota() -> None:
     files = [OLD, make_file("tied"), make_file("new", created_at=2)]
     plan = make_plan(files, [OLD_DOCUMENT], quota={"documents": 1})
     assert list_actions(plan) == [(STORE, "owui-new")]
-    assert plan.statuses["tied"].state is FileState.REFUSED
+    assert plan.reports["tied"].state is FileState.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_file_of_the_same_second_needs_additional_quota() -> None:
         pytest.param({"created_at": 1}, id="of-the-same-second"),
         pytest.param({"filename": "other.pdf"}, id="of-another-name"),
         pytest.param({"links": (make_knowledge_link("hr"),)}, id="of-another-persona"),
-        pytest.param({"links": (make_knowledge_link(directory="d1"),)}, id="in-another-directory"),
+        pytest.param({"links": (make_knowledge_link(folder="d1"),)}, id="in-another-folder"),
     ],
 )
 def test_files_that_are_not_versions_of_each_other_both_stay(other: dict[str, Any]) -> None:

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 from file_sync.metrics import FILES, HELD_DELETIONS, UNASSIGNED_OWNERS
-from file_sync.planner.models import FileState, FileStatus, Plan
+from file_sync.planner.models import FileReport, FileState, Plan
 from file_sync.sync.stats import SyncStats
 from file_sync.sync.tenant_sync import SyncResult
 
 
 def make_result(*states: FileState, owners: set[str] | None = None, held: int = 0) -> SyncResult:
-    statuses = {f"f{number}": FileStatus(state) for number, state in enumerate(states)}
-    return SyncResult(Plan(statuses=statuses, blocked_deletions=held), owners or set())
+    reports = {f"f{number}": FileReport(state) for number, state in enumerate(states)}
+    return SyncResult(Plan(reports=reports, blocked_deletions=held), owners or set())
 
 
 def read(gauge: Any) -> float:

@@ -180,7 +180,7 @@ def test_a_new_file_is_stored_and_indexed(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     result = adapters.run()
     assert adapters.calls == [("download", "owui-f1"), ("put", "owui-f1"), ("ingest", "owui-f1")]
-    assert result.plan.statuses["f1"].state is FileState.READY
+    assert result.plan.reports["f1"].state is FileState.READY
     assert result.remaining == 0
     assert result.is_complete
     assert result.progress
@@ -217,8 +217,8 @@ def test_a_sync_with_a_refused_file_is_complete_and_shows_the_reason(adapters: F
     adapters.files = [make_file("f1")]
     adapters.errors["download", "owui-f1"] = FileRefused("The file is empty.")
     result = adapters.run()
-    assert result.plan.statuses["f1"].state is FileState.REFUSED
-    assert result.plan.statuses["f1"].reason == "The file is empty."
+    assert result.plan.reports["f1"].state is FileState.REFUSED
+    assert result.plan.reports["f1"].reason == "The file is empty."
     assert result.is_complete
 
 
@@ -226,7 +226,7 @@ def test_a_sync_with_a_document_that_cannot_be_indexed_is_complete(adapters: Fak
     adapters.files = [make_file("f1")]
     adapters.errors["ingest", "owui-f1"] = IngestRefused()
     result = adapters.run()
-    assert result.plan.statuses["f1"].state is FileState.FAILED
+    assert result.plan.reports["f1"].state is FileState.FAILED
     assert result.is_complete
 
 
@@ -420,7 +420,7 @@ def test_a_kept_document_is_logged_once(adapters: FakeAdapters) -> None:
     adapters.files, adapters.documents = [removed], [make_document("f1")]
     with capture_logs() as logs:
         result = adapters.run(runs=2)
-    assert result.plan.statuses["f1"].state is FileState.KEPT
+    assert result.plan.reports["f1"].state is FileState.KEPT
     assert [each["remover"] for each in logs if each["log_level"] == "warning"] == ["ben"]
 
 

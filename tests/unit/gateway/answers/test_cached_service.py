@@ -243,7 +243,7 @@ async def test_no_store_leaves_the_cached_answer(harness: CachedAnswerHarness) -
 
 
 async def test_an_answer_without_citations_is_not_stored(harness: CachedAnswerHarness) -> None:
-    """A repeated question gets another attempt."""
+    """So a repeated question calls the model again."""
     harness.bedrock.says = "The passages do not say."
     await harness.ask()
     await harness.ask(Question(ASKED.text, "hr"))

@@ -171,7 +171,7 @@ def test_an_answer_is_safe_with_a_broken_sanitizer(
 
 
 def test_a_broken_sanitizer_without_the_check_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Precondition of the test above."""
+    """Precondition of test_an_answer_is_safe_with_a_broken_sanitizer."""
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
     monkeypatch.setattr(AnswerSanitizer, "_neutralize_angle", lambda self: self._show_angle())
     assert find_active_markup(sanitize("<img src=x>", MARKDOWN))

@@ -251,7 +251,7 @@ def test_a_block_ends_a_formula(begin: str) -> None:
 def test_hostile_answers_are_safe_without_the_second_check(
     answer_format: AnswerFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In format text a mail address is unchanged."""
+    """The sanitizer leaves mail addresses unchanged in format ``text``, so the test removes them."""
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
     for seed in range(500):
         said = make_hostile_text(random.Random(seed)).replace("<m@e.x>", "")

@@ -74,7 +74,7 @@ async def test_an_invalid_ticket_is_refused(harness: GatewayHarness) -> None:
     assert (await harness.post("/v1/documents", as_="Ticket forged")).status_code == 401
 
 
-async def test_a_ticket_of_an_earlier_tenant_of_the_name_is_refused(harness: GatewayHarness) -> None:
+async def test_a_ticket_of_an_earlier_tenant_of_the_same_name_is_refused(harness: GatewayHarness) -> None:
     response = await harness.post("/v1/documents", as_=make_ticket(harness, uid="uid-an-earlier-one"))
     assert response.status_code == 401
     assert response.json()["type"].endswith("/ticket-refused")

@@ -28,7 +28,7 @@ STEP_SECONDS = 2 * 0.05
 """Maximum CPU time of one step: 50 ms on an idle machine, doubled for a busy one."""
 
 TRIES = 3
-"""An input is sent again up to this often until it is fast: a cold cache is no fault of the operation."""
+"""Maximum number of attempts of an input, because a cold cache may slow the first attempt."""
 
 PERSON = {"Authorization": "Bearer person-tenanta"}
 ADMINISTRATOR = {"Authorization": "Bearer admin-tenanta"}

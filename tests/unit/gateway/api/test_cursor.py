@@ -11,7 +11,7 @@ A, B = make_tenant("tenanta"), make_tenant("tenantb")
 POSITION = "finance/documents/d1/a.md"
 
 
-def test_a_cursor_returns_the_key_that_it_was_made_of() -> None:
+def test_a_cursor_is_decoded_to_its_key() -> None:
     key = f"{build_tenant_prefix(A.id)}{POSITION}"
     assert from_cursor(A, to_cursor(A, key)) == key
 
@@ -30,7 +30,7 @@ def test_a_key_of_any_cursor_is_in_the_callers_prefix(key: str) -> None:
     assert from_cursor(A, to_cursor(B, key)).startswith(build_tenant_prefix(A.id))
 
 
-def test_an_absent_key_is_an_absent_cursor() -> None:
+def test_without_a_key_there_is_no_cursor() -> None:
     assert to_cursor(A, "") is None
     assert from_cursor(A, None) == ""
 

@@ -121,7 +121,7 @@ def test_every_response_declares_its_header_fields(operation: str) -> None:
             "504": {"Retry-After"},
         }
         if operation in (RESTORE, "POST /v1/documents") and status == "409":
-            own = {}  # a document of the same name does not go away by itself
+            own = {}  # waiting does not help against a document of the same name
         cached = {"Cache-Status"} if status == "200" and operation in QUERIES - {"POST /v1/search"} else set()
         assert required == everywhere | own.get(status, set()) | cached
 

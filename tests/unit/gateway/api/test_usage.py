@@ -81,7 +81,7 @@ async def test_without_usage_the_cost_is_zero(harness: GatewayHarness) -> None:
     assert (document["rows"], document["totals"]["estimatedCostUsd"]) == ([], "0.000000")
 
 
-async def test_only_administrators_may_read_it(harness: GatewayHarness) -> None:
+async def test_only_administrators_may_read_the_usage(harness: GatewayHarness) -> None:
     response = await harness.get("/v1/usage", as_="Bearer person-tenanta", params=SPAN)
     assert (response.status_code, check_problem(response)["type"]) == (
         403,

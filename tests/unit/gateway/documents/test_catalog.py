@@ -106,7 +106,7 @@ async def test_a_document_is_ready_when_its_last_content_is_indexed(catalog: Cat
     assert page.after == ""
 
 
-async def test_a_content_that_cannot_be_indexed_is_failed_with_the_reason_until_there_is_another(
+async def test_a_document_that_cannot_be_indexed_is_failed_with_the_reason_until_its_content_changes(
     catalog: Catalog, objects: FakeObjects, journal: FakeJournal
 ) -> None:
     refused = DocumentEmpty("It holds no text.")
@@ -221,7 +221,7 @@ async def test_a_service_deletes_the_file_that_its_ticket_names_for_any_owner(
 
 @dataclass(frozen=True)
 class Pair:
-    """An uploaded document and a file of its name; each field can change one of the two."""
+    """An uploaded document and a newer file with its name; a field can make them differ."""
 
     name: str
     owner: str = "anna"
@@ -245,7 +245,7 @@ class Pair:
         Pair("not ready", is_ready=False),
         Pair("uploaded again after the file was stored", earlier=-1),
         Pair("replaced by itself", replaced_by="d1"),
-        Pair("replaced by what does not exist", replaced_by="owui-f2"),
+        Pair("replaced by a missing document", replaced_by="owui-f2"),
         Pair("not replaced", replaced_by=None),
     ],
     ids=lambda pair: pair.name,
@@ -284,7 +284,7 @@ async def test_a_delete_that_fails_in_the_index_keeps_the_object_and_can_be_repe
     assert make_key("d1") not in objects.contents
 
 
-async def test_a_deleted_document_releases_its_quota_and_is_deleted_without_a_counter_too(
+async def test_a_delete_releases_the_quota_and_succeeds_without_redis(
     catalog: Catalog, objects: FakeObjects, quota: FakeStorageQuota
 ) -> None:
     await catalog.remove(TENANT, "d1", person=PERSON)

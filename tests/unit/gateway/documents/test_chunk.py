@@ -36,7 +36,7 @@ def test_chunks_keep_all_text_within_the_limit_and_the_right_page(pages: list[Pa
         covered = 0
         for chunk in (c for c in chunks if c.page == page.number):
             assert is_within_limit(chunk.text)
-            # Latest position without a gap before it: a page may contain the same words twice.
+            # Use the latest position without a gap before the chunk: a page may contain the same words twice.
             gap = len(page.text[covered:]) - len(page.text[covered:].lstrip())
             start = page.text.rfind(chunk.text, 0, covered + gap + len(chunk.text))
             assert start >= 0, "chunks cover the page without gaps"
@@ -44,7 +44,7 @@ def test_chunks_keep_all_text_within_the_limit_and_the_right_page(pages: list[Pa
         assert not page.text[covered:].strip()
 
 
-def test_chunks_end_with_sentences_and_repeat_the_last_one() -> None:
+def test_chunks_end_with_sentences_and_repeat_the_last_sentence() -> None:
     text = " ".join(f"This is sentence number {number} of the text." for number in range(30))
     chunks = [chunk.text for chunk in Chunker(TOKENS, 12).chunk([Page(text)])]
     assert len(chunks) > 3
@@ -124,7 +124,7 @@ def test_embedded_text_has_a_maximum_length() -> None:
     st.lists(st.tuples(texts, st.sampled_from([" ", "\n", "\n\n", "\n\n\n"])), min_size=1, max_size=20),
     st.integers(1, 20),
 )
-def test_chunks_are_those_of_the_whole_text(parts: list[tuple[str, str]], times: int) -> None:
+def test_windows_do_not_change_the_chunks(parts: list[tuple[str, str]], times: int) -> None:
     text = ("".join(part + gap for part, gap in parts) * times).strip()
     whole = TextSplitter.from_tiktoken_model(VOCABULARY, TOKENS, OVERLAP).chunks(text)
     assert [chunk.text for chunk in Chunker(TOKENS, OVERLAP).chunk([Page(text)])] == whole

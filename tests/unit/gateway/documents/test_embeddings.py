@@ -13,7 +13,7 @@ async def yield_batches(
         yield batch
 
 
-async def test_each_text_has_its_embedding_again() -> None:
+async def test_unpacking_returns_the_embedding_of_each_text() -> None:
     packed = await pack(
         "titan", 2, yield_batches([("one", [1.0, 0.0])], [("two", [0.0, 1.0]), ("\n", [0.5, 0.5])])
     )
@@ -31,6 +31,6 @@ async def test_embeddings_of_another_model_or_dimension_are_not_used(model: str,
     assert not unpack(model, dimension, packed)
 
 
-async def test_a_document_without_embeddings_is_packed_as_nothing() -> None:
+async def test_packing_no_embeddings_returns_no_bytes() -> None:
     assert await pack("titan", 2, yield_batches([])) == b""
     assert not unpack("titan", 2, b"")

@@ -42,7 +42,9 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
         pytest.param("a.txt", "Grüße".encode("utf-16"), Format.TEXT, id="utf-16-with-mark"),
     ],
 )
-def test_content_decides_and_the_name_only_refines(filename: str, content: bytes, expected: Format) -> None:
+def test_the_content_decides_the_format_and_the_name_only_refines_it(
+    filename: str, content: bytes, expected: Format
+) -> None:
     assert sniff(filename, content) is expected
 
 

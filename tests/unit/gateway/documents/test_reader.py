@@ -120,7 +120,7 @@ async def test_a_small_file_has_a_lower_limit_of_cpu_time(
 
 
 @pytest.mark.parametrize("tenants", [["tenant-a"] * 4, ["tenant-a", "tenant-b"]])
-async def test_a_small_document_is_read_while_large_ones_of_others_take_long(tenants: list[str]) -> None:
+async def test_a_small_document_is_read_while_large_documents_of_others_take_long(tenants: list[str]) -> None:
     reader = make_reader(processes=2)
     large = [asyncio.create_task(reader.read(tenant, "a.txt", ENDLESS)) for tenant in tenants]
     try:

@@ -126,7 +126,7 @@ async def test_an_interrupted_delete_is_completed(harness: RepairHarness) -> Non
 
 
 @pytest.mark.parametrize("stored", ["another content", "the same content, stored again"])
-async def test_an_interrupted_delete_keeps_a_version_that_was_stored_since(
+async def test_an_interrupted_delete_keeps_a_version_that_was_stored_later(
     harness: RepairHarness, stored: str
 ) -> None:
     to_delete = make_object_version(b"Old.")

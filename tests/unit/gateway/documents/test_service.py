@@ -9,7 +9,7 @@ import pytest
 from gateway.documents.catalog import Catalog
 from gateway.documents.intents import Intent, IntentKind
 from gateway.documents.reader import DocumentReader
-from gateway.documents.service import DocumentService, Ingested
+from gateway.documents.service import DocumentService, IngestedDocument
 from gateway.models import Document
 from gateway.objects import ObjectVersion
 from gateway.problems import (
@@ -71,10 +71,10 @@ class IngestHarness:
 
     async def upload(
         self, content: bytes, filename: str = "budget.md", persona: str = "finance", owner: str = "subject-1"
-    ) -> Ingested:
+    ) -> IngestedDocument:
         return await self.service.upload(TENANT, persona, filename, content, owner, RequestTimings())
 
-    async def redeem(self, persona: str = "finance") -> Ingested:
+    async def redeem(self, persona: str = "finance") -> IngestedDocument:
         ticket = Ticket(TENANT.id, TENANT.uid, persona, "doc-1", "budget.md")
         return await self.service.index_stored(TENANT, ticket, RequestTimings())
 
@@ -142,7 +142,7 @@ FILE_KEY = "tenant-tenanta/finance/documents/owui-f1/budget.md"
         pytest.param("", DocumentNotOwned, id="unknown-owner"),
     ],
 )
-async def test_a_name_of_a_file_in_open_webui_is_taken(
+async def test_an_upload_with_the_name_of_an_open_webui_file_is_refused(
     harness: IngestHarness, owner: str, problem: type[Exception]
 ) -> None:
     harness.objects.contents[FILE_KEY] = b"Ten crowns."
@@ -162,7 +162,7 @@ async def test_a_name_of_a_file_in_open_webui_is_taken(
         "tenant-tenantb/finance/documents/owui-f1/budget.md",
     ],
 )
-async def test_a_file_with_another_name_persona_or_tenant_reserves_no_name(
+async def test_a_file_with_another_name_persona_or_tenant_does_not_prevent_an_upload(
     harness: IngestHarness, key: str
 ) -> None:
     harness.objects.contents[key] = b"Ten crowns."
@@ -327,7 +327,7 @@ async def test_a_ticket_for_a_missing_object_indexes_nothing(harness: IngestHarn
 
 
 class SlowFirstUpload(FakeObjects):
-    """Fake bucket in which the first upload returns after a later one could overtake it."""
+    """Fake bucket in which the first upload is slow, so that a later upload can overtake it."""
 
     @override
     async def put(

@@ -114,7 +114,7 @@ def harness(reader: DocumentReader) -> TrashHarness:
     return TrashHarness(reader)
 
 
-async def test_a_removed_document_is_listed_with_who_removed_it_and_until_when_it_can_be_restored(
+async def test_a_removed_document_is_listed_with_its_remover_and_its_expiry(
     harness: TrashHarness,
 ) -> None:
     await harness.upload()
@@ -154,7 +154,7 @@ async def test_only_chunks_without_an_embedding_are_embedded(harness: TrashHarne
     assert harness.list_found() == [TEXT.decode()]
 
 
-async def test_a_colleague_neither_lists_nor_restores_it(harness: TrashHarness) -> None:
+async def test_a_colleague_neither_lists_nor_restores_a_removed_document(harness: TrashHarness) -> None:
     await harness.upload()
     await harness.remove()
     assert not await harness.list_removals(COLLEAGUE)
@@ -165,7 +165,9 @@ async def test_a_colleague_neither_lists_nor_restores_it(harness: TrashHarness) 
     assert harness.objects.owners.popitem()[1] == OWNER.subject, "the owner is unchanged"
 
 
-async def test_another_tenants_administrator_neither_lists_nor_restores_it(harness: TrashHarness) -> None:
+async def test_another_tenants_administrator_neither_lists_nor_restores_a_removed_document(
+    harness: TrashHarness,
+) -> None:
     await harness.upload()
     await harness.remove()
     assert not await harness.list_removals(STRANGER)
@@ -173,7 +175,7 @@ async def test_another_tenants_administrator_neither_lists_nor_restores_it(harne
         await harness.restore(STRANGER)
 
 
-async def test_a_restore_does_not_replace_a_document_of_that_name(
+async def test_a_restore_does_not_replace_a_document_with_the_same_name(
     harness: TrashHarness,
 ) -> None:
     await harness.upload()
@@ -191,7 +193,9 @@ async def test_a_restore_does_not_replace_a_document_of_that_name(
     assert second.id != first.id
 
 
-async def test_a_colleagues_later_removal_does_not_hide_the_persons_own(harness: TrashHarness) -> None:
+async def test_a_colleagues_later_removal_does_not_hide_the_persons_own_removal(
+    harness: TrashHarness,
+) -> None:
     await harness.upload()
     await harness.remove()
     await harness.service.upload(TENANT, "finance", NAME, b"Mine.", COLLEAGUE.subject, RequestTimings())
@@ -242,7 +246,7 @@ async def test_a_document_of_a_deleted_persona_stays_in_the_trash(harness: Trash
     assert len(await harness.list_removals()) == 1
 
 
-async def test_without_a_record_nothing_is_removed(harness: TrashHarness) -> None:
+async def test_nothing_is_removed_if_the_record_cannot_be_stored(harness: TrashHarness) -> None:
     await harness.upload()
     harness.kept.fails = DOWN
     with pytest.raises(RemoteUnavailable):
@@ -414,7 +418,7 @@ async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harn
     assert not harness.limit.entries
 
 
-async def test_a_rejected_deletion_whose_name_is_taken_is_in_the_trash_and_reported(
+async def test_a_rejected_deletion_is_in_the_trash_and_reported_if_its_name_is_taken(
     harness: TrashHarness,
 ) -> None:
     await harness.upload(b"The marketing budget is $6.")
@@ -434,14 +438,16 @@ async def test_an_interrupted_rejection_continues(harness: TrashHarness) -> None
     with pytest.raises(DeletionsHeld):
         await harness.remove(None, FILE_ID)
     harness.limit.allowed = 1
-    await harness.remove(None, FILE_ID)  # as its first half does
+    await harness.remove(None, FILE_ID)  # the first half of a rejection
     rejected = await harness.rejection.reject(ADMIN)
     assert [each.document_id for each in rejected.kept] == [FILE_ID]
     assert harness.list_found(ID) == [TEXT.decode()]
     assert not harness.limit.entries
 
 
-async def test_one_request_rejects_a_limited_number_and_returns_the_rest(harness: TrashHarness) -> None:
+async def test_one_request_rejects_some_deletions_and_returns_the_number_of_the_others(
+    harness: TrashHarness,
+) -> None:
     harness.limit.allowed = 0
     for number in range(MAX_REJECTED + 2):
         await harness.service.upload(
@@ -460,7 +466,7 @@ NEWER_KEY = f"tenant-tenanta/finance/documents/{NEWER_ID}/{NAME}"
 
 @pytest.mark.parametrize("owner", [OWNER, COLLEAGUE], ids=["its-owners", "a-colleagues"])
 @pytest.mark.parametrize("removed_id", [ID, FILE_ID], ids=["uploaded-here", "a-file"])
-async def test_a_restore_next_to_a_file_of_the_name_is_refused(
+async def test_a_restore_is_refused_while_a_file_has_the_name(
     harness: TrashHarness, removed_id: str, owner: Principal
 ) -> None:
     await (harness.upload() if removed_id == ID else harness.upload_file())
@@ -486,7 +492,7 @@ async def test_a_restore_next_to_a_file_of_the_name_is_refused(
     ],
     ids=["another-name", "another-persona", "another-tenant"],
 )
-async def test_a_restore_next_to_other_documents_succeeds(harness: TrashHarness, key: str) -> None:
+async def test_a_restore_succeeds_if_no_other_document_has_the_name(harness: TrashHarness, key: str) -> None:
     await harness.upload_file()
     await harness.remove(ADMIN, FILE_ID)
     harness.objects.contents[key] = TEXT
@@ -494,7 +500,7 @@ async def test_a_restore_next_to_other_documents_succeeds(harness: TrashHarness,
     assert harness.list_found(ID) == [TEXT.decode()]
 
 
-async def test_a_rejected_deletion_whose_name_another_file_has_ends_in_the_trash(
+async def test_a_rejected_deletion_ends_in_the_trash_if_another_file_has_the_name(
     harness: TrashHarness,
 ) -> None:
     await harness.upload_file()
@@ -513,7 +519,7 @@ async def test_a_removal_of_a_replaced_document_is_not_a_deletion(harness: Trash
     harness.objects.owners[NEWER_KEY] = OWNER.subject
     harness.limit.allowed = 0
     remove = partial(harness.catalog.remove, TENANT, FILE_ID, person=None, replaced_by=NEWER_ID)
-    with pytest.raises(DeletionsHeld):  # it cannot be found yet
+    with pytest.raises(DeletionsHeld):  # the replacing document is not ready yet
         await remove()
     harness.journal.intents["tenanta", NEWER_ID] = Intent(IntentKind.INGEST)
     await harness.repair.sweep()

@@ -35,7 +35,7 @@ def test_replies_are_in_the_order_of_requests() -> None:
     ]
 
 
-def test_a_format_without_pages_has_none() -> None:
+def test_a_reply_for_a_format_without_pages_has_no_page_numbers() -> None:
     reply, chunks = exchange(("a.txt", b"Text."))
     assert reply == {"format": "text", "pages": None, "chunks": 1}
     assert chunks == [{"text": "Text.", "page": None, "heading": ""}]

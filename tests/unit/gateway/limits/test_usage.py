@@ -1,4 +1,4 @@
-"""Tests of the usage log on a fake Redis; tests/integration/gateway/limits covers the real one."""
+"""Tests of the usage log on a fake Redis; tests/integration/gateway/limits covers the real Redis."""
 
 import asyncio
 from datetime import UTC, date, datetime

@@ -266,7 +266,7 @@ async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: Fak
         pytest.param(make_client_error("SlowDown", 503), True, RemoteUnavailable, id="busy"),
     ],
 )
-async def test_absent_denied_and_busy_are_distinguished(
+async def test_errors_for_absent_denied_and_busy_objects_are_distinguished(
     objects: TenantObjects, aws: FakeS3Session, answer: ClientError, there: bool, problem: type[Exception]
 ) -> None:
     aws.get_fails = answer
@@ -279,7 +279,7 @@ async def test_absent_denied_and_busy_are_distinguished(
 async def test_nothing_is_read_or_stored_before_the_prefix_belongs_to_this_tenant(
     objects: TenantObjects, aws: FakeS3Session, prepared_for: str | None
 ) -> None:
-    """Documents of an earlier Tenant with the same name may still exist there."""
+    """Documents of an earlier Tenant with the same name may still exist under the prefix."""
     storage = {"bucket": BUCKET, "prefix": "tenant-tenanta/", "tenantUid": prepared_for}
     status = TenantStatus.model_validate({"storage": storage} if prepared_for else {})
     tenant = TENANT.model_copy(update={"status": status})

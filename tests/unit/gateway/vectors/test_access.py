@@ -12,7 +12,7 @@ KEY = OctKey.import_key("the-api-key-of-qdrant")
 
 
 def sign_and_read_access() -> Any:
-    """Return the access claim of a token that is signed now."""
+    """Sign a token for the current scope and return its access claim."""
     claims = jwt.decode(sign_token(KEY), KEY, algorithms=["HS256"]).claims
     assert 0 < claims["exp"] - time.time() <= TOKEN_TTL_SECONDS
     return claims["access"]

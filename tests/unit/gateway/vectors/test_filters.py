@@ -1,4 +1,4 @@
-"""Tests of the filters: each requires the tenant, whatever else it requires."""
+"""Tests of the filters: each filter requires the tenant, in addition to its other conditions."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_a_filter_always_begins_with_the_tenant(narrowed: dict[str, Any], expect
     assert build_tenant_filter(TENANT, **narrowed).model_dump(exclude_none=True) == expected
 
 
-def test_an_exclusion_is_one_version_of_one_document() -> None:
+def test_an_exclusion_matches_one_version_of_one_document() -> None:
     filter_ = exclude_versions(build_tenant_filter(TENANT), {("d", "v1"), ("c", "v9")}).model_dump(
         exclude_none=True
     )

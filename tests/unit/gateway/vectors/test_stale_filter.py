@@ -22,7 +22,7 @@ def test_stale_chunks_cause_another_round_only_if_the_result_is_full() -> None:
     assert results.stale == {("gone", "v1")}
 
 
-def test_the_round_with_most_passages_is_best_if_all_are_inconsistent() -> None:
+def test_the_round_with_the_most_passages_is_best_if_all_rounds_are_inconsistent() -> None:
     results = StaleFilter()
     changing = make_passage("changing", "v1")
     first = [make_passage("a"), make_passage("b"), changing]
@@ -37,7 +37,7 @@ def test_the_round_with_most_passages_is_best_if_all_are_inconsistent() -> None:
     assert [each.document_id for each in results.best] == ["c", "d"], "the later of two equal rounds is used"
 
 
-def test_a_consistent_round_is_better_than_one_with_more_passages() -> None:
+def test_a_consistent_round_is_better_than_a_round_with_more_passages() -> None:
     results = StaleFilter()
     first = [make_passage("a"), make_passage("b"), make_passage("changing")]
     assert not results.absorb(first, {"a": "v1", "b": "v1", "changing": "v2"}, is_full=False)

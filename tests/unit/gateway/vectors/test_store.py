@@ -345,7 +345,7 @@ async def test_the_old_version_is_kept_until_the_commit_marker_has_changed(
         pytest.param((replace(DOCUMENT, filename="b.md"), [Chunk("x", 1)]), id="filename"),
     ],
 )
-def test_each_visible_change_makes_another_version(changed: tuple[Document, list[Chunk]]) -> None:
+def test_each_visible_change_changes_the_version(changed: tuple[Document, list[Chunk]]) -> None:
     assert (
         DocumentVersion.from_chunks(*changed).id != DocumentVersion.from_chunks(DOCUMENT, [Chunk("x", 1)]).id
     )
@@ -593,7 +593,7 @@ async def test_neighbours_of_a_passage_are_of_the_same_version(
 
 
 @pytest.mark.parametrize("change", ["publish", "remove"])
-async def test_every_write_is_guarded_and_a_refused_one_does_not_begin(
+async def test_every_write_is_fenced_and_nothing_is_written_if_the_fence_refuses(
     qdrant: respx.MockRouter, change: str
 ) -> None:
     seen: list[str] = []

@@ -109,11 +109,11 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "backend-unavailable": (
         make_problem(503, "backend-unavailable", headers={"Retry-After": "5"}),
-        "A part of the system does not answer right now. Try again in 5 seconds.",
+        "A service does not answer right now. Try again in 5 seconds.",
     ),
     "backend-refused": (
         make_problem(502, "backend-refused"),
-        "A part of the system refused the request. Give your administrator the request id {request}.",
+        "A service refused the request. Give your administrator the request id {request}.",
     ),
     "deadline-exceeded": (
         make_problem(504, "deadline-exceeded"),

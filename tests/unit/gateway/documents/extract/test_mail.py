@@ -47,7 +47,7 @@ def test_plain_text_is_preferred_to_html() -> None:
     assert extract_text(mail) == f"{HEAD}\n\nPlain."
 
 
-def test_html_alone_is_read_like_a_page() -> None:
+def test_an_email_with_only_html_is_read_like_a_page() -> None:
     mail = make_message(Subject="Offer")
     mail.set_content("<h1>Offer</h1><p>Two <b>rooms</b>.<script>steal()</script>", subtype="html")
     assert extract_text(mail) == f"Subject: Offer\n{HEAD}\n\n\nOffer\n\nTwo rooms."
@@ -61,7 +61,7 @@ def test_attachments_are_named_and_not_read() -> None:
     assert extract_text(mail) == f"{HEAD}\n\nSee below.\n\nAttachments: größe.txt, plan.pdf"
 
 
-def test_text_that_goes_on_below_a_picture_is_read() -> None:
+def test_text_that_continues_below_a_picture_is_read() -> None:
     mail = make_message()
     mail.set_content("Above.")
     mail.add_attachment(

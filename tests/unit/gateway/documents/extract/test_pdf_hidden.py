@@ -122,7 +122,7 @@ def test_text_that_a_page_may_show_is_read(content: str) -> None:
     assert "Kept." in text
 
 
-def test_invisible_text_in_a_form_is_not_read_and_other_text_is() -> None:
+def test_only_the_visible_text_in_a_form_is_read() -> None:
     form = f"BT {FONT} 3 Tr 9 9 Td (Secret.) Tj 0 Tr 1 g (Kept.) Tj ET"
     assert extract_text(f"{SEEN} /Fm1 Do", form) == "Seen. Kept."
 
@@ -131,7 +131,7 @@ def test_the_text_of_a_scan_in_a_form_is_read() -> None:
     assert extract_text(f"{SEEN} /Fm1 Do", f"{IMAGE} BT {FONT} 3 Tr 9 9 Td (Kept.) Tj ET") == "Seen. Kept."
 
 
-def test_the_state_of_a_form_ends_with_it() -> None:
+def test_the_graphics_state_of_a_form_ends_with_the_form() -> None:
     assert extract_text(f"/Fm1 Do {SEEN}", "3 Tr 1 g q q q") == "Seen."
 
 
@@ -146,7 +146,7 @@ def test_the_state_of_a_form_ends_with_it() -> None:
         "/MediaBox [612 792 0 0]",
     ],
 )
-def test_a_page_whose_bounds_are_damaged_or_turned_is_read(box: str) -> None:
+def test_a_page_with_damaged_or_reversed_bounds_is_read(box: str) -> None:
     assert extract_text(SEEN, box=box) == "Seen."
 
 

@@ -27,7 +27,7 @@ def test_a_sheet_is_a_page_under_its_name_and_the_names_of_its_columns() -> None
     )
 
 
-def test_values_are_formatted_as_programs_show_them() -> None:
+def test_values_are_formatted_as_spreadsheet_programs_show_them() -> None:
     midnight = dt.datetime(2026, 5, 1)  # noqa: DTZ001 (a sheet knows no time zones)
     noon = midnight.replace(hour=12)
     row = [0.1 + 0.2, 5_000_000.0, True, midnight, noon, dt.time(9, 30), "two\nlines", None, "last", None]

@@ -1,4 +1,4 @@
-"""Tests of text that CSS hides in HTML: it is not read, and text that may be visible is."""
+"""Tests of text that CSS hides in HTML: only text that may be visible is read."""
 
 import pytest
 
@@ -199,7 +199,7 @@ def test_text_hidden_by_a_rule_is_not_read(sheet: str) -> None:
         "--a:var(--b);--b:var(--a);display:var(--a)",
     ],
 )
-def test_text_that_a_like_style_shows_is_read(style: str) -> None:
+def test_text_with_a_similar_but_visible_style_is_read(style: str) -> None:
     assert "Kept." in extract_text(f'<div style="{style}">Kept.</div>')
     assert "Kept." in extract_text('<div class="x"><p>Kept.</p></div>', f".x{{{style}}}")
 

@@ -74,7 +74,7 @@ def test_visible_text_is_read(body: str, head: str) -> None:
     assert "Kept." in extract_text(body, head)
 
 
-def test_an_e_mails_html_is_read_in_the_same_way() -> None:
+def test_hidden_text_in_the_html_of_an_email_is_not_read() -> None:
     mail = (
         b"From: a@a.example\r\nTo: b@b.example\r\nSubject: Hello\r\nMIME-Version: 1.0\r\n"
         b"Content-Type: text/html; charset=utf-8\r\n\r\n"

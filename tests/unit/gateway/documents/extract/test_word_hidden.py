@@ -48,7 +48,7 @@ def shrink(font: Any) -> None:
 
 
 @pytest.mark.parametrize("change", [hide, whiten, shrink])
-def test_text_of_a_style_that_is_based_on_one_that_hides_is_not_read(change: Callable[[Any], None]) -> None:
+def test_text_of_a_style_with_a_hidden_base_style_is_not_read(change: Callable[[Any], None]) -> None:
     document = Document()
     add_styles(document, WD_STYLE_TYPE.CHARACTER, change, "C1", "C2", "C3")
     add_styles(document, WD_STYLE_TYPE.PARAGRAPH, change, "P1", "P2", "P3")
@@ -58,7 +58,7 @@ def test_text_of_a_style_that_is_based_on_one_that_hides_is_not_read(change: Cal
 
 
 @pytest.mark.parametrize("change", [hide, whiten, shrink])
-def test_text_whose_own_format_hides_is_not_read(change: Callable[[Any], None]) -> None:
+def test_text_with_hidden_formatting_is_not_read(change: Callable[[Any], None]) -> None:
     document = Document()
     change(document.add_paragraph("Seen. ").add_run("Secret.").font)
     cell = document.add_table(1, 1, style="Table Grid").cell(0, 0)
@@ -67,7 +67,7 @@ def test_text_whose_own_format_hides_is_not_read(change: Callable[[Any], None]) 
 
 
 @pytest.mark.parametrize(("half_points", "read"), [("0", ""), ("1", ""), ("4", " Text.")])
-def test_text_of_no_size_is_not_read(half_points: str, read: str) -> None:
+def test_text_of_size_zero_is_not_read(half_points: str, read: str) -> None:
     document = Document()
     run = document.add_paragraph("Seen. ").add_run("Text.")
     size = OxmlElement("w:sz")
@@ -163,7 +163,7 @@ def add_on_header_picture(document: Any) -> Any:
         add_on_header_picture,
     ],
 )
-def test_white_text_on_what_may_be_dark_is_read(add: Callable[[Any], Any]) -> None:
+def test_white_text_on_a_possibly_dark_background_is_read(add: Callable[[Any], Any]) -> None:
     document = Document()
     add(document).font.color.rgb = WHITE
     assert extract_text(document) == "Kept."
@@ -179,14 +179,14 @@ def test_text_of_other_colours_is_read(colour: str) -> None:
     assert extract_text(document) == "Kept."
 
 
-def test_text_that_shows_again_what_its_style_hides_is_read() -> None:
+def test_text_that_overrides_a_hidden_style_is_read() -> None:
     document = Document()
     add_styles(document, WD_STYLE_TYPE.CHARACTER, hide, "C1", "C2")
     add_styles(document, WD_STYLE_TYPE.PARAGRAPH, hide, "P1", "P2")
     document.styles["C2"].font.hidden = False
     document.add_paragraph().add_run("One.", style="C2")
     document.add_paragraph(style="P2").add_run("Two.").font.hidden = False
-    document.add_paragraph(style="P2").add_run("Three.", style="C1")  # hidden by both: Word shows it
+    document.add_paragraph(style="P2").add_run("Three.", style="C1")  # Word shows text that both styles hide
     assert extract_text(document) == "One. Two. Three."
 
 
