@@ -210,7 +210,7 @@ def _make_page() -> str:
 async def _read_embedding_metrics(gateway: StubbedGateway, http: httpx.AsyncClient) -> tuple[float, float]:
     """Return the number of embedding calls so far and their total duration."""
     metrics = (await http.get(f"http://127.0.0.1:{gateway.metrics_port}/metrics")).text
-    name = r'tenantry_remote_seconds_{}\{{operation="embed",.*system="bedrock"\}} (\S+)'
+    name = r'tenantry_backend_seconds_{}\{{operation="embed",.*system="bedrock"\}} (\S+)'
     calls, seconds = (sum(map(float, re.findall(name.format(what), metrics))) for what in ("count", "sum"))
     return calls, seconds
 

@@ -131,7 +131,7 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(
     harness.give(anna, "new.txt", "Tide.", A)
     sync = SyncLoops(
         FileSyncSettings.model_construct(
-            poll_interval_seconds=0.1, resync_interval_seconds=60, document_bytes=1000, files_bucket="x"
+            poll_interval_seconds=0.1, full_sync_interval_seconds=60, document_bytes=1000, files_bucket="x"
         ),
         database=harness.replica.database,
         registry=harness.replica.registry,

@@ -94,7 +94,7 @@ def make_calls(target: str, outcome: str, seconds: float = 0.1, a_minute: float 
     """Return calls of an external system: ``file-sync s3 put`` is caller, system and operation."""
     job, system, operation = target.split()
     labels = {"system": system, "operation": operation, "outcome": outcome}
-    return make_histogram(remote.REMOTE_SECONDS, seconds, job, a_minute, **labels)
+    return make_histogram(remote.BACKEND_SECONDS, seconds, job, a_minute, **labels)
 
 
 def make_runs(outcome: str, values: str) -> Series:

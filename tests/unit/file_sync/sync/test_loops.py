@@ -90,7 +90,7 @@ class LoopHarness:
         registry = cast("TenantRegistry", self)
         values = {
             "poll_interval_seconds": 10.0,
-            "resync_interval_seconds": 900.0,
+            "full_sync_interval_seconds": 900.0,
             "document_bytes": 100,
             "files_bucket": "files",
             **settings,
