@@ -185,5 +185,5 @@ def _get_object_key(tenant: Tenant) -> str:
 
 
 def _find_remaining(counts: Mapping[str, int]) -> Failure | None:
-    remaining = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    remaining = ", ".join(f"{count} {counter}" for counter, count in counts.items() if count)
     return Failure("DataRemaining", f"still there: {remaining}", permanent=False) if remaining else None

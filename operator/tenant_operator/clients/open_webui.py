@@ -219,7 +219,7 @@ class OpenWebUI:
         return (await self._erase(content, "close"))["writers"]
 
     async def delete_content(self, content: TenantContent) -> dict[str, int]:
-        """Delete content of a tenant's people for some seconds; return the remaining objects by kind."""
+        """Delete content of a tenant's people for some seconds; return the numbers of remaining objects."""
         return await self._erase(content, "delete")
 
     async def _erase(

@@ -1,7 +1,7 @@
 -- Grants the columns of Open WebUI's database that file-sync reads. `python -m file_sync.jobs.grants` runs it as the
 -- owner of Open WebUI's tables, once they exist. It may run again at any time. role.sql creates the role.
 --
--- Postgres can only grant a JSON column as a whole. File-sync reads a few keys: size, hash, knowledge base, directory and
+-- Postgres can only grant a JSON column as a whole. File-sync reads a few keys: size, hash, knowledge base, folder and
 -- remover of "file".meta, the status of "file".data, and the subject of "user".oauth. The expressions are in
 -- adapters/queries.py. The role can read no text of a chat and no password.
 

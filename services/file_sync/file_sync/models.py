@@ -31,14 +31,14 @@ class Link:
         Time of the link's creation, in seconds since 1970.
     target
         Id of the knowledge base or of the model.
-    directory
-        Id of the directory in the knowledge base; empty for the top directory, and for a model.
+    folder
+        Id of the folder in the knowledge base; empty for the top folder, and for a model.
     """
 
     since: int
     kind: LinkKind
     target: str
-    directory: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class File:
         nothing.
     created_at, updated_at
         In seconds.
-    knowledge, directory
-        Ids of the knowledge base and the directory for which the file was uploaded, or to which it was added
+    knowledge, folder
+        Ids of the knowledge base and the folder for which the file was uploaded, or to which it was added
         last. Both are empty for a file that was only sent in chats.
     remover
         Subject of the person who removed the file from a knowledge base, as the guard noted; else empty.
@@ -78,7 +78,7 @@ class File:
     updated_at: int
     links: tuple[Link, ...] = ()
     knowledge: str = ""
-    directory: str = ""
+    folder: str = ""
     remover: str = ""
 
     @property

@@ -1,4 +1,4 @@
-"""Lists of a user's files with their status, by the planner's rules and with the user's token.
+"""Lists of a user's files with their states, by the planner's rules and with the user's token.
 
 A list leaves out files that were given to another tenant, even if the user once belonged to that tenant.
 """
@@ -17,7 +17,7 @@ from .adapters.open_webui_database import OpenWebUIDatabase
 from .models import File, ListedDocument, Owner, StorageUsage
 from .planner.filenames import sanitize_filename
 from .planner.messages import NOT_SYNCED
-from .planner.models import FileState, FileStatus, Plan, PlanConfig
+from .planner.models import FileReport, FileState, Plan, PlanConfig
 from .planner.persona_index import PersonaIndexCache
 from .planner.plan import build_plan
 
@@ -38,10 +38,10 @@ MAX_CACHED_TENANTS = 32
 
 @dataclass(frozen=True)
 class UserFile:
-    """A file and its status."""
+    """A file and the report on it."""
 
     file: File
-    status: FileStatus
+    report: FileReport
 
 
 class UserFiles:
@@ -63,7 +63,7 @@ class UserFiles:
         self._cached: dict[str, tuple[float, list[ListedDocument]]] = {}
 
     async def list(self, person: Principal, token: str, ids: Sequence[str] | None) -> "Sequence[UserFile]":
-        """Return a person's files with their status, newest first.
+        """Return a person's files with their states, newest first.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class UserFiles:
         responses = await asyncio.gather(*map(get_document, (*linked, *detached.values())))
         documents = [document for document in responses if document]
         planned = self._plan(person, linked, documents, StorageUsage(), detached)
-        if any(status.state is FileState.WAITING for status in planned.statuses.values()):
+        if any(report.state is FileState.WAITING for report in planned.reports.values()):
             usage, collisions = await self._list_collisions(person, linked, documents)
             colliding_files = await self._database.list_files_by_id(
                 [
@@ -111,9 +111,9 @@ class UserFiles:
             planned = self._plan(
                 person, [*linked, *colliding_files], [*documents, *collisions], usage, detached
             )
-        listed = [UserFile(file, planned.statuses[file.id]) for file in linked if _is_visible(file, planned)]
-        not_synced = FileStatus(FileState.NOT_SYNCED, NOT_SYNCED)
-        listed += [UserFile(file, planned.statuses.get(file.id, not_synced)) for file in unlinked]
+        listed = [UserFile(file, planned.reports[file.id]) for file in linked if _is_visible(file, planned)]
+        not_synced = FileReport(FileState.NOT_SYNCED, NOT_SYNCED)
+        listed += [UserFile(file, planned.reports.get(file.id, not_synced)) for file in unlinked]
         return sorted(listed, key=lambda each: (-each.file.created_at, each.file.id))
 
     def _plan(
@@ -167,5 +167,5 @@ class UserFiles:
 
 
 def _is_visible(file: File, planned: Plan) -> bool:
-    status = planned.statuses.get(file.id)
-    return status is not None and status.state is not FileState.OTHER_TENANT
+    report = planned.reports.get(file.id)
+    return report is not None and report.state is not FileState.OTHER_TENANT

@@ -104,7 +104,7 @@ async def test_a_file_that_moves_to_another_persona_leaves_the_first(
     ]
 
 
-async def test_changed_content_replaces_the_old_one(
+async def test_changed_content_replaces_the_old_content(
     harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"Before: {unique_word}.", A)
@@ -146,10 +146,10 @@ async def test_an_unreadable_document_has_a_reason_and_is_not_retried(
     calls = harness.n8n.calls
     result = await harness.replica.run(A)
     assert harness.n8n.calls == calls
-    status = result.plan.statuses[file_id]
-    assert status.state is FileState.FAILED
-    assert status.reason
-    assert "binary" in status.reason
+    report = result.plan.reports[file_id]
+    assert report.state is FileState.FAILED
+    assert report.reason
+    assert "binary" in report.reason
 
 
 async def test_a_file_with_a_forged_size_is_measured(harness: FileSyncHarness, anna: str) -> None:
@@ -158,7 +158,7 @@ async def test_a_file_with_a_forged_size_is_measured(harness: FileSyncHarness, a
     for file_id in (large, empty):
         harness.owui.add_to_knowledge(file_id, harness.get_knowledge_id(A))
     result = await harness.replica.run(A)
-    assert {each.state for each in result.plan.statuses.values()} == {FileState.REFUSED}
+    assert {each.state for each in result.plan.reports.values()} == {FileState.REFUSED}
     assert result.is_complete
     assert harness.list_keys(A) == []
 
@@ -240,7 +240,7 @@ async def test_an_administrator_rejects_deletions_and_the_documents_stay(
     await harness.decide(A, "reject")
     await harness.decide(A, "reject")
     assert not (await harness.replica.run(A)).plan.actions, "the documents no longer belong to files"
-    assert len(await harness.search(ANNA, unique_word)) == 20  # the most that one search returns
+    assert len(await harness.search(ANNA, unique_word)) == 20  # one search returns at most this number
     assert len(harness.list_keys(A)) == 21
 
 

@@ -85,10 +85,10 @@ async def test_actions_in_open_webui_are_read_as_links(
         return {file.id: (file.filename, file.size, {link.kind for link in file.links}) for file in mine}
 
     assert await is_observed() == {given: ("plan.txt", 5, {LinkKind.KNOWLEDGE})}
-    directory = post(http, f"/api/v1/knowledge/{knowledge_id}/dirs/create", name="plans")["id"]
-    post(http, f"/api/v1/knowledge/{knowledge_id}/file/move", file_id=given, directory_id=directory)
+    folder = post(http, f"/api/v1/knowledge/{knowledge_id}/dirs/create", name="plans")["id"]
+    post(http, f"/api/v1/knowledge/{knowledge_id}/file/move", file_id=given, directory_id=folder)
     (moved,) = await database.list_files_by_id([given])
-    assert [link.directory for link in moved.links] == [directory]
+    assert [link.folder for link in moved.links] == [folder]
     send(http, attached)
     assert (await is_observed())[attached] == ("chat.txt", 5, {LinkKind.MODEL})
     post(http, f"/api/v1/files/{given}/rename", filename="new.txt")

@@ -41,7 +41,7 @@ async def list_states(harness: FileSyncHarness, email: str) -> dict[str, FileSta
     )
     person = Principal(tenant, harness.subjects[email], email, admin=False)
     listed = await files.list(person, harness.tokens[email], None)
-    return {each.file.id: each.status.state for each in listed}
+    return {each.file.id: each.report.state for each in listed}
 
 
 async def test_a_reset_by_a_colleague_loses_no_document(
@@ -95,7 +95,7 @@ async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
     assert harness.list_keys(A) == []
 
 
-async def test_a_colleagues_name_is_refused_with_a_reason(
+async def test_a_file_with_the_name_of_a_colleagues_document_is_refused_with_a_reason(
     harness: FileSyncHarness, anna: str, ben: str, unique_word: str
 ) -> None:
     annas = harness.give(anna, "plan.txt", f"{unique_word} of Anna.", A)
@@ -106,7 +106,7 @@ async def test_a_colleagues_name_is_refused_with_a_reason(
     result = await harness.sync_until_stable(A)
     assert harness.list_keys(A) == [harness.build_key(annas, "plan.txt")]
     assert await search_texts(harness, unique_word) == [f"{unique_word} of Anna."]
-    assert {result.plan.statuses[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
+    assert {result.plan.reports[each].reason for each in (bens, sent)} == {NAME_OF_COLLEAGUE}
     assert await list_states(harness, BEN) == {bens: FileState.REFUSED, sent: FileState.REFUSED}
     assert await list_states(harness, ANNA) == {annas: FileState.READY}
     harness.owui.delete_file(annas)
@@ -116,7 +116,7 @@ async def test_a_colleagues_name_is_refused_with_a_reason(
 
 
 @pytest.mark.parametrize("way", ["knowledge", "chat"])
-async def test_a_new_version_replaces_the_old_one(
+async def test_a_new_version_replaces_the_old_version(
     harness: FileSyncHarness, anna: str, unique_word: str, way: str
 ) -> None:
     def give(text: str) -> str:
@@ -143,7 +143,7 @@ async def test_a_new_version_replaces_the_old_one(
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 10 crowns."]
 
 
-async def test_a_new_version_that_cannot_be_read_leaves_the_old_one(
+async def test_a_new_version_that_cannot_be_read_leaves_the_old_version(
     harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
     old = harness.give(anna, "price.txt", f"{unique_word} costs 10 crowns.", A)

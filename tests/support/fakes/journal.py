@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from gateway.documents.intents import DocumentStatus, IngestFailure, Intent, IntentKind
+from gateway.documents.intents import IngestFailure, IngestProgress, Intent, IntentKind
 from gateway.documents.journal import DueRepairs, Journal, WriteLease
 from gateway.problems import DocumentBusy, WritesUnavailable
 from servicekit.locks import KeyedLocks
@@ -65,21 +65,21 @@ class FakeJournal:
             finally:
                 self._held.discard(key)
 
-    async def get_statuses(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
+    async def get_progress(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, IngestProgress]:
         keys = {document_id: (tenant.id, document_id) for document_id in document_ids}
         return {
-            document_id: DocumentStatus(self._is_indexing(key), self.failures.get(key))
+            document_id: IngestProgress(self._is_indexing(key), self.failures.get(key))
             for document_id, key in keys.items()
         }
 
     async def list_due(self, tenants: Sequence[Tenant]) -> list[DueRepairs]:
         self.listed_tenants += [tenant.id for tenant in tenants]
-        found = []
+        repairs = []
         for tenant in tenants:
             ids = [document_id for tenant_id, document_id in self.intents if tenant_id == tenant.id]
             if ids:
-                found.append(DueRepairs(tenant, len(ids), ids))
-        return found
+                repairs.append(DueRepairs(tenant, len(ids), ids))
+        return repairs
 
     def cast_to_real_class(self) -> Journal:
         """Return the fake with the type of the real class."""

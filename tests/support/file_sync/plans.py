@@ -22,7 +22,7 @@ OWNERS = {
     "no-tenant": Owner(None),
     "unknown": Owner(known=False),
 }
-"""Resolved owners; any other subject is not resolved yet."""
+"""Owners by subject; all other subjects count as not resolved yet."""
 
 CONFIG = PlanConfig(document_bytes=100, bucket=BUCKET)
 
@@ -69,4 +69,4 @@ def list_actions(planned: Plan) -> list[tuple[ActionType, str]]:
 
 def get_states(planned: Plan) -> dict[str, FileState]:
     """Return the state of each file."""
-    return {file_id: status.state for file_id, status in planned.statuses.items()}
+    return {file_id: report.state for file_id, report in planned.reports.items()}

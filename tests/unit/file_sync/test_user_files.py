@@ -97,10 +97,10 @@ class UserFilesHarness:
     async def list(self, files: UserFiles, tenant_id: str = "tenanta") -> Sequence[UserFile]:
         return await files.list(self.get_person(tenant_id), f"token-{tenant_id}", None)
 
-    def get_statuses(self, tenant_id: str = "tenanta") -> dict[str, tuple[FileState, str | None]]:
+    def get_reports(self, tenant_id: str = "tenanta") -> dict[str, tuple[FileState, str | None]]:
         """Return the state and the reason of each listed file."""
         listed = simulate(self.list(self.make_user_files(), tenant_id))
-        return {each.file.id: (each.status.state, each.status.reason) for each in listed}
+        return {each.file.id: (each.report.state, each.report.reason) for each in listed}
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_files_are_listed_with_their_status_newest_first(harness: UserFilesHarne
         make_file("new", created_at=2, filename="new.pdf"),
     ]
     harness.documents["tenanta"] = [make_document("old", filename="old.pdf")]
-    assert list(harness.get_statuses().items()) == [
+    assert list(harness.get_reports().items()) == [
         ("new", (FileState.WAITING, None)),
         ("old", (FileState.READY, None)),
     ]
@@ -123,7 +123,7 @@ def test_files_are_listed_with_their_status_newest_first(harness: UserFilesHarne
 
 def test_only_the_persons_newest_files_are_selected(harness: UserFilesHarness) -> None:
     harness.files = [make_file("bens", subject="ben")]
-    assert harness.get_statuses() == {}
+    assert harness.get_reports() == {}
     assert harness.selections == [("anna", None, user_files.MAX_FILES)]
 
 
@@ -135,7 +135,7 @@ def test_a_file_of_another_tenant_is_left_out_and_its_document_is_not_requested(
 ) -> None:
     harness.files = [make_file("f1", link)]
     harness.documents["tenanta"] = [make_document("f1")]
-    assert harness.get_statuses() == {}
+    assert harness.get_reports() == {}
     assert harness.requested == []
 
 
@@ -143,27 +143,27 @@ def test_a_file_that_was_given_to_another_tenant_first_is_left_out(harness: User
     harness.files = [
         make_file("f1", make_knowledge_link(since=1), make_knowledge_link(tenant_id="tenantb", since=2))
     ]
-    assert harness.get_statuses("tenantb") == {}
+    assert harness.get_reports("tenantb") == {}
 
 
 def test_a_file_without_a_persona_is_not_synced(harness: UserFilesHarness) -> None:
     harness.files = [replace(make_file("f1"), links=())]
-    assert harness.get_statuses() == {"f1": (FileState.NOT_SYNCED, NOT_SYNCED)}
+    assert harness.get_reports() == {"f1": (FileState.NOT_SYNCED, NOT_SYNCED)}
     assert harness.requested == []
 
 
 def test_a_removed_file_with_a_document_is_kept(harness: UserFilesHarness) -> None:
     harness.files = [replace(make_file("f1"), links=(), knowledge="kb-tenanta-finance")]
-    assert harness.get_statuses()["f1"][0] is FileState.NOT_SYNCED
+    assert harness.get_reports()["f1"][0] is FileState.NOT_SYNCED
     harness.documents["tenanta"] = [make_document("f1")]
-    assert harness.get_statuses() == {"f1": (FileState.KEPT, KEPT)}
+    assert harness.get_reports() == {"f1": (FileState.KEPT, KEPT)}
 
 
 def test_a_waiting_file_beyond_the_quota_is_refused_with_the_tenants_usage() -> None:
     backends = UserFilesHarness(make_tenant_with_workspace("tenanta", quota={"documents": 1}))
     backends.files = [make_file("f1")]
     backends.documents["tenanta"] = [make_document("bens", filename="bens.pdf")]
-    state, reason = backends.get_statuses()["f1"]
+    state, reason = backends.get_reports()["f1"]
     assert state is FileState.REFUSED
     assert reason
     assert reason.startswith("The tenant has reached its limit of documents: 1 are stored, 1 are allowed.")
@@ -179,19 +179,19 @@ def test_a_waiting_file_with_a_colleagues_name_is_refused(
 ) -> None:
     harness.files = [make_file("f1"), make_file("bens", owner="owui-ben", subject="ben")]
     harness.documents["tenanta"] = [document]
-    assert harness.get_statuses() == {"f1": (FileState.REFUSED, NAME_OF_COLLEAGUE)}
+    assert harness.get_reports() == {"f1": (FileState.REFUSED, NAME_OF_COLLEAGUE)}
 
 
 def test_without_a_waiting_file_the_tenants_documents_are_not_listed(harness: UserFilesHarness) -> None:
     harness.files = [make_file("f1")]
     harness.documents["tenanta"] = [make_document("f1")]
-    harness.get_statuses()
+    harness.get_reports()
     assert harness.listed == []
 
 
 def test_a_file_waits_while_the_tenants_documents_cannot_be_listed(harness: UserFilesHarness) -> None:
     harness.files, harness.is_down = [make_file("f1")], True
-    assert harness.get_statuses() == {"f1": (FileState.WAITING, None)}
+    assert harness.get_reports() == {"f1": (FileState.WAITING, None)}
 
 
 def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
@@ -206,7 +206,7 @@ def test_the_cached_documents_of_one_tenant_are_not_used_for_another() -> None:
         files, states = backends.make_user_files(), []
         for tenant_id in ("tenanta", "tenantb", "tenanta", "tenantb"):
             (listed,) = await backends.list(files, tenant_id)
-            states.append(listed.status.state)
+            states.append(listed.report.state)
         return states
 
     assert simulate(run_scenario()) == [FileState.REFUSED, FileState.WAITING] * 2
@@ -246,5 +246,5 @@ def test_the_cache_holds_a_bounded_number_of_tenants(monkeypatch: pytest.MonkeyP
 
 def test_requests_to_the_gateway_are_concurrent_and_bounded(harness: UserFilesHarness) -> None:
     harness.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(20)]
-    harness.get_statuses()
+    harness.get_reports()
     assert harness.most_in_progress == user_files.CONCURRENCY

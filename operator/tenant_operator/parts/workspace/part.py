@@ -146,7 +146,7 @@ class WorkspacePart:
         )
         content = await self._webui.count_content(_build_content(tenant, group, bases))
         own = {"groups": int(bool(group.id)), "models": len(models), "knowledge bases": len(bases)}
-        return {f"{kind} of {tenant.key}": count for kind, count in (own | content).items()}
+        return {f"{counter} of {tenant.key}": count for counter, count in (own | content).items()}
 
     async def release(self, tenant: Tenant) -> None:
         """Remove all members of the group, because no Tenant names them any more. Keep everything else."""
@@ -283,7 +283,7 @@ class WorkspacePart:
         while any(remaining.values()):
             before, remaining = remaining, await self._webui.delete_content(content)
             if sum(remaining.values()) >= sum(before.values()):
-                counted = ", ".join(f"{count} {kind}" for kind, count in remaining.items() if count)
+                counted = ", ".join(f"{count} {counter}" for counter, count in remaining.items() if count)
                 raise RemoteUnavailable("open-webui", "delete-content", f"still there: {counted}")
 
 

@@ -35,7 +35,7 @@ FORBIDDEN_COLUMNS = {
 
 _KNOWLEDGE_LINKS = """
   select 'knowledge' as kind, knowledge_id as target, file_id, created_at as since,
-         coalesce(directory_id, '') as directory
+         coalesce(directory_id, '') as folder
   from knowledge_file
 """
 
@@ -69,7 +69,7 @@ def _select_pending_links(condition: str) -> str:
     """
     return rf"""
     select 'knowledge' as kind, u.knowledge_id as target, u.id as file_id, u.created_at as since,
-           u.directory_id as directory from (
+           u.directory_id as folder from (
       select f.id, f.created_at, {_select_meta("knowledge_id")} as knowledge_id,
              coalesce({_select_meta("directory_id")}, '') as directory_id
       from file f
@@ -92,7 +92,7 @@ def _select_chat_links(condition: str) -> str:
     document.
     """
     return f"""
-    select 'model' as kind, m.model_id as target, s.file_id, s.created_at as since, '' as directory
+    select 'model' as kind, m.model_id as target, s.file_id, s.created_at as since, '' as folder
     from chat_file s
     join file f on f.id = s.file_id
     join chat c on c.id = s.chat_id
@@ -111,7 +111,7 @@ with links as (
   union all {_select_chat_links("true")}
 )
 select l.kind, l.target, count(*)::text || ':' || sum(hashtextextended(
-         concat_ws('|', f.id, f.user_id, f.filename, f.path, f.updated_at, l.since, l.directory), 0))::text
+         concat_ws('|', f.id, f.user_id, f.filename, f.path, f.updated_at, l.since, l.folder), 0))::text
          as fingerprint
 from links l join file f on f.id = l.file_id
 group by l.kind, l.target
@@ -124,7 +124,7 @@ links as (
   union all {_select_chat_links("s.file_id in (select id from chosen)")}
 ),
 linked as (
-  select file_id, json_agg(json_build_array(since, kind, target, directory)) as links
+  select file_id, json_agg(json_build_array(since, kind, target, folder)) as links
   from links group by file_id
 )
 """
@@ -138,7 +138,7 @@ select f.id, f.user_id as owner, coalesce(f.filename, '') as filename, coalesce(
        {_select_subject("u")} as subject,
        coalesce(l.links, '[]') as links,
        coalesce({_select_guard_note("tenantry_added_to")}, {_select_meta("knowledge_id")}, '') as knowledge,
-       coalesce({_select_meta("directory_id")}, '') as directory,
+       coalesce({_select_meta("directory_id")}, '') as folder,
        {_select_subject("r")} as remover
 from chosen join file f on f.id = chosen.id
 left join linked l on l.file_id = f.id

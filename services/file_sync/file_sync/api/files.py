@@ -1,4 +1,4 @@
-"""HTTP route ``GET /v1/files``: the caller's files with their status."""
+"""HTTP route ``GET /v1/files``: the caller's files with their states."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -37,7 +37,7 @@ class FileList(BaseModel):
     files: list[FileItem]
 
 
-@router.get("/v1/files", summary="List the caller's files with their status")
+@router.get("/v1/files", summary="List the caller's files with their states")
 async def list_files(
     request: Request,
     context: Context,
@@ -58,8 +58,8 @@ def _to_item(user_file: UserFile) -> FileItem:
     return FileItem(
         id=user_file.file.id,
         filename=user_file.file.filename,
-        persona_id=user_file.status.persona_id,
-        state=user_file.status.state,
-        reason=user_file.status.reason,
+        persona_id=user_file.report.persona_id,
+        state=user_file.report.state,
+        reason=user_file.report.reason,
         updated_at=datetime.fromtimestamp(user_file.file.updated_at, UTC),
     )

@@ -1,4 +1,4 @@
-"""Data classes of a plan: its configuration, its actions, and the status of each file."""
+"""Data classes of a plan: its configuration, its actions, and the report on each file."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from ..models import File, ListedDocument
 
-__all__ = ["ActionType", "FileState", "FileStatus", "Plan", "PlanConfig", "PlannedAction"]
+__all__ = ["ActionType", "FileReport", "FileState", "Plan", "PlanConfig", "PlannedAction"]
 
 
 class ActionType(StrEnum):
@@ -72,7 +72,7 @@ class FileState(StrEnum):
 
 
 @dataclass(frozen=True)
-class FileStatus:
+class FileReport:
     """State of a file, with a reason for the owner where one helps."""
 
     state: FileState
@@ -98,11 +98,11 @@ class PlanConfig:
 
 @dataclass
 class Plan:
-    """Actions for a tenant, and the status of its files.
+    """Actions for a tenant, and the reports on its files.
 
     Parameters
     ----------
-    statuses
+    reports
         Status of each file, by file id.
     unresolved_subjects
         Subjects to resolve in Keycloak before the next plan.
@@ -117,7 +117,7 @@ class Plan:
     """
 
     actions: list[PlannedAction] = field(default_factory=list)
-    statuses: dict[str, FileStatus] = field(default_factory=dict)
+    reports: dict[str, FileReport] = field(default_factory=dict)
     unresolved_subjects: set[str] = field(default_factory=set)
     detached: set[str] = field(default_factory=set)
     unowned: set[ListedDocument] = field(default_factory=set)
@@ -127,4 +127,4 @@ class Plan:
     @property
     def counts(self) -> Counter[FileState]:
         """Number of files in each state."""
-        return Counter(status.state for status in self.statuses.values())
+        return Counter(report.state for report in self.reports.values())

@@ -16,9 +16,9 @@ from tenancy.quotas import explain_document_quota, explain_storage_quota
 from ..models import File, Link, LinkKind, ListedDocument, Owner, PersonaRef, StorageUsage
 from . import messages
 from .checks import find_defect, may_differ, may_succeed_on_retry
-from .models import ActionType, FileState, FileStatus, Plan, PlanConfig, PlannedAction
+from .models import ActionType, FileReport, FileState, Plan, PlanConfig, PlannedAction
 from .persona_index import PersonaIndex
-from .versions import TOP_DIRECTORY, LinkedFile, Name, ReadyDocument, Version, set_predecessors
+from .versions import TOP_FOLDER, DocumentPath, LinkedFile, ReadyDocument, VersionKey, set_predecessors
 
 __all__ = ["build_plan"]
 
@@ -34,14 +34,14 @@ def build_plan(
     config: PlanConfig,
     detached: Mapping[str, File] | None = None,
 ) -> Plan:
-    """Return the actions for a tenant, and the status of each file.
+    """Return the actions for a tenant, and the report of each file.
 
     Parameters
     ----------
     files
         All files with a link to a persona of the tenant, each with all its links.
     documents
-        The tenant's documents. A document that was uploaded at the gateway is in the top directory of its
+        The tenant's documents. A document that was uploaded at the gateway is in the top folder of its
         persona. If the plan needs its unknown owner, the document is in :attr:`.models.Plan.unowned`.
     owners
         Resolved owners by subject; other subjects are in :attr:`.models.Plan.unresolved_subjects`.
@@ -69,20 +69,20 @@ class _Planner:
     ) -> None:
         self._tenant = tenant
         self._copies: defaultdict[str, list[ListedDocument]] = defaultdict(list)
-        self._uploads: dict[Name, ListedDocument] = {}
+        self._uploads: dict[DocumentPath, ListedDocument] = {}
         """Documents that were uploaded at the gateway."""
         for document in documents:
             if document.id.startswith(FILE_DOCUMENTS):
                 self._copies[document.id].append(document)
             else:
-                self._uploads[document.persona_id, TOP_DIRECTORY, document.filename] = document
+                self._uploads[document.persona_id, TOP_FOLDER, document.filename] = document
         self._personas = personas
         self._owners = owners
         self._usage = usage
         self._config = config
         self._detached = detached
-        self._people_by_name: defaultdict[Name, set[str]] = defaultdict(set)
-        """People who have a document of a name."""
+        self._people_by_path: defaultdict[DocumentPath, set[str]] = defaultdict(set)
+        """People who have a document at a path."""
         self._plan = Plan()
 
     def run(self, files: Iterable[File]) -> Plan:
@@ -93,19 +93,19 @@ class _Planner:
             if (place := self._choose_place(file))
         ]
         self._register_names(linked)
-        versions: defaultdict[Version, list[LinkedFile]] = defaultdict(list)
+        versions: defaultdict[VersionKey, list[LinkedFile]] = defaultdict(list)
         for each in linked:
-            versions[each.name, each.file.person].append(each)
-        for version, kept in self._plan_removals().items():
-            self._supersede(kept, self._list_ready(version, versions[version]))
-        for version in list(versions):
-            ready = self._list_ready(version, versions[version])
-            self._supersede_upload(self._find_upload(version), ready)
-            versions[version] = self._supersede(versions[version], ready)
-        for version, same in versions.items():
-            set_predecessors(same, self._find_upload(version))
+            versions[each.document_path, each.file.person].append(each)
+        for key, kept in self._plan_removals().items():
+            self._supersede(kept, self._list_ready(key, versions[key]))
+        for key in list(versions):
+            ready = self._list_ready(key, versions[key])
+            self._supersede_upload(self._find_upload(key), ready)
+            versions[key] = self._supersede(versions[key], ready)
+        for key, same in versions.items():
+            set_predecessors(same, self._find_upload(key))
         replaced = {
-            file_id for file_id, status in self._plan.statuses.items() if status.state is FileState.REPLACED
+            file_id for file_id, report in self._plan.reports.items() if report.state is FileState.REPLACED
         }
         for each in linked:
             if each.file.id not in replaced:
@@ -116,26 +116,26 @@ class _Planner:
         """Record the people who already have a document with the name of a file."""
         for each in linked:
             for copy in each.copies:
-                self._people_by_name[copy.persona_id, each.directory, copy.filename].add(each.file.person)
-            if upload := self._uploads.get(each.name):
+                self._people_by_path[copy.persona_id, each.folder, copy.filename].add(each.file.person)
+            if upload := self._uploads.get(each.document_path):
                 if upload.owner is None:
                     self._plan.unowned.add(upload)
                 else:
-                    self._people_by_name[each.name].add(upload.owner)
+                    self._people_by_path[each.document_path].add(upload.owner)
 
     def _plan_version(self, linked: LinkedFile) -> None:
         """Plan the actions for a file that no newer version has replaced."""
         older = linked.predecessor
-        status = self._plan_file(linked, linked.copies or ([older] if older else []))
-        if status:
-            self._plan.statuses[linked.file.id] = status
-            in_progress = status.state in (FileState.WAITING, FileState.RECEIVED, FileState.INDEXING)
+        report = self._plan_file(linked, linked.copies or ([older] if older else []))
+        if report:
+            self._plan.reports[linked.file.id] = report
+            in_progress = report.state in (FileState.WAITING, FileState.RECEIVED, FileState.INDEXING)
             self._plan.needs_recheck |= in_progress and older is not None
 
     def _choose_place(self, file: File) -> tuple[str, str] | None:
-        """Return the persona and directory of a file; ``None`` for a file without a link to this tenant."""
+        """Return the persona and folder of a file; ``None`` for a file without a link to this tenant."""
         links = [
-            (link.kind is not LinkKind.KNOWLEDGE, link.since, persona.persona_id, link.directory)
+            (link.kind is not LinkKind.KNOWLEDGE, link.since, persona.persona_id, link.folder)
             for link in file.links
             if (persona := self._personas.resolve(link))
             and persona.tenant_id == self._tenant.id
@@ -147,8 +147,8 @@ class _Planner:
         only_chats = min(links)[0]
         candidates = [place for is_chat, _, *place in sorted(links) if is_chat == only_chats]
         present = {copy.persona_id for copy in self._copies.get(file.document_id, [])}
-        persona_id, directory = next((each for each in candidates if each[0] in present), candidates[0])
-        return persona_id, directory
+        persona_id, folder = next((each for each in candidates if each[0] in present), candidates[0])
+        return persona_id, folder
 
     def _is_older_than_tenant(self, link: Link) -> bool:
         """Return True if a file was sent to a persona's model before this Tenant was created.
@@ -158,16 +158,16 @@ class _Planner:
         created = self._tenant.metadata.creation_timestamp
         return link.kind is LinkKind.MODEL and created is not None and link.since < int(created.timestamp())
 
-    def _find_upload(self, version: Version) -> ListedDocument | None:
-        """Return the document with a name that the person uploaded at the gateway."""
-        name, person = version
-        upload = self._uploads.get(name)
+    def _find_upload(self, key: VersionKey) -> ListedDocument | None:
+        """Return the document at a path that the person uploaded at the gateway."""
+        path, person = key
+        upload = self._uploads.get(path)
         return upload if upload and upload.owner == person else None
 
-    def _list_ready(self, version: Version, files: list[LinkedFile]) -> list[ReadyDocument]:
-        """Return the documents with a name and person that searches find."""
+    def _list_ready(self, key: VersionKey, files: list[LinkedFile]) -> list[ReadyDocument]:
+        """Return the documents of a path and person that searches find."""
         ready = [(each.file.created_at, each.file.document_id) for each in files if each.is_ready]
-        upload = self._find_upload(version)
+        upload = self._find_upload(key)
         if upload and upload.state == "ready":
             ready.append((upload.stored_at, upload.id))
         return ready
@@ -183,8 +183,8 @@ class _Planner:
         newest, newest_id = max(ready)
         for each in files:
             if each.file.created_at < newest:
-                status = FileStatus(FileState.REPLACED, messages.REPLACED, each.persona_id)
-                self._plan.statuses[each.file.id] = status
+                report = FileReport(FileState.REPLACED, messages.REPLACED, each.persona_id)
+                self._plan.reports[each.file.id] = report
                 self._plan.actions += [
                     replace(_build_deletion(copy, messages.SUPERSEDED), replaced_by=newest_id)
                     for copy in each.copies[:1]
@@ -200,8 +200,8 @@ class _Planner:
                     replace(_build_deletion(upload, messages.SUPERSEDED), replaced_by=newest_id)
                 )
 
-    def _plan_file(self, linked: LinkedFile, replaced: list[ListedDocument]) -> FileStatus | None:
-        """Plan the action for a file, and return its status.
+    def _plan_file(self, linked: LinkedFile, replaced: list[ListedDocument]) -> FileReport | None:
+        """Plan the action for a file, and return its report.
 
         Parameters
         ----------
@@ -215,10 +215,10 @@ class _Planner:
         action = PlannedAction(ActionType.STORE, file.document_id, persona_id, filename, file, former)
         if current is None or may_differ(file, current):
             if not copies and self._find_first_tenant(file) != self._tenant.id:
-                return FileStatus(FileState.OTHER_TENANT)
+                return FileReport(FileState.OTHER_TENANT)
             objection = self._find_objection(linked, replaced, is_new=current is None)
             if objection is None:
-                self._people_by_name[linked.name].add(file.person)
+                self._people_by_path[linked.document_path].add(file.person)
                 if current:
                     is_final = not (former or current.state == "received" or may_succeed_on_retry(current))
                     check = replace(action, type=ActionType.CHECK, is_final=is_final)
@@ -233,22 +233,22 @@ class _Planner:
             return self._add(replace(action, type=ActionType.INDEX), FileState.INDEXING)
         return self._follow_document(current, action)
 
-    def _follow_document(self, document: ListedDocument, action: PlannedAction) -> FileStatus:
-        """Return a file's status from its document's state; plan to index the document if necessary."""
+    def _follow_document(self, document: ListedDocument, action: PlannedAction) -> FileReport:
+        """Return a file's report from its document's state; plan to index the document if necessary."""
         match document.state:
             case "ready":
-                return FileStatus(FileState.READY, None, document.persona_id)
+                return FileReport(FileState.READY, None, document.persona_id)
             case "indexing":
                 self._plan.needs_recheck = True
-                return FileStatus(FileState.INDEXING, None, document.persona_id)
+                return FileReport(FileState.INDEXING, None, document.persona_id)
             case "failed" if document.problem and not may_succeed_on_retry(document):
-                return FileStatus(FileState.FAILED, document.problem[1], document.persona_id)
+                return FileReport(FileState.FAILED, document.problem[1], document.persona_id)
             case _:
                 return self._add(replace(action, type=ActionType.INDEX), FileState.RECEIVED)
 
-    def _add(self, action: PlannedAction, state: FileState) -> FileStatus:
+    def _add(self, action: PlannedAction, state: FileState) -> FileReport:
         self._plan.actions.append(action)
-        return FileStatus(state, None, action.persona_id)
+        return FileReport(state, None, action.persona_id)
 
     def _find_first_tenant(self, file: File) -> str | None:
         """Return the id of the tenant to which the file was given first."""
@@ -257,8 +257,8 @@ class _Planner:
 
     def _find_objection(
         self, linked: LinkedFile, replaced: list[ListedDocument], *, is_new: bool
-    ) -> FileStatus | None:
-        """Return the status of a file that must not be stored; else reserve quota and return ``None``.
+    ) -> FileReport | None:
+        """Return the report of a file that must not be stored; else reserve quota and return ``None``.
 
         Parameters
         ----------
@@ -269,26 +269,26 @@ class _Planner:
         owner = self._owners.get(file.subject) if file.subject else Owner()
         if owner is None:
             self._plan.unresolved_subjects.add(file.subject)
-            return FileStatus(FileState.WAITING, None, persona_id)
+            return FileReport(FileState.WAITING, None, persona_id)
         if not owner.known:
             self._plan.needs_recheck = True
-            return FileStatus(FileState.WAITING, messages.OWNER_UNKNOWN, persona_id)
+            return FileReport(FileState.WAITING, messages.OWNER_UNKNOWN, persona_id)
         if owner.tenant_id != self._tenant.id:
-            return FileStatus(FileState.NO_TENANT if owner.tenant_id is None else FileState.OTHER_TENANT)
-        if is_new and (status := self._find_name_conflict(linked)):
-            return status
+            return FileReport(FileState.NO_TENANT if owner.tenant_id is None else FileState.OTHER_TENANT)
+        if is_new and (report := self._find_name_conflict(linked)):
+            return report
         if reason := find_defect(file, self._config) or self._reserve_quota(file, replaced):
-            return FileStatus(FileState.REFUSED, reason, persona_id)
+            return FileReport(FileState.REFUSED, reason, persona_id)
         return None
 
-    def _find_name_conflict(self, linked: LinkedFile) -> FileStatus | None:
-        """Return the status of a file if another person's document has its name; else ``None``."""
-        upload = self._uploads.get(linked.name)
+    def _find_name_conflict(self, linked: LinkedFile) -> FileReport | None:
+        """Return the report of a file if another person's document has its name; else ``None``."""
+        upload = self._uploads.get(linked.document_path)
         if upload and upload.owner is None:
             self._plan.needs_recheck = True
-            return FileStatus(FileState.WAITING, messages.UPLOAD_OWNER_UNKNOWN, linked.persona_id)
-        if self._people_by_name[linked.name] - {linked.file.person}:
-            return FileStatus(FileState.REFUSED, messages.NAME_OF_COLLEAGUE, linked.persona_id)
+            return FileReport(FileState.WAITING, messages.UPLOAD_OWNER_UNKNOWN, linked.persona_id)
+        if self._people_by_path[linked.document_path] - {linked.file.person}:
+            return FileReport(FileState.REFUSED, messages.NAME_OF_COLLEAGUE, linked.persona_id)
         return None
 
     def _reserve_quota(self, file: File, replaced: list[ListedDocument]) -> str | None:
@@ -304,13 +304,13 @@ class _Planner:
         self._usage = more
         return None
 
-    def _plan_removals(self) -> dict[Version, list[LinkedFile]]:
+    def _plan_removals(self) -> dict[VersionKey, list[LinkedFile]]:
         """Plan to delete documents without a link if that is allowed; return the files of kept documents.
 
         Only the owner or an administrator can delete a file in Open WebUI, so the document of a deleted file
         is deleted. If the file exists, a person removed only its link.
         """
-        kept: defaultdict[Version, list[LinkedFile]] = defaultdict(list)
+        kept: defaultdict[VersionKey, list[LinkedFile]] = defaultdict(list)
         to_delete: list[PlannedAction] = []
         for document_id, copies in self._copies.items():
             personas = (PersonaRef(self._tenant.id, copy.persona_id) for copy in copies)
@@ -324,12 +324,12 @@ class _Planner:
                 reason = messages.REMOVED if file else messages.FILE_GONE
                 to_delete.append(_build_deletion(copies[0], reason))
                 continue
-            each = LinkedFile(file, copies[0].persona_id, file.directory, copies)
-            name = copies[0].persona_id, file.directory, copies[0].filename
-            kept[name, file.person].append(each)
-            self._people_by_name[name].add(file.person)
-            status = FileStatus(FileState.KEPT, messages.KEPT, copies[0].persona_id)
-            self._plan.statuses[file.id] = status
+            each = LinkedFile(file, copies[0].persona_id, file.folder, copies)
+            path = copies[0].persona_id, file.folder, copies[0].filename
+            kept[path, file.person].append(each)
+            self._people_by_path[path].add(file.person)
+            report = FileReport(FileState.KEPT, messages.KEPT, copies[0].persona_id)
+            self._plan.reports[file.id] = report
         # The gateway holds a batch that is too large a share of the tenant's documents.
         self._plan.actions[:0] = [replace(each, batch=len(to_delete)) for each in to_delete]
         return kept

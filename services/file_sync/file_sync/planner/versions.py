@@ -6,16 +6,16 @@ from ..models import File, ListedDocument
 from .checks import may_differ
 from .filenames import sanitize_filename
 
-__all__ = ["TOP_DIRECTORY", "LinkedFile", "Name", "ReadyDocument", "Version", "set_predecessors"]
+__all__ = ["TOP_FOLDER", "DocumentPath", "LinkedFile", "ReadyDocument", "VersionKey", "set_predecessors"]
 
-TOP_DIRECTORY = ""
-"""Id of the top directory of a knowledge base. Documents that were uploaded at the gateway are in the top
-directory."""
+TOP_FOLDER = ""
+"""Id of the top folder of a knowledge base. Documents that were uploaded at the gateway are in the top
+folder."""
 
-Name = tuple[str, str, str]
-"""Persona, directory of its knowledge base, and file name."""
+DocumentPath = tuple[str, str, str]
+"""Persona, folder of its knowledge base, and file name."""
 
-Version = tuple[Name, str]
+VersionKey = tuple[DocumentPath, str]
 """A name, and the person who owns the files of that name."""
 
 ReadyDocument = tuple[int, str]
@@ -24,7 +24,7 @@ ReadyDocument = tuple[int, str]
 
 @dataclass
 class LinkedFile:
-    """A file with a link to the tenant, its persona and directory, and the copies of its document.
+    """A file with a link to the tenant, its persona and folder, and the copies of its document.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class LinkedFile:
 
     file: File
     persona_id: str
-    directory: str
+    folder: str
     copies: list[ListedDocument]
     predecessor: ListedDocument | None = None
 
@@ -44,9 +44,9 @@ class LinkedFile:
         return sanitize_filename(self.file.filename)
 
     @property
-    def name(self) -> Name:
-        """Persona, directory and file name of the document."""
-        return self.persona_id, self.directory, self.filename
+    def document_path(self) -> DocumentPath:
+        """Persona, folder and file name of the document."""
+        return self.persona_id, self.folder, self.filename
 
     @property
     def is_ready(self) -> bool:

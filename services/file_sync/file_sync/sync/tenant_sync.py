@@ -27,7 +27,7 @@ from ..adapters.owners import OwnerResolver
 from ..adapters.upload_workflow import UploadWorkflow
 from ..metrics import ACTIONS, READY_LAG, STORE_LAG
 from ..models import File, StorageUsage
-from ..planner.models import ActionType, FileState, FileStatus, Plan, PlanConfig, PlannedAction
+from ..planner.models import ActionType, FileReport, FileState, Plan, PlanConfig, PlannedAction
 from ..planner.persona_index import PersonaIndex
 from ..planner.plan import build_plan
 from ..problems import DeletionsHeld, FileRefused, IngestRefused, RetryLater
@@ -135,10 +135,10 @@ class TenantSync:
             plan, files = await self._plan(tenant, personas, config)
         result = SyncResult(plan, remaining=len(plan.actions))
         for file in files:
-            status = plan.statuses.get(file.id)
-            if status and status.state is FileState.NO_TENANT:
+            report = plan.reports.get(file.id)
+            if report and report.state is FileState.NO_TENANT:
                 result.unassigned_owners.add(file.owner)
-            if status and status.state is FileState.KEPT:
+            if report and report.state is FileState.KEPT:
                 self._log_kept(tenant, file)
         self._cancel_stale_calls(tenant, plan)
         if plan.actions:
@@ -200,8 +200,8 @@ class TenantSync:
         waiting = {action.document_id for action in plan.actions if action.type is ActionType.INDEX}
         indexing = {
             derive_file_document_id(file_id)
-            for file_id, status in plan.statuses.items()
-            if status.state is FileState.INDEXING
+            for file_id, report in plan.reports.items()
+            if report.state is FileState.INDEXING
         }
         self._calls.cancel_stale(tenant.id, waiting=waiting, indexing=indexing - waiting)
 
@@ -294,7 +294,7 @@ class TenantSync:
         if outcome in ("ok", "refused", "held") and state is not FileState.RECEIVED:
             result.remaining -= 1
         if state and action.file:
-            result.plan.statuses[action.file.id] = FileStatus(state, reason, action.persona_id)
+            result.plan.reports[action.file.id] = FileReport(state, reason, action.persona_id)
         return state
 
     async def _store_or_delete(self, tenant: Tenant, action: PlannedAction) -> FileState | None:

@@ -16,7 +16,7 @@ from ..bedrock import Turn
 from ..documents.catalog import CatalogEntry, DocumentState
 from ..documents.deletions import HeldDeletion
 from ..documents.rejection import RejectedDeletions
-from ..documents.service import Ingested
+from ..documents.service import IngestedDocument
 from ..limits.budget import BudgetState
 from ..limits.usage import Counts
 from ..models import Passage
@@ -317,7 +317,7 @@ class DocumentResponse(_Response):
     pages: int | None
 
     @classmethod
-    def from_ingested(cls, ingested: Ingested) -> Self:
+    def from_ingested(cls, ingested: IngestedDocument) -> Self:
         """Return the response for an ingested document."""
         document, extracted = ingested.document, ingested.extracted
         return cls(

@@ -21,7 +21,7 @@ from ..personas import require_persona
 from ..problems import DocumentMissing, DocumentNotOwned, LimitsUnavailable
 from ..vectors import Vectors
 from .deletions import DeletionLimit
-from .intents import DocumentStatus, IngestFailure, Intent, IntentKind
+from .intents import IngestFailure, IngestProgress, Intent, IntentKind
 from .journal import Journal
 from .trash import Trash
 
@@ -46,14 +46,14 @@ class CatalogEntry:
 
     stored: StoredEntry
     indexed: IndexedDocument | None
-    status: DocumentStatus = field(default_factory=DocumentStatus)
+    progress: IngestProgress = field(default_factory=IngestProgress)
 
     @property
     def state(self) -> DocumentState:
         """State of this content."""
         if self.indexed and self.indexed.document.etag == self.stored.version.etag:
             return DocumentState.READY
-        if self.status.indexing:
+        if self.progress.indexing:
             return DocumentState.INDEXING
         return DocumentState.FAILED if self._current_failure else DocumentState.RECEIVED
 
@@ -64,7 +64,7 @@ class CatalogEntry:
 
     @property
     def _current_failure(self) -> IngestFailure | None:
-        failure = self.status.failure
+        failure = self.progress.failure
         return failure if failure and failure.etag == self.stored.version.etag else None
 
 
@@ -261,11 +261,11 @@ class Catalog:
 
     async def _describe(self, tenant: Tenant, stored: Sequence[StoredEntry]) -> list[CatalogEntry]:
         document_ids = sorted({entry.document_id for entry in stored})
-        statuses = await self._journal.get_statuses(tenant, document_ids)
+        progress = await self._journal.get_progress(tenant, document_ids)
         indexed = await self._vectors.get_indexed(tenant, document_ids)
         return [
             CatalogEntry(
-                entry, indexed.get(entry.document_id), statuses.get(entry.document_id, DocumentStatus())
+                entry, indexed.get(entry.document_id), progress.get(entry.document_id, IngestProgress())
             )
             for entry in stored
         ]

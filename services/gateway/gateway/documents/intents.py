@@ -1,4 +1,4 @@
-"""Write-ahead intents, and the status of a document that follows from them."""
+"""Write-ahead intents, and the progress of a document's ingest that follows from them."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from servicekit.errors import TenantryError
 
 from ..objects import ObjectVersion
 
-__all__ = ["DocumentStatus", "IngestFailure", "Intent", "IntentKind"]
+__all__ = ["IngestFailure", "IngestProgress", "Intent", "IntentKind"]
 
 
 class IntentKind(StrEnum):
@@ -83,8 +83,8 @@ class IngestFailure:
 
 
 @dataclass(frozen=True)
-class DocumentStatus:
-    """Status of a document in the journal; ``failure`` may belong to an earlier content of it."""
+class IngestProgress:
+    """Progress of a document's ingest by the journal; ``failure`` may belong to an earlier content of it."""
 
     indexing: bool = False
     failure: IngestFailure | None = None

@@ -30,7 +30,7 @@ from ..leases import LEASE_TTL_SECONDS, LeaseLost, hold_lease
 from ..problems import DocumentBusy, WritesUnavailable
 from ..redis import TenantRedis
 from . import journal_scripts
-from .intents import DocumentStatus, IngestFailure, Intent, IntentKind
+from .intents import IngestFailure, IngestProgress, Intent, IntentKind
 
 __all__ = ["RETRY_AFTER_SECONDS", "DueRepairs", "Journal", "WriteLease"]
 
@@ -170,8 +170,8 @@ class Journal:
         finally:
             await lease.release()
 
-    async def get_statuses(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, DocumentStatus]:
-        """Return the statuses of documents; an empty mapping if Redis is unavailable."""
+    async def get_progress(self, tenant: Tenant, document_ids: Sequence[str]) -> dict[str, IngestProgress]:
+        """Return the progress of documents; an empty mapping if Redis is unavailable."""
         if not document_ids:
             return {}
         keys = [build_ingests_key(tenant.id, tenant.uid), build_failures_key(tenant.id, tenant.uid)]
@@ -182,7 +182,7 @@ class Journal:
             self._log.warning("Cannot read the journal; showing states without it", error=str(exc))
             return {}
         return {
-            document_id: DocumentStatus(
+            document_id: IngestProgress(
                 bool(intent) and Intent.from_json(intent).kind is not IntentKind.DELETE,
                 IngestFailure(**json.loads(failure)) if failure else None,
             )

@@ -42,7 +42,7 @@ from .intents import IngestFailure, Intent, IntentKind
 from .journal import RETRY_AFTER_SECONDS, Journal, WriteLease
 from .reader import DocumentReader, ExtractedDocument
 
-__all__ = ["DocumentService", "Ingested"]
+__all__ = ["DocumentService", "IngestedDocument"]
 
 BATCH_SIZE = 64
 """Chunks that are embedded and written in one call: about half a megabyte for the index."""
@@ -52,7 +52,7 @@ CONCURRENT_BATCHES = 3
 
 
 @dataclass(frozen=True)
-class Ingested:
+class IngestedDocument:
     """A stored and indexed document."""
 
     document: Document
@@ -100,7 +100,7 @@ class DocumentService:
         content: bytes,
         owner: str,
         timings: RequestTimings,
-    ) -> Ingested:
+    ) -> IngestedDocument:
         """Store and index a person's file. The same name in the same persona is the same document.
 
         Parameters
@@ -142,9 +142,9 @@ class DocumentService:
                 )
             version = version.replace_etag(stored.etag)
             document = await self._publish(tenant, version, marker_vector, lease, timings)
-            return Ingested(document, extracted)
+            return IngestedDocument(document, extracted)
 
-    async def index_stored(self, tenant: Tenant, ticket: Ticket, timings: RequestTimings) -> Ingested:
+    async def index_stored(self, tenant: Tenant, ticket: Ticket, timings: RequestTimings) -> IngestedDocument:
         """Index the document that a ticket names, with its content in S3.
 
         Raises
@@ -168,7 +168,7 @@ class DocumentService:
         timings: RequestTimings,
         *,
         embeddings: Mapping[bytes, Sequence[float]] | None = None,
-    ) -> Ingested:
+    ) -> IngestedDocument:
         """Index an object of the tenant, under a lease on its document.
 
         Parameters
@@ -210,7 +210,7 @@ class DocumentService:
         ).replace_etag(etag)
         marker_vector = await self._upsert_chunks(tenant, version, timings, embeddings)
         document = await self._publish(tenant, version, marker_vector, lease, timings)
-        return Ingested(document, extracted)
+        return IngestedDocument(document, extracted)
 
     async def reserve_storage(self, tenant: Tenant, document_id: str, size: int) -> None:
         """Reserve storage for a document in the tenant's quota.

@@ -24,7 +24,7 @@ from ..vectors import Vectors
 from .embeddings import pack, unpack
 from .intents import Intent, IntentKind
 from .journal import WriteLease
-from .service import DocumentService, Ingested
+from .service import DocumentService, IngestedDocument
 
 __all__ = ["RemovalPage", "Trash"]
 
@@ -157,7 +157,7 @@ class Trash:
 
     async def restore(
         self, person: Principal, document_id: str, removal_id: str | None, timings: RequestTimings
-    ) -> Ingested:
+    ) -> IngestedDocument:
         """Restore a removed document: when this returns, searches find it.
 
         A document from a file of Open WebUI becomes a document that is identified by its name. Its file is
@@ -204,7 +204,7 @@ class Trash:
 
     async def complete(
         self, tenant: Tenant, key: str, lease: WriteLease, restored: tuple[str, str], timings: RequestTimings
-    ) -> Ingested:
+    ) -> IngestedDocument:
         """Index a document whose content was restored, and delete it from the trash.
 
         Raises

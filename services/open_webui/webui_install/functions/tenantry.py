@@ -96,9 +96,8 @@ MESSAGES = {
     "tenant-not-ready": "Your tenant is still being set up. Try again {when}.",
     "identity-unavailable": "I cannot check who you are right now. Try again {when}.",
     "overloaded": "Too many questions are being answered right now. Try again {when}.",
-    "backend-unavailable": "A part of the system does not answer right now. Try again {when}.",
-    "backend-refused": "A part of the system refused the request. "
-    "Give your administrator the request id {request}.",
+    "backend-unavailable": "A service does not answer right now. Try again {when}.",
+    "backend-refused": "A service refused the request. Give your administrator the request id {request}.",
     "deadline-exceeded": "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question.",
     "n8n-unavailable": "The assistant's workflow cannot be reached right now. Try again in a few minutes.",
     "gateway-unavailable": "The assistant cannot be reached right now. Try again in a few minutes.",

@@ -9,7 +9,7 @@ import pytest
 from gateway.documents.catalog import Catalog
 from gateway.documents.journal import Journal
 from gateway.documents.repair import Repair
-from gateway.documents.service import DocumentService, Ingested
+from gateway.documents.service import DocumentService, IngestedDocument
 from gateway.documents.trash import Trash
 from gateway.redis import TenantRedis
 from gateway.timings import RequestTimings
@@ -76,7 +76,7 @@ class Replica:
     def document_id(self) -> str:
         return derive_document_id(self.tenant.id, "finance", NAME)
 
-    async def upload(self, text: str) -> Ingested:
+    async def upload(self, text: str) -> IngestedDocument:
         return await self.service.upload(
             self.tenant, "finance", NAME, text.encode(), "anna", RequestTimings()
         )

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from gateway.documents.intents import DocumentStatus, IngestFailure, Intent, IntentKind
+from gateway.documents.intents import IngestFailure, IngestProgress, Intent, IntentKind
 from gateway.documents.journal import Journal, WriteLease
 from gateway.leases import LEASE_TTL_SECONDS
 from gateway.objects import ObjectVersion
@@ -131,7 +131,7 @@ async def test_a_holder_that_lost_its_lease_changes_nothing(redis: TenantRedis, 
         await late.release()
         assert not await late.renew()
         assert await lease.renew()
-        assert (await Journal(redis).get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
+        assert (await Journal(redis).get_progress(tenant, ["d1"]))["d1"] == IngestProgress()
 
 
 async def test_a_write_without_a_change_leaves_no_entry(
@@ -234,19 +234,19 @@ async def test_only_one_of_many_replicas_repairs_a_document(
 async def test_a_failure_is_kept_until_a_success_or_a_delete(journal: Journal, tenant: Tenant) -> None:
     async with journal.acquire(tenant, "d1") as lease:
         await lease.begin(INGEST)
-        assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus(indexing=True)
+        assert (await journal.get_progress(tenant, ["d1"]))["d1"] == IngestProgress(indexing=True)
         await lease.commit(FAILURE)
-    assert await journal.get_statuses(tenant, ["d1", "d2"]) == {
-        "d1": DocumentStatus(failure=FAILURE),
-        "d2": DocumentStatus(),
+    assert await journal.get_progress(tenant, ["d1", "d2"]) == {
+        "d1": IngestProgress(failure=FAILURE),
+        "d2": IngestProgress(),
     }
     with pytest.raises(RuntimeError):
         async with journal.acquire(tenant, "d1"):
             raise RuntimeError("refused before anything was stored")
-    assert (await journal.get_statuses(tenant, ["d1"]))["d1"].failure == FAILURE
+    assert (await journal.get_progress(tenant, ["d1"]))["d1"].failure == FAILURE
     async with journal.acquire(tenant, "d1") as lease:
         await lease.commit()
-    assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
+    assert (await journal.get_progress(tenant, ["d1"]))["d1"] == IngestProgress()
 
 
 async def test_a_deletion_and_a_dead_ingest_are_not_shown_as_indexing(
@@ -254,10 +254,10 @@ async def test_a_deletion_and_a_dead_ingest_are_not_shown_as_indexing(
 ) -> None:
     async with journal.acquire(tenant, "d2") as lease:
         await lease.begin(Intent(IntentKind.DELETE))
-        assert (await journal.get_statuses(tenant, ["d2"]))["d2"] == DocumentStatus()
+        assert (await journal.get_progress(tenant, ["d2"]))["d2"] == IngestProgress()
     async with abandon_lease(redis, tenant, INGEST):
         await asyncio.sleep(0.1)  # longer than the lease
-        assert (await journal.get_statuses(tenant, ["d1"]))["d1"] == DocumentStatus()
+        assert (await journal.get_progress(tenant, ["d1"]))["d1"] == IngestProgress()
 
 
 async def test_tenants_never_see_each_others_entries(journal: Journal, tenant: Tenant) -> None:
@@ -266,7 +266,7 @@ async def test_tenants_never_see_each_others_entries(journal: Journal, tenant: T
         await lease.begin(INGEST)
         await lease.commit(FAILURE)
     await interrupt_write(journal, tenant, INGEST)
-    assert await journal.get_statuses(other, ["d1"]) == {"d1": DocumentStatus()}
+    assert await journal.get_progress(other, ["d1"]) == {"d1": IngestProgress()}
     assert [each.tenant.id for each in await journal.list_due([other, tenant])] == [tenant.id]
 
 
@@ -302,6 +302,6 @@ async def test_without_redis_no_write_begins_and_no_status_is_known(
         with pytest.raises(WritesUnavailable):
             async with journal.acquire(tenant, "d1"):
                 pass
-        assert await journal.get_statuses(tenant, ["d1"]) == {}
+        assert await journal.get_progress(tenant, ["d1"]) == {}
         proxy.restore()
         await redis.close()

@@ -32,7 +32,7 @@ async def test_remove_leaves_nothing(
 
 
 @every_part
-async def test_release_keeps_only_retained_kinds(
+async def test_release_keeps_only_retained_objects(
     name: str, driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     opened = await open_part(name, driver, harness, tenants, observed)

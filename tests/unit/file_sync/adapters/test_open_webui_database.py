@@ -1,4 +1,4 @@
-"""Tests of the reader of Open WebUI's database without a database. The queries: integration."""
+"""Tests of the client of Open WebUI's database, without a database. Integration tests cover the queries."""
 
 import psycopg
 import pytest
@@ -20,7 +20,7 @@ ROW = {
     "subject": "anna",
     "links": [[3, "model", "tenant-a.hr", None], [None, "knowledge", "k1", "d1"]],
     "knowledge": "k1",
-    "directory": "d1",
+    "folder": "d1",
     "remover": "",
 }
 TEXT = '[[3, "model", "tenant-a.hr", null], [null, "knowledge", "k1", "d1"]]'
@@ -69,7 +69,7 @@ async def test_a_row_becomes_a_file_with_its_links_in_order_of_time(
                 Link(3, LinkKind.MODEL, "tenant-a.hr", ""),
             ),
             knowledge="k1",
-            directory="d1",
+            folder="d1",
         )
     ]
 

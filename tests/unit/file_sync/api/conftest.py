@@ -1,4 +1,4 @@
-"""The application of file-sync with fakes."""
+"""Fixtures: file-sync's application with fakes of its user files and leader elector."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -8,7 +8,7 @@ from typing import Any
 
 from file_sync.app import make_app
 from file_sync.models import File
-from file_sync.planner.models import FileState, FileStatus
+from file_sync.planner.models import FileReport, FileState
 from file_sync.settings import FileSyncSettings
 from file_sync.user_files import MAX_FILES, UserFile
 from pydantic import SecretStr
@@ -22,7 +22,7 @@ HINT_SECRET = "a-secret-of-sixteen"
 
 
 class FakeUserFiles:
-    """Returns a list of the longest length, and records its calls."""
+    """Returns a list with the largest number of files, and records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, Sequence[str] | None]] = []
@@ -37,7 +37,7 @@ class FakeUserFiles:
             created_at=0,
             updated_at=0,
         )
-        self.files = [UserFile(file, FileStatus(FileState.READY, "r" * 500))] * MAX_FILES
+        self.files = [UserFile(file, FileReport(FileState.READY, "r" * 500))] * MAX_FILES
 
     async def list(self, person: Principal, token: str, ids: Sequence[str] | None) -> "Sequence[UserFile]":
         self.calls.append((person.tenant.id, token, ids))
@@ -55,7 +55,7 @@ class FakeElector:
 
 
 def make_fake_app(calls_per_minute: int = 1_000_000) -> Any:
-    """Return the application; its context has the fakes ``files`` and ``leader_elector``."""
+    """Return the application, with the fakes ``files`` and ``leader_elector`` in its context."""
     settings = FileSyncSettings(
         database_url=SecretStr("postgresql://postgres.test"),
         files_bucket="files",

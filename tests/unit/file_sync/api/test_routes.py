@@ -1,11 +1,11 @@
-"""Tests of the HTTP routes: whose files are listed, and which hints are accepted."""
+"""Tests of the HTTP routes: only the caller's files are listed, and only hints with the secret pass."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from file_sync.planner.models import FileState, FileStatus
+from file_sync.planner.models import FileReport, FileState
 from file_sync.user_files import UserFile
 
 from tests.support.file_sync.files import make_file
@@ -37,8 +37,8 @@ async def test_files_are_listed_for_the_caller_of_the_token(app: Any, http: http
 
 
 async def test_a_file_is_listed_with_its_status(app: Any, http: httpx.AsyncClient) -> None:
-    status = FileStatus(FileState.FAILED, "The PDF is encrypted.", "finance")
-    app.state.context.files.files = [UserFile(make_file("f1", updated_at=5), status)]
+    report = FileReport(FileState.FAILED, "The PDF is encrypted.", "finance")
+    app.state.context.files.files = [UserFile(make_file("f1", updated_at=5), report)]
     response = await http.get("/v1/files", headers=PERSON)
     assert response.json() == {
         "files": [

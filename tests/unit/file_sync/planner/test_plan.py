@@ -29,7 +29,7 @@ PERMANENT = ("https://tenantry.io/problems/document-unreadable", "The PDF is enc
 
 @dataclass
 class PlanCase:
-    """A file or none, the copies of its document, and the expected actions, state and reason."""
+    """A file (or ``None``), the copies of its document, and the expected actions, state and reason."""
 
     name: str
     file: File | None
@@ -280,11 +280,11 @@ CASES = [
 def test_plan_of_one_file(case: PlanCase) -> None:
     plan = make_plan([case.file] if case.file else [], case.documents)
     assert [(each.type, each.persona_id, each.filename, each.former) for each in plan.actions] == case.actions
-    statuses = list(plan.statuses.values())
+    reports = list(plan.reports.values())
     if case.state:
-        assert [status.state for status in statuses] == [case.state]
+        assert [report.state for report in reports] == [case.state]
     if case.reason:
-        assert statuses[0].reason == case.reason
+        assert reports[0].reason == case.reason
     assert not plan.unresolved_subjects
 
 
@@ -293,7 +293,7 @@ def test_plan_of_one_file(case: PlanCase) -> None:
 )
 def test_a_file_that_only_another_tenant_has_is_not_planned(link: Link) -> None:
     plan = make_plan([make_file("f1", link)], [])
-    assert (plan.actions, plan.statuses) == ([], {})
+    assert (plan.actions, plan.reports) == ([], {})
 
 
 def test_an_unresolved_owner_of_a_new_file_is_resolved() -> None:
@@ -326,12 +326,12 @@ def test_a_plan_needs_a_recheck_for_indexing_documents_and_unknown_owners() -> N
 
 
 class TestQuota:
-    def test_the_oldest_files_get_the_remaining_room(self) -> None:
+    def test_the_oldest_files_get_the_remaining_quota(self) -> None:
         files = [make_file(f"f{number}", created_at=10 - number) for number in range(4)]
         plan = make_plan(files, [ListedDocument("by-name", "hr", "a", 5, "ready")], quota={"documents": 3})
         stored = [action.document_id for action in plan.actions]
         assert stored == ["owui-f3", "owui-f2"]
-        assert plan.statuses["f0"].reason == (
+        assert plan.reports["f0"].reason == (
             "The tenant has reached its limit of documents: 3 are stored, 3 are allowed. "
             "Delete documents, or ask your administrator for a higher limit."
         )
@@ -344,7 +344,7 @@ class TestQuota:
         ]
         plan = make_plan(files, [], quota={"storage": "100"})
         assert [action.document_id for action in plan.actions] == ["owui-f1", "owui-f3"]
-        assert plan.statuses["f2"].reason == (
+        assert plan.reports["f2"].reason == (
             "This document of 60 bytes does not fit: the tenant uses 60 bytes of its limit of 100 bytes. "
             "Delete documents, or ask your administrator for a higher limit."
         )
@@ -357,7 +357,7 @@ class TestQuota:
         )
         assert [action.type for action in plan.actions] == [ActionType.STORE]
 
-    def test_changed_content_needs_room_only_for_the_difference(self) -> None:
+    def test_changed_content_needs_quota_only_for_the_difference(self) -> None:
         quota = {"documents": 1, "storage": "12"}
         assert make_plan([make_file(size=12)], [make_document()], quota=quota).actions
         assert not make_plan([make_file(size=13)], [make_document()], quota=quota).actions
@@ -371,7 +371,7 @@ class TestMassDeletion:
         deletions = [action for action in plan.actions if action.type is ActionType.DELETE]
         assert [action.batch for action in deletions] == [gone] * gone
 
-    def test_documents_that_were_uploaded_at_the_gateway_do_not_count(self) -> None:
+    def test_documents_from_the_gateway_do_not_count_for_the_deletion_batch(self) -> None:
         others = [ListedDocument(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
         plan = make_plan([], [make_document(f"f{number}") for number in range(30)] + others)
         assert {action.batch for action in plan.actions} == {30}

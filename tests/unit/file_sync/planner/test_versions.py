@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from file_sync.models import ListedDocument
-from file_sync.planner.versions import TOP_DIRECTORY, LinkedFile, set_predecessors
+from file_sync.planner.versions import TOP_FOLDER, LinkedFile, set_predecessors
 
 from tests.support.file_sync.files import make_document, make_file
 
@@ -12,7 +12,7 @@ UPLOAD = ListedDocument("by-name", "finance", "plan.pdf", 10, "ready", stored_at
 
 def make_linked_file(file_id: str, created_at: int, *, has_document: bool = True) -> LinkedFile:
     copies = [make_document(file_id)] if has_document else []
-    return LinkedFile(make_file(file_id, created_at=created_at), "finance", TOP_DIRECTORY, copies)
+    return LinkedFile(make_file(file_id, created_at=created_at), "finance", TOP_FOLDER, copies)
 
 
 def list_predecessors(files: list[LinkedFile], upload: ListedDocument | None = None) -> list[str | None]:
@@ -49,7 +49,7 @@ def test_an_upload_is_the_predecessor_of_newer_files_without_an_older_document()
     assert list_predecessors(files, UPLOAD) == [None, None, "by-name"]
 
 
-def test_a_file_is_ready_if_its_only_copy_is_and_has_its_content() -> None:
+def test_a_file_is_ready_if_its_only_copy_is_ready_and_has_the_same_content() -> None:
     ready = make_linked_file("f1", 1)
     assert ready.is_ready
     assert not make_linked_file("f1", 1, has_document=False).is_ready
@@ -60,4 +60,4 @@ def test_a_file_is_ready_if_its_only_copy_is_and_has_its_content() -> None:
 
 def test_a_name_is_a_persona_a_directory_and_a_clean_file_name() -> None:
     file = make_file("f1", filename="a/b.txt")
-    assert LinkedFile(file, "finance", "d1", []).name == ("finance", "d1", "a_b.txt")
+    assert LinkedFile(file, "finance", "d1", []).document_path == ("finance", "d1", "a_b.txt")

@@ -1,17 +1,17 @@
-"""Tests of the metrics of all files."""
+"""Tests of the gauges for the files of all tenants."""
 
 from typing import Any
 
 import pytest
 from file_sync.metrics import FILES, HELD_DELETIONS, UNASSIGNED_OWNERS
-from file_sync.planner.models import FileState, FileStatus, Plan
+from file_sync.planner.models import FileReport, FileState, Plan
 from file_sync.sync.stats import SyncStats
 from file_sync.sync.tenant_sync import SyncResult
 
 
 def make_result(*states: FileState, owners: set[str] | None = None, held: int = 0) -> SyncResult:
-    statuses = {f"f{number}": FileStatus(state) for number, state in enumerate(states)}
-    return SyncResult(Plan(statuses=statuses, blocked_deletions=held), owners or set())
+    reports = {f"f{number}": FileReport(state) for number, state in enumerate(states)}
+    return SyncResult(Plan(reports=reports, blocked_deletions=held), owners or set())
 
 
 def read(gauge: Any) -> float:
@@ -26,7 +26,7 @@ def stats() -> SyncStats:
     return stats
 
 
-def test_numbers_are_sums_over_all_tenants(stats: SyncStats) -> None:
+def test_the_gauges_are_sums_over_all_tenants(stats: SyncStats) -> None:
     stats.record("a", make_result(FileState.READY, FileState.READY, FileState.FAILED, held=2))
     stats.record("b", make_result(FileState.READY, held=3))
     assert read(FILES.labels(FileState.READY)) == 3
@@ -34,7 +34,7 @@ def test_numbers_are_sums_over_all_tenants(stats: SyncStats) -> None:
     assert read(HELD_DELETIONS) == 5
 
 
-def test_a_later_result_of_a_tenant_replaces_the_earlier_one(stats: SyncStats) -> None:
+def test_a_later_result_of_a_tenant_replaces_the_earlier_result(stats: SyncStats) -> None:
     stats.record("a", make_result(FileState.WAITING, owners={"u1"}, held=2))
     stats.record("a", make_result(FileState.READY))
     assert read(FILES.labels(FileState.WAITING)) == 0

@@ -122,7 +122,7 @@ class FakeAdapters:
         )
 
     def run(self, runs: int = 1, **options: Any) -> SyncResult:
-        """Run in simulated time, and return the last result."""
+        """Run syncs in simulated time, and return the last result."""
 
         async def run_scenario(sync: TenantSync) -> SyncResult:
             for _ in range(runs):
@@ -180,7 +180,7 @@ def test_a_new_file_is_stored_and_indexed(adapters: FakeAdapters) -> None:
     adapters.files = [make_file("f1")]
     result = adapters.run()
     assert adapters.calls == [("download", "owui-f1"), ("put", "owui-f1"), ("ingest", "owui-f1")]
-    assert result.plan.statuses["f1"].state is FileState.READY
+    assert result.plan.reports["f1"].state is FileState.READY
     assert result.remaining == 0
     assert result.is_complete
     assert result.progress
@@ -217,8 +217,8 @@ def test_a_sync_with_a_refused_file_is_complete_and_shows_the_reason(adapters: F
     adapters.files = [make_file("f1")]
     adapters.errors["download", "owui-f1"] = FileRefused("The file is empty.")
     result = adapters.run()
-    assert result.plan.statuses["f1"].state is FileState.REFUSED
-    assert result.plan.statuses["f1"].reason == "The file is empty."
+    assert result.plan.reports["f1"].state is FileState.REFUSED
+    assert result.plan.reports["f1"].reason == "The file is empty."
     assert result.is_complete
 
 
@@ -226,7 +226,7 @@ def test_a_sync_with_a_document_that_cannot_be_indexed_is_complete(adapters: Fak
     adapters.files = [make_file("f1")]
     adapters.errors["ingest", "owui-f1"] = IngestRefused()
     result = adapters.run()
-    assert result.plan.statuses["f1"].state is FileState.FAILED
+    assert result.plan.reports["f1"].state is FileState.FAILED
     assert result.is_complete
 
 
@@ -267,7 +267,7 @@ def test_held_deletions_are_counted_and_are_no_progress(adapters: FakeAdapters) 
 
 
 @pytest.mark.parametrize(("has_same_version", "calls"), [(True, []), (False, ["owui-f1"])])
-def test_a_check_downloads_only_other_content(
+def test_a_check_downloads_only_changed_content(
     adapters: FakeAdapters, calls: list[str], *, has_same_version: bool
 ) -> None:
     adapters.files, adapters.documents = [make_file("f1", digest="b" * 64)], [make_document("f1")]
@@ -290,7 +290,7 @@ def test_a_check_of_the_same_content_still_indexes_a_document_that_is_not_indexe
 
 
 @pytest.mark.parametrize("is_indexed", [True, False])
-def test_the_former_object_is_deleted_only_after_the_new_one_is_indexed(
+def test_the_former_object_is_deleted_only_after_the_new_object_is_indexed(
     adapters: FakeAdapters, *, is_indexed: bool
 ) -> None:
     adapters.files, adapters.documents = [make_file("f1", make_knowledge_link("hr"))], [make_document("f1")]
@@ -302,7 +302,7 @@ def test_the_former_object_is_deleted_only_after_the_new_one_is_indexed(
     assert adapters.calls[-1][0] == ("delete-object" if is_indexed else "ingest")
 
 
-def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(adapters: FakeAdapters) -> None:
+def test_while_n8n_is_down_files_are_stored_and_n8n_is_called_once(adapters: FakeAdapters) -> None:
     adapters.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(5)]
     for file in adapters.files:
         adapters.errors["ingest", file.document_id] = make_unavailable(httpx.ConnectError("refused"))
@@ -420,7 +420,7 @@ def test_a_kept_document_is_logged_once(adapters: FakeAdapters) -> None:
     adapters.files, adapters.documents = [removed], [make_document("f1")]
     with capture_logs() as logs:
         result = adapters.run(runs=2)
-    assert result.plan.statuses["f1"].state is FileState.KEPT
+    assert result.plan.reports["f1"].state is FileState.KEPT
     assert [each["remover"] for each in logs if each["log_level"] == "warning"] == ["ben"]
 
 
@@ -432,7 +432,7 @@ def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(adapters: Fa
     assert result.plan.unowned == set()
 
 
-def test_lags_are_observed_for_new_files_and_not_for_moved_ones(adapters: FakeAdapters) -> None:
+def test_lags_are_observed_for_new_files_and_not_for_moved_files(adapters: FakeAdapters) -> None:
     new = make_file("f1", created_at=int(time.time()))
     moved = make_file("f2", make_knowledge_link("hr"), filename="2.pdf")
     adapters.files = [new, moved]

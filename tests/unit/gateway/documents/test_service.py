@@ -9,7 +9,7 @@ import pytest
 from gateway.documents.catalog import Catalog
 from gateway.documents.intents import Intent, IntentKind
 from gateway.documents.reader import DocumentReader
-from gateway.documents.service import DocumentService, Ingested
+from gateway.documents.service import DocumentService, IngestedDocument
 from gateway.models import Document
 from gateway.objects import ObjectVersion
 from gateway.problems import (
@@ -71,10 +71,10 @@ class IngestHarness:
 
     async def upload(
         self, content: bytes, filename: str = "budget.md", persona: str = "finance", owner: str = "subject-1"
-    ) -> Ingested:
+    ) -> IngestedDocument:
         return await self.service.upload(TENANT, persona, filename, content, owner, RequestTimings())
 
-    async def redeem(self, persona: str = "finance") -> Ingested:
+    async def redeem(self, persona: str = "finance") -> IngestedDocument:
         ticket = Ticket(TENANT.id, TENANT.uid, persona, "doc-1", "budget.md")
         return await self.service.index_stored(TENANT, ticket, RequestTimings())
 

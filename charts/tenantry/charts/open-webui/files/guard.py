@@ -49,12 +49,12 @@ NO_USER_SEARCH = "You cannot search for other people here."
 NO_IMPORT = "Chats cannot be imported here. Clone or fork a chat instead."
 NO_RESET = "A knowledge base cannot be reset here. Remove your own files one by one."
 DISABLED = "This function is disabled here."
-NOT_OWNER = "This belongs to a colleague. Ask its owner or one of your company's administrators."
+NOT_OWNER = "This belongs to a colleague. Ask its owner or one of your tenant's administrators."
 NOT_BASE_OWNER = "Only the platform changes this knowledge base. You can add files, and remove your own."
 NOT_WRITABLE = "You cannot add files to this knowledge base."
 NAME_TAKEN = (
     "A colleague's document in this knowledge base is named {name}. Choose another name, or ask its owner or "
-    "one of your company's administrators to remove it."
+    "one of your tenant's administrators to remove it."
 )
 CANNOT_CHECK = "Your permissions cannot be checked right now. Nothing was changed; try again in a moment."
 
