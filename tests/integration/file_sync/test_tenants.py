@@ -97,7 +97,7 @@ async def test_documents_stay_with_their_tenant_when_the_owner_moves(
     old = harness.give(anna, "old.txt", f"Anna's old {unique_word}.", A)
     await harness.sync_until_stable(A)
     await move(harness)
-    # Open WebUI still lets the person do this with their file.
+    # Open WebUI still lets the person use the old file, now in tenant B.
     harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
     harness.owui.add_to_knowledge(old, harness.get_knowledge_id(B))
     new = harness.give(anna, "new.txt", f"Anna's new {unique_word}.", B)

@@ -1,4 +1,4 @@
-"""Tests of the settings."""
+"""Tests of file-sync's settings: required values, and errors that name the variable."""
 
 from typing import Any
 
