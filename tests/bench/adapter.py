@@ -40,8 +40,8 @@ def make_adapter(bedrock: httpx.AsyncClient) -> FastAPI:
         return response.json()
 
     async def embed(text: str) -> list[float]:
-        answer = await call(f"/model/{_TITAN}/invoke", {"inputText": text})
-        numbers: list[float] = answer["embedding"]
+        response = await call(f"/model/{_TITAN}/invoke", {"inputText": text})
+        numbers: list[float] = response["embedding"]
         return numbers
 
     @app.get("/v1/models")
@@ -77,8 +77,8 @@ def build_converse_request(messages: Sequence[Mapping[str, Any]]) -> dict[str, A
     texts = [_join_text(message["content"]) for message in messages]
     # The instructions also contain the tag, so only sources inside the context are passages.
     contexts = [text.partition("<context>")[2].rpartition("</context>")[0] for text in texts]
-    found = [source for context in contexts for source in _SOURCE.findall(context)]
-    passages = "\n".join(f'<passage id="{number}">{text}</passage>' for number, text in found)
+    sources = [source for context in contexts for source in _SOURCE.findall(context)]
+    passages = "\n".join(f'<passage id="{number}">{text}</passage>' for number, text in sources)
     question = html.escape(texts[-1].rpartition("</context>")[2].strip(), quote=False)
     prompt = f"{passages}\n<question>{question}</question>"
     return {"messages": [{"role": "user", "content": [{"text": prompt}]}]}

@@ -48,7 +48,7 @@ class MeasuredRounds:
 
     def compute_median(self, percent: int) -> float:
         """Return the median over the rounds of a percentile."""
-        return statistics.median(get_percentile(each, percent) for each in self.rounds)
+        return statistics.median(get_percentile(seconds, percent) for seconds in self.rounds)
 
 
 async def measure(platform: Platform) -> list[Figure]:

@@ -82,7 +82,9 @@ async def measure(platform: Platform) -> list[Figure]:
                 some = own.questions[first : first + BATCH]
                 ours += await _ask_all(tenant.clients, tenant.model, some)
                 theirs += await _ask_all(company.clients, company.model, some)
-        ours = [replace(each, found=await _list_retrieved(tenant, each.question)) for each in ours]
+        ours = [
+            replace(answered, found=await _list_retrieved(tenant, answered.question)) for answered in ours
+        ]
         return [
             *_make_figures(ours, theirs),
             await _measure_isolation(tenant, other_tenant, baseline, company, other_baseline),
@@ -94,18 +96,17 @@ async def _ask_all(
 ) -> list[AnsweredQuestion]:
     """Split the questions among the users. Each asks sequentially, and they start at different moments."""
 
-    async def ask_one(place: int, client: ChatClient) -> list[AnsweredQuestion]:
-        await asyncio.sleep(place * MODEL_SECONDS / len(clients))
-        assigned = questions[place :: len(clients)]
+    async def ask_one(number: int, client: ChatClient) -> list[AnsweredQuestion]:
+        await asyncio.sleep(number * MODEL_SECONDS / len(clients))
+        assigned = questions[number :: len(clients)]
         replies = [await client.ask(model, question.text) for question in assigned]
         return [
-            AnsweredQuestion(question, each, each.names)
-            for question, each in zip(assigned, replies, strict=True)
+            AnsweredQuestion(question, answer, answer.names)
+            for question, answer in zip(assigned, replies, strict=True)
         ]
 
-    return [
-        each for many in await asyncio.gather(*map(ask_one, range(len(clients)), clients)) for each in many
-    ]
+    by_user = await asyncio.gather(*map(ask_one, range(len(clients)), clients))
+    return [answered for answers in by_user for answered in answers]
 
 
 async def _list_retrieved(tenant: TenantFixture, question: BenchQuestion) -> list[str]:
@@ -121,12 +122,14 @@ def _make_figures(ours: Sequence[AnsweredQuestion], theirs: Sequence[AnsweredQue
         return Figure(name, values[0], "share", None, "higher", note, baseline=values[1])
 
     def make_seconds(percent: int) -> Figure:
-        values = [get_percentile([each.answer.seconds for each in side], percent) for side in (ours, theirs)]
+        values = [
+            get_percentile([answered.answer.seconds for answered in side], percent) for side in (ours, theirs)
+        ]
         note = f"in a browser, {USERS} users, model {MODEL_SECONDS:g} s"
         return Figure(f"whole answer, p{percent}", values[0], "s", note=note, baseline=values[1])
 
     def get_share_shown(side: Sequence[AnsweredQuestion]) -> float:
-        names = [(each.question.document, name) for each in side for name in each.answer.names]
+        names = [(answered.question.document, name) for answered in side for name in answered.answer.names]
         return sum(wanted == name for wanted, name in names) / len(names)
 
     return [

@@ -113,7 +113,7 @@ def _make_point(draw: random.Random, number: int, uid: str) -> models.PointStruc
 
 def _is_ready(tenants: Tenants) -> bool:
     conditions = (tenants.get(TENANT) or {}).get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _is_gone(tenants: Tenants) -> bool:

@@ -63,9 +63,15 @@ async def _measure_requests(
     for _ in range(REQUESTS):  # warm up sessions, connections and the stand-in's model
         (await http.post(path, json=body)).raise_for_status()
     rounds = [[await _measure_request(http, path, body) for _ in range(REQUESTS)] for _ in range(ROUNDS)]
-    total = statistics.median(statistics.median(each["total"] for each in one) for one in rounds)
-    own = statistics.median(statistics.median(each["own"] for each in one) for one in rounds)
-    slowest = statistics.median(get_percentile([each["total"] for each in one], 99) for one in rounds)
+    total = statistics.median(
+        statistics.median(timing["total"] for timing in measured_round) for measured_round in rounds
+    )
+    own = statistics.median(
+        statistics.median(timing["own"] for timing in measured_round) for measured_round in rounds
+    )
+    slowest = statistics.median(
+        get_percentile([timing["total"] for timing in measured_round], 99) for measured_round in rounds
+    )
     return [
         Figure(f"{name}, whole, p50", total, "ms", note=f"median of {ROUNDS} rounds of {REQUESTS}"),
         Figure(f"{name}, whole, p99", slowest, "ms"),
@@ -90,8 +96,8 @@ async def _ingest(http: httpx.AsyncClient) -> Figure:
     for _ in range(ROUNDS):
         started = time.monotonic()
         files = {"file": ("bench.txt", content)}
-        answer = await http.post("/v1/documents", files=files, data={"personaId": "finance"})
-        answer.raise_for_status()
+        response = await http.post("/v1/documents", files=files, data={"personaId": "finance"})
+        response.raise_for_status()
         seconds.append(time.monotonic() - started)
     rate = PAGES / statistics.median(seconds)
     return Figure("ingest", rate, "pages/s", better="higher", note=f"{PAGES} pages")

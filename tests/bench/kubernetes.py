@@ -81,11 +81,11 @@ class BenchApiServer:
         await asyncio.sleep(0.5)  # the last responses may not be counted yet
         text = (await self._http.get("/metrics")).text
         total = 0.0
-        for found in _REQUESTS.finditer(text):
-            labels = dict(re.findall(r'(\w+)="([^"]*)"', found["labels"]))
+        for match in _REQUESTS.finditer(text):
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', match["labels"]))
             is_write = labels["verb"] in {"POST", "PUT", "PATCH", "APPLY", "DELETE"}
             if is_write and (labels["resource"] == "tenants" or labels["group"] == "events.k8s.io"):
-                total += float(found["count"])
+                total += float(match["count"])
         return total
 
 

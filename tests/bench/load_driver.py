@@ -26,8 +26,8 @@ class Response:
 
     def get_stage_ms(self, name: str) -> float:
         """Return the milliseconds of a stage in the ``Server-Timing`` header, or 0."""
-        found = re.search(rf"\b{name};dur=([\d.]+)", self.head)
-        return float(found[1]) if found else 0.0
+        match = re.search(rf"\b{name};dur=([\d.]+)", self.head)
+        return float(match[1]) if match else 0.0
 
 
 class LoadDriver:

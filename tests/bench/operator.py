@@ -17,7 +17,7 @@ __all__ = ["measure"]
 IDLE_TENANTS = 30
 CONCURRENT_TENANTS = 200
 
-_CALLS = re.compile(r'^tenantry_remote_seconds_count\{[^}]*system="(\w+)"\} (\S+)$', re.MULTILINE)
+_CALLS = re.compile(r'^tenantry_backend_seconds_count\{[^}]*system="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
 async def measure(platform: Platform) -> list[Figure]:

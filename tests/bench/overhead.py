@@ -94,11 +94,11 @@ class _OverheadRounds:
 
     def get_overhead(self, percent: int) -> float:
         """Return the median over the rounds of a percentile of the overhead."""
-        return statistics.median(get_percentile(each, percent) for each in self.shares)
+        return statistics.median(get_percentile(shares, percent) for shares in self.shares)
 
     def get_total(self, percent: int) -> float:
         """Return the median over the rounds of a percentile of the total time."""
-        return statistics.median(get_percentile(each, percent) for each in self.wholes)
+        return statistics.median(get_percentile(wholes, percent) for wholes in self.wholes)
 
 
 def _make_figures(
@@ -122,9 +122,12 @@ async def _measure_rounds(
     for _ in range(ROUNDS):
         responses = await driver.send_at_rate(path, body, rate=rate, seconds=SECONDS)
         _require_ok(responses)
-        rounds.wholes.append([each.seconds * 1000 for each in responses])
+        rounds.wholes.append([response.seconds * 1000 for response in responses])
         rounds.shares.append(
-            [each.get_stage_ms("total") - sum(map(each.get_stage_ms, calls)) for each in responses]
+            [
+                response.get_stage_ms("total") - sum(map(response.get_stage_ms, calls))
+                for response in responses
+            ]
         )
     driver.close()
     return rounds
@@ -210,7 +213,7 @@ def _make_page() -> str:
 async def _read_embedding_metrics(gateway: StubbedGateway, http: httpx.AsyncClient) -> tuple[float, float]:
     """Return the number of embedding calls so far and their total duration."""
     metrics = (await http.get(f"http://127.0.0.1:{gateway.metrics_port}/metrics")).text
-    name = r'tenantry_remote_seconds_{}\{{operation="embed",.*system="bedrock"\}} (\S+)'
+    name = r'tenantry_backend_seconds_{}\{{operation="embed",.*system="bedrock"\}} (\S+)'
     calls, seconds = (sum(map(float, re.findall(name.format(what), metrics))) for what in ("count", "sum"))
     return calls, seconds
 

@@ -82,7 +82,7 @@ async def _measure_searchable(tenant: TenantFixture) -> float:
 async def _is_ready(tenant: TenantFixture, sent: _Upload) -> bool:
     response = await tenant.file_sync.get("/v1/files", params={"id": sent.file_id})
     response.raise_for_status()
-    return [each["state"] for each in response.json()["files"]] == ["ready"]
+    return [file["state"] for file in response.json()["files"]] == ["ready"]
 
 
 async def _is_found(tenant: TenantFixture, sent: _Upload) -> bool:

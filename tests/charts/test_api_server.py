@@ -27,20 +27,21 @@ TOGGLES = (
     "global.imagePullSecrets[0].name=registry",
     "gateway.extraEnv[0].name=HTTPS_PROXY,gateway.extraEnv[0].value=http://proxy.example:3128",
 )
-"""Changes of the production profile."""
+"""Changes of the production profile that can be combined with each other."""
 
 STORES = ("externalSecrets.enabled=true,externalSecrets.store.name=aws", "global.secretsStore.enabled=true")
-"""Changes that exclude each other."""
+"""Changes of the production profile that exclude each other."""
 
 COMBINATIONS, EACH_IN = 6, 4
-"""Sufficient for C(6, 4) = 15 choices."""
+"""Number of combinations, and number of combinations with each choice: enough for C(6, 4) = 15 choices."""
 
 
 def build_combinations(choices: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return a few combinations in which any two choices occur together and each without the other.
+    """Return combinations in which any two choices occur together, and each without the other.
 
     Each choice is in a different set of four of the six combinations. So two choices share at least two
-    combinations, and each has one without the other (Katona 1973; Kleitman and Spencer 1973).
+    combinations, and each choice is in a combination without the other (Katona 1973; Kleitman and Spencer
+    1973).
     """
     places = list(combinations(range(COMBINATIONS), EACH_IN))
     if len(choices) > len(places):

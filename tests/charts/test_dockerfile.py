@@ -1,4 +1,4 @@
-"""Tests of the Dockerfile: its targets are the chart's images, and its user is that of the pods."""
+"""Tests of the Dockerfile: its targets are the chart's images, and its user is the user of the pods."""
 
 import re
 
@@ -20,7 +20,7 @@ def test_each_tenantry_image_is_a_target() -> None:
     assert images <= targets == {"operator", "gateway", "file-sync", "jobs"}
 
 
-def test_the_user_of_the_images_is_that_of_the_pods() -> None:
+def test_images_and_pods_have_the_same_user() -> None:
     (user,) = re.findall(r"^USER (\d+):\d+$", DOCKERFILE, re.MULTILINE)
     for _, pod in render("values-eks-prod.yaml").iter_pods():
         if pod["spec"]["containers"][0]["image"].startswith("tenantry/"):
@@ -34,7 +34,7 @@ def test_packages_are_installed_by_hash_from_existing_locks() -> None:
         assert (REPOSITORY / lock).exists()
 
 
-def test_only_its_lock_changes_a_layer_of_dependencies() -> None:
+def test_a_layer_of_dependencies_changes_only_with_its_lock() -> None:
     stages = re.findall(r"^FROM (\S+) AS (\S+)-dependencies\n((?:.+\n)+)", DOCKERFILE, re.MULTILINE)
     assert {(base, name) for base, name, _ in stages} == {
         ("tools", name) for name in ("operator", "gateway", "file-sync", "jobs")

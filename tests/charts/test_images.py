@@ -1,4 +1,4 @@
-"""Tests of the replacement of all images in the tests with real pods."""
+"""Tests of the image replacements in end-to-end tests: each image is replaced, each replacement built."""
 
 from tests.e2e.images import REPLACED_IMAGES, TENANTRY_IMAGES, VALUES_PATHS, list_image_options
 from tests.support.charts.rendering import render

@@ -57,7 +57,7 @@ def test_shared_credentials_match() -> None:
     assert (public["x"], "d" in public) == (private["x"], False)
 
 
-def test_production_has_none_of_them() -> None:
+def test_production_includes_no_postgres_redis_or_keycloak() -> None:
     names = {item["metadata"]["name"] for item in render(PRODUCTION).objects}
     assert not {f"demo-{name}" for name in INCLUDED} & names
 
@@ -73,7 +73,7 @@ def test_clients_use_the_included_services(release: Release) -> None:
     assert get_env(release, "Deployment", "gateway")["GATEWAY_OIDC_ISSUER"] == f"{keycloak}/realms/tenantry"
 
 
-def test_their_volumes_are_kept(release: Release) -> None:
+def test_volumes_of_included_databases_are_kept(release: Release) -> None:
     for name in ("postgres", "redis"):
         spec = release.get("StatefulSet", name)["spec"]
         assert spec["persistentVolumeClaimRetentionPolicy"] == {
@@ -92,7 +92,7 @@ def test_their_volumes_are_kept(release: Release) -> None:
         ("global.network.postgres.cidrs={10.0.20.0/24}", "/global/network/postgres/cidrs"),
     ],
 )
-def test_each_is_either_included_or_configured(option: str, path: str) -> None:
+def test_each_database_is_either_included_or_configured(option: str, path: str) -> None:
     with pytest.raises(HelmError, match=path):
         render(PROFILE, "--set", option)
 
@@ -102,7 +102,7 @@ def test_the_version_of_keycloak_is_the_tested_one(release: Release) -> None:
     assert container["image"].partition("@")[0] == f"quay.io/keycloak/keycloak:{VERSION}"
 
 
-def test_the_demo_realm_is_the_local_platforms(release: Release) -> None:
+def test_the_demo_realm_is_the_realm_of_the_local_platform(release: Release) -> None:
     ours, local = get_realm(release), json.loads(REALM_FILE.read_text())
     (client,) = (client for client in ours["clients"] if client["clientId"] == "open-webui")
     assert client["redirectUris"] == ["http://demo-open-webui:8080/oauth/oidc/callback"]

@@ -21,7 +21,7 @@ def release() -> Release:
 
 
 def get_container(release: Release, process: str) -> dict[str, Any]:
-    """Return the only container of a process."""
+    """Return the only container of a process of n8n."""
     (found,) = release.get("Deployment", process)["spec"]["template"]["spec"]["containers"]
     return dict(found)
 
@@ -97,7 +97,7 @@ def test_a_job_sets_three_workers_after_the_first_install(release: Release) -> N
     assert {"deployment/demo-n8n-worker", "--replicas=3"} <= set(arguments)
 
 
-def test_the_rights_of_that_job_are_minimal_and_temporary(release: Release) -> None:
+def test_the_rights_of_the_job_that_sets_replicas_are_minimal_and_temporary(release: Release) -> None:
     rules = release.get("Role", "n8n-initial-scale")["rules"]
     assert all(rule["resourceNames"] == ["demo-n8n-worker"] for rule in rules)
     for kind in ("ServiceAccount", "Role", "RoleBinding", "Job"):
@@ -107,11 +107,11 @@ def test_the_rights_of_that_job_are_minimal_and_temporary(release: Release) -> N
         assert "hook-succeeded" in policy
 
 
-def test_without_initial_replicas_there_is_no_such_job() -> None:
+def test_without_initial_replicas_no_job_sets_replicas() -> None:
     release = render(PROFILE, "--set", "n8n.worker.autoscaling.initialReplicas=2")
     assert not [item for item in release.objects if item["metadata"]["name"] == "demo-n8n-initial-scale"]
 
 
-def test_without_n8n_none_of_its_objects_exist() -> None:
+def test_without_n8n_the_chart_has_no_object_of_n8n() -> None:
     release = render(PROFILE, "--set", "n8n.enabled=false,open-webui.orchestrator=direct")
     assert not [item for item in release.objects if "demo-n8n" in item["metadata"]["name"]]

@@ -66,8 +66,8 @@ ALLOWED = {
     ("operator", LOAD_BALANCER, 443),
     ("file-sync", LOAD_BALANCER, 443),
 }
-"""Port 443 is open to all addresses, because Bedrock, S3 and STS have no fixed ones. Clients of only the
-Kubernetes API may reach port 443 in the whole VPC."""
+"""Allowed connections. Port 443 is open to all addresses, because Bedrock, S3 and STS have no fixed
+addresses. Clients of only the Kubernetes API may reach port 443 in the whole VPC."""
 
 INCLUDED = {
     ("keycloak", "postgres", 5432),
@@ -89,7 +89,7 @@ INCLUDED = {
     ("operator", "keycloak", 8080),
     ("file-sync", "keycloak", 8080),
 }
-"""Connections to Postgres, Redis and Keycloak of the release in kind."""
+"""Additional connections in kind, to the release's own Postgres, Redis and Keycloak."""
 
 PORTS = (80, 443, 5432, 5678, 6333, 6335, 6379, 8080, 8081, 9000, 9090)
 OUTSIDE = (WORLD, LOAD_BALANCER, POSTGRES, KUBERNETES)
@@ -110,7 +110,7 @@ def is_allowed(release: Release, source: Any, target: Any, port: int) -> bool:
 
 def _is_allowed_by(release: Release, direction: str, own: Any, other: Any, port: int) -> bool:
     if isinstance(own, str):
-        return True  # addresses outside have no policy
+        return True  # no policy restricts outside addresses
     policies = [
         item["spec"]
         for item in release.list_objects("NetworkPolicy")
@@ -163,7 +163,7 @@ def test_only_qdrant_reaches_qdrants_peer_port() -> None:
     }
 
 
-def test_included_databases_have_the_same_clients_as_external_ones() -> None:
+def test_included_and_external_databases_have_the_same_clients() -> None:
     inside = list_connections(render("values-kind.yaml"))
     between_pods = {edge for edge in ALLOWED if not set(edge) & set(OUTSIDE)}
     assert inside == between_pods | INCLUDED

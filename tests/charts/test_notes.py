@@ -26,7 +26,7 @@ def test_without_an_ingress_the_notes_name_a_port_forward() -> None:
     assert "port-forward" not in read_notes("values-eks-prod.yaml")
 
 
-def test_without_open_webui_the_notes_name_no_address_of_it() -> None:
+def test_without_open_webui_the_notes_have_no_address() -> None:
     options = ["open-webui.enabled=false", "ingress.enabled=false", "global.openWebui.adminEmail="]
     notes = read_notes("values-eks-prod.yaml", *(word for option in options for word in ("--set", option)))
     assert "Sign in" not in notes

@@ -155,7 +155,7 @@ def test_without_n8n_the_pipe_asks_the_gateway() -> None:
     assert get_env(get_pod(release, "open-webui-install"))["WEBUI_INSTALL_ORCHESTRATOR"] == "direct"
 
 
-def test_without_open_webui_none_of_its_objects_exist() -> None:
+def test_without_open_webui_the_chart_has_no_object_of_open_webui() -> None:
     release = render(
         PROFILE, "--set", "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail="
     )

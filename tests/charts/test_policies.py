@@ -18,7 +18,7 @@ BEST_GRADE = 10
 
 
 EXEMPT = {
-    # Images are pinned, so a cached image is the right one. An unavailable registry must not stop a pod.
+    # Image versions are pinned, so a cached image is correct. An unavailable registry must not stop a pod.
     "container-image-pull-policy",
     # Root file systems are read-only, and every emptyDir has a size limit (test_objects).
     "container-ephemeral-storage-request-and-limit",
@@ -37,9 +37,10 @@ EXEMPT_WORKLOADS = {
     "statefulset-has-host-podantiaffinity": {"qdrant"},
     # Two main processes need n8n's enterprise licence. kind has one Keycloak, development one file-sync.
     "deployment-replicas": {"n8n", "keycloak", "file-sync"},
-    # A second replica would do work twice, or not share sessions.
+    # With a second replica, work would be done twice, or sessions would not be shared.
     "deployment-strategy": {"n8n", "keycloak"},
-    # Single databases in kind: one that does not answer is restarted, and no client uses its pod's name.
+    # Single databases in kind: Kubernetes restarts a database that does not answer, and no client uses its
+    # pod's name.
     "pod-probes-identical": {"postgres", "redis"},
     "statefulset-has-servicename": {"postgres", "redis"},
     # kind has one node.

@@ -22,7 +22,7 @@ def test_each_workload_has_its_priority_class(profile: str) -> None:
     assert {found[name] for name in set(found) - background} == {"chart-test-demo-serving"}
 
 
-def test_background_pods_have_a_lower_priority_and_evict_none() -> None:
+def test_background_pods_have_a_lower_priority_and_evict_no_pod() -> None:
     serving, background = (
         next(
             item

@@ -31,7 +31,7 @@ def get_container(release: Release, kind: str = "StatefulSet", name: str = "qdra
 
 
 def get_env(release: Release, kind: str = "StatefulSet", name: str = "qdrant") -> dict[str, Any]:
-    """Return the variables of that container."""
+    """Return the variables of the container of Qdrant or of another workload."""
     return {
         entry["name"]: entry.get("value", entry.get("valueFrom"))
         for entry in get_container(release, kind, name)["env"]
@@ -52,7 +52,7 @@ def test_resources_are_those_of_the_aws_architecture(release: Release) -> None:
     assert claim["spec"]["resources"] == {"requests": {"storage": "100Gi"}}
 
 
-def test_the_autoscaler_adds_peers_and_never_removes_one(release: Release) -> None:
+def test_the_autoscaler_adds_peers_and_never_removes_a_peer(release: Release) -> None:
     spec = release.get("HorizontalPodAutoscaler", "qdrant")["spec"]
     assert spec["scaleTargetRef"]["kind"] == "StatefulSet"
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 5)
@@ -101,7 +101,7 @@ def test_with_a_certificate_peers_and_clients_use_tls(release_with_tls: Release)
     given = get_env(release_with_tls)
     assert given["QDRANT__CLUSTER__P2P__ENABLE_TLS"] == given["QDRANT__SERVICE__ENABLE_TLS"] == "true"
     (script,) = get_container(release_with_tls)["args"]
-    assert script.count("https://") == script.count("://") == 2  # the peer's own URI and the first peer's
+    assert script.count("https://") == script.count("://") == 2  # the URIs of this peer and of the first peer
     mounted = {mount["mountPath"] for mount in get_container(release_with_tls)["volumeMounts"]}
     for name in ("CERT", "KEY", "CA_CERT"):
         assert given[f"QDRANT__TLS__{name}"].rpartition("/")[0] in mounted
@@ -151,7 +151,7 @@ def test_an_external_qdrant_may_have_a_private_ca() -> None:
         assert list_read_keys(release, "Deployment", service) == {"ca.crt"}
 
 
-def test_with_an_external_qdrant_none_is_deployed() -> None:
+def test_with_an_external_qdrant_the_chart_deploys_no_qdrant() -> None:
     release = render(
         PROFILE, "--set", "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com:6333"
     )

@@ -15,7 +15,7 @@ WITH = ("--set", "externalSecrets.enabled=true,externalSecrets.store.name=aws")
 PAGE = CHART.parents[1] / "docs" / "how-to" / "secrets.md"
 CSI = ("--set", "global.secretsStore.enabled=true")
 CHOICES = (
-    "crds.install=true",  # the default: no choice at all
+    "crds.install=true",  # the default is neither source
     "n8n.enabled=false,open-webui.orchestrator=direct",
     "open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false",
     "file-sync.enabled=false",
@@ -46,7 +46,7 @@ def test_a_secret_comes_from_one_entry_of_the_store() -> None:
     assert secret["secretStoreRef"] == {"kind": "ClusterSecretStore", "name": "aws"}
 
 
-def test_a_secret_with_another_name_is_created_under_it() -> None:
+def test_a_secret_with_another_name_is_created_under_that_name() -> None:
     release = render(PROFILES[0], *WITH, "--set", "gateway.existingSecret=another")
     names = [item["metadata"]["name"] for item in release.list_objects("ExternalSecret")]
     assert "another" in names
@@ -154,6 +154,6 @@ def test_the_csi_driver_gets_region_and_entry_name() -> None:
     assert (found["provider"], found["parameters"]["region"]) == ("aws", "us-east-1")
 
 
-def test_both_sources_together_are_refused() -> None:
+def test_external_secrets_and_secrets_store_together_are_refused() -> None:
     with pytest.raises(HelmError, match="/global/secretsStore/enabled"):
         render(PROFILES[0], *WITH, *CSI)

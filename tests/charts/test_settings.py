@@ -59,7 +59,7 @@ def test_the_service_starts_with_the_charts_variables(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in get_environment(release, service).items():
-        # This file of a Secret is read at start.
+        # The service reads this file at start.
         local = str(ensure_private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
         monkeypatch.setenv(name, local)
     SERVICES[service]()

@@ -49,8 +49,8 @@ def _load_images(provider: Kind | LocalNode) -> dict[str, str]:
     # The first build creates the base and the layers that the others share.
     references = {first.name: _load(provider, first)}
     with ThreadPoolExecutor(CONCURRENCY) as threads:
-        found = threads.map(lambda image: _load(provider, image), images)
-        references |= zip([image.name for image in images], found, strict=True)
+        loaded = threads.map(lambda image: _load(provider, image), images)
+        references |= zip([image.name for image in images], loaded, strict=True)
     if isinstance(provider, LocalNode):
         references["qdrant"] = references[STANDIN_IMAGE.name]
     return references

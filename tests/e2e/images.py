@@ -57,12 +57,12 @@ UNUSED_FILES = shutil.ignore_patterns("__pycache__", "*.map", "*.d.ts", "*.d.cts
 def list_image_options(names: Mapping[str, str]) -> list[str]:
     """Return helm options that set the images, given a reference for each name."""
     options = []
-    for name, places in VALUES_PATHS.items():
+    for name, paths in VALUES_PATHS.items():
         if name in names:
             repository, _, tag = names[name].rpartition(":")
             options += [
-                f"--set-string={place}.repository={repository},{place}.tag={tag},{place}.digest="
-                for place in places
+                f"--set-string={path}.repository={repository},{path}.tag={tag},{path}.digest="
+                for path in paths
             ]
     return options
 
@@ -93,46 +93,53 @@ class Image:
         """Yield a build context: a folder with the Dockerfile and its files."""
         CACHE.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix="image-", dir=CACHE) as name:
-            for place, source in {**self.files, **self.installed()}.items():
-                _copy(source, Path(name, place))
+            for path_in_context, source in {**self.files, **self.installed()}.items():
+                _copy(source, Path(name, path_in_context))
             yield Path(name)
 
     @cached_property
     def digest(self) -> str:
         """Return a hash of the image's inputs: contents of files, and versions of installed programs."""
-        found = hashlib.sha256(self.target.encode())
-        for place, source in self.files.items():
+        digest = hashlib.sha256(self.target.encode())
+        for path_in_context, source in self.files.items():
             for file in sorted([source, *source.rglob("*")]):
                 if file.is_file() and "__pycache__" not in file.parts:
-                    found.update(f"{place}/{file.relative_to(source)}".encode() + file.read_bytes())
+                    digest.update(
+                        f"{path_in_context}/{file.relative_to(source)}".encode() + file.read_bytes()
+                    )
         for source in self.installed().values():
             # The name of a folder in the cache contains its pins.
             pins = str(source).encode() if source.is_relative_to(CACHE) else LOCK.read_bytes()
-            found.update(pins)
-        return found.hexdigest()[:12]
+            digest.update(pins)
+        return digest.hexdigest()[:12]
 
 
-def _copy(source: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(
-            source, place, copy_function=_link, symlinks=True, ignore=UNUSED_FILES, dirs_exist_ok=True
+            source,
+            target,
+            copy_function=_link,
+            symlinks=True,
+            ignore=UNUSED_FILES,
+            dirs_exist_ok=True,
         )
     else:
-        shutil.copy(source, place)
+        shutil.copy(source, target)
 
 
-def _link(source: str, place: str) -> None:
+def _link(source: str, target: str) -> None:
     """Hard-link a file if possible, because the files take gigabytes."""
     try:
-        os.link(source, place)
+        os.link(source, target)
     except OSError:
-        shutil.copy2(source, place)
+        shutil.copy2(source, target)
 
 
 def _make_tenantry_image(name: str) -> Image:
-    names = ("Dockerfile", "operator", "services", "requirements")
-    return Image(name, {place: REPOSITORY / place for place in names}, target=name)
+    paths = ("Dockerfile", "operator", "services", "requirements")
+    return Image(name, {path: REPOSITORY / path for path in paths}, target=name)
 
 
 def _make_standin_image() -> Image:

@@ -104,10 +104,10 @@ class Installation:
 
     def list_workloads(self) -> list[str]:
         """Return all Deployments and StatefulSets: ``deployment/NAME``, ``statefulset/NAME``."""
-        found = self.cluster.list(
+        workloads = self.cluster.list(
             "deployments,statefulsets", "-l", f"app.kubernetes.io/instance={self.release}"
         )
-        return [f"{item['kind'].lower()}/{item['metadata']['name']}" for item in found]
+        return [f"{item['kind'].lower()}/{item['metadata']['name']}" for item in workloads]
 
     @property
     def password(self) -> str:

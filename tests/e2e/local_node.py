@@ -114,7 +114,7 @@ def _belongs_to(node: Path, pid: str) -> bool:
         texts = [Path("/proc", pid, name).read_bytes() for name in ("cmdline", "environ")]
     except OSError:
         return False
-    return any(f"{node}/".encode() in each for each in texts)
+    return any(f"{node}/".encode() in text for text in texts)
 
 
 def _run(command: str, *, check: bool = True) -> int:

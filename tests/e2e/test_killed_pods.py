@@ -25,5 +25,5 @@ def test_answers_are_correct_after_a_pod_of_each_workload_was_killed(demo_instal
 def _list_pods(installation: Installation, workload: str) -> list[tuple[str, str]]:
     """Return names and uids, because a replaced pod of a StatefulSet keeps its name."""
     name = workload.partition("/")[2].removeprefix(f"{installation.release}-")
-    found = [pod["metadata"] for pod in installation.cluster.list_pods(installation.release, name)]
-    return [(pod["name"], pod["uid"]) for pod in found]
+    pods = [pod["metadata"] for pod in installation.cluster.list_pods(installation.release, name)]
+    return [(pod["name"], pod["uid"]) for pod in pods]

@@ -31,10 +31,10 @@ ALLOWED = {
 
 @pytest.mark.parametrize("source", ALLOWED)
 def test_a_pod_reaches_exactly_the_allowed_targets(installation: Installation, source: str) -> None:
-    found = installation.cluster.run(
+    reached = installation.cluster.run(
         _get_pod_name(installation, source), REACH, stdin=json.dumps(_list_targets(installation))
     )
-    assert set(json.loads(found)) - {source} == ALLOWED[source]
+    assert set(json.loads(reached)) - {source} == ALLOWED[source]
 
 
 def _get_pod_name(installation: Installation, source: str) -> str:

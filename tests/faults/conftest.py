@@ -52,9 +52,9 @@ class FaultHarness(TemporaryTenants):
         async with httpx.AsyncClient(
             base_url=self.platform.context.build_url("file-sync"), timeout=30
         ) as http:
-            answer = await http.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
-        assert answer.is_success, answer.text
-        files: list[dict[str, Any]] = answer.json()["files"]
+            response = await http.get("/v1/files", headers={"Authorization": f"Bearer {token}"})
+        assert response.is_success, response.text
+        files: list[dict[str, Any]] = response.json()["files"]
         return files
 
 

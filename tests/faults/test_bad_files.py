@@ -82,14 +82,14 @@ class Uploads:
 
     async def wait_for_result(self, file_id: str) -> tuple[str, str | None]:
         """Wait for the final state of a file and return it with its reason."""
-        found: dict[str, tuple[str, str | None]] = {}
+        results: dict[str, tuple[str, str | None]] = {}
 
         async def has_ended() -> bool:
-            found.update(
-                (each["id"], (each["state"], each["reason"]))
-                for each in await self.harness.list_files(self.token)
+            results.update(
+                (file["id"], (file["state"], file["reason"]))
+                for file in await self.harness.list_files(self.token)
             )
-            return file_id in found and found[file_id][0] not in (
+            return file_id in results and results[file_id][0] not in (
                 "waiting",
                 "received",
                 "indexing",
@@ -97,7 +97,7 @@ class Uploads:
             )
 
         await wait_until(has_ended, seconds=RESULT_TIMEOUT_SECONDS, every=0.3)
-        return found[file_id]
+        return results[file_id]
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +109,11 @@ async def uploads(harness: FaultHarness) -> AsyncIterator[Uploads]:
 @pytest.mark.parametrize("what", FAILING)
 async def test_an_unreadable_file_fails_with_a_reason(uploads: Uploads, what: str) -> None:
     paper, reason = FAILING[what]
-    state, found = await uploads.wait_for_result(await uploads.upload(paper))
-    print(f"{what}: {state}: {found}")
+    state, actual_reason = await uploads.wait_for_result(await uploads.upload(paper))
+    print(f"{what}: {state}: {actual_reason}")
     assert state == "failed"
-    assert found
-    assert reason in found
+    assert actual_reason
+    assert reason in actual_reason
 
 
 @pytest.mark.parametrize("what", UNUSUAL_NAMES)

@@ -44,7 +44,7 @@ async def test_every_upload_is_indexed_exactly_once_although_a_part_is_killed(
         uploaders = await asyncio.gather(*(create_uploader(harness, tenant) for tenant in tenants))
         restarter = await stack.enter_async_context(run_part_restarter(harness.platform))
         began = time.monotonic()
-        uploading = asyncio.gather(*(each.upload_all() for each in uploaders))
+        uploading = asyncio.gather(*(uploader.upload_all() for uploader in uploaders))
         await wait_until(lambda: count_acknowledged(uploaders) >= KILL_AFTER, seconds=120)
         killed_at, ended = count_acknowledged(uploaders), time.monotonic() + MAX_OUTAGE_SECONDS
         with restarter.keep_down(part):
@@ -62,7 +62,8 @@ async def test_every_upload_is_indexed_exactly_once_although_a_part_is_killed(
     print(
         f"{part} killed after {killed_at} of {count_acknowledged(uploaders)} uploads: "
         f"{uploaded - began:.0f} s for all, "
-        f"{sum(each.repeated for each in uploaders)} repeated; all found {settled - uploaded:.0f} s later; "
+        f"{sum(uploader.repeated for uploader in uploaders)} repeated; "
+        f"all found {settled - uploaded:.0f} s later; "
         f"restarted: {dict(restarter.restarts)}"
     )
 
@@ -77,7 +78,7 @@ async def create_uploader(harness: FaultHarness, tenant: TemporaryTenant) -> Upl
 
 def count_acknowledged(uploaders: Sequence[Uploader]) -> int:
     """Return the number of acknowledged uploads."""
-    return sum(len(each.done) for each in uploaders)
+    return sum(len(uploader.done) for uploader in uploaders)
 
 
 async def require_correct(harness: FaultHarness, uploaders: Sequence[Uploader]) -> None:
@@ -95,22 +96,24 @@ async def require_correct(harness: FaultHarness, uploaders: Sequence[Uploader]) 
 
 def list_errors(harness: FaultHarness, uploaders: Sequence[Uploader]) -> list[str]:
     """Return the differences between uploaded and stored files."""
-    content = {file.name: file.content for each in uploaders for file in each.files}
-    rows = harness.ground_truth.list_files([each.knowledge for each in uploaders])
+    content = {file.name: file.content for uploader in uploaders for file in uploader.files}
+    rows = harness.ground_truth.list_files([uploader.knowledge for uploader in uploaders])
     # A file may be stored although its upload was not acknowledged. Then it was uploaded again.
     expected = {
-        each.tenant_id: {
-            row.id: (row.filename, content[row.filename]) for row in rows if row.knowledge == each.knowledge
+        uploader.tenant_id: {
+            row.id: (row.filename, content[row.filename])
+            for row in rows
+            if row.knowledge == uploader.knowledge
         }
-        for each in uploaders
+        for uploader in uploaders
     }
     lost = [
         f"{file.name} was acknowledged and is not in Open WebUI"
-        for each in uploaders
-        for file_id, file in each.done.items()
-        if file_id not in expected[each.tenant_id]
+        for uploader in uploaders
+        for file_id, file in uploader.done.items()
+        if file_id not in expected[uploader.tenant_id]
     ]
     seen = harness.ground_truth.read_stores(
-        [each.tenant_id for each in uploaders], [f"owui-{row.id}" for row in rows]
+        [uploader.tenant_id for uploader in uploaders], [f"owui-{row.id}" for row in rows]
     )
     return lost + find_errors(expected, seen)

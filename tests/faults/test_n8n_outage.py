@@ -112,8 +112,8 @@ async def upload_files(person: Person, tenant: TemporaryTenant, files: Sequence[
 
 async def has_states(harness: FaultHarness, token: str, states: dict[str, str]) -> bool:
     """Return True if all of these files of a user are in these states."""
-    found = {each["filename"]: each["state"] for each in await harness.list_files(token)}
-    return states.items() <= found.items()
+    actual_states = {file["filename"]: file["state"] for file in await harness.list_files(token)}
+    return states.items() <= actual_states.items()
 
 
 async def ask(person: Person, model: str) -> tuple[str, float]:

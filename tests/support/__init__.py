@@ -1,1 +1,1 @@
-"""Builders, fakes and the real platform, shared by tests."""
+"""Test data builders, fakes, and helpers that start the real platform."""

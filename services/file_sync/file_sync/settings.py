@@ -67,8 +67,8 @@ class FileSyncSettings(HttpSettings):
     poll_interval_seconds: float = Field(10.0, gt=0)
     """Interval of polls of Open WebUI's database: the longest delay when a hint is lost."""
 
-    resync_interval_seconds: float = Field(900.0, gt=0)
-    """Interval at which every tenant is synced, even without a change in Open WebUI."""
+    full_sync_interval_seconds: float = Field(900.0, gt=0)
+    """Interval of full syncs: every tenant is synced, even without a change in Open WebUI."""
 
     owner_cache_ttl_seconds: float = Field(60.0, ge=0)
     """Lifetime of a cached answer of Keycloak about a person."""

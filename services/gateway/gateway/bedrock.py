@@ -268,16 +268,16 @@ class Bedrock:
 
     async def _embed(self, text: str, on_tokens: Callable[[int], None] | None) -> list[float]:
         body = json.dumps({"inputText": text, "dimensions": TITAN_DIMENSIONS, "normalize": True})
-        answer = await self._embeddings.call_in_thread("embed", self._invoke, body)
+        result = await self._embeddings.call_in_thread("embed", self._invoke, body)
         if on_tokens:
-            on_tokens(answer["inputTextTokenCount"])
-        return truncate_embedding(answer["embedding"], self._dimension)
+            on_tokens(result["inputTextTokenCount"])
+        return truncate_embedding(result["embedding"], self._dimension)
 
     def _invoke(self, body: str) -> dict[str, Any]:
         model = self.embedding_model
         response = _call_model(model, lambda: self._embed_client.invoke_model(modelId=model, body=body))
-        answer: dict[str, Any] = json.loads(response["body"].read())
-        return answer
+        result: dict[str, Any] = json.loads(response["body"].read())
+        return result
 
 
 class _Transcript:

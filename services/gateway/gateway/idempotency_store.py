@@ -128,11 +128,11 @@ class IdempotencyStore:
         mine = {"fingerprint": request.fingerprint, "token": token}
         lease_ms = round(self._lease_seconds * 1000)
         try:
-            found = await self._acquire.run(tenant, [key], json.dumps(mine), lease_ms)
+            stored = await self._acquire.run(tenant, [key], json.dumps(mine), lease_ms)
         except RemoteError as exc:
             raise _build_unavailable() from exc
-        if found:
-            yield _to_lease(json.loads(found), request)
+        if stored:
+            yield _to_lease(json.loads(stored), request)
             return
 
         async def renew() -> bool:
@@ -153,12 +153,12 @@ class IdempotencyStore:
                 self._log.warning("Cannot store a response", error=str(exc))
 
 
-def _to_lease(found: dict[str, object], request: IdempotentRequest) -> RequestLease:
-    if found["fingerprint"] != request.fingerprint:
+def _to_lease(entry: dict[str, object], request: IdempotentRequest) -> RequestLease:
+    if entry["fingerprint"] != request.fingerprint:
         raise IdempotencyKeyReused(
             "This `Idempotency-Key` was sent with another request. Use a new key for a new request."
         )
-    match found.get("reply"):
+    match entry.get("reply"):
         case {"status": int(status), "body": str(body)}:
             return RequestLease(StoredResponse(status, body))
         case _:

@@ -19,6 +19,6 @@ def require_persona(tenant: Tenant, persona_id: str) -> Persona:
     if persona is None:
         raise PersonaMissing(
             "The tenant has no such persona. Choose one of `personas`.",
-            personas=[known.id for known in tenant.spec.personas],
+            personas=[persona.id for persona in tenant.spec.personas],
         )
     return persona

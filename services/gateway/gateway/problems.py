@@ -407,7 +407,7 @@ def list_problem_types() -> list[type[TenantryError]]:
 
 
 def _list_subclasses(type_: type[TenantryError]) -> Iterator[type[TenantryError]]:
-    for each in type_.__subclasses__():
-        if "slug" in vars(each):
-            yield each
-        yield from _list_subclasses(each)
+    for subclass in type_.__subclasses__():
+        if "slug" in vars(subclass):
+            yield subclass
+        yield from _list_subclasses(subclass)

@@ -155,11 +155,11 @@ class TenantRedis:
             async with self._client.pipeline(transaction=False) as pipeline:
                 for key in keys:
                     pipeline.exists(key)
-                found: list[Any] = await pipeline.execute()
-                return found
+                existing: list[Any] = await pipeline.execute()
+                return existing
 
-        found = await self._remote.call(operation, run)
-        return [tenant for tenant, exists in zip(tenants, found, strict=True) if exists]
+        existing = await self._remote.call(operation, run)
+        return [tenant for tenant, exists in zip(tenants, existing, strict=True) if exists]
 
     async def close(self) -> None:
         """Close all connections."""

@@ -25,12 +25,12 @@ OPEN_DELAY_SECONDS = 5.0
 """Time from the opening of a circuit to the trial call."""
 
 OPEN_CIRCUITS = Gauge(
-    "tenantry_remote_circuits_open",
+    "tenantry_backend_circuits_open",
     "Open circuits: no call is made because the system keeps failing",
     ("system",),
 )
-REJECTED = Counter(
-    "tenantry_remote_rejected_total", "Calls that were not made because the circuit was open", ("system",)
+REJECTED_CALLS = Counter(
+    "tenantry_backend_rejected_total", "Calls that were not made because the circuit was open", ("system",)
 )
 
 
@@ -59,7 +59,7 @@ class Breaker:
         :meth:`record_failure` or :meth:`release`.
         """
         if pause := self.pause:
-            REJECTED.labels(self._system).inc()
+            REJECTED_CALLS.labels(self._system).inc()
             return pause
         self._trying = self._opened_at is not None
         return 0.0

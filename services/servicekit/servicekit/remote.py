@@ -25,9 +25,9 @@ __all__ = ["FailureClass", "Remote"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-REMOTE_SECONDS = Histogram(
-    "tenantry_remote_seconds",
-    "Duration of each attempt to call an external system",
+BACKEND_SECONDS = Histogram(
+    "tenantry_backend_seconds",
+    "Duration of each attempt to call a backend",
     ("system", "operation", "outcome"),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
@@ -207,7 +207,7 @@ class Remote:
                 return result
             finally:
                 elapsed = asyncio.get_running_loop().time() - started
-                REMOTE_SECONDS.labels(self.system, operation, outcome).observe(elapsed)
+                BACKEND_SECONDS.labels(self.system, operation, outcome).observe(elapsed)
                 span.set_attribute("outcome", outcome)
                 if breaker:
                     _record(breaker, outcome, elapsed)

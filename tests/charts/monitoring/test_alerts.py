@@ -1,4 +1,4 @@
-"""Tests of the alerting rules on Prometheus' engine: each alert fires for its cause and for no other."""
+"""Tests of the alerting rules on Prometheus' engine: each alert fires only for its cause."""
 
 import re
 import subprocess
@@ -312,7 +312,7 @@ def test_error_counters_exist_at_start_so_that_the_first_error_is_an_increase(ru
         "import file_sync.metrics, gateway.metrics, tenant_operator.metrics, prometheus_client\n"
         "print(prometheus_client.generate_latest().decode())"
     )
-    # A separate process, because other tests in this one may have counted already.
+    # A separate process, because other tests may have increased counters in this process.
     at_start = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout

@@ -25,7 +25,7 @@ def test_queried_label_values_are_set_by_the_code(label: str) -> None:
         file.read_text()
         for folder in ("services", "operator")
         for file in (REPOSITORY / folder).rglob("*.py")
-        if file.name != "metrics.py"  # it only describes them
+        if file.name != "metrics.py"  # this label only describes
     )
     assert list_queried_values(label)
     assert not {value for value in list_queried_values(label) if f'"{value}"' not in code}

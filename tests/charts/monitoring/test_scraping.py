@@ -115,7 +115,7 @@ def test_the_queue_depth_is_the_maximum_in_this_namespace(adapter_rule: dict[str
     name = "n8n_scaling_mode_queue_jobs_waiting"
     query = adapter_rule["metricsQuery"].replace("<<.Series>>", name)
     query = query.replace("<<.LabelMatchers>>", f'namespace="{NAMESPACE}"')
-    # While the main process is replaced, two of them report the same queue.
+    # While the main process is replaced, two main processes report the same queue.
     samples = (
         make_series(name, make_constant(200), job="n8n", pod=f"{RELEASE}-n8n-1")
         | make_series(name, make_constant(190), job="n8n", pod=f"{RELEASE}-n8n-2")

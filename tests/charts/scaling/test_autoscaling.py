@@ -88,7 +88,7 @@ async def test_without_the_queue_metric_the_number_of_workers_stays(
 async def test_cpu_at_ninety_percent_scales_to_the_maximum(cluster: ScalingCluster, load: CpuLoad) -> None:
     await wait_for_minimum(cluster, load)
     await wait_for_peak(cluster, load)
-    # The metric asks for more than the maximum.
+    # The metric demands more pods than the maximum.
     await wait_until(
         lambda: (
             {cluster.get_state()[name].get_reason("ScalingLimited") for name in BY_CPU} == {"TooManyReplicas"}
@@ -175,7 +175,7 @@ async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster
     )
     assert cluster.get_replicas()["qdrant"] == 5
     load.memory = {"qdrant": 0.1}
-    # The metric asks for fewer peers, but scaling down is disabled.
+    # The metric demands fewer peers, but scaling down is disabled.
     await wait_until(
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "ScaleDownLimit",
         seconds=TIMEOUT_SECONDS,

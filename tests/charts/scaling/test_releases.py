@@ -1,6 +1,6 @@
 """Tests of helm on a real API server: upgrade, rollback and uninstall lose nothing.
 
-There is no older release yet, so the earlier one is this chart with another version and other resources.
+No older release exists yet, so the earlier release is this chart with another version and other resources.
 """
 
 import json
@@ -54,7 +54,7 @@ class Helm:
         self.upgrade(chart, "--install", "--take-ownership", "--force-conflicts", *options)
 
     def upgrade(self, chart: Path, *options: str) -> None:
-        """Upgrade to another chart."""
+        """Upgrade the release to another chart."""
         self.run("upgrade", str(chart), "-f", str(CHART / "values-eks-prod.yaml"), *options)
 
     @property
@@ -109,7 +109,7 @@ async def test_uninstall_keeps_only_tenants_their_protection_and_data(
     with apply_tenants(installed_helm.cluster.platform, make_tenant_manifest(TENANT)) as tenants:
         tenant = tenants.get(TENANT)
         installed_helm.run("uninstall")
-        with suppress(TimeoutError):  # the next line reports what is left
+        with suppress(TimeoutError):  # the next line reports remaining objects
             await wait_until(lambda: not list_remaining(installed_helm.cluster), seconds=60, every=0.5)
         assert not list_remaining(installed_helm.cluster)
         assert tenants.get(TENANT) == tenant
@@ -147,7 +147,7 @@ def list_objects(cluster: ScalingCluster) -> list[dict[str, Any]]:
 
 
 def list_remaining(cluster: ScalingCluster) -> list[str]:
-    """Return remaining objects except volumes; names of cluster-scoped ones begin with the namespace."""
+    """Return remaining objects except volumes; cluster-scoped names begin with the namespace."""
     return [
         f"{item['kind']}/{item['metadata']['name']}"
         for item in list_objects(cluster)

@@ -28,12 +28,12 @@ seconds: list[float] = []
 
 async def ask(http: httpx.AsyncClient, headers: dict[str, str]) -> str:
     try:
-        answer = await http.post(URL, json={"question": QUESTION}, headers=headers)
+        response = await http.post(URL, json={"question": QUESTION}, headers=headers)
     except httpx.HTTPError as exc:
         return f"{time.time():.1f} {type(exc).__name__}: {exc}"
-    if answer.status_code == httpx.codes.OK and EXPECTED in answer.text:
+    if response.status_code == httpx.codes.OK and EXPECTED in response.text:
         return "ok"
-    return f"{time.time():.1f} {answer.status_code}: {answer.text[:300]}"
+    return f"{time.time():.1f} {response.status_code}: {response.text[:300]}"
 
 
 async def ask_until_stopped(number: int, stop: asyncio.Event) -> None:

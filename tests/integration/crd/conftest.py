@@ -1,4 +1,4 @@
-"""Tenants in the real API server."""
+"""Fixtures of the tests of the Tenant resource: the real API server, and Tenants in it."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,20 +13,20 @@ from tests.support.backends.api_server import Tenants, open_admin_client
 
 @pytest.fixture(scope="session")
 def api(platform: Platform) -> Iterator[client.ApiClient]:
-    """The API server, as its administrator."""
+    """Client of the API server, with an administrator's rights."""
     with open_admin_client(platform) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def tenants(api: client.ApiClient) -> Tenants:
-    """Tenants as the product defines them."""
+    """Client of the Tenants in the API server."""
     return Tenants(api)
 
 
 @pytest.fixture
 def store_tenant(tenants: Tenants) -> Iterator[Callable[..., str]]:
-    """Stores a Tenant under a new name and returns the name; it is gone after the test."""
+    """Function that stores a Tenant under a new name until the end of the test, and returns the name."""
     names = []
 
     def store(spec: dict[str, Any] | None = None, **metadata: Any) -> str:

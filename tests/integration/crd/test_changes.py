@@ -74,7 +74,9 @@ def test_status_and_spec_are_written_separately(tenants: Tenants, store_tenant: 
     assert after["metadata"]["generation"] == 1
 
 
-def test_whole_status_is_kept(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
+def test_the_api_server_stores_every_field_of_the_status(
+    tenants: Tenants, store_tenant: Callable[..., str]
+) -> None:
     status = {
         "observedGeneration": 1,
         "conditions": [CONDITION],
@@ -103,7 +105,7 @@ def test_whole_status_is_kept(tenants: Tenants, store_tenant: Callable[..., str]
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
-def test_condition_against_the_conventions_is_refused(
+def test_a_condition_that_breaks_the_conventions_is_refused(
     tenants: Tenants, store_tenant: Callable[..., str], wrong: dict[str, Any], path: str
 ) -> None:
     with pytest.raises(Refused) as refusal:

@@ -1,5 +1,4 @@
-"""Tests of deletion protection: no request deletes a protected Tenant, and the refusal says how to allow
-it."""
+"""Tests of deletion protection: no request deletes a protected Tenant; the refusal names the remedy."""
 
 import uuid
 from collections.abc import Callable

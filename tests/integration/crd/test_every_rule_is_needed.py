@@ -1,8 +1,8 @@
 """Mutation tests of the Tenant resource: without a rule, the API server accepts an invalid Tenant.
 
-Copies of the resource are in a separate API group, one version for each rule. There the rule is missing, or a
-bound is looser by one. When no Tenant of :data:`REFUSED_CASES` is accepted, the rule is superfluous, or a
-case is missing.
+The tests define a copy of the resource in a separate API group, with one version for each rule. In this
+version the rule is missing, or a bound is looser by one. The version has to accept a Tenant of
+:data:`REFUSED_CASES`. Otherwise the rule is superfluous, or a case is missing.
 """
 
 import time
@@ -33,7 +33,7 @@ Rule = tuple[str | int, ...]
 
 
 def _load_schema() -> dict[str, Any]:
-    """Return the schema without its status: that is the operator's, and ``test_changes.py`` has it."""
+    """Return the schema without the status, which ``test_changes.py`` tests."""
     schema = load_schema()
     del schema["properties"]["status"]
     return schema
@@ -76,7 +76,7 @@ MUTANTS = {f"v{number}": rule for number, rule in enumerate(_iterate_rules(_load
 
 @pytest.fixture(scope="module")
 def mutants(api: client.ApiClient) -> Iterator[None]:
-    """The resource once whole, and once with each of its rules broken."""
+    """Versions of the resource: the complete version, and a version for each broken rule."""
     schemas = {COMPLETE: _load_schema()} | {version: _remove_rule(rule) for version, rule in MUTANTS.items()}
     names = {"plural": "tenants", "singular": "tenant", "kind": "Tenant", "listKind": "TenantList"}
     definitions = client.ApiextensionsV1Api(api)
@@ -127,7 +127,7 @@ def _count_shared(path: str, field: str) -> int:
 
 
 def _list_accepted(tenants: Tenants, field: str = "") -> list[str]:
-    """Return the first bad Tenant that is accepted, if any; the change of a tier is one, too.
+    """Return a list with the first change of a tier or invalid Tenant that is accepted; else empty.
 
     Tenants whose error is about a field like ``field`` are tried first.
     """

@@ -89,5 +89,5 @@ def test_generated_name_has_the_same_maximum_length(tenants: Tenants) -> None:
 )
 def test_published_manifests_are_accepted(tenants: Tenants, path: Path) -> None:
     for manifest in yaml.safe_load_all(path.read_text()):
-        manifest["metadata"]["name"] += "-copy"  # the original may be there
+        manifest["metadata"]["name"] += "-copy"  # the API server may have the original
         tenants.check(manifest)

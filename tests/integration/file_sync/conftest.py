@@ -1,4 +1,4 @@
-"""Fixtures: two tenants with a workspace, their people, a fake Open WebUI, a gateway and a replica."""
+"""Fixtures: two tenants with workspaces and people, a fake Open WebUI, a gateway and a file-sync replica."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -67,7 +67,7 @@ class FileSyncHarness:
     async def ensure_person(self, email: str, **account: Any) -> str:
         """Create a person in Keycloak with an account in Open WebUI; return the account's id.
 
-        A verified person of an earlier test is used again: a new one costs six calls of Keycloak.
+        A verified person of an earlier test is used again, because a new person costs six calls of Keycloak.
         """
         if account or not await self._is_unchanged(email):
             await self._create_in_keycloak(email, **account)
@@ -95,7 +95,7 @@ class FileSyncHarness:
         return f"kb-{tenant_id}-{persona_id}"
 
     def give(self, owner: str, filename: str, text: str, tenant_id: str, persona_id: str = "finance") -> str:
-        """Upload a file and add it to a persona's knowledge base; return its id."""
+        """Upload a file and add it to a persona's knowledge base; return the file's id."""
         file_id = self.owui.upload(owner, filename, text.encode())
         self.owui.add_to_knowledge(file_id, self.get_knowledge_id(tenant_id, persona_id))
         return file_id
@@ -133,7 +133,7 @@ class FileSyncHarness:
         return passages
 
     async def post(self, email: str, path: str) -> None:
-        """Call the gateway as a person, and check that it succeeds."""
+        """Call the gateway as a person, and check that the call succeeds."""
         headers = {"Authorization": f"Bearer {self.tokens[email]}"}
         response = await self.gateway.http.post(path, headers=headers)
         assert response.is_success, response.text

@@ -48,7 +48,7 @@ async def test_the_job_waits_for_the_tables_and_then_the_role_is_supported(
 
     monkeypatch.setattr("file_sync.jobs.grants.time.sleep", make_tables)
     grants.grant(job)
-    grants.grant(job)  # as after an upgrade
+    grants.grant(job)  # run again, as after an upgrade
 
     reader = OpenWebUIDatabase(
         Postgres(platform.context).build_dsn(database, FILE_SYNC_ROLE, "postgres-file-sync")

@@ -1,4 +1,4 @@
-"""Tests of a kill between any two calls to another system: the next run completes the work once.
+"""Tests of a kill between any two calls to other systems: the next run completes the work, each action once.
 
 From the n-th call on, every call raises an error. Calls in progress still arrive, as after a real kill.
 test_program.py uses kill -9.
@@ -15,7 +15,7 @@ ANNA = f"anna@{A}.example"
 
 async def check_stored_once(harness: FileSyncHarness, unique_word: str, *files: tuple[str, str]) -> None:
     """Check that exactly these files, by id and name, are stored and found, each once."""
-    await harness.reset_deletions(A)  # a test deletes more within minutes than is allowed
+    await harness.reset_deletions(A)  # a test deletes more within minutes than the limit allows
     result = await harness.sync_until_stable(A)
     assert not result.remaining
     assert sorted(harness.list_keys(A)) == sorted(harness.build_key(*each) for each in files)

@@ -1,4 +1,4 @@
-"""Tests of uploads to S3 that end while their Tenant is deleted: nothing is left."""
+"""Tests of uploads to S3 that end while their Tenant is deleted: no object and no upload remains."""
 
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,7 +49,7 @@ async def put(store: DocumentStore) -> None:
 
 
 def list_remainders(platform: Platform) -> list[str]:
-    """Return what the bucket has of the tenant: versions, and uploads that are not complete."""
+    """Return the tenant's versions and unfinished uploads in the bucket."""
     s3: Any = Aws(platform.context).s3
     page = s3.list_object_versions(Bucket=BUCKET, Prefix="tenant-fs-late/")
     uploads = s3.list_multipart_uploads(Bucket=BUCKET, Prefix="tenant-fs-late/").get("Uploads", [])
@@ -59,7 +59,7 @@ def list_remainders(platform: Platform) -> list[str]:
 
 async def test_an_upload_completed_after_the_deletion_is_refused(platform: Platform) -> None:
     async def is_current(tenant: Tenant) -> bool:
-        # The Tenant is deleted between this answer and the completion.
+        # The test deletes the Tenant between this answer and the completion.
         await StoragePart(BUCKET, AwsClients()).remove(tenant)
         return True
 

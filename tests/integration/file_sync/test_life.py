@@ -104,7 +104,7 @@ async def test_a_file_that_moves_to_another_persona_leaves_the_first(
     ]
 
 
-async def test_changed_content_replaces_the_old_one(
+async def test_changed_content_replaces_the_old_content(
     harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
     file_id = harness.give(anna, "plan.txt", f"Before: {unique_word}.", A)
@@ -240,7 +240,7 @@ async def test_an_administrator_rejects_deletions_and_the_documents_stay(
     await harness.decide(A, "reject")
     await harness.decide(A, "reject")
     assert not (await harness.replica.run(A)).plan.actions, "the documents no longer belong to files"
-    assert len(await harness.search(ANNA, unique_word)) == 20  # the most that one search returns
+    assert len(await harness.search(ANNA, unique_word)) == 20  # one search returns at most this number
     assert len(harness.list_keys(A)) == 21
 
 

@@ -1,4 +1,4 @@
-"""Tests of an n8n that does not answer: new files are stored meanwhile, and lost documents are sent again."""
+"""Tests of an n8n that does not answer: new files are still stored, and lost documents are sent again."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ def short_wait(harness: FileSyncHarness, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(in_flight_calls, "WAIT_TIMEOUT_SECONDS", 0.3)
 
 
-async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_ones(
+async def test_new_files_are_stored_while_n8n_does_not_answer_for_old_files(
     harness: FileSyncHarness, anna: str
 ) -> None:
     harness.n8n.lose_next = 4

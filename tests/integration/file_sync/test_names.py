@@ -1,4 +1,4 @@
-"""Tests of one name that comes from Open WebUI and from the gateway, on the real S3, gateway and index."""
+"""Tests of a file in Open WebUI and an upload at the gateway with the same name, on the real backends."""
 
 from itertools import count
 from typing import Any
@@ -55,7 +55,7 @@ async def test_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
     annas = harness.give(anna, "plan.txt", f"{unique_word} of Anna.", A)
     if is_indexed:
         await harness.sync_until_stable(A)
-    else:  # as file-sync stores it while n8n is down
+    else:  # the state in which file-sync stores a document while n8n is down
         key, owner = f"tenant-{A}/{harness.build_key(annas, 'plan.txt')}", harness.subjects[ANNA]
         harness.s3.put_object(Bucket=BUCKET, Key=key, Body=b"Anna's.", Metadata={"owner": owner})
         assert await harness.get_states(A) == {"plan.txt": "received"}
@@ -137,7 +137,7 @@ async def count_calls_of_next_run(harness: FileSyncHarness) -> int:
 
 
 @pytest.mark.parametrize("who", [ANNA, BEN])
-async def test_concurrent_uploads_of_one_name_are_merged_for_one_owner_and_kept_for_two(
+async def test_concurrent_uploads_of_one_name_are_merged_only_for_the_same_owner(
     harness: FileSyncHarness, anna: str, ben: str, unique_word: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     file_id = harness.give(anna, "price.txt", f"{unique_word} of the file.", A)
@@ -157,7 +157,7 @@ async def test_concurrent_uploads_of_one_name_are_merged_for_one_owner_and_kept_
     assert again.status_code == (201 if who == BEN else 403), "an existing document gets new versions"
 
 
-async def test_an_older_version_is_not_restored_next_to_a_newer_one(
+async def test_an_older_version_is_not_restored_next_to_a_newer_version(
     harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
     old = harness.give(anna, "wombat.txt", f"{unique_word} costs 20 crowns.", A)

@@ -21,7 +21,7 @@ from tests.support.timing.waiting import wait_until
 
 @pytest.fixture
 def owui(platform: Platform) -> Iterator[OpenWebUIWriter]:
-    """Return a database that a test may damage."""
+    """Copy of Open WebUI's database that a test may damage."""
     with create_fake_open_webui(platform) as database:
         yield database
 

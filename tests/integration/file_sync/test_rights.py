@@ -95,7 +95,7 @@ async def test_a_deleted_chat_deletes_files_that_were_only_sent_there(
     assert harness.list_keys(A) == []
 
 
-async def test_a_colleagues_name_is_refused_with_a_reason(
+async def test_a_file_with_the_name_of_a_colleagues_document_is_refused_with_a_reason(
     harness: FileSyncHarness, anna: str, ben: str, unique_word: str
 ) -> None:
     annas = harness.give(anna, "plan.txt", f"{unique_word} of Anna.", A)
@@ -116,7 +116,7 @@ async def test_a_colleagues_name_is_refused_with_a_reason(
 
 
 @pytest.mark.parametrize("way", ["knowledge", "chat"])
-async def test_a_new_version_replaces_the_old_one(
+async def test_a_new_version_replaces_the_old_version(
     harness: FileSyncHarness, anna: str, unique_word: str, way: str
 ) -> None:
     def give(text: str) -> str:
@@ -143,7 +143,7 @@ async def test_a_new_version_replaces_the_old_one(
     assert await search_texts(harness, unique_word) == [f"{unique_word} costs 10 crowns."]
 
 
-async def test_a_new_version_that_cannot_be_read_leaves_the_old_one(
+async def test_a_new_version_that_cannot_be_read_leaves_the_old_version(
     harness: FileSyncHarness, anna: str, unique_word: str
 ) -> None:
     old = harness.give(anna, "price.txt", f"{unique_word} costs 10 crowns.", A)

@@ -97,7 +97,7 @@ async def test_documents_stay_with_their_tenant_when_the_owner_moves(
     old = harness.give(anna, "old.txt", f"Anna's old {unique_word}.", A)
     await harness.sync_until_stable(A)
     await move(harness)
-    # Open WebUI still lets the person do this with their file.
+    # Open WebUI still lets the person use the old file, now in tenant B.
     harness.owui.send_in_chat(anna, old, f"tenant-{B}.finance")
     harness.owui.add_to_knowledge(old, harness.get_knowledge_id(B))
     new = harness.give(anna, "new.txt", f"Anna's new {unique_word}.", B)
@@ -131,7 +131,7 @@ async def test_a_suspended_tenants_files_are_neither_stored_nor_deleted(
     harness.give(anna, "new.txt", "Tide.", A)
     sync = SyncLoops(
         FileSyncSettings.model_construct(
-            poll_interval_seconds=0.1, resync_interval_seconds=60, document_bytes=1000, files_bucket="x"
+            poll_interval_seconds=0.1, full_sync_interval_seconds=60, document_bytes=1000, files_bucket="x"
         ),
         database=harness.replica.database,
         registry=harness.replica.registry,

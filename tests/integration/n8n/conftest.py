@@ -22,7 +22,7 @@ FAST_INTERVALS = {
     "EXECUTIONS_DATA_PRUNE_SOFT_DELETE_INTERVAL": "0.1",
     "N8N_EXECUTIONS_QUEUE_RECOVERY_INTERVAL": "0.1",
 }
-"""Intervals in minutes: six seconds instead of the product's five minutes."""
+"""Pruning intervals, in minutes: six seconds (0.1) instead of Tenantry's five minutes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -111,7 +111,7 @@ async def imported_harness(backends: Platform) -> AsyncIterator[N8nHarness]:
 
 @pytest.fixture
 def harness(imported_harness: N8nHarness) -> N8nHarness:
-    """A connected harness without recorded requests."""
+    """The shared harness, with the gateway reachable and no recorded requests."""
     imported_harness.connection.restore()
     imported_harness.gateway.set_responses()
     return imported_harness

@@ -33,7 +33,7 @@ ANSWER = StubResponse(
 PROBLEM = StubResponse(422, b'{"detail": "s3cret problem"}', {"content-type": "application/problem+json"})
 
 PRUNE_TIMEOUT_SECONDS = 30.0
-"""Timeout of the pruning, which runs every six seconds or later."""
+"""Longest wait for the pruning, which starts at the earliest every six seconds."""
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def test_redis_contains_no_secret(harness: N8nHarness, store: redis.Redis)
 
 
 async def test_a_running_execution_is_a_row_with_the_callers_data(harness: N8nHarness) -> None:
-    """Shows the reason for the settings of pruning; the behaviour itself is not wanted."""
+    """This test documents unwanted behaviour of n8n, the reason for the pruning settings."""
     harness.gateway.set_responses(StubResponse(200, ANSWER.body, ANSWER.headers, seconds=2.0))
     request = asyncio.create_task(harness.send_chat(QUESTION, "Bearer s3cret-token"))
     await wait_until(lambda: len(harness.gateway.received) == 1)
@@ -123,7 +123,7 @@ async def test_a_running_execution_is_a_row_with_the_callers_data(harness: N8nHa
 
 
 async def test_the_execution_of_a_dead_worker_is_pruned(harness: N8nHarness, store: redis.Redis) -> None:
-    """Worker and queue are lost together, so no worker resumes the execution."""
+    """The test removes worker and queue together, so no worker resumes the execution."""
     harness.gateway.set_responses(StubResponse(200, ANSWER.body, ANSWER.headers, seconds=60.0))
     request = asyncio.create_task(harness.send_chat(QUESTION, "Bearer s3cret-token"))
     try:

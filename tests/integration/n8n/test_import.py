@@ -12,7 +12,7 @@ from .conftest import N8nHarness
 
 UPLOAD = "TenantryUpload01"
 TABLES = ("workflow_entity", "workflow_history", "workflow_publish_history", "webhook_entity", "tag_entity")
-"""Tables that a change of a workflow touches."""
+"""Tables to which a change of a workflow writes."""
 
 
 @pytest.fixture

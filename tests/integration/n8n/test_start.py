@@ -14,7 +14,7 @@ async def test_concurrent_starts_on_a_new_database_migrate_it_once(backends: Pla
     postgres.run("create database n8n_new owner n8n")
 
     async def start(name: str) -> tuple[int | None, int]:
-        # Every command of n8n starts with the migration; this one then exits.
+        # Every n8n command starts with the migration; this command exits after the migration.
         command = backends.parts[name].build_command()
         process = await asyncio.create_subprocess_exec(
             *command.argv[:2],

@@ -98,7 +98,7 @@ async def session_harness(with_open_webui: Platform) -> AsyncIterator[OpenWebUIH
 
 @pytest.fixture
 async def harness(session_harness: OpenWebUIHarness) -> AsyncIterator[OpenWebUIHarness]:
-    """A harness in the state after the installation."""
+    """The harness, reset to the state after the installation."""
     session_harness.services.reset()
     yield session_harness
     session_harness.services.reset()

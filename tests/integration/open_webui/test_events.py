@@ -19,7 +19,7 @@ pytestmark = pytest.mark.programs
 
 
 async def log_in(harness: OpenWebUIHarness, email: str, response: tuple[int, dict[str, Any]] | str) -> Person:
-    """Log in while the gateway responds like this; return after the function has asked it."""
+    """Log in while the gateway sends ``response``; return after the function has called the gateway."""
     if isinstance(response, str):
         harness.services.add_member(email, response)
     else:
@@ -90,7 +90,7 @@ async def test_a_login_to_a_suspended_tenant_keeps_the_membership(
     """The erasure of a tenant finds its users by their membership."""
     await harness.wait_for_groups(await log_in(harness, email, harness.tenant), {harness.path})
     person = await log_in(harness, email, make_problem(403, "tenant-suspended"))
-    await asyncio.sleep(1)  # other responses take effect sooner
+    await asyncio.sleep(1)  # any other response would have changed the membership by now
     await harness.wait_for_groups(person, {harness.path})
 
 
@@ -121,7 +121,7 @@ async def test_a_login_while_the_gateway_is_unreachable_ends_every_membership(
 async def test_a_keycloak_group_with_a_tenants_name_gives_no_access(
     harness: OpenWebUIHarness, email: str, response: tuple[int, dict[str, Any]]
 ) -> None:
-    """A top-level group whose name equals the path of the tenant's group."""
+    """The top-level group's name equals the path of the tenant's group."""
     await harness.people.add_namesake_group(email, f"tenants/{harness.tenant}")
     assert harness.path in read_claims(await harness.people.fetch_token(email))["groups"]
     person = await log_in(harness, email, response)

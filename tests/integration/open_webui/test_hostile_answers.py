@@ -124,7 +124,7 @@ async def render_through_pipe(words: str, snippet: str, *, raw: bool = False) ->
 
 
 async def store_chat(person: Person, outputs: list[PipeOutput], *, raw_snippet: str = "") -> str:
-    """Store a chat with these answers and return its id."""
+    """Store a chat with these answers; return the chat's id."""
     messages: list[dict[str, Any]] = []
     for number, each in enumerate(outputs):
         sources = each.sources
@@ -184,7 +184,7 @@ async def open_chat(page: Page, url: str, chat_id: str, answers: int) -> None:
     for number in range(answers):
         await shown.nth(number).scroll_into_view_if_needed()
         await shown.nth(number).get_by_text("End").last.wait_for()
-    await page.wait_for_timeout(1500)  # time for a script or a diagram to start
+    await page.wait_for_timeout(1500)  # wait until a script or a diagram would have started
 
 
 ACTIVE_ELEMENTS = (
@@ -269,7 +269,7 @@ async def test_formulas_are_rendered(harness: OpenWebUIHarness, browser: Browser
 async def test_unsanitized_answers_and_snippets_reach_the_listener(
     harness: OpenWebUIHarness, browser: Browser
 ) -> None:
-    """This shows that the other tests are meaningful."""
+    """This proves that the other tests would detect a request."""
     person = await harness.webui.add_person("reader")
     async with (
         run_listener() as listener,

@@ -61,6 +61,6 @@ def test_a_harmless_answer_is_unchanged(reader: OpenWebUIReader) -> None:
 
 
 def test_hostile_answers_have_active_markup_before_sanitizing(reader: OpenWebUIReader) -> None:
-    """This shows that the first test is meaningful."""
+    """This proves that the first test would detect active markup."""
     text = [make_hostile_text(random.Random(seed)) for seed in range(SEED, SEED + 200)]
     assert sum(bool(find_markup_active_anywhere(each, reader)) for each in text) > 100

@@ -40,7 +40,7 @@ class SharedKnowledgeBase:
         return {each["id"] for each in listed["items"]}
 
     async def upload(self, person: Person, filename: str) -> str:
-        """Upload a file as a user and return its id after Open WebUI has processed it."""
+        """Upload a file as a user; return the file's id after Open WebUI has processed the file."""
         response = await person.http.post(
             "/api/v1/files/",
             params={"process_in_background": "false"},
@@ -189,7 +189,7 @@ async def test_an_administrator_of_the_tenant_removes_any_file(knowledge_base: S
     ] == ""
 
 
-async def test_an_administrator_of_another_tenant_has_no_such_right(
+async def test_an_administrator_of_another_tenant_cannot_remove_files(
     knowledge_base: SharedKnowledgeBase,
 ) -> None:
     eve = await knowledge_base.add_administrator("tenant-of-eve")

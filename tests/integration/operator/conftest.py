@@ -1,4 +1,4 @@
-"""Fixtures of the operator's tests on the real platform: one reconcile at a time, or as a program."""
+"""Fixtures of the operator's tests on the real platform: run single reconciles, or the whole program."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -50,7 +50,7 @@ class Driver:
         self._tenants = tenants
 
     async def reconcile(self, name: str) -> Outcome:
-        """Pass the Tenant of the API server to the operator, and reconcile it."""
+        """Read a Tenant from the API server, pass it to the operator as an event, and reconcile it."""
         body = await asyncio.to_thread(self._tenants.get, name)
         assert body, f"there is no Tenant {name}"
         self.context.tenants.update(body)
@@ -72,11 +72,11 @@ class Driver:
 
 @asynccontextmanager
 async def open_driver(platform: Platform, tenants: Tenants, **overrides: str) -> AsyncIterator[Driver]:
-    """Open the operator's context without its triggers; ``overrides`` replace settings."""
+    """Open the operator's context without kopf; ``overrides`` replace settings."""
     env = build_operator_env(platform.context) | {
         f"OPERATOR_{key.upper()}": value for key, value in overrides.items()
     }
-    # For the whole lifetime: the AWS SDK reads the address of STS with the first call.
+    # Set the variable for the driver's lifetime: the AWS SDK reads the address of STS with the first call.
     with pytest.MonkeyPatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value)
@@ -131,7 +131,7 @@ async def operator_program(platform: Platform) -> AsyncIterator[asyncio.subproce
 
 
 async def crash_reconcile_after(last: int, driver: Driver, name: str, *, system: str = "") -> bool:
-    """Reconcile, and crash after ``last`` calls; return False when the reconcile needed no more calls.
+    """Reconcile, and crash after ``last`` calls; return False if the reconcile ended before the crash.
 
     With ``system`` only calls of that system count.
     """
@@ -182,7 +182,7 @@ def check_part_conditions(
 
 @dataclass(frozen=True)
 class OpenedPart:
-    """One part, a Tenant that is as declared, and the state that the part observed before the first run."""
+    """One part, a Tenant after the part's first run, and the state observed before that run."""
 
     part: Part[Any]
     tenant: Tenant
@@ -214,7 +214,7 @@ async def open_part(
 
 
 def _put_data(tenant: Tenant, observed: Observed) -> None:
-    """Store an object, two points and a key of a tenant, which its services would write."""
+    """Store an object, two points and a key of a tenant, as the services would write them."""
     observed.s3.put_object(Bucket=BUCKET, Key=f"{build_tenant_prefix(tenant.id)}documents/a.txt", Body=b"a")
     for _ in range(2):
         observed.put_point(build_collection_name(tenant.id, dedicated=True), {"tenantId": tenant.key})

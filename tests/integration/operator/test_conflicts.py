@@ -8,13 +8,13 @@ from tests.support.backends.observed import Observed
 from .conftest import Driver, OperatorHarness, get_conditions
 
 
-async def test_the_younger_tenant_is_stalled_until_the_older_one_changes(
+async def test_the_younger_tenant_is_stalled_until_the_older_tenant_changes(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     observed.add_person("ann@claim.example")
     harness.apply("elder", identity={"emails": ["*@claim.example"]})
     await driver.reconcile("elder")
-    await asyncio.sleep(1)  # age has a resolution of one second
+    await asyncio.sleep(1)  # creation times have a resolution of one second
     harness.apply("younger", identity={"admins": ["ann@claim.example"]})
     assert (await driver.reconcile("younger")).name == "stalled"
     assert get_conditions(tenants.get("younger")) == {

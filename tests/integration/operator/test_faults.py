@@ -48,7 +48,7 @@ async def test_an_unavailable_backend_fails_only_its_part_until_it_recovers(
 async def test_a_tenant_is_ready_without_redis(
     platform: Platform, harness: OperatorHarness, tenants: Tenants
 ) -> None:
-    """Redis matters to a deletion. Only a part that is not in ``SYSTEMS`` may need it in a reconcile."""
+    """A deletion needs Redis. In a reconcile, only a part that is not in ``SYSTEMS`` may need Redis."""
     harness.apply("patient")
     async with Proxy(platform.context.ports["redis"]) as proxy:
         url = (
@@ -79,10 +79,10 @@ async def test_unavailable_s3_fails_only_its_part_until_it_recovers(
     finally:
         platform.start("aws")
     check_part_conditions(seen, "s3", "S3Unavailable")
-    await driver.reconcile_until_ready("patient")  # after some seconds: the circuit is open
+    await driver.reconcile_until_ready("patient")  # after some seconds, because the circuit is open
 
 
-async def test_a_collection_of_another_size_stalls_with_a_remedy(
+async def test_a_collection_with_another_vector_size_stalls_the_tenant_and_names_a_remedy(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     observed.make_collection("digital_twin_knowledge--tenant-small", 4)
@@ -134,7 +134,7 @@ async def test_an_unavailable_backend_delays_the_deletion_of_a_tenant(
     assert observed.find_data("held") == {}
 
 
-async def test_a_recreated_tenant_gets_no_finalizer_of_the_old_one(
+async def test_a_recreated_tenant_does_not_get_the_finalizer_of_the_deleted_tenant(
     driver: Driver, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     old = harness.apply("phoenix")
@@ -148,7 +148,7 @@ async def test_a_recreated_tenant_gets_no_finalizer_of_the_old_one(
     assert "status" not in again
 
 
-async def test_a_recreated_tenant_gets_no_status_of_the_old_one(
+async def test_a_recreated_tenant_does_not_get_the_status_of_the_deleted_tenant(
     driver: Driver, harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("phoenix")

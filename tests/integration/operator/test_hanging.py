@@ -12,19 +12,19 @@ from .conftest import AS_DECLARED, OperatorHarness, get_conditions, list_unaffec
 from .test_faults import BACKENDS
 
 HANGING = BACKENDS | {
-    # Any server will do: it only must not answer.
+    # A plain TCP server, because no answer is needed.
     "open-webui": ("WorkspaceReady", "OpenWebUIUnavailable", "open_webui_url", "http://127.0.0.1:{port}")
 }
 WORKERS = 4
 HUNG_SECONDS = 45.0
-"""Less than the time of two calls with three attempts each in one worker."""
+"""Longest wait: less than the time of two calls with three attempts each in one worker."""
 
 
 @pytest.mark.parametrize("backend", HANGING)
 async def test_a_hanging_backend_blocks_no_worker_for_long(
     backend: str, platform: Platform, harness: OperatorHarness, tenants: Tenants
 ) -> None:
-    """It blocks every worker for a moment; the Tenants in the queue are reconciled nevertheless."""
+    """The backend blocks each worker for some seconds only, so all Tenants in the queue are reconciled."""
     type_, reason, setting, url = HANGING[backend]
     account = {"open_webui_email": "admin@tenantry.example", "open_webui_password": "s3cret"}
     names = [f"hung-{number}" for number in range(3 * WORKERS)]

@@ -1,8 +1,7 @@
 """Tests of a crash between any two external calls of a creation.
 
-The next run completes the work, without copies.
-The process is not killed: from the n-th call on, every call raises. Running calls of other parts still
-finish, as they do when a process is killed. test_program_kill.py uses kill -9.
+The next run completes the work, without duplicates. The crash is simulated: from the n-th call on, every call
+raises. Running calls of other parts still finish, as after a real kill. test_program_kill.py uses kill -9.
 """
 
 from itertools import count
@@ -21,7 +20,7 @@ SPEC = {
 
 
 def get_state_without_uid(observed: Observed) -> dict[str, Any]:
-    """Return the external state without the uid, which differs between Tenants of the name."""
+    """Return the external state without the uid, which differs between two Tenants of one name."""
     made = observed.get_state("undead")
     made["identity"].get("attributes", {}).pop("tenant-uid", None)
     return made

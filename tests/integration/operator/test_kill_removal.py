@@ -1,4 +1,4 @@
-"""Tests of a crash between any two external calls of a removal: the next run completes it.
+"""Tests of a crash between any two external calls of a removal: the next run completes the removal.
 
 The crash is simulated as in test_kill_creation.py.
 """

@@ -128,7 +128,7 @@ async def test_a_suspended_tenant_stays_ready_with_a_reason(
     assert get_conditions(tenants.get("paused"))["Ready"] == ("True", "Suspended")
 
 
-async def test_a_dedicated_tenants_collection_is_removed_with_it(
+async def test_the_collection_of_a_dedicated_tenant_is_removed_with_the_tenant(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     harness.apply("own", tier="dedicated")
@@ -147,7 +147,7 @@ async def test_a_dedicated_tenants_collection_is_removed_with_it(
 
 
 def put_documents(observed: Observed, tenant_id: str) -> None:
-    """Store two versions of a document, a deleted one, and an unfinished upload."""
+    """Store two versions of a document, a deleted document, and an unfinished upload."""
     key = f"tenant-{tenant_id}/finance/documents/d1/report.txt"
     for content in (b"one", b"two"):
         observed.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
@@ -157,7 +157,7 @@ def put_documents(observed: Observed, tenant_id: str) -> None:
 
 
 def use(observed: Observed, tenant_id: str, uid: str) -> None:
-    """Write a gateway's keys to Redis, more than one scan reads, and a key of an earlier operator."""
+    """Write more keys of the gateway to Redis than one scan reads, and a key of an earlier operator."""
     prefix = f"tenant-{tenant_id}:{uid}:"
     observed.redis.hset(f"{prefix}limits", "documents", "7")
     observed.redis.hset(f"{prefix}answers", "some-question", "text of a document")
@@ -190,7 +190,7 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
 
 
 def list_versions(observed: Observed, prefix: str) -> list[tuple[str, bytes | None]]:
-    """Return key and content of every version under a prefix, newest first; delete markers have none."""
+    """Return key and content of every version, newest first; a delete marker has no content."""
     page = observed.s3.list_object_versions(Bucket=BUCKET, Prefix=prefix)
     found = [
         (
@@ -204,7 +204,7 @@ def list_versions(observed: Observed, prefix: str) -> list[tuple[str, bytes | No
     return [*found, *((each["Key"], None) for each in page.get("DeleteMarkers", []))]
 
 
-async def test_a_recreated_tenant_finds_no_retained_document_and_none_is_lost(
+async def test_a_recreated_tenant_finds_no_retained_document_and_no_document_is_lost(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
     spec = {**FULL, "identity": {"emails": ["*@stay.example"]}, "deletionPolicy": "Retain"}
@@ -243,7 +243,7 @@ async def test_delete_keeps_retained_documents_of_an_earlier_tenant(
     await driver.reconcile_until_ready("heir")
     harness.apply("heir")
     tenants.patch("heir", {"metadata": {"finalizers": ["tenantry.io/operator"]}})
-    tenants.delete("heir")  # before its storage was prepared
+    tenants.delete("heir")  # deleted before the operator prepared the storage
     await driver.reconcile("heir")
     tenants.patch("heir", {"metadata": {"finalizers": None}})
     assert (key, b"kept") in list_versions(observed, "tenant-heir/")
@@ -286,7 +286,7 @@ async def test_retain_keeps_counters_and_deletes_answers(
 
 
 def put_points(observed: Observed, tenant_id: str, collection: str) -> None:
-    """Write points of an earlier Tenant of a name: with another uid, and without one."""
+    """Write points of an earlier Tenant of the name: one with another uid, and one without a uid."""
     payloads: list[dict[str, str]] = [{"tenantUid": "an-earlier-one"}, {}]
     for payload in payloads:
         observed.put_point(collection, {"tenantId": f"tenant-{tenant_id}", **payload})
@@ -303,7 +303,8 @@ async def test_no_point_outlives_its_tenant_in_any_collection(
     await driver.reconcile("both")
     put_points(observed, "both", own)
     tenants.patch("both", {"metadata": {"finalizers": None}})
-    tenants.delete("both")  # without the finalizer nothing is removed: its collection is an orphan
+    # Without the finalizer nothing is removed, so the Tenant's collection becomes an orphan.
+    tenants.delete("both")
     harness.apply("both", tier=tier, deletionPolicy=policy)
     await driver.reconcile("both")
     put_points(observed, "both", "digital_twin_knowledge")

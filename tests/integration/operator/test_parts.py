@@ -1,4 +1,4 @@
-"""Tests of the contract of every part without Open WebUI, on the real platform. workspace/ has the others."""
+"""Tests of the contract of every part that needs no Open WebUI, on the real platform (others: workspace/)."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ async def driver(platform: Platform, tenants: Tenants) -> AsyncIterator[Driver]:
 
 @pytest.fixture(scope="module")
 async def harness(tenants: Tenants, driver: Driver) -> AsyncIterator[OperatorHarness]:
-    """Tenants of all tests: Kubernetes deletes each namespace after 5 seconds, but all concurrently."""
+    """Tenants of all tests. They are deleted concurrently: each namespace takes 5 seconds."""
     opened = OperatorHarness(tenants, driver)
     yield opened
     await opened.delete_all()

@@ -58,7 +58,7 @@ async def test_the_program_creates_changes_and_deletes_a_tenant(
 
 
 @pytest.mark.usefixtures("ports")
-async def test_a_younger_tenant_recovers_when_the_older_one_is_deleted(
+async def test_a_younger_tenant_recovers_when_the_older_tenant_is_deleted(
     harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("elder", identity={"emails": ["*@heir.example"]})

@@ -29,7 +29,7 @@ def to_manifest_list(objects: Iterable[dict[str, Any]]) -> str:
 
 
 def apply(platform: Platform, objects: Iterable[dict[str, Any]], *options: str) -> None:
-    """Apply objects and take over fields of other owners; options are those of kubectl."""
+    """Apply objects with kubectl, and take over fields of other owners; ``options`` are kubectl's."""
     apply = ("apply", "--server-side", "--force-conflicts", *options, "-f", "-")
     run_kubectl(platform.context, *apply, stdin=to_manifest_list(objects))
 
@@ -81,9 +81,9 @@ class Tenants:
     Parameters
     ----------
     api
-        The client; its owner closes it.
+        Client of the API server; the caller closes it.
     group, version
-        Those of a copy of the resource, where a test needs one.
+        API group and version; a test with a copy of the resource names the copy's.
     """
 
     def __init__(self, api: client.ApiClient, group: str = GROUP, version: str = VERSION) -> None:
@@ -101,7 +101,7 @@ class Tenants:
         }
 
     def check(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Return the Tenant as the API server would store it, without storing it."""
+        """Return the Tenant as the API server would store it, by a dry run."""
         return self._call(
             self._api.create_cluster_custom_object, body=manifest, dry_run="All", field_validation="Strict"
         )
@@ -120,7 +120,7 @@ class Tenants:
         return self._call(self._api.patch_cluster_custom_object_status, name=name, body=patch)
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """Return a Tenant, or ``None`` when there is none."""
+        """Return a Tenant, or ``None`` if it does not exist."""
         try:
             return self._call(self._api.get_cluster_custom_object, name=name)
         except Refused as refused:
@@ -129,7 +129,7 @@ class Tenants:
             raise
 
     def get_table(self, name: str) -> dict[str, Any]:
-        """Return a Tenant as the server prints it for ``kubectl get``."""
+        """Return a Tenant as the table that ``kubectl get`` prints."""
         headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
         return self._call(self._api.get_cluster_custom_object, name=name, _headers=headers)
 

@@ -44,22 +44,22 @@ class Cluster:
         self.namespace = namespace
 
     def run_kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl and return what it prints.
+        """Run kubectl and return its output.
 
         Raises
         ------
         Failed
-            It did not do it.
+            kubectl failed.
         """
         return _run([KUBECTL, f"--namespace={self.namespace}", *arguments], stdin)
 
     def run_helm(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run helm and return what it prints.
+        """Run helm and return its output.
 
         Raises
         ------
         Failed
-            It did not do it.
+            helm failed.
         """
         return _run([str(helm.install(lambda _: None)), f"--namespace={self.namespace}", *arguments], stdin)
 
@@ -76,7 +76,7 @@ class Cluster:
         return found
 
     def list(self, kinds: str, *options: str) -> list[Object]:
-        """Return all objects of some kinds; options are those of kubectl, such as ``-l`` and ``-A``."""
+        """Return all objects of some kinds; ``options`` are kubectl's, such as ``-l`` and ``-A``."""
         found: list[Object] = json.loads(self.run_kubectl("get", kinds, "-o", "json", *options))["items"]
         return found
 
@@ -86,11 +86,11 @@ class Cluster:
         return [pod for pod in self.list("pods", "-l", selector) if _is_active_pod(pod["metadata"])]
 
     def run(self, pod: str, program: str, *arguments: str, stdin: str | None = None) -> str:
-        """Run a Python program inside a pod, or any of ``deployment/NAME``; return what it prints."""
+        """Run a Python program inside a pod, or inside any pod of ``deployment/NAME``; return its output."""
         return self.run_kubectl("exec", "-i", pod, "--", "python", "-c", program, *arguments, stdin=stdin)
 
     def start_program(self, pod: str, program: str, *arguments: str) -> "subprocess.Popen[str]":
-        """Start a Python program inside a pod; it ends when its standard input does."""
+        """Start a Python program inside a pod. The program ends when its standard input is closed."""
         argv = [KUBECTL, f"--namespace={self.namespace}", "exec", "-i", pod, "--", "python", "-c", program]
         return subprocess.Popen(
             [*argv, *arguments],
@@ -106,7 +106,7 @@ class Cluster:
         return bool(status.get("readyReplicas") == item["spec"]["replicas"] == status.get("replicas"))
 
     def wait_until_ready(self, *workloads: str, seconds: int = 300) -> None:
-        """Return when all pods of workloads (``deployment/NAME``) are new and ready."""
+        """Wait until all pods of workloads (``deployment/NAME``) are of the latest version and ready."""
         for workload in workloads:
             self.run_kubectl("rollout", "status", workload, f"--timeout={seconds}s")
 

@@ -16,10 +16,10 @@ __all__ = ["LONG_LIVED_CLIENT", "People", "open_people"]
 PASSWORD = "A-password-of-tests-1"
 
 ACCOUNT = "tests-account"
-"""Client whose tokens let users change their accounts."""
+"""Keycloak client whose tokens let users change their accounts."""
 
 LONG_LIVED_CLIENT = "tests"
-"""Client whose tokens are valid for two hours; those of other clients are for five minutes."""
+"""Keycloak client whose tokens are valid for two hours; other clients' tokens are valid for five minutes."""
 
 LOGINS, LOGIN_SECONDS = 6, 1.5
 """Attempts of a login, and the pause between them.
@@ -30,7 +30,7 @@ Keycloak's brute-force protection also refuses a correct password while it proce
 
 
 ADMIN_TOKEN_SECONDS = 30.0
-"""Time for which a token of the administrator is used again; it is valid for a minute."""
+"""Time for which an administrator's token is reused; it is valid for a minute."""
 
 
 class People:
@@ -52,7 +52,7 @@ class People:
     async def add(
         self, email: str, *, verified: bool = True, groups: Sequence[str] = (), password: str = PASSWORD
     ) -> None:
-        """Create a user in groups, given by their paths; replace an existing user with the address."""
+        """Create a user in groups, given by their paths; replace an existing user with that address."""
         for known in await self._call_admin_api("GET", "users", params={"email": email, "exact": "true"}):
             await self._call_admin_api("DELETE", f"users/{known['id']}")
         user = {
@@ -93,10 +93,10 @@ class People:
             await self._call_admin_api("PUT", f"groups/{made['id']}", json=group)
 
     async def add_namesake_group(self, email: str, name: str) -> None:
-        """Add a user to a top-level group with slashes in its name, like another group's path."""
+        """Add a user to a top-level group whose name looks like the path of another group."""
         await self._call_admin_api("POST", "groups", json={"name": name}, ok=(409,))
-        found = await self._call_admin_api("GET", "groups", params={"search": name, "exact": "true"})
-        (group,) = [each for each in found if each["name"] == name]
+        groups = await self._call_admin_api("GET", "groups", params={"search": name, "exact": "true"})
+        (group,) = [candidate for candidate in groups if candidate["name"] == name]
         await self._call_admin_api("PUT", f"users/{await self.fetch_subject(email)}/groups/{group['id']}")
 
     async def enable(self, email: str, *, enabled: bool) -> None:
@@ -155,7 +155,7 @@ class People:
 
     @asynccontextmanager
     async def rotate_signing_key(self) -> AsyncIterator[None]:
-        """Sign tokens with a new key until the end of the block, and then withdraw it."""
+        """Let Keycloak sign tokens with a new key inside the block; remove the key at the end."""
         config = {"priority": ["1000"], "algorithm": ["RS256"], "keySize": ["2048"]}
         component = {"name": "rotated", "providerId": "rsa-generated", "config": config}
         kind = {"providerType": "org.keycloak.keys.KeyProvider"}

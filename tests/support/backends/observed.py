@@ -24,11 +24,11 @@ __all__ = ["Observed"]
 
 
 ADMIN_TOKEN_SECONDS = 30.0
-"""Time for which a token of Keycloak's administrator is used again; it is valid for a minute."""
+"""Time for which a token of Keycloak's administrator is reused; it is valid for a minute."""
 
 
 class Observed:
-    """Reads and changes of the external systems.
+    """Reader of the external systems' state, which can also change it.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Observed:
         self._api.close()
 
     def find_data(self, tenant_id: str) -> dict[str, Any]:
-        """Return the remaining data of a tenant in every system; empty for none."""
+        """Return the remaining data of a tenant by system; empty if no data remains."""
         return find_tenant_data(self._context, tenant_id)
 
     def get_state(self, tenant_id: str) -> dict[str, Any]:
@@ -69,18 +69,19 @@ class Observed:
         }
 
     def get_collection(self, name: str) -> dict[str, Any]:
-        """Return the indexes and settings of a collection; empty when it is absent."""
-        answer = self._call_qdrant("GET", f"/collections/{name}")
-        if answer.status_code == 404:
+        """Return the indexes and settings of a collection; empty if it does not exist."""
+        response = self._call_qdrant("GET", f"/collections/{name}")
+        if response.status_code == 404:
             return {}
-        found = answer.json()["result"]
+        collection = response.json()["result"]
         return {
-            "size": found["config"]["params"]["vectors"]["dense"]["size"],
-            "words": found["config"]["params"]["sparse_vectors"]["bm25"]["modifier"],
-            "m": found["config"]["hnsw_config"]["m"],
-            "payload_m": found["config"]["hnsw_config"]["payload_m"],
+            "size": collection["config"]["params"]["vectors"]["dense"]["size"],
+            "words": collection["config"]["params"]["sparse_vectors"]["bm25"]["modifier"],
+            "m": collection["config"]["hnsw_config"]["m"],
+            "payload_m": collection["config"]["hnsw_config"]["payload_m"],
             "indexes": {
-                field: index["params"].get("is_tenant") for field, index in found["payload_schema"].items()
+                field: index["params"].get("is_tenant")
+                for field, index in collection["payload_schema"].items()
             },
         }
 
@@ -89,12 +90,12 @@ class Observed:
         self._call_qdrant("DELETE", f"/collections/{collection}/index/{field}").raise_for_status()
 
     def make_collection(self, name: str, size: int) -> None:
-        """Create a collection as another program would."""
+        """Create a collection without the operator's indexes and settings."""
         body = {"vectors": {"size": size, "distance": "Cosine"}}
         self._call_qdrant("PUT", f"/collections/{name}", json=body).raise_for_status()
 
     def put_point(self, collection: str, payload: dict[str, str]) -> None:
-        """Write a point as a gateway would."""
+        """Write a point with a payload."""
         vector = {"dense": [1.0] + [0.0] * 767}
         body = {"points": [{"id": str(uuid.uuid4()), "vector": vector, "payload": payload}]}
         path = f"/collections/{collection}/points?wait=true"
@@ -105,7 +106,7 @@ class Observed:
         self._call_qdrant("DELETE", f"/collections/{name}").raise_for_status()
 
     def call_keycloak(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Make a call to the realm's admin API."""
+        """Send a request to the realm's admin API as administrator."""
         headers = {"Authorization": f"Bearer {self._get_admin_token()}"}
         return self._http.request(method, f"/admin/realms/{REALM}{path}", headers=headers, **arguments)
 
@@ -116,12 +117,12 @@ class Observed:
         return self._token
 
     def get_group(self, path: str) -> dict[str, Any]:
-        """Return a group by its path; empty when it is absent."""
-        answer = self.call_keycloak("GET", f"/group-by-path{path}")
-        return cast("dict[str, Any]", answer.json()) if answer.is_success else {}
+        """Return the group at a path; empty if it does not exist."""
+        response = self.call_keycloak("GET", f"/group-by-path{path}")
+        return cast("dict[str, Any]", response.json()) if response.is_success else {}
 
     def add_person(self, email: str, *, verified: bool = True) -> str:
-        """Create an account; return its id."""
+        """Create an account, or replace the account with that address; return its id."""
         for known in self.call_keycloak("GET", "/users", params={"email": email, "exact": "true"}).json():
             self.call_keycloak("DELETE", f"/users/{known['id']}").raise_for_status()
         user = {"username": email, "email": email, "emailVerified": verified, "enabled": True}
@@ -134,7 +135,7 @@ class Observed:
         return run_kubectl(self._context, *arguments, stdin=stdin)
 
     def get_markers(self, tenant_id: str) -> dict[str, dict[str, str]]:
-        """Return the tags of each marker in the bucket, by its key."""
+        """Return the tags of each folder marker in the bucket, by the marker's key."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"tenant-{tenant_id}/")
         keys = [entry["Key"] for entry in listed.get("Contents", []) if entry["Key"].endswith("/")]
         tags = {key: self.s3.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in keys}
@@ -165,13 +166,13 @@ class Observed:
         if not _read(core.read_namespace, name):
             return {}
         network = client.NetworkingV1Api(self._api)
-        found = {
+        objects = {
             "ResourceQuota": _read(core.read_namespaced_resource_quota, "tenant", name),
             "LimitRange": _read(core.read_namespaced_limit_range, "tenant", name),
             "NetworkPolicy": _read(network.read_namespaced_network_policy, "default-deny", name),
             "ServiceAccount": _read(core.read_namespaced_service_account, "tenant", name),
         }
-        return {kind: item.get("spec", {}) for kind, item in found.items() if item}
+        return {kind: item.get("spec", {}) for kind, item in objects.items() if item}
 
     def _call_qdrant(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         part = Qdrant(self._context)
@@ -180,7 +181,7 @@ class Observed:
 
 
 def _read(method: Callable[..., Any], *names: str) -> dict[str, Any]:
-    """Return an object of the API server; empty when it is absent."""
+    """Return an object of the API server; empty if it does not exist."""
     try:
         return cast("dict[str, Any]", json.loads(method(*names, _preload_content=False).data))
     except client.ApiException as exc:

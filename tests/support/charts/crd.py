@@ -14,7 +14,7 @@ DEFINITION = Path(__file__).parents[3] / "crds" / "tenants.tenantry.io.yaml"
 
 
 def load_schema() -> dict[str, Any]:
-    """Return the schema of the only version, without aliases of YAML: each part can be changed separately."""
+    """Return the schema of the only version. No two parts of it share an object, so each can be changed."""
     schema: dict[str, Any] = json.loads(_read_schema())
     return schema
 
@@ -31,11 +31,11 @@ KEYWORDS = ("type", "enum", "minimum", "maximum", "minLength", "maxLength", "min
 """Keywords with the same name in both dialects of JSON Schema."""
 
 PATTERN_RULE = re.compile(r'self\.matches\("(?P<pattern>[^"]*)"\)')
-"""Rule that replaces a pattern in the resource, because a rule has a message."""
+"""Rule that the resource has in place of ``pattern``, because only a rule can have a message."""
 
 
 def build_table(schema: dict[str, Any], definitions: dict[str, Any], path: str = "") -> Table:
-    """Return the demands of a schema by the path of each field."""
+    """Return the constraints of each field of a schema, by the field's path."""
     node = _resolve(schema, definitions)
     demands = {key: node[key] for key in KEYWORDS if key in node}
     demands["required"] = sorted(node.get("required", []))
@@ -54,7 +54,7 @@ def build_table(schema: dict[str, Any], definitions: dict[str, Any], path: str =
 
 
 def _resolve(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the target of a reference, without the ``null`` that Python adds for an absent value."""
+    """Resolve a reference, and remove the alternative ``null`` that pydantic adds for an optional field."""
     if "anyOf" in schema:
         schema, _null = schema["anyOf"]
     if "$ref" in schema:

@@ -124,7 +124,7 @@ ACCEPTED_CASES = (
     AcceptedCase("a namespace bound by memory limits alone", _make_compute(limits_memory="1Ei")),
     AcceptedCase("a namespace bound by pods alone", _make_compute(pods="0")),
 )
-"""Accepted; what each leaves out is filled in."""
+"""Tenants that the API server accepts; it fills in omitted fields."""
 
 NO_PATTERN = "must be an e-mail address, or a pattern such as"
 WRITE_OUT = "the last two labels of the domain must be written out"
@@ -453,4 +453,4 @@ REFUSED_CASES = (
         )
     ),
 )
-"""Refused, each for the one reason that its name gives."""
+"""Tenants that the API server refuses; the name of a case gives the only reason."""

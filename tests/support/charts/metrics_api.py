@@ -1,6 +1,6 @@
 """Fake of metrics-server and prometheus-adapter with configurable metrics for autoscalers.
 
-The API server calls it through APIServices, as it would call them.
+The API server calls the fake through APIServices, as it would call the real servers.
 """
 
 import json
@@ -36,12 +36,12 @@ FROM_CACHE = "0"
 
 @dataclass
 class CpuLoad:
-    """Simulated load.
+    """Simulated metrics of a release's pods, and external metrics.
 
     Attributes
     ----------
     cpu, memory
-        By workload, the used share of a pod's request; 0.5 by default.
+        Used share of a pod's request, by workload; 0.5 by default.
     external
         External metrics by name; a missing one is unavailable.
     """
@@ -82,10 +82,10 @@ def _run_server(platform: Platform, load: CpuLoad, api: client.CoreV1Api) -> Ite
         protocol_version = "HTTP/1.1"  # keeps connections: a TLS handshake takes longer than an answer
 
         def do_GET(self) -> None:
-            answer = _answer(self.path, load, api)
-            body = json.dumps(answer or {"kind": "Status", "apiVersion": "v1", "code": 404}).encode()
+            document = _answer(self.path, load, api)
+            body = json.dumps(document or {"kind": "Status", "apiVersion": "v1", "code": 404}).encode()
             with suppress(OSError):  # the client may have disconnected
-                self.send_response(200 if answer else 404)
+                self.send_response(200 if document else 404)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -121,17 +121,17 @@ def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any]
                 "groupVersion": group,
                 "resources": resources,
             }
-    if found := re.fullmatch(rf"/apis/{RESOURCE}/namespaces/([^/]+)/pods", parts.path):
+    if match := re.fullmatch(rf"/apis/{RESOURCE}/namespaces/([^/]+)/pods", parts.path):
         selector = parse_qs(parts.query).get("labelSelector", [""])[0]
         pods: Any = api.list_namespaced_pod(
-            found[1], label_selector=selector, resource_version=FROM_CACHE, _preload_content=False
+            match[1], label_selector=selector, resource_version=FROM_CACHE, _preload_content=False
         )
         items = [_make_usage(pod, load) for pod in json.loads(pods.data)["items"]]
         return {"kind": "PodMetricsList", "apiVersion": RESOURCE, "metadata": {}, "items": items}
-    if found := re.fullmatch(rf"/apis/{EXTERNAL}/namespaces/[^/]+/([^/]+)", parts.path):
-        if found[1] not in load.external:
+    if match := re.fullmatch(rf"/apis/{EXTERNAL}/namespaces/[^/]+/([^/]+)", parts.path):
+        if match[1] not in load.external:
             return None
-        value = {"metricName": found[1], "timestamp": _format_now(), "value": str(load.external[found[1]])}
+        value = {"metricName": match[1], "timestamp": _format_now(), "value": str(load.external[match[1]])}
         return {
             "kind": "ExternalMetricValueList",
             "apiVersion": EXTERNAL,

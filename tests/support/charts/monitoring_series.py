@@ -1,7 +1,7 @@
 """Prometheus series of a healthy and of an unhealthy release, for promtool.
 
-Series of the project's services are built from the metrics in the code. A rule or panel with an unknown
-metric or label finds nothing here.
+Series of the project's services are built from the metrics in the code. So a test of a rule or panel with an
+unknown metric or label fails, because its query returns nothing.
 """
 
 import math
@@ -40,22 +40,22 @@ Series = dict[str, str]
 
 
 def make_constant(value: float) -> str:
-    """Return constant values."""
+    """Return a series of values in promtool's notation: a constant."""
     return f"{value}x{MINUTES}"
 
 
 def make_rising(a_minute: float) -> str:
-    """Return values of a counter that rises steadily."""
+    """Return the values of a counter that rises by ``a_minute`` every minute."""
     return f"0+{a_minute}x{MINUTES}"
 
 
 def make_step(minutes: int, value: float = 1) -> str:
-    """Return values that are 0 until the last minutes."""
+    """Return values that are 0 until the last ``minutes``."""
     return f"0x{MINUTES - minutes} {value}x{minutes}"
 
 
 def make_series(name: str, values: str, **labels: str) -> Series:
-    """Return one series of the release's namespace."""
+    """Return one series with the label of the release's namespace."""
     given = {"namespace": NAMESPACE} | labels
     inside = ", ".join(f'{label}="{value}"' for label, value in sorted(given.items()))
     return {f"{name}{{{inside}}}": values}
@@ -74,27 +74,27 @@ def make_gauge(metric: MetricWrapperBase, values: str, job: str, **labels: str) 
 def make_histogram(
     metric: MetricWrapperBase, seconds: float, job: str, a_minute: float = 60, **labels: str
 ) -> Series:
-    """Return the series of a histogram with equal observations."""
+    """Return the series of a histogram whose observations are all ``seconds``."""
     name, target = _format_name(metric, labels), _make_target_labels(job)
-    found = make_series(f"{name}_count", make_rising(a_minute), **target, **labels)
+    series = make_series(f"{name}_count", make_rising(a_minute), **target, **labels)
     for bound in metric._upper_bounds:  # type: ignore[attr-defined]
         le = "+Inf" if math.isinf(bound) else str(bound)
         values = make_rising(a_minute if seconds <= bound else 0)
-        found |= make_series(f"{name}_bucket", values, **target, **labels, le=le)
-    return found
+        series |= make_series(f"{name}_bucket", values, **target, **labels, le=le)
+    return series
 
 
 def make_requests(seconds: float, status: str, a_minute: float = 60) -> Series:
-    """Return requests to the gateway for answers with a class of status."""
+    """Return the series of requests for answers, with a class of status (``2xx``)."""
     labels = {"method": "POST", "route": "/v1/answers", "status": status}
     return make_histogram(gateway.REQUEST_SECONDS, seconds, "gateway", a_minute, **labels)
 
 
 def make_calls(target: str, outcome: str, seconds: float = 0.1, a_minute: float = 60) -> Series:
-    """Return calls of an external system: ``file-sync s3 put`` is caller, system and operation."""
+    """Return the series of calls; the target ``file-sync s3 put`` is caller, system and operation."""
     job, system, operation = target.split()
     labels = {"system": system, "operation": operation, "outcome": outcome}
-    return make_histogram(remote.REMOTE_SECONDS, seconds, job, a_minute, **labels)
+    return make_histogram(remote.BACKEND_SECONDS, seconds, job, a_minute, **labels)
 
 
 def make_runs(outcome: str, values: str) -> Series:
@@ -105,7 +105,7 @@ def make_runs(outcome: str, values: str) -> Series:
 def make_autoscaler_series(
     autoscaler: str, replicas: int, *, least: int, most: int, sees: bool = True
 ) -> Series:
-    """Return the series about an autoscaler; ``sees`` is True when its metric exists."""
+    """Return kube-state-metrics' series of an autoscaler; ``sees`` is True if its metric exists."""
     own = {"horizontalpodautoscaler": autoscaler}
     blind = own | {"condition": "ScalingActive", "status": "false"}
     return (
@@ -193,4 +193,4 @@ HEALTHY: Series = (
     | make_counter(operator.RECONCILES, make_rising(1), "operator", outcome="ready")
     | make_counter(operator.RECONCILES, make_constant(0), "operator", outcome="error")
 )
-"""One hour of a healthy release. Foreign names are of kube-state-metrics 2, the kubelet and n8n 2.41."""
+"""One hour of a healthy release, with series of kube-state-metrics 2, the kubelet and n8n 2.41."""

@@ -19,13 +19,13 @@ from tests.support.charts.metrics_api import FROM_CACHE
 __all__ = ["SYNC_SECONDS", "run_controllers", "run_pods"]
 
 SYNC_SECONDS = 0.5
-"""Interval of autoscalers. The shortest period of a rule is 1 s, because minutes are seconds here."""
+"""Interval of autoscalers. Tests use seconds in place of minutes, so the shortest period of a rule is 1 s."""
 
 POLL_SECONDS = 0.1
 
 
 class _Controllers(ControllerManager):
-    """Controllers that create and scale pods, in addition to the platform's controllers."""
+    """Controller manager with the controllers that create and scale pods, next to the platform's own."""
 
     name = "workload-controllers"
     controllers: ClassVar[tuple[str, ...]] = (

@@ -1,6 +1,6 @@
 """Runs Tenantry's services as processes with the variables, files and accounts of the chart's pods.
 
-Only addresses of names, ports and AWS credentials differ, because a cluster would provide them.
+Only host names, ports and AWS credentials differ, because a cluster would provide them.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class ChartPods:
     namespace: str
     database_url: str = ""
     names: dict[str, str] = field(default_factory=dict)
-    """URL of each Service of the release, by its name without the release's."""
+    """URL of each Service of the release, by the Service's name without the release's name."""
 
     def __post_init__(self) -> None:
         self.release = self._render_release()
@@ -128,7 +128,7 @@ class ChartPods:
             "qdrant.url": Qdrant(self.platform.context).url,
         }
         options = ",".join(f"global.{path}={value}" for path, value in values.items())
-        options += ",qdrant.enabled=false"  # external here; of Open WebUI only the database exists
+        options += ",qdrant.enabled=false"  # Qdrant is external; Open WebUI has only a database
         options += ",open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false"
         return render("values-eks-prod.yaml", "--set", options, namespace=self.namespace)
 

@@ -12,14 +12,14 @@ from tools.linters import promtool
 __all__ = ["MINUTES", "QueryMismatch", "check_queries", "check_rules"]
 
 MINUTES = 60
-"""Length of the series, at a value a minute; queries are evaluated at their end."""
+"""Length of the series, with one value per minute. Queries are evaluated at the end."""
 
 RuleFile = Mapping[str, Any]
 """The contents of a file of rules: groups."""
 
 
 class QueryMismatch(AssertionError):
-    """The result differs from the expected one; the message is promtool's output."""
+    """The result of a query is not the expected result; the message is promtool's output."""
 
 
 def check_rules(rules: RuleFile) -> None:
@@ -40,7 +40,7 @@ def check_queries(
     series
         Values by series, as promtool writes them: ``{'up{job="gateway"}': '1x60'}``.
     expected
-        By query, the series it returns, each with the value 1: ``{'{job="gateway"}'}``.
+        Series that each query returns, by query, each with the value 1: ``{'{job="gateway"}'}``.
     rules
         Evaluated every minute meanwhile; alerts are then series of ``ALERTS``.
 

@@ -16,7 +16,7 @@ __all__ = ["PROFILES", "RELEASE", "HelmError", "Object", "Release", "lint", "ren
 PROFILES = sorted(file.name for file in CHART.glob("values-*.yaml"))
 
 RELEASE = "demo"
-"""Not "tenantry", so that hard-coded names in templates are detected."""
+"""Name of the release. It is not "tenantry", so that tests detect hard-coded names in templates."""
 
 Object = dict[str, Any]
 

@@ -10,7 +10,7 @@ __all__ = ["list_pod_secrets", "list_read_secrets"]
 
 def list_read_secrets(release: Release) -> set[tuple[str, str]]:
     """Return the (Secret, key) pairs that pods read."""
-    return {found for _, pod in release.iter_pods() for found in list_pod_secrets(pod["spec"])}
+    return {secret for _, pod in release.iter_pods() for secret in list_pod_secrets(pod["spec"])}
 
 
 def list_pod_secrets(spec: dict[str, Any]) -> set[tuple[str, str]]:

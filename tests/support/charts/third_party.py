@@ -1,8 +1,8 @@
 """Definitions of third-party resources that the chart can create, for KEDA, Prometheus and secrets.
 
 The original definitions are not available to the tests. These definitions contain the fields that the chart
-needs, copied from the reference of each kind. So the API server refuses a misspelt or misplaced field. Check
-the reference before you add a field.
+needs, copied from the reference of each kind. So the API server refuses a field with a wrong name or path.
+Check the reference before you add a field.
 """
 
 from collections.abc import Iterator
@@ -218,7 +218,7 @@ KINDS: list[tuple[str, str, str, Schema]] = [
 @contextmanager
 def install_third_party_resources(platform: Platform) -> Iterator[None]:
     """Install the definitions of all these kinds in the API server during the block."""
-    definitions = [_make_definition(*each) for each in KINDS]
+    definitions = [_make_definition(*kind) for kind in KINDS]
     manifest, context = to_manifest_list(definitions), platform.context
     apply(platform, definitions)
     try:

@@ -1,1 +1,1 @@
-"""Sample documents, and their copies in the stores."""
+"""Sample documents, uploads, and checks of the stores that keep documents."""

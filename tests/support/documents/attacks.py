@@ -54,7 +54,7 @@ def make_docx_with_false_size(mebibytes: int) -> bytes:
 
 
 def make_docx_with_parts(count: int) -> bytes:
-    """Return a DOCX with so many empty parts more."""
+    """Return a DOCX with ``count`` additional empty parts."""
     buffer = io.BytesIO(make_docx("Text."))
     with zipfile.ZipFile(buffer, "a") as archive:
         for number in range(count):
@@ -63,7 +63,7 @@ def make_docx_with_parts(count: int) -> bytes:
 
 
 def make_docx_with_nested_zip(mebibytes: int) -> bytes:
-    """Return a sound DOCX in which an archive is embedded that unpacks to so many MiB."""
+    """Return a valid DOCX with an embedded archive that unpacks to ``mebibytes`` MiB."""
     buffer = io.BytesIO(make_docx("Text."))
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr("word/embeddings/bomb.zip", make_zip(zeros=bytes(mebibytes * MEBIBYTE)))
@@ -71,7 +71,7 @@ def make_docx_with_nested_zip(mebibytes: int) -> bytes:
 
 
 def make_bzip2_bomb(mebibytes: int) -> bytes:
-    """Return an archive whose list of contents is packed with bzip2 and unpacks to so many MiB."""
+    """Return an archive whose list of contents is packed with bzip2 and unpacks to ``mebibytes`` MiB."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("[Content_Types].xml", bytes(mebibytes * MEBIBYTE))
@@ -79,7 +79,7 @@ def make_bzip2_bomb(mebibytes: int) -> bytes:
 
 
 def make_entity_file(filename: str, kind: str, encoding: str = "utf-8") -> bytes:
-    """Return a file whose text is one entity, which its main part defines."""
+    """Return a file whose text is one XML entity, which the file's main part defines."""
     declaration, reference = ENTITIES[kind]
     content, part = {
         "a.docx": (make_docx("TEXT"), "word/document.xml"),
@@ -96,7 +96,7 @@ def make_entity_file(filename: str, kind: str, encoding: str = "utf-8") -> bytes
 
 
 def make_docx_with_rows(rows: bytes) -> bytes:
-    """Return a DOCX whose table consists of these rows, in WordprocessingML."""
+    """Return a DOCX with a table of ``rows``, in WordprocessingML."""
     content = make_docx(table=[["ROW"]])
 
     def replace(xml: bytes) -> bytes:
@@ -106,7 +106,7 @@ def make_docx_with_rows(rows: bytes) -> bytes:
 
 
 def make_xlsx_with_rows(rows: bytes, dimension: bytes = b"A1:B1") -> bytes:
-    """Return an XLSX whose sheet has a first row of names and then these rows, in SpreadsheetML."""
+    """Return an XLSX whose sheet has a row of names and then ``rows``, in SpreadsheetML."""
 
     def replace(xml: bytes) -> bytes:
         declared = b'<dimension ref="%s"/><sheetData>' % dimension
@@ -116,7 +116,7 @@ def make_xlsx_with_rows(rows: bytes, dimension: bytes = b"A1:B1") -> bytes:
 
 
 def make_xlsx_with_strings(text: bytes, repetitions: int) -> bytes:
-    """Return an XLSX that holds a text once and shows it in so many cells."""
+    """Return an XLSX that stores a text once and refers to it in ``repetitions`` cells."""
     rows = b"".join(b'<row r="%d"><c t="s"><v>0</v></c></row>' % n for n in range(2, repetitions + 2))
     override = (
         b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s.sharedStrings+xml"/></Types>'
@@ -135,7 +135,7 @@ def make_xlsx_with_strings(text: bytes, repetitions: int) -> bytes:
 
 
 def make_xlsx_with_impossible_date() -> bytes:
-    """Return an XLSX with a date far beyond the last one that there is."""
+    """Return an XLSX with the number of a date that is later than Excel's last date."""
     content = make_xlsx(S=[[date(2026, 1, 1)]])
     return _replace_member(
         content, "xl/worksheets/sheet1.xml", lambda xml: xml.replace(b"<v>46023<", b"<v>4711471147114711<")
@@ -143,17 +143,17 @@ def make_xlsx_with_impossible_date() -> bytes:
 
 
 def make_pdf_with_kids(kids: str) -> bytes:
-    """Return a PDF whose page tree (object 2) names these objects; object 4 is a page."""
+    """Return a PDF whose page tree (object 2) has the children ``kids``; object 4 is a page."""
     return _make_one_page_pdf("BT /F1 12 Tf (Text.) Tj ET", kids=kids)
 
 
 def make_pdf_bomb(mebibytes: int) -> bytes:
-    """Return a PDF of a page whose content unpacks to so many MiB."""
+    """Return a PDF with one page whose content unpacks to ``mebibytes`` MiB."""
     return _make_one_page_pdf(f"\x78\x9c{_make_zeros(mebibytes).decode('latin-1')}", "/Filter /FlateDecode")
 
 
 def make_pdf_of_forms(levels: int, times: int) -> bytes:
-    """Return a PDF of a page that draws a form many times, which draws another one many times, and so on."""
+    """Return a PDF with nested forms: the page and each form draw the next form ``times`` times."""
     drawn = "/X Do " * times
     forms = [
         _make_stream(drawn, f"/Type /XObject /Subtype /Form /Resources << /XObject << /X {number} 0 R >> >>")
@@ -166,7 +166,7 @@ def make_pdf_of_forms(levels: int, times: int) -> bytes:
 
 
 def make_nested_mail(depth: int) -> bytes:
-    """Return an e-mail of a part in a part in a part."""
+    """Return an e-mail with ``depth`` nested parts."""
     head = b"From: a@b.example\nDate: Mon, 02 Nov 2026 09:30:00 +0100\n"
     parts = b"".join(
         b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (n, n) for n in range(depth)
@@ -175,7 +175,7 @@ def make_nested_mail(depth: int) -> bytes:
 
 
 def _make_zeros(mebibytes: int, head: bytes = b"") -> bytes:
-    """Return a raw deflate stream, made in no time: a block that is flushed can be repeated."""
+    """Return a raw deflate stream of zeros after ``head``. It is quick: one flushed block is repeated."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     begin = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(bytes(MEBIBYTE)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -185,7 +185,7 @@ def _make_zeros(mebibytes: int, head: bytes = b"") -> bytes:
 def _replace_member(
     content: bytes, name: str, change: Callable[[bytes], bytes], *, packed: bool = True
 ) -> bytes:
-    """Return an archive with one member changed, which is last in it."""
+    """Return an archive with one changed member, which becomes the last."""
     buffer = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as old,

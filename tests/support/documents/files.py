@@ -25,7 +25,7 @@ __all__ = [
 
 
 def make_pdf(*pages: str) -> bytes:
-    """Return a PDF with a page for each text, line by line; an empty text is a page without text."""
+    """Return a PDF with a page for each text; an empty text gives a page without text."""
     kids = [4 + 2 * number for number in range(len(pages))]
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -47,7 +47,7 @@ def make_pdf(*pages: str) -> bytes:
 
 
 def make_encrypted_pdf(password: str, *, user_password: str | None = None) -> bytes:
-    """Return a PDF that opens with ``user_password`` (by default the same as the owner's)."""
+    """Return a PDF that opens with ``user_password``, by default the owner's password."""
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(make_pdf("A secret."))))
     writer.encrypt(password if user_password is None else user_password, password, algorithm="AES-256")
     buffer = io.BytesIO()
@@ -58,7 +58,7 @@ def make_encrypted_pdf(password: str, *, user_password: str | None = None) -> by
 def make_docx(
     *paragraphs: str | tuple[str, str], table: Sequence[Sequence[str]] = (), after: str = ""
 ) -> bytes:
-    """Return a DOCX: paragraphs, alone or with a style, then a table, then another paragraph."""
+    """Return a DOCX with paragraphs (text, or text and style), then a table, then the paragraph ``after``."""
     document = docx.Document()
     for paragraph in paragraphs:
         text, style = (paragraph, None) if isinstance(paragraph, str) else paragraph
@@ -76,7 +76,7 @@ def make_docx(
 
 
 def make_pptx(*slides: tuple[str, str], table: Sequence[Sequence[str]] = (), notes: str = "") -> bytes:
-    """Return a PPTX of slides with a title and a text; table and notes belong to the last one."""
+    """Return a PPTX of slides with a title and a text; the last slide has the table and the notes."""
     presentation = Presentation()
     for title, text in slides:
         slide = presentation.slides.add_slide(presentation.slide_layouts[1])
@@ -96,7 +96,7 @@ def make_pptx(*slides: tuple[str, str], table: Sequence[Sequence[str]] = (), not
 
 
 def make_xlsx(**sheets: Sequence[Sequence[object]]) -> bytes:
-    """Return an XLSX of sheets, each with its rows."""
+    """Return an XLSX with sheets, each a name with rows."""
     workbook = Workbook()
     workbook.remove(workbook.worksheets[0])
     for title, rows in sheets.items():
@@ -118,7 +118,7 @@ def make_zip(**members: bytes) -> bytes:
 
 
 def make_docx_zip_bomb(claimed_bytes: int) -> bytes:
-    """Return a DOCX with a further member that declares this unpacked size."""
+    """Return a DOCX with an additional member that declares the unpacked size ``claimed_bytes``."""
     buffer = io.BytesIO(make_docx("Harmless."))
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/media/bomb.bin", b"0")
@@ -129,7 +129,7 @@ def make_docx_zip_bomb(claimed_bytes: int) -> bytes:
 
 
 def make_long_docx(paragraphs: int) -> bytes:
-    """Return a DOCX of that many empty paragraphs: a small file that takes long to read."""
+    """Return a DOCX of ``paragraphs`` empty paragraphs: a small file that takes long to read."""
     whole, buffer = zipfile.ZipFile(io.BytesIO(make_docx("Text."))), io.BytesIO()
     with whole, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in whole.namelist():
@@ -141,7 +141,7 @@ def make_long_docx(paragraphs: int) -> bytes:
 
 
 def assemble_pdf(objects: Sequence[str]) -> bytes:
-    """Return a PDF of objects, numbered from 1; the first is its catalogue. Each character is a byte."""
+    """Return a PDF of objects, numbered from 1. The first is the catalogue; each character is a byte."""
     body, offsets = "%PDF-1.7\n", []
     for number, text in enumerate(objects, start=1):
         offsets.append(len(body))

@@ -1,6 +1,6 @@
 """Ground truth of documents: rows of Open WebUI's database, objects in S3 and points in Qdrant.
 
-It uses no code of the services. Keys and ids are spelled as in the documentation.
+It uses no code of the services; keys and ids are built as the documentation describes.
 """
 
 import json
@@ -26,7 +26,7 @@ where meta -> 'data' ->> 'knowledge_id' in ({})
 
 @dataclass(frozen=True)
 class Row:
-    """A file of a knowledge base in Open WebUI's database, or one that is being added."""
+    """A file in Open WebUI's database that is in a knowledge base, or is being added to it."""
 
     id: str
     filename: str
@@ -40,9 +40,9 @@ class StoredState:
     Parameters
     ----------
     objects
-        SHA-256 of the objects under the tenants' prefixes, by key; without markers of folders.
+        SHA-256 of the objects under the tenants' prefixes, by key; without folder markers.
     points
-        Payloads of all points with a tenant's key or one of the documents' ids.
+        Payloads of all points with the key of a tenant or the id of a document.
     """
 
     objects: Mapping[str, str]
@@ -57,14 +57,14 @@ class GroundTruth:
     _hashes: dict[str, str] = field(default_factory=dict)
 
     def list_files(self, knowledge: Sequence[str]) -> list[Row]:
-        """Return the files of knowledge bases."""
+        """Return the files of the knowledge bases with these ids."""
         ids = ", ".join(f"'{each}'" for each in knowledge)
         printed = Postgres(self.platform.context).run(ROWS.format(ids), "openwebui")
         return [Row(*each) for each in json.loads(printed)]
 
     def read_stores(self, tenant_ids: Sequence[str], documents: Sequence[str]) -> StoredState:
         """Return the stored state of tenants, and of documents in any tenant."""
-        keys = [f"tenant-{each}" for each in tenant_ids]
+        keys = [f"tenant-{tenant_id}" for tenant_id in tenant_ids]
         either = [
             {"key": "tenantId", "match": {"any": keys}},
             {"key": "documentId", "match": {"any": list(documents)}},
@@ -92,13 +92,13 @@ class GroundTruth:
         part, offset = Qdrant(self.platform.context), None
         while True:
             body = {"filter": filter_, "limit": 1000, "with_payload": True, "offset": offset}
-            answer = httpx.post(
+            response = httpx.post(
                 f"{part.url}/collections/digital_twin_knowledge/points/scroll",
                 json=body,
                 headers={"api-key": part.api_key},
                 timeout=30,
             )
-            result = answer.raise_for_status().json()["result"]
+            result = response.raise_for_status().json()["result"]
             yield from (point["payload"] for point in result["points"])
             offset = result["next_page_offset"]
             if offset is None:
@@ -106,14 +106,14 @@ class GroundTruth:
 
 
 def find_errors(expected: Mapping[str, Mapping[str, tuple[str, bytes]]], seen: StoredState) -> list[str]:
-    """Return all errors; empty when each tenant has every file exactly once, and nothing else.
+    """Return the differences; empty if each tenant has every expected file exactly once, and nothing else.
 
     Parameters
     ----------
     expected
         Name and content of each file, by tenant and by the id that Open WebUI gave it.
     """
-    objects, found = dict(seen.objects), []
+    objects, errors = dict(seen.objects), []
     by_document: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for point in seen.points:
         by_document[str(point["documentId"])].append(point)
@@ -122,18 +122,18 @@ def find_errors(expected: Mapping[str, Mapping[str, tuple[str, bytes]]], seen: S
             key = f"tenant-{tenant_id}/finance/documents/owui-{file_id}/{filename}"
             digest = sha256(content).hexdigest()
             if (stored := objects.pop(key, None)) != digest:
-                found.append(f"{key} {'has another content' if stored else 'is not in S3'}")
+                errors.append(f"{key} {'has another content' if stored else 'is not in S3'}")
             points = by_document.pop(f"owui-{file_id}", [])
-            found += [
-                f"{key} in the index: {each}"
-                for each in _find_wrong_points(points, tenant_id, digest, content)
+            errors += [
+                f"{key} in the index: {error}"
+                for error in _find_wrong_points(points, tenant_id, digest, content)
             ]
-    found += [f"{key} is in S3 and should not be" for key in objects]
-    found += [
+    errors += [f"{key} is in S3 and should not be" for key in objects]
+    errors += [
         f"{document} of {points[0]['tenantId']} is in the index and should not be"
         for document, points in by_document.items()
     ]
-    return found
+    return errors
 
 
 def _find_wrong_points(

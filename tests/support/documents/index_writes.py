@@ -10,7 +10,7 @@ __all__ = ["publish"]
 
 
 class Index(Protocol):
-    """The real index, or a fake."""
+    """Interface of the real index and of the fake."""
 
     async def upsert_unpublished(
         self, tenant: Tenant, version: DocumentVersion, start: int, vectors: Sequence[Sequence[float]]
@@ -28,7 +28,7 @@ async def publish(
     chunks: Sequence[Chunk],
     vectors: Sequence[Sequence[float]],
 ) -> IndexedDocument:
-    """Write and publish a document with these chunks."""
+    """Write and publish a document with chunks and their vectors."""
     version = DocumentVersion.from_chunks(document, chunks)
     await index.upsert_unpublished(tenant, version, 0, vectors)
     return await index.publish(tenant, version, vectors[0])

@@ -21,17 +21,17 @@ FOLDERS = ("aws", "qdrant", "open-webui")
 def scan_stores(platform: Platform, text: str) -> dict[str, int]:
     """Return the number of occurrences of a text by store: in files, file names, rows and Redis' dump."""
     context = platform.context
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for folder in FOLDERS:
         paths = sorted(context.create_folder("data", folder).rglob("*"))
-        found[folder] = sum(_count_in_file(path, text) for path in paths if path.is_file())
-    found["redis"] = sum(_count_in_redis(platform, text))
+        counts[folder] = sum(_count_in_file(path, text) for path in paths if path.is_file())
+    counts["redis"] = sum(_count_in_redis(platform, text))
     postgres = Postgres(context)
     listed = "select datname from pg_database where not datistemplate"
     for database in postgres.run(listed).split():
         rows = count_rows(postgres, database, text)
-        found |= {f"{database}.{table}": count for table, count in rows.items()}
-    return {place: count for place, count in found.items() if count}
+        counts |= {f"{database}.{table}": count for table, count in rows.items()}
+    return {location: count for location, count in counts.items() if count}
 
 
 def _count_in_file(path: Path, text: str) -> int:
@@ -54,7 +54,7 @@ def _count_in_tables(path: Path, text: str) -> int:
 
 
 def _count_in_redis(platform: Platform, text: str) -> Iterator[int]:
-    """Yield the number of occurrences in each key and its dump."""
+    """Yield the number of occurrences in the name and the dump of each key."""
     with redis.Redis.from_url(Redis(platform.context).url_with_password) as client:
         client.config_set("rdbcompression", "no")  # a compressed text would not be found
         for key in client.scan_iter(count=1000):

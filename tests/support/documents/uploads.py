@@ -35,7 +35,7 @@ class Uploader:
     knowledge
         Id of the knowledge base to upload into.
     done
-        The files that Open WebUI has acknowledged, by their id there.
+        Files that Open WebUI has acknowledged, by the id that it gave them.
     repeated
         Number of repeated uploads.
     """
@@ -81,7 +81,7 @@ async def upload(person: Person, knowledge: str, file: SampleFile) -> httpx.Resp
 
 
 def make_sample_files(owner: str, count: int) -> list[SampleFile]:
-    """Return distinct files; every fifth has several pages, so that it becomes several chunks."""
+    """Return distinct files; every fifth file has several pages, and so several chunks."""
     return [
         SampleFile(f"{owner}-{number}.txt", _make_text(owner, number).encode()) for number in range(count)
     ]

@@ -1,1 +1,1 @@
-"""Fakes that stand in for backends and stores in unit tests."""
+"""Fakes of backends and stores for unit tests."""

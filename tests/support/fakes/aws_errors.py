@@ -1,4 +1,4 @@
-"""Errors of AWS' SDK, as a service's response causes them."""
+"""Factory of the errors that the AWS SDK raises for a service's error response."""
 
 from botocore.exceptions import ClientError
 

@@ -1,6 +1,6 @@
 """Fakes of the gateway's backends, which store their inputs and record their calls.
 
-Embeddings are bags of words, so that a search finds what shares words with it.
+Embeddings are bags of words, so a search finds chunks that share words with the query.
 """
 
 import hashlib
@@ -103,10 +103,10 @@ class FakeVectors:
     ) -> IndexedDocument:
         if self.fails:
             raise self.fails
-        place = (tenant.key, version.document.document_id)
-        staged = {**self.unpublished.pop(place), 0: vector}
+        key = (tenant.key, version.document.document_id)
+        staged = {**self.unpublished.pop(key), 0: vector}
         vectors = [staged[number] for number in range(len(version.chunks))]
-        self.documents[place] = (version.document, list(version.chunks), vectors)
+        self.documents[key] = (version.document, list(version.chunks), vectors)
         return IndexedDocument(version.document, version.id, len(version.chunks))
 
     async def delete_stale(self, tenant: Tenant, published: IndexedDocument) -> None:
@@ -149,7 +149,7 @@ class FakeVectors:
                 "threshold": threshold,
             }
         )
-        found = [
+        passages = [
             Passage(
                 document.persona_id,
                 document.document_id,
@@ -163,21 +163,21 @@ class FakeVectors:
             for number, (chunk, stored) in enumerate(zip(chunks, vectors, strict=True))
             if key == tenant.key and persona_id in (None, document.persona_id)
         ]
-        return sorted(found, key=lambda passage: -passage.score)[:limit]
+        return sorted(passages, key=lambda passage: -passage.score)[:limit]
 
     async def get_neighbours(
         self, tenant: Tenant, passages: Sequence[Passage]
     ) -> dict[tuple[str, int], Passage]:
-        found = {}
+        neighbours = {}
         for passage in passages:
             _, chunks, _ = self.documents[tenant.key, passage.document_id]
             for number in (passage.chunk - 1, passage.chunk + 1):
                 if 0 <= number < len(chunks):
                     chunk = chunks[number]
-                    found[passage.document_id, number] = replace(
+                    neighbours[passage.document_id, number] = replace(
                         passage, chunk=number, text=chunk.text, page=chunk.page
                     )
-        return found
+        return neighbours
 
     def cast_to_real_class(self) -> Vectors:
         """Return the fake with the type of the real class."""
@@ -192,7 +192,7 @@ class FakeObjects:
         self.owners: dict[str, str] = {}
         self.versions: dict[str, list[bytes]] = {}
         self.stored_at: dict[str, datetime] = {}
-        """Times other than :data:`STORED_AT`."""
+        """Time of an object's write, by key; :data:`STORED_AT` for all other objects."""
 
     async def get(self, tenant: Tenant, key: str, *, max_bytes: int) -> StoredObject:
         if key not in self.contents:
@@ -251,7 +251,7 @@ class FakeObjects:
 
 
 def make_object_version(content: bytes) -> ObjectVersion:
-    """Return the version that :class:`FakeObjects` gives a content."""
+    """Return the version that :class:`FakeObjects` reports for a content."""
     return ObjectVersion(STORED_AT, f'"{hashlib.md5(content).hexdigest()}"')
 
 

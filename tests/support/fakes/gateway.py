@@ -59,8 +59,8 @@ class FakeGateway:
         self.received.append(
             ReceivedRequest(request.url.path, list(request.headers.raw), await request.body())
         )
-        answer = self.responses.popleft() if len(self.responses) > 1 else self.responses[0]
+        response = self.responses.popleft() if len(self.responses) > 1 else self.responses[0]
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(answer.seconds):
+            async with asyncio.timeout(response.seconds):
                 await self._released.wait()
-        return Response(answer.body, answer.status, answer.headers)
+        return Response(response.body, response.status, response.headers)

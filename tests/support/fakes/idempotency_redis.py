@@ -36,9 +36,9 @@ class FakeIdempotencyRedis:
 
     def _acquire(self, key: str, value: str, _milliseconds: int) -> str:
         self._check()
-        found = self.values.get(key, "")
+        stored = self.values.get(key, "")
         self.values.setdefault(key, value)
-        return found
+        return stored
 
     def _write(self, key: str, token: str, value: str, _milliseconds: int) -> int:
         self._check()

@@ -20,9 +20,9 @@ class Issuer:
     Parameters
     ----------
     url
-        The issuer, under which its keys are served.
+        URL of the issuer, below which its keys are served.
     key
-        A private key with an id.
+        Private key with a key id.
     """
 
     def __init__(self, url: str, key: RSAKey) -> None:

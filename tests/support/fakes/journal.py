@@ -74,12 +74,12 @@ class FakeJournal:
 
     async def list_due(self, tenants: Sequence[Tenant]) -> list[DueRepairs]:
         self.listed_tenants += [tenant.id for tenant in tenants]
-        found = []
+        repairs = []
         for tenant in tenants:
             ids = [document_id for tenant_id, document_id in self.intents if tenant_id == tenant.id]
             if ids:
-                found.append(DueRepairs(tenant, len(ids), ids))
-        return found
+                repairs.append(DueRepairs(tenant, len(ids), ids))
+        return repairs
 
     def cast_to_real_class(self) -> Journal:
         """Return the fake with the type of the real class."""

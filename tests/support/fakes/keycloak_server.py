@@ -8,7 +8,7 @@ import httpx
 __all__ = ["FakeKeycloakServer"]
 
 MAX_REQUESTS = 20
-"""No test needs more requests; a client that never stops paging fails."""
+"""Maximum number of requests: more than a test needs, so a client that never stops paging fails."""
 
 
 class FakeKeycloakServer:

@@ -1,4 +1,4 @@
-"""Fakes of the limits: they allow everything by default and record what was used."""
+"""Fakes of the limits. By default they allow everything, and they record the use."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class FakeRateLimiter:
 
 @dataclass
 class FakeBudget:
-    """Reserves whatever is checked for, unless ``refuses`` holds an error; keeps what became of it."""
+    """Fake token budget: records reservations and their outcomes, or raises ``refuses`` if set."""
 
     refuses: TenantryError | None = None
     reserved: list[int] = field(default_factory=list)
@@ -138,7 +138,7 @@ def make_token_meter(budget: FakeBudget, usage: FakeUsage) -> TokenMeter:
 
 
 class FakeRedis:
-    """Returns or raises ``answer`` for every script and transaction, and records what was sent."""
+    """Returns or raises ``answer`` for every script and transaction, and records the commands."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -154,7 +154,7 @@ class FakeRedis:
 
     async def execute(self, tenant: Tenant, operation: str, *commands: tuple[str | int, ...]) -> Any:
         answer = self._answer(*commands)
-        # A single answer applies to each command.
+        # A list with one answer is the answer to every command.
         return answer * len(commands) if isinstance(answer, list) and len(answer) == 1 else answer
 
     def cast_to_real_class(self) -> TenantRedis:

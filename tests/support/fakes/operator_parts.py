@@ -15,9 +15,9 @@ __all__ = ["FakePart", "FakeReceipts", "FakeWriter", "add_finalizer"]
 
 
 class FakePart:
-    """Part that works or fails; ``condition`` replaces its condition.
+    """Part that succeeds, or raises ``fails`` if set; ``condition`` replaces its condition.
 
-    It ``holds`` a number of the tenant's objects; ``keeps`` of them remain after a removal.
+    ``holds`` is the number of the tenant's objects; ``keeps`` is the number that remain after a removal.
     """
 
     section: type[StatusSection] | None = None
@@ -67,7 +67,7 @@ class FakePart:
 
 
 class FakeReceipts:
-    """Receipt store in memory; ``fails_at`` is the number of the write that fails, from one."""
+    """Receipt store in memory; ``fails_at`` is the number of the write that fails, counted from 1."""
 
     def __init__(self, log: list[str]) -> None:
         self.log = log

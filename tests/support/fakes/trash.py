@@ -1,4 +1,4 @@
-"""Fake trash without S3: versions of deleted contents, and the records of removals."""
+"""Fake of the trash in memory: versions of deleted contents, and the records of removals."""
 
 from datetime import datetime, timedelta
 from typing import cast
@@ -42,13 +42,13 @@ class FakeTrashObjects:
     async def list_ids(
         self, tenant: Tenant, *, document_id: str = "", after: str = "", limit: int
     ) -> list[tuple[str, str]]:
-        ids = sorted(each[1:] for each in self.records if each[0] == tenant.id)
-        found = [
-            each
-            for each in ids
-            if build_removal_key(tenant.id, tenant.uid, *each) > after and document_id in ("", each[0])
+        ids = sorted(entry[1:] for entry in self.records if entry[0] == tenant.id)
+        listed = [
+            entry
+            for entry in ids
+            if build_removal_key(tenant.id, tenant.uid, *entry) > after and document_id in ("", entry[0])
         ]
-        return found[:limit]
+        return listed[:limit]
 
     async def put_embeddings(self, tenant: Tenant, removal: Removal, content: bytes) -> None:
         self.embeddings[tenant.id, removal.document_id, removal.id] = content

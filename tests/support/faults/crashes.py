@@ -10,7 +10,7 @@ __all__ = ["ProcessKilled", "crash_after", "crash_when"]
 
 
 class ProcessKilled(BaseException):
-    """Simulated death of a process: each of its further calls raises this."""
+    """Simulated death of a process: after it, each further call of the process raises this error."""
 
 
 def _accept_every_call(_remote: Remote, _operation: str) -> bool:
@@ -18,7 +18,7 @@ def _accept_every_call(_remote: Remote, _operation: str) -> bool:
 
 
 async def crash_after(last: int, run: Callable[[], Awaitable[Any]], **options: Any) -> bool:
-    """Run, and crash after ``last`` calls; return False if it made no further call.
+    """Await ``run()``, and crash it after ``last`` calls; return False if it made no further call.
 
     The options are those of :func:`crash_when`.
     """
@@ -33,7 +33,9 @@ async def crash_when(
     counts: Callable[[Remote, str], bool] = _accept_every_call,
     consequences: tuple[type[BaseException], ...] = (),
 ) -> bool:
-    """Run, and crash at the first call for which ``crashes`` is True; return False if there was none.
+    """Await ``run()``, and crash it at the first call for which ``crashes`` is True.
+
+    Return False if there was no such call.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ __all__ = ["Load", "RequestOutcome", "TenantUser"]
 PAUSE_SECONDS, IDLE_PAUSE_SECONDS = 0.8, 2.0
 """Pause between two requests of a kind, inside and outside phases.
 
-With shorter ones the test waits for the processor, and a part that restarts between two phases is slower.
+With shorter pauses the test would wait for the processor, and parts would restart more slowly.
 """
 
 TIMEOUT_SECONDS = 60

@@ -8,12 +8,12 @@ __all__ = ["Proxy"]
 
 
 class Proxy:
-    """Forwards connections to a port of 127.0.0.1, as long as it is open.
+    """Forwards connections to a port of 127.0.0.1 until it is closed.
 
     Parameters
     ----------
     target
-        The port.
+        Port to which connections are forwarded.
     """
 
     def __init__(self, target: int) -> None:
@@ -46,7 +46,7 @@ class Proxy:
         self._flows.set()
 
     def hang(self) -> None:
-        """Accept connections and data and forward nothing, as a stopped process does."""
+        """Accept connections and data and forward nothing, like a suspended process."""
         self._flows.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -23,8 +23,10 @@ def make_tenant_with_workspace(
     tenant_id: str = "tenanta", *, personas: tuple[str, ...] = ("finance", "hr"), **spec: Any
 ) -> Tenant:
     """Return a Tenant whose personas have the knowledge bases ``kb-TENANT-PERSONA``."""
-    manifest = make_tenant_manifest(tenant_id, **{"personas": [{"id": each} for each in personas], **spec})
-    knowledge = [{"persona": each, "id": f"kb-{tenant_id}-{each}"} for each in personas]
+    manifest = make_tenant_manifest(
+        tenant_id, **{"personas": [{"id": persona} for persona in personas], **spec}
+    )
+    knowledge = [{"persona": persona, "id": f"kb-{tenant_id}-{persona}"} for persona in personas]
     manifest["status"] = {"workspace": {"groupId": f"group-{tenant_id}", "knowledge": knowledge}}
     return Tenant.from_object(manifest)
 
@@ -58,7 +60,7 @@ def make_file(file_id: str = "f1", *links: Link, **values: Any) -> File:
 
 
 def make_document(file_id: str = "f1", **values: Any) -> ListedDocument:
-    """Return the document of :func:`make_file`, by default ready."""
+    """Return the document of the file of :func:`make_file`, by default with the state ready."""
     settings = {
         "persona_id": "finance",
         "filename": "plan.pdf",

@@ -22,7 +22,7 @@ OWNERS = {
     "no-tenant": Owner(None),
     "unknown": Owner(known=False),
 }
-"""Resolved owners; any other subject is not resolved yet."""
+"""Owners by subject; all other subjects count as not resolved yet."""
 
 CONFIG = PlanConfig(document_bytes=100, bucket=BUCKET)
 

@@ -64,4 +64,4 @@ async def list_own_files(http: httpx.AsyncClient, token: str, **params: Any) -> 
     """Return the files of a person by name."""
     response = await http.get("/v1/files", headers={"Authorization": f"Bearer {token}"}, params=params)
     assert response.status_code == 200, response.text
-    return {each["filename"]: each for each in response.json()["files"]}
+    return {file["filename"]: file for file in response.json()["files"]}

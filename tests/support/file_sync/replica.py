@@ -1,4 +1,4 @@
-"""File-sync's objects on the real backends, and a fake n8n that passes calls to the gateway."""
+"""File-sync's objects on the real backends, and a fake n8n that forwards calls to the gateway."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ DOCUMENT_BYTES = 1_000_000
 
 @dataclass
 class FakeN8nWebhook:
-    """A fake n8n: it passes the ticket to the gateway, and the gateway's response back.
+    """Fake n8n that forwards the ticket to the gateway and returns the gateway's response.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class FakeN8nWebhook:
     calls
         Number of calls so far.
     lose_next
-        Number of calls to lose: they are neither passed on nor answered.
+        Number of calls to lose: they are neither forwarded nor answered.
     """
 
     url: str = ""
@@ -74,8 +74,8 @@ async def serve_fake_n8n(gateway_url: str) -> AsyncIterator[FakeN8nWebhook]:
         if n8n.response:
             return n8n.response
         headers = {"Authorization": request.headers["authorization"]}
-        answer = await http.post(f"{gateway_url}/v1/documents", headers=headers)
-        return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
+        response = await http.post(f"{gateway_url}/v1/documents", headers=headers)
+        return Response(response.content, response.status_code, media_type=response.headers["content-type"])
 
     async with httpx.AsyncClient(timeout=120) as http, serve_app(app) as url:
         n8n.url = f"{url}/webhook/tenantry/upload"
@@ -103,14 +103,14 @@ class FileSyncReplica:
         return await self.tenant_sync.run(tenant, self.personas.refresh(), self.config)
 
     async def sync_until_stable(self, tenant_id: str) -> SyncResult:
-        """Run until nothing is to be done; fail after five runs."""
+        """Run until a plan has no actions; fail after five runs."""
         runs = 5
         while runs:
             result = await self.run(tenant_id)
             if result.is_complete and not result.plan.actions:
                 return result
             if result.plan.counts[FileState.INDEXING]:
-                await asyncio.sleep(0.2)  # the gateway is busy with it, for longer on a busy machine
+                await asyncio.sleep(0.2)  # the gateway still ingests a document
             else:
                 runs -= 1
         raise AssertionError(f"not complete: {result}")
@@ -174,7 +174,7 @@ async def open_replica(
 
 
 async def crash_replica_after(last: int, replica: FileSyncReplica, run: Callable[[], Awaitable[Any]]) -> bool:
-    """Run, and raise from every call after the first ``last``; return False if there were no more calls."""
+    """Await ``run()``; every call after the first ``last`` raises. Return False if no call has raised."""
     return await crash_after(
         last,
         run,

@@ -1,8 +1,7 @@
 """Users of Open WebUI in a real browser.
 
-The browser is Debian's Chromium (``chromium``), driven by Playwright.
-``TENANTRY_TEST_CHROMIUM`` names another.
-Screenshots are saved in ``build/screenshots``.
+The browser is Debian's Chromium (``chromium``), driven by Playwright. ``TENANTRY_TEST_CHROMIUM`` names
+another browser. Screenshots are saved in ``build/screenshots``.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ PAGE_TIMEOUT_MS = 60_000
 """Milliseconds that a page may take: the machine also runs the whole platform."""
 
 POLL_SECONDS = 0.1
-"""Interval at which an incomplete answer is read."""
+"""Interval between two reads of an answer that is not complete."""
 
 
 def find_chromium() -> str | None:
@@ -84,7 +83,7 @@ class BrowserSession:
         await self.page.wait_for_selector("#chat-input")
 
     async def list_models(self) -> set[str]:
-        """Return the names of the models on offer."""
+        """Return the names of the models that the user can choose."""
         listed = await self.fetch("/api/models")
         assert listed
         return {model["name"] for model in json.loads(listed)["data"]}
@@ -112,7 +111,7 @@ class BrowserSession:
         await self.locate_file(path.name).wait_for()
 
     async def delete_file(self, name: str) -> None:
-        """Remove a file from the open knowledge base; if its owner removes it, it is deleted."""
+        """Remove a file from the open knowledge base; a removal by the file's owner deletes the file."""
         await self.locate_file(name).get_by_role("button", name="More").click()
         await self.page.get_by_text("Remove from knowledge").click()
         gone = self.page.get_by_text("Select a file to preview").first
@@ -136,7 +135,7 @@ class BrowserSession:
         return (await self.watch(question))[-1]
 
     async def watch(self, question: str) -> list[str]:
-        """Ask in the open chat; return each state of the answer, the complete one last."""
+        """Ask in the open chat; return each state of the answer, the complete answer last."""
         answers = self.page.locator(".chat-assistant")
         before = await answers.count()
         await self.page.locator("#chat-input").click()

@@ -1,4 +1,4 @@
-"""Clients of the real Open WebUI: people and administrators over HTTP."""
+"""HTTP clients of the real Open WebUI, for people and administrators."""
 
 import html
 import json
@@ -33,12 +33,12 @@ class Chat:
 
 @dataclass
 class Person:
-    """A person who is signed in to Open WebUI.
+    """HTTP client of a person who is signed in to Open WebUI.
 
     Parameters
     ----------
     http
-        A client with the person's cookies or token.
+        Client with the person's cookies or token.
     """
 
     http: httpx.AsyncClient
@@ -57,7 +57,7 @@ class Person:
         return response.json()
 
     async def list_models(self) -> set[str]:
-        """Return the models that this person is offered."""
+        """Return the models that the person can choose."""
         return {model["id"] for model in (await self.get("/api/models"))["data"]}
 
     async def list_groups(self) -> set[str]:
@@ -65,7 +65,7 @@ class Person:
         return {group["name"] for group in await self.get("/api/v1/groups/")}
 
     async def upload(self, filename: str, content: bytes) -> str:
-        """Upload a file without processing it, and return its id."""
+        """Upload a file, without extraction of its text; return its id."""
         response = await self.http.post(
             "/api/v1/files/", params={"process": "false"}, files={"file": (filename, content)}
         )
@@ -81,7 +81,7 @@ class Person:
         )
 
     async def stream(self, model: str, question: str) -> list[str]:
-        """Ask as a program does and return the streamed pieces."""
+        """Ask as a program does, without a chat; return the streamed pieces."""
         body = {"model": model, "messages": [{"role": "user", "content": question}], "stream": True}
         pieces = []
         async with self.http.stream("POST", "/api/chat/completions", json=body) as response:
@@ -117,14 +117,14 @@ class Person:
     async def ask_in_chat(
         self, model: str, question: str, *, files: list[dict[str, Any]] | None = None
     ) -> Chat:
-        """Ask as the browser does and wait for the whole answer."""
+        """Ask as the browser does, in a new chat; wait for the complete answer and return it."""
         chat_id = await self.begin(model, question, files=files)
 
         found: dict[str, Any] = {}
 
         async def is_answered() -> bool:
             stored = (await self.get(f"/api/v1/chats/{chat_id}"))["chat"]["history"]["messages"].values()
-            (message,) = [each for each in stored if each["role"] == "assistant"]
+            (message,) = [candidate for candidate in stored if candidate["role"] == "assistant"]
             found.update(message)
             return bool(message.get("done"))
 
@@ -141,13 +141,13 @@ class WebUI:
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def make_client(self, **arguments: Any) -> httpx.AsyncClient:
-        """Return a client that is closed with this."""
+        """Return a client that :meth:`close` closes."""
         client = httpx.AsyncClient(base_url=self.url, timeout=60, **arguments)
         self._clients.append(client)
         return client
 
     async def close(self) -> None:
-        """Close every client."""
+        """Close all clients."""
         for client in self._clients:
             await client.aclose()
 
@@ -201,7 +201,7 @@ class WebUI:
         try:
             yield
         finally:
-            # Replaces all valves: one that was not set before is not set again.
+            # The request replaces all valves, so a valve that was not set before is unset again.
             await self.admin.post(f"/api/v1/functions/id/{function}/valves/update", before)
 
     async def add_group(self, name: str, **form: Any) -> str:

@@ -1,4 +1,4 @@
-"""A fake Open WebUI: a database with the tables that file-sync reads, and the rows that Open WebUI writes.
+"""Fake Open WebUI: a database with the tables that file-sync reads, and the rows that Open WebUI writes.
 
 The columns are those of Open WebUI's migrations; a test marked ``programs`` compares them. File-sync logs in
 with the role of ``grants.sql``.
@@ -69,7 +69,7 @@ class OpenWebUIWriter:
         self.owner.execute(sql.encode(), values)
 
     def create_account(self, subject: str | None) -> str:
-        """Create an account and return its id; ``None``: it never logged in through Keycloak."""
+        """Create an account and return its id; ``None`` for an account that never used Keycloak's login."""
         user_id = str(uuid.uuid4())
         oauth = json.dumps({"oidc": {"sub": subject}}) if subject else None
         self.execute('insert into "user" values (%s, %s, %s, %s)', user_id, f"{user_id}@x", "A person", oauth)
@@ -147,7 +147,7 @@ class OpenWebUIWriter:
         )
 
     def remove_from_knowledge(self, file_id: str, knowledge_id: str, *, by: str = "") -> None:
-        """Remove a file from a knowledge base; the file stays.
+        """Remove a file from a knowledge base; the file itself is kept.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class OpenWebUIWriter:
         )
 
     def reset_knowledge(self, knowledge_id: str, *, by: str) -> None:
-        """Reset a knowledge base without a guard: remove all files, and delete those of ``by``."""
+        """Reset a knowledge base without a guard: remove all files, and delete the files of ``by``."""
         self.execute(
             'delete from "file" where user_id = %s and id in '
             "(select file_id from knowledge_file where knowledge_id = %s)",
@@ -171,11 +171,11 @@ class OpenWebUIWriter:
         self.execute("delete from knowledge_file where knowledge_id = %s", knowledge_id)
 
     def backdate(self, file_id: str, seconds: int) -> None:
-        """Move the upload of a file into the past."""
+        """Make the upload of a file ``seconds`` older."""
         self.execute('update "file" set created_at = created_at - %s where id = %s', seconds, file_id)
 
     def _annotate(self, file_id: str, **notes: str) -> None:
-        """Add notes to a file's metadata, as text, because it need not be valid JSON."""
+        """Add notes to a file's metadata, edited as text because the metadata need not be valid JSON."""
         for name, note in notes.items():
             for pattern, text in ((f', "{name}": "[^"]*"', ""), ("}$", f', "{name}": "{note}"}}')):
                 self.execute(

@@ -1,6 +1,6 @@
 """Open WebUI's Markdown parser: the code of its web pages, run by Node.
 
-The sources come from the source maps of the installed release, so they are those that a browser runs.
+The parser is extracted from the source maps of the installed release, so browsers run the same code.
 """
 
 import json
@@ -45,9 +45,9 @@ class Reading:
     citations: list[str]
     formulas: list[str]
     languages: list[str]
-    """Languages of its fences."""
+    """Languages of fenced blocks."""
     artifacts: list[str]
-    """Pages that it offers to display."""
+    """Pages that Open WebUI offers to display."""
 
 
 class OpenWebUIReader:
@@ -57,7 +57,7 @@ class OpenWebUIReader:
         self._process = process
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
-        """Return the result for each text."""
+        """Return the parser's result for each text."""
         assert self._process.stdin
         assert self._process.stdout
         readings = []
@@ -85,12 +85,15 @@ def _extract(directory: Path) -> None:
     for path in frontend.glob("_app/immutable/chunks/*.map"):
         sources = json.loads(path.read_text())
         for name, text in zip(sources["sources"], sources.get("sourcesContent") or [], strict=False):
-            if found := EXTENSION.search(name):
-                _write(directory / "marked" / found[1], text)
-            elif found := MODULE.search(name):
-                _write(directory / "node_modules" / found[1], text)
+            if match := EXTENSION.search(name):
+                _write(directory / "marked" / match[1], text)
+            elif match := MODULE.search(name):
+                _write(directory / "node_modules" / match[1], text)
             elif name.endswith("src/lib/utils/index.ts"):
-                _write(directory / "utils.ts", "\n".join(_extract_function(text, each) for each in FUNCTIONS))
+                _write(
+                    directory / "utils.ts",
+                    "\n".join(_extract_function(text, function) for function in FUNCTIONS),
+                )
     for name, text in STUBS.items():
         _write(directory / "node_modules" / name, text)
     for name, exports in EXPORTS.items():
@@ -101,13 +104,13 @@ def _extract(directory: Path) -> None:
 
 
 def _extract_function(source: str, name: str) -> str:
-    found = re.search(
+    match = re.search(
         rf"^(?:export )?((?:const|function) {name}\b.*?^\}};?$|const {name}\b[^\n]*;$)",
         source,
         re.MULTILINE | re.DOTALL,
     )
-    assert found, f"Open WebUI has no {name} any more"
-    return f"export {found[1]}"
+    assert match, f"Open WebUI has no {name} any more"
+    return f"export {match[1]}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ USER_PASSWORD = "user-password-1"
 
 
 class ObservedOpenWebUI:
-    """Reads and changes of one Open WebUI, as its administrator.
+    """Administrator's access to one Open WebUI, its database and its files.
 
     Parameters
     ----------
@@ -38,18 +38,18 @@ class ObservedOpenWebUI:
 
     def fetch_token(self, email: str, password: str) -> str:
         """Sign in; return the access token."""
-        answer = self._http.post("/auths/signin", json={"email": email, "password": password})
-        answer.raise_for_status()
-        return str(answer.json()["token"])
+        response = self._http.post("/auths/signin", json={"email": email, "password": password})
+        response.raise_for_status()
+        return str(response.json()["token"])
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Make a call as administrator; return the JSON of the response."""
-        answer = self._http.request(method, path, **arguments)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json()
+        """Send a request as administrator; return the JSON of the response."""
+        response = self._http.request(method, path, **arguments)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json()
 
     def run_sql(self, statement: str) -> None:
-        """Run a statement in its database."""
+        """Run a statement in Open WebUI's database."""
         self._postgres.run(statement, "openwebui")
 
     def add_user(self, email: str, subject: str = "") -> str:
@@ -66,7 +66,7 @@ class ObservedOpenWebUI:
         return self.fetch_token(email, USER_PASSWORD)
 
     def call_as_person(self, token: str, method: str, path: str, **arguments: Any) -> Any:
-        """Make a call with a person's token; return the JSON of the response."""
+        """Send a request with a person's token; return the JSON of the response."""
         headers = {"Authorization": f"Bearer {token}"}
         return self.call(method, path, headers=headers, **arguments)
 
@@ -81,24 +81,24 @@ class ObservedOpenWebUI:
 
     def scan(self, text: str) -> dict[str, int]:
         """Return the number of occurrences of a text by table, object and file of Open WebUI."""
-        found = count_rows(self._postgres, "openwebui", text)
+        rows = count_rows(self._postgres, "openwebui", text)
         objects = {
-            f"s3 {each['Key']}": 1
-            for each in self._s3.list_objects_v2(Bucket=FILES_BUCKET).get("Contents", [])
-            if text in each["Key"]
-            or text.encode() in self._s3.get_object(Bucket=FILES_BUCKET, Key=each["Key"])["Body"].read()
+            f"s3 {entry['Key']}": 1
+            for entry in self._s3.list_objects_v2(Bucket=FILES_BUCKET).get("Contents", [])
+            if text in entry["Key"]
+            or text.encode() in self._s3.get_object(Bucket=FILES_BUCKET, Key=entry["Key"])["Body"].read()
         }
         local = {
             f"folder {path.name}": 1
             for path in self._uploads.glob("*")
             if text in path.name or text.encode() in path.read_bytes()
         }
-        return found | objects | local
+        return rows | objects | local
 
     def drop_user(self, email: str) -> None:
         """Delete an account if it exists."""
-        for found in self.call("GET", "/users/", params={"query": email})["users"]:
-            self.call("DELETE", f"/users/{found['id']}")
+        for user in self.call("GET", "/users/", params={"query": email})["users"]:
+            self.call("DELETE", f"/users/{user['id']}")
 
     def add_file(self, knowledge_id: str, name: str = "report.txt") -> str:
         """Add a file to a knowledge base; return its id."""
@@ -112,32 +112,36 @@ class ObservedOpenWebUI:
         return self._http.get(f"/files/{file_id}").is_success
 
     def list_groups(self, tenant_id: str) -> list[dict[str, Any]]:
-        """Return the groups of the tenant's name, with the e-mails of their members."""
-        found = [g for g in self.call("GET", "/groups/") if g["name"] == f"/tenants/tenant-{tenant_id}"]
-        for group in found:
+        """Return the groups with the tenant's name, each with the e-mail addresses of its members."""
+        groups = [g for g in self.call("GET", "/groups/") if g["name"] == f"/tenants/tenant-{tenant_id}"]
+        for group in groups:
             users = self.call("POST", f"/groups/id/{group['id']}/users")
             group["members"] = sorted(user["email"] for user in users)
             group["inherited"] = self.call("GET", f"/groups/id/{group['id']}/members")["counts"]["inherited"]
-        return found
+        return groups
 
     def list_models(self, tenant_id: str) -> list[dict[str, Any]]:
         """Return the tenant's models, found by their ids."""
-        found = [m for m in self.call("GET", "/models/all") if m["id"].startswith(f"tenant-{tenant_id}.")]
-        return sorted(found, key=lambda model: str(model["id"]))
+        models = [m for m in self.call("GET", "/models/all") if m["id"].startswith(f"tenant-{tenant_id}.")]
+        return sorted(models, key=lambda model: str(model["id"]))
 
     def list_bases(self, tenant_id: str) -> list[dict[str, Any]]:
         """Return the knowledge bases with the tenant's mark, sorted by name."""
-        found: list[dict[str, Any]] = []
+        bases: list[dict[str, Any]] = []
         page = 1
-        while answer := self.call("GET", "/knowledge/search", params={"page": page})["items"]:
-            found += [each for each in answer if get_persona(each, tenant_id)]
+        while items := self.call("GET", "/knowledge/search", params={"page": page})["items"]:
+            bases += [item for item in items if get_persona(item, tenant_id)]
             page += 1
-        return sorted(found, key=lambda base: str(base["name"]))
+        return sorted(bases, key=lambda base: str(base["name"]))
 
     def get_base(self, tenant_id: str, persona: str = "finance") -> dict[str, Any]:
         """Return the only knowledge base of a persona."""
-        (found,) = [each for each in self.list_bases(tenant_id) if get_persona(each, tenant_id) == persona]
-        return found
+        (base,) = [
+            candidate
+            for candidate in self.list_bases(tenant_id)
+            if get_persona(candidate, tenant_id) == persona
+        ]
+        return base
 
     def get_state(self, tenant_id: str) -> dict[str, Any]:
         """Return everything that the operator creates for a tenant, without ids that differ between runs."""
@@ -176,9 +180,9 @@ class ObservedOpenWebUI:
         }
 
     def list_versions(self, tenant_id: str) -> list[Any]:
-        """Return ids and times of all objects: any write changes them."""
-        things = [*self.list_groups(tenant_id), *self.list_models(tenant_id), *self.list_bases(tenant_id)]
-        return [(thing["id"], thing["updated_at"], thing.get("access_grants")) for thing in things]
+        """Return id, update time and grants of all objects of a tenant; any write changes one of them."""
+        entries = [*self.list_groups(tenant_id), *self.list_models(tenant_id), *self.list_bases(tenant_id)]
+        return [(entry["id"], entry["updated_at"], entry.get("access_grants")) for entry in entries]
 
 
 def count_rows(postgres: Postgres, database: str, text: str) -> dict[str, int]:
@@ -195,13 +199,13 @@ def count_rows(postgres: Postgres, database: str, text: str) -> dict[str, int]:
 
 
 def get_persona(base: dict[str, Any], tenant_id: str) -> str:
-    """Return the persona in a tenant's mark on a knowledge base; empty for none."""
+    """Return the persona in a tenant's mark on a knowledge base; empty without a mark."""
     holders = (grant["principal_id"].split("/") for grant in base["access_grants"])
-    return next((found[2] for found in holders if found[0] == f"tenantry:tenant-{tenant_id}"), "")
+    return next((mark[2] for mark in holders if mark[0] == f"tenantry:tenant-{tenant_id}"), "")
 
 
-def _format_grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
-    """Return grants as text: the tenant's group is ``own``, a mark is named by its persona."""
+def _format_grants(entry: dict[str, Any], groups: dict[str, str]) -> list[str]:
+    """Return the grants of an object as text: ``own`` for the tenant's group, ``mark PERSONA`` for a mark."""
 
     def format_grant(grant: dict[str, str]) -> str:
         holder = grant["principal_id"]
@@ -209,4 +213,4 @@ def _format_grants(thing: dict[str, Any], groups: dict[str, str]) -> list[str]:
             return f"mark {holder.rpartition('/')[2]}"
         return f"{grant['permission']} {grant['principal_type']} {groups.get(holder, holder)}"
 
-    return sorted(map(format_grant, thing["access_grants"]))
+    return sorted(map(format_grant, entry["access_grants"]))

@@ -1,4 +1,4 @@
-"""Helpers for tests of the pipe: fake backends, its arguments and its output."""
+"""Helpers for tests of the pipe: fake backends, arguments of the pipe, and its output."""
 
 import inspect
 import json
@@ -41,7 +41,7 @@ Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response | 
 
 
 class Stream(httpx.AsyncByteStream):
-    """Response body that arrives in pieces; an exception among them breaks it."""
+    """Response body that arrives in pieces; an exception among the pieces breaks the response off."""
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         self._pieces = pieces
@@ -103,7 +103,7 @@ def make_problem(
 
 @dataclass
 class FakePipeBackends(httpx.AsyncBaseTransport):
-    """Transport that replaces all services behind the pipe: a reply per path, and the recorded requests."""
+    """Transport in place of all services behind the pipe; it has a reply per path and records requests."""
 
     replies: dict[str, Reply] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)

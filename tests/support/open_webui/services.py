@@ -52,20 +52,20 @@ class Services:
     """Configured answers and recorded requests of the three services."""
 
     refusal: tuple[int, dict[str, Any]] | None = None
-    """Answer to each question, in place of the usual one."""
+    """Status and body of the response to each question; by default questions are answered."""
     n8n_status: int | None = None
-    """Status with which n8n fails."""
+    """Status of n8n's responses if n8n must fail."""
     tenants: dict[str, Any] = field(default_factory=dict)
     """Status and body of ``/v1/me``, by the e-mail address in the access token."""
     hangs: asyncio.Event | None = None
-    """``/v1/me`` answers only when it is set."""
+    """Event that delays ``/v1/me``: it answers after the event is set."""
     files: list[dict[str, Any]] = field(default_factory=list)
     pause: float = 0.0
     """Seconds between two events of a stream."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     """Each question: its route, the person's e-mail address and its body."""
     hints: list[str] = field(default_factory=list)
-    """Secrets of all hints."""
+    """Secret of each received hint."""
     proven: list[str] = field(default_factory=list)
     """E-mail address of each caller of ``/v1/me``."""
     file_requests: int = 0
@@ -141,7 +141,7 @@ class Services:
 
 
 def _split(text: str) -> list[str]:
-    """Split a text so that markers are split, too."""
+    """Split a text into pieces, within markers as well."""
     return [text[at : at + 5] for at in range(0, len(text), 5)]
 
 

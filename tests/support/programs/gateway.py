@@ -39,7 +39,7 @@ START_SECONDS = 30
 
 @dataclass(frozen=True)
 class RunningGateway:
-    """A gateway that serves, and a client of it."""
+    """A running gateway, and a client of its API."""
 
     app: FastAPI
     url: str
@@ -53,7 +53,7 @@ class RunningGateway:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to pytest."""
+    """Server that leaves the handling of signals to pytest."""
 
     @contextmanager
     @override
@@ -62,14 +62,14 @@ class _Server(uvicorn.Server):
 
 
 def make_gateway_settings(platform: Platform, **overrides: Any) -> GatewaySettings:
-    """Return settings for the platform; the process's environment must be :func:`set_environment`."""
+    """Return settings for the platform. Call it inside :func:`set_environment`."""
     with set_environment(build_gateway_env(platform.context)):
         return GatewaySettings(**{"port": 0, **overrides})
 
 
 @contextmanager
 def set_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Let ``os.environ`` hold these values inside the block."""
+    """Set environment variables of this process inside the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -86,7 +86,7 @@ def set_environment(values: Mapping[str, str]) -> Iterator[None]:
 async def serve_app(
     app: Any, shown: Certificates | None = None, *, lifespan: Literal["on", "off"] = "on"
 ) -> AsyncIterator[str]:
-    """Serve an ASGI application on 127.0.0.1, with TLS where there is a certificate, and yield its URL."""
+    """Serve an ASGI application on 127.0.0.1, with TLS if ``shown`` is a certificate; yield its URL."""
     config = uvicorn.Config(
         app,
         port=0,
@@ -94,7 +94,7 @@ async def serve_app(
         access_log=False,
         lifespan=lifespan,
         http=BoundedH11Protocol,
-        # A connection lives longer than a client keeps it idle: else a request may meet its end.
+        # Longer than clients keep idle connections: otherwise a request may meet a closing connection.
         timeout_keep_alive=60,
     )
     if shown:
@@ -125,5 +125,5 @@ async def run_gateway(platform: Platform, **overrides: Any) -> AsyncIterator[Run
 
 
 def count_cross_tenant_hits() -> float:
-    """Return how many points of other tenants came back from Qdrant so far, and were dropped."""
+    """Return the number of points of other tenants that Qdrant has returned so far."""
     return REGISTRY.get_sample_value("tenantry_gateway_cross_tenant_hits_total") or 0.0

@@ -34,7 +34,7 @@ class GatewayProcess:
         return False
 
     async def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and the log."""
+        """Wait until the process ends; return its exit code and log."""
         _, log = await asyncio.wait_for(self.process.communicate(), END_TIMEOUT_SECONDS)
         assert self.process.returncode is not None
         return self.process.returncode, log.decode()
@@ -43,7 +43,7 @@ class GatewayProcess:
 async def start_gateway_process(
     platform: Platform, port: int, *, log: int = asyncio.subprocess.PIPE, **env: str
 ) -> asyncio.subprocess.Process:
-    """Start the program on a port with additional variables; ``log`` is a constant of asyncio.subprocess."""
+    """Start the gateway on a port, with additional variables; ``log`` is a constant of asyncio.subprocess."""
     # Several gateways can run at the same time, and the platform's own port for metrics can be taken.
     ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
     own = {**os.environ, **build_gateway_env(platform.context), **ports, **env}
@@ -59,9 +59,9 @@ async def run_gateway_process(
     log: int = asyncio.subprocess.PIPE,
     **env: str,
 ) -> AsyncIterator[GatewayProcess]:
-    """Run the program until the end of the block, and wait until it is ready.
+    """Run the gateway inside the block; yield when it is ready.
 
-    A test that does not read the log discards it, or the program waits when the pipe is full.
+    A test that does not read the log must discard it. Otherwise the gateway would hang when the pipe is full.
     """
     port = find_free_port()
     started = await start_gateway_process(platform, port, log=log, **env)

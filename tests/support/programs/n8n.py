@@ -20,19 +20,19 @@ from tests.support.timing.waiting import wait_until
 __all__ = ["NEEDED", "RunningN8n", "run_n8n", "set_n8n_variables"]
 
 NEEDED = ("postgres", "redis", N8n.name, N8nWorker.name)
-"""The webhook process is started separately, because the platform imports the workflows with it."""
+"""Parts to start first. The webhook process is not among them, because its start imports the workflows."""
 
 ROLES = {"main": N8n.name, "webhook": N8nWebhook.name, "worker": N8nWorker.name}
 START_SECONDS = 180.0
 
 
 class RunningN8n:
-    """n8n on a platform.
+    """Access to the processes, database and output of a platform's n8n.
 
     Parameters
     ----------
     platform
-        Whose n8n it is.
+        Platform that runs n8n.
     """
 
     def __init__(self, platform: Platform) -> None:
@@ -44,21 +44,21 @@ class RunningN8n:
 
     @property
     def folders(self) -> list[Path]:
-        """Return the folders to which its processes write files and output."""
+        """Return the folders of the files and logs of n8n's processes."""
         state = self._platform.context.state
         return [*(state / "data" / name for name in ROLES.values()), state / "logs"]
 
     def start(self, role: str) -> None:
-        """Start one of its processes; :meth:`wait_until_healthy` waits for it."""
+        """Start one of n8n's processes, without a wait for its health."""
         command = self._platform.parts[ROLES[role]].build_command()
         self._platform.processes.start(ROLES[role], command.argv, command.env)
 
     def kill(self, role: str) -> None:
-        """Kill one of its processes."""
+        """Kill one of n8n's processes."""
         self._platform.stop(ROLES[role], kill=True)
 
     async def wait_until_healthy(self, role: str) -> None:
-        """Wait until one of its processes is ready."""
+        """Wait until one of n8n's processes is ready."""
         name = ROLES[role]
 
         async def is_healthy() -> bool:
@@ -73,7 +73,7 @@ class RunningN8n:
             await wait_until(is_healthy, seconds=START_SECONDS, every=0.1)
 
     def fetch_rows(self, query: str) -> list[dict[str, Any]]:
-        """Return the rows of a query of its database, each as a mapping."""
+        """Return the rows of a query of n8n's database, each as a mapping."""
         rows: list[dict[str, Any]] = json.loads(
             self._run(
                 "psql", "--no-psqlrc", "-At", "-c", f"select coalesce(json_agg(t), '[]') from ({query}) t"
@@ -82,15 +82,15 @@ class RunningN8n:
         return rows
 
     def execute(self, statement: str) -> None:
-        """Change its database."""
+        """Run a statement in n8n's database."""
         self._run("psql", "--no-psqlrc", "-c", statement)
 
     def dump(self) -> str:
-        """Return the contents of its database as text."""
+        """Return the contents of n8n's database as text."""
         return self._run("pg_dump", "--data-only", "--inserts")
 
     def read_output(self, role: str) -> str:
-        """Return the output of one of its processes."""
+        """Return the output of one of n8n's processes."""
         return self._platform.processes.get_log_path(ROLES[role]).read_text(errors="replace")
 
     def _run(self, name: str, *arguments: str) -> str:

@@ -22,7 +22,7 @@ KILL_SECONDS = 60
 async def run_operator(
     platform: Platform, *arguments: str, log: str = os.devnull, **settings: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the operator with its log in a file; terminate it at the end, so that it writes its coverage."""
+    """Run the operator with its log in a file; at the end, stop it by SIGTERM, so it writes its coverage."""
     with Path(log).open("ab") as stderr:  # noqa: ASYNC230 (nothing else runs in the test)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", *arguments), env=_build_environment(platform, settings), stderr=stderr

@@ -6,6 +6,6 @@ __all__ = ["find_free_port"]
 
 
 def find_free_port() -> int:
-    """Return a free port that no other process of tests gets."""
+    """Return a free port, and reserve it among the processes of the test run."""
     (port,) = choose_free_ports(1)
     return port

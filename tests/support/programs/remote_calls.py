@@ -12,7 +12,7 @@ __all__ = ["record_calls"]
 
 @contextmanager
 def record_calls(*systems: str) -> Iterator[list[str]]:
-    """Record the operations of all calls to some systems, or to every system."""
+    """Record the operations of all calls to the given systems, by default to every system."""
     made: list[str] = []
     original = Remote.call
 

@@ -49,11 +49,11 @@ class Standin:
     Parameters
     ----------
     url
-        Its base URL.
+        Base URL.
     process
-        The program.
+        Process of the stand-in.
     log
-        The file that its log goes to.
+        Log file.
     """
 
     url: str
@@ -62,12 +62,12 @@ class Standin:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Return its log records so far, without lines of libraries that are not JSON."""
+        """Return the log records so far, without lines of libraries that are not JSON."""
         lines = self.log.read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def kill(self) -> None:
-        """Kill it with SIGKILL."""
+        """Kill the stand-in with SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(END_SECONDS)
 
@@ -143,7 +143,7 @@ def make_qdrant_client(standin: Standin, credential: str = QDRANT_KEY) -> AsyncQ
 
 
 def sign_qdrant_token(key: str = QDRANT_KEY, **claims: Any) -> str:
-    """Return a token with these claims, signed with a key."""
+    """Return a token with ``claims``, signed with a key."""
     token: str = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(key))
     return token
 
@@ -164,7 +164,7 @@ def _run(module: str, arguments: list[str], settings: Mapping[str, str]) -> Iter
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> Standin:
-    """Wait until the program has logged its port and answers; return it."""
+    """Wait until the program has logged its port and answers on it; return the running stand-in."""
     while process.poll() is None:
         standin = Standin("", process, log)
         for record in standin.records:

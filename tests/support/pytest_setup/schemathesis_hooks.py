@@ -1,8 +1,8 @@
 """Hook for schemathesis: unique idempotency keys in sequences of calls.
 
-Schemathesis reuses a key in another sequence, and so repeats the deletion of a document that was stored
-again meanwhile. The replayed response is correct then, but the document still exists. Other phases keep
-their keys, so they test replays.
+Schemathesis reuses a key in a later sequence. If that repeats the deletion of a document that was stored
+again meanwhile, the gateway correctly replays the first response and the document still exists. Schemathesis
+would report an error. Other phases keep their keys, so they test replays.
 """
 
 import re

@@ -22,9 +22,9 @@ class Certificates:
     authority
         ``ca.crt``.
     certificate
-        ``tls.crt``: the server's own.
+        ``tls.crt``: the server's certificate.
     key
-        ``tls.key``: its private key.
+        ``tls.key``: the certificate's private key.
     """
 
     authority: Path
@@ -33,7 +33,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path, address: str) -> Certificates:
-    """Make an authority, and a certificate for an IP address, in a new folder. They hold for an hour."""
+    """Make an authority, and a certificate for an IP address, in a new folder. Both are valid for an hour."""
     folder.mkdir()
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name = x509.Name.from_rfc4514_string("CN=An authority of ours")

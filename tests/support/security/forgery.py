@@ -52,7 +52,7 @@ def sign_with_public_key(token: str, public_key: bytes, **claims: Any) -> str:
 
 
 def sign_with_other_key(token: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
-    """Return the token signed with a new key, which its header may contain."""
+    """Return the token signed with a new key; the token's header can contain that key."""
     own = read_header(token)
     key: RSAKey | OKPKey
     key = OKPKey.generate_key("Ed25519") if own["alg"] == "Ed25519" else RSAKey.generate_key(2048)

@@ -1,1 +1,1 @@
-"""Tenants for tests, and what the operator creates for them."""
+"""Tenants for tests, and checks of the objects that the operator creates for them."""

@@ -78,7 +78,7 @@ def apply_tenants(platform: Platform, *manifests: dict[str, Any]) -> Iterator[Te
         names = [manifest["metadata"]["name"] for manifest in manifests]
         try:
             for name, manifest in zip(names, manifests, strict=True):
-                _delete(tenants, name)  # of an interrupted run
+                _delete(tenants, name)  # left by an interrupted run
                 uid = tenants.create(manifest)["metadata"]["uid"]
                 tenants.patch_status(name, {"status": {"storage": make_storage_status(name, uid)}})
             yield tenants

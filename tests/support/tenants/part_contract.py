@@ -47,7 +47,7 @@ def list_conditions(*, open_webui: bool) -> set[str]:
 
 
 async def check_second_run(part: AnyPart, tenant: Tenant) -> None:
-    """Check that ``ensure`` makes no call for a Tenant that is as declared, and returns its section."""
+    """Check that a second ``ensure`` makes no call, and returns the section of the status."""
     observed = await part.observe(tenant)
     with record_calls() as calls:
         result = await part.ensure(tenant, observed)
@@ -63,18 +63,18 @@ async def check_second_run(part: AnyPart, tenant: Tenant) -> None:
 
 
 async def check_removal(part: AnyPart, tenant: Tenant, before: Any, observed: Observed) -> None:
-    """Check that ``remove`` leaves nothing, twice, and that the state is the one before the first run.
+    """Check that ``remove`` leaves nothing, can be repeated, and restores the state before the first run.
 
-    ``count`` finds at least as many objects as ``remove`` deletes. Otherwise it leaves out a kind.
+    Also check that ``count`` finds at least as many objects as ``remove`` deletes: it must omit no kind.
     """
     counted = sum((await part.count(tenant)).values())
     assert counted, "count finds nothing of a Tenant that is as declared"
-    found = _count_data(observed, tenant)
+    data = _count_data(observed, tenant)
     for _ in range(2):
         await _retry(part, tenant)
         remaining = {kind: count for kind, count in (await part.count(tenant)).items() if count}
         assert remaining == {}, f"remove leaves {remaining}"
-    removed = found - _count_data(observed, tenant)
+    removed = data - _count_data(observed, tenant)
     assert counted >= removed.total(), f"count finds {counted} objects, but remove deletes {dict(removed)}"
     blank = tenant.model_copy(update={"status": type(tenant.status)()})
     after = await part.observe(blank)
@@ -95,12 +95,12 @@ async def check_release(part: AnyPart, tenant: Tenant) -> None:
 def _count_data(observed: Observed, tenant: Tenant) -> Counter[str]:
     """Return the number of the tenant's objects by system, without the operator's code."""
     sizes: Counter[str] = Counter()
-    for system, found in observed.find_data(tenant.id).items():
-        match found:
+    for system, data in observed.find_data(tenant.id).items():
+        match data:
             case int():
-                sizes[system] = found
+                sizes[system] = data
             case list():
-                sizes[system] = len(found)
+                sizes[system] = len(data)
             case _:
                 sizes[system] = 1
     return sizes

@@ -37,7 +37,7 @@ SLOTS = 8
 
 TENANTS_PER_SEQUENCE = 4
 TIMEOUT_SECONDS = 90
-"""Timeout; a deletion waits up to 30 seconds for the lease of an interrupted write."""
+"""Time until a Tenant must be Ready or deleted: a deletion waits up to 30 s for the lease of a write."""
 
 LOG_LINES = 40
 """Lines of the operator's log in the message of a failure."""
@@ -70,7 +70,7 @@ class RecreatedTenant:
         emails = chance.choice([[ann], [ben], [ann, ben]])
         return cls(
             tier=chance.choice(["pooled", "dedicated"]),
-            # abandoned: its finalizers are removed during the deletion
+            # abandoned: the test removes the Tenant's finalizers during the deletion
             end=chance.choice(["Retain", "Delete", "abandoned"]),
             emails=emails,
             marker=f"LIFE-{number}-{chance.getrandbits(48):012X}",
@@ -108,7 +108,7 @@ class SequenceHarness:
         names = ("sequence-", "race-", "late")
         known = self.gateway.context.registry.list_tenants
         await wait_until(
-            lambda: not [each for each in known() if each.id.startswith(names)], seconds=TIMEOUT_SECONDS
+            lambda: not [tenant for tenant in known() if tenant.id.startswith(names)], seconds=TIMEOUT_SECONDS
         )
 
     async def begin(self, name: str, tenant: RecreatedTenant) -> None:
@@ -154,8 +154,7 @@ class SequenceHarness:
         )
 
     async def get_visible_text(self, tenant: RecreatedTenant, earlier: list[RecreatedTenant]) -> str:
-        """Return all responses to the members of a Tenant, by every route, before it stores a
-        document."""
+        """Return all responses to the members of a new Tenant, by every route, before its first document."""
         shown = []
         for email in tenant.emails:
             token = await self.people.fetch_token(email)
@@ -199,8 +198,8 @@ class SequenceHarness:
         text = f"# Secret\n\nThe secret code word of the company is {tenant.marker}."
         stored = await ask.upload(FILENAME, text.encode())
         assert stored.status_code == 201, stored.text
-        found = await ask.post("/v1/search", {"query": QUESTION, "topK": 50})
-        assert tenant.marker in found.text
+        response = await ask.post("/v1/search", {"query": QUESTION, "topK": 50})
+        assert tenant.marker in response.text
         answers = [await ask.post("/v1/answers", {"question": QUESTION}) for _ in range(2)]
         assert all(tenant.marker in answer.text for answer in answers)
         tenant.answer_kept = answers[1].json()["cached"]
@@ -209,7 +208,7 @@ class SequenceHarness:
             Ticket(name, tenant.uid, action=TicketAction.LIST),
             Ticket(name, tenant.uid, "finance", document_id, FILENAME),
         ]
-        tenant.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(each)}" for each in named)]
+        tenant.tickets = [f"id {document_id}", *(f"Ticket {self.tickets.issue(ticket)}" for ticket in named)]
 
     async def store_remainders(self, name: str, tenant: RecreatedTenant) -> None:
         """Store points and answers of a deleted Tenant, as a failed deletion could leave them."""
@@ -227,7 +226,7 @@ class SequenceHarness:
                 await client.hset(f"{prefix}:answers", mapping={"version": "v", "q": text})
 
     def get_bucket_contents(self, name: str) -> str:
-        """Return the contents of all objects of a name in the bucket, retained ones included."""
+        """Return the contents of all objects of a Tenant's name in the bucket, also of retained ones."""
         s3 = self._aws.s3
         prefixes = (f"tenant-{name}/", f"retained/tenant-{name}/")
         pages = [s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix) for prefix in prefixes]
@@ -236,10 +235,10 @@ class SequenceHarness:
         return b"\n".join(contents).decode()
 
     def list_redis_keys(self, name: str) -> list[str]:
-        """Return every key of a name except tombstones, which remain for a month."""
+        """Return all Redis keys of a Tenant's name except tombstones, which remain for a month."""
         with Redis.from_url(RedisPart(self.platform.context).url_with_password) as client:
-            found = [key.decode() for key in client.scan_iter(match=f"tenant-{name}:*")]
-        return sorted(key for key in found if not key.endswith(":tombstone"))
+            keys = [key.decode() for key in client.scan_iter(match=f"tenant-{name}:*")]
+        return sorted(key for key in keys if not key.endswith(":tombstone"))
 
 
 @dataclass(frozen=True)
@@ -268,7 +267,8 @@ class SequenceClient:
     ) -> httpx.Response:
         """Send a request, with retries after a 503 or a lost connection, as clients do on a busy machine.
 
-        A refused upload is closed a second after the answer, and a client that is slower than that has none.
+        The gateway closes the connection a second after it refuses an upload. So a slow client can lose the
+        response.
         """
         headers = {**self.headers, **(extra or {})}
         for left in reversed(range(MAX_ATTEMPTS)):

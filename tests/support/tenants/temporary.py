@@ -74,7 +74,7 @@ class TemporaryTenants:
 
     @asynccontextmanager
     async def create_tenant(self, name: str) -> AsyncIterator[TemporaryTenant]:
-        """Create a Tenant, and delete it with all its data at the end."""
+        """Create a Tenant; delete the Tenant with all its data at the end of the block."""
         tenant_id = f"{name}-{uuid.uuid4().hex[:6]}"
         manifest = make_tenant_manifest(
             tenant_id,

@@ -13,10 +13,10 @@ def find_active_markup(text: str) -> list[str]:
     """Return the types of links, images and tags that a CommonMark renderer finds in a text."""
 
     def list_types(tokens: list[Token]) -> list[str]:
-        found = []
+        types = []
         for token in tokens:
-            found += [token.type] if token.type in ACTIVE else []
-            found += list_types(token.children or [])
-        return found
+            types += [token.type] if token.type in ACTIVE else []
+            types += list_types(token.children or [])
+        return types
 
     return list_types(_MARKDOWN.parse(text))

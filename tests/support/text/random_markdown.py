@@ -56,7 +56,7 @@ def _make_crossing(chance: random.Random) -> str:
         chance.choice((*EMPHASIS, "`", "``", "```", "[", "![", "<", "\\["))
         for _ in range(chance.randint(1, 4))
     ]
-    closing = [CLOSING.get(each, each) for each in opened]
+    closing = [CLOSING.get(delimiter, delimiter) for delimiter in opened]
     chance.shuffle(closing)
     middle = [
         chance.choice(ACTIVE),
@@ -73,7 +73,7 @@ def _make_crossing(chance: random.Random) -> str:
 
 
 def _make_fences(chance: random.Random) -> str:
-    """Return open or closed fences in fences, lists and quotes, with active constructs in and after them."""
+    """Return open or closed fences within lists, quotes and fences, with active constructs in and after."""
     container = chance.choice(CONTAINERS)
     indent = chance.choice(("", " " * len(container), "> ", " ", "   "))
     lines = []
@@ -122,7 +122,7 @@ QUIET_BLOCKS = (
 
 
 def make_harmless_text(chance: random.Random) -> str:
-    """Return a text without active constructs for any renderer, which must not be changed."""
+    """Return a text without active constructs for any renderer, so the sanitizer must not change it."""
     return "\n\n".join(_make_harmless_part(chance) for _ in range(chance.randint(1, 6))) + chance.choice(
         ("", "\n")
     )

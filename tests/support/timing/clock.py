@@ -38,7 +38,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 def simulate(scenario: Coroutine[Any, Any, T]) -> T:
-    """Run a scenario to its end in simulated time and return its result."""
+    """Run a coroutine to its end in simulated time; return its result."""
     selector = _Selector()
     loop = asyncio.SelectorEventLoop(selector)
     loop.time = lambda: selector.now  # type: ignore[method-assign]

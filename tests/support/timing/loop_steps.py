@@ -20,8 +20,8 @@ class LongestStep:
 def measure_longest_step() -> Iterator[LongestStep]:
     """Measure the steps of this thread's event loops inside the block.
 
-    CPU time instead of elapsed time, so other programs have little effect. Garbage collection is disabled
-    meanwhile.
+    It measures CPU time instead of elapsed time, so other programs have little effect. Garbage collection is
+    disabled inside the block.
     """
     longest, run = LongestStep(), asyncio.Handle._run
 

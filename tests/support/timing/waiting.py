@@ -1,4 +1,4 @@
-"""Waits for a condition, never for a time."""
+"""Wait for a condition, in place of a fixed sleep."""
 
 import asyncio
 import time
@@ -11,11 +11,11 @@ LAST_POLL_SECONDS = 0.25
 """Bounds of the default pause between two checks."""
 
 COST_FACTOR, MAX_COST_SECONDS = 4, 0.25
-"""A pause is this many times as long as the last check, so that costly checks leave the processor to the
-observed program. A check counts as this long at most."""
+"""Minimum pause as a multiple of the last check's duration, and the maximum duration that counts. So costly
+checks leave the processor to the observed program."""
 
 BOUND_SECONDS = 60.0
-"""The longest wait by default. It only ends tests that hang: a busy machine takes many times as long."""
+"""Default time limit of a wait. It only ends tests that hang, because a busy machine is many times slower."""
 
 
 async def wait_until(
@@ -24,22 +24,22 @@ async def wait_until(
     seconds: float = BOUND_SECONDS,
     every: float | None = None,
 ) -> None:
-    """Return when a condition holds.
+    """Wait until a condition is true.
 
     Parameters
     ----------
     condition
-        Returns whether the wait is over.
+        Returns True when the wait is over.
     seconds
-        Seconds after which the wait fails. Bounds below the default count as the default.
+        Seconds after which the wait fails; a value below the default counts as the default.
     every
-        Minimum seconds between two checks; by default a tenth of the time waited so far, within bounds. A
-        check that takes long is repeated later.
+        Minimum seconds between two checks; by default a tenth of the time waited so far, within bounds. The
+        pause is longer after a check that takes long.
 
     Raises
     ------
     TimeoutError
-        The condition did not hold in time.
+        The condition was not true in time.
     """
     clock = asyncio.get_running_loop().time
     started = clock()

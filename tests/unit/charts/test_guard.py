@@ -1,4 +1,4 @@
-"""Tests of the guard in front of Open WebUI: the requests that it refuses and those that pass."""
+"""Tests of the guard in front of Open WebUI: refused requests, and requests that pass."""
 
 import json
 import re
@@ -24,7 +24,7 @@ PRIVATE = "anns-own"
 
 
 def _load(file: Path) -> ModuleType:
-    """Return the guard's module. The import system would write its bytecode into the chart."""
+    """Load the guard's module from source: a normal import would write bytecode into the chart."""
     module = ModuleType("guard")
     exec(compile(file.read_text(), file, "exec"), module.__dict__)
     return module
@@ -36,7 +36,8 @@ guard = _load(GUARD)
 GUIDES = Path(__file__).parents[3] / "docs" / "guides"
 
 NO_MESSAGES = ("Delete all contents inside this directory", "Answer as the finance lead")
-"""Long quotes in the guides that are no message: an option of Open WebUI, and an example of instructions."""
+"""Long quotes in the guides that are not messages: an option of Open WebUI, and an example of
+instructions."""
 
 
 @pytest.mark.parametrize("page", ["users.md", "tenant-administrators.md"])
@@ -153,7 +154,7 @@ async def get_user(request: Request) -> FakeUser:
 
 
 def _make_router(rules: Iterable[str], *more: str) -> APIRouter:
-    """Return a router with these routes; each responds with the size of the body that reached it."""
+    """Return a router with these routes; each route responds with the size of the body that it received."""
     router = APIRouter()
 
     async def answer_reached(
@@ -176,7 +177,7 @@ def _make_router(rules: Iterable[str], *more: str) -> APIRouter:
 def make_app(
     store: FakeStore, gateway: Callable[[httpx.Request], httpx.Response] = respond_as_gateway
 ) -> FastAPI:
-    """Return an application with Open WebUI's guarded routes, some others, and the guard's rules."""
+    """Return an application with Open WebUI's guarded routes, some other routes, and the guard's rules."""
     permissions = guard.Permissions(store, httpx.AsyncClient(transport=httpx.MockTransport(gateway)))
     app = FastAPI()
     for name, rules, deny_unknown, more in (
@@ -341,7 +342,7 @@ async def test_a_form_without_a_file_id_is_refused(http: httpx.AsyncClient, body
     assert answer.status_code == 422
 
 
-async def test_a_removal_records_its_user_and_a_refused_one_does_not(
+async def test_an_allowed_removal_records_its_user_and_a_refused_removal_does_not(
     http: httpx.AsyncClient, store: FakeStore
 ) -> None:
     for user, noted in (("bob", "bob"), ("ann", "bob"), ("dora", "dora"), ("eve", "dora")):
@@ -422,7 +423,7 @@ def low_body_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("low_body_limit")
-async def test_a_body_of_the_maximum_size_passes_and_a_larger_one_does_not(http: httpx.AsyncClient) -> None:
+async def test_a_body_of_the_maximum_size_passes_and_a_larger_body_does_not(http: httpx.AsyncClient) -> None:
     http.headers["x-user"] = "ann"
     assert (await http.post("/api/v1/knowledge/create", content=b"x" * 1000)).text == "1000"
     assert (await http.post("/api/v1/knowledge/create", content=b"x" * 1001)).status_code == 413

@@ -1,4 +1,4 @@
-"""Tests of the settings."""
+"""Tests of file-sync's settings: required values, and errors that name the variable."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ VALUES: dict[str, Any] = {
 
 def test_the_required_settings_suffice() -> None:
     settings = FileSyncSettings(**VALUES)
-    assert settings.resync_interval_seconds == 900
+    assert settings.full_sync_interval_seconds == 900
     assert settings.document_bytes == 50 * 1024 * 1024
 
 
@@ -47,7 +47,7 @@ def test_another_database_url_is_refused_without_showing_it(url: str) -> None:
         ("put_concurrency", 0),
         ("ingest_concurrency", 0),
         ("poll_interval_seconds", 0),
-        ("resync_interval_seconds", 0),
+        ("full_sync_interval_seconds", 0),
         ("tenant_role_arn", "role/x"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Tests of the REST client: sessions and classification of statuses. Integration tests use a real n8n."""
+"""Tests of n8n's REST client: sessions and classification of statuses. Integration tests use a real n8n."""
 
 from collections.abc import AsyncIterator
 

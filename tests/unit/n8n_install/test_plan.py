@@ -1,4 +1,4 @@
-"""Tests of the planner: one case for each observed state of n8n."""
+"""Tests of the plan of changes to n8n: one case for each observed state."""
 
 import copy
 from typing import Any

@@ -102,7 +102,7 @@ def test_no_node_holds_a_credential(workflow: Workflow) -> None:
 def test_files_contain_no_host(text: str) -> None:
     written = "\n".join(iterate_texts(json.loads(text)))
     addresses = set(re.findall(r"https?://[^/\s'\"`]+", written))
-    assert addresses <= {"https://tenantry.io"}  # a name, not a place: the types of problems
+    assert addresses <= {"https://tenantry.io"}  # the types of problems are URLs, but no host is called
 
 
 @with_webhook
@@ -140,7 +140,7 @@ def test_nodes_do_not_overlap(workflow: Workflow) -> None:
 
 @with_webhook
 def test_every_path_ends_in_a_response(workflow: Workflow) -> None:
-    """With an unconnected output the caller would wait until the execution times out."""
+    """With an unconnected output, the caller would wait until the execution's timeout."""
     outputs = {"webhook": 1, "if": 2, "httpRequest": 2, "wait": 1}
     for name, node in map_nodes(workflow).items():
         kind = node["type"].removeprefix("n8n-nodes-base.")

@@ -28,7 +28,7 @@ def fail(breaker: Breaker, times: int = MAX_FAILURES) -> None:
 
 
 def get_open_metric(system: str) -> float:
-    return REGISTRY.get_sample_value("tenantry_remote_circuits_open", {"system": system}) or 0
+    return REGISTRY.get_sample_value("tenantry_backend_circuits_open", {"system": system}) or 0
 
 
 def test_consecutive_failures_open_the_circuit(breaker: Breaker, system: str) -> None:
@@ -37,7 +37,7 @@ def test_consecutive_failures_open_the_circuit(breaker: Breaker, system: str) ->
     breaker.record_failure()
     assert breaker.try_acquire() == OPEN_DELAY_SECONDS
     assert get_open_metric(system) == 1
-    assert REGISTRY.get_sample_value("tenantry_remote_rejected_total", {"system": system}) == 1
+    assert REGISTRY.get_sample_value("tenantry_backend_rejected_total", {"system": system}) == 1
 
 
 def test_timeouts_count_twice(breaker: Breaker) -> None:

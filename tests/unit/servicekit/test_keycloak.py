@@ -51,8 +51,8 @@ async def test_the_client_logs_in_and_calls_its_realm(
 
 
 async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: FakeKeycloakServer) -> None:
-    found = [each["id"] async for each in keycloak.list_all("users", "/users", {"q": "a"})]
-    assert found == [str(number) for number in range(250)]
+    ids = [user["id"] async for user in keycloak.list_all("users", "/users", {"q": "a"})]
+    assert ids == [str(number) for number in range(250)]
     assert {request.method for request in server.requests} == {"GET"}
     assert [dict(request.url.params) for request in server.requests] == [
         {"q": "a", "first": str(first), "max": str(PAGE_SIZE)} for first in (0, 100, 200)
@@ -62,7 +62,7 @@ async def test_a_list_is_read_in_pages(keycloak: KeycloakAdmin, server: FakeKeyc
 async def test_an_absent_object_is_none(keycloak: KeycloakAdmin, server: FakeKeycloakServer) -> None:
     server.responses = [httpx.Response(404), httpx.Response(404), httpx.Response(409)]
     assert await keycloak.get("group", "/groups/1") is None
-    assert [each async for each in keycloak.list_all("members", "/groups/1/members", {})] == []
+    assert [user async for user in keycloak.list_all("members", "/groups/1/members", {})] == []
     assert await keycloak.send("create", "POST", "/groups", absent=409) is None
 
 
@@ -82,7 +82,7 @@ async def test_a_refusal_is_permanent_and_names_the_call(
     assert (refused.value.system, refused.value.operation) == ("keycloak", "group")
     server.responses = [httpx.Response(403)]
     with pytest.raises(RemoteRefused) as refused:
-        [each async for each in keycloak.list_all("users", "/users", {})]
+        [user async for user in keycloak.list_all("users", "/users", {})]
     assert refused.value.operation == "users"
     assert len(server.requests) == 2
 

@@ -70,7 +70,7 @@ def no_pauses() -> Iterator[None]:
 
 def count_attempts(remote: Remote, outcome: str) -> float:
     labels = {"system": remote.system, "operation": "read", "outcome": outcome}
-    return REGISTRY.get_sample_value("tenantry_remote_seconds_count", labels) or 0
+    return REGISTRY.get_sample_value("tenantry_backend_seconds_count", labels) or 0
 
 
 async def call_or_thread(remote: Remote, backend: FakeBackend, way: str) -> object:

@@ -71,4 +71,4 @@ def test_complete_data_has_no_error() -> None:
 def test_each_damage_is_detected(harm: Callable[[Objects, Points], object], error: str) -> None:
     objects, points = make_stored()
     harm(objects, points)
-    assert any(error in each for each in find_errors(EXPECTED, StoredState(objects, points)))
+    assert any(error in found_error for found_error in find_errors(EXPECTED, StoredState(objects, points)))

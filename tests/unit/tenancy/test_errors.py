@@ -8,10 +8,10 @@ from tenancy.errors import NoTenant
 
 
 def _iterate_kinds(kind: type[TenantryError] = TenantryError) -> Iterator[type[TenantryError]]:
-    for each in kind.__subclasses__():
-        if each.__module__ in ("servicekit.errors", "tenancy.errors"):
-            yield each
-        yield from _iterate_kinds(each)
+    for subclass in kind.__subclasses__():
+        if subclass.__module__ in ("servicekit.errors", "tenancy.errors"):
+            yield subclass
+        yield from _iterate_kinds(subclass)
 
 
 def test_problem_has_standard_and_additional_members() -> None:

@@ -65,8 +65,8 @@ class Realm:
 @simulate_test
 async def test_concurrent_callers_share_one_fetch(realm: Realm, keys: RemoteKeys) -> None:
     realm.seconds = 1.0
-    found = await asyncio.gather(*(keys.get("first") for _ in range(50)))
-    assert {key.kid for key in found if key} == {"first"}
+    results = await asyncio.gather(*(keys.get("first") for _ in range(50)))
+    assert {key.kid for key in results if key} == {"first"}
     await keys.get("first")
     assert realm.fetches == 1
 

@@ -1,4 +1,4 @@
-"""Tests of the example in docs/how-to/add-a-part.md: the page's module works as it is printed."""
+"""Tests of the example in docs/how-to/add-a-part.md: the module on the page works without changes."""
 
 import re
 import sys
@@ -46,7 +46,8 @@ def part(redis: FakeRedisValues, monkeypatch: pytest.MonkeyPatch) -> Part[Any]:
     (source, *_) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     module = ModuleType(MODULE)
     module.__package__ = MODULE.rpartition(".")[0]
-    monkeypatch.setitem(sys.modules, MODULE, module)  # pydantic resolves annotations there
+    # Pydantic resolves annotations in the module's namespace.
+    monkeypatch.setitem(sys.modules, MODULE, module)
     exec(compile(source, PAGE, "exec"), module.__dict__)
     example: Part[Any] = module.SettingsPart(redis)
     return example

@@ -103,7 +103,7 @@ def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
     assert get_times(recovered)["StorageReady"] == LATER
 
 
-def test_the_same_results_later_are_the_same_status() -> None:
+def test_unchanged_results_leave_the_status_unchanged() -> None:
     first = build_status(
         make_tenant("acme"), {"storage": None}, {"storage": STORAGE}, parts=PARTS, overall=None, now=NOW
     )
@@ -118,7 +118,7 @@ def test_the_same_results_later_are_the_same_status() -> None:
     assert TenantStatus.model_validate(later) == make_tenant_with_status(first).status
 
 
-def test_a_failed_part_keeps_its_section_and_a_part_that_did_not_run_its_condition() -> None:
+def test_a_failed_part_keeps_its_section_and_a_part_that_did_not_run_keeps_its_condition() -> None:
     first = build_status(
         make_tenant("acme"), {"storage": None}, {"storage": STORAGE}, parts=PARTS, overall=None, now=NOW
     )

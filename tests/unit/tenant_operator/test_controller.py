@@ -1,4 +1,4 @@
-"""Tests of the controller: from events to reconciles of the newest state."""
+"""Tests of the controller: events lead to reconciles of the newest state."""
 
 from typing import Any, cast
 

@@ -22,7 +22,7 @@ def make_index(*tenants: Tenant) -> EmailPatternIndex:
     return index
 
 
-def test_only_the_younger_of_two_conflicts() -> None:
+def test_of_two_tenants_with_the_same_address_only_the_younger_conflicts() -> None:
     old, young = (
         make_aged_tenant("old", 2020, "*@a.example"),
         make_aged_tenant("young", 2021, "bob@a.example"),

@@ -47,7 +47,7 @@ class ErasureHarness:
         return f"2026-11-29T22:00:{self.seconds:02}Z"
 
     async def delete(self, policy: str = "Delete") -> str:
-        """Run once; return the name of the outcome."""
+        """Reconcile the deleted Tenant once; return the name of the outcome."""
         self.log.clear()
         return (await self.reconciler.reconcile(make_deleted_tenant(policy))).name
 
@@ -135,7 +135,7 @@ async def test_after_a_crash_at_any_step_the_receipt_has_the_first_counts(at: in
 
 
 class CrashingLog(list[str]):
-    """Log that raises after a number of entries."""
+    """Log that raises instead of recording another entry when ``remaining`` is 0."""
 
     def __init__(self, remaining: int) -> None:
         super().__init__()

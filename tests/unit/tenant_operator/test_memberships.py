@@ -35,7 +35,7 @@ def make_group(group_id: str, name: str, uid: str = "", parent: str | None = Non
 
 
 class FakeAccounts:
-    """Keycloak client; ``late`` are accounts that the list does not contain yet."""
+    """Keycloak client; ``late`` are accounts that its list does not contain yet."""
 
     def __init__(self) -> None:
         self.users: dict[str, dict[str, Any]] = {}
@@ -107,7 +107,7 @@ class FakeGroups:
 
 
 class MembershipHarness:
-    """Two Tenants, ``acme`` and ``bolt``, and the check."""
+    """Two Tenants, ``acme`` and ``bolt``, and a membership checker with fakes."""
 
     def __init__(self) -> None:
         self.webui, self.realm, self.tenants = FakeGroups(), FakeAccounts(), TenantStore()
@@ -235,12 +235,15 @@ async def test_an_account_that_a_reconcile_would_not_add_enqueues_nothing(harnes
         harness.realm.add(email)
         harness.webui.add(email)
     harness.realm.add("new@acme.example", id="moved")
-    harness.webui.add("old@elsewhere.example", subject="moved")  # only the next login finds it
+    # Only the next login brings the new address to Open WebUI.
+    harness.webui.add("old@elsewhere.example", subject="moved")
     await harness.memberships.check()
     assert harness.enqueued == []
 
 
-async def test_an_address_of_two_tenants_belongs_to_the_older_one(harness: MembershipHarness) -> None:
+async def test_an_address_that_two_tenants_name_belongs_to_the_older_tenant(
+    harness: MembershipHarness,
+) -> None:
     harness.tenants.update(
         make_manifest("younger", "*@bolt.example", creationTimestamp="2026-11-02T00:00:00Z")
     )
@@ -271,7 +274,7 @@ async def test_the_group_of_an_orphan_keeps_its_members_until_the_clean_up(
     assert await harness.check("ann@acme.example") == []
 
 
-async def test_a_group_that_cannot_be_written_does_not_stop_the_next(harness: MembershipHarness) -> None:
+async def test_a_failed_write_to_one_group_does_not_stop_the_next_group(harness: MembershipHarness) -> None:
     harness.webui.fails_at = "g-acme"
     harness.realm.add("nemo@nowhere.example")
     harness.webui.add("nemo@nowhere.example", "g-acme", "g-bolt")
@@ -279,7 +282,7 @@ async def test_a_group_that_cannot_be_written_does_not_stop_the_next(harness: Me
 
 
 @pytest.mark.parametrize("failure", [UNAVAILABLE, KeyError("a bug")])
-async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
+async def test_a_failed_check_removes_no_member_and_the_next_check_runs(
     failure: Exception, harness: MembershipHarness
 ) -> None:
     harness.realm.fails = failure
@@ -297,7 +300,7 @@ async def test_a_failed_check_removes_no_one_and_the_next_one_runs(
 async def test_an_account_that_a_changed_tenant_does_not_name_is_removed_without_keycloak(
     fault: str, harness: MembershipHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Removed within 5 s."""
+    """The removal takes at most 5 s."""
     monkeypatch.setattr(memberships, "VERIFY_TIMEOUT_SECONDS", 0.05)
     harness.realm.fails = UNAVAILABLE if fault == "fails" else None
     harness.realm.hangs = fault == "hangs"
@@ -321,7 +324,7 @@ async def test_an_account_with_a_new_address_in_keycloak_stays_in_a_changed_tena
     assert harness.webui.get_groups("old@elsewhere.example") == ["g-acme"]
 
 
-async def test_a_failed_revocation_does_not_stop_the_next_ones(harness: MembershipHarness) -> None:
+async def test_a_failed_revocation_does_not_stop_later_revocations(harness: MembershipHarness) -> None:
     harness.webui.add("nemo@nowhere.example", "g-acme", "g-bolt")
     harness.tenants.update(make_manifest("gone", deletionTimestamp="2026-11-23T00:00:00Z"))
     harness.webui.fails_at = "g-acme"

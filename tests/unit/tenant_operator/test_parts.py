@@ -1,4 +1,4 @@
-"""Tests of the contract of every part that the wiring builds: model, CRD, reference and independence."""
+"""Tests of every part in ``build_parts``: its model, CRD section, reference and independence."""
 
 import ast
 import importlib
@@ -42,7 +42,7 @@ def test_names_and_conditions_are_unique() -> None:
 
 
 @every_part
-def test_a_part_runs_after_an_earlier_one(part: Part[Any]) -> None:
+def test_the_part_that_after_names_is_earlier_in_the_list(part: Part[Any]) -> None:
     earlier = [each.name for each in PARTS[: PARTS.index(part)]]
     assert part.after in ("", *earlier)
 

@@ -44,7 +44,7 @@ class ReconcileHarness:
         return outcome.name
 
     def apply_writes(self, tenant: Tenant) -> Tenant:
-        """Return the Tenant after the recorded writes, as from the watch."""
+        """Return the Tenant with the recorded writes, as the watch would deliver it."""
         return add_finalizer(tenant).model_copy(
             update={"status": TenantStatus.model_validate(self.writer.status)}
         )
@@ -137,7 +137,7 @@ async def test_a_bug_in_one_part_is_logged_and_retried() -> None:
     assert reason == "InternalError"
 
 
-async def test_nothing_is_created_for_a_tenant_with_an_older_ones_addresses() -> None:
+async def test_nothing_is_created_for_a_tenant_with_the_addresses_of_an_older_tenant() -> None:
     harness = ReconcileHarness()
     harness.conflict = "claimed by another Tenant"
     assert await harness.run(make_tenant("acme")) == "stalled"
@@ -186,7 +186,7 @@ MADE = TenantStatus.model_validate({"quota": {"namespace": ""}})
 
 @pytest.mark.parametrize(("policy", "verb"), [("Retain", "release"), ("Delete", "remove")])
 async def test_a_tenant_in_deletion_without_its_finalizer_is_cleaned_up(policy: str, verb: str) -> None:
-    """The finalizer of another controller, or a foreground deletion, still holds it."""
+    """Another controller's finalizer, or a foreground deletion, delays the end of the deletion."""
     harness = ReconcileHarness()
     await harness.run(make_deleted_tenant(policy).model_copy(update={"status": MADE}))
     done = [entry for entry in harness.log if not entry.startswith("count")]

@@ -62,12 +62,12 @@ def test_a_new_spec_and_a_deletion_require_a_reconcile() -> None:
 def test_an_existing_tenant_without_the_finalizer_is_urgent() -> None:
     tenants = TenantStore()
     tenants.update(make_reconciled("a"))
-    for _ in range(2):  # the second event has no finalizer, either
+    for _ in range(2):  # the second event lacks the finalizer as well
         assert tenants.update(remove_finalizer(make_reconciled("a"))) == Affected(("a",), urgent=True)
     assert tenants.update(make_reconciled("a")) == Affected()
 
 
-def test_a_tenant_in_deletion_without_the_finalizer_requires_nothing() -> None:
+def test_a_tenant_in_deletion_without_the_finalizer_requires_no_reconcile() -> None:
     tenants = TenantStore()
     tenants.update(mark_deleting(make_reconciled("a")))
     assert tenants.update(mark_deleting(remove_finalizer(make_reconciled("a")))) == Affected()

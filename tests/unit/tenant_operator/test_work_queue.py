@@ -206,7 +206,7 @@ def test_retry_after_extends_the_pause() -> None:
 
 
 def test_a_short_retry_after_does_not_limit_the_backoff() -> None:
-    """An open circuit returns seconds: ten thousand Tenants must not retry every few seconds."""
+    """An open circuit asks for a few seconds; ten thousand Tenants must not retry that often."""
     circuit_open = Outcome(Failure("OpenWebUIUnavailable", "later", permanent=False, retry_after=1))
     recorder = Recorder(*[circuit_open] * 8)
 

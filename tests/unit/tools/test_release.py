@@ -66,10 +66,10 @@ def test_the_context_contains_what_docker_would_send(tmp_path: Path) -> None:
 
 
 def test_the_lock_and_wheels_of_each_image_are_read_from_the_dockerfile() -> None:
-    found = {image.name: image for image in parse_dockerfile((REPOSITORY / "Dockerfile").read_text())}
-    assert set(found) == {"operator", "gateway", "file-sync", "jobs"}
-    assert found["gateway"].lock == "requirements/gateway.txt"
-    assert found["gateway"].wheels == (
+    images = {image.name: image for image in parse_dockerfile((REPOSITORY / "Dockerfile").read_text())}
+    assert set(images) == {"operator", "gateway", "file-sync", "jobs"}
+    assert images["gateway"].lock == "requirements/gateway.txt"
+    assert images["gateway"].wheels == (
         "tenantry_servicekit-*.whl",
         "tenantry_tenancy-*.whl",
         "tenantry_gateway-*.whl",

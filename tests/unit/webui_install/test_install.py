@@ -37,7 +37,8 @@ FUNCTIONS, MODELS = "/api/v1/functions", "/api/v1/models"
 class InMemoryOpenWebUI(httpx.AsyncBaseTransport):
     """In-memory Open WebUI.
 
-    ``faults`` are responses by path that replace the next ones; with ``drops_writes`` writes have no effect.
+    ``faults`` are responses, by path, that replace the next responses; with ``drops_writes`` writes have no
+    effect.
     """
 
     functions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -171,7 +172,7 @@ async def test_toggle_that_succeeded_without_a_response_is_not_repeated() -> Non
 
     assert await install(SETTINGS, ResponseLost()) == 0
     assert webui.functions["tenantry"]["is_active"]
-    assert webui.request_counts[f"{FUNCTIONS}/id/tenantry/toggle"] == 2  # of both runs
+    assert webui.request_counts[f"{FUNCTIONS}/id/tenantry/toggle"] == 2  # the changes of both runs
 
 
 @pytest.mark.parametrize("at", range(10))
@@ -246,7 +247,7 @@ def test_a_wrong_setting_is_named(
     ("outcome", "code"),
     [(None, None), (FunctionsNotInstalled("not up"), 1), (RemoteRefused("open-webui", "x", "no"), 1)],
 )
-def test_the_program_ends_as_the_installation_did(
+def test_the_exit_status_is_that_of_the_installation(
     outcome: Exception | None, code: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def return_status(_: WebUIInstallSettings) -> int:

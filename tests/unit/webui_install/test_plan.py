@@ -1,4 +1,4 @@
-"""Tests of the planner: one case for each difference from the desired state."""
+"""Tests of the plan of changes to Open WebUI: one case for each difference from the desired state."""
 
 from dataclasses import replace
 from typing import Any

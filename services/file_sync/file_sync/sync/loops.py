@@ -54,7 +54,7 @@ class SyncLoops:
         tenant_sync: TenantSync,
     ) -> None:
         self._poll_interval_seconds = settings.poll_interval_seconds
-        self._resync_interval_seconds = settings.resync_interval_seconds
+        self._full_sync_interval_seconds = settings.full_sync_interval_seconds
         self._config = PlanConfig(settings.document_bytes, settings.files_bucket)
         self._database = database
         self._registry = registry
@@ -75,7 +75,7 @@ class SyncLoops:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._run_poll_loop(schedule))
-                group.create_task(self._run_resync_loop(schedule))
+                group.create_task(self._run_full_sync_loop(schedule))
                 group.create_task(self._run_worker(schedule))
         finally:
             self._tenant_sync.close()
@@ -117,9 +117,9 @@ class SyncLoops:
         self._stats.prune(set(current))
         return current
 
-    async def _run_resync_loop(self, schedule: Schedule) -> None:
+    async def _run_full_sync_loop(self, schedule: Schedule) -> None:
         while True:
-            await asyncio.sleep(self._resync_interval_seconds)
+            await asyncio.sleep(self._full_sync_interval_seconds)
             schedule.enqueue_full_sync(tenant.id for tenant in self._registry.list_tenants())
 
     async def _run_worker(self, schedule: Schedule) -> None:

@@ -78,7 +78,7 @@ class CitationParser:
     def _to_marker(self, written: re.Match[str]) -> str:
         cited = [number for number in map(int, written[2].split(",")) if 1 <= number <= self._passages]
         markers = [
-            chr(_FIRST_MARKER + self._numbers.setdefault(each, len(self._numbers) + 1)) for each in cited
+            chr(_FIRST_MARKER + self._numbers.setdefault(number, len(self._numbers) + 1)) for number in cited
         ]
         return written[1] + "".join(markers) if markers else ""
 

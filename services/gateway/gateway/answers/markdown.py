@@ -123,7 +123,7 @@ def is_active_tag(tag: str, before: str, *, strict: bool) -> bool:
         Character before the tag.
     """
     tag = tag.replace(_SPACE, " ")
-    return any(_is_active_tag(each, before, strict=strict) for each in {tag, _CONTROLS.sub("a", tag)})
+    return any(_is_active_tag(spelling, before, strict=strict) for spelling in {tag, _CONTROLS.sub("a", tag)})
 
 
 def _is_active_tag(tag: str, before: str, *, strict: bool) -> bool:

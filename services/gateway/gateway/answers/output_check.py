@@ -172,11 +172,11 @@ class OutputCheck:
         could_be = trigger.could_be.match(self._text, self._at)
         if could_be and self._needs_more_text(could_be.end()):
             return False
-        found = trigger.following.match(self._text, self._at)
-        is_active = bool(found and trigger.before.search(self._tail))
-        if found and found[0][:2] == "](":
+        match = trigger.following.match(self._text, self._at)
+        is_active = bool(match and trigger.before.search(self._tail))
+        if match and match[0][:2] == "](":
             is_active = "[" in self._seen
-        elif found and found[0][:2] == "]:":
+        elif match and match[0][:2] == "]:":
             is_active = bool(_LABEL.search(self._tail))
         separator = INVISIBLE if is_active else ""
         before, after = ("", separator) if trigger.breaks_after else (separator, "")

@@ -260,8 +260,8 @@ class AnswerSanitizer:
         return end == len(self._text) and not self._final and end - self._at < MAX_LOOKAHEAD
 
     def _find_line_end(self) -> int:
-        found = _LINE_END.search(self._text, self._at, self._at + MAX_LOOKAHEAD)
-        return found.start() if found else min(len(self._text), self._at + MAX_LOOKAHEAD)
+        line_end = _LINE_END.search(self._text, self._at, self._at + MAX_LOOKAHEAD)
+        return line_end.start() if line_end else min(len(self._text), self._at + MAX_LOOKAHEAD)
 
     # Lines
 
@@ -324,7 +324,7 @@ class AnswerSanitizer:
             self._fence_in_text = not needs_blank_line
         self._line_begins = False
         indent = len(prefix)
-        nested = any(each <= indent <= each + 3 for each in self._list_indents)
+        nested = any(list_indent <= indent <= list_indent + 3 for list_indent in self._list_indents)
         is_table = not self._strict and "|" in info  # markdown-it sees the head of a table
         if prefix.strip(" ") or not whole or not (indent <= 3 or nested) or is_table:
             self._is_ambiguous = True
@@ -375,10 +375,10 @@ class AnswerSanitizer:
         """Track the indentation of list items, because it decides which fences are in an item."""
         indent = len(prefix) - len(prefix.lstrip(" "))
         if bullet := _BULLET.match(self._text, self._at, self._at + MAX_LOOKAHEAD):
-            self._list_indents = [each for each in self._list_indents if each <= indent]
+            self._list_indents = [list_indent for list_indent in self._list_indents if list_indent <= indent]
             self._list_indents.append(bullet.end() - self._at)
         elif self._text[self._at + indent : self._at + indent + 1] not in ("", "\r", "\n"):
-            self._list_indents = [each for each in self._list_indents if each <= indent]
+            self._list_indents = [list_indent for list_indent in self._list_indents if list_indent <= indent]
 
     def _begin_line_in_fence(self, fence: _Fence) -> bool:
         could_be = _COULD_BE_CLOSER.match(self._text, self._at, self._at + MAX_LOOKAHEAD)

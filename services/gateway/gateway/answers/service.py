@@ -263,8 +263,8 @@ class AnswerService:
     ) -> tuple[list[Prompt], list[Passage]]:
         """Return a prompt per model, the preferred one first, and the passages."""
         persona, persona_id = _find_persona(tenant, question), question.persona_id
-        found = await self._retrieval.find(tenant, question.retrieval_query, timings, persona_id=persona_id)
-        passages = await self._retrieval.widen(tenant, found, self._context_tokens, timings)
+        results = await self._retrieval.find(tenant, question.retrieval_query, timings, persona_id=persona_id)
+        passages = await self._retrieval.widen(tenant, results, self._context_tokens, timings)
         prompt = Prompt(
             model=self._get_preferred_model(tenant),
             system=build_system_prompt(persona),

@@ -70,8 +70,8 @@ async def identify_person(request: Request) -> Principal:
         All slots are taken.
     """
     state, context = request.state, await _get_context(request)
-    if (known := getattr(state, "person", None)) is not None:
-        person: Principal = known
+    if (identified := getattr(state, "person", None)) is not None:
+        person: Principal = identified
         return person
     token = require_bearer(request.headers.getlist("authorization"))
     with state.timings.measure("auth"):

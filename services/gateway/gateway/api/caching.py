@@ -33,7 +33,7 @@ async def _parse_cache_policy(
     values = ",".join(request.headers.getlist("cache-control")).lower()
     directives = {directive.strip() for directive in values.split(",")}
     return next(
-        (each for each in (CachePolicy.NO_STORE, CachePolicy.REFRESH) if each.value in directives),
+        (policy for policy in (CachePolicy.NO_STORE, CachePolicy.REFRESH) if policy.value in directives),
         CachePolicy.DEFAULT,
     )
 

@@ -58,7 +58,7 @@ def _complete(document: dict[str, Any]) -> None:
 
 
 def _complete_operation(operation: dict[str, Any]) -> None:
-    own = [_remove_null(each) for each in operation.get("parameters", [])]
+    own = [_remove_null(parameter) for parameter in operation.get("parameters", [])]
     common = [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS]
     operation["parameters"] = [*own, *common]
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _list_headers(operation, own)}

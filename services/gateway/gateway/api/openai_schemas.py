@@ -232,7 +232,7 @@ def build_chunk(
     choice = {"index": 0, "delta": delta, "finish_reason": "stop" if answer else None}
     if answer is None:
         return {**base, "choices": [choice]}
-    citations = [each.model_dump(by_alias=True) for each in CitationResponse.list_from_answer(answer)]
+    citations = [citation.model_dump(by_alias=True) for citation in CitationResponse.list_from_answer(answer)]
     return {**base, "choices": [choice], "citations": citations}
 
 

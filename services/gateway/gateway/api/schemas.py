@@ -486,7 +486,7 @@ class RejectedDeletionsResponse(_Response):
 
 
 def _to_held_items(held: Sequence[HeldDeletion]) -> list[HeldDeletionItem]:
-    return [HeldDeletionItem.model_validate(each, from_attributes=True) for each in held]
+    return [HeldDeletionItem.model_validate(deletion, from_attributes=True) for deletion in held]
 
 
 class PersonaItem(_Response):
@@ -522,7 +522,9 @@ class MeResponse(_Response):
     def from_person(cls, person: Principal) -> Self:
         """Return the response for a person."""
         spec = person.tenant.spec
-        personas = [PersonaItem(id=each.id, display_name=each.display_name) for each in spec.personas]
+        personas = [
+            PersonaItem(id=persona.id, display_name=persona.display_name) for persona in spec.personas
+        ]
         return cls(
             tenant=person.tenant.key,
             tenant_uid=person.tenant.metadata.uid,

@@ -38,8 +38,8 @@ def describe_events(*, named: bool, **data: str) -> dict[str, Any]:
         },
     }
     examples = {
-        name: {"value": {"event": name, "data": each} if named else {"data": each}}
-        for name, each in data.items()
+        name: {"value": {"event": name, "data": example} if named else {"data": example}}
+        for name, example in data.items()
     }
     return {"text/event-stream": {"schema": schema, "examples": examples}}
 

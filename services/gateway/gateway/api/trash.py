@@ -80,8 +80,8 @@ async def list_trash(
     page = await context.trash.list_page(person, after=from_cursor(person.tenant, cursor), limit=limit)
     return TrashList(
         documents=[
-            TrashItem.from_removal(each, context.trash.calculate_restorable_until(each))
-            for each in page.removals
+            TrashItem.from_removal(removal, context.trash.calculate_restorable_until(removal))
+            for removal in page.removals
         ],
         next_cursor=to_cursor(person.tenant, page.after),
     )

@@ -52,14 +52,14 @@ async def get_usage(
             dollars.append(_calculate_cost(context.settings.prices, row))
             shown.append(_build_row(row, dollars[-1]).model_dump_json(by_alias=True))
         await asyncio.sleep(0)  # a quarter with many personas has twenty thousand rows
-    known = [each for each in dollars if each is not None]
+    known_dollars = [amount for amount in dollars if amount is not None]
     report = UsageResponse(
         first=first,
         last=last,
         rows=[],
         # No total if a price is unknown, because a partial sum would appear complete.
         totals=UsageTotals.from_counts(
-            counts, sum(known, Decimal(0)) if len(known) == len(dollars) else None
+            counts, sum(known_dollars, Decimal(0)) if len(known_dollars) == len(dollars) else None
         ),
         budget=BudgetResponse.from_state(await context.budget.get_state(person.tenant)),
     )

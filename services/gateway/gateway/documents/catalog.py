@@ -238,7 +238,7 @@ class Catalog:
         is_file = stored.document_id.startswith(FILE_DOCUMENTS)
         if not is_file and stored.version.stored_at > other.version.stored_at:
             return False
-        owners = [await self._objects.find_owner(tenant, each.key) for each in (stored, other)]
+        owners = [await self._objects.find_owner(tenant, entry.key) for entry in (stored, other)]
         (entry,) = await self._describe(tenant, [other])
         return owners[0] == owners[1] and entry.state is DocumentState.READY
 

@@ -167,7 +167,9 @@ class DeletionLimit:
             )
         except RemoteError as exc:
             raise _build_unavailable() from exc
-        return sorted(map(_from_json, texts), key=lambda each: (each.requested_at, each.document_id))
+        return sorted(
+            map(_from_json, texts), key=lambda deletion: (deletion.requested_at, deletion.document_id)
+        )
 
     async def release(self, tenant: Tenant) -> datetime:
         """Stop holding the tenant's deletions for some time; return the end of that time.

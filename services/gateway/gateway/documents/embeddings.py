@@ -63,8 +63,8 @@ def unpack(model: str, dimension: int, content: bytes) -> Mapping[bytes, Sequenc
     numbers = array("f")
     numbers.frombytes(body[count * _DIGEST_BYTES :])
     return {
-        body[place * _DIGEST_BYTES : (place + 1) * _DIGEST_BYTES]: numbers[
-            place * dimension : (place + 1) * dimension
+        body[position * _DIGEST_BYTES : (position + 1) * _DIGEST_BYTES]: numbers[
+            position * dimension : (position + 1) * dimension
         ]
-        for place in range(count)
+        for position in range(count)
     }

@@ -113,16 +113,16 @@ def sniff(filename: str, content: bytes) -> Format:
     """
     if not content.strip():
         raise DocumentEmpty("The file is empty.")
-    found = _detect_by_content(content)
+    detected = _detect_by_content(content)
     declared = _FORMATS_BY_SUFFIX.get(PurePosixPath(filename).suffix.lower())
-    if declared in (None, found):
-        return found
-    if found is Format.HTML and declared in (Format.TEXT, Format.CSV):
+    if declared in (None, detected):
+        return detected
+    if detected is Format.HTML and declared in (Format.TEXT, Format.CSV):
         return Format.HTML  # a saved web page: as plain text, its scripts would be indexed
-    if found in _TEXTUAL and declared in _DECIDED_BY_NAME:
+    if detected in _TEXTUAL and declared in _DECIDED_BY_NAME:
         return declared
     raise DocumentUnsupported(
-        f"The file is named as {declared}, but its content is {found}. Rename it or send the right one."
+        f"The file is named as {declared}, but its content is {detected}. Rename it or send the right one."
     )
 
 

@@ -197,13 +197,13 @@ class Journal:
         RemoteUnavailable, RemoteRefused
             Redis did not answer, or refused the call.
         """
-        found = []
+        repairs = []
         for tenant in await self._redis.filter_existing("find-journals", tenants, build_ingests_key):
             entries, document_ids = await self._list_due.run(
                 tenant, [build_ingests_key(tenant.id, tenant.uid)], MAX_DUE_REPAIRS
             )
-            found.append(DueRepairs(tenant, entries, document_ids))
-        return found
+            repairs.append(DueRepairs(tenant, entries, document_ids))
+        return repairs
 
     async def renew(self, tenant: Tenant, document_id: str, token: str, intent: Intent | None = None) -> bool:
         """Renew a lease and optionally replace its intent; return False if another writer holds it.

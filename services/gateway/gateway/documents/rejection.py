@@ -59,10 +59,10 @@ class DeletionRejection:
         """
         held = await self._limit.list_held(person.tenant)
         kept, in_trash = list[HeldDeletion](), list[HeldDeletion]()
-        for each in held[:MAX_REJECTED]:
-            is_kept = each.requested_by != SERVICE or await self._keep(person, each.document_id)
-            await self._limit.remove_held(person.tenant, each.document_id)
-            (kept if is_kept else in_trash).append(each)
+        for deletion in held[:MAX_REJECTED]:
+            is_kept = deletion.requested_by != SERVICE or await self._keep(person, deletion.document_id)
+            await self._limit.remove_held(person.tenant, deletion.document_id)
+            (kept if is_kept else in_trash).append(deletion)
         return RejectedDeletions(kept, in_trash, max(len(held) - MAX_REJECTED, 0))
 
     async def _keep(self, person: Principal, document_id: str) -> bool:

@@ -15,7 +15,7 @@ import structlog
 from servicekit.errors import TenantryError
 from tenancy.model import Tenant
 
-from ..metrics import PENDING_INGESTS, REPAIRS
+from ..metrics import PENDING_WRITES, REPAIRS
 from ..objects import StoredEntry, TenantObjects
 from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMissing
 from ..timings import RequestTimings
@@ -97,15 +97,22 @@ class Repair:
         RemoteUnavailable, RemoteRefused
             Redis did not answer, or refused the call.
         """
-        active = [each for each in self._tenants() if not (each.spec.suspended or each.deleting)]
-        found: list[DueRepairs] = []
+        active = [tenant for tenant in self._tenants() if not (tenant.spec.suspended or tenant.deleting)]
+        repairs: list[DueRepairs] = []
         for start in range(0, len(active), TENANTS_PER_CALL):
-            found += await self._journal.list_due(active[start : start + TENANTS_PER_CALL])
-        PENDING_INGESTS.set(sum(due.entries for due in found))
+            repairs += await self._journal.list_due(active[start : start + TENANTS_PER_CALL])
+        PENDING_WRITES.set(sum(due.entries for due in repairs))
         # Repair a document of each tenant before a second one, so that no tenant waits for another's backlog.
-        rounds = zip_longest(*([(due.tenant, each) for each in due.document_ids] for due in found))
+        rounds = zip_longest(
+            *([(due.tenant, document_id) for document_id in due.document_ids] for due in repairs)
+        )
         await asyncio.gather(
-            *(self._supervise(self._repair(*document)) for each in rounds for document in each if document)
+            *(
+                self._supervise(self._repair(*document))
+                for documents in rounds
+                for document in documents
+                if document
+            )
         )
 
     async def _supervise(self, work: Awaitable[None]) -> None:

@@ -251,7 +251,7 @@ class DocumentService:
         owners = {stored_by} - {None}
         if stored_by is None:
             files = await self._objects.find_files(tenant, persona_id, filename)
-            owners = {await self._objects.find_owner(tenant, each.key) for each in files} - {None}
+            owners = {await self._objects.find_owner(tenant, file.key) for file in files} - {None}
         if owners - {owner}:
             raise DocumentNotOwned(
                 "A colleague's document has this name in this persona. Send yours under another name, or "
@@ -274,7 +274,7 @@ class DocumentService:
         tenant: Tenant,
         version: DocumentVersion,
         timings: RequestTimings,
-        known: Mapping[bytes, Sequence[float]] | None = None,
+        known_embeddings: Mapping[bytes, Sequence[float]] | None = None,
     ) -> Sequence[float]:
         """Embed and write all chunks in concurrent batches; return the commit marker's vector."""
         slots, tokens = asyncio.Semaphore(CONCURRENT_BATCHES), list[int]()
@@ -282,7 +282,7 @@ class DocumentService:
         async def upsert(start: int) -> Sequence[float]:
             async with slots:
                 texts = [chunk.embedded_text for chunk in version.chunks[start : start + BATCH_SIZE]]
-                vectors = await self._embed(tenant, texts, known or {}, tokens)
+                vectors = await self._embed(tenant, texts, known_embeddings or {}, tokens)
                 await self._vectors.upsert_unpublished(tenant, version, start, vectors)
                 return vectors[0]
 
@@ -299,11 +299,11 @@ class DocumentService:
         self,
         tenant: Tenant,
         texts: Sequence[str],
-        known: Mapping[bytes, Sequence[float]],
+        known_embeddings: Mapping[bytes, Sequence[float]],
         tokens: list[int],
     ) -> list[Sequence[float]]:
         """Return one vector for each text: the known vector, or else a vector from the model."""
-        vectors = [known.get(hash_text(text)) for text in texts]
+        vectors = [known_embeddings.get(hash_text(text)) for text in texts]
         missing = [text for text, vector in zip(texts, vectors, strict=True) if vector is None]
         embed = self._bedrock.embed
         new = iter(await embed(missing, tenant_key=tenant.key, on_tokens=tokens.append) if missing else [])

@@ -145,9 +145,9 @@ class Trash:
                 # If the recorded version is still current, the removal was interrupted: skip it.
                 return None if current and current.version_id == removal.version_id else removal
 
-        removals = await asyncio.gather(*(load(*each) for each in ids))
+        removals = await asyncio.gather(*(load(*names) for names in ids))
         return RemovalPage(
-            [each for each in removals if each],
+            [removal for removal in removals if removal],
             build_removal_key(tenant.id, tenant.uid, *ids[-1]) if len(ids) == limit else "",
         )
 
@@ -236,17 +236,17 @@ class Trash:
             listed = await self._trash.list_ids(tenant, document_id=document_id, limit=MAX_REMOVALS)
         else:
             listed = [(document_id, removal_id)]
-        found = [removal for each in listed if (removal := await self._trash.get(tenant, *each))]
-        held = [each for each in found if not self._is_expired(each)]
+        recorded = [removal for names in listed if (removal := await self._trash.get(tenant, *names))]
+        held = [removal for removal in recorded if not self._is_expired(removal)]
         if not held:
             raise TrashedDocumentMissing("The trash holds no document of that id.")
-        own = [each for each in held if _may_restore(person, each)]
-        return max(own or held, key=lambda each: each.removed_at)
+        own = [removal for removal in held if _may_restore(person, removal)]
+        return max(own or held, key=lambda removal: removal.removed_at)
 
     async def _is_taken(self, tenant: Tenant, removal: Removal, document_ids: Collection[str]) -> bool:
         """Return True if one of the documents exists, or the persona has another document of that name."""
-        for each in document_ids:
-            if await self._objects.find(tenant, each):
+        for document_id in document_ids:
+            if await self._objects.find(tenant, document_id):
                 return True
         return bool(await self._objects.find_files(tenant, removal.persona_id, removal.filename))
 

@@ -90,25 +90,25 @@ class StorageQuota:
         quota = tenant.spec.quota
         arguments = (_build_field(document_id), size, quota.documents, quota.storage_bytes)
         try:
-            answer, used = await self._try_reserve(tenant, *arguments)
-            if answer == "absent":
+            outcome, used = await self._try_reserve(tenant, *arguments)
+            if outcome == "absent":
                 async with self._filling[tenant.id]:
                     # Another request may have filled the copy in the meantime.
-                    answer, used = await self._try_reserve(tenant, *arguments)
-                    if answer == "absent":
+                    outcome, used = await self._try_reserve(tenant, *arguments)
+                    if outcome == "absent":
                         await self._fill(tenant, await list_stored())
-                        answer, used = await self._try_reserve(tenant, *arguments)
+                        outcome, used = await self._try_reserve(tenant, *arguments)
         except RemoteError as exc:
             if exc.system != "redis":
                 raise
             raise _build_unavailable() from exc
-        if answer == "absent":  # Redis lost its data in the meantime
+        if outcome == "absent":  # Redis lost its data in the meantime
             raise _build_unavailable()
-        if answer == "documents":
+        if outcome == "documents":
             text = explain_document_quota(limit=quota.documents, used=used)
             LIMIT_EXCEEDED.labels("documents").inc()
             raise QuotaExceeded(text, quota="documents", limit=quota.documents, used=used)
-        if answer == "storage":
+        if outcome == "storage":
             text = explain_storage_quota(limit=quota.storage_bytes, used=used, size=size)
             LIMIT_EXCEEDED.labels("storage").inc()
             raise QuotaExceeded(text, quota="storage", limit=quota.storage_bytes, used=used)
@@ -155,10 +155,10 @@ class StorageQuota:
             raise _build_unavailable() from exc
 
     async def _try_reserve(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:
-        answer, used = await self._reserve.run(
+        outcome, used = await self._reserve.run(
             tenant, [build_storage_quota_key(tenant.id, tenant.uid)], *arguments
         )
-        return answer, used
+        return outcome, used
 
     async def _fill(self, tenant: Tenant, stored: Mapping[str, int]) -> None:
         """Write a new copy under a temporary key in batches, and rename it unless a copy exists already."""

@@ -157,10 +157,10 @@ class UsageLog:
     async def _read(self, tenant: Tenant, days: list[date]) -> list[UsageRow]:
         commands = [("HGETALL", build_usage_key(tenant.id, tenant.uid, day)) for day in days]
         try:
-            found = await self._redis.execute(tenant, "read-usage", *commands)
+            hashes = await self._redis.execute(tenant, "read-usage", *commands)
         except RemoteError as exc:
             raise LimitsUnavailable("The usage cannot be read right now. Try again in a moment.") from exc
-        return [row for day, fields_ in zip(days, found, strict=True) for row in _to_rows(day, fields_)]
+        return [row for day, fields_ in zip(days, hashes, strict=True) for row in _to_rows(day, fields_)]
 
 
 def _build_field(persona_id: str | None, model: str, name: str) -> str:
@@ -169,11 +169,11 @@ def _build_field(persona_id: str | None, model: str, name: str) -> str:
 
 
 def _to_rows(day: date, stored: dict[str, str]) -> list[UsageRow]:
-    known = {field.name for field in fields(Counts)}
+    count_names = {field.name for field in fields(Counts)}
     counted: dict[tuple[str, str], dict[str, int]] = {}
     for key, number in stored.items():
         persona_id, model, name = key.split("|")
-        if name in known:  # a newer gateway may write further counts
+        if name in count_names:  # a newer gateway may write further counts
             counted.setdefault((persona_id, model), {})[name] = int(number)
     return [
         UsageRow(day, persona_id or None, model, Counts(**counts))

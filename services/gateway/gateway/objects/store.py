@@ -143,7 +143,7 @@ class TenantObjects:
             S3 did not answer, or denied the call.
         """
         return {
-            each.document_id: each.size for each in await self.list_documents(tenant, limit=MAX_DOCUMENTS)
+            entry.document_id: entry.size for entry in await self.list_documents(tenant, limit=MAX_DOCUMENTS)
         }
 
     async def find(self, tenant: Tenant, document_id: str) -> StoredEntry | None:
@@ -223,7 +223,7 @@ class TenantObjects:
         if get_error_code(exc) != "AccessDenied":
             return get_error_code(exc) == "NoSuchKey"
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
-        return not any(found["Key"] == key for found in listed)
+        return not any(entry["Key"] == key for entry in listed)
 
     def _put(
         self, client: "S3Client", key: str, content: bytes, body: io.BytesIO, media_type: str, owner: str
@@ -253,11 +253,11 @@ class TenantObjects:
             page = client.list_objects_v2(
                 Bucket=self._bucket, Prefix=prefix, StartAfter=after, MaxKeys=min(limit, LIST_PAGE_SIZE)
             )
-            for found in page.get("Contents", []):
-                after = found["Key"]
+            for listed in page.get("Contents", []):
+                after = listed["Key"]
                 if names := parse_object_key(tenant.id, after):
-                    version = ObjectVersion(found["LastModified"], found["ETag"])
-                    entries.append(StoredEntry(after, *names, found["Size"], version))
+                    version = ObjectVersion(listed["LastModified"], listed["ETag"])
+                    entries.append(StoredEntry(after, *names, listed["Size"], version))
             if not page["IsTruncated"]:
                 break
         return entries[:limit]
@@ -267,14 +267,14 @@ class TenantObjects:
         own = build_tenant_prefix(tenant.id)
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=own, Delimiter="/")
         folders = [folder["Prefix"] for folder in listed.get("CommonPrefixes", [])]
-        found = [
+        entries = [
             entry
             for folder in folders
             for entry in self._list_documents(
                 client, tenant, f"{folder}documents/{document_id}/", "", LIST_PAGE_SIZE
             )
         ]
-        return max(found, key=lambda entry: entry.version.stored_at, default=None)
+        return max(entries, key=lambda entry: entry.version.stored_at, default=None)
 
     def _get_owner(self, client: "S3Client", key: str) -> str:
         return unquote(client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get("owner", ""))
@@ -282,7 +282,7 @@ class TenantObjects:
     def _find_owner(self, client: "S3Client", key: str) -> str | None:
         # A HEAD of a missing object returns 403 if the caller may not list the whole bucket, so list the key.
         listed = client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1).get("Contents", [])
-        return self._get_owner(client, key) if any(found["Key"] == key for found in listed) else None
+        return self._get_owner(client, key) if any(entry["Key"] == key for entry in listed) else None
 
     def _delete(self, client: "S3Client", key: str) -> None:
         client.delete_object(Bucket=self._bucket, Key=key)

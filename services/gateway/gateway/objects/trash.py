@@ -226,7 +226,7 @@ class TrashObjects:
         page = client.list_objects_v2(
             Bucket=self._bucket, Prefix=prefix, StartAfter=start, MaxKeys=min(limit, LIST_PAGE_SIZE)
         )
-        return [found["Key"] for found in page.get("Contents", [])]
+        return [entry["Key"] for entry in page.get("Contents", [])]
 
     def _restore(self, client: "S3Client", removal: Removal, key: str) -> ObjectVersion:
         try:
@@ -251,9 +251,9 @@ class TrashObjects:
         count, after = 0, ""
         while True:
             page = client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, StartAfter=after)
-            for found in page.get("Contents", []):
-                after = found["Key"]
-                if found["LastModified"] < before:
+            for entry in page.get("Contents", []):
+                after = entry["Key"]
+                if entry["LastModified"] < before:
                     client.delete_object(Bucket=self._bucket, Key=after)
                     count += 1
             if not page["IsTruncated"]:

@@ -23,20 +23,20 @@ def widen(
         Maximum number of tokens of all passages, by estimate. Results are never shortened.
     """
     remaining = tokens - estimate_tokens(*(passage.text for passage in passages))
-    found = {(passage.document_id, passage.chunk) for passage in passages}
+    used = {(passage.document_id, passage.chunk) for passage in passages}
     widened = []
     for passage in passages:
         text = passage.text
         for step in (-1, 1):
             position = (passage.document_id, passage.chunk + step)
             neighbour = neighbours.get(position)
-            if neighbour is None or position in found or neighbour.page != passage.page:
+            if neighbour is None or position in used or neighbour.page != passage.page:
                 continue
             wider = join_chunks(neighbour.text, text) if step < 0 else join_chunks(text, neighbour.text)
             growth = estimate_tokens(wider) - estimate_tokens(text)
             if growth <= remaining:
                 text, remaining = wider, remaining - growth
-                found.add(position)
+                used.add(position)
         widened.append(replace(passage, text=text))
     return widened
 

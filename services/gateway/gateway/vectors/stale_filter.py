@@ -43,13 +43,15 @@ class StaleFilter:
         is_full
             True if the round found as many passages as were requested, so there may be more.
         """
-        current = [each for each in passages if committed.get(each.document_id) == each.version_id]
-        stale = {(each.document_id, each.version_id) for each in passages}
-        stale -= {(each.document_id, each.version_id) for each in current}
-        found = {each.document_id for each in current}
+        current = [
+            passage for passage in passages if committed.get(passage.document_id) == passage.version_id
+        ]
+        stale = {(passage.document_id, passage.version_id) for passage in passages}
+        stale -= {(passage.document_id, passage.version_id) for passage in current}
+        current_documents = {passage.document_id for passage in current}
         # Documents whose committed version is not among the passages: they changed between two rounds.
-        missing = ({document for document, _ in stale} & committed.keys()) - found
-        committed_again = {each for each in self.stale if committed.get(each[0]) == each[1]}
+        missing = ({document for document, _ in stale} & committed.keys()) - current_documents
+        committed_again = {version for version in self.stale if committed.get(version[0]) == version[1]}
         is_consistent = not (missing or committed_again)
         if (is_consistent, len(current)) >= self._best_rank:
             self.best, self._best_rank = current, (is_consistent, len(current))

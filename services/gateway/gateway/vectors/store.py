@@ -222,8 +222,8 @@ class Vectors:
             with_payload=MARKER_FIELDS,
         )
         markers = await self._call(_get_collection(tenant), "r", "retrieve", call)
-        found = [to_indexed(marker.payload or {}) for marker in markers if self._is_own(tenant, marker)]
-        return {each.document.document_id: each for each in found}
+        documents = [to_indexed(marker.payload or {}) for marker in markers if self._is_own(tenant, marker)]
+        return {indexed.document.document_id: indexed for indexed in documents}
 
     async def iter_embeddings(
         self, tenant: Tenant, document_id: str
@@ -291,18 +291,18 @@ class Vectors:
             filter_ = exclude_versions(own, stale_filter.stale)
             arguments = build(vector, filter_=filter_, limit=limit, threshold=threshold)
             query = functools.partial(self._client.query_points, _get_collection(tenant), **arguments)
-            found = (await self._call(_get_collection(tenant), "r", "search", query)).points
+            points = (await self._call(_get_collection(tenant), "r", "search", query)).points
             passages = [
                 to_passage(
                     point, point.score if sparse is None else calculate_cosine_similarity(vector, point)
                 )
-                for point in found
+                for point in points
                 if self._is_own(tenant, point)
             ]
             committed = await self._get_committed_versions(tenant, passages, stale_filter.stale_documents)
-            if stale_filter.absorb(passages, committed, is_full=len(found) == arguments["limit"]):
+            if stale_filter.absorb(passages, committed, is_full=len(points) == arguments["limit"]):
                 break
-        return [each for each in stale_filter.best if each.score >= threshold][:limit]
+        return [passage for passage in stale_filter.best if passage.score >= threshold][:limit]
 
     async def get_neighbours(
         self, tenant: Tenant, passages: Sequence[Passage]
@@ -327,12 +327,12 @@ class Vectors:
         )
         points = await self._call(_get_collection(tenant), "r", "retrieve", call)
         versions = {(passage.document_id, passage.version_id) for passage in passages}
-        found = [to_passage(point, 0.0) for point in points if self._is_own(tenant, point)]
+        neighbours = [to_passage(point, 0.0) for point in points if self._is_own(tenant, point)]
         # The id of a commit marker is the same in every version.
         return {
-            (each.document_id, each.chunk): each
-            for each in found
-            if (each.document_id, each.version_id) in versions
+            (neighbour.document_id, neighbour.chunk): neighbour
+            for neighbour in neighbours
+            if (neighbour.document_id, neighbour.version_id) in versions
         }
 
     async def close(self) -> None:
@@ -345,10 +345,10 @@ class Vectors:
     ) -> dict[str, str]:
         """Return the committed version of the passages' documents and of others, by document id."""
         # A commit marker among the passages names the version itself.
-        committed = {each.document_id: each.version_id for each in passages if each.chunk == 0}
-        document_ids = {each.document_id for each in passages} | set(others)
+        committed = {passage.document_id: passage.version_id for passage in passages if passage.chunk == 0}
+        document_ids = {passage.document_id for passage in passages} | set(others)
         indexed = await self.get_indexed(tenant, document_ids - committed.keys())
-        return committed | {document_id: each.version_id for document_id, each in indexed.items()}
+        return committed | {document_id: document.version_id for document_id, document in indexed.items()}
 
     async def _upsert(self, tenant: Tenant, points: list[models.PointStruct]) -> None:
         call = functools.partial(self._client.upsert, _get_collection(tenant), points, wait=True)

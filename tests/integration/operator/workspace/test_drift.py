@@ -167,7 +167,8 @@ async def test_a_foreign_group_of_the_same_name_is_emptied_and_renamed(
     mallory = webui.add_user("mallory@evil.example")
     webui.call("POST", f"/groups/id/{made['id']}/users/add", json={"user_ids": [mallory]})
     harness.apply("bent", **SPEC)
-    async with open_driver(platform, tenants, **settings) as driver:  # without a cached list of groups
+    # A new operator has no cached list of groups.
+    async with open_driver(platform, tenants, **settings) as driver:
         await driver.reconcile("bent")
     assert get_group_id(webui) != made["id"]
     found = webui.call("GET", f"/groups/id/{made['id']}/export")

@@ -42,7 +42,7 @@ class Accounts:
         return self.webui.fetch_user_token(email)
 
     def create_chat(self, token: str, model: str, text: str, *files: str, recorded: bool = True) -> str:
-        """Write a chat as the page of Open WebUI does; return its id."""
+        """Create a chat in the way of Open WebUI's page; return the chat's id."""
         question, answer = str(uuid.uuid4()), str(uuid.uuid4())
         sent = [{"type": "file", "id": each, "file": {"id": each}} for each in files]
         messages = {
@@ -78,7 +78,7 @@ class Accounts:
         self.webui.call_as_person(token, "POST", f"/chats/{chat_id}", json=form)
 
     def upload(self, token: str, text: str, **metadata: str) -> str:
-        """Upload a file; return its id."""
+        """Upload a file; return the file's id."""
         files = {"file": (f"{text[:40]}.txt", text.encode(), "text/plain")}
         form = {"metadata": json.dumps(metadata)} if metadata else {}
         params = {"process_in_background": "false"}
@@ -86,7 +86,7 @@ class Accounts:
         return str(made["id"])
 
     def create_feedback(self, token: str, model: str, text: str) -> str:
-        """Write feedback about an answer; return its id."""
+        """Write feedback about an answer; return the feedback's id."""
         form = {
             "type": "rating", "data": {"rating": 1, "model_id": model, "reason": text},
             "meta": {}, "snapshot": {"chat": {"title": text}},
@@ -208,7 +208,7 @@ async def test_a_forged_model_name_protects_no_content(
     webui: ObservedOpenWebUI,
     edit: str,
 ) -> None:
-    """A member wrote another tenant's model into a stored answer, and kept all content."""
+    """Once, a member who wrote another tenant's model into a stored answer kept all content."""
     subjects = await create_tenants(driver, harness, observed, ann="ann@gone.example")
     ann = accounts.create_account("ann@gone.example", subjects["ann"])
     await driver.reconcile("gone")
@@ -302,7 +302,7 @@ async def test_an_administrators_account_stays(
     assert webui.scan("root@gone.example")
 
 
-async def test_retain_keeps_content_also_from_a_later_tenant_of_the_name(
+async def test_retained_content_survives_a_later_tenant_of_the_name(
     driver: Driver,
     harness: OperatorHarness,
     tenants: Tenants,
@@ -338,7 +338,7 @@ class Writers:
         self._stopped = False
 
     def upload(self, token: str, text: str, base: str = "") -> Counter[int]:
-        """Upload small and large files into a knowledge base, or to none; return the statuses so far."""
+        """Start to upload files, with or without a knowledge base; return a counter of the statuses."""
         form = {"metadata": json.dumps({"knowledge_id": base})} if base else {}
 
         async def send(turn: int) -> httpx.Response:
@@ -349,7 +349,7 @@ class Writers:
         return self._repeat(send)
 
     def write_about_model(self, token: str, model: str, text: str) -> Counter[int]:
-        """Write chats and feedback that name a model; return the statuses so far."""
+        """Start to write chats and feedback that name a model; return a counter of the statuses."""
         chat = {"title": text, "models": [model], "history": {"messages": {}, "currentId": None}}
         rating = {"type": "rating", "data": {"rating": 1, "model_id": model}, "meta": {}, "snapshot": {}}
 
@@ -360,7 +360,7 @@ class Writers:
         return self._repeat(send)
 
     async def stop(self) -> None:
-        """Wait for running requests, and send no more."""
+        """Send no more requests, and wait for running requests."""
         self._stopped = True
         await asyncio.gather(*self._tasks)
         await self._http.aclose()
@@ -394,7 +394,7 @@ async def test_concurrent_writers_are_refused_and_do_not_delay_the_erasure(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, accounts: Accounts,
     webui: ObservedOpenWebUI, writers: Writers,
 ) -> None:  # fmt: skip
-    """Three members uploaded, and their Tenant still existed after 150 seconds."""
+    """Once, a Tenant still existed after 150 seconds because three members uploaded files."""
     emails = [f"{name}@busy.example" for name in ("ann", "bea", "cay", "dan")]
     tokens = [accounts.create_account(email, observed.add_person(email)) for email in emails]
     harness.apply("busy", identity={"emails": ["*@busy.example"]}, personas=[{"id": "finance"}])

@@ -55,7 +55,7 @@ async def test_unavailable_open_webui_delays_the_deletion_of_a_tenant(
     assert not any(webui.get_state("held").values())
 
 
-async def test_a_wrong_password_stalls_with_the_account_and_without_the_password(
+async def test_a_wrong_password_stalls_the_tenant_and_only_the_account_is_named(
     platform: Platform, settings: dict[str, str], harness: OperatorHarness, tenants: Tenants
 ) -> None:
     harness.apply("shut-out")
@@ -67,7 +67,7 @@ async def test_a_wrong_password_stalls_with_the_account_and_without_the_password
     assert "wr0ng-s3cr3t" not in str(written)
 
 
-async def test_an_account_without_administrator_rights_stalls(
+async def test_an_open_webui_account_without_administrator_rights_stalls_the_tenant(
     platform: Platform,
     settings: dict[str, str],
     harness: OperatorHarness,

@@ -1,4 +1,4 @@
-"""Tests of a crash between any two calls of Open WebUI: the next run completes the work, without copies.
+"""Tests of a crash between any two calls of Open WebUI: the next run completes the work, without duplicates.
 
 Calls of other systems: ../test_kill_creation.py and ../test_kill_removal.py.
 """
@@ -34,7 +34,8 @@ async def test_after_a_crash_at_any_call_of_a_creation_the_next_run_completes_it
     assert len(undisturbed["groups"]) == len(undisturbed["models"]) == len(undisturbed["knowledge"]) == 1
     await harness.delete_all()
     for last in count():
-        webui.add_user("ann@ghost.example", ann)  # the account was deleted with the Tenant
+        # The account of an earlier round was deleted with the Tenant.
+        webui.add_user("ann@ghost.example", ann)
         harness.apply("ghost", **SPEC)
         if not await crash_reconcile_after(last, driver, "ghost", system="open-webui"):
             break
@@ -90,7 +91,7 @@ async def test_a_kill_of_the_program_during_a_creation_leaves_no_copy(
     harness: OperatorHarness,
     webui: ObservedOpenWebUI,
 ) -> None:
-    """A new operator has no list of groups from before the kill, unlike the driver of the other tests."""
+    """The restarted operator has no cached list of groups, unlike the driver of the other tests."""
     harness.apply("ghost", **SPEC)
     env = {f"OPERATOR_{name.upper()}": value for name, value in settings.items()}
     async with run_killed_operators(platform, **env) as killed:

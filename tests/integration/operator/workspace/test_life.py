@@ -240,7 +240,7 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
         await driver.reconcile(name)
     files = [webui.add_file(webui.get_base("work", "people")["id"], f"{n}.txt") for n in range(3)]
     others = webui.add_file(webui.get_base("work-not", "people")["id"])
-    tenants.patch("work", {"spec": {"personas": [FINANCE]}})  # a former persona's files are deleted, too
+    tenants.patch("work", {"spec": {"personas": [FINANCE]}})  # files of former personas are deleted, too
     await driver.reconcile("work")
     other = list_remaining(webui, "work-not", others), webui.list_versions("work-not")
     tenants.delete("work")
@@ -250,7 +250,7 @@ async def test_delete_leaves_nothing_and_changes_no_other_tenant(
     assert (list_remaining(webui, "work-not", others), webui.list_versions("work-not")) == other
 
 
-async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
+async def test_a_later_tenant_of_the_name_does_not_get_a_retained_workspace(
     driver: Driver, harness: OperatorHarness, tenants: Tenants, observed: Observed, webui: ObservedOpenWebUI
 ) -> None:
     create_person(observed, webui, "ann@work.example")
@@ -265,7 +265,8 @@ async def test_retain_keeps_everything_from_a_later_tenant_of_the_name(
     after = webui.get_state("work")
     assert after["groups"][0].pop("members") == []
     before[1]["groups"][0].pop("members")
-    assert (webui.list_versions("work")[1:], after) == (before[0][1:], before[1])  # except the group
+    # The group's version differs, because its members were removed.
+    assert (webui.list_versions("work")[1:], after) == (before[0][1:], before[1])
     (earlier,) = webui.list_groups("work")
     harness.apply("work", **SPEC)
     assert (await driver.reconcile("work")).name == "ready"

@@ -1,7 +1,7 @@
 """Tests of the periodic check of memberships by the running operator.
 
-A membership opens files and knowledge bases, so only a verified address that the Tenant names
-gives one.
+A membership gives access to files and knowledge bases. So only a person with a verified address that the
+Tenant names may have a membership.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -42,7 +42,7 @@ async def operator(
     identity = {"emails": ["*@kept.example"]}
     environment["OPERATOR_MEMBERSHIP_INTERVAL_SECONDS"] = "1"
     async with run_operator(platform, "tenant_operator", **environment):
-        webui.drop_user("@kept.example")  # of an earlier run
+        webui.drop_user("@kept.example")  # the group of an earlier test run
         create_person(observed, webui, ANN)
         tenants.create(make_tenant_manifest("kept", identity=identity, deletionPolicy="Delete"))
         await wait_until(lambda: bool(webui.list_groups("kept")), seconds=60, every=0.2)
@@ -57,7 +57,7 @@ async def keep_only_ann(operator: None, webui: ObservedOpenWebUI) -> None:
 
 
 async def wait_for_members(webui: ObservedOpenWebUI, *members: str) -> None:
-    """Wait until the Tenant's group has exactly these members, and no inherited ones."""
+    """Wait until the Tenant's group has exactly these members, and no inherited members."""
 
     def has_members() -> bool:
         (group,) = webui.list_groups("kept")
@@ -179,7 +179,7 @@ async def test_a_change_of_an_account_in_keycloak_is_applied(
 async def test_a_login_without_the_gateway_gets_the_tenants_models(
     platform: Platform, webui: ObservedOpenWebUI
 ) -> None:
-    """Without a gateway the event function proves nothing, and no one signs in again."""
+    """Without the gateway, the login gives no membership. The user does not sign in again."""
     email = "late@kept.example"
     webui.drop_user(email)
     async with open_people(platform) as people:

@@ -31,7 +31,7 @@ DOCUMENTS, POINTS, KEYS, CHATS = 300, 400, 300, 12
 
 
 def create_objects(observed: Observed) -> None:
-    """Store documents, a second version of every second one, and a delete marker for every tenth."""
+    """Store documents; every second has two versions, and every tenth a delete marker."""
     for number in range(DOCUMENTS):
         name = f"{KEY}/finance/documents/d{number}/{MARKER}-{number}.txt"
         for version in range(1 + number % 2):

@@ -21,7 +21,7 @@ DOCUMENT = ListedDocument("by-name", "finance", "plan.pdf", 10, "ready", stored_
 
 
 class FakeDocumentStore:
-    """A bucket with the owners of documents; it does not answer while ``down``."""
+    """A bucket with the owners of documents; the bucket does not answer while ``down`` is True."""
 
     def __init__(self) -> None:
         self.owners: dict[tuple[str, str], str] = {("tenanta", "by-name"): "anna"}
@@ -63,7 +63,7 @@ async def test_an_owner_is_read_once_for_each_object(
     assert await owners.resolve(TENANT, [stored_again]) == [replace(stored_again, owner="ben")]
 
 
-async def test_two_owners_of_one_name_and_second_are_not_confused(
+async def test_owners_of_documents_with_the_same_name_and_second_are_not_confused(
     owners: DocumentOwnerResolver, store: FakeDocumentStore
 ) -> None:
     just_stored = replace(DOCUMENT, stored_at=int(time.time()))
@@ -72,7 +72,7 @@ async def test_two_owners_of_one_name_and_second_are_not_confused(
         assert await owners.resolve(TENANT, [just_stored]) == [replace(just_stored, owner=person)]
 
 
-async def test_another_tenants_document_of_that_id_has_another_owner(
+async def test_documents_of_two_tenants_with_one_id_have_separate_owners(
     owners: DocumentOwnerResolver, store: FakeDocumentStore
 ) -> None:
     store.owners["tenantb", "by-name"] = "bob"

@@ -1,4 +1,4 @@
-"""Tests of the documents' bucket, with a fake S3 client. The real rules of access: integration."""
+"""Tests of the client of the documents bucket, with a fake S3. Integration tests cover the access rules."""
 
 import asyncio
 import base64

@@ -115,7 +115,7 @@ async def test_a_held_deletion_is_not_repeated(client: GatewayClient, gateway: A
     assert route.call_count == 1
 
 
-async def test_a_missing_document_is_deleted_already(client: GatewayClient, gateway: Any) -> None:
+async def test_deleting_a_missing_document_succeeds(client: GatewayClient, gateway: Any) -> None:
     gateway.delete("/v1/documents/d1").mock(return_value=make_problem("document-missing", 404))
     await client.delete_document(TENANT, "finance", "d1", "plan.pdf")
 

@@ -1,4 +1,4 @@
-"""Tests of leader election, with a fake database and in simulated time. The real lock: integration."""
+"""Tests of leader election, with a fake database and simulated time. Integration tests use the real lock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -52,7 +52,7 @@ class FakeDatabase:
 
 
 class LeaderHarness:
-    """An elector on a fake database, which records the terms of its leadership and its hints."""
+    """An elector on a fake database; the harness records when the elector leads, and the received hints."""
 
     def __init__(self) -> None:
         self.database = FakeDatabase()

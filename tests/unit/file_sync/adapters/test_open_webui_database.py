@@ -1,4 +1,4 @@
-"""Tests of the reader of Open WebUI's database without a database. The queries: integration."""
+"""Tests of the client of Open WebUI's database, without a database. Integration tests cover the queries."""
 
 import psycopg
 import pytest

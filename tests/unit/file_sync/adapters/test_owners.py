@@ -1,4 +1,4 @@
-"""Tests of the owners of files, with a fake Keycloak. The real one: integration."""
+"""Tests of the resolver of file owners, with a fake Keycloak. Integration tests use the real Keycloak."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ GROUP_A, GROUP_B = "/tenants/tenant-tenanta", "/tenants/tenant-tenantb"
 
 
 class FakeKeycloak:
-    """A Keycloak with people and groups; it does not answer while ``down``."""
+    """A Keycloak with people and groups; Keycloak does not answer while ``down`` is True."""
 
     def __init__(self) -> None:
         self.people: dict[str, dict[str, Any]] = {}
@@ -127,10 +127,10 @@ async def test_the_tenant_names_its_administrators(keycloak: FakeKeycloak, http:
     }
 
 
-async def test_an_answer_older_than_the_tenant_is_fetched_again(
+async def test_cached_claims_older_than_the_tenant_are_fetched_again(
     keycloak: FakeKeycloak, http: httpx.AsyncClient
 ) -> None:
-    """The group's uid is first that of an earlier Tenant of the name."""
+    """At first the group still has the uid of an earlier Tenant of the name."""
     keycloak.uids[GROUP_A] = "uid-of-an-earlier-tenant"
     keycloak.add("anna", GROUP_A)
     remembering = make_resolver(http)
@@ -197,7 +197,7 @@ async def test_concurrent_lookups_share_one_request_until_it_expires(
 async def test_a_hanging_keycloak_is_not_called_for_each_owner(
     keycloak: FakeKeycloak, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sync of a tenant with many people would take hours."""
+    """Otherwise a sync of a tenant with many people would take hours."""
     monkeypatch.setattr("servicekit.keycloak.CALL_TIMEOUT_SECONDS", 0.05)
     asked = 0
 

@@ -82,7 +82,7 @@ async def test_a_problem_of_the_document_is_permanent(
     ],
     ids=["the workflow is not installed", "a proxy", "the ticket is refused"],
 )
-async def test_any_other_refusal_concerns_no_document(
+async def test_any_other_refusal_is_not_attributed_to_the_document(
     workflow: UploadWorkflow, webhook: Any, response: httpx.Response
 ) -> None:
     webhook.mock(return_value=response)
@@ -95,7 +95,7 @@ async def test_any_other_refusal_concerns_no_document(
     [httpx.Response(503), httpx.Response(429), httpx.Response(500), httpx.ConnectError("refused")],
     ids=["unavailable", "too many requests", "internal error", "no connection"],
 )
-async def test_a_failed_call_is_not_repeated_here(
+async def test_the_client_does_not_repeat_a_failed_call(
     workflow: UploadWorkflow, webhook: Any, response: Any
 ) -> None:
     webhook.mock(side_effect=[response] * 9)

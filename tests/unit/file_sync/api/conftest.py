@@ -1,4 +1,4 @@
-"""The application of file-sync with fakes."""
+"""Fixtures: file-sync's application with fakes of its user files and leader elector."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -22,7 +22,7 @@ HINT_SECRET = "a-secret-of-sixteen"
 
 
 class FakeUserFiles:
-    """Returns a list of the longest length, and records its calls."""
+    """Returns a list with the largest number of files, and records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, Sequence[str] | None]] = []
@@ -55,7 +55,7 @@ class FakeElector:
 
 
 def make_fake_app(calls_per_minute: int = 1_000_000) -> Any:
-    """Return the application; its context has the fakes ``files`` and ``leader_elector``."""
+    """Return the application, with the fakes ``files`` and ``leader_elector`` in its context."""
     settings = FileSyncSettings(
         database_url=SecretStr("postgresql://postgres.test"),
         files_bucket="files",

@@ -16,10 +16,10 @@ from tests.support.timing.loop_steps import measure_longest_step
 from .conftest import HINT_SECRET, make_fake_app
 
 TRIES = 3
-"""An input is sent again up to this often until it is fast: a cold cache is no fault of the operation."""
+"""Most attempts for one input: one fast attempt suffices, because the first may have a cold cache."""
 
 STEP_SECONDS = 2 * 0.05
-"""Limit of one step, as in the gateway's test."""
+"""Longest duration of one step, equal to the limit in the gateway's test."""
 
 LONG = "x" * 15_000
 PERSON = {"Authorization": "Bearer person-tenanta"}

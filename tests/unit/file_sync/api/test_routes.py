@@ -1,4 +1,4 @@
-"""Tests of the HTTP routes: whose files are listed, and which hints are accepted."""
+"""Tests of the HTTP routes: only the caller's files are listed, and only hints with the secret pass."""
 
 from collections.abc import AsyncIterator
 from typing import Any

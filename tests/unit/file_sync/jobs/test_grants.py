@@ -1,4 +1,4 @@
-"""Tests of the job that grants file-sync's rights, without a database. The rights: integration."""
+"""Tests of the job that grants file-sync's rights, without a database. Integration tests cover the rights."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -12,7 +12,7 @@ URL = "postgresql://owner:secret@db.test/openwebui"
 
 
 class FakeDatabaseServer:
-    """A database that is not ready for the first ``failures`` attempts, and a clock."""
+    """A database that refuses the first ``failures`` attempts, and a clock."""
 
     def __init__(self, error: type[psycopg.Error], failures: int) -> None:
         self.error = error

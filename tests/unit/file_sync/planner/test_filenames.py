@@ -1,4 +1,4 @@
-"""Tests of the cleaning of file names."""
+"""Tests of the sanitizing of file names."""
 
 import pytest
 from file_sync.planner.filenames import MAX_BYTES, sanitize_filename

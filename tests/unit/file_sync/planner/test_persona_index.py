@@ -107,7 +107,7 @@ class TestCache:
         monkeypatch.setattr("file_sync.planner.persona_index.time.monotonic", lambda: now[0])
         return now
 
-    def test_the_first_index_has_the_registrys_tenants(
+    def test_the_first_index_has_all_tenants_of_the_registry(
         self, cache: PersonaIndexCache, clock: list[float]
     ) -> None:
         assert cache.current.resolve(make_knowledge_link()) == PersonaRef("tenanta", "finance")

@@ -29,7 +29,7 @@ PERMANENT = ("https://tenantry.io/problems/document-unreadable", "The PDF is enc
 
 @dataclass
 class PlanCase:
-    """A file or none, the copies of its document, and the expected actions, state and reason."""
+    """A file (or ``None``), the copies of its document, and the expected actions, state and reason."""
 
     name: str
     file: File | None
@@ -326,7 +326,7 @@ def test_a_plan_needs_a_recheck_for_indexing_documents_and_unknown_owners() -> N
 
 
 class TestQuota:
-    def test_the_oldest_files_get_the_remaining_room(self) -> None:
+    def test_the_oldest_files_get_the_remaining_quota(self) -> None:
         files = [make_file(f"f{number}", created_at=10 - number) for number in range(4)]
         plan = make_plan(files, [ListedDocument("by-name", "hr", "a", 5, "ready")], quota={"documents": 3})
         stored = [action.document_id for action in plan.actions]
@@ -357,7 +357,7 @@ class TestQuota:
         )
         assert [action.type for action in plan.actions] == [ActionType.STORE]
 
-    def test_changed_content_needs_room_only_for_the_difference(self) -> None:
+    def test_changed_content_needs_quota_only_for_the_difference(self) -> None:
         quota = {"documents": 1, "storage": "12"}
         assert make_plan([make_file(size=12)], [make_document()], quota=quota).actions
         assert not make_plan([make_file(size=13)], [make_document()], quota=quota).actions
@@ -371,7 +371,7 @@ class TestMassDeletion:
         deletions = [action for action in plan.actions if action.type is ActionType.DELETE]
         assert [action.batch for action in deletions] == [gone] * gone
 
-    def test_documents_that_were_uploaded_at_the_gateway_do_not_count(self) -> None:
+    def test_documents_from_the_gateway_do_not_count_for_the_deletion_batch(self) -> None:
         others = [ListedDocument(f"n{number}", "hr", "a", 1, "ready") for number in range(100)]
         plan = make_plan([], [make_document(f"f{number}") for number in range(30)] + others)
         assert {action.batch for action in plan.actions} == {30}

@@ -20,7 +20,7 @@ STORE, CHECK, INDEX, DELETE = ActionType
 @pytest.mark.parametrize(
     "link", [pytest.param(make_knowledge_link(), id="knowledge"), pytest.param(make_chat_link(), id="chat")]
 )
-def test_a_colleagues_name_is_refused_and_their_document_stays(link: Any) -> None:
+def test_a_file_with_the_name_of_a_colleagues_document_is_refused(link: Any) -> None:
     bens = make_file("bens", link, created_at=2, **BENS)
     plan = make_plan([make_file("annas"), bens], [make_document("annas")])
     assert not plan.actions
@@ -28,13 +28,13 @@ def test_a_colleagues_name_is_refused_and_their_document_stays(link: Any) -> Non
     assert get_states(plan) == {"annas": FileState.READY, "bens": FileState.REFUSED}
 
 
-def test_of_two_new_files_of_one_name_the_first_gets_it() -> None:
+def test_the_older_of_two_new_files_with_one_name_gets_the_name() -> None:
     plan = make_plan([make_file("bens", created_at=2, **BENS), make_file("annas")], [])
     assert list_actions(plan) == [(STORE, "owui-annas")]
     assert plan.reports["bens"].state is FileState.REFUSED
 
 
-def test_the_name_of_a_kept_document_is_taken() -> None:
+def test_the_name_of_a_kept_document_is_reserved() -> None:
     plan = make_plan([make_file("bens", **BENS)], [make_document()], [make_removed_file()])
     assert not plan.actions
     assert get_states(plan) == {"f1": FileState.KEPT, "bens": FileState.REFUSED}
@@ -54,7 +54,7 @@ def test_existing_documents_of_two_people_keep_one_name() -> None:
     assert set(get_states(plan).values()) == {FileState.READY}
 
 
-def test_a_name_in_another_directory_or_persona_is_free() -> None:
+def test_a_name_in_another_folder_or_persona_can_be_used() -> None:
     for link in (make_knowledge_link(folder="d1"), make_knowledge_link("hr")):
         bens = make_file("bens", link, **BENS)
         assert list_actions(make_plan([make_file("annas"), bens], [make_document("annas")])) == [
@@ -62,12 +62,12 @@ def test_a_name_in_another_directory_or_persona_is_free() -> None:
         ]
 
 
-def test_a_file_of_another_tenant_takes_no_name() -> None:
+def test_a_file_of_another_tenant_reserves_no_name() -> None:
     eves = make_file("eves", created_at=1, owner="owui-eve", subject="eve")
     plan = make_plan([eves, make_file("annas", created_at=2)], [])
     assert list_actions(plan) == [(STORE, "owui-annas")]
 
 
-def test_a_name_is_free_after_its_document_is_deleted() -> None:
+def test_a_name_can_be_used_after_its_document_is_deleted() -> None:
     plan = make_plan([make_file("bens", **BENS)], [])
     assert list_actions(plan) == [(STORE, "owui-bens")]

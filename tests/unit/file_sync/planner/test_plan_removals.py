@@ -47,7 +47,7 @@ def test_the_document_of_a_deleted_file_is_deleted() -> None:
 
 
 def test_a_reset_deletes_only_the_callers_own_files() -> None:
-    """Open WebUI's Reset takes out all files, and deletes those of the person who resets."""
+    """Open WebUI's Reset removes all files from a knowledge base, and deletes only the caller's own files."""
     documents = [make_document(f"f{number}", filename=f"{number}.pdf") for number in range(50)]
     colleagues = [make_removed_file(f"f{number}", filename=f"{number}.pdf") for number in range(45)]
     plan = make_plan([], documents, colleagues)

@@ -40,7 +40,9 @@ def test_the_name_of_a_colleagues_upload_is_refused(
     ],
 )
 @pytest.mark.parametrize("whose", [BENS, {}], ids=["a-colleague", "its-owner"])
-def test_another_name_conflicts_with_nothing(other: dict[str, Any], whose: dict[str, Any]) -> None:
+def test_a_file_with_another_name_persona_or_folder_has_no_conflict(
+    other: dict[str, Any], whose: dict[str, Any]
+) -> None:
     values = {"created_at": 6, **whose, **other}
     file = make_file("f1", *values.pop("links", ()), **values)
     assert list_actions(make_plan([file], [UPLOAD])) == [(STORE, "owui-f1")]
@@ -49,7 +51,7 @@ def test_another_name_conflicts_with_nothing(other: dict[str, Any], whose: dict[
     assert (plan.actions, get_states(plan)) == ([], {"f1": FileState.READY})
 
 
-def test_an_upload_of_another_persona_takes_no_name() -> None:
+def test_an_upload_of_another_persona_reserves_no_name() -> None:
     for file in (NEWER, make_file("bens", **BENS)):
         assert list_actions(make_plan([file], [replace(UPLOAD, persona_id="hr")])) == [
             (STORE, file.document_id)
@@ -79,7 +81,7 @@ def test_nothing_is_deleted_for_an_upload_whose_owner_is_unknown() -> None:
         assert (plan.actions, get_states(plan)) == ([], {file.id: FileState.READY})
 
 
-def test_no_owner_is_fetched_for_other_names() -> None:
+def test_owners_of_documents_with_other_names_are_not_fetched() -> None:
     others = [replace(UPLOAD, id=f"n{number}", filename=f"{number}.pdf", owner=None) for number in range(9)]
     assert not make_plan([NEWER], others).unowned
 
@@ -111,7 +113,7 @@ def test_a_file_replaces_its_persons_upload_when_it_is_ready(
         assert action.replaced_by == ("owui-newer" if action.type is DELETE else "")
 
 
-def test_a_file_that_replaces_an_upload_needs_no_more_room() -> None:
+def test_a_file_that_replaces_an_upload_needs_no_additional_quota() -> None:
     assert list_actions(make_plan([NEWER], [UPLOAD], quota={"documents": 1, "storage": "10"})) == [
         (STORE, "owui-newer")
     ]
@@ -157,7 +159,7 @@ def test_an_account_without_keycloak_owns_no_upload() -> None:
         assert not plan.actions
 
 
-def test_a_kept_document_is_replaced_by_a_newer_upload_and_replaces_none() -> None:
+def test_a_newer_upload_replaces_a_kept_document_but_not_the_reverse() -> None:
     for created_at, done in ((4, [(DELETE, "owui-f1")]), (6, [])):
         kept = make_removed_file(created_at=created_at)
         plan = make_plan(

@@ -35,7 +35,7 @@ OLD_DOCUMENT = make_document("old")
         pytest.param({}, [(DELETE, "owui-old")], FileState.REPLACED, False, id="ready"),
     ],
 )  # fmt: skip
-def test_a_new_version_replaces_the_old_one_when_it_is_ready(
+def test_a_new_version_replaces_the_old_version_when_it_is_ready(
     document: dict[str, Any] | None, done: list[Any], old: FileState, *, waits: bool
 ) -> None:
     documents = [OLD_DOCUMENT]
@@ -47,31 +47,31 @@ def test_a_new_version_replaces_the_old_one_when_it_is_ready(
     assert plan.needs_recheck is waits
 
 
-def test_the_deletion_of_a_replaced_document_names_the_newer_one_and_is_no_batch() -> None:
+def test_the_deletion_of_a_replaced_document_names_the_newer_document_and_has_no_batch() -> None:
     plan = make_plan([NEW, OLD], [OLD_DOCUMENT, make_document("new", sha256="b" * 64)])
     (action,) = plan.actions
     assert (action.replaced_by, action.batch) == ("owui-new", 1)
 
 
-def test_a_replaced_file_needs_no_room_and_no_owner() -> None:
+def test_a_replaced_file_needs_no_quota_and_no_owner() -> None:
     document = make_document("new", sha256="b" * 64)
     plan = make_plan([NEW, OLD], [document], owners={}, quota={"documents": 1})
     assert (plan.actions, plan.unresolved_subjects) == ([], set())
     assert get_states(plan) == {"new": FileState.READY, "old": FileState.REPLACED}
 
 
-def test_the_older_version_is_stored_again_when_the_newer_one_is_deleted() -> None:
+def test_the_older_version_is_stored_again_when_the_newer_version_is_deleted() -> None:
     plan = make_plan([OLD], [make_document("new", sha256="b" * 64)])
     assert list_actions(plan) == [(DELETE, "owui-new"), (STORE, "owui-old")]
 
 
-def test_a_new_version_gets_the_room_of_the_old_one() -> None:
+def test_a_new_version_gets_the_quota_of_the_old_version() -> None:
     assert list_actions(make_plan([NEW, OLD], [OLD_DOCUMENT], quota={"documents": 1, "storage": "10"})) == [
         (STORE, "owui-new")
     ]
 
 
-def test_a_file_of_the_same_second_needs_additional_room() -> None:
+def test_a_file_of_the_same_second_needs_additional_quota() -> None:
     files = [OLD, make_file("tied"), make_file("new", created_at=2)]
     plan = make_plan(files, [OLD_DOCUMENT], quota={"documents": 1})
     assert list_actions(plan) == [(STORE, "owui-new")]
@@ -104,7 +104,7 @@ def test_files_sent_in_chats_have_versions() -> None:
     assert list_actions(plan) == [(DELETE, "owui-old")]
 
 
-def test_a_newer_file_replaces_kept_ones_which_do_not_replace_each_other() -> None:
+def test_a_newer_file_replaces_kept_documents_which_do_not_replace_each_other() -> None:
     kept = [make_removed_file("k1", created_at=1), make_removed_file("k2", created_at=2)]
     documents = [make_document("k1"), make_document("k2")]
     assert not make_plan([], documents, kept).actions

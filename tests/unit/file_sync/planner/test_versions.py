@@ -49,7 +49,7 @@ def test_an_upload_is_the_predecessor_of_newer_files_without_an_older_document()
     assert list_predecessors(files, UPLOAD) == [None, None, "by-name"]
 
 
-def test_a_file_is_ready_if_its_only_copy_is_and_has_its_content() -> None:
+def test_a_file_is_ready_if_its_only_copy_is_ready_and_has_the_same_content() -> None:
     ready = make_linked_file("f1", 1)
     assert ready.is_ready
     assert not make_linked_file("f1", 1, has_document=False).is_ready

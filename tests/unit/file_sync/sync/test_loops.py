@@ -90,7 +90,7 @@ class LoopHarness:
         registry = cast("TenantRegistry", self)
         values = {
             "poll_interval_seconds": 10.0,
-            "resync_interval_seconds": 900.0,
+            "full_sync_interval_seconds": 900.0,
             "document_bytes": 100,
             "files_bucket": "files",
             **settings,
@@ -127,7 +127,7 @@ def harness() -> LoopHarness:
     return LoopHarness(make_tenant_with_workspace("a"), make_tenant_with_workspace("b"))
 
 
-def test_all_tenants_are_synced_first_and_then_a_changed_one_at_the_next_poll(
+def test_all_tenants_are_synced_first_and_then_a_changed_tenant_at_the_next_poll(
     harness: LoopHarness,
 ) -> None:
     change = {make_knowledge_link(tenant_id="b"): "1"}
@@ -137,7 +137,7 @@ def test_all_tenants_are_synced_first_and_then_a_changed_one_at_the_next_poll(
     assert set(harness.configs.values()) == {PlanConfig(100, "files")}
 
 
-def test_new_files_of_a_tenant_do_not_wait_for_all_old_ones(harness: LoopHarness) -> None:
+def test_new_files_of_a_tenant_do_not_wait_for_all_old_files(harness: LoopHarness) -> None:
     harness.indexing = {"a"}
     change = {make_knowledge_link(tenant_id="a"): "1"}
     harness.simulate((15, lambda _: harness.fingerprints.update(change)), until=100)

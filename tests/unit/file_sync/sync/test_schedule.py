@@ -8,7 +8,7 @@ from file_sync.sync.schedule import Schedule
 from tests.support.timing.clock import simulate
 
 
-def test_changed_tenants_come_before_those_of_a_full_sync_and_each_comes_once() -> None:
+def test_changed_tenants_come_before_a_full_sync_and_each_tenant_comes_once() -> None:
     async def run_scenario() -> list[str]:
         schedule = Schedule()
         schedule.enqueue_full_sync(["a", "b", "c"])
@@ -215,5 +215,5 @@ def test_close_removes_all_tenants_and_timers() -> None:
 
 
 def read_lengths() -> dict[str, float]:
-    """Return the published number of tenants in each state."""
+    """Return the metric's number of tenants in each state."""
     return {sample.labels["state"]: sample.value for sample in next(iter(QUEUE.collect())).samples}

@@ -1,4 +1,4 @@
-"""Tests of the metrics of all files."""
+"""Tests of the gauges for the files of all tenants."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def stats() -> SyncStats:
     return stats
 
 
-def test_numbers_are_sums_over_all_tenants(stats: SyncStats) -> None:
+def test_the_gauges_are_sums_over_all_tenants(stats: SyncStats) -> None:
     stats.record("a", make_result(FileState.READY, FileState.READY, FileState.FAILED, held=2))
     stats.record("b", make_result(FileState.READY, held=3))
     assert read(FILES.labels(FileState.READY)) == 3
@@ -34,7 +34,7 @@ def test_numbers_are_sums_over_all_tenants(stats: SyncStats) -> None:
     assert read(HELD_DELETIONS) == 5
 
 
-def test_a_later_result_of_a_tenant_replaces_the_earlier_one(stats: SyncStats) -> None:
+def test_a_later_result_of_a_tenant_replaces_the_earlier_result(stats: SyncStats) -> None:
     stats.record("a", make_result(FileState.WAITING, owners={"u1"}, held=2))
     stats.record("a", make_result(FileState.READY))
     assert read(FILES.labels(FileState.WAITING)) == 0

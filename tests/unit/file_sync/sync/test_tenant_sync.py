@@ -122,7 +122,7 @@ class FakeAdapters:
         )
 
     def run(self, runs: int = 1, **options: Any) -> SyncResult:
-        """Run in simulated time, and return the last result."""
+        """Run syncs in simulated time, and return the last result."""
 
         async def run_scenario(sync: TenantSync) -> SyncResult:
             for _ in range(runs):
@@ -267,7 +267,7 @@ def test_held_deletions_are_counted_and_are_no_progress(adapters: FakeAdapters) 
 
 
 @pytest.mark.parametrize(("has_same_version", "calls"), [(True, []), (False, ["owui-f1"])])
-def test_a_check_downloads_only_other_content(
+def test_a_check_downloads_only_changed_content(
     adapters: FakeAdapters, calls: list[str], *, has_same_version: bool
 ) -> None:
     adapters.files, adapters.documents = [make_file("f1", digest="b" * 64)], [make_document("f1")]
@@ -290,7 +290,7 @@ def test_a_check_of_the_same_content_still_indexes_a_document_that_is_not_indexe
 
 
 @pytest.mark.parametrize("is_indexed", [True, False])
-def test_the_former_object_is_deleted_only_after_the_new_one_is_indexed(
+def test_the_former_object_is_deleted_only_after_the_new_object_is_indexed(
     adapters: FakeAdapters, *, is_indexed: bool
 ) -> None:
     adapters.files, adapters.documents = [make_file("f1", make_knowledge_link("hr"))], [make_document("f1")]
@@ -302,7 +302,7 @@ def test_the_former_object_is_deleted_only_after_the_new_one_is_indexed(
     assert adapters.calls[-1][0] == ("delete-object" if is_indexed else "ingest")
 
 
-def test_while_n8n_is_down_files_are_stored_and_it_is_called_once(adapters: FakeAdapters) -> None:
+def test_while_n8n_is_down_files_are_stored_and_n8n_is_called_once(adapters: FakeAdapters) -> None:
     adapters.files = [make_file(f"f{number}", filename=f"{number}.pdf") for number in range(5)]
     for file in adapters.files:
         adapters.errors["ingest", file.document_id] = make_unavailable(httpx.ConnectError("refused"))
@@ -432,7 +432,7 @@ def test_the_owner_of_an_upload_with_the_name_of_a_file_is_resolved(adapters: Fa
     assert result.plan.unowned == set()
 
 
-def test_lags_are_observed_for_new_files_and_not_for_moved_ones(adapters: FakeAdapters) -> None:
+def test_lags_are_observed_for_new_files_and_not_for_moved_files(adapters: FakeAdapters) -> None:
     new = make_file("f1", created_at=int(time.time()))
     moved = make_file("f2", make_knowledge_link("hr"), filename="2.pdf")
     adapters.files = [new, moved]

@@ -14,7 +14,7 @@ TENANT = make_tenant("tenantb", identity={"emails": ["*@tenantb.example"]})
 
 
 class EmptyRealm:
-    """Keycloak client of a realm without groups; it records created and updated ones."""
+    """Keycloak client of a realm without groups; it records created and updated groups."""
 
     realm = "tenantry"
 

@@ -116,7 +116,7 @@ def test_the_network_policy_allows_only_dns() -> None:
     ],
     ids=["more-than-wanted", "a-value-differs", "a-list-is-shorter", "a-branch-is-gone", "nothing-there"],
 )
-def test_values_added_by_others_are_no_difference(live: dict[str, object], holds: bool) -> None:
+def test_values_that_other_writers_added_are_ignored(live: dict[str, object], holds: bool) -> None:
     assert _contains(live, {"a": 1, "b": {"c": [1, {"d": 2}]}}) is holds
 
 

@@ -54,8 +54,8 @@ def test_existing_clients_get_missing_mappers(realm: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("client_id", ["tenantry-cli", "open-webui"])
 def test_tokens_for_the_gateway_carry_the_uids_of_tenants(realm: dict[str, Any], client_id: str) -> None:
-    (client,) = [each for each in realm["clients"] if each["clientId"] == client_id]
-    (mapper,) = [each for each in client["protocolMappers"] if each["name"] == "tenant-uids"]
+    (client,) = [candidate for candidate in realm["clients"] if candidate["clientId"] == client_id]
+    (mapper,) = [candidate for candidate in client["protocolMappers"] if candidate["name"] == "tenant-uids"]
     config = mapper["config"]
     assert (config["user.attribute"], config["claim.name"]) == (TENANT_UID_ATTRIBUTE, TENANT_UIDS_CLAIM)
     assert config["aggregate.attrs"] == config["multivalued"] == config["access.token.claim"] == "true"

@@ -54,7 +54,7 @@ async def test_an_administrator_releases_held_deletions() -> None:
     assert backends.requests[0].method == "POST"
 
 
-async def test_an_administrator_rejects_held_deletions_and_sees_the_rest() -> None:
+async def test_an_administrator_rejects_held_deletions_and_sees_the_remaining_deletions() -> None:
     body = {
         "kept": [make_held_deletion(), make_held_deletion()],
         "inTrash": [make_held_deletion()],

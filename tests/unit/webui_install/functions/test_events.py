@@ -25,7 +25,7 @@ class GroupRow:
 
     @property
     def data(self) -> dict[str, Any] | None:
-        """Data that the operator writes to its groups."""
+        """The ``data`` field that the operator writes to a tenant's group."""
         return {"tenantry": {"tenant": "x", "uid": self.uid}} if self.uid else None
 
 
@@ -75,7 +75,7 @@ class FakeOpenWebUITables:
 
 @pytest.fixture
 def webui(monkeypatch: pytest.MonkeyPatch) -> FakeOpenWebUITables:
-    """Stand in for the modules that only Open WebUI's process has."""
+    """Install fakes of the modules that only Open WebUI's process has."""
     tables = FakeOpenWebUITables()
     for name, table in {"oauth_sessions": "OAuthSessions", "groups": "Groups"}.items():
         module: Any = types.ModuleType(f"open_webui.models.{name}")

@@ -161,7 +161,8 @@ COMMANDS = [(trash, "/v1/trash"), (trash, "/v1/documents/{documentId}/restore"),
     (deletions, f"/v1/deletions{path}") for path in ("", "/release", "/reject")
 )]  # fmt: skip
 IMPOSSIBLE = {"cursor-refused", "idempotency-key-busy", "idempotency-key-refused", "idempotency-key-reused"}
-"""Problems of headers and parameters that the pipe never sends, or sends unchanged."""
+"""Problems that no user can cause: they concern headers and parameters that the pipe never sends or
+changes."""
 
 
 @pytest.mark.parametrize(("module", "path"), COMMANDS, ids=[path for _, path in COMMANDS])
@@ -177,7 +178,7 @@ def test_each_problem_of_a_command_has_a_message(module: Any, path: str) -> None
 
 def test_each_problem_of_a_question_has_a_message() -> None:
     covered = {case.partition(",")[0] for case in REFUSALS}
-    # The pipe does not send the bodies that cause these.
+    # The pipe does not send bodies that cause these problems.
     assert {kind.slug for kind in ANSWER_PROBLEMS if issubclass(kind, Exception)} - covered <= {
         "body-too-large",
         "media-type-refused",

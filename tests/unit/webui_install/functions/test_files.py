@@ -31,7 +31,7 @@ def make_file_entry(state: str, file_id: str = "f1", **members: Any) -> dict[str
 
 
 def make_backends(*replies: list[dict[str, Any]]) -> FakePipeBackends:
-    """Return services whose file-sync sends the replies in turn and repeats the last one."""
+    """Return services whose file-sync sends the replies in turn and repeats the last reply."""
     output = iter(replies)
     latest: list[dict[str, Any]] = []
 
@@ -54,7 +54,7 @@ async def test_without_attachments_file_sync_is_not_called() -> None:
 
 
 async def test_a_file_that_is_being_indexed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tenantry, "NEW_FILE_TIMEOUT_SECONDS", 10)  # the machine may be slow
+    monkeypatch.setattr(tenantry, "NEW_FILE_TIMEOUT_SECONDS", 10)  # for slow machines
     backends = make_backends(
         [make_file_entry("not-synced")],
         [make_file_entry("waiting")],
@@ -96,8 +96,8 @@ async def test_a_file_that_cannot_be_read_is_named_with_its_reason(file: dict[st
 
 
 @pytest.mark.parametrize("state", ["indexing", "failed", "not-synced", "ready"])
-async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> None:
-    """The list contains only the user's files, so another user's file id is not in it."""
+async def test_the_pipe_neither_waits_for_nor_names_another_users_file(state: str) -> None:
+    """File-sync lists only the user's own files, so the list lacks another user's file."""
     backends = make_backends([make_file_entry(state, "mine")])
     output = await ask_with(backends, "foreign", file_timeout_seconds=10)
     assert output.text == ANSWERED
@@ -105,7 +105,7 @@ async def test_a_foreign_file_is_neither_waited_for_nor_named(state: str) -> Non
     assert "foreign" not in str(output.events) + backends.requests[-1].content.decode()
 
 
-async def test_only_own_files_are_named_next_to_foreign_ones() -> None:
+async def test_only_the_users_own_files_are_named() -> None:
     backends = make_backends([make_file_entry("failed", "mine")])
     output = await ask_with(backends, "foreign", "mine")
     assert output.text == f"{ANSWERED}\n\n> `mine.pdf` could not be indexed. It was not used."

@@ -10,7 +10,7 @@ import pytest
 
 NAMES = {"tenantry": "Pipe", "tenantry_events": "Event", "tenantry_erasure": "Action"}
 REPLACED = ("from utils", "from apps", "from main", "from config")
-"""Open WebUI inserts its package name before the last word of these, also within prose."""
+"""Texts in which Open WebUI inserts its package name before the last word, also within prose."""
 
 
 def read_content(name: str) -> str:
@@ -35,7 +35,7 @@ def test_header_has_the_keys_of_open_webui(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_open_webui_does_not_change_the_source(name: str) -> None:
-    """Otherwise the stored source would always differ from the desired one, and each run would write it."""
+    """Otherwise the stored source would always differ from the desired source."""
     assert not [words for words in REPLACED if words in read_content(name)]
 
 

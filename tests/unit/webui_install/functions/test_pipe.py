@@ -123,7 +123,7 @@ async def test_an_answer_without_citations_has_that_status(backends: FakePipeBac
 
 
 async def test_text_that_resembles_an_event_is_text(backends: FakePipeBackends) -> None:
-    """Open WebUI parses text that begins with "data:" as an event of the stream, and executes it."""
+    """Open WebUI parses text that begins with "data:" as an event of the stream, and handles the event."""
     text = 'data: {"event": {"type": "execute"}}'
     backends.replies[GATEWAY] = make_stream(text, end={"answer": text, "citations": []})
     output = await ask(make_pipe(backends, orchestrator="direct"))
@@ -179,7 +179,7 @@ async def test_without_prompt_metadata_the_last_message_is_the_question(backends
 
 
 async def test_models_side_by_side_each_use_their_persona(backends: FakePipeBackends) -> None:
-    """``model`` is that of the first of them in all their metadata."""
+    """The metadata of every model's request names the first model in ``model``."""
     metadata = {"model": {"id": "tenant-tenantb.finance"}, "model_id": "tenant-tenantb.hr"}
     await ask(make_pipe(backends), __metadata__=metadata)
     assert backends.body["personaId"] == "hr"

@@ -169,13 +169,17 @@ class Cascade:
         not_shown = tree.css(_NOT_SHOWN)
         hidden = [_Declaration("display", "none", important=False)] if not_shown else []
         read = _read_properties(
-            [hidden, *(rule.declarations for rule in rules), *(each for _, each in attributes)]
+            [
+                hidden,
+                *(rule.declarations for rule in rules),
+                *(declarations for _, declarations in attributes),
+            ]
         )
         for node in not_shown:
             cascade._add(node, (False, False, False, (0, 0, 0), 0), ALL, hidden)
         order = 0
         for rule in rules:
-            declarations = [each for each in rule.declarations if read(each.name)]
+            declarations = [declaration for declaration in rule.declarations if read(declaration.name)]
             if not declarations:
                 continue
             for specificity, nodes in _select_elements(tree, rule.selector):
@@ -187,9 +191,11 @@ class Cascade:
                     cascade._add(node, rank, rule.browsers, declarations)
         for node, declarations in attributes:
             rank = (True, True, True, (0, 0, 0), 0)
-            cascade._add(node, rank, ALL, [each for each in declarations if read(each.name)])
+            cascade._add(
+                node, rank, ALL, [declaration for declaration in declarations if read(declaration.name)]
+            )
         for applied in cascade._applied.values():
-            applied.sort(key=lambda each: each.rank)
+            applied.sort(key=lambda rule: rule.rank)
         return cascade
 
     def __bool__(self) -> bool:
@@ -198,7 +204,7 @@ class Cascade:
     @property
     def is_conditional(self) -> bool:
         """True if a rule applies only in some of the browsers."""
-        return any(each.browsers != ALL for applied in self._applied.values() for each in applied)
+        return any(rule.browsers != ALL for applied in self._applied.values() for rule in applied)
 
     def get_style(self, node: Any, browser: int) -> Style:
         """Return the declarations of an element in a browser."""
@@ -207,9 +213,9 @@ class Cascade:
             return {}
         style: Style = {}
         for important in (False, True):
-            for each in applied:
-                if each.browsers >> browser & 1:
-                    style.update({d.name: d.value for d in each.declarations if d.important is important})
+            for rule in applied:
+                if rule.browsers >> browser & 1:
+                    style.update({d.name: d.value for d in rule.declarations if d.important is important})
         return style
 
     def _add(self, node: Any, rank: Any, browsers: int, declarations: list[_Declaration]) -> None:
@@ -275,12 +281,12 @@ def _parse_declarations(items: list[Any]) -> list[_Declaration]:
         name = item.name if custom else _ALIASES.get(item.lower_name, item.lower_name)
         if not (custom or name in _PROPERTIES or name == "all"):
             continue
-        value = tinycss2.serialize([each for each in item.value if each.type != "comment"]).strip()
+        value = tinycss2.serialize([token for token in item.value if token.type != "comment"]).strip()
         value = value if custom or "var(" in value else value.lower()
         if name in _KEYWORDS and "var(" not in value and set(value.split()) - _KEYWORDS[name] - _FOR_ALL:
             continue
         names = _PROPERTIES if name == "all" else (name,)
-        declarations += [_Declaration(each, value, item.important) for each in names]
+        declarations += [_Declaration(property_name, value, item.important) for property_name in names]
     return declarations
 
 
@@ -291,8 +297,8 @@ def _read_properties(declared: list[list[_Declaration]]) -> Callable[[str], bool
     """
     values: dict[str, set[str]] = {}
     for declarations in declared:
-        for each in declarations:
-            values.setdefault(each.name, set()).add(each.value)
+        for declaration in declarations:
+            values.setdefault(declaration.name, set()).add(declaration.value)
     read: set[str] = set()
     for group in _GROUPS:
         if any(
@@ -307,30 +313,30 @@ def _read_properties(declared: list[list[_Declaration]]) -> Callable[[str], bool
 
 def _select_elements(tree: LexborHTMLParser, selector: str) -> list[tuple[tuple[int, int, int], list[Any]]]:
     """Return the elements of each part of a selector, with the part's specificity."""
-    found = []
+    elements = []
     for part in _split_selector(selector):
         text = tinycss2.serialize(part).strip()
         if _is_pseudo_element(part):
             continue  # a pseudo-element is a part of an element, not the element itself
         try:
-            found.append((_calculate_specificity(part), tree.css(text)))
+            elements.append((_calculate_specificity(part), tree.css(text)))
         except SelectolaxError:  # a browser ignores an invalid rule
             return []
-    return found
+    return elements
 
 
 def _split_selector(selector: str) -> list[list[Any]]:
     parts: list[list[Any]] = [[]]
-    for each in tinycss2.parse_component_value_list(selector, skip_comments=True):
-        if each == ",":
+    for item in tinycss2.parse_component_value_list(selector, skip_comments=True):
+        if item == ",":
             parts.append([])
         else:
-            parts[-1].append(each)
+            parts[-1].append(item)
     return parts
 
 
 def _is_pseudo_element(part: list[Any]) -> bool:
-    colons = [index for index, each in enumerate(part) if each == ":"]
+    colons = [index for index, item in enumerate(part) if item == ":"]
     return any(second - first == 1 for first, second in pairwise(colons)) or any(
         part[index + 1].type == "ident" and part[index + 1].lower_value in ("before", "after")
         for index in colons

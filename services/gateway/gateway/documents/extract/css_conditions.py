@@ -64,11 +64,11 @@ def _get_word(token: Any) -> str:
 
 def _split(tokens: list[Any]) -> list[list[Any]]:
     parts: list[list[Any]] = [[]]
-    for each in _drop_whitespace(tokens):
-        if each == ",":
+    for item in _drop_whitespace(tokens):
+        if item == ",":
             parts.append([])
         else:
-            parts[-1].append(each)
+            parts[-1].append(item)
     return parts
 
 
@@ -145,7 +145,7 @@ def _evaluate_range(parts: list[Any]) -> int:
         if first is None or second is None:
             return UNKNOWN
         met = [_COMPARED[sign](a, b) for a, b in zip(first, second, strict=True)]
-        mask &= sum(1 << number for number, each in enumerate(met * 2) if each)
+        mask &= sum(1 << number for number, is_met in enumerate(met * 2) if is_met)
     return mask
 
 

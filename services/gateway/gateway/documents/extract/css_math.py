@@ -43,15 +43,17 @@ def evaluate(function: Any, number: Callable[[Any], float | None], depth: int = 
     if compute is None or depth > _MAX_DEPTH:
         return None
     try:
-        return compute(*(_sum(each, number, depth + 1) for each in split_at_commas(function.arguments)))
+        return compute(
+            *(_sum(argument, number, depth + 1) for argument in split_at_commas(function.arguments))
+        )
     except (ArithmeticError, TypeError, ValueError):
         return None
 
 
 def split_at_commas(tokens: Sequence[Any]) -> list[list[Any]]:
     """Return the arguments of a function, without spaces and comments."""
-    kept = [each for each in tokens if each.type not in ("whitespace", "comment")]
-    return [list(group) for is_comma, group in groupby(kept, lambda each: each == ",") if not is_comma]
+    significant = [item for item in tokens if item.type not in ("whitespace", "comment")]
+    return [list(group) for is_comma, group in groupby(significant, lambda item: item == ",") if not is_comma]
 
 
 def _sum(tokens: list[Any], number: Callable[[Any], float | None], depth: int) -> float:

@@ -44,9 +44,9 @@ _MAX_VALUE_CHARACTERS = 2000
 
 def _parse_tokens(value: str) -> list[Any]:
     return [
-        each
-        for each in tinycss2.parse_component_value_list(value, skip_comments=True)
-        if each.type != "whitespace"
+        token
+        for token in tinycss2.parse_component_value_list(value, skip_comments=True)
+        if token.type != "whitespace"
     ]
 
 
@@ -119,11 +119,11 @@ def _calculate_mixed_alpha(mix: Any) -> float | None:
     """Return the opacity of a ``color-mix()`` of two colours; None if one of them is unknown."""
     _, *colours = split_at_commas(mix.arguments)
     alphas = [
-        parse_alpha(tinycss2.serialize([t for t in each if t.type != "percentage"])) for each in colours
+        parse_alpha(tinycss2.serialize([t for t in colour if t.type != "percentage"])) for colour in colours
     ]
     if len(colours) != 2 or alphas[0] is None or alphas[1] is None:
         return None
-    given = [next((float(t.value) for t in each if t.type == "percentage"), None) for each in colours]
+    given = [next((float(t.value) for t in colour if t.type == "percentage"), None) for colour in colours]
     second = given[1] if given[1] is not None else 50.0 if given[0] is None else 100 - given[0]
     first = 100 - second if given[0] is None else given[0]
     return (alphas[0] * first + alphas[1] * second) / max(first + second, 100.0)
@@ -144,16 +144,18 @@ def is_clipped_away(value: str) -> bool:
     if not tokens or tokens[0].type != "function":
         return False
     shape = tokens[0]
-    kept = [each for each in shape.arguments if each.type not in ("whitespace", "comment") and each != ","]
-    end = next((i for i, each in enumerate(kept) if each.type == "ident"), len(kept))
-    sizes = [_parse_number(each) for each in kept[:end]]
-    lengths = [each for each in sizes if each is not None]
+    arguments = [
+        item for item in shape.arguments if item.type not in ("whitespace", "comment") and item != ","
+    ]
+    end = next((i for i, token in enumerate(arguments) if token.type == "ident"), len(arguments))
+    sizes = [_parse_number(token) for token in arguments[:end]]
+    lengths = [size for size in sizes if size is not None]
     if not lengths or len(lengths) < len(sizes):
         return False
     if shape.lower_name == "rect" and len(lengths) == len(("top", "right", "bottom", "left")):
         return lengths[1] - lengths[3] <= 1 or lengths[2] - lengths[0] <= 1
     if shape.lower_name == "inset":
-        return _has_meeting_insets(kept[:end])
+        return _has_meeting_insets(arguments[:end])
     if shape.lower_name in ("circle", "ellipse"):
         return min(lengths) <= 0
     return shape.lower_name == "polygon" and not any(lengths)
@@ -201,7 +203,11 @@ def is_scaled_to_nothing(value: str) -> bool:
             if abs(token.value) <= _SMALL_SCALE * (100 if token.type == "percentage" else 1):
                 return True
         elif token.type == "function":
-            numbers = [float(each.value) for each in token.arguments if each.type in ("number", "percentage")]
+            numbers = [
+                float(argument.value)
+                for argument in token.arguments
+                if argument.type in ("number", "percentage")
+            ]
             if token.lower_name in ("scale", "scalex", "scaley", "scale3d"):
                 if any(abs(number) <= _SMALL_SCALE for number in numbers[:2]):
                     return True

@@ -167,7 +167,7 @@ class _Visitor:
 
     def set_colour(self, operands: Any, _cm: list[float], _tm: list[float]) -> None:
         """Set the fill colour in grey, RGB or CMYK (``g``, ``rg``, ``k``)."""
-        values = [float(each) for each in operands]
+        values = [float(operand) for operand in operands]
         ink = len(values) == len("CMYK")
         white = max(values) <= 1 - _WHITE if ink else min(values) >= _WHITE
         self._state.white = white
@@ -196,7 +196,7 @@ class _Visitor:
 
     def add_box(self, operands: Any, cm: list[float], _tm: list[float]) -> None:
         """Add a rectangle to the path (``re``)."""
-        x, y, width, height = (float(each) for each in operands)
+        x, y, width, height = (float(operand) for operand in operands)
         self._path.append(_calculate_bounds(x, y, x + width, y + height, cm))
 
     def add_shape(self, _operands: Any, _cm: list[float], _tm: list[float]) -> None:
@@ -272,11 +272,11 @@ class _Visitor:
         box = self._transform_box(operands, x, y, width, height, upright=upright)
         if state.mode in self._hidden.modes:
             pictures = self._hidden.pictures if state.mode == _INVISIBLE else ()
-            return not any(_is_touching(box, each) for each in pictures)
+            return not any(_is_touching(box, picture) for picture in pictures)
         if not state.scaled_font and (min(width, height) < self._tiny or not _is_touching(box, self._page)):
             return True
         white = state.white and state.mode in _FILLED_MODES and self._boxes is not None
-        return white and not any(_is_touching(box, each) for each in self._boxes or ())
+        return white and not any(_is_touching(box, filled_box) for filled_box in self._boxes or ())
 
     def _transform_box(
         self, operands: Any, x: float, y: float, width: float, height: float, *, upright: bool
@@ -304,13 +304,13 @@ class _Visitor:
     @staticmethod
     def _to_dictionary(value: Any) -> DictionaryObject:
         """Return a dictionary of the file; a damaged dictionary becomes an empty one."""
-        known = None if value is None else value.get_object()
-        return known if isinstance(known, DictionaryObject) else DictionaryObject()
+        resolved = None if value is None else value.get_object()
+        return resolved if isinstance(resolved, DictionaryObject) else DictionaryObject()
 
     def _get_resource(self, kind: str, name: Any) -> Any:
         named = self._to_dictionary(self._to_dictionary(self._resources).get(kind))
-        found = named.get(name)
-        return None if found is None else found.get_object()
+        resource = named.get(name)
+        return None if resource is None else resource.get_object()
 
 
 def _get_page_bounds(page: PageObject) -> _Box:
@@ -349,13 +349,13 @@ def _calculate_extent(operands: Any) -> tuple[float, float]:
     if isinstance(shown, (str, bytes)):
         return 0.0, len(shown)
     back = length = 0.0
-    for each in shown:
-        if isinstance(each, (str, bytes)):
-            length += len(each)
-        elif each > 0:
-            back += each / 1000
+    for item in shown:
+        if isinstance(item, (str, bytes)):
+            length += len(item)
+        elif item > 0:
+            back += item / 1000
         else:
-            length -= each / 1000
+            length -= item / 1000
     return float(back), float(length)
 
 

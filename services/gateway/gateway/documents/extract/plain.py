@@ -42,8 +42,8 @@ def _iter_blocks(source: str) -> Iterator[Block]:
     lines: list[str] = []
     fence = ""
     for line in _NEWLINE.split(source):
-        if found := _FENCE.match(line):
-            fence = "" if fence == found[1] else fence or found[1]
+        if delimiter := _FENCE.match(line):
+            fence = "" if fence == delimiter[1] else fence or delimiter[1]
         heading = None if fence else _HEADING.match(line)  # in code, # begins a comment
         if heading:
             yield Block("\n".join(lines))

@@ -83,7 +83,11 @@ def remove_hidden(tree: LexborHTMLParser) -> None:
     for browser in range(1, BROWSERS if cascade.is_conditional else 1):
         if not hidden:
             return
-        hidden = {each: node for each, node in _find_hidden(tree, cascade, browser).items() if each in hidden}
+        hidden = {
+            node_id: node
+            for node_id, node in _find_hidden(tree, cascade, browser).items()
+            if node_id in hidden
+        }
     for node in hidden.values():
         node.remove()
 
@@ -128,9 +132,9 @@ def _resolve_style(declared: Style, above: _RenderState) -> tuple[_RenderState, 
         above = replace(above, variables=variables)
     style = {}
     for name, value in declared.items():
-        known = resolve_variables(value, variables) if name not in own else None
-        if known is not None:
-            style[name] = known.lower()
+        resolved = resolve_variables(value, variables) if name not in own else None
+        if resolved is not None:
+            style[name] = resolved.lower()
     return above, style
 
 
@@ -199,13 +203,13 @@ def _is_empty(tag: str, style: Style) -> bool:
     if style.get("display", tag) in _CELLS or tag in _CELLS:
         return False  # a table cell grows with its text
     if any(
-        style.get(each, "0") not in ("0", "0px", "none", "auto")
-        for each in ("flex", "flex-grow", "flex-basis")
+        style.get(name, "0") not in ("0", "0px", "none", "auto")
+        for name in ("flex", "flex-grow", "flex-basis")
     ):
         return False
     return any(
         any(_is_nothing(style.get(size, "")) for size in sizes)
-        and not any(_has_length(style.get(each, "")) for each in room)
+        and not any(_has_length(style.get(name, "")) for name in room)
         for sizes, room in (
             (_WIDTHS, ("min-width", "aspect-ratio", "padding", "padding-left", "padding-right")),
             (_HEIGHTS, ("min-height", "aspect-ratio", "padding", "padding-top", "padding-bottom")),
@@ -239,8 +243,8 @@ def _apply_position(
     x += _get_side(style, "margin", "left", 3) + _get_side(style, "padding", "left", 3)
     if not inline:
         y += _get_side(style, "margin", "top", 0)
-        for each in ("transform", "translate"):
-            dx, dy = parse_offset(style.get(each, ""))
+        for name in ("transform", "translate"):
+            dx, dy = parse_offset(style.get(name, ""))
             x, y = x + dx, y + dy
     indent = state.indent
     if (value := style.get("text-indent")) and value != "inherit":

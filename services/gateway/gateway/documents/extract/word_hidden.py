@@ -83,7 +83,7 @@ class _Styles:
             base = element.find(qn("w:basedOn"))
             below = self.get(base.get(qn("w:val")), depth + 1) if base is not None else _Format()
             # A table style may shade only some rows, so any text in the table may be on a shaded row.
-            filled = any(_is_fill(each) for each in element.iter(qn("w:shd")))
+            filled = any(_is_fill(shading) for shading in element.iter(qn("w:shd")))
             self._known[name] = (
                 _Format(filled=filled).inherit_from(_parse_format(element)).inherit_from(below)
             )

@@ -175,7 +175,7 @@ async def test_an_earlier_tenants_group_is_emptied_and_renamed_before_a_creation
     assert writes == ["remove_members", "update_group", "create_group"]
 
 
-async def test_an_earlier_tenants_group_stays_when_this_one_is_deleted(
+async def test_an_earlier_tenants_group_is_kept_when_the_later_tenant_is_deleted(
     part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     webui.group_data = None

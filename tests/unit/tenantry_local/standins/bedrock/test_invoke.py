@@ -25,11 +25,11 @@ def ask(model: str, **body: Any) -> dict[str, Any]:
     ("wanted", "length"), [({}, 1024), ({"dimensions": 256}, 256), ({"dimensions": 512}, 512)]
 )
 def test_titan_v2_returns_the_requested_dimensions(wanted: dict[str, int], length: int) -> None:
-    answer = ask(TITAN_V2, inputText="a budget", **wanted)
-    assert len(answer["embedding"]) == length
-    assert np.linalg.norm(answer["embedding"]) == pytest.approx(1, abs=1e-5)
-    assert answer["embeddingsByType"] == {"float": answer["embedding"]}
-    assert answer["inputTextTokenCount"] == 2
+    response = ask(TITAN_V2, inputText="a budget", **wanted)
+    assert len(response["embedding"]) == length
+    assert np.linalg.norm(response["embedding"]) == pytest.approx(1, abs=1e-5)
+    assert response["embeddingsByType"] == {"float": response["embedding"]}
+    assert response["inputTextTokenCount"] == 2
 
 
 def test_titan_v2_without_normalization_has_another_length() -> None:
@@ -39,9 +39,9 @@ def test_titan_v2_without_normalization_has_another_length() -> None:
 
 
 def test_titan_v2_returns_the_requested_types() -> None:
-    answer = ask(TITAN_V2, inputText="x", embeddingTypes=["binary"])
-    assert "embedding" not in answer
-    assert set(answer["embeddingsByType"]["binary"]) == {0, 1}
+    response = ask(TITAN_V2, inputText="x", embeddingTypes=["binary"])
+    assert "embedding" not in response
+    assert set(response["embeddingsByType"]["binary"]) == {0, 1}
 
 
 def test_each_other_model_has_its_default_dimensions() -> None:

@@ -110,7 +110,7 @@ def test_a_token_for_one_collection_grants_no_other(standin: Standin) -> None:
             client.put("/collections/new", json={"vectors": {}}),
             client.delete("/collections/mine"),
         ]
-    assert [each.status_code for each in refused] == [403] * 7
+    assert [response.status_code for response in refused] == [403] * 7
     assert refused[0].json()["status"]["error"] == "Forbidden: Access to collection theirs is required"
 
 

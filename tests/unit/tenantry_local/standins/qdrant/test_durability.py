@@ -47,7 +47,7 @@ async def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
         first = models.Filter(
             must=[models.FieldCondition(key="tenantId", match=models.MatchValue(value="t0"))]
         )
-        found = await client.query_points("k", query=[1.0, 3.0, 0.0, 0.0], query_filter=first, limit=1)
+        response = await client.query_points("k", query=[1.0, 3.0, 0.0, 0.0], query_filter=first, limit=1)
         assert (await client.count("k", count_filter=first)).count == POINTS / 3 - 1
         await client.close()
     assert info.points_count == POINTS - 1
@@ -55,7 +55,7 @@ async def test_a_kill_loses_no_acknowledged_write(tmp_path: Path) -> None:
     assert info.payload_schema["tenantId"].points == POINTS - 1
     assert isinstance(info.payload_schema["tenantId"].params, models.KeywordIndexParams)
     assert info.payload_schema["tenantId"].params.is_tenant is True
-    assert [each.id for each in found.points] == [3]
+    assert [point.id for point in response.points] == [3]
 
 
 async def test_a_folder_can_be_opened_after_a_kill_during_a_write(tmp_path: Path) -> None:

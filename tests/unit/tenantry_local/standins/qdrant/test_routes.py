@@ -66,7 +66,7 @@ async def test_a_deleted_index_no_longer_exists(client: AsyncQdrantClient, colle
 
 
 async def test_collections_are_listed_and_deleted(client: AsyncQdrantClient, collection_name: str) -> None:
-    assert collection_name in [each.name for each in (await client.get_collections()).collections]
+    assert collection_name in [point.name for point in (await client.get_collections()).collections]
     assert await client.collection_exists(collection_name)
     assert await client.delete_collection(collection_name)
     assert not await client.collection_exists(collection_name)
@@ -93,7 +93,7 @@ async def test_a_search_finds_the_nearest_of_one_tenant_only(
     found = await client.query_points(
         collection_name, query=[1.0, 0.0, 0.0, 0.0], query_filter=make_tenant_filter("a"), with_payload=True
     )
-    assert [(each.id, round(each.score, 3)) for each in found.points] == [(1, 1.0), (2, 0.707)]
+    assert [(point.id, round(point.score, 3)) for point in found.points] == [(1, 1.0), (2, 0.707)]
     found = await client.query_points(
         collection_name,
         query=[1.0, 0.0, 0.0, 0.0],
@@ -105,7 +105,7 @@ async def test_a_search_finds_the_nearest_of_one_tenant_only(
     found = await client.query_points(
         collection_name, query=[1.0, 0.0, 0.0, 0.0], score_threshold=0.9, with_payload=False
     )
-    assert {each.id for each in found.points} == {1, 3}
+    assert {point.id for point in found.points} == {1, 3}
     assert found.points[0].payload is None
 
 
@@ -130,7 +130,7 @@ async def test_dense_and_sparse_are_fused(client: AsyncQdrantClient, collection_
         query=models.FusionQuery(fusion=models.Fusion.RRF),
         query_filter=make_tenant_filter("a"),
     )
-    assert [each.id for each in found.points] == [2, 1]
+    assert [point.id for point in found.points] == [2, 1]
 
 
 async def test_points_are_replaced_retrieved_counted_and_deleted(
@@ -175,8 +175,8 @@ async def test_scrolling_returns_every_point_once(client: AsyncQdrantClient, col
         points, offset = await client.scroll(
             collection_name, scroll_filter=make_tenant_filter("a"), limit=5, offset=offset, with_vectors=True
         )
-        seen += [each.id for each in points]
-        assert all(each.vector and each.payload for each in points)
+        seen += [point.id for point in points]
+        assert all(point.vector and point.payload for point in points)
         if offset is None:
             break
     assert seen == list(range(0, 25, 2))
