@@ -379,7 +379,7 @@ class Pipe:
         file_sync_url: str = Field("", description="Base URL of file-sync.")
         orchestrator: Literal["n8n", "direct"] = Field(
             "n8n",
-            description="Backend for answers: n8n's chat workflow (complete answers), or the gateway (streamed answers).",
+            description="Service that answers: n8n's chat workflow (complete answers), or the gateway (streamed answers).",
         )
         fallback_to_direct: bool = Field(
             default=True, description="Call the gateway directly if n8n is unavailable or fails."
