@@ -86,7 +86,7 @@ class GatewaySettings(HttpSettings):
     chunk_tokens: int = Field(360, ge=16, le=2048)
     """Longest chunk, in tokens as counted in `gateway/documents/chunk.py`."""
 
-    chunk_overlap: int = Field(54, ge=0)
+    chunk_overlap_tokens: int = Field(54, ge=0)
     """Tokens that a chunk repeats from the previous chunk to keep sentences together: 15 % of a chunk."""
 
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
@@ -143,6 +143,6 @@ class GatewaySettings(HttpSettings):
 
     @model_validator(mode="after")
     def _validate_overlap(self) -> Self:
-        if self.chunk_overlap >= self.chunk_tokens:
-            raise ValueError("chunk_overlap must be smaller than chunk_tokens")
+        if self.chunk_overlap_tokens >= self.chunk_tokens:
+            raise ValueError("chunk_overlap_tokens must be smaller than chunk_tokens")
         return self
