@@ -64,7 +64,7 @@ reset: $(READY) ## Stop the platform and delete its data (asks first)
 demo: $(READY) ## Run the demo: two isolated tenants, and a third that is created and deleted
 	@tenantry demo
 
-test: checks unit integration ## Run lint, types, imports, docs, unit tests, integration tests and isolation tests
+test: checks unit integration ## Checks before a pull request: lint, types, imports, docs, unit, integration and isolation tests
 
 # Checks run concurrently, because none uses both processors all the time. Output is printed when a check ends.
 checks: $(READY) ## Run lint, types, imports and docs concurrently

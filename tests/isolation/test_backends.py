@@ -24,9 +24,9 @@ OWN = build_collection_name(DEDICATED, dedicated=True)
 
 
 def get_tenant(harness: IsolationHarness, tenant_id: str) -> Tenant:
-    found = harness.gateway.context.registry.get(tenant_id)
-    assert found
-    return found
+    tenant = harness.gateway.context.registry.get(tenant_id)
+    assert tenant
+    return tenant
 
 
 def make_key(tenant_id: str, filename: str = FILENAME) -> str:
@@ -161,4 +161,4 @@ async def test_a_dedicated_tenants_token_lists_only_its_collection(
     dedicated_qdrant: httpx.AsyncClient,
 ) -> None:
     listed = (await dedicated_qdrant.get("/collections")).json()["result"]["collections"]
-    assert {each["name"] for each in listed} <= {OWN}
+    assert {collection["name"] for collection in listed} <= {OWN}

@@ -36,12 +36,14 @@ async def find_remainders(harness: SequenceHarness, name: str) -> dict[str, Any]
     """Return the data that Qdrant, S3 and Redis have under a Tenant's name."""
     s3 = Aws(harness.platform.context).s3
     page = s3.list_object_versions(Bucket=BUCKET, Prefix=f"tenant-{name}/")
-    found = {
+    remainders = {
         "points": await count_points(harness.qdrant, f"tenant-{name}"),
-        "objects": [each["Key"] for each in (*page.get("Versions", []), *page.get("DeleteMarkers", []))],
+        "objects": [
+            version["Key"] for version in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+        ],
         "redis": harness.list_redis_keys(name),
     }
-    return {system: what for system, what in found.items() if what}
+    return {system: what for system, what in remainders.items() if what}
 
 
 async def delete_during_uploads(harness: SequenceHarness, number: int) -> list[int]:
@@ -75,7 +77,7 @@ async def test_uploads_during_a_deletion_leave_nothing(harness: SequenceHarness)
         runs = await asyncio.gather(
             *(delete_during_uploads(harness, number) for number in range(first, first + TENANTS))
         )
-        refused += [each for run in runs for each in run if each != 201]
+        refused += [status for run in runs for status in run if status != 201]
     assert refused, "no upload ran when its Tenant was deleted, so the test proved nothing"
 
 

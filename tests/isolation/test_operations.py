@@ -181,7 +181,9 @@ async def test_a_ticket_allows_only_its_document(harness: IsolationHarness, call
 
 
 @pytest.mark.parametrize("caller", ["ticket", *TICKETS])
-@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each != "POST /v1/documents"])
+@pytest.mark.parametrize(
+    "operation", [operation for operation in OPERATIONS if operation != "POST /v1/documents"]
+)
 async def test_an_ingest_ticket_allows_only_the_ingest(
     harness: IsolationHarness, caller: str, operation: str
 ) -> None:
@@ -262,10 +264,10 @@ async def test_a_list_has_only_the_tenants_documents(harness: IsolationHarness) 
 async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harness: IsolationHarness) -> None:
     """A cursor is a position relative to the caller's prefix, even if its content names a prefix."""
     positions = {
-        build_object_key(A, each["personaId"], each["documentId"], each["filename"]).removeprefix(
+        build_object_key(A, document["personaId"], document["documentId"], document["filename"]).removeprefix(
             build_tenant_prefix(A)
-        ): each["documentId"]
-        for each in await list_documents(harness, A)
+        ): document["documentId"]
+        for document in await list_documents(harness, A)
     }
     first = min(positions)
     prefixes = (build_tenant_prefix(A), build_tenant_prefix(B), f"../{build_tenant_prefix(B)}")
@@ -273,8 +275,8 @@ async def test_a_cursor_of_another_tenant_lists_only_the_callers_documents(harne
         cursor = base64.urlsafe_b64encode(inside.encode()).decode()
         response = await harness.request("GET", f"/v1/documents?limit=200&cursor={cursor}", f"person of {A}")
         assert response.status_code == 200, response.text
-        found = {each["documentId"] for each in response.json()["documents"]}
-        assert found == {document_id for position, document_id in positions.items() if position > inside}
+        listed = {document["documentId"] for document in response.json()["documents"]}
+        assert listed == {document_id for position, document_id in positions.items() if position > inside}
 
 
 async def test_removed_documents_of_another_tenant_are_neither_listed_nor_restored(
@@ -286,9 +288,9 @@ async def test_removed_documents_of_another_tenant_are_neither_listed_nor_restor
     removed = await harness.request("DELETE", f"/v1/documents/{theirs}", f"person of {B}")
     assert removed.status_code == 204, removed.text
     (item,) = [
-        each
-        for each in (await harness.request("GET", "/v1/trash", f"person of {B}")).json()["documents"]
-        if each["documentId"] == theirs
+        document
+        for document in (await harness.request("GET", "/v1/trash", f"person of {B}")).json()["documents"]
+        if document["documentId"] == theirs
     ]
     for cursor in ("", f"../tenant-{B}/.trash/", f"tenant-{B}/.trash/removals/", ".trash/removals/"):
         encoded = base64.urlsafe_b64encode(cursor.encode()).decode()
@@ -418,11 +420,11 @@ async def test_metadata_in_a_file_has_no_effect(harness: IsolationHarness) -> No
         "data": {"personaId": "finance"},
     }
     assert (await harness.post("/v1/documents", f"person of {A}", **arguments)).status_code == 201
-    for tenant_id, found in ((A, True), (B, False)):
+    for tenant_id, is_found in ((A, True), (B, False)):
         response = await harness.post(
             "/v1/search", f"person of {tenant_id}", json={"query": "lunar archive", "topK": 50}
         )
-        assert ("lunar archive" in response.text) is found
+        assert ("lunar archive" in response.text) is is_found
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

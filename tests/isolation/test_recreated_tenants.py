@@ -63,8 +63,8 @@ async def run_sequence(harness: SequenceHarness, seed: int) -> list[RecreatedTen
         )
         await harness.begin(name, tenant)
         shown = await harness.get_visible_text(tenant, tenants)
-        found = [each.marker for each in tenants if each.marker in shown]
-        assert found == [], f"{story} was shown {found}"
+        markers = [tenant.marker for tenant in tenants if tenant.marker in shown]
+        assert markers == [], f"{story} was shown {markers}"
         await harness.store_document(name, tenant)
         await harness.finish(name, tenant)
         tenants.append(tenant)
@@ -75,9 +75,9 @@ async def run_sequence(harness: SequenceHarness, seed: int) -> list[RecreatedTen
         if chance.random() < 0.5:
             await harness.store_remainders(name, tenant)
     kept = await asyncio.to_thread(harness.get_bucket_contents, name)
-    lost = [each.marker for each in tenants if each.end != "Delete" and each.marker not in kept]
+    lost = [tenant.marker for tenant in tenants if tenant.end != "Delete" and tenant.marker not in kept]
     assert lost == [], f"seed {seed}: a retained document is lost"
-    left = [each.marker for each in tenants if each.end == "Delete" and each.marker in kept]
+    left = [tenant.marker for tenant in tenants if tenant.end == "Delete" and tenant.marker in kept]
     assert left == [], f"seed {seed}: a deleted document is left"
     log.info("No Tenant of the name found anything of an earlier one", seed=seed)
     return tenants

@@ -119,9 +119,9 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
         await make_collection(qdrant)
         with apply_tenants(platform, *map(make_manifest, ids)):
             async with run_gateway(platform, oidc_issuer=issuer.url) as gateway:
-                await wait_until(lambda: all(gateway.context.registry.get(each) for each in ids))
+                await wait_until(lambda: all(gateway.context.registry.get(tenant_id) for tenant_id in ids))
                 uids = {tenant.id: tenant.uid for tenant in gateway.context.registry.list_tenants()}
-                tokens = [issuer.issue_token(each, uids[each]) for each in ids]
+                tokens = [issuer.issue_token(tenant_id, uids[tenant_id]) for tenant_id in ids]
                 corpus = Corpus(gateway, articles, tokens)
                 await corpus.ingest()
                 yield corpus
@@ -130,8 +130,8 @@ async def corpus(platform: Platform, articles: list[dict[str, Any]]) -> AsyncIte
 async def test_the_expected_passage_is_among_the_top_three(
     corpus: Corpus, record_property: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = await gather_bounded(corpus.search(asked.article, asked.text) for asked in corpus.questions)
-    pairs = list(zip(corpus.questions, found, strict=True))
+    results = await gather_bounded(corpus.search(asked.article, asked.text) for asked in corpus.questions)
+    pairs = list(zip(corpus.questions, results, strict=True))
     hits = sum(make_filename(asked.article, asked.paragraph) in names for asked, names in pairs)
     rate = hits / len(pairs)
     record_property("hit@3", rate)
@@ -148,15 +148,15 @@ async def test_no_question_finds_another_tenants_passage(corpus: Corpus) -> None
     pairs = {(asked.article, other) for asked, other in zip(corpus.questions, others, strict=True)}
     assert len(pairs) == count * (count - 1)
     dropped = count_cross_tenant_hits()
-    found = await gather_bounded(
+    results = await gather_bounded(
         corpus.search(other, asked.text) for asked, other in zip(corpus.questions, others, strict=True)
     )
     assert count_cross_tenant_hits() == dropped
     leaks = [
         (other, name)
-        for other, names in zip(others, found, strict=True)
+        for other, names in zip(others, results, strict=True)
         for name in names
         if not name.startswith(f"article-{other:02}-")
     ]
-    assert sum(map(bool, found)) > len(found) / 2, "empty answers alone would prove nothing"
+    assert sum(map(bool, results)) > len(results) / 2, "empty answers alone would prove nothing"
     assert not leaks

@@ -133,7 +133,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
             seconds=settings.extraction_timeout_seconds,
             cpu_seconds=settings.extraction_max_cpu_seconds,
             tokens=settings.chunk_tokens,
-            overlap=settings.chunk_overlap,
+            overlap=settings.chunk_overlap_tokens,
             max_chunks=settings.document_chunks,
         )
         stack.push_async_callback(reader.close)

@@ -14,7 +14,7 @@ __all__ = [
     "LIMIT_CHECKS_SKIPPED",
     "LIMIT_EXCEEDED",
     "MODEL_SERVED",
-    "PENDING_INGESTS",
+    "PENDING_WRITES",
     "REJECTED",
     "REPAIRS",
     "REQUESTS_IN_PROGRESS",
@@ -114,8 +114,8 @@ REPAIRS = Counter(
 for _outcome in ("error", "given_up"):
     REPAIRS.labels(_outcome)  # exported from the start, so that rate() sees the first increase
 
-PENDING_INGESTS = Gauge(
-    "tenantry_gateway_pending_ingests",
+PENDING_WRITES = Gauge(
+    "tenantry_gateway_pending_writes",
     "Document writes of all tenants that are in progress or wait for repair, as last observed",
 )
 

@@ -86,7 +86,7 @@ class GatewaySettings(HttpSettings):
     chunk_tokens: int = Field(360, ge=16, le=2048)
     """Longest chunk, in tokens as counted in `gateway/documents/chunk.py`."""
 
-    chunk_overlap: int = Field(54, ge=0)
+    chunk_overlap_tokens: int = Field(54, ge=0)
     """Tokens that a chunk repeats from the previous chunk to keep sentences together: 15 % of a chunk."""
 
     document_bytes: int = Field(50 * MEBIBYTE, ge=1)
@@ -102,8 +102,8 @@ class GatewaySettings(HttpSettings):
     """Maximum number of chunks of one document. Each chunk needs an embedding while the caller waits."""
 
     document_readers: int = Field(2, ge=1)
-    """Processes that extract documents. No tenant uses all of them, and one is reserved for small documents,
-    if there is more than one."""
+    """Processes that extract documents. If there are several, no tenant uses all of them, and one is
+    reserved for small documents."""
 
     trash_days: float = Field(30.0, gt=0, le=3650)
     """Days for which a removed document can be restored. The bucket must keep noncurrent versions as long."""
@@ -143,6 +143,6 @@ class GatewaySettings(HttpSettings):
 
     @model_validator(mode="after")
     def _validate_overlap(self) -> Self:
-        if self.chunk_overlap >= self.chunk_tokens:
-            raise ValueError("chunk_overlap must be smaller than chunk_tokens")
+        if self.chunk_overlap_tokens >= self.chunk_tokens:
+            raise ValueError("chunk_overlap_tokens must be smaller than chunk_tokens")
         return self

@@ -36,7 +36,7 @@ class WebUIInstallSettings(ProgramSettings):
     """Secret that proves to file-sync that a hint comes from Open WebUI."""
 
     orchestrator: Literal["n8n", "direct"] = "n8n"
-    """Backend for answers: n8n's chat workflow, or the gateway, which streams."""
+    """Service that answers: n8n's chat workflow, or the gateway, which streams."""
 
     timeout_seconds: float = Field(300.0, gt=0)
     """Longest time until Open WebUI responds and has the desired state."""

@@ -41,9 +41,9 @@ class IntegrationHarness:
     @property
     def tenant(self) -> Tenant:
         """The Tenant as the gateway observes it."""
-        found = self.gateway.context.registry.get(TENANT)
-        assert found
-        return found
+        tenant = self.gateway.context.registry.get(TENANT)
+        assert tenant
+        return tenant
 
     async def post(self, path: str, **arguments: Any) -> httpx.Response:
         return await self.gateway.http.post(

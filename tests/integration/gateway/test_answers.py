@@ -162,11 +162,15 @@ async def test_the_prompt_has_the_neighbours_of_a_passage(harness: IntegrationHa
     prompts, passages = await harness.gateway.context.answers._answers._prepare(
         tenant, question, RequestTimings()
     )
-    (found,) = await harness.search(question.text, topK=1)
-    assert found["chunk"] == 0
-    (shown,) = [each for each in passages if (each.document_id, each.chunk) == (found["documentId"], 0)]
-    assert shown.text.startswith(found["text"])
-    assert len(shown.text) > len(found["text"])
+    (passage,) = await harness.search(question.text, topK=1)
+    assert passage["chunk"] == 0
+    (shown,) = [
+        extended
+        for extended in passages
+        if (extended.document_id, extended.chunk) == (passage["documentId"], 0)
+    ]
+    assert shown.text.startswith(passage["text"])
+    assert len(shown.text) > len(passage["text"])
     words = " ".join(shown.text.split())
     assert words in " ".join(text.split()), "the text is verbatim and contains the overlap of two chunks once"
     assert "yard 20" in prompts[0].text

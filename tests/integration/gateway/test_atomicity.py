@@ -38,8 +38,8 @@ class VersionedDocument:
 
     async def read(self) -> list[str]:
         """Return the version of each chunk that a search finds."""
-        found = await self.harness.search("tide table of the estuary", topK=50)
-        return [" ".join(passage["text"].split()[:2]) for passage in found]
+        passages = await self.harness.search("tide table of the estuary", topK=50)
+        return [" ".join(passage["text"].split()[:2]) for passage in passages]
 
     async def count_points(self) -> int:
         return await count_points(self.harness.qdrant, self.key)
@@ -77,7 +77,7 @@ async def test_readers_see_one_complete_version_during_a_replacement(document: V
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(publish_more())
         readers = [tasks.create_task(read()) for _ in range(3)]
-    seen = [each for reader in readers for each in reader.result()]
+    seen = [versions for reader in readers for versions in reader.result()]
     assert len(seen) >= 6
     assert {len(set(versions)) for versions in seen} == {1}, "each search finds exactly one version"
     assert {len(versions) for versions in seen} == {chunks}, "each search finds all chunks of the version"

@@ -73,7 +73,7 @@ async def test_a_deleted_document_is_absent_from_search_list_index_and_bucket(
     assert await count_points(harness.qdrant, KEY) == before
     s3 = harness.platform.parts["aws"].s3  # type: ignore[attr-defined]
     listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{KEY}/").get("Contents", [])
-    left = {found["Key"].split("/")[1] for found in listed if document_id in found["Key"]}
+    left = {entry["Key"].split("/")[1] for entry in listed if document_id in entry["Key"]}
     assert left == {".trash"}, "only the trash keeps the document"
     assert (await harness.delete(f"/v1/documents/{document_id}")).status_code == 404
 

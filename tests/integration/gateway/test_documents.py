@@ -61,8 +61,8 @@ async def test_every_format_is_stored_indexed_and_found(
     assert stored["ServerSideEncryption"] == "AES256"
     chunk = described["chunks"] - 1
     payload = (await list_payloads(harness, name))[-1]
-    (found,) = await harness.search(payload["text"], topK=1)
-    assert (found["filename"], found["page"]) == (name, page)
+    (passage,) = await harness.search(payload["text"], topK=1)
+    assert (passage["filename"], passage["page"]) == (name, page)
     created_at = datetime.fromisoformat(payload.pop("createdAt"))
     assert abs(created_at - stored["LastModified"]) < timedelta(minutes=1)
     assert payload.pop("etag", stored["ETag"]) == stored["ETag"], "the first chunk contains it"
@@ -73,8 +73,8 @@ async def test_every_format_is_stored_indexed_and_found(
         "documentId": described["documentId"],
         "chunk": chunk,
         "chunks": described["chunks"],
-        "text": found["text"],
-        "heading": found["heading"],
+        "text": passage["text"],
+        "heading": passage["heading"],
         "filename": name,
         "page": page,
         "sha256": digest,
@@ -118,8 +118,8 @@ async def test_a_ticket_indexes_a_stored_object(harness: IntegrationHarness) -> 
     response = await harness.redeem(ticket)
     assert response.status_code == 201, response.text
     assert response.json()["documentId"] == "3f0c"
-    (found,) = await harness.search("When does the observatory open?", topK=1)
-    assert found["filename"] == "Bericht ü.txt"
+    (passage,) = await harness.search("When does the observatory open?", topK=1)
+    assert passage["filename"] == "Bericht ü.txt"
 
 
 async def test_a_ticket_for_a_missing_object_is_404(harness: IntegrationHarness) -> None:

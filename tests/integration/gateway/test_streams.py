@@ -26,13 +26,13 @@ async def documents(harness: IntegrationHarness) -> None:
 
 async def parse_events(response: httpx.Response) -> list[tuple[str, Any]]:
     """Return the events of a stream: name and content."""
-    name, found = "", []
+    name, events = "", []
     async for line in response.aiter_lines():
         if line.startswith("event: "):
             name = line.removeprefix("event: ")
         elif line.startswith("data: "):
-            found.append((name, json.loads(line.removeprefix("data: "))))
-    return found
+            events.append((name, json.loads(line.removeprefix("data: "))))
+    return events
 
 
 async def stream(harness: IntegrationHarness, body: dict[str, Any]) -> list[tuple[str, Any]]:

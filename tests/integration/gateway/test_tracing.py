@@ -73,7 +73,7 @@ async def test_a_request_is_one_trace_from_the_caller_to_all_backends(
     spans = {span.name: span for span in ours}
     served = spans["POST /v1/answers"]
     assert served.parent_span_id.hex() == PARENT
-    attributes = {each.key: each.value for each in served.attributes}
+    attributes = {attribute.key: attribute.value for attribute in served.attributes}
     assert attributes["tenantry.tenant"].string_value == "tenant-gw-main"
     assert attributes["http.response.status_code"].int_value == 200
     for stage in ("auth", "limit", "embed", "search"):

@@ -60,7 +60,7 @@ class TrashUsers:
     async def list_found(self, who: str = "anna") -> set[str]:
         """Return the documents that a search finds."""
         response = await self.call("POST", "/v1/search", who, json={"query": "tide at noon", "topK": 50})
-        return {each["documentId"] for each in response.json()["passages"]}
+        return {passage["documentId"] for passage in response.json()["passages"]}
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def test_a_removed_document_is_hidden_from_colleagues_and_restored_by_admi
     assert not await users.list_trash("ben")
     refused = await users.call("POST", f"/v1/documents/{document_id}/restore", "ben")
     assert refused.status_code == 403, refused.text
-    assert [each["removedBy"] for each in await users.list_trash("anna")] == [
+    assert [removal["removedBy"] for removal in await users.list_trash("anna")] == [
         f"boss@{users.tenant_id}.example"
     ]
     assert (await users.call("POST", f"/v1/documents/{document_id}/restore", "boss")).status_code == 201
@@ -137,9 +137,9 @@ async def test_a_restore_is_refused_while_another_document_has_the_name(
     await users.call("DELETE", f"/v1/documents/{document_id}")
     assert len(await users.list_trash()) == 2
     assert (await users.call("POST", f"{path}?removalId={first['removalId']}")).status_code == 201
-    found = await users.call("POST", "/v1/search", json={"query": "tide at noon"})
-    assert "says the first" in found.text
-    assert "says the second" not in found.text
+    response = await users.call("POST", "/v1/search", json={"query": "tide at noon"})
+    assert "says the first" in response.text
+    assert "says the second" not in response.text
 
 
 async def test_a_document_deleted_by_file_sync_is_restored_under_its_name(
@@ -154,7 +154,7 @@ async def test_a_document_deleted_by_file_sync_is_restored_under_its_name(
     headers = {"Authorization": f"Ticket {make_ticket_issuer(platform).issue(delete)}"}
     response = await users.gateway.http.delete("/v1/documents/owui-5cfc3ab1", headers=headers)
     assert response.status_code == 204, response.text
-    assert [each["removedBy"] for each in await users.list_trash()] == ["open-webui"]
+    assert [removal["removedBy"] for removal in await users.list_trash()] == ["open-webui"]
     restored = await users.call("POST", "/v1/documents/owui-5cfc3ab1/restore")
     assert restored.status_code == 201, restored.text
     by_name = derive_document_id(users.tenant_id, "finance", "plan.txt")
@@ -167,12 +167,12 @@ async def test_pages_of_the_trash_and_of_the_documents_are_disjoint(users: Trash
     for document_id in ids[:3]:
         await users.call("DELETE", f"/v1/documents/{document_id}")
     listed = (await users.call("GET", "/v1/documents?limit=1")).json()
-    assert [each["documentId"] for each in listed["documents"]] == ids[3:]
+    assert [document["documentId"] for document in listed["documents"]] == ids[3:]
     seen: list[str] = []
     cursor = ""
     while True:
         page = (await users.call("GET", f"/v1/trash?limit=1{cursor}")).json()
-        seen += [each["documentId"] for each in page["documents"]]
+        seen += [document["documentId"] for document in page["documents"]]
         if page["nextCursor"] is None:
             break
         cursor = f"&cursor={page['nextCursor']}"
@@ -195,7 +195,7 @@ async def test_the_running_gateway_deletes_expired_documents_from_the_trash(
                 build_removals_prefix(short.tenant_id, short.uid),
                 build_embeddings_prefix(short.tenant_id, short.uid),
             )
-            return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=each)["KeyCount"] for each in prefixes)
+            return sum(s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["KeyCount"] for prefix in prefixes)
 
         assert count_remaining() == 2
         await wait_until(lambda: count_remaining() == 0, seconds=60)
@@ -212,18 +212,22 @@ async def test_concurrent_restores_create_one_document(
     await users.call("DELETE", f"/v1/documents/{document_id}")
     path = f"/v1/documents/{document_id}/restore"
     answers = await asyncio.gather(*(users.call("POST", path, who) for who in ("anna", "boss")))
-    assert sorted(each.status_code for each in answers) == [201, 404], [each.text for each in answers]
+    assert sorted(response.status_code for response in answers) == [201, 404], [
+        response.text for response in answers
+    ]
     assert await count_points(harness.qdrant, f"tenant-{users.tenant_id}") == points
 
 
 async def test_mass_deletions_are_held_until_an_administrator_decides(users: TrashUsers) -> None:
     ids = [await users.upload(f"ledger-{number}.txt", f"Tide {number} at noon.") for number in range(23)]
-    statuses = [(await users.call("DELETE", f"/v1/documents/{each}")).status_code for each in ids]
+    statuses = [
+        (await users.call("DELETE", f"/v1/documents/{document_id}")).status_code for document_id in ids
+    ]
     assert statuses == [204] * 20 + [409] * 3
     assert await users.list_found() == set(ids[20:]), "held documents are unchanged"
     assert (await users.call("GET", "/v1/deletions")).status_code == 403
     held = (await users.call("GET", "/v1/deletions", "boss")).json()["deletions"]
-    assert {each["documentId"] for each in held} == set(ids[20:])
+    assert {deletion["documentId"] for deletion in held} == set(ids[20:])
     assert (await users.call("DELETE", f"/v1/documents/{ids[20]}", "boss")).status_code == 409, (
         "a second step"
     )
@@ -231,8 +235,8 @@ async def test_mass_deletions_are_held_until_an_administrator_decides(users: Tra
     assert len(rejected["kept"]) == 3
     assert await users.list_found() == set(ids[20:])
     assert (await users.call("POST", "/v1/deletions/release", "boss")).status_code == 200
-    for each in ids[20:]:
-        assert (await users.call("DELETE", f"/v1/documents/{each}")).status_code == 204
+    for document_id in ids[20:]:
+        assert (await users.call("DELETE", f"/v1/documents/{document_id}")).status_code == 204
     assert len(await users.list_trash("boss")) == 23
 
 
@@ -249,6 +253,6 @@ async def test_a_batch_of_file_sync_is_held_whole_and_its_rejection_keeps_the_do
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 409
     assert await users.list_found() == {"owui-5cfc3ab1"}
     rejected = (await users.call("POST", "/v1/deletions/reject", "boss")).json()
-    assert [each["requestedBy"] for each in rejected["kept"]] == ["open-webui"]
+    assert [deletion["requestedBy"] for deletion in rejected["kept"]] == ["open-webui"]
     assert await users.list_found() == {derive_document_id(users.tenant_id, "finance", "plan.txt")}
     assert (await users.gateway.http.delete(path, headers=headers)).status_code == 404

@@ -31,7 +31,7 @@ def test_settings_come_from_the_environment_or_have_defaults(environment: pytest
     assert settings.ticket_jwks == Path("/etc/tickets.json")
     assert (settings.embedding_dimension, settings.oidc_audience) == (768, "tenantry-gateway")
     assert settings.document_bytes == 50 * 1024 * 1024
-    assert settings.chunk_overlap / settings.chunk_tokens == pytest.approx(0.15)
+    assert settings.chunk_overlap_tokens / settings.chunk_tokens == pytest.approx(0.15)
 
 
 def test_the_key_is_not_shown(environment: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_a_wrong_value_stops_the_start_and_names_the_field(
 
 def test_an_overlap_as_long_as_a_chunk_is_refused(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_CHUNK_TOKENS", "50")
-    with pytest.raises(ValidationError, match="chunk_overlap must be smaller"):
+    with pytest.raises(ValidationError, match="chunk_overlap_tokens must be smaller"):
         GatewaySettings()
 
 

@@ -15,7 +15,7 @@ import structlog
 from servicekit.errors import TenantryError
 from tenancy.model import Tenant
 
-from ..metrics import PENDING_INGESTS, REPAIRS
+from ..metrics import PENDING_WRITES, REPAIRS
 from ..objects import StoredEntry, TenantObjects
 from ..problems import DocumentBusy, DocumentRefused, IndexingFailed, PersonaMissing
 from ..timings import RequestTimings
@@ -101,7 +101,7 @@ class Repair:
         repairs: list[DueRepairs] = []
         for start in range(0, len(active), TENANTS_PER_CALL):
             repairs += await self._journal.list_due(active[start : start + TENANTS_PER_CALL])
-        PENDING_INGESTS.set(sum(due.entries for due in repairs))
+        PENDING_WRITES.set(sum(due.entries for due in repairs))
         # Repair a document of each tenant before a second one, so that no tenant waits for another's backlog.
         rounds = zip_longest(
             *([(due.tenant, document_id) for document_id in due.document_ids] for due in repairs)

@@ -42,9 +42,9 @@ class CacheHarness:
 
     @property
     def tenant(self) -> Tenant:
-        found = self.gateway.context.registry.get(TENANT)
-        assert found
-        return found
+        tenant = self.gateway.context.registry.get(TENANT)
+        assert tenant
+        return tenant
 
     async def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}", **arguments.pop("headers", {})}
@@ -81,8 +81,8 @@ class CacheHarness:
         self.tenants.patch_status(TENANT, {"status": {"storage": make_storage_status(TENANT, uid)}})
 
         def is_prepared() -> bool:
-            found = self.gateway.context.registry.get(TENANT)
-            return bool(found and found.status.storage)
+            tenant = self.gateway.context.registry.get(TENANT)
+            return bool(tenant and tenant.status.storage)
 
         await wait_until(is_prepared)
         self.token = await self.people.fetch_token(PERSON)

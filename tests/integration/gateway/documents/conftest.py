@@ -101,7 +101,7 @@ class Replica:
         passages = await self.vectors.search(
             self.tenant, vector, sparse=None, persona_id=None, limit=50, threshold=0.0
         )
-        return [each.text for each in sorted(passages, key=lambda each: each.chunk)]
+        return [passage.text for passage in sorted(passages, key=lambda passage: passage.chunk)]
 
     async def count_points(self) -> int:
         return await count_points(self.world.qdrant, self.tenant.key)

@@ -55,7 +55,7 @@ async def interrupt_write(journal: Journal, tenant: Tenant, intent: Intent) -> N
 
 async def list_due(journal: Journal, tenant: Tenant) -> list[str]:
     """Return the ids of the tenant's documents whose repair is due."""
-    return [document_id for each in await journal.list_due([tenant]) for document_id in each.document_ids]
+    return [document_id for due in await journal.list_due([tenant]) for document_id in due.document_ids]
 
 
 async def get_entry(redis_client: Any, tenant: Tenant) -> dict[str, Any]:
@@ -267,7 +267,7 @@ async def test_tenants_never_see_each_others_entries(journal: Journal, tenant: T
         await lease.commit(FAILURE)
     await interrupt_write(journal, tenant, INGEST)
     assert await journal.get_progress(other, ["d1"]) == {"d1": IngestProgress()}
-    assert [each.tenant.id for each in await journal.list_due([other, tenant])] == [tenant.id]
+    assert [due.tenant.id for due in await journal.list_due([other, tenant])] == [tenant.id]
 
 
 async def test_entries_expire_ninety_days_after_the_last_change(

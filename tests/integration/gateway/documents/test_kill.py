@@ -65,12 +65,12 @@ class DocumentOwner:
     async def list_trash(self, http: httpx.AsyncClient) -> set[str]:
         """Return the names of the removed documents that can be restored."""
         response = await http.get("/v1/trash", headers={"Authorization": f"Bearer {self.token}"})
-        return {each["filename"] for each in response.json()["documents"]}
+        return {document["filename"] for document in response.json()["documents"]}
 
     async def get_states(self, http: httpx.AsyncClient) -> dict[str, str]:
         """Return the state of each document by its name."""
         response = await http.get("/v1/documents", headers={"Authorization": f"Bearer {self.token}"})
-        return {each["filename"]: each["state"] for each in response.json()["documents"]}
+        return {document["filename"]: document["state"] for document in response.json()["documents"]}
 
     async def list_found(self, http: httpx.AsyncClient, number: int) -> set[str]:
         """Return the versions of a document that a search finds."""
@@ -80,8 +80,8 @@ class DocumentOwner:
             headers={"Authorization": f"Bearer {self.token}"},
         )
         own = derive_document_id(self.tenant_id, "finance", f"ledger-{number}.txt")
-        texts = [each["text"] for each in response.json()["passages"] if each["documentId"] == own]
-        return {each.split()[1] for each in texts}
+        texts = [passage["text"] for passage in response.json()["passages"] if passage["documentId"] == own]
+        return {text.split()[1] for text in texts}
 
 
 @pytest.fixture
@@ -125,18 +125,18 @@ async def test_after_a_kill_during_uploads_every_document_is_complete(
         pytest.fail(f"{states}; {intents}; ended: {harness.gateway.context.readiness.ended}")
     states = await person.get_states(survivor)
     for number, status in enumerate(statuses):
-        found = await person.list_found(survivor, number)
-        assert len(found) <= 1, "a search finds only one version"
+        versions = await person.list_found(survivor, number)
+        assert len(versions) <= 1, "a search finds only one version"
         if status == 201:
-            assert found == {"new"}, number
+            assert versions == {"new"}, number
         if number < HALF:
-            assert found <= {"old", "new"}
-            assert found, "the earlier version is still found"
-        assert bool(found) is (f"ledger-{number}.txt" in states), (
+            assert versions <= {"old", "new"}
+            assert versions, "the earlier version is still found"
+        assert bool(versions) is (f"ledger-{number}.txt" in states), (
             "each document is in both bucket and index, or in neither"
         )
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
-    points = sum(each["chunks"] for each in listed["documents"])
+    points = sum(document["chunks"] for document in listed["documents"])
     assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, (
         "no chunk of another version remains"
     )
@@ -171,9 +171,9 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
     await wait_until(is_settled, seconds=TIMEOUT_SECONDS)
     states, trash = await person.get_states(survivor), await person.list_trash(survivor)
     for number, status in enumerate(statuses):
-        name, found = f"ledger-{number}.txt", await person.list_found(survivor, number)
+        name, versions = f"ledger-{number}.txt", await person.list_found(survivor, number)
         assert (name in states) != (name in trash), "each document is either found or in the trash"
-        assert bool(found) is (name in states)
+        assert bool(versions) is (name in states)
         if status == done:
             assert (name in states) is restore
     for name in trash:
@@ -182,7 +182,7 @@ async def test_after_a_kill_during_removals_each_document_is_found_or_in_the_tra
             == 201
         )
     listed = (await survivor.get("/v1/documents", headers={"Authorization": f"Bearer {person.token}"})).json()
-    points = sum(each["chunks"] for each in listed["documents"])
+    points = sum(document["chunks"] for document in listed["documents"])
     assert len(listed["documents"]) == DOCUMENTS
     assert await count_points(harness.qdrant, f"tenant-{person.tenant_id}") == points, (
         "no chunk of another version remains"

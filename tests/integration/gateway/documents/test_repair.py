@@ -85,9 +85,9 @@ async def test_an_upload_killed_after_any_call_is_completed_or_undone(
             continue
         expected = "Version 2" if stored == make_version_text(2).encode() else "Version 1"
         assert await survivor.get_state() == "ready", f"after {last} calls"
-        found = await survivor.list_found()
-        assert list_versions(found) == {expected}, f"after {last} calls"
-        assert len(found) == await survivor.count_points(), f"after {last} calls: nothing twice, nothing left"
+        texts = await survivor.list_found()
+        assert list_versions(texts) == {expected}, f"after {last} calls"
+        assert len(texts) == await survivor.count_points(), f"after {last} calls: nothing twice, nothing left"
         completed += expected == "Version 2"
         await survivor.delete()
     assert last >= 8, "an upload needs more calls"
@@ -148,12 +148,12 @@ async def test_concurrent_writes_of_a_document_end_with_one_complete_version(
     replicas: Replicas,
 ) -> None:
     writers = [replicas.make() for _ in range(4)]
-    await asyncio.gather(*(each.upload(make_version_text(number)) for number, each in enumerate(writers)))
-    found, stored = await writers[0].list_found(), await writers[0].get_content()
+    await asyncio.gather(*(writer.upload(make_version_text(number)) for number, writer in enumerate(writers)))
+    texts, stored = await writers[0].list_found(), await writers[0].get_content()
     assert stored
-    (name,) = list_versions(found)
+    (name,) = list_versions(texts)
     assert stored.decode().startswith(name)
-    assert len(found) == await writers[0].count_points()
+    assert len(texts) == await writers[0].count_points()
     assert await writers[0].get_state() == "ready"
 
 

@@ -50,7 +50,7 @@ async def get_used_and_reserved(budget: Budget, tenant: Tenant) -> tuple[int, in
 async def test_fifty_concurrent_reservations_do_not_exceed_the_limit(budget: Budget) -> None:
     tenant = make_new_tenant(tokensPerMonth=1000)
     reservations = await asyncio.gather(*(try_reserve(budget, tenant, 90) for _ in range(50)))
-    assert sum(each is not None for each in reservations) == 11
+    assert sum(reservation is not None for reservation in reservations) == 11
     assert await get_used_and_reserved(budget, tenant) == (0, 990)
 
 

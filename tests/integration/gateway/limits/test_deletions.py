@@ -54,7 +54,7 @@ class TenantDocuments:
         return sum([await self.delete(f"d{number}") for number in range(count)])
 
     async def list_held(self) -> set[str]:
-        return {each.document_id for each in await self.limit.list_held(self.tenant)}
+        return {deletion.document_id for deletion in await self.limit.list_held(self.tenant)}
 
 
 async def test_a_few_deletions_are_never_held(redis: TenantRedis, tenant: Tenant) -> None:

@@ -102,7 +102,7 @@ async def test_gateways_that_fill_concurrently_do_not_count_twice(
     tenant, listing = make_new_tenant(documents=1000, storage="1Mi"), Listing(old=24)
     gateways = [StorageQuota(redis) for _ in range(8)]
     results = await asyncio.gather(
-        *(try_reserve(each, tenant, f"d{n}", 100, listing) for n, each in enumerate(gateways))
+        *(try_reserve(gateway, tenant, f"d{n}", 100, listing) for n, gateway in enumerate(gateways))
     )
     assert all(results)
     assert await get_stored_bytes(redis_client, tenant) == 824

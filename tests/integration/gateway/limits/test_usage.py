@@ -20,7 +20,7 @@ async def test_counts_add_up_by_day_persona_and_model(redis: TenantRedis, redis_
     logs = [log, UsageLog(redis, TenantMetrics(by_tenant=True), lambda: now)]
     for number in range(50):
         logs[number % 2].record(one, answer, model="a:0", persona_id="finance")
-    await asyncio.gather(*(each.flush() for each in logs))
+    await asyncio.gather(*(log.flush() for log in logs))
     log.record(one, Counts(cached_answers=1), model="a:0", persona_id="finance")
     log.record(one, Counts(requests=1, embedding_tokens=4), model="e", persona_id=None)
     log.record(other, answer, model="a:0", persona_id="finance")

@@ -127,8 +127,10 @@ async def check_outage(platform: Platform, tenant_users: list[TenantUser], outag
         outcome for outcomes in load.outcomes.values() for outcome in outcomes if outcome.status == 500
     }
     assert not unexpected
-    assert [each for each in load.outcomes["away"] if each.status >= 500 and not each.retry_after] == []
-    unhurt = [each.seconds for each in load.outcomes["away"] if each.what == "ok"]
+    assert [
+        outcome for outcome in load.outcomes["away"] if outcome.status >= 500 and not outcome.retry_after
+    ] == []
+    unhurt = [outcome.seconds for outcome in load.outcomes["away"] if outcome.what == "ok"]
     assert max(unhurt) < UNAFFECTED_SECONDS
     for user in tenant_users:
         await assert_nothing_lost(user)
@@ -161,8 +163,8 @@ async def assert_nothing_lost(user: TenantUser) -> None:
     for name in list(user.refused):
         await wait_until(functools.partial(try_resend, user, name), seconds=WAIT_SECONDS, every=1.0)
     for name, word in user.uploaded.items():
-        found = (await user.search(f"The {user.marker} of {word}")).json()["passages"]
-        assert [each["filename"] for each in found].count(name) == 1, name
+        passages = (await user.search(f"The {user.marker} of {word}")).json()["passages"]
+        assert [passage["filename"] for passage in passages].count(name) == 1, name
 
 
 async def try_resend(user: TenantUser, name: str) -> bool:

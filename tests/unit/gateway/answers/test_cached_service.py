@@ -157,9 +157,9 @@ OTHER_TENANTS = {
 async def test_each_field_of_the_tenant_that_affects_answers_changes_the_key(
     harness: CachedAnswerHarness, other: Tenant
 ) -> None:
-    for each in (make_cached_tenant(), *OTHER_TENANTS.values()):
-        if each is not other:
-            await harness.ask(of=each)
+    for tenant in (make_cached_tenant(), *OTHER_TENANTS.values()):
+        if tenant is not other:
+            await harness.ask(of=tenant)
     assert (await harness.ask(of=other))[0] is CacheOutcome.MISS
     assert (await harness.ask(of=other))[0] is CacheOutcome.HIT
 

@@ -44,11 +44,13 @@ def parse(*pieces: str) -> tuple[str, list[int]]:
 def test_only_markers_of_known_passages_are_citations(
     text_of_model: str, shown: str, cited: list[int]
 ) -> None:
-    text, found = parse(text_of_model)
-    citations = build_citations(text, found, PASSAGES)
+    text, positions = parse(text_of_model)
+    citations = build_citations(text, positions, PASSAGES)
     assert to_numbers(text) == shown
-    assert found == cited
-    assert [(each.marker, each.document_id, each.filename, each.page) for each in citations] == [
+    assert positions == cited
+    assert [
+        (citation.marker, citation.document_id, citation.filename, citation.page) for citation in citations
+    ] == [
         (number, f"d{position}", f"{position}.md", position) for number, position in enumerate(cited, start=1)
     ]
 
@@ -77,7 +79,7 @@ def test_the_snippet_is_the_sentence_most_similar_to_the_claim() -> None:
     text, cited = parse(
         "The notice period is nine months [cite:2]. The budget for marketing is $5,000,000 [cite:1]."
     )
-    assert [each.snippet for each in build_citations(text, cited, PASSAGES)] == [
+    assert [citation.snippet for citation in build_citations(text, cited, PASSAGES)] == [
         "- notice period: nine months",
         "The marketing budget for 2026 is $5,000,000.",
     ]

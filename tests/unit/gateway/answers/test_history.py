@@ -8,7 +8,7 @@ from gateway.bedrock import Turn
 def make_turns(text: str) -> list[Turn]:
     """Return turns from ``u:text a:text``."""
     sides = {"u": "user", "a": "assistant"}
-    return [Turn(sides[each[0]], each[2:]) for each in text.split()]  # type: ignore[arg-type]
+    return [Turn(sides[turn[0]], turn[2:]) for turn in text.split()]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

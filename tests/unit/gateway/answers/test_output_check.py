@@ -141,9 +141,9 @@ def test_harmless_answers_are_unchanged() -> None:
 def test_sanitized_answers_are_hardly_ever_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check is stricter in a few places; a much stricter check would change harmless answers."""
     said = [make_hostile_text(random.Random(seed)) for seed in range(500)]
-    twice = [sanitize(each, MARKDOWN) for each in said]
+    twice = [sanitize(text, MARKDOWN) for text in said]
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
-    once = [sanitize(each, MARKDOWN) for each in said]
+    once = [sanitize(text, MARKDOWN) for text in said]
     assert sum(first != second for first, second in zip(once, twice, strict=True)) <= 5
 
 

@@ -589,8 +589,8 @@ def test_only_escapes_and_invisible_characters_are_added(pieces: list[str]) -> N
     shown = iter(sanitize(said, TEXT))
     added = []
     for character in said:
-        while (each := next(shown)) != character:
-            added.append(each)
+        while (emitted := next(shown)) != character:
+            added.append(emitted)
     assert {*added, *shown} <= {"\\", INVISIBLE}
 
 

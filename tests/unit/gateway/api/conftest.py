@@ -89,7 +89,7 @@ class FakeRegistry:
 
     def replace(self, tenant: Tenant) -> None:
         """Replace a Tenant and notify the listeners, as the watch does."""
-        self.tenants = [tenant if each.id == tenant.id else each for each in self.tenants]
+        self.tenants = [tenant if listed.id == tenant.id else listed for listed in self.tenants]
         for changed in list(self.listeners):
             changed()
 

@@ -33,7 +33,7 @@ async def ask(
         json={**body, "stream": stream},
         headers=[
             ("Authorization", "Bearer person-tenanta"),
-            *(("Cache-Control", each) for each in cache_control),
+            *(("Cache-Control", value) for value in cache_control),
         ],
     )
     assert response.status_code == 200, response.text

@@ -233,9 +233,9 @@ def test_every_operation_has_worst_case_inputs(harness: GatewayHarness) -> None:
 
 
 CASES = [
-    pytest.param(operation, each, id=f"{operation}: {each.name}")
+    pytest.param(operation, request, id=f"{operation}: {request.name}")
     for operation, inputs in INPUTS.items()
-    for each in inputs
+    for request in inputs
 ]
 
 

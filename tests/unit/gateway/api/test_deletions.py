@@ -52,7 +52,7 @@ async def test_an_administrator_rejects_held_deletions(limited_harness: GatewayH
     document_id = (await limited_harness.upload()).json()["documentId"]
     await limited_harness.http.delete(f"/v1/documents/{document_id}", headers={"Authorization": PERSON})
     rejected = (await limited_harness.post("/v1/deletions/reject", as_=ADMIN)).json()
-    assert [each["documentId"] for each in rejected["kept"]] == [document_id]
+    assert [deletion["documentId"] for deletion in rejected["kept"]] == [document_id]
     assert rejected["remaining"] == 0
     assert not (await limited_harness.get("/v1/deletions", as_=ADMIN)).json()["deletions"]
 

@@ -30,8 +30,8 @@ def resolve(value: dict[str, Any]) -> dict[str, Any]:
     if "$ref" not in value:
         return value
     _, _, kind, name = value["$ref"].split("/")
-    found: dict[str, Any] = DOCUMENT["components"][kind][name]
-    return found
+    component: dict[str, Any] = DOCUMENT["components"][kind][name]
+    return component
 
 
 def iter_contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -42,7 +42,7 @@ def iter_contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def list_examples(content: dict[str, Any]) -> list[Any]:
     """Return all examples of a body."""
-    named = [resolve(each)["value"] for each in content.get("examples", {}).values()]
+    named = [resolve(example)["value"] for example in content.get("examples", {}).values()]
     own = [content["example"]] if "example" in content else []
     of_schema: list[Any] = resolve(content["schema"]).get("examples", [])
     return named + own + of_schema
@@ -52,8 +52,8 @@ def list_operations_with_header(name: str) -> set[str]:
     """Return the operations with a header field on all responses."""
     return {
         operation
-        for operation, each in OPERATIONS.items()
-        if all(name in response["headers"] for response in each["responses"].values())
+        for operation, described in OPERATIONS.items()
+        if all(name in response["headers"] for response in described["responses"].values())
     }
 
 
@@ -66,7 +66,7 @@ def test_the_description_is_valid_openapi_3_1() -> None:
 def test_every_operation_has_a_security_scheme(operation: str) -> None:
     wanted = OPERATIONS[operation].get("security", DOCUMENT["security"])
     schemes = ["person", "ticket"] if operation in (*TICKETS, "GET /v1/documents") else ["person"]
-    assert [name for each in wanted for name in each] == schemes
+    assert [name for requirement in wanted for name in requirement] == schemes
     assert set(schemes) <= DOCUMENT["components"]["securitySchemes"].keys()
 
 
@@ -81,12 +81,12 @@ def test_every_body_has_examples_that_match_its_schema(operation: str) -> None:
 
 @each_operation
 def test_every_parameter_has_a_description_and_an_example_and_is_not_null(operation: str) -> None:
-    parameters = [resolve(each) for each in OPERATIONS[operation]["parameters"]]
-    assert {each["name"] for each in parameters} >= {"X-Request-ID", "traceparent"}
-    for each in parameters:
-        assert each["description"], each["name"]
-        assert each["schema"]["examples"], each["name"]
-        assert "null" not in str(each["schema"]), each["name"]
+    parameters = [resolve(parameter) for parameter in OPERATIONS[operation]["parameters"]]
+    assert {parameter["name"] for parameter in parameters} >= {"X-Request-ID", "traceparent"}
+    for parameter in parameters:
+        assert parameter["description"], parameter["name"]
+        assert parameter["schema"]["examples"], parameter["name"]
+        assert "null" not in str(parameter["schema"]), parameter["name"]
 
 
 @each_operation
@@ -142,8 +142,8 @@ def test_an_upload_links_to_operations_of_the_document() -> None:
 def test_every_problem_type_is_declared_by_an_operation() -> None:
     described = {
         slug
-        for each in OPERATIONS.values()
-        for content in iter_contents(each)
+        for operation in OPERATIONS.values()
+        for content in iter_contents(operation)
         for slug in content.get("examples", {})
     }
     never_answered = {"dimension-mismatch", "indexing-failed"}

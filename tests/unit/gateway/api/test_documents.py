@@ -42,8 +42,8 @@ async def test_an_upload_returns_the_document(harness: GatewayHarness) -> None:
 
 async def test_an_uploaded_document_is_found_and_cited(harness: GatewayHarness) -> None:
     await harness.upload()
-    found = (await harness.post("/v1/search", json={"query": "What is the budget?"})).json()["passages"]
-    assert [(passage["filename"], passage["text"], passage["page"]) for passage in found] == [
+    passages = (await harness.post("/v1/search", json={"query": "What is the budget?"})).json()["passages"]
+    assert [(passage["filename"], passage["text"], passage["page"]) for passage in passages] == [
         ("a.md", "The budget is $5.", None)
     ]
     harness.bedrock.says = "It is $5 [cite:1]."
@@ -54,7 +54,7 @@ async def test_an_uploaded_document_is_found_and_cited(harness: GatewayHarness) 
         "citations": [
             {
                 "marker": 1,
-                "documentId": found[0]["documentId"],
+                "documentId": passages[0]["documentId"],
                 "filename": "a.md",
                 "page": None,
                 "snippet": "The budget is $5.",

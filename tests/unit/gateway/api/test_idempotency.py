@@ -83,8 +83,8 @@ async def test_a_repeated_ingest_by_ticket_is_replayed(harness: GatewayHarness) 
         ticket = harness.issuer.issue(Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md"))
         headers = {"Authorization": f"Ticket {ticket}", **KEY}
         answers.append(await harness.http.post("/v1/documents", headers=headers))
-    assert [each.status_code for each in answers] == [201, 201]
-    assert [is_replayed(each) for each in answers] == [False, True]
+    assert [response.status_code for response in answers] == [201, 201]
+    assert [is_replayed(response) for response in answers] == [False, True]
     assert len(harness.usage.recorded) == 1
 
 

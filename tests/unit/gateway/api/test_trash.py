@@ -29,7 +29,7 @@ async def test_pages_list_each_document_once(harness: GatewayHarness) -> None:
     seen, query = set(), "?limit=2"
     while query:
         page = (await harness.get(f"/v1/trash{query}", as_=PERSON)).json()
-        seen |= {each["documentId"] for each in page["documents"]}
+        seen |= {document["documentId"] for document in page["documents"]}
         query = page["nextCursor"] and f"?limit=2&cursor={page['nextCursor']}"
     assert seen == ids
 

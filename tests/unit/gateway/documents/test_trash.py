@@ -364,7 +364,7 @@ async def test_pages_list_each_removal_once(harness: TrashHarness) -> None:
     seen, after = set(), ""
     while True:
         page = await harness.trash.list_page(OWNER, after=after, limit=2)
-        seen |= {each.id for each in page.removals}
+        seen |= {removal.id for removal in page.removals}
         if not (after := page.after):
             break
     assert len(seen) == 3
@@ -399,7 +399,7 @@ async def test_a_rejected_deletion_of_file_sync_leaves_the_document_under_its_na
         await harness.remove(None, FILE_ID)
     harness.bedrock.fails = AssertionError("a restore must not embed anything")
     rejected = await harness.rejection.reject(ADMIN)
-    assert [each.document_id for each in rejected.kept] == [FILE_ID]
+    assert [deletion.document_id for deletion in rejected.kept] == [FILE_ID]
     assert not rejected.in_trash
     assert harness.list_found(ID) == [TEXT.decode()]
     assert not harness.list_found(FILE_ID)
@@ -413,7 +413,7 @@ async def test_a_rejected_deletion_of_a_person_leaves_the_document_as_it_is(harn
     with pytest.raises(DeletionsHeld):
         await harness.remove()
     rejected = await harness.rejection.reject(ADMIN)
-    assert [each.document_id for each in rejected.kept] == [ID]
+    assert [deletion.document_id for deletion in rejected.kept] == [ID]
     assert harness.list_found() == [TEXT.decode()]
     assert not harness.limit.entries
 
@@ -427,8 +427,8 @@ async def test_a_rejected_deletion_is_in_the_trash_and_reported_if_its_name_is_t
     with pytest.raises(DeletionsHeld):
         await harness.remove(None, FILE_ID)
     rejected = await harness.rejection.reject(ADMIN)
-    assert [each.document_id for each in rejected.in_trash] == [FILE_ID]
-    assert [each.document_id for each in await harness.list_removals(ADMIN)] == [FILE_ID]
+    assert [deletion.document_id for deletion in rejected.in_trash] == [FILE_ID]
+    assert [removal.document_id for removal in await harness.list_removals(ADMIN)] == [FILE_ID]
     assert harness.list_found() == ["The marketing budget is $6."]
 
 
@@ -440,7 +440,7 @@ async def test_an_interrupted_rejection_continues(harness: TrashHarness) -> None
     harness.limit.allowed = 1
     await harness.remove(None, FILE_ID)  # the first half of a rejection
     rejected = await harness.rejection.reject(ADMIN)
-    assert [each.document_id for each in rejected.kept] == [FILE_ID]
+    assert [deletion.document_id for deletion in rejected.kept] == [FILE_ID]
     assert harness.list_found(ID) == [TEXT.decode()]
     assert not harness.limit.entries
 
@@ -477,7 +477,7 @@ async def test_a_restore_is_refused_while_a_file_has_the_name(
         with pytest.raises(DocumentExists, match=NAME):
             await harness.restore(person, removed_id)
     assert list(harness.objects.contents) == [NEWER_KEY]
-    assert [each.document_id for each in await harness.list_removals()] == [removed_id]
+    assert [removal.document_id for removal in await harness.list_removals()] == [removed_id]
     await harness.objects.delete(TENANT, NEWER_KEY)
     await harness.restore(document_id=removed_id)
     assert harness.list_found(ID) == [TEXT.decode()]
@@ -509,7 +509,7 @@ async def test_a_rejected_deletion_ends_in_the_trash_if_another_file_has_the_nam
     with pytest.raises(DeletionsHeld):
         await harness.remove(None, FILE_ID)
     rejected = await harness.rejection.reject(ADMIN)
-    assert [each.document_id for each in rejected.in_trash] == [FILE_ID]
+    assert [deletion.document_id for deletion in rejected.in_trash] == [FILE_ID]
     assert not harness.list_found(ID)
 
 
@@ -548,8 +548,8 @@ async def test_a_recreated_tenant_has_no_access_to_the_earlier_trash() -> None:
     later = earlier.model_copy(
         update={"metadata": earlier.metadata.model_copy(update={"uid": "another-uid"})}
     )
-    keys = {build_removal_key(each.id, each.uid, ID, "r") for each in (earlier, later)}
+    keys = {build_removal_key(tenant.id, tenant.uid, ID, "r") for tenant in (earlier, later)}
     assert len(keys) == 2
-    for each in (earlier, later):
-        own = build_removals_prefix(each.id, each.uid)
+    for tenant in (earlier, later):
+        own = build_removals_prefix(tenant.id, tenant.uid)
         assert [key.startswith(own) for key in keys].count(True) == 1

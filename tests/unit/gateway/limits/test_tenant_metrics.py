@@ -10,8 +10,10 @@ KEPT, DELETED = make_tenant("series-kept"), make_tenant("series-deleted")
 
 
 def list_labelled_tenants() -> set[str]:
-    found = {sample.labels.get("tenant", "") for family in REGISTRY.collect() for sample in family.samples}
-    return {key for key in found if key.startswith("tenant-series-")}
+    tenant_keys = {
+        sample.labels.get("tenant", "") for family in REGISTRY.collect() for sample in family.samples
+    }
+    return {key for key in tenant_keys if key.startswith("tenant-series-")}
 
 
 def test_pruning_removes_the_series_of_deleted_tenants() -> None:

@@ -90,8 +90,8 @@ class FakeS3Session:
         }
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
-        found = [{"Key": key} for key in self.contents if key.startswith(Prefix)]
-        return {"Contents": found[:MaxKeys]} if found else {}
+        listed = [{"Key": key} for key in self.contents if key.startswith(Prefix)]
+        return {"Contents": listed[:MaxKeys]} if listed else {}
 
     def put_object(self, **arguments: Any) -> dict[str, Any]:
         self.puts.append(arguments)

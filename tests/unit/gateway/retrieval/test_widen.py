@@ -12,7 +12,7 @@ def make_passage(chunk: int, text: str, page: int | None = None, document: str =
 
 
 def map_by_position(*passages: Passage) -> dict[tuple[str, int], Passage]:
-    return {(each.document_id, each.chunk): each for each in passages}
+    return {(passage.document_id, passage.chunk): passage for passage in passages}
 
 
 def test_a_passage_is_extended_by_both_neighbours() -> None:
@@ -32,23 +32,23 @@ def test_a_passage_is_extended_by_both_neighbours() -> None:
     ],
 )
 def test_unrelated_or_too_long_neighbours_are_skipped(neighbour: Passage, tokens: int) -> None:
-    found = [make_passage(2, "Two.", page=1)]
-    assert widen(found, map_by_position(neighbour), tokens) == found
+    passages = [make_passage(2, "Two.", page=1)]
+    assert widen(passages, map_by_position(neighbour), tokens) == passages
 
 
 def test_no_chunk_is_used_twice() -> None:
-    found = [make_passage(1, "One."), make_passage(2, "Two."), make_passage(4, "Four.")]
+    passages = [make_passage(1, "One."), make_passage(2, "Two."), make_passage(4, "Four.")]
     neighbours = map_by_position(
-        *found, make_passage(0, "Zero."), make_passage(3, "Three."), make_passage(5, "Five.")
+        *passages, make_passage(0, "Zero."), make_passage(3, "Three."), make_passage(5, "Five.")
     )
-    texts = [each.text for each in widen(found, neighbours, 100)]
+    texts = [passage.text for passage in widen(passages, neighbours, 100)]
     assert texts == ["Zero.\nOne.", "Two.\nThree.", "Four.\nFive."]
 
 
 def test_the_best_passages_are_extended_first() -> None:
-    found = [make_passage(1, "A" * 30), make_passage(1, "B" * 30, document="e")]
+    passages = [make_passage(1, "A" * 30), make_passage(1, "B" * 30, document="e")]
     neighbours = map_by_position(make_passage(2, "C" * 27), make_passage(2, "D" * 27, document="e"))
-    first, second = widen(found, neighbours, 30)
+    first, second = widen(passages, neighbours, 30)
     assert "C" in first.text
     assert "D" not in second.text
 

@@ -28,13 +28,15 @@ def test_the_round_with_the_most_passages_is_best_if_all_rounds_are_inconsistent
     first = [make_passage("a"), make_passage("b"), changing]
     assert not results.absorb(first, {"a": "v1", "b": "v1", "changing": "v2"}, is_full=False)
     assert not results.absorb([make_passage("a"), changing], {"a": "v1", "changing": "v2"}, is_full=False)
-    assert [each.document_id for each in results.best] == ["a", "b"]
+    assert [passage.document_id for passage in results.best] == ["a", "b"]
     assert not results.absorb(
         [make_passage("c"), make_passage("d"), changing],
         {"c": "v1", "d": "v1", "changing": "v2"},
         is_full=False,
     )
-    assert [each.document_id for each in results.best] == ["c", "d"], "the later of two equal rounds is used"
+    assert [passage.document_id for passage in results.best] == ["c", "d"], (
+        "the later of two equal rounds is used"
+    )
 
 
 def test_a_consistent_round_is_better_than_a_round_with_more_passages() -> None:
@@ -42,4 +44,4 @@ def test_a_consistent_round_is_better_than_a_round_with_more_passages() -> None:
     first = [make_passage("a"), make_passage("b"), make_passage("changing")]
     assert not results.absorb(first, {"a": "v1", "b": "v1", "changing": "v2"}, is_full=False)
     assert results.absorb([make_passage("changing", "v2")], {"changing": "v2"}, is_full=False)
-    assert [each.version_id for each in results.best] == ["v2"]
+    assert [passage.version_id for passage in results.best] == ["v2"]

@@ -140,9 +140,9 @@ async def test_a_search_of_a_persona_finds_nothing_of_another(
 
 
 async def test_a_passage_has_its_position(vectors: Vectors, qdrant: respx.MockRouter) -> None:
-    found = make_hit("tenant-tenanta", "mine")
-    found["payload"] |= {"page": 7, "heading": "Plan > Part two"}
-    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=make_result({"points": [found]}))
+    hit = make_hit("tenant-tenanta", "mine")
+    hit["payload"] |= {"page": 7, "heading": "Plan > Part two"}
+    qdrant.post(f"/collections/{COLLECTION}/points/query").mock(return_value=make_result({"points": [hit]}))
     (passage,) = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=None, persona_id=None, limit=3, threshold=0.1
     )
@@ -376,7 +376,7 @@ async def test_chunks_of_a_version_that_is_not_committed_are_ignored(
         derive_commit_marker_id("tenanta", make_uid("tenanta"), "deleted"),
     ]
     left_out = read_sent(route)["filter"]["must_not"]
-    assert [[condition["match"]["value"] for condition in each["must"]] for each in left_out] == [
+    assert [[condition["match"]["value"] for condition in excluded["must"]] for excluded in left_out] == [
         ["d", "v0"],
         ["deleted", "v1"],
     ], "a second search replaces the dropped points"
@@ -398,7 +398,7 @@ async def test_a_version_that_is_committed_between_two_rounds_is_found(
     new = make_hit("tenant-tenanta", "v2", chunk=3, version="v2")
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     # v2 is being written and is excluded; it is committed before the second round.
-    route.mock(side_effect=[make_result({"points": found}) for found in ([new], [], [new])])
+    route.mock(side_effect=[make_result({"points": hits}) for hits in ([new], [], [new])])
     markers = qdrant.post(f"/collections/{COLLECTION}/points")
     markers.mock(side_effect=[make_result([make_marker(version)]) for version in ("v1", "v2", "v2")])
     assert await search(vectors) == ["v2"]
@@ -433,11 +433,11 @@ async def test_a_hybrid_search_fuses_two_lists_of_the_tenants_points(
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(return_value=make_result({"points": [make_hit("tenant-tenanta", "mine")]}))
     words = build_query_vector("budget")
-    (found,) = await vectors.search(
+    (passage,) = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=words, persona_id=None, limit=3, threshold=0.0
     )
     body = read_sent(route)
-    assert found.score == pytest.approx(0.6), "the score is the cosine, not that of the fusion"
+    assert passage.score == pytest.approx(0.6), "the score is the cosine, not that of the fusion"
     assert (body["query"], body["limit"], body["with_payload"]) == ({"fusion": "rrf"}, 3, True)
     dense, lexical = body["prefetch"]
     assert (dense["query"], lexical["query"]["indices"]) == ([1, 0, 0, 0], words.indices)
@@ -455,14 +455,14 @@ async def test_the_threshold_applies_to_a_hybrid_search_too(
     weak = {**make_hit("tenant-tenanta", "weak", document_id="e"), "vector": {"dense": [0.1, 0.9, 0, 0]}}
     route = qdrant.post(f"/collections/{COLLECTION}/points/query")
     route.mock(return_value=make_result({"points": [weak, make_hit("tenant-tenanta", "strong")]}))
-    found = await vectors.search(
+    passages = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=build_query_vector("x"), persona_id=None, limit=1, threshold=0.5
     )
-    assert [passage.text for passage in found] == ["strong"]
-    found = await vectors.search(
+    assert [passage.text for passage in passages] == ["strong"]
+    passages = await vectors.search(
         TENANT, [1, 0, 0, 0], sparse=build_query_vector("x"), persona_id=None, limit=1, threshold=0.6
     )
-    assert [passage.text for passage in found] == ["strong"], "a score equal to the threshold is accepted"
+    assert [passage.text for passage in passages] == ["strong"], "a score equal to the threshold is accepted"
     assert read_sent(route)["limit"] == MIN_CANDIDATES, "points below the threshold do not displace others"
 
 
@@ -582,8 +582,10 @@ async def test_neighbours_of_a_passage_are_of_the_same_version(
         make_hit("tenant-tenantb", "theirs", chunk=2),
     ]
     route = qdrant.post(f"/collections/{COLLECTION}/points").mock(return_value=make_result(points))
-    found = await vectors.get_neighbours(TENANT, [passage])
-    assert {place: (each.text, each.score) for place, each in found.items()} == {("d", 2): ("after", 0.0)}
+    neighbours = await vectors.get_neighbours(TENANT, [passage])
+    assert {position: (neighbour.text, neighbour.score) for position, neighbour in neighbours.items()} == {
+        ("d", 2): ("after", 0.0)
+    }
     assert read_sent(route)["with_payload"] is True
     assert set(read_sent(route)["ids"]) == {
         derive_commit_marker_id("tenanta", make_uid("tenanta"), "d"),
@@ -629,15 +631,15 @@ async def test_embeddings_of_another_tenant_are_dropped(vectors: Vectors, qdrant
         hits = [make_hit("tenant-tenanta", "Own."), make_hit("tenant-tenantb", "Theirs.")]
         if "offset" in json.loads(request.content):
             hits[0]["payload"]["heading"] = "Plan"
-        for each in hits:
-            each["payload"] = {name: value for name, value in each["payload"].items() if name in wanted}
+        for hit in hits:
+            hit["payload"] = {name: value for name, value in hit["payload"].items() if name in wanted}
         return make_result({"points": hits, "next_page_offset": next_page.pop()})
 
     next_page = [None, 33]
 
     route = qdrant.post(path__regex=r"/points/scroll$").mock(side_effect=scroll)
-    found = [each async for batch in vectors.iter_embeddings(TENANT, "d") for each in batch]
-    assert found == [
+    embeddings = [embedding async for batch in vectors.iter_embeddings(TENANT, "d") for embedding in batch]
+    assert embeddings == [
         ("Own.", [0.6, 0.8, 0, 0]),
         (Chunk("Own.", heading="Plan").embedded_text, [0.6, 0.8, 0, 0]),
     ]
@@ -654,5 +656,5 @@ async def test_embeddings_of_points_without_a_heading_are_read(
     del old["payload"]["heading"]
     route = qdrant.post(path__regex=r"/points/scroll$")
     route.mock(return_value=make_result({"points": [old], "next_page_offset": None}))
-    found = [each async for batch in vectors.iter_embeddings(TENANT, "d") for each in batch]
-    assert found == [("Own.", [0.6, 0.8, 0, 0])]
+    embeddings = [embedding async for batch in vectors.iter_embeddings(TENANT, "d") for embedding in batch]
+    assert embeddings == [("Own.", [0.6, 0.8, 0, 0])]
