@@ -64,7 +64,7 @@ reset: $(READY) ## Stop the platform and delete its data (asks first)
 demo: $(READY) ## Run the demo: two isolated tenants, and a third that is created and deleted
 	@tenantry demo
 
-test: checks unit integration ## All checks: lint, types, imports, docs, unit, integration and isolation tests
+test: checks unit integration ## Checks before a pull request: lint, types, imports, docs, unit, integration and isolation tests
 
 # Each check has stretches that use one processor. A check's output is printed when it ends.
 checks: $(READY) ## Run lint, types, imports and docs concurrently

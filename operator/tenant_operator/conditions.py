@@ -132,7 +132,9 @@ def _to_condition(result: PartResult) -> ConditionResult:
 def _summarize(
     tenant: Tenant, results: Mapping[str, PartResult], overall: Failure | None
 ) -> dict[str, ConditionResult]:
-    failures = [overall] if overall else [each for each in results.values() if isinstance(each, Failure)]
+    failures = (
+        [overall] if overall else [result for result in results.values() if isinstance(result, Failure)]
+    )
     message = "; ".join(failure.message for failure in failures)
     permanent = next((failure for failure in failures if failure.permanent), None)
     transient = next((failure for failure in failures if not failure.permanent), None)

@@ -36,9 +36,9 @@ class EmailPatternIndex:
     def list_conflicts(self, tenant: Tenant) -> list[Tenant]:
         """Return the other Tenants that claim an address of this Tenant, the oldest first."""
         candidates = set().union(*(self._by_domain[domain] for domain in _list_domains(tenant))) - {tenant.id}
-        found = (self._tenants[tenant_id] for tenant_id in candidates)
+        others = (self._tenants[tenant_id] for tenant_id in candidates)
         return sorted(
-            (each for each in found if _list_overlaps(tenant, each)), key=lambda each: each.seniority
+            (other for other in others if _list_overlaps(tenant, other)), key=lambda other: other.seniority
         )
 
     def describe_conflict(self, tenant: Tenant) -> str | None:

@@ -95,9 +95,9 @@ class Erasure:
         BackendError
             The draft can neither be read nor written, so nothing may be deleted yet.
         """
-        known = await self._read(tenant)
-        if known:
-            return known
+        existing_draft = await self._read(tenant)
+        if existing_draft:
+            return existing_draft
         counts, failures = await self._count(tenant)
         if failures:
             return failures
@@ -107,7 +107,7 @@ class Erasure:
             tenant=TenantIdentity(id=tenant.id, key=tenant.key, uid=tenant.metadata.uid),
             deletion_requested=requested.isoformat().replace("+00:00", "Z") if requested else counted,
             stores=[
-                Store(store=name, before=found, counted_before=counted) for name, found in counts.items()
+                Store(store=name, before=before, counted_before=counted) for name, before in counts.items()
             ],
             not_scanned=[*self._disabled, *NOT_SCANNED],
         )
@@ -123,7 +123,7 @@ class Erasure:
             The receipt cannot be written.
         """
         counts, failures = await self._count(tenant)
-        failures |= {name: failure for name, found in counts.items() if (failure := _find_remaining(found))}
+        failures |= {name: failure for name, after in counts.items() if (failure := _find_remaining(after))}
         if failures:
             return failures
         finished = self._now()

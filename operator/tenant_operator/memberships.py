@@ -163,8 +163,8 @@ class MembershipChecker:
         A second request to Keycloak confirms the result: a list can lack an account that was changed during
         the listing.
         """
-        found = self._find_groups_to_leave(account, address, owners)
-        return found and self._find_groups_to_leave(account, await self._fetch_address(account), owners)
+        group_ids = self._find_groups_to_leave(account, address, owners)
+        return group_ids and self._find_groups_to_leave(account, await self._fetch_address(account), owners)
 
     async def _fetch_address(self, account: dict[str, Any]) -> str:
         """Return the verified address that an account has in Keycloak, or an empty string."""

@@ -263,7 +263,9 @@ class Reconciler:
         if TenantStatus.model_validate(status) != tenant.status:
             await self._writer.write_status(tenant, status)
         await self._record_readiness(tenant, status)
-        failures = [overall] if overall else [each for each in results.values() if isinstance(each, Failure)]
+        failures = (
+            [overall] if overall else [result for result in results.values() if isinstance(result, Failure)]
+        )
         # A temporary failure decides about the retry before a permanent one, so that its part recovers
         # without delay.
         failures.sort(key=lambda failure: failure.permanent)

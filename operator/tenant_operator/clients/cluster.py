@@ -157,8 +157,8 @@ class ClusterClient:
             if response.status >= 400:
                 message = json.loads(raw).get("message", "") if raw.startswith(b"{") else raw.decode()[:200]
                 raise client.exceptions.ApiException(status=response.status, reason=message)
-            answer: dict[str, Any] = json.loads(raw)
-            return answer
+            parsed: dict[str, Any] = json.loads(raw)
+            return parsed
 
         return await self._remote.call(operation, call)
 

@@ -58,7 +58,7 @@ class OpenWebUI:
         """Return the ids of the child groups of a group; their members inherit its rights."""
         path, params = f"/groups/id/{group_id}/members", {"membership": "inherited"}
         inherited = self._session.list_entries("list-inherited-members", path, "items", params)
-        return {each async for member in inherited for each in member["via_group_ids"]}
+        return {child_id async for member in inherited for child_id in member["via_group_ids"]}
 
     async def list_group_ids(self, name: str) -> list[str]:
         """Return the ids of the groups with a name, oldest first; the result can be 30 seconds old."""
@@ -71,7 +71,7 @@ class OpenWebUI:
                 listed = await self.list_groups()
                 self._groups = defaultdict(list)
                 self._groups_listed = now
-                for group in sorted(listed, key=lambda each: (each["created_at"], each["id"])):
+                for group in sorted(listed, key=lambda group: (group["created_at"], group["id"])):
                     self._groups[group["name"]].append(group["id"])
         return list(self._groups.get(name, ()))
 
@@ -98,9 +98,9 @@ class OpenWebUI:
 
     async def detach_group(self, group_id: str) -> None:
         """Remove the parent of a group."""
-        found = await self.get_group(group_id)
-        if found:
-            form = {"name": found["name"], "description": found["description"], "parent_group_id": None}
+        group = await self.get_group(group_id)
+        if group:
+            form = {"name": group["name"], "description": group["description"], "parent_group_id": None}
             await self.update_group(group_id, form)
 
     async def delete_group(self, group_id: str) -> None:
@@ -110,10 +110,10 @@ class OpenWebUI:
 
     async def list_members(self, group_id: str) -> list[dict[str, Any]]:
         """Return the direct members of a group, with their addresses; an absent group has no members."""
-        found: list[dict[str, Any]] = await self._session.post(
+        members: list[dict[str, Any]] = await self._session.post(
             "list-members", f"/groups/id/{group_id}/users", {}
         )
-        return found
+        return members
 
     async def add_members(self, group_id: str, user_ids: list[str]) -> None:
         """Add users to a group."""
@@ -173,9 +173,9 @@ class OpenWebUI:
     async def search_knowledge_bases(self, name: str) -> list[dict[str, Any]]:
         """Return the knowledge bases whose name contains ``name``, with their ``file_count``."""
         params = {"query": name, "order_by": "created_at", "direction": "asc"}
-        found = self._session.list_entries("search-knowledge", "/knowledge/search", "items", params)
+        bases = self._session.list_entries("search-knowledge", "/knowledge/search", "items", params)
         # The search also covers descriptions and names of owners, and ignores case.
-        return [each async for each in found if name in each["name"]]
+        return [base async for base in bases if name in base["name"]]
 
     async def get_knowledge_base(self, knowledge_id: str) -> Found:
         """Return a knowledge base without its ``file_count``, or ``None``."""
@@ -202,7 +202,7 @@ class OpenWebUI:
     async def list_pending_files(self, knowledge_id: str) -> list[str]:
         """Return the ids of the files that Open WebUI is still processing for a knowledge base."""
         pending = await self._session.get("list-pending-files", f"/knowledge/{knowledge_id}/files/pending")
-        return [each["id"] for each in pending]
+        return [file["id"] for file in pending]
 
     async def count_content(self, content: TenantContent) -> dict[str, int]:
         """Return the number of ``accounts``, ``chats``, ``files`` and ``feedback`` of a tenant."""

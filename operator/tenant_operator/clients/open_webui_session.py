@@ -107,10 +107,10 @@ class OpenWebUISession:
         page = 0
         while True:
             page += 1
-            answer = await self.get(operation, path, params | {"page": str(page)})
-            for each in answer[entries]:
-                yield each
-            if page * PAGE_SIZE >= answer["total"]:
+            listing = await self.get(operation, path, params | {"page": str(page)})
+            for entry in listing[entries]:
+                yield entry
+            if page * PAGE_SIZE >= listing["total"]:
                 return
 
     async def send(

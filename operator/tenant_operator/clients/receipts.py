@@ -34,12 +34,12 @@ class ReceiptObjects:
 
     def _get(self, key: str) -> bytes | None:
         try:
-            answer = self._clients.s3.get_object(Bucket=self._bucket, Key=key)
+            response = self._clients.s3.get_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
             if exc.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 return None
             raise
-        return answer["Body"].read()
+        return response["Body"].read()
 
     def _put(self, key: str, body: bytes) -> None:
         self._clients.s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

@@ -78,11 +78,11 @@ class IdentityPart:
 
     async def observe(self, tenant: Tenant) -> IdentityState:
         """Read both groups with their members, and the accounts that belong in them."""
-        found, people = await asyncio.gather(self._find_group(tenant), self._find_people(tenant))
-        if not found:
+        group_json, people = await asyncio.gather(self._find_group(tenant), self._find_people(tenant))
+        if not group_json:
             return IdentityState(people=people)
-        sub = await self._keycloak.get_group_by_path(f"{_get_path(found)}/{ADMINS}")
-        group, admins = await asyncio.gather(self._load_group(found), self._load_group(sub))
+        sub = await self._keycloak.get_group_by_path(f"{_get_path(group_json)}/{ADMINS}")
+        group, admins = await asyncio.gather(self._load_group(group_json), self._load_group(sub))
         return IdentityState(group, admins, people)
 
     async def ensure(self, tenant: Tenant, observed: IdentityState) -> EnsureResult:
@@ -102,9 +102,9 @@ class IdentityPart:
 
     async def remove(self, tenant: Tenant) -> None:
         """Delete the group with its sub-group; the accounts stay."""
-        found = await self._find_group(tenant)
-        if found:
-            await self._keycloak.delete_group(found["id"])
+        group = await self._find_group(tenant)
+        if group:
+            await self._keycloak.delete_group(group["id"])
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
         """Count the group, its sub-group and the members of both."""
@@ -126,14 +126,14 @@ class IdentityPart:
             return found
         return await self._keycloak.get_group(known.group_id)
 
-    async def _load_group(self, found: dict[str, Any] | None) -> KeycloakGroup:
-        if not found:
+    async def _load_group(self, group: dict[str, Any] | None) -> KeycloakGroup:
+        if not group:
             return KeycloakGroup()
-        members = await self._keycloak.list_members(found["id"])
+        members = await self._keycloak.list_members(group["id"])
         return KeycloakGroup(
-            id=found["id"],
-            path=_get_path(found),
-            attributes=found.get("attributes") or {},
+            id=group["id"],
+            path=_get_path(group),
+            attributes=group.get("attributes") or {},
             members=frozenset(map(_to_account, members)),
         )
 
@@ -185,8 +185,8 @@ class IdentityPart:
 
     async def _get_parent_id(self) -> str:
         """Return the id of the parent of all tenants' groups; create the group when it is absent."""
-        found = await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
-        parent = found or await self._keycloak.create_group(None, {"name": REALM_PARENT_GROUP})
+        existing = await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
+        parent = existing or await self._keycloak.create_group(None, {"name": REALM_PARENT_GROUP})
         # Another client created the group between the two calls.
         parent = parent or await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
         if not parent:

@@ -161,7 +161,7 @@ class StorageUsage:
     @classmethod
     def from_documents(cls, documents: Iterable[ListedDocument]) -> Self:
         """Count documents; a document with two copies counts once, as at the gateway."""
-        sizes = {each.id: each.size for each in documents}
+        sizes = {document.id: document.size for document in documents}
         return cls(len(sizes), sum(sizes.values()))
 
     def add(self, documents: int, size: int) -> "StorageUsage":

@@ -114,7 +114,7 @@ class UserFiles:
         listed = [UserFile(file, planned.reports[file.id]) for file in linked if _is_visible(file, planned)]
         not_synced = FileReport(FileState.NOT_SYNCED, NOT_SYNCED)
         listed += [UserFile(file, planned.reports.get(file.id, not_synced)) for file in unlinked]
-        return sorted(listed, key=lambda each: (-each.file.created_at, each.file.id))
+        return sorted(listed, key=lambda user_file: (-user_file.file.created_at, user_file.file.id))
 
     def _plan(
         self,
@@ -140,10 +140,13 @@ class UserFiles:
     ) -> tuple[StorageUsage, Sequence[ListedDocument]]:
         """Return the tenant's usage, and other documents with the name of one of the files."""
         stored = await self._list_stored(person)
-        own, names = {each.id for each in documents}, {sanitize_filename(file.filename) for file in files}
-        collisions = [each for each in stored if each.filename in names and each.id not in own]
-        of_files = [each for each in collisions if each.id.startswith(FILE_DOCUMENTS)]
-        uploads = [each for each in collisions if not each.id.startswith(FILE_DOCUMENTS)]
+        own = {document.id for document in documents}
+        names = {sanitize_filename(file.filename) for file in files}
+        collisions = [
+            document for document in stored if document.filename in names and document.id not in own
+        ]
+        of_files = [document for document in collisions if document.id.startswith(FILE_DOCUMENTS)]
+        uploads = [document for document in collisions if not document.id.startswith(FILE_DOCUMENTS)]
         resolved = await self._document_owners.resolve(person.tenant, uploads)
         return StorageUsage.from_documents(stored), of_files + resolved
 

@@ -123,7 +123,7 @@ class Bedrock:
     dimension
         Length of the returned vectors, see :func:`truncate_embedding`.
     embeddings_per_minute
-        Quota of embeddings. Documents wait for it; questions count against it and do not wait.
+        Quota of embeddings. Documents wait for the quota; questions count against it and do not wait.
     """
 
     def __init__(

@@ -34,8 +34,8 @@ class Page:
 class Chunk:
     """A verbatim part of a document on one page; ``page`` is ``None`` for formats without pages.
 
-    ``heading`` is the path of headings above its first words ("Travel expenses > Meals"), except those that
-    ``text`` contains.
+    ``heading`` is the path of headings above its first words ("Travel expenses > Meals"), without headings
+    that ``text`` contains.
     """
 
     text: str

@@ -13,7 +13,7 @@ def require_persona(tenant: Tenant, persona_id: str) -> Persona:
     Raises
     ------
     PersonaMissing
-        The tenant has no persona with that id; the problem lists the existing ones.
+        The tenant has no persona with that id; the problem lists the existing ids.
     """
     persona = tenant.get_persona(persona_id)
     if persona is None:

@@ -1,7 +1,7 @@
 """Errors of the gateway: each class is one type of problem document (RFC 9457).
 
-:mod:`tenancy.errors` has the errors of identity, :mod:`servicekit.errors` those of external systems. Callers
-see the details. So a detail names the invalid input and the remedy, never another tenant's data.
+:mod:`tenancy.errors` has the errors of identity, :mod:`servicekit.errors` the errors of external systems.
+Callers see the details. So a detail names the invalid input and the remedy, never another tenant's data.
 """
 
 from collections.abc import Iterator, Mapping
@@ -314,7 +314,7 @@ class WritesUnavailable(TenantryError):
 
 
 class Busy(TenantryError):
-    """Another request holds what this one needs.
+    """Another request holds a lock that this request needs.
 
     Parameters
     ----------

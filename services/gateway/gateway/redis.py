@@ -135,7 +135,7 @@ class TenantRedis:
     async def filter_existing(
         self, operation: str, tenants: Sequence[Tenant], key_of: Callable[[str, str], str]
     ) -> list[Tenant]:
-        """Return the tenants whose key exists, by one pipeline: 3 ms for a hundred.
+        """Return the tenants whose key exists, by one pipeline: 3 ms for a hundred tenants.
 
         Parameters
         ----------

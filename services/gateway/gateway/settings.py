@@ -102,8 +102,8 @@ class GatewaySettings(HttpSettings):
     """Maximum number of chunks of one document. Each chunk needs an embedding while the caller waits."""
 
     document_readers: int = Field(2, ge=1)
-    """Processes that extract documents. No tenant uses all of them, and one is reserved for small documents,
-    if there is more than one."""
+    """Processes that extract documents. If there are several, no tenant uses all of them, and one is
+    reserved for small documents."""
 
     trash_days: float = Field(30.0, gt=0, le=3650)
     """Days for which a removed document can be restored. The bucket must keep noncurrent versions as long."""

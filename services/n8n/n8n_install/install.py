@@ -51,7 +51,7 @@ async def install(n8n: N8n, workflows: list[Workflow], *, wait_seconds: float) -
         )
     if changes and (remaining := plan(workflows, await _observe(n8n, workflows))):
         names = " and ".join(
-            sorted({f'"{each.workflow.name}" ({", ".join(each.reasons)})' for each in remaining})
+            sorted({f'"{change.workflow.name}" ({", ".join(change.reasons)})' for change in remaining})
         )
         raise WorkflowsNotInstalled(
             f"n8n does not keep {names} as imported. A user may be editing the workflow; otherwise this "

@@ -67,16 +67,19 @@ class InstallerClient:
 
     async def observe(self, desired: DesiredState) -> ObservedState:
         """Return the observed state of the desired functions and model records."""
-        functions = {each["id"]: each for each in await self._read("list", "GET", "/api/v1/functions/export")}
-        models = {each["id"]: each for each in await self._read("list", "GET", "/api/v1/models/all")}
+        functions = {
+            function["id"]: function
+            for function in await self._read("list", "GET", "/api/v1/functions/export")
+        }
+        models = {model["id"]: model for model in await self._read("list", "GET", "/api/v1/models/all")}
         observed = {}
         for function in desired.functions:
-            if known := functions.get(function.id):
+            if existing := functions.get(function.id):
                 valves = await self._read("get-valves", "GET", f"/api/v1/functions/id/{function.id}/valves")
-                observed[function.id] = _to_function(known, valves or {})
+                observed[function.id] = _to_function(existing, valves or {})
         return ObservedState(
             observed,
-            {each.id: _to_model(models[each.id]) for each in desired.models if each.id in models},
+            {model.id: _to_model(models[model.id]) for model in desired.models if model.id in models},
         )
 
     async def apply(self, change: Change) -> None:
@@ -160,8 +163,8 @@ def _to_model(record: Mapping[str, Any]) -> ObservedModel:
         name=record["name"],
         meta=record["meta"],
         grants=frozenset(
-            (each["principal_type"], each["principal_id"], each["permission"])
-            for each in record["access_grants"]
+            (grant["principal_type"], grant["principal_id"], grant["permission"])
+            for grant in record["access_grants"]
         ),
         is_active=record["is_active"],
     )

@@ -266,7 +266,7 @@ REFUSED_CASES = (
     RefusedCase(
         "a model's name instead of its id",
         "spec.model.chat",
-        "no Bedrock model id",
+        "must be a Bedrock model id",
         _make_model(chat="Claude Sonnet"),
     ),
     RefusedCase(
@@ -287,7 +287,7 @@ REFUSED_CASES = (
     RefusedCase(
         "a guardrail's name instead of its id",
         "spec.model.guardrail.id",
-        "no guardrail's id",
+        "must be a guardrail's id",
         _make_guardrail(id="No insults", version="1"),
     ),
     RefusedCase(

@@ -68,12 +68,12 @@ class NamespacePart:
         have created the namespace without recording it in the status.
         """
         namespace = await self._cluster.get("Namespace", tenant.key)
-        found = {}
+        objects = {}
         if namespace:
             for wanted in build_objects(tenant)[1:]:
                 live = await self._cluster.get(wanted["kind"], wanted["metadata"]["name"], tenant.key)
-                found[wanted["kind"]] = live or {}
-        return NamespaceState(namespace, found)
+                objects[wanted["kind"]] = live or {}
+        return NamespaceState(namespace, objects)
 
     async def ensure(self, tenant: Tenant, observed: NamespaceState) -> EnsureResult:
         """Apply the objects that differ; delete the namespace of a tenant without ``quota.compute``.
@@ -103,17 +103,17 @@ class NamespacePart:
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
         """Count the tenant's namespace and its keys in Redis, except tombstones, which hold no data."""
-        found: set[str] = set()
+        counted_keys: set[str] = set()
         cursor = 0
         while True:
             page = functools.partial(self._scan, f"{tenant.key}:", cursor)
             cursor, keys = await self._remote.call("scan-keys", page)
-            found.update(key for key in keys if not is_tombstone(key))  # Redis may return a key twice
+            counted_keys.update(key for key in keys if not is_tombstone(key))  # Redis may return a key twice
             if not cursor:
                 break
         namespace = await self._cluster.get("Namespace", tenant.key)
         return {
-            f"keys {tenant.key}:*": len(found),
+            f"keys {tenant.key}:*": len(counted_keys),
             f"namespace {tenant.key}": int(bool(namespace and _is_managed(tenant, namespace))),
         }
 
@@ -129,8 +129,8 @@ class NamespacePart:
         cursor = 0
         while True:
             page = functools.partial(self._scan, prefix, cursor)
-            cursor, found = await self._remote.call("scan-keys", page)
-            if keys := [key for key in found if not (is_tombstone(key) or key.startswith(retained))]:
+            cursor, scanned = await self._remote.call("scan-keys", page)
+            if keys := [key for key in scanned if not (is_tombstone(key) or key.startswith(retained))]:
                 await self._remote.call("delete-keys", functools.partial(self._delete, keys))
             if not cursor:
                 return

@@ -119,27 +119,29 @@ class StoragePart:
             # Uploads first: an aborted upload cannot become an object after the objects are deleted.
             await self._remote.call_in_thread("abort-uploads", self._abort_uploads, prefix)
             prefixes.append(prefix)
-        for each in prefixes:
+        for owned_prefix in prefixes:
             # Delete the root marker last: it names the owner of the remaining objects.
-            while await self._remote.call_in_thread("delete-versions", self._delete_page, each, each):
+            while await self._remote.call_in_thread(
+                "delete-versions", self._delete_page, owned_prefix, owned_prefix
+            ):
                 pass
-            while await self._remote.call_in_thread("delete-versions", self._delete_page, each, ""):
+            while await self._remote.call_in_thread("delete-versions", self._delete_page, owned_prefix, ""):
                 pass
 
     async def count(self, tenant: Tenant) -> dict[str, int]:
         """Count versions, delete markers and unfinished uploads of this Tenant, page by page."""
         prefix = build_tenant_prefix(tenant.id)
         owned = _owns_prefix(tenant, await self.observe(tenant))
-        found = 0
+        versions = 0
         uploads = 0
-        for each in (build_retained_prefix(tenant.id, tenant.uid), *([prefix] if owned else [])):
-            found += await self._count_versions(each)
+        for owned_prefix in (build_retained_prefix(tenant.id, tenant.uid), *([prefix] if owned else [])):
+            versions += await self._count_versions(owned_prefix)
         if owned:
             uploads = await self._remote.call_in_thread(
                 "list-uploads", lambda: sum(1 for _ in self._list_uploads(prefix))
             )
         return {
-            f"object versions and delete markers under {prefix}": found,
+            f"object versions and delete markers under {prefix}": versions,
             f"unfinished uploads under {prefix}": uploads,
         }
 
@@ -148,12 +150,12 @@ class StoragePart:
 
     def _get_tags(self, key: str) -> Tags | None:
         try:
-            answer = self._clients.s3.get_object_tagging(Bucket=self._bucket, Key=key)
+            response = self._clients.s3.get_object_tagging(Bucket=self._bucket, Key=key)
         except ClientError as exc:
             if exc.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 return None
             raise
-        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+        return {tag["Key"]: tag["Value"] for tag in response["TagSet"]}
 
     def _write(self, step: str, key: str, tags: Tags) -> None:
         if step == "create":
@@ -167,16 +169,16 @@ class StoragePart:
         page = self._clients.s3.list_object_versions(
             Bucket=self._bucket, Prefix=prefix, KeyMarker=after, MaxKeys=BATCH_SIZE
         )
-        found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        delete_versions(self._clients.s3, self._bucket, found)
-        return bool(found)
+        versions: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        delete_versions(self._clients.s3, self._bucket, versions)
+        return bool(versions)
 
     async def _count_versions(self, prefix: str) -> int:
         versions = 0
         page: dict[str, Any] | None = {}
         while page is not None:
-            found, page = await self._remote.call_in_thread("list-versions", self._count_page, prefix, page)
-            versions += found
+            count, page = await self._remote.call_in_thread("list-versions", self._count_page, prefix, page)
+            versions += count
         return versions
 
     def _count_page(self, prefix: str, start: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
@@ -184,10 +186,10 @@ class StoragePart:
         page = self._clients.s3.list_object_versions(
             Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH_SIZE, **start
         )
-        found = len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
+        count = len(page.get("Versions", [])) + len(page.get("DeleteMarkers", []))
         if not page.get("IsTruncated"):
-            return found, None
-        return found, {
+            return count, None
+        return count, {
             "KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"],
         }  # fmt: skip
 

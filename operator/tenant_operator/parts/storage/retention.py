@@ -85,8 +85,8 @@ class Retention:
 
     def _list_keys(self, prefix: str) -> list[str]:
         page = self._clients.s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=BATCH_SIZE)
-        found: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        return sorted({each["Key"] for each in found})
+        versions: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        return sorted({version["Key"] for version in versions})
 
     def _move(self, client: "S3Client", key: str, target: str) -> None:
         pages = self._clients.s3.get_paginator("list_object_versions").paginate(
@@ -95,8 +95,8 @@ class Retention:
         versions: list[Any] = []
         markers: list[Any] = []
         for page in pages:
-            versions += [each for each in page.get("Versions", []) if each["Key"] == key]
-            markers += [each for each in page.get("DeleteMarkers", []) if each["Key"] == key]
+            versions += [version for version in page.get("Versions", []) if version["Key"] == key]
+            markers += [marker for marker in page.get("DeleteMarkers", []) if marker["Key"] == key]
         if not key.endswith("/"):  # a key that ends in a slash is a folder's marker without content
             for version in reversed(versions):  # the newest version last, so that it stays the newest
                 self._copy(client, key, version["VersionId"], target)
@@ -140,15 +140,15 @@ def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> Non
     """
     for start in range(0, len(versions), BATCH_SIZE):
         batch: list[Any] = [
-            {"Key": each["Key"], "VersionId": each["VersionId"]}
-            for each in versions[start : start + BATCH_SIZE]
+            {"Key": version["Key"], "VersionId": version["VersionId"]}
+            for version in versions[start : start + BATCH_SIZE]
         ]
-        answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
-        for error in answer.get("Errors", []):
+        response = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+        for error in response.get("Errors", []):
             # The response is a success that lists the errors of single objects.
             refused: Any = {"Error": {"Code": error.get("Code", "Unknown")}}
             raise client.exceptions.ClientError(
-                refused | {"ResponseMetadata": answer["ResponseMetadata"]}, "DeleteObjects"
+                refused | {"ResponseMetadata": response["ResponseMetadata"]}, "DeleteObjects"
             )
 
 

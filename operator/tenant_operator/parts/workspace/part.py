@@ -75,12 +75,12 @@ class WorkspacePart:
     async def observe(self, tenant: Tenant) -> WorkspaceState:
         """Read the group, the accounts that belong in it, the models and the knowledge bases."""
         group, subjects = await asyncio.gather(self._find_group(tenant), self._find_subjects(tenant))
-        people, models, found = await asyncio.gather(
+        people, models, unassigned = await asyncio.gather(
             self._find_people(tenant, subjects, group),
             self._find_models(tenant, search=not _is_settled(tenant)),
             self._find_bases(tenant, group.id, search=not _is_settled(tenant)),
         )
-        bases, former = assign_bases(tenant, found)
+        bases, former = assign_bases(tenant, unassigned)
         return WorkspaceState(group, people, models, bases, former)
 
     async def ensure(self, tenant: Tenant, observed: WorkspaceState) -> EnsureResult:
@@ -156,22 +156,22 @@ class WorkspacePart:
 
     async def _find_group(self, tenant: Tenant) -> OpenWebUIGroup:
         """Return the group with the recorded id, else the one with the tenant's name and uid."""
-        known = tenant.status.workspace
-        own = await self._webui.get_group(known.group_id) if known else None
+        recorded = tenant.status.workspace
+        own = await self._webui.get_group(recorded.group_id) if recorded else None
         namesakes = []
         for group_id in await self._webui.list_group_ids(build_group_path(tenant.id)) if own is None else ():
-            found = await self._webui.get_group(group_id)
-            if found and own is None and is_own_group(tenant, found):
-                own = found
-            elif found and found["name"] == build_group_path(tenant.id) and not is_own_group(tenant, found):
+            group = await self._webui.get_group(group_id)
+            if group and own is None and is_own_group(tenant, group):
+                own = group
+            elif group and group["name"] == build_group_path(tenant.id) and not is_own_group(tenant, group):
                 namesakes.append(group_id)
         return replace(await self._to_group(own) if own else OpenWebUIGroup(), namesakes=tuple(namesakes))
 
-    async def _to_group(self, found: dict[str, Any]) -> OpenWebUIGroup:
-        form = {name: found.get(name) for name in ("name", "description", "parent_group_id")}
-        form["data"] = {"tenantry": (found.get("data") or {}).get("tenantry")}
-        children = await self._webui.list_child_groups(found["id"])
-        return OpenWebUIGroup(found["id"], form, frozenset(found["user_ids"]), frozenset(children))
+    async def _to_group(self, group: dict[str, Any]) -> OpenWebUIGroup:
+        form = {name: group.get(name) for name in ("name", "description", "parent_group_id")}
+        form["data"] = {"tenantry": (group.get("data") or {}).get("tenantry")}
+        children = await self._webui.list_child_groups(group["id"])
+        return OpenWebUIGroup(group["id"], form, frozenset(group["user_ids"]), frozenset(children))
 
     async def _find_subjects(self, tenant: Tenant) -> frozenset[str]:
         """Return the Keycloak ids of the people whose verified address the Tenant names."""
@@ -195,8 +195,8 @@ class WorkspacePart:
 
     async def _find_models(self, tenant: Tenant, *, search: bool) -> dict[str, dict[str, Any]]:
         """Return the tenant's models by id: those of its current and former personas."""
-        found = await self._webui.search_models(tenant.key) if search else []
-        models = {model["id"]: model for model in found if _is_of(tenant, model["id"])}
+        listed = await self._webui.search_models(tenant.key) if search else []
+        models = {model["id"]: model for model in listed if _is_of(tenant, model["id"])}
         personas = {persona.id for persona in tenant.spec.personas} | set(get_known_bases(tenant).values())
         missing = {build_model_id(tenant.id, persona) for persona in personas} - models.keys()
         others = await asyncio.gather(*(self._webui.get_model(key) for key in sorted(missing)))
@@ -204,12 +204,12 @@ class WorkspacePart:
 
     async def _find_bases(self, tenant: Tenant, group_id: str, *, search: bool) -> list[KnowledgeBase]:
         """Return the tenant's knowledge bases: those that its status names, and those with its mark."""
-        found = await self._webui.search_knowledge_bases(build_name_prefix(tenant)) if search else []
-        missing = get_known_bases(tenant).keys() - {each["id"] for each in found}
+        listed = await self._webui.search_knowledge_bases(build_name_prefix(tenant)) if search else []
+        missing = get_known_bases(tenant).keys() - {base["id"] for base in listed}
         others = await asyncio.gather(*(self._webui.get_knowledge_base(key) for key in sorted(missing)))
         if not search and not all(others):
             return await self._find_bases(tenant, group_id, search=True)
-        bases = (parse_knowledge_base(tenant, each, group_id) for each in (*found, *others) if each)
+        bases = (parse_knowledge_base(tenant, body, group_id) for body in (*listed, *others) if body)
         return [base for base in bases if base]
 
     async def _ensure_group(self, tenant: Tenant, observed: OpenWebUIGroup, changes: list[str]) -> str:
@@ -231,10 +231,10 @@ class WorkspacePart:
         Membership grants access to retained data. The rename is last, because a run after a failure finds the
         group by its old name.
         """
-        found = await self._webui.get_group(group_id)
-        if found and found["user_ids"]:
-            await self._webui.remove_members(group_id, found["user_ids"])
-        if found:
+        group = await self._webui.get_group(group_id)
+        if group and group["user_ids"]:
+            await self._webui.remove_members(group_id, group["user_ids"])
+        if group:
             await self._webui.update_group(group_id, build_retained_group_form(tenant, group_id))
 
     async def _confirm_absence(self, tenant: Tenant, observed: WorkspaceState, group_id: str) -> None:
@@ -243,8 +243,8 @@ class WorkspacePart:
         A second knowledge base of the persona would hide the documents of the first.
         """
         seen = {base.id for base in (*observed.bases.values(), *observed.former)}
-        found = {base.id for base in await self._find_bases(tenant, group_id, search=True)}
-        if found - seen:
+        in_second_search = {base.id for base in await self._find_bases(tenant, group_id, search=True)}
+        if in_second_search - seen:
             raise BackendUnavailable(
                 "open-webui", "create-knowledge", "a knowledge base was found in the second search", 0.1
             )
@@ -267,8 +267,8 @@ class WorkspacePart:
 
     async def _count(self, base: KnowledgeBase) -> int:
         """Return the number of files of a knowledge base; at least 1 when the search does not find it."""
-        found = await self._webui.search_knowledge_bases(base.name)
-        counted = {each["id"]: int(each["file_count"]) for each in found}
+        listed = await self._webui.search_knowledge_bases(base.name)
+        counted = {entry["id"]: int(entry["file_count"]) for entry in listed}
         return counted.get(base.id, 1) + len(await self._webui.list_pending_files(base.id))
 
     async def _delete_content(self, content: TenantContent) -> None:

@@ -132,10 +132,10 @@ def build_group_form(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def is_own_group(tenant: Tenant, found: Mapping[str, Any]) -> bool:
+def is_own_group(tenant: Tenant, group: Mapping[str, Any]) -> bool:
     """Return True if a group belongs to this Tenant, and not to an earlier one of the same name."""
-    owner = (found.get("data") or {}).get("tenantry") or {}
-    return found["name"] == build_group_path(tenant.id) and owner.get("uid") == tenant.metadata.uid
+    owner = (group.get("data") or {}).get("tenantry") or {}
+    return group["name"] == build_group_path(tenant.id) and owner.get("uid") == tenant.metadata.uid
 
 
 def build_retained_group_form(tenant: Tenant, group_id: str) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def build_retained_group_form(tenant: Tenant, group_id: str) -> dict[str, Any]:
 def get_known_bases(tenant: Tenant) -> dict[str, str]:
     """Return the persona of each knowledge base in the status, by the id of the knowledge base."""
     status = tenant.status.workspace
-    return {each.id: each.persona for each in status.knowledge} if status else {}
+    return {base.id: base.persona for base in status.knowledge} if status else {}
 
 
 def parse_knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> KnowledgeBase | None:
@@ -181,12 +181,12 @@ def _get_marked_persona(tenant: Tenant, granted: Iterable[Grant]) -> str | None:
 
 
 def assign_bases(
-    tenant: Tenant, found: Iterable[KnowledgeBase]
+    tenant: Tenant, bases: Iterable[KnowledgeBase]
 ) -> tuple[dict[str, KnowledgeBase], tuple[KnowledgeBase, ...]]:
     """Return each persona's knowledge base, and the others: those of former personas, and duplicates."""
     known = get_known_bases(tenant)
     # Prefer the knowledge base in the status, then the one with the most files.
-    ranked = sorted(found, key=lambda base: (base.id not in known, -(base.files or 0), base.id))
+    ranked = sorted(bases, key=lambda base: (base.id not in known, -(base.files or 0), base.id))
     chosen: dict[str, KnowledgeBase] = {}
     former = []
     for base in ranked:
@@ -252,7 +252,7 @@ def plan_former(tenant: Tenant, base: KnowledgeBase, group_id: str) -> list[Step
 def _plan_members(observed: WorkspaceState, group_id: str) -> list[Step]:
     to_remove = sorted(observed.group.members - observed.people)
     to_add = sorted(observed.people - observed.group.members)
-    steps = [Step("detach group", each) for each in sorted(observed.group.children)]
+    steps = [Step("detach group", child_id) for child_id in sorted(observed.group.children)]
     steps += [Step("remove members", group_id, to_remove)] if to_remove else []
     return [*steps, Step("add members", group_id, to_add)] if to_add else steps
 
@@ -312,7 +312,7 @@ def _build_title(named: Tenant | Persona) -> str:
 
 
 def _parse_grants(forms: Iterable[Mapping[str, str]]) -> frozenset[Grant]:
-    return frozenset((each["principal_type"], each["principal_id"], each["permission"]) for each in forms)
+    return frozenset((form["principal_type"], form["principal_id"], form["permission"]) for form in forms)
 
 
 def _merge(live: Any, wanted: Any) -> Any:

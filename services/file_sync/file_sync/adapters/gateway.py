@@ -48,16 +48,16 @@ class GatewayClient:
             The gateway did not answer, or refused.
         """
         ticket = Ticket(tenant.id, tenant.uid, action=TicketAction.LIST)
-        found: list[ListedDocument] = []
+        documents: list[ListedDocument] = []
         cursor: str | None = None
         while True:
             params = {"limit": str(PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})
-            answer = await self._call("list", "GET", "/v1/documents", ticket, params=params)
-            page = answer.json()
-            found += map(_to_document, page["documents"])
+            response = await self._call("list", "GET", "/v1/documents", ticket, params=params)
+            page = response.json()
+            documents += map(_to_document, page["documents"])
             cursor = page["nextCursor"]
             if not cursor:
-                return found
+                return documents
 
     async def delete_document(
         self,

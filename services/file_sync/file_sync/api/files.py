@@ -51,7 +51,7 @@ async def list_files(
     person = identify(await verify(token, context.tokens, context.registry), context.registry)
     admit(request)
     context.calls.count(person.tenant.id)
-    return FileList(files=[_to_item(each) for each in await context.files.list(person, token, ids)])
+    return FileList(files=[_to_item(file) for file in await context.files.list(person, token, ids)])
 
 
 def _to_item(user_file: UserFile) -> FileItem:

@@ -34,11 +34,11 @@ class PersonaIndex:
         self._knowledge: dict[str, PersonaRef] = {}
         disputed: set[str] = set()
         for tenant in self._tenants.values():
-            for each in tenant.status.workspace.knowledge if tenant.status.workspace else ():
-                if self._knowledge.get(each.id, PersonaRef(tenant.id, "")).tenant_id != tenant.id:
-                    disputed.add(each.id)
-                if tenant.get_persona(each.persona):
-                    self._knowledge.setdefault(each.id, PersonaRef(tenant.id, each.persona))
+            for base in tenant.status.workspace.knowledge if tenant.status.workspace else ():
+                if self._knowledge.get(base.id, PersonaRef(tenant.id, "")).tenant_id != tenant.id:
+                    disputed.add(base.id)
+                if tenant.get_persona(base.persona):
+                    self._knowledge.setdefault(base.id, PersonaRef(tenant.id, base.persona))
         for knowledge_id in disputed:
             del self._knowledge[knowledge_id]
         if disputed:

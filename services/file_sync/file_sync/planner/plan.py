@@ -89,13 +89,13 @@ class _Planner:
         # Sort by age: the oldest file gets the remaining quota, and a name that several people use.
         linked = [
             LinkedFile(file, *place, self._copies.pop(file.document_id, []))
-            for file in sorted(files, key=lambda each: (each.created_at, each.id))
+            for file in sorted(files, key=lambda file: (file.created_at, file.id))
             if (place := self._choose_place(file))
         ]
         self._register_names(linked)
         versions: defaultdict[VersionKey, list[LinkedFile]] = defaultdict(list)
-        for each in linked:
-            versions[each.document_path, each.file.person].append(each)
+        for linked_file in linked:
+            versions[linked_file.document_path, linked_file.file.person].append(linked_file)
         for key, kept in self._plan_removals().items():
             self._supersede(kept, self._list_ready(key, versions[key]))
         for key in list(versions):
@@ -107,21 +107,23 @@ class _Planner:
         replaced = {
             file_id for file_id, report in self._plan.reports.items() if report.state is FileState.REPLACED
         }
-        for each in linked:
-            if each.file.id not in replaced:
-                self._plan_version(each)
+        for linked_file in linked:
+            if linked_file.file.id not in replaced:
+                self._plan_version(linked_file)
         return self._plan
 
     def _register_names(self, linked: list[LinkedFile]) -> None:
         """Record the people who already have a document with the name of a file."""
-        for each in linked:
-            for copy in each.copies:
-                self._people_by_path[copy.persona_id, each.folder, copy.filename].add(each.file.person)
-            if upload := self._uploads.get(each.document_path):
+        for linked_file in linked:
+            for copy in linked_file.copies:
+                self._people_by_path[copy.persona_id, linked_file.folder, copy.filename].add(
+                    linked_file.file.person
+                )
+            if upload := self._uploads.get(linked_file.document_path):
                 if upload.owner is None:
                     self._plan.unowned.add(upload)
                 else:
-                    self._people_by_path[each.document_path].add(upload.owner)
+                    self._people_by_path[linked_file.document_path].add(upload.owner)
 
     def _plan_version(self, linked: LinkedFile) -> None:
         """Plan the actions for a file that no newer version has replaced."""
@@ -147,7 +149,9 @@ class _Planner:
         only_chats = min(links)[0]
         candidates = [place for is_chat, _, *place in sorted(links) if is_chat == only_chats]
         present = {copy.persona_id for copy in self._copies.get(file.document_id, [])}
-        persona_id, folder = next((each for each in candidates if each[0] in present), candidates[0])
+        persona_id, folder = next(
+            (candidate for candidate in candidates if candidate[0] in present), candidates[0]
+        )
         return persona_id, folder
 
     def _is_older_than_tenant(self, link: Link) -> bool:
@@ -166,7 +170,7 @@ class _Planner:
 
     def _list_ready(self, key: VersionKey, files: list[LinkedFile]) -> list[ReadyDocument]:
         """Return the documents of a path and person that searches find."""
-        ready = [(each.file.created_at, each.file.document_id) for each in files if each.is_ready]
+        ready = [(linked.file.created_at, linked.file.document_id) for linked in files if linked.is_ready]
         upload = self._find_upload(key)
         if upload and upload.state == "ready":
             ready.append((upload.stored_at, upload.id))
@@ -181,15 +185,15 @@ class _Planner:
         if not ready:
             return files
         newest, newest_id = max(ready)
-        for each in files:
-            if each.file.created_at < newest:
-                report = FileReport(FileState.REPLACED, messages.REPLACED, each.persona_id)
-                self._plan.reports[each.file.id] = report
+        for linked in files:
+            if linked.file.created_at < newest:
+                report = FileReport(FileState.REPLACED, messages.REPLACED, linked.persona_id)
+                self._plan.reports[linked.file.id] = report
                 self._plan.actions += [
                     replace(_build_deletion(copy, messages.SUPERSEDED), replaced_by=newest_id)
-                    for copy in each.copies[:1]
+                    for copy in linked.copies[:1]
                 ]
-        return [each for each in files if each.file.created_at >= newest]
+        return [linked for linked in files if linked.file.created_at >= newest]
 
     def _supersede_upload(self, upload: ListedDocument | None, ready: list[ReadyDocument]) -> None:
         """Delete a document that was uploaded at the gateway if a newer, ready version replaces it."""
@@ -324,14 +328,14 @@ class _Planner:
                 reason = messages.REMOVED if file else messages.FILE_GONE
                 to_delete.append(_build_deletion(copies[0], reason))
                 continue
-            each = LinkedFile(file, copies[0].persona_id, file.folder, copies)
+            kept_file = LinkedFile(file, copies[0].persona_id, file.folder, copies)
             path = copies[0].persona_id, file.folder, copies[0].filename
-            kept[path, file.person].append(each)
+            kept[path, file.person].append(kept_file)
             self._people_by_path[path].add(file.person)
             report = FileReport(FileState.KEPT, messages.KEPT, copies[0].persona_id)
             self._plan.reports[file.id] = report
         # The gateway holds a batch that is too large a share of the tenant's documents.
-        self._plan.actions[:0] = [replace(each, batch=len(to_delete)) for each in to_delete]
+        self._plan.actions[:0] = [replace(action, batch=len(to_delete)) for action in to_delete]
         return kept
 
     def _may_be_removed(self, file: File) -> bool:

@@ -67,9 +67,9 @@ def set_predecessors(files: list[LinkedFile], upload: ListedDocument | None) -> 
     older: ListedDocument | None = None
     of_this_second: ListedDocument | None = None
     second = 0
-    for each in files:
-        if each.file.created_at > second:
-            older, of_this_second, second = of_this_second or older, None, each.file.created_at
-        each.predecessor = older or (upload if upload and upload.stored_at < second else None)
-        if each.copies:
-            of_this_second = each.copies[0]
+    for linked_file in files:
+        if linked_file.file.created_at > second:
+            older, of_this_second, second = of_this_second or older, None, linked_file.file.created_at
+        linked_file.predecessor = older or (upload if upload and upload.stored_at < second else None)
+        if linked_file.copies:
+            of_this_second = linked_file.copies[0]

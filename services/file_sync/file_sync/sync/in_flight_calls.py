@@ -73,9 +73,9 @@ class InFlightCalls:
         """
         lost_before = asyncio.get_running_loop().time() - LOST_CALL_AGE_SECONDS
         recent = {
-            each
-            for each in waiting
-            if (call := self._calls.get((tenant_id, each))) and call.since > lost_before
+            document_id
+            for document_id in waiting
+            if (call := self._calls.get((tenant_id, document_id))) and call.since > lost_before
         }
         for document_id in self.list_document_ids(tenant_id) - recent - set(indexing):
             self._calls.pop((tenant_id, document_id)).task.cancel()

@@ -112,7 +112,7 @@ class SyncLoops:
             if tenant.id in links
         }
         schedule.enqueue_changed(
-            tenant_id for tenant_id, each in current.items() if previous.get(tenant_id) != each
+            tenant_id for tenant_id, fingerprint in current.items() if previous.get(tenant_id) != fingerprint
         )
         self._stats.prune(set(current))
         return current
@@ -180,5 +180,5 @@ class SyncLoops:
 def _get_relevant_fields(tenant: Tenant) -> tuple[object, ...]:
     """Return the fields of a Tenant that affect the plan for its files."""
     workspace = tenant.status.workspace
-    knowledge = tuple((each.persona, each.id) for each in workspace.knowledge) if workspace else ()
+    knowledge = tuple((base.persona, base.id) for base in workspace.knowledge) if workspace else ()
     return tenant.metadata.uid, tenant.metadata.generation, tenant.deleting, knowledge

@@ -174,7 +174,7 @@ class TenantSync:
         if not (plan.unresolved_subjects or plan.detached or plan.unowned):
             return plan, files
         owned = await self._document_owners.resolve(tenant, plan.unowned)
-        documents = [each for each in documents if each not in plan.unowned] + owned
+        documents = [document for document in documents if document not in plan.unowned] + owned
         detached = await self._fetch_files(plan.detached)
         removers = {file.remover for file in detached.values() if file.remover}
         owners = await self._owners.resolve(plan.unresolved_subjects | removers)
@@ -192,7 +192,7 @@ class TenantSync:
 
     async def _fetch_files(self, document_ids: set[str]) -> dict[str, File]:
         """Return the files of documents by document id, without deleted files."""
-        file_ids = [each.removeprefix(FILE_DOCUMENTS) for each in sorted(document_ids)]
+        file_ids = [document_id.removeprefix(FILE_DOCUMENTS) for document_id in sorted(document_ids)]
         return {file.document_id: file for file in await self._database.list_files_by_id(file_ids)}
 
     def _cancel_stale_calls(self, tenant: Tenant, plan: Plan) -> None:

@@ -35,7 +35,7 @@ MAX_ANSWER_BYTES = 32 * 1024
 FORMAT_VERSION = 2
 """Version of the answer format; increase it to invalidate all cached answers when the format changes."""
 
-# The version is random, so no deleted version is used again. During a change of the index there is none.
+# The version is random, so no deleted version is used again. A change of the index removes it.
 _GET = f"""{STATE_SCRIPT}
 if is_writing then return {{false, false}} end
 local version = redis.call('HGET', KEYS[1], 'version')

@@ -93,7 +93,7 @@ class AnswerFormat(StrEnum):
 
 @dataclass
 class _Block:
-    """Constructs that started in the current block of prose and affect how renderers read the rest of it."""
+    """Constructs in the current block of prose that affect how renderers read the rest of the block."""
 
     delimiters: set[str] = field(default_factory=set)
     brackets: int = 0
@@ -357,7 +357,7 @@ class AnswerSanitizer:
         self._shown.append("\r" if self._tail.endswith("\r") else "\n")
 
     def _may_be_heading(self, fence: _Fence, at: int) -> bool | None:
-        """Return True if Open WebUI may read text, a fence and an underline in it as one heading.
+        """Return True if Open WebUI may read text, a fence and an underline in the fence as one heading.
 
         Return ``None`` if the received text does not decide this. A blank line before the fence prevents it.
         """
@@ -372,7 +372,7 @@ class AnswerSanitizer:
         return end is None or end[1] is not None
 
     def _track_list_indent(self, prefix: str) -> None:
-        """Track the indentation of list items, because it decides which fences are in an item."""
+        """Track the indentation of list items; it decides which fences belong to an item."""
         indent = len(prefix) - len(prefix.lstrip(" "))
         if bullet := _BULLET.match(self._text, self._at, self._at + MAX_LOOKAHEAD):
             self._list_indents = [list_indent for list_indent in self._list_indents if list_indent <= indent]

@@ -66,7 +66,7 @@ HEADERS = {
         "Set on a stored response to an earlier request with the same key.", const="true"
     ),
 }
-"""Header fields of responses. A required one is present wherever an operation refers to it."""
+"""Header fields of responses. A required header field is present wherever an operation refers to it."""
 
 PARAMETERS = {
     "X-Request-ID": {

@@ -153,7 +153,7 @@ def _build_response(same: list[type[TenantryError]], *, openai: bool) -> dict[st
 def _build_header(name: str, same: list[type[TenantryError]]) -> dict[str, Any]:
     if all(name in list_header_names(kind) for kind in same):
         return {"$ref": f"#/components/headers/{name}"}
-    return {**HEADERS[name], "required": False}  # not every problem type of this status has it
+    return {**HEADERS[name], "required": False}  # not every problem type of this status has the field
 
 
 def _build_schema(same: list[type[TenantryError]], *, openai: bool) -> dict[str, Any]:

@@ -216,10 +216,10 @@ class TurnRequest(_Request):
 class AnswerRequest(_Request):
     """A question with its context.
 
-    ``history`` has the earlier messages, oldest first; only the latest ones are used if it is long. With
-    ``stream`` the answer is sent as server-sent events while it is written. ``format`` is ``markdown`` for
-    clients that render Markdown. All text that is neither formatting nor a citation is then escaped, so that
-    it is displayed verbatim.
+    ``history`` has the earlier messages, oldest first; of a long history only the latest messages are used.
+    With ``stream`` the answer is sent as server-sent events while it is written. ``format`` is ``markdown``
+    for clients that render Markdown. All text that is neither formatting nor a citation is then escaped, so
+    that it is displayed verbatim.
     """
 
     model_config = configure_examples(

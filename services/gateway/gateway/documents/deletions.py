@@ -33,7 +33,7 @@ MASS_DELETE_LIMIT = 20
 """Number of deletions within the window that are never held, however few documents the tenant has."""
 
 MASS_DELETE_SHARE = 0.2
-"""Share of a tenant's documents that may be deleted within the window, if it is more than the limit."""
+"""Share of a tenant's documents that may be deleted within the window; the larger of both limits applies."""
 
 MASS_DELETE_WINDOW = timedelta(minutes=10)
 """Time within which deletions are counted together."""
@@ -107,7 +107,8 @@ class DeletionLimit:
         Parameters
         ----------
         batch
-            Number of documents that the caller is about to delete; if it exceeds the limit, all are held.
+            Number of documents that the caller is about to delete; if the number exceeds the limit, all are
+            held.
         count_stored
             Function that counts the documents of the tenant.
 

@@ -24,7 +24,7 @@ def hash_text(text: str) -> bytes:
 async def pack(
     model: str, dimension: int, batches: AsyncIterator[Sequence[tuple[str, Sequence[float]]]]
 ) -> bytes:
-    """Return the embeddings of texts as bytes; empty if there are none.
+    """Return the embeddings of texts as bytes; empty without texts.
 
     Parameters
     ----------

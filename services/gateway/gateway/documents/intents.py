@@ -84,7 +84,7 @@ class IngestFailure:
 
 @dataclass(frozen=True)
 class IngestProgress:
-    """Progress of a document's ingest by the journal; ``failure`` may belong to an earlier content of it."""
+    """Progress of a document's ingest by the journal; ``failure`` may belong to an earlier content."""
 
     indexing: bool = False
     failure: IngestFailure | None = None

@@ -44,7 +44,7 @@ RETRY_AFTER_SECONDS = 5
 """``Retry-After`` for a write that did not get the lease."""
 
 REPAIR_DELAY_SECONDS = 15.0
-"""Delay from a failed write to its repair; each failed repair multiplies it by four."""
+"""Delay from a failed write to its repair; each failed repair multiplies the delay by four."""
 
 MAX_REPAIR_DELAY_SECONDS = 64 * 60.0
 

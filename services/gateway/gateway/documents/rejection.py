@@ -55,7 +55,7 @@ class DeletionRejection:
         Raises
         ------
         TenantryError
-            A document could not be kept; its deletion and those after it are still held.
+            A document could not be kept; its deletion and all later deletions are still held.
         """
         held = await self._limit.list_held(person.tenant)
         kept, in_trash = list[HeldDeletion](), list[HeldDeletion]()
@@ -66,13 +66,13 @@ class DeletionRejection:
         return RejectedDeletions(kept, in_trash, max(len(held) - MAX_REJECTED, 0))
 
     async def _keep(self, person: Principal, document_id: str) -> bool:
-        """Detach a document from its file; return False if it had to stay in the trash."""
-        with suppress(DocumentMissing):  # an interrupted attempt has moved it to the trash
+        """Detach a document from its file; return False if the document had to stay in the trash."""
+        with suppress(DocumentMissing):  # an interrupted attempt has moved the document to the trash
             await self._catalog.remove(person.tenant, document_id, person=person, is_limited=False)
         try:
             await self._trash.restore(person, document_id, None, RequestTimings())
         except DocumentExists:
             return False
         except TrashedDocumentMissing:
-            return True  # the interrupted attempt has restored it
+            return True  # the interrupted attempt has restored the document
         return True

@@ -48,7 +48,7 @@ BATCH_SIZE = 64
 """Chunks that are embedded and written in one call: about half a megabyte for the index."""
 
 CONCURRENT_BATCHES = 3
-"""Batches in flight: one is embedded while another is written, and memory stays bounded."""
+"""Batches in flight: while one batch is written, another is embedded. The number bounds the memory."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Budget:
 
     An answer is refused if used tokens, reserved tokens and its own upper bound exceed the limit together. So
     concurrent answers cannot exceed the limit together; only tokens beyond an answer's reservation can exceed
-    it. The last tokens of a month stay unused if they are fewer than the upper bound of one answer.
+    the limit. The last tokens of a month stay unused if they are fewer than the upper bound of one answer.
 
     Parameters
     ----------

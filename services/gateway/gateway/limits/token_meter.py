@@ -58,7 +58,7 @@ class TokenMeter:
         try:
             yield measurement
         finally:
-            # A caller that disconnects cancels this task here; the tokens must be settled nevertheless.
+            # A caller that disconnects cancels this task here, but the tokens must be settled.
             settling = asyncio.create_task(
                 self._commit(reservation, measurement, model=model, persona_id=persona_id)
             )

@@ -130,7 +130,7 @@ class UsageLog:
         try:
             await self._redis.execute(tenant, "record-usage", *added, ("EXPIRE", key, USAGE_TTL_SECONDS))
         except BackendError as exc:
-            # No retry: the write may have succeeded, and a second one would count twice.
+            # No retry: the write may have succeeded, and a second write would count twice.
             USAGE_WRITE_FAILURES.labels("usage").inc()
             self._log.warning("Cannot write the usage report", error=str(exc), tenant=tenant.key)
 

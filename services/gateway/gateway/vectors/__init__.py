@@ -6,7 +6,7 @@ collection only, and every returned point is checked before it leaves this packa
 
 Qdrant has no transactions over several points. So a document's first chunk is its *commit marker*: it names
 the committed version of the document, is written last and deleted first. Readers ignore chunks of any other
-version, including those that a crash has left.
+version, including chunks that a crash has left.
 """
 
 from .store import Vectors

@@ -343,7 +343,7 @@ class Vectors:
     async def _get_committed_versions(
         self, tenant: Tenant, passages: Sequence[Passage], others: Collection[str]
     ) -> dict[str, str]:
-        """Return the committed version of the passages' documents and of others, by document id."""
+        """Return the committed versions of the passages' documents and of ``others``, by document id."""
         # A commit marker among the passages names the version itself.
         committed = {passage.document_id: passage.version_id for passage in passages if passage.chunk == 0}
         document_ids = {passage.document_id for passage in passages} | set(others)

@@ -334,7 +334,7 @@ class ChatRequest:
 
     async def show_sources(self, citations: list[Citation]) -> None:
         """Show the sources in the order of their markers, by which Open WebUI numbers them, and end the status."""
-        for citation in sorted(citations, key=lambda each: each.marker):
+        for citation in sorted(citations, key=lambda citation: citation.marker):
             await self._emit("source", _build_source(citation))
         count = len(citations)
         status = (
@@ -584,7 +584,7 @@ class Pipe:
         if not files:
             return "You have no files here. Upload one in a chat, or to the knowledge base of a persona."
         lines = [
-            f"- {each.description}{f' ({each.persona_id})' if each.persona_id else ''}" for each in files
+            f"- {file.description}{f' ({file.persona_id})' if file.persona_id else ''}" for file in files
         ]
         more = len(lines) - MAX_LISTED
         return "\n".join(
@@ -604,17 +604,17 @@ class Pipe:
                 [
                     "You can restore these documents. Send `/restore` with the file name or the code.",
                     "",
-                    *(each.description for each in trash[:MAX_LISTED]),
+                    *(document.description for document in trash[:MAX_LISTED]),
                     *([f"- and {more} more"] if more > 0 else []),
                 ]
             )
         name = argument.strip("`")
-        found = [each for each in trash if name in (each.removal_id, each.filename)]
+        matches = [document for document in trash if name in (document.removal_id, document.filename)]
         # Prefer the current persona, then the latest removal.
-        found.sort(key=lambda each: (each.persona_id == request.persona, each.removed_at))
-        if not found:
+        matches.sort(key=lambda document: (document.persona_id == request.persona, document.removed_at))
+        if not matches:
             raise UserError("trashed-document-missing")
-        chosen = found[-1]
+        chosen = matches[-1]
         await request.show_status(f"Restoring {_format_code(chosen.filename)}")
         path = f"/v1/documents/{quote(chosen.document_id, safe='')}/restore"
         await self._call_gateway(request, valves, "POST", path, {"removalId": chosen.removal_id})
@@ -662,7 +662,7 @@ class Pipe:
                     "These deletions are held because there are many in a short time. Nothing has been deleted.",
                     "Send `/deletions release` to allow them, or `/deletions reject` to keep the documents.",
                     "",
-                    *(each.description for each in held[:MAX_LISTED]),
+                    *(deletion.description for deletion in held[:MAX_LISTED]),
                     *([f"- and {more} more"] if more > 0 else []),
                 ]
                 if held
@@ -673,16 +673,16 @@ class Pipe:
 
     async def _list_trash(self, request: ChatRequest, valves: Valves) -> list[TrashedDocument]:
         """Return the removed documents that the user may restore, the latest first."""
-        found: list[TrashedDocument] = []
+        documents: list[TrashedDocument] = []
         params = {"limit": "100"}
         for _ in range(MAX_TRASH_PAGES):
             response = await self._call_gateway(request, valves, "GET", "/v1/trash", params)
             page = TrashList.model_validate_json(response.content)
-            found += page.documents
+            documents += page.documents
             if not page.next_cursor:
                 break
             params["cursor"] = page.next_cursor
-        return sorted(found, key=lambda each: each.removed_at, reverse=True)
+        return sorted(documents, key=lambda document: document.removed_at, reverse=True)
 
     async def _call_gateway(
         self, request: ChatRequest, valves: Valves, method: str, path: str, params: Mapping[str, str]
@@ -715,13 +715,13 @@ class Pipe:
         until = min(began + valves.file_timeout_seconds, request.deadline)
         try:
             while True:
-                own = [each for each in await self._get_files(request, valves) if each.id in request.file_ids]
+                own = [file for file in await self._get_files(request, valves) if file.id in request.file_ids]
                 now = asyncio.get_running_loop().time()
-                awaited = [each for each in own if _is_pending(each, now - began)]
+                awaited = [file for file in own if _is_pending(file, now - began)]
                 if not awaited or now >= until:
-                    return [_build_note(each) for each in own if each.state != "ready"]
+                    return [_build_note(file) for file in own if file.state != "ready"]
                 await request.show_status(
-                    f"Waiting until {', '.join(each.name for each in awaited)[:200]} can be searched"
+                    f"Waiting until {', '.join(file.name for file in awaited)[:200]} can be searched"
                 )
                 await asyncio.sleep(min(POLL_INTERVAL_SECONDS, until - now))
         except UserError as exc:
@@ -780,9 +780,9 @@ def _build_request(
         token=str((oauth_token or {}).get("access_token") or ""),
         history=turns[max(0, last - MAX_TURNS) : last],
         file_ids=frozenset(
-            each["id"]
-            for each in files
-            if isinstance(each, dict) and each.get("type") == "file" and isinstance(each.get("id"), str)
+            file["id"]
+            for file in files
+            if isinstance(file, dict) and file.get("type") == "file" and isinstance(file.get("id"), str)
         ),
         deadline=asyncio.get_running_loop().time() + valves.answer_timeout_seconds,
         emitter=emitter,
@@ -951,9 +951,9 @@ def _run_task(task: str, body: Mapping[str, Any]) -> str:
     """Return the result of an Open WebUI background task, such as a chat's title. No documents are searched."""
     if task == "title_generation":
         texts = (
-            _get_text(each.get("content"))
-            for each in body.get("messages") or []
-            if each.get("role") == "user"
+            _get_text(message.get("content"))
+            for message in body.get("messages") or []
+            if message.get("role") == "user"
         )
         return json.dumps({"title": " ".join(next(texts, "").split())[:60]})
     keys = {"tags_generation": "tags", "follow_up_generation": "follow_ups", "query_generation": "queries"}

@@ -165,12 +165,12 @@ async def _close(erasure: ErasureRun) -> int:
 async def _delete(erasure: ErasureRun, end: float) -> None:
     """Delete files, chats, feedback and last the accounts, which identify the other data; stop at ``end``."""
     for find, delete in _KINDS:
-        while found := await find(erasure):
-            for first in range(0, len(found), BATCH_SIZE):
+        while rows := await find(erasure):
+            for first in range(0, len(rows), BATCH_SIZE):
                 if time.monotonic() > end:
                     return
-                await delete(found[first : first + BATCH_SIZE])
-            log.info("%s: deleted %s: %s", erasure.tenant, find.__name__.removeprefix("_find_"), len(found))
+                await delete(rows[first : first + BATCH_SIZE])
+            log.info("%s: deleted %s: %s", erasure.tenant, find.__name__.removeprefix("_find_"), len(rows))
 
 
 async def _count(erasure: ErasureRun) -> dict[str, int]:
@@ -380,7 +380,10 @@ class _Scope:
         )
         unrecorded = [chat_id for chat_id, chat in found if _has_model(chat, prefix)]
         linked = select(KnowledgeFile.file_id).where(KnowledgeFile.knowledge_id.in_(erasure.knowledge))
-        named = [cast(File.meta, Text).contains(f'"{each}"', autoescape=True) for each in erasure.knowledge]
+        named = [
+            cast(File.meta, Text).contains(f'"{knowledge_id}"', autoescape=True)
+            for knowledge_id in erasure.knowledge
+        ]
         found = await session.execute(
             select(File.id, File.meta).where(or_(False, *named), File.id.not_in(linked))
         )

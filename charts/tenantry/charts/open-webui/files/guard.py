@@ -184,8 +184,8 @@ class Permissions:
         If the user and a colleague both have a file of that name, file-sync decides, because file-sync knows
         whose document has that name.
         """
-        found = await self.store.get_name_owners(knowledge_id, directory_id, [filename])
-        owners = found.get(filename, set())
+        owners_by_name = await self.store.get_name_owners(knowledge_id, directory_id, [filename])
+        owners = owners_by_name.get(filename, set())
         if owners and user.id not in owners:
             raise HTTPException(409, NAME_TAKEN.format(name=filename))
 
@@ -625,14 +625,15 @@ class OpenWebUIStore:
             )
         )
         inside = {directory_id}
-        while more := {each for each, parent, _ in directories if parent in inside} - inside:
+        while more := {child for child, parent, _ in directories if parent in inside} - inside:
             inside |= more
         files = await _fetch_rows(
             select(KnowledgeFile.file_id).where(
                 KnowledgeFile.knowledge_id == knowledge_id, KnowledgeFile.directory_id.in_(list(inside))
             )
         )
-        return {owner for each, _, owner in directories if each in inside}, {file_id for (file_id,) in files}
+        owners = {owner for directory, _, owner in directories if directory in inside}
+        return owners, {file_id for (file_id,) in files}
 
     async def get_parent_directory(self, directory_id: str) -> str | None:
         """Return the id of a directory's parent; ``None`` for a top-level directory."""

@@ -30,7 +30,7 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
 
 
 def evaluate(function: Any, number: Callable[[Any], float | None], depth: int = 0) -> float | None:
-    """Return the value of a math function; None for other functions and invalid ones.
+    """Return the value of a math function; None for an invalid or other function.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def _parse_known_number(token: Any, em: float, rem: float) -> float | None:
 
 @lru_cache(_CACHE_SIZE)
 def parse_pixels(value: str, em: float = _DEFAULT_FONT_SIZE) -> tuple[float, ...]:
-    """Return the lengths in a value in approximate pixels; empty if one of them is not a length."""
+    """Return the lengths in a value in approximate pixels; empty if a part of the value is not a length."""
     numbers = [_parse_number(token, em) for token in _parse_tokens(value)]
     return tuple(number for number in numbers if number is not None) if None not in numbers else ()
 
@@ -116,7 +116,7 @@ def parse_alpha(value: str) -> float | None:
 
 
 def _calculate_mixed_alpha(mix: Any) -> float | None:
-    """Return the opacity of a ``color-mix()`` of two colours; None if one of them is unknown."""
+    """Return the opacity of a ``color-mix()`` of two colours; None if a colour is unknown."""
     _, *colours = split_at_commas(mix.arguments)
     alphas = [
         parse_alpha(tinycss2.serialize([t for t in colour if t.type != "percentage"])) for colour in colours

@@ -125,7 +125,7 @@ class _Visitor:
         return _HiddenModes(frozenset(modes), tuple(self._pictures))
 
     def visit_before(self, operator: bytes, operands: Any, cm: list[float], tm: list[float]) -> None:
-        """Process an operator; clear its operands if it shows hidden text."""
+        """Process an operator; clear its operands if the operator shows hidden text."""
         handle = _HANDLERS.get(operator)
         if handle is None:
             return
