@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.problems import DocumentBusy
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket
 
@@ -128,7 +128,7 @@ async def test_a_replayed_refusal_has_the_id_of_the_new_request(harness: Gateway
 @pytest.mark.parametrize(
     "passing",
     [
-        RemoteUnavailable("bedrock", "embed", "throttled"),
+        BackendUnavailable("bedrock", "embed", "throttled"),
         DocumentBusy("Another request writes it.", retry_after=5),
     ],
     ids=["5xx", "409"],
