@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from servicekit.errors import RemoteError, RemoteRefused
+from servicekit.errors import BackendError, BackendRefused
 from tenancy.model import Tenant
 
 __all__ = ["ConditionResult", "Failure", "PartResult", "build_condition_type", "build_status", "to_failure"]
@@ -55,9 +55,9 @@ def build_condition_type(part: str) -> str:
 def to_failure(exc: BaseException) -> Failure:
     """Convert a part's exception. An unexpected exception leads to a retry, because it may be temporary."""
     match exc:
-        case RemoteRefused():
+        case BackendRefused():
             return Failure(f"{_format_system_name(exc)}Refused", str(exc), permanent=True)
-        case RemoteError():
+        case BackendError():
             return Failure(
                 f"{_format_system_name(exc)}Unavailable",
                 str(exc),
@@ -159,6 +159,6 @@ def _summarize(
     }
 
 
-def _format_system_name(exc: RemoteError) -> str:
+def _format_system_name(exc: BackendError) -> str:
     """Return the system's name as reasons spell it: ``OpenWebUI`` for ``open-webui``."""
     return "".join(_SPELLINGS.get(word, word.capitalize()) for word in exc.system.split("-"))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from redis.asyncio import Redis
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import Tenant
@@ -36,10 +36,10 @@ class Drain:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             A write is still running, or Redis did not answer. A running write is refused at its next step, or
             its lease expires within 30 s.
-        RemoteRefused
+        BackendRefused
             Redis refused.
         """
         keys = [build_tombstone_key(tenant.id, tenant.uid), build_ingests_key(tenant.id, tenant.uid)]
@@ -47,7 +47,7 @@ class Drain:
             "set-tombstone", lambda: self._set_tombstone(keys=keys, args=[TOMBSTONE_TTL_SECONDS])
         )
         if remaining > 0:
-            raise RemoteUnavailable(
+            raise BackendUnavailable(
                 "redis",
                 "drain-writes",
                 f"uploads are running; they end within {remaining / 1000:.0f} s",

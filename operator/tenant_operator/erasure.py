@@ -92,7 +92,7 @@ class Erasure:
 
         Raises
         ------
-        RemoteError
+        BackendError
             The draft can neither be read nor written, so nothing may be deleted yet.
         """
         existing_draft = await self._read(tenant)
@@ -119,7 +119,7 @@ class Erasure:
 
         Raises
         ------
-        RemoteError
+        BackendError
             The receipt cannot be written.
         """
         counts, failures = await self._count(tenant)

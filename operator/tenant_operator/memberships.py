@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.emails import matches_any
 from tenancy.model import Tenant
 from tenancy.names import REALM_PARENT_GROUP, build_group_path
@@ -95,7 +95,7 @@ class MembershipChecker:
 
         Raises
         ------
-        RemoteError
+        BackendError
             Open WebUI cannot be read.
         """
         members = await self._webui.list_members(group_id)
@@ -109,7 +109,7 @@ class MembershipChecker:
                     address = await self._fetch_address(account) if account else ""
                     if self._find_uid(address) == tenant.metadata.uid:
                         verified.add(user_id)
-        except (RemoteError, TimeoutError) as exc:
+        except (BackendError, TimeoutError) as exc:
             self._log.warning("Keycloak did not confirm addresses in time", tenant=tenant.id, error=str(exc))
         leaving = sorted(set(unnamed) - verified)
         if leaving:
@@ -120,7 +120,7 @@ class MembershipChecker:
 
         Raises
         ------
-        RemoteError
+        BackendError
             Open WebUI or Keycloak cannot be read; nothing was removed.
         """
         groups = {group["id"]: group for group in await self._webui.list_groups()}
@@ -202,7 +202,7 @@ class MembershipChecker:
         """Await ``work`` and log its exceptions, so that the next check runs."""
         try:
             await work
-        except RemoteError as exc:
+        except BackendError as exc:
             self._log.warning("Cannot check memberships in Open WebUI", error=str(exc))
         except Exception:  # noqa: BLE001 (logged)
             self._log.exception("Cannot check memberships in Open WebUI")
@@ -215,7 +215,7 @@ class MembershipChecker:
         """Make one write; log a failure instead of raising it, so that the other groups are still written."""
         try:
             await writing
-        except RemoteError as exc:
+        except BackendError as exc:
             self._log.warning("Cannot repair a group", group=group, error=str(exc))
             return
         CHANGES.labels("memberships").inc()

@@ -29,8 +29,8 @@ class Part(Protocol[S]):
     """Everything that the operator keeps for a tenant in one external system.
 
     When a Tenant is deleted, its ``deletionPolicy`` decides between ``remove`` and ``release``. Every method
-    raises :class:`servicekit.errors.RemoteUnavailable` when a retry may help, and
-    :class:`servicekit.errors.RemoteRefused` when a person has to act first. The reference of the Tenant
+    raises :class:`servicekit.errors.BackendUnavailable` when a retry may help, and
+    :class:`servicekit.errors.BackendRefused` when a person has to act first. The reference of the Tenant
     resource quotes the first line of the class docstring.
     """
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import DeletionPolicy, Tenant, TenantStatus
 
 from .clients.cluster import FINALIZER
@@ -117,7 +117,7 @@ class Reconciler:
 
         Raises
         ------
-        RemoteError
+        BackendError
             The Tenant object cannot be written.
         """
         if tenant.deleting:
@@ -157,7 +157,7 @@ class Reconciler:
             return Outcome()
         try:
             await self._finish_writes(tenant)
-        except RemoteError as exc:
+        except BackendError as exc:
             return Outcome(to_failure(exc))
         failures = [failure for failure in (await self._apply_deletion_policy(tenant)).values() if failure]
         if failures:
@@ -191,7 +191,7 @@ class Reconciler:
             return Outcome()  # the operator never created anything for this Tenant
         try:
             await self._finish_writes(tenant)
-        except RemoteError as exc:
+        except BackendError as exc:
             return await self._write_result(tenant, {}, {}, to_failure(exc))
         failures = await self._apply_deletion_policy(tenant)
         if any(failures.values()):
@@ -207,7 +207,7 @@ class Reconciler:
             return await self._clean_up(tenant, remove=False)
         try:
             return await self._erase(tenant)
-        except RemoteError as exc:  # writing the receipt failed; receipts are in the documents bucket
+        except BackendError as exc:  # writing the receipt failed; receipts are in the documents bucket
             return {"storage": to_failure(exc)}
 
     async def _erase(self, tenant: Tenant) -> dict[str, Failure | None]:
@@ -215,7 +215,7 @@ class Reconciler:
 
         Raises
         ------
-        RemoteError
+        BackendError
             The receipt cannot be written.
         """
         draft = await self._erasure.begin(tenant)
@@ -285,6 +285,6 @@ class Reconciler:
     async def _record(self, tenant: Tenant, *, warning: bool, reason: str, note: str) -> None:
         try:
             await self._writer.record_event(tenant, warning=warning, reason=reason, note=note)
-        except RemoteError as exc:
+        except BackendError as exc:
             # The status has the same information; a lost event is no reason to repeat the reconcile.
             self._log.warning("Cannot record an event", tenant=tenant.id, error=str(exc))

@@ -70,7 +70,7 @@ def make_adapter(bedrock: httpx.AsyncClient) -> FastAPI:
 
 
 def build_converse_request(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a Converse request with the last message of a chat and the passages that were found for it.
+    """Return a Converse request with the last message of a chat and the passages retrieved for it.
 
     Open WebUI writes the passages before the question or into the system message.
     """

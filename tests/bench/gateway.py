@@ -21,7 +21,7 @@ PERSON = "diana.tenantb@gmail.com"
 QUESTION = "What is the approved marketing budget for 2026?"
 ROUNDS = 5
 REQUESTS = 40
-"""Requests per round; the median over the rounds is reported."""
+"""Number of requests per round. The report has the median over the rounds."""
 
 PAGES = 60
 
@@ -29,7 +29,7 @@ _STAGE = re.compile(r"(\w+);dur=([\d.]+)")
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Measure on a platform with the sample documents in it."""
+    """Measure on a platform that has ingested the sample documents."""
     # Neither limits nor cached answers may affect the measurement.
     limits = (
         '{"spec":{"quota":{"queriesPerMinute":1000000,"tokensPerMonth":1000000000},'

@@ -1,4 +1,4 @@
-"""Question sets for measuring retrieval: documents, and questions that one of them answers.
+"""Question sets for measurements of retrieval: documents, and questions with one answering document each.
 
 The sample set in ``samples`` has papers of an invented company, some of them similar, and questions of three
 kinds. The larger set is XQuAD's English articles; its licence (CC BY-SA) does not allow shipping the file.
@@ -49,7 +49,7 @@ class QuestionSet:
 
     @property
     def kinds(self) -> list[str]:
-        """Return the sorted kinds of its questions, if it has kinds."""
+        """Return the sorted kinds of the questions; empty if they have no kinds."""
         return sorted({question.kind for question in self.questions} - {""})
 
 

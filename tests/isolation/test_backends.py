@@ -10,7 +10,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 from gateway.objects import TenantObjects
-from servicekit.errors import RemoteRefused
+from servicekit.errors import BackendRefused
 from tenancy.model import Tenant
 from tenancy.names import COLLECTION, build_collection_name, build_object_key, derive_document_id
 from tenantry_local.parts.aws import BUCKET
@@ -56,9 +56,9 @@ async def test_a_tenants_session_reads_and_writes_its_prefix(
 
 
 async def test_a_key_of_another_tenant_is_refused(harness: IsolationHarness, objects: TenantObjects) -> None:
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await objects.get(get_tenant(harness, A), make_key(B), max_bytes=1000)
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await objects.put(
             get_tenant(harness, A), make_key(B, "b.md"), b"x", media_type="text/plain", owner="o"
         )

@@ -64,7 +64,7 @@ class OpenWebUISession:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             The circuit is open.
         """
         self._remote.require_closed_circuit(operation)

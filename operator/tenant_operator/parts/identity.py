@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.emails import matches_any
 from tenancy.model import IdentityStatus, Tenant
 from tenancy.names import REALM_PARENT_GROUP, TENANT_UID_ATTRIBUTE, build_group_path
@@ -178,7 +178,7 @@ class IdentityPart:
     async def _create(self, parent_id: str, representation: dict[str, Any]) -> str:
         group = await self._keycloak.create_group(parent_id, representation)
         if group is None:
-            raise RemoteUnavailable(
+            raise BackendUnavailable(
                 "keycloak", "create-group", f"{representation['name']} was created concurrently", 0.1
             )
         return str(group["id"])
@@ -190,7 +190,7 @@ class IdentityPart:
         # Another client created the group between the two calls.
         parent = parent or await self._keycloak.get_group_by_path(f"/{REALM_PARENT_GROUP}")
         if not parent:
-            raise RemoteUnavailable(
+            raise BackendUnavailable(
                 "keycloak", "create-group", f"/{REALM_PARENT_GROUP} cannot be created yet"
             )
         return str(parent["id"])

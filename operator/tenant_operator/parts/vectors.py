@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
-from servicekit.errors import RemoteRefused
+from servicekit.errors import BackendRefused
 from servicekit.remote import FailureClass, Remote
 from tenancy.model import Tenant, VectorsStatus
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, build_collection_name
@@ -76,14 +76,14 @@ class VectorsPart:
 
         Raises
         ------
-        RemoteRefused
+        BackendRefused
             The collection exists with another vector size: no point of the tenant fits.
         """
         if observed.dimensions and (observed.dimensions, observed.lexical) != (DIMENSIONS, True):
             found = f"{max(observed.dimensions, 0)} numbers" + (
                 "" if observed.lexical else " and no sparse vectors"
             )
-            raise RemoteRefused(
+            raise BackendRefused(
                 "qdrant",
                 "check-vectors",
                 f"collection {tenant.collection} has vectors of {found}; {DENSE_VECTOR} vectors of "

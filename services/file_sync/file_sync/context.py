@@ -10,7 +10,7 @@ from functools import partial
 import httpx
 import structlog
 from servicekit.aws import open_session
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.keycloak import KeycloakAdmin
 from servicekit.loop_lag import watch_loop
@@ -140,7 +140,7 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
         readiness = Readiness(endless, [partial(check_synced, registry), keys.wait_fetched, check_database])
         try:
             await check_database()
-        except RemoteError as exc:
+        except BackendError as exc:
             log.warning("Cannot check Open WebUI's database yet; not ready", error=str(exc))
         endless.append(
             await stack.enter_async_context(
@@ -166,7 +166,7 @@ async def _run_elector(check_database: Check, leader_elector: LeaderElector) -> 
         try:
             await check_database()
             break
-        except (RemoteError, UnsupportedSchema):
+        except (BackendError, UnsupportedSchema):
             await asyncio.sleep(1)
     await leader_elector.run()
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.identity import Principal
 from tenancy.names import FILE_DOCUMENTS
 
@@ -74,7 +74,7 @@ class UserFiles:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Open WebUI's database or the gateway did not answer.
         """
         files = await self._database.list_files_of_person(person.subject, ids=ids, limit=MAX_FILES)
@@ -158,7 +158,7 @@ class UserFiles:
             return stored
         try:
             stored = await self._gateway.list_documents(person.tenant)
-        except RemoteError:
+        except BackendError:
             return []
         self._cached = {
             tenant_id: (at, documents)

@@ -17,7 +17,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 from servicekit.aws import build_client_config, classify, get_error_code
 from servicekit.deadline import enforce
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.remote import Remote
 from servicekit.token_bucket import TokenBucket
@@ -175,7 +175,7 @@ class Bedrock:
         ------
         ModelUnavailable
             Bedrock does not serve the model.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Bedrock did not answer, throttled the call, or refused a text.
         """
 
@@ -191,7 +191,7 @@ class Bedrock:
 
         Raises
         ------
-        ModelUnavailable, RemoteUnavailable, RemoteRefused
+        ModelUnavailable, BackendUnavailable, BackendRefused
             As :meth:`embed`.
         """
         self._quota.reserve()
@@ -206,7 +206,7 @@ class Bedrock:
         ------
         ModelUnavailable
             Bedrock does not serve the model.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Bedrock did not answer, throttled the call, or refused the prompt.
         """
         return await self._call("converse", prompt, functools.partial(self._receive_reply, prompt.model))
@@ -218,7 +218,7 @@ class Bedrock:
 
         Raises
         ------
-        ModelUnavailable, RemoteUnavailable, RemoteRefused
+        ModelUnavailable, BackendUnavailable, BackendRefused
             As :meth:`converse`. After the first event there is no retry, and a broken stream is an error.
         """
         response = await self._call("converse-stream", prompt, self._converse_client.converse_stream)
@@ -240,7 +240,7 @@ class Bedrock:
             async with enforce("bedrock"):
                 return await loop.run_in_executor(self._streams, next, events, _END)
         except (BotoCoreError, ClientError) as exc:
-            raise RemoteUnavailable("bedrock", "converse-stream", type(exc).__name__) from exc
+            raise BackendUnavailable("bedrock", "converse-stream", type(exc).__name__) from exc
 
     def close(self) -> None:
         """Close all threads and connections."""

@@ -10,7 +10,7 @@ from functools import partial
 import httpx
 import structlog
 from servicekit.aws import open_session
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import run_background_task
 from servicekit.tls import create_ssl_context
@@ -165,7 +165,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         )
         try:
             await check_collection()
-        except RemoteError as exc:
+        except BackendError as exc:
             log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
         answers = AnswerService(
             retrieval,

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 import structlog
 from servicekit.deadline import suspend_deadline
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenancy.names import build_idempotency_key
 
@@ -129,7 +129,7 @@ class IdempotencyStore:
         lease_ms = round(self._lease_seconds * 1000)
         try:
             stored = await self._acquire.run(tenant, [key], json.dumps(mine), lease_ms)
-        except RemoteError as exc:
+        except BackendError as exc:
             raise _build_unavailable() from exc
         if stored:
             yield _to_lease(json.loads(stored), request)
@@ -149,7 +149,7 @@ class IdempotencyStore:
             try:
                 with suspend_deadline():  # the effect is permanent, even after the deadline
                     await self._write.run(tenant, [key], token, done, RESPONSE_TTL_SECONDS * 1000)
-            except RemoteError as exc:
+            except BackendError as exc:
                 self._log.warning("Cannot store a response", error=str(exc))
 
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from servicekit.deadline import suspend_deadline
-from servicekit.errors import RemoteError, RemoteUnavailable
+from servicekit.errors import BackendError, BackendUnavailable
 from tenancy.model import Tenant
 from tenancy.names import build_answers_key, build_changes_key
 
@@ -59,9 +59,9 @@ class IndexWriteFence:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The start could not be recorded: the block was not entered, and nothing may be written.
-        RemoteUnavailable
+        BackendUnavailable
             The write took longer than ten minutes.
         """
         write = uuid.uuid4().hex
@@ -73,7 +73,7 @@ class IndexWriteFence:
         except TimeoutError as exc:
             if not limit.expired():
                 raise
-            raise RemoteUnavailable(
+            raise BackendUnavailable(
                 "qdrant", "write-index", f"it took more than {WRITE_TIMEOUT_SECONDS} seconds"
             ) from exc
         await self._end(tenant, write)
@@ -86,7 +86,7 @@ class IndexWriteFence:
                 await self._redis.execute(
                     tenant, "end-index-write", ("UNLINK", answers), ("ZREM", writes, write)
                 )
-        except RemoteError as exc:
+        except BackendError as exc:
             self._log.warning(
                 "Cannot end an index write; no answer is cached until its entry expires", error=str(exc)
             )

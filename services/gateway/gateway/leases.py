@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from servicekit.tasks import cancel_and_wait
 from tenancy.errors import TenantSuspended
 
@@ -70,7 +70,7 @@ async def _renew_loop(
             is_held = await renew()
         except TenantSuspended:
             is_held = False
-        except RemoteError:
+        except BackendError:
             continue  # the caller counts the error; the deadline stays the same
         if not deadline.expired():
             deadline.reschedule(requested_at + seconds * RENEW_DEADLINE_SHARE if is_held else requested_at)

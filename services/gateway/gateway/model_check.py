@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Guardrail
 
 from .bedrock import Bedrock, Prompt
@@ -48,7 +48,7 @@ class ModelCheck:
         except ModelUnavailable as exc:
             MODEL_SERVED.labels(model).set(0)
             self._log.error("A configured model is not available", model=model, detail=exc.detail)
-        except RemoteError as exc:
+        except BackendError as exc:
             # The model's state stays unknown: Bedrock throttles or does not respond.
             self._log.warning("Cannot check whether a model is available", model=model, error=str(exc))
         else:

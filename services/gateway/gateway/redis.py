@@ -58,7 +58,7 @@ class Script:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Redis did not answer, or refused the call. The script may still have run.
         """
         _check_ownership(tenant, keys)
@@ -112,7 +112,7 @@ class TenantRedis:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Redis did not answer, or refused the call. The transaction may still have been executed.
         """
         _check_ownership(tenant, [str(command[1]) for command in commands])
@@ -144,7 +144,7 @@ class TenantRedis:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Redis did not answer, or refused the call.
         """
         keys = [key_of(tenant.id, tenant.uid) for tenant in tenants]

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import structlog
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from servicekit.logs import configure_logs
 from servicekit.settings import read_settings
 
@@ -23,7 +23,7 @@ def main() -> None:
     log = structlog.get_logger("n8n_install")
     try:
         changed = asyncio.run(_run(settings))
-    except (WorkflowsNotInstalled, RemoteError) as exc:
+    except (WorkflowsNotInstalled, BackendError) as exc:
         log.error("The workflows are not installed", reason=str(exc))  # noqa: TRY400 (a sentence, not a trace)
         raise SystemExit(1) from exc
     log.info("The workflows are installed", changed=changed)

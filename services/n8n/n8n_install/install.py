@@ -35,7 +35,7 @@ async def install(n8n: N8n, workflows: list[Workflow], *, wait_seconds: float) -
     ------
     WorkflowsNotInstalled
         n8n did not become ready, or the workflows differ again after the changes.
-    RemoteError
+    BackendError
         n8n is unavailable or refused a change.
     """
     if not await _wait_until(n8n.is_ready, wait_seconds):

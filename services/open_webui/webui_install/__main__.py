@@ -3,7 +3,7 @@
 import asyncio
 
 import structlog
-from servicekit.errors import RemoteRefused
+from servicekit.errors import BackendRefused
 from servicekit.logs import configure_logs
 from servicekit.settings import read_settings
 
@@ -17,7 +17,7 @@ def main() -> None:
     configure_logs("webui-install", settings.log_level)
     try:
         asyncio.run(install(settings))
-    except (FunctionsNotInstalled, RemoteRefused) as exc:
+    except (FunctionsNotInstalled, BackendRefused) as exc:
         structlog.get_logger("webui_install").error("Not installed", reason=str(exc))
         raise SystemExit(1) from exc
 

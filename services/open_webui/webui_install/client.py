@@ -56,9 +56,9 @@ class InstallerClient:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             Open WebUI did not respond, or the account made too many attempts.
-        RemoteRefused
+        BackendRefused
             The account does not exist or the password is wrong.
         """
         body = {"email": email, "password": password}
@@ -87,9 +87,9 @@ class InstallerClient:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             Open WebUI did not respond; the change may or may not be applied.
-        RemoteRefused
+        BackendRefused
             Open WebUI refused the change.
         """
         match change:

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import structlog
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 
 from .client import InstallerClient
 from .desired import build_desired_state
@@ -37,7 +37,7 @@ async def install(settings: WebUIInstallSettings, transport: httpx.AsyncBaseTran
     ------
     FunctionsNotInstalled
         Open WebUI did not answer in time, or another program reverted the changes.
-    RemoteRefused
+    BackendRefused
         The administrator's password is wrong, or Open WebUI refused a function.
     """
     async with httpx.AsyncClient(base_url=settings.url, transport=transport, timeout=None) as http:  # noqa: S113 (Remote sets timeouts)
@@ -59,7 +59,7 @@ async def _install(webui: InstallerClient, settings: WebUIInstallSettings) -> in
     while passes < MAX_PASSES:
         try:
             changes = await _apply_changes(webui, settings)
-        except RemoteUnavailable as exc:
+        except BackendUnavailable as exc:
             log.info("Open WebUI does not answer yet", reason=exc.reason)
             await asyncio.sleep(SIGN_IN_LIMIT_DELAY_SECONDS if _is_busy(exc) else RETRY_DELAY_SECONDS)
             continue
@@ -88,7 +88,7 @@ async def _apply_changes(webui: InstallerClient, settings: WebUIInstallSettings)
     return changes
 
 
-def _is_busy(exc: RemoteUnavailable) -> bool:
+def _is_busy(exc: BackendUnavailable) -> bool:
     cause = exc.__cause__
     return (
         isinstance(cause, httpx.HTTPStatusError)

@@ -2,8 +2,8 @@
 
 Class attributes hold the fixed parts, instances the details. The reference
 (docs/reference/problems.md) and the API's description are generated from the class attributes. The gateway
-renders instances as they are; the operator maps :class:`RemoteUnavailable` to a retry and
-:class:`RemoteRefused` to a Stalled condition.
+renders instances as they are; the operator maps :class:`BackendUnavailable` to a retry and
+:class:`BackendRefused` to a Stalled condition.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 __all__ = [
+    "BackendError",
+    "BackendRefused",
+    "BackendUnavailable",
     "BodyTooLarge",
     "DeadlineExceeded",
     "InvalidRequest",
-    "RemoteError",
-    "RemoteRefused",
-    "RemoteUnavailable",
     "TenantryError",
 ]
 
@@ -115,7 +115,7 @@ class DeadlineExceeded(TenantryError):
     status = 504
 
 
-class RemoteError(TenantryError):
+class BackendError(TenantryError):
     """Call to an external system that failed after all retries.
 
     Parameters
@@ -143,7 +143,7 @@ class RemoteError(TenantryError):
         return super().to_problem() | {"detail": f"{self.title}. {self.next_step}"}
 
 
-class RemoteUnavailable(RemoteError):
+class BackendUnavailable(BackendError):
     """The system did not answer, or is unavailable. The same call can succeed later.
 
     ``retry_after`` is the pause that the system asked for, in seconds.
@@ -160,7 +160,7 @@ class RemoteUnavailable(RemoteError):
         self.retry_after = retry_after
 
 
-class RemoteRefused(RemoteError):
+class BackendRefused(BackendError):
     """The system refused the call. Retries fail until a permission, model or setting is changed."""
 
     slug = "backend-refused"

@@ -82,7 +82,7 @@ class KeycloakAdmin:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Keycloak did not answer, or refused the request.
         """
 

@@ -18,7 +18,7 @@ from prometheus_client import Histogram
 
 from . import deadline
 from .breaker import Breaker
-from .errors import RemoteRefused, RemoteUnavailable
+from .errors import BackendRefused, BackendUnavailable
 
 __all__ = ["FailureClass", "Remote"]
 
@@ -104,9 +104,9 @@ class Remote:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             The last attempt failed with a transient failure, for example a timeout; or the circuit is open.
-        RemoteRefused
+        BackendRefused
             An attempt failed with a permanent failure.
         DeadlineExceeded
             The request's deadline was reached.
@@ -119,14 +119,14 @@ class Remote:
         except Exception as exc:
             match self._classify_failure(exc):
                 case FailureClass.TRANSIENT | FailureClass.BUSY:
-                    raise RemoteUnavailable(
+                    raise BackendUnavailable(
                         self.system,
                         operation,
                         _format_message(exc),
                         exc.retry_after if isinstance(exc, CircuitOpen) else None,
                     ) from exc
                 case FailureClass.PERMANENT:
-                    raise RemoteRefused(self.system, operation, _format_message(exc)) from exc
+                    raise BackendRefused(self.system, operation, _format_message(exc)) from exc
                 case None:
                     raise
 
@@ -135,11 +135,11 @@ class Remote:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             The circuit is open, or a trial call is in flight.
         """
         if self._breakers is not None and (pause := self._breakers[circuit].pause):
-            raise RemoteUnavailable(self.system, operation, str(CircuitOpen(pause)), pause)
+            raise BackendUnavailable(self.system, operation, str(CircuitOpen(pause)), pause)
 
     async def call_in_thread(
         self, operation: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs

@@ -10,7 +10,7 @@ import httpx
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from servicekit.remote import FailureClass, Remote
 
 from .errors import IdentityUnavailable
@@ -108,7 +108,7 @@ class RemoteKeys:
             self._keys = await self._remote.call("jwks", self._fetch)
             self._fetched = self._get_time()
             self._unavailable = False
-        except (RemoteError, JoseError, ValueError, KeyError) as exc:
+        except (BackendError, JoseError, ValueError, KeyError) as exc:
             self._unavailable = True
             self._log.warning("Cannot fetch the identity provider's keys", error=str(exc))
 

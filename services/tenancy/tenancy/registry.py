@@ -98,7 +98,7 @@ class TenantRegistry:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The API server did not answer, or refused.
         """
 

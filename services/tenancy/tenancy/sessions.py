@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import boto3
 from servicekit.aws import build_client_config, classify, is_dead_session
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from servicekit.locks import KeyedLocks
 from servicekit.remote import Remote
 
@@ -94,18 +94,18 @@ class TenantSessions:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             S3 did not answer, or the prefix is not prepared for this Tenant and can contain an earlier
             Tenant's documents.
-        RemoteRefused
+        BackendRefused
             S3 denied the call.
         """
         if not tenant.owns_storage:
-            raise RemoteUnavailable("s3", operation, "the tenant's storage has not been prepared yet")
+            raise BackendUnavailable("s3", operation, "the tenant's storage has not been prepared yet")
         try:
             client = await self.get_client(tenant)
             return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
-        except RemoteRefused as exc:
+        except BackendRefused as exc:
             if not is_dead_session(exc.__cause__):
                 raise
         self._sessions.pop(tenant.id, None)

@@ -5,7 +5,7 @@ guarded script. So a gateway that does not know of the deletion yet can neither 
 lease. Uids are unique, so a tombstone does not affect a later Tenant of the same name.
 """
 
-from servicekit.errors import RemoteError, RemoteRefused
+from servicekit.errors import BackendError, BackendRefused
 
 from .errors import TenantSuspended
 from .identity import BEING_REMOVED
@@ -42,7 +42,7 @@ def add_tombstone_check(source: str) -> str:
     )
 
 
-def raise_if_deleting(exc: RemoteError) -> None:
+def raise_if_deleting(exc: BackendError) -> None:
     """Raise a domain error if a tombstone caused the failure of a script.
 
     Raises
@@ -50,5 +50,5 @@ def raise_if_deleting(exc: RemoteError) -> None:
     TenantSuspended
         The Tenant is being deleted.
     """
-    if isinstance(exc, RemoteRefused) and REFUSAL in exc.reason:
+    if isinstance(exc, BackendRefused) and REFUSAL in exc.reason:
         raise TenantSuspended(BEING_REMOVED) from exc

@@ -12,7 +12,7 @@ from file_sync.adapters.document_store import DocumentStore
 from file_sync.adapters.downloads import Content
 from file_sync.models import File
 from file_sync.problems import RetryLater
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenant_operator.clients.aws import AwsClients
 from tenant_operator.parts.storage.part import StoragePart
@@ -64,7 +64,7 @@ async def test_an_upload_completed_after_the_deletion_is_refused(platform: Platf
         return True
 
     async with open_document_store(platform, is_current) as store:
-        with pytest.raises(RemoteError, match="complete-put"):
+        with pytest.raises(BackendError, match="complete-put"):
             await put(store)
     assert list_remainders(platform) == []
 

@@ -11,7 +11,7 @@ from file_sync.adapters.open_webui_database import OpenWebUIDatabase
 from file_sync.adapters.queries import READ_COLUMNS
 from file_sync.models import Link, LinkKind
 from file_sync.problems import UnsupportedSchema
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
@@ -102,7 +102,7 @@ async def test_a_database_that_is_down_is_unavailable() -> None:
     database = OpenWebUIDatabase("postgresql://none@127.0.0.1:9/none?connect_timeout=1")
     database._pool.timeout = 0.2
     await database.open()
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await database.read_fingerprints()
     await database.close()
 

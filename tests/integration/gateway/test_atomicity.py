@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.vectors import Vectors
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.names import derive_document_id
 
 from tests.support.backends.keycloak_users import open_people
@@ -98,7 +98,7 @@ async def test_an_interrupted_ingest_is_invisible_and_completed_by_the_next_one(
     async def fail_after_some_calls(self: Vectors, *arguments: Any) -> None:
         nonlocal writes
         if writes >= cut:  # several writes run concurrently
-            raise RemoteUnavailable("qdrant", "upsert", "cut off by the test")
+            raise BackendUnavailable("qdrant", "upsert", "cut off by the test")
         await upsert(self, *arguments)
         writes += 1
 
@@ -124,7 +124,7 @@ async def test_an_interrupted_deletion_hides_the_document_and_can_be_repeated(
         nonlocal calls
         calls += 1
         if calls == 2:
-            raise RemoteUnavailable("qdrant", "delete", "cut off by the test")
+            raise BackendUnavailable("qdrant", "delete", "cut off by the test")
         await delete(self, *arguments)
 
     monkeypatch.setattr(Vectors, "_delete", fail_after_some_calls)

@@ -8,7 +8,7 @@ import pytest
 import stamina
 from gateway.vectors import Vectors
 from pydantic import SecretStr
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.tls import create_ssl_context
 from tenancy.model import Tenant
 from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
@@ -84,5 +84,5 @@ async def test_an_untrusted_certificate_is_refused(
         for number, (shown, known) in enumerate(cases):
             (folder := tmp_path / str(number)).mkdir()
             async with serve_qdrant(folder, shown) as url:
-                with pytest.raises(RemoteUnavailable, match=r"(?i)certificate"):
+                with pytest.raises(BackendUnavailable, match=r"(?i)certificate"):
                     await call(url, known)

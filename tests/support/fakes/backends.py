@@ -17,7 +17,7 @@ from gateway.models import Chunk, Document, DocumentVersion, IndexedDocument, Pa
 from gateway.objects import ObjectVersion, StoredEntry, StoredObject, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from gateway.vectors import Vectors
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS, build_tenant_prefix, parse_object_key
 
@@ -66,7 +66,7 @@ class FakeBedrock:
         self._record(prompt)
         for piece in re.findall(r"\s*\S+", self.says):
             if self.breaks_before and self.breaks_before in piece:
-                raise RemoteUnavailable("bedrock", "converse-stream", "cut off by the test")
+                raise BackendUnavailable("bedrock", "converse-stream", "cut off by the test")
             yield piece
         yield ModelReply(self.says, prompt.model, input_tokens=7, output_tokens=3)
 
@@ -75,7 +75,7 @@ class FakeBedrock:
         if prompt.model in self.retired:
             raise self.retired[prompt.model]
         if prompt.model in self.busy:
-            raise RemoteUnavailable("bedrock", "converse", "throttled")
+            raise BackendUnavailable("bedrock", "converse", "throttled")
 
     def cast_to_real_class(self) -> Bedrock:
         """Return the fake with the type of the real class."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from gateway.redis import TenantRedis
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 
 __all__ = ["FakeIdempotencyRedis"]
@@ -51,4 +51,4 @@ class FakeIdempotencyRedis:
 
     def _check(self) -> None:
         if self.unavailable:
-            raise RemoteUnavailable("redis", "any", "host redis-1 is down")
+            raise BackendUnavailable("redis", "any", "host redis-1 is down")

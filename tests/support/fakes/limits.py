@@ -13,7 +13,7 @@ from gateway.limits.token_meter import TokenMeter
 from gateway.limits.usage import Counts, UsageLog, UsageRow
 from gateway.redis import TenantRedis
 from prometheus_client import REGISTRY
-from servicekit.errors import RemoteUnavailable, TenantryError
+from servicekit.errors import BackendUnavailable, TenantryError
 from tenancy.model import Tenant
 from tenancy.names import build_redis_prefix
 
@@ -170,7 +170,7 @@ class FakeRedis:
 
 def make_unavailable_redis() -> FakeRedis:
     """Return a fake Redis that does not answer."""
-    return FakeRedis(RemoteUnavailable("redis", "any", "host redis-1 is down"))
+    return FakeRedis(BackendUnavailable("redis", "any", "host redis-1 is down"))
 
 
 def get_metric(name: str, **labels: str) -> float:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import StatusSection, Tenant
 from tenant_operator.clients.cluster import FINALIZER
 from tenant_operator.part import EnsureResult
@@ -83,7 +83,7 @@ class FakeReceipts:
         self.log.append(f"write {key}")
         self._writes += 1
         if self.fails or self._writes == self.fails_at:
-            raise self.fails or RemoteUnavailable("s3", "put-receipt", "unavailable")
+            raise self.fails or BackendUnavailable("s3", "put-receipt", "unavailable")
         self.objects[key] = body
 
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 from unittest.mock import Mock
 
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 from tenant_operator.conditions import build_condition_type
 from tenant_operator.context import Clients, build_parts
@@ -111,5 +111,5 @@ async def _retry(part: AnyPart, tenant: Tenant) -> None:
         while True:
             try:
                 return await part.remove(tenant)
-            except RemoteUnavailable:  # Kubernetes is still removing the namespace
+            except BackendUnavailable:  # Kubernetes is still removing the namespace
                 await asyncio.sleep(0.2)

@@ -12,7 +12,7 @@ from file_sync.planner.messages import KEPT, NAME_OF_COLLEAGUE, NOT_SYNCED
 from file_sync.planner.models import FileState
 from file_sync.planner.persona_index import PersonaIndexCache
 from file_sync.user_files import UserFile, UserFiles
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.identity import Principal
 from tenancy.model import Tenant
 
@@ -74,7 +74,7 @@ class UserFilesHarness:
     async def list_documents(self, tenant: Tenant) -> list[ListedDocument]:
         self.listed.append(tenant.id)
         if self.is_down:
-            raise RemoteUnavailable("gateway", "list", "it is down")
+            raise BackendUnavailable("gateway", "list", "it is down")
         return self.documents.get(tenant.id, [])
 
     # DocumentOwnerResolver

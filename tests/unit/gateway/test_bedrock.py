@@ -16,7 +16,7 @@ from gateway.bedrock import INGEST_CONCURRENCY, Bedrock, ModelReply, Prompt, tru
 from gateway.problems import ModelUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.model import Guardrail
 
 TITAN = "amazon.titan-embed-text-v2:0"
@@ -202,11 +202,11 @@ async def test_a_throttled_call_is_retried(bedrock: Bedrock, embed_stubber: Stub
 async def test_repeated_throttling_is_unavailable(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     for _ in range(2):
         embed_stubber.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await bedrock.embed(["Text."])
 
 
 async def test_a_refused_text_is_not_retried(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     embed_stubber.add_client_error("invoke_model", "ValidationException", "Too many input tokens.", 400)
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await bedrock.embed(["Text."])

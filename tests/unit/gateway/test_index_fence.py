@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from gateway import index_fence
 from gateway.index_fence import IndexWriteFence
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 
 from tests.support.fakes.limits import FakeRedis, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
@@ -30,7 +30,7 @@ async def test_the_start_and_end_of_a_write_are_recorded() -> None:
 
 
 async def test_nothing_is_written_if_the_start_cannot_be_recorded() -> None:
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         async with IndexWriteFence(make_unavailable_redis().cast_to_real_class()).fence_write(TENANT):
             pytest.fail("the block ran")
 
@@ -38,16 +38,16 @@ async def test_nothing_is_written_if_the_start_cannot_be_recorded() -> None:
 async def test_the_end_of_a_failed_write_is_not_recorded() -> None:
     """Qdrant may still execute the write."""
     redis = FakeRedis(None)
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT):
-            raise RemoteRefused("qdrant", "upsert", "refused")
+            raise BackendRefused("qdrant", "upsert", "refused")
     assert not has_ended(redis)
 
 
 async def test_a_write_whose_end_cannot_be_recorded_succeeds() -> None:
     redis = FakeRedis(None)
     async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT):
-        redis.answer = RemoteUnavailable("redis", "end-index-write", "gone")
+        redis.answer = BackendUnavailable("redis", "end-index-write", "gone")
     assert has_ended(redis), "the write was tried"
 
 
@@ -55,7 +55,7 @@ async def test_a_write_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the entry of the write could expire during the write."""
     monkeypatch.setattr(index_fence, "WRITE_TIMEOUT_SECONDS", 0)
     redis = FakeRedis(None)
-    with pytest.raises(RemoteUnavailable, match="more than 0 seconds"):
+    with pytest.raises(BackendUnavailable, match="more than 0 seconds"):
         async with IndexWriteFence(redis.cast_to_real_class()).fence_write(TENANT), asyncio.timeout(5):
             await asyncio.Event().wait()
     assert not has_ended(redis)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 from gateway.leases import LeaseLost, hold_lease
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.errors import TenantSuspended
 
 from tests.support.timing.clock import simulate
@@ -25,7 +25,7 @@ class FakeRenewableLease:
         now = asyncio.get_running_loop().time()
         if any(start <= now < end for start, end in self.silent):
             await asyncio.sleep(1.0)
-            raise RemoteUnavailable("redis", "renew-lease", "down")
+            raise BackendUnavailable("redis", "renew-lease", "down")
         if now >= self.taken_at:
             return False
         assert now < self.ends, "the renewal came too late"

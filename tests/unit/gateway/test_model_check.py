@@ -8,7 +8,7 @@ from gateway.metrics import MODEL_SERVED
 from gateway.model_check import ModelCheck
 from gateway.problems import ModelUnavailable
 from prometheus_client import REGISTRY
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from structlog.testing import LogCapture
 
 from tests.support.fakes.backends import FakeBedrock
@@ -58,7 +58,7 @@ async def test_the_embedding_model_is_checked_as_well(bedrock: FakeBedrock, logs
 
 
 async def test_an_outage_sets_no_metric(bedrock: FakeBedrock, logs: LogCapture) -> None:
-    bedrock.fails = RemoteUnavailable("bedrock", "embed", "away")
+    bedrock.fails = BackendUnavailable("bedrock", "embed", "away")
     await ModelCheck(bedrock.cast_to_real_class(), []).run()
     assert get_served(bedrock.embedding_model) is None
     assert logs.entries[0]["log_level"] == "warning"

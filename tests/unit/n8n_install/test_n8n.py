@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from n8n_install.n8n import N8n
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 
 
 class FakeN8nServer:
@@ -55,7 +55,7 @@ async def test_expired_session_is_renewed_and_the_call_retried(n8n: N8n, server:
 
 async def test_wrong_password_is_not_retried(n8n: N8n, server: FakeN8nServer) -> None:
     server.login_status = 401
-    with pytest.raises(RemoteRefused, match="e-mail address or password is wrong"):
+    with pytest.raises(BackendRefused, match="e-mail address or password is wrong"):
         await n8n.get_workflow("w")
     assert server.logins == 1
 
@@ -76,7 +76,7 @@ async def test_workflow_created_by_an_earlier_attempt_is_accepted(n8n: N8n, serv
 
 async def test_other_refusals_quote_n8ns_message(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [httpx.Response(400, json={"message": "Workflow name is required"})]
-    with pytest.raises(RemoteRefused, match="400: Workflow name is required"):
+    with pytest.raises(BackendRefused, match="400: Workflow name is required"):
         await n8n.create_workflow("w", {})
     assert len(server.requests) == 1
 
@@ -90,7 +90,7 @@ async def test_transient_statuses_are_retried(n8n: N8n, server: FakeN8nServer, s
 
 async def test_persistent_503_raises_remote_unavailable(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [httpx.Response(503) for _ in range(5)]
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await n8n.get_workflow("w")
 
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 import stamina
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from servicekit.keycloak import PAGE_SIZE, KeycloakAdmin, classify
 from servicekit.remote import FailureClass
 
@@ -77,11 +77,11 @@ async def test_a_refusal_is_permanent_and_names_the_call(
     keycloak: KeycloakAdmin, server: FakeKeycloakServer
 ) -> None:
     server.responses = [httpx.Response(403)]
-    with pytest.raises(RemoteRefused) as refused:
+    with pytest.raises(BackendRefused) as refused:
         await keycloak.get("group", "/groups/1")
     assert (refused.value.system, refused.value.operation) == ("keycloak", "group")
     server.responses = [httpx.Response(403)]
-    with pytest.raises(RemoteRefused) as refused:
+    with pytest.raises(BackendRefused) as refused:
         [user async for user in keycloak.list_all("users", "/users", {})]
     assert refused.value.operation == "users"
     assert len(server.requests) == 2
@@ -91,7 +91,7 @@ async def test_an_outage_is_reported_after_retries(
     keycloak: KeycloakAdmin, server: FakeKeycloakServer
 ) -> None:
     server.responses = [httpx.Response(500), httpx.Response(503)]
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await keycloak.get("group", "/groups/1")
     assert len(server.requests) == 2
 

@@ -11,7 +11,7 @@ import stamina
 from prometheus_client import REGISTRY
 from servicekit import deadline
 from servicekit.breaker import MAX_FAILURES, OPEN_DELAY_SECONDS
-from servicekit.errors import DeadlineExceeded, RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable, DeadlineExceeded
 from servicekit.remote import FailureClass, Remote
 
 _numbers = itertools.count()
@@ -103,7 +103,7 @@ async def test_persistent_transient_failure_is_remote_unavailable(
     remote: Remote, no_pauses: None, way: str
 ) -> None:
     backend = FakeBackend(Unavailable("first"), Unavailable("second"), Unavailable("third"), "too late")
-    with pytest.raises(RemoteUnavailable) as unavailable:
+    with pytest.raises(BackendUnavailable) as unavailable:
         await call_or_thread(remote, backend, way)
     assert backend.calls == 3
     error = unavailable.value
@@ -114,7 +114,7 @@ async def test_persistent_transient_failure_is_remote_unavailable(
 @ways
 async def test_permanent_failure_is_not_retried(remote: Remote, no_pauses: None, way: str) -> None:
     backend = FakeBackend(Denied("no such key"), "never asked")
-    with pytest.raises(RemoteRefused, match="no such key") as refused:
+    with pytest.raises(BackendRefused, match="no such key") as refused:
         await call_or_thread(remote, backend, way)
     assert backend.calls == 1
     assert isinstance(refused.value.__cause__, Denied)
@@ -123,7 +123,7 @@ async def test_permanent_failure_is_not_retried(remote: Remote, no_pauses: None,
 
 async def test_permanent_failure_ends_the_retries(remote: Remote, no_pauses: None) -> None:
     backend = FakeBackend(Unavailable(), Denied(), "never asked")
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await remote.call("read", backend)
     assert backend.calls == 2
 
@@ -139,7 +139,7 @@ async def test_unclassified_error_is_raised_unchanged(remote: Remote, no_pauses:
 
 async def test_timeout_of_a_call_is_transient(remote: Remote, no_pauses: None) -> None:
     started = time.monotonic()
-    with pytest.raises(RemoteUnavailable, match="TimeoutError"):
+    with pytest.raises(BackendUnavailable, match="TimeoutError"):
         await remote.call("read", lambda: asyncio.sleep(60))
     assert 0.3 <= time.monotonic() - started < 2
     assert count_attempts(remote, "transient") == 3
@@ -147,7 +147,7 @@ async def test_timeout_of_a_call_is_transient(remote: Remote, no_pauses: None) -
 
 async def test_timeout_of_a_thread_is_transient(remote: Remote, no_pauses: None) -> None:
     release = threading.Event()
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await remote.call_in_thread("read", release.wait, 60)
     release.set()
     assert count_attempts(remote, "transient") == 3
@@ -161,7 +161,7 @@ async def test_retry_follows_after_a_pause() -> None:
         called.append(time.monotonic())
         raise Unavailable
 
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await remote.call("read", call)
     first, second = called
     assert 0.1 <= second - first < 2
@@ -257,7 +257,7 @@ async def test_synchronous_sdk_runs_in_a_thread_with_its_arguments(remote: Remot
     ids=["nothing", "several lines", "a page"],
 )
 async def test_reason_is_shortened_to_one_line(remote: Remote, raised: Denied, reason: str) -> None:
-    with pytest.raises(RemoteRefused) as refused:
+    with pytest.raises(BackendRefused) as refused:
         await remote.call("read", FakeBackend(raised))
     assert refused.value.reason == reason
 
@@ -281,26 +281,26 @@ def remote_with_breaker(no_pauses: None) -> Iterator[Remote]:
 async def open_circuit(remote: Remote, circuit: str = "") -> None:
     backend = FakeBackend(*(Unavailable() for _ in range(MAX_FAILURES)))
     while backend.calls < MAX_FAILURES:
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await remote.call("read", backend, circuit=circuit)
 
 
 async def test_repeated_failures_open_the_circuit(remote_with_breaker: Remote) -> None:
     await open_circuit(remote_with_breaker)
     backend = FakeBackend("answer")
-    with pytest.raises(RemoteUnavailable, match="circuit breaker is open") as unavailable:
+    with pytest.raises(BackendUnavailable, match="circuit breaker is open") as unavailable:
         await remote_with_breaker.call("read", backend)
     assert backend.calls == 0
     assert 0 < (unavailable.value.retry_after or 0) <= OPEN_DELAY_SECONDS
 
 
 async def test_repeated_timeouts_open_the_circuit(remote_with_breaker: Remote) -> None:
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await asyncio.gather(
             *(remote_with_breaker.call("read", lambda: asyncio.sleep(60)) for _ in range(MAX_FAILURES))
         )
     backend = FakeBackend("answer")
-    with pytest.raises(RemoteUnavailable, match="circuit breaker is open"):
+    with pytest.raises(BackendUnavailable, match="circuit breaker is open"):
         await remote_with_breaker.call("read", backend)
     assert backend.calls == 0
 
@@ -308,7 +308,7 @@ async def test_repeated_timeouts_open_the_circuit(remote_with_breaker: Remote) -
 async def test_a_caller_can_check_the_circuit_before_waiting(remote_with_breaker: Remote) -> None:
     remote_with_breaker.require_closed_circuit("read")
     await open_circuit(remote_with_breaker)
-    with pytest.raises(RemoteUnavailable, match="circuit breaker is open") as unavailable:
+    with pytest.raises(BackendUnavailable, match="circuit breaker is open") as unavailable:
         remote_with_breaker.require_closed_circuit("read")
     error = unavailable.value
     assert (error.system, error.operation) == (remote_with_breaker.system, "read")
@@ -324,7 +324,7 @@ async def test_circuits_of_one_system_are_independent(remote_with_breaker: Remot
 async def test_throttling_is_retried_and_opens_no_circuit(remote_with_breaker: Remote) -> None:
     backend = FakeBackend(*(SdkThrottled() for _ in range(3 * MAX_FAILURES)), "answer")
     for _ in range(MAX_FAILURES):
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await remote_with_breaker.call("read", backend)
     assert backend.calls == 3 * MAX_FAILURES
     assert await remote_with_breaker.call("read", backend) == "answer"
@@ -333,7 +333,7 @@ async def test_throttling_is_retried_and_opens_no_circuit(remote_with_breaker: R
 async def test_refusals_close_the_circuit(remote_with_breaker: Remote) -> None:
     backend = FakeBackend(*(Denied() for _ in range(3 * MAX_FAILURES)), "answer")
     for _ in range(3 * MAX_FAILURES):
-        with pytest.raises(RemoteRefused):
+        with pytest.raises(BackendRefused):
             await remote_with_breaker.call("read", backend)
     assert await remote_with_breaker.call("read", backend) == "answer"
 
@@ -347,7 +347,7 @@ def remote_with_one_attempt() -> Iterator[Remote]:
 
 async def fail(remote: Remote, times: int) -> None:
     for _ in range(times):
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await remote.call("read", FakeBackend(Unavailable()))
 
 
@@ -366,7 +366,7 @@ async def test_a_cancelled_call_does_not_reset_the_count(remote_with_one_attempt
     with pytest.raises(asyncio.CancelledError):
         await task
     await fail(remote_with_one_attempt, 1)
-    with pytest.raises(RemoteUnavailable, match="circuit breaker is open"):
+    with pytest.raises(BackendUnavailable, match="circuit breaker is open"):
         await remote_with_one_attempt.call("read", FakeBackend("answer"))
 
 
@@ -418,7 +418,7 @@ async def test_pauses_between_attempts_have_jitter(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(asyncio, "sleep", skip)
     for _ in range(20):
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await remote.call("read", FakeBackend(*(Unavailable() for _ in range(3))))
     first = pauses[::2]
     assert len(set(first)) == 20

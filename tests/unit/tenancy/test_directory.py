@@ -79,7 +79,7 @@ def test_a_removed_tenant_matches_nothing_and_leaves_no_entries() -> None:
 
 
 def test_only_possible_matches_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So a request costs the same with ten tenants and with ten thousand."""
+    """A request takes the same time with ten tenants and with ten thousand."""
     directory = Directory(make_test_tenant(f"t{number}", f"*.t{number}@gmail.com") for number in range(1000))
     compared: list[str] = []
 

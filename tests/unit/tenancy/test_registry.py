@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 import stamina
 from kubernetes.aio import client
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy import registry
 from tenancy.registry import TenantRegistry
 
@@ -131,7 +131,7 @@ async def test_another_tenant_is_not_current(answer: Any, known: TenantRegistry,
     assert await known.is_current(TENANT) is False
 
 
-@pytest.mark.parametrize(("status", "error"), [(403, RemoteRefused), (500, RemoteUnavailable)])
+@pytest.mark.parametrize(("status", "error"), [(403, BackendRefused), (500, BackendUnavailable)])
 async def test_an_error_of_the_api_server_is_raised(
     status: int, error: type[Exception], known: TenantRegistry, api: FakeApi
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import stamina
 from servicekit.aws import build_client_config
 from servicekit.breaker import MAX_FAILURES
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.sessions import CONCURRENCY, READ_TIMEOUT_SECONDS, TenantSessions
 
 from tests.support.fakes.aws_errors import make_client_error
@@ -49,7 +49,7 @@ class FakeStsSession:
         }
 
     def close(self) -> None:
-        """Like a boto3 client."""
+        """Do nothing; boto3 clients have this method."""
 
 
 @pytest.fixture
@@ -122,11 +122,11 @@ async def test_a_failure_names_its_system_and_operation(
     def refuse(client: "S3Client") -> None:
         raise make_client_error("AccessDenied", 403)
 
-    with pytest.raises(RemoteRefused) as refused:
+    with pytest.raises(BackendRefused) as refused:
         await sessions.call(TENANT, "read", refuse)
     assert (refused.value.system, refused.value.operation) == ("s3", "read")
     aws.sts_fails = True
-    with pytest.raises(RemoteUnavailable) as unavailable:
+    with pytest.raises(BackendUnavailable) as unavailable:
         await sessions.call(make_tenant("tenantb"), "read", read, "a.md")
     assert (unavailable.value.system, unavailable.value.operation) == ("s3", "assume-role")
 
@@ -137,6 +137,6 @@ async def test_an_existing_session_is_used_while_sts_fails(
     await sessions.get_client(TENANT)
     aws.sts_fails = True
     for _ in range(MAX_FAILURES + 1):
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await sessions.get_client(make_tenant("tenantb"))
     assert await sessions.call(TENANT, "read", read, "a.md") == "a.md "

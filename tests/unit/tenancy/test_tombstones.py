@@ -1,26 +1,26 @@
 """Tests of tombstones in Redis, which mark deleted Tenants."""
 
 import pytest
-from servicekit.errors import RemoteError, RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendError, BackendRefused, BackendUnavailable
 from tenancy.errors import TenantSuspended
 from tenancy.tombstones import REFUSAL, add_tombstone_check, raise_if_deleting
 
 
 def test_a_tombstone_means_that_the_tenant_is_being_deleted() -> None:
     with pytest.raises(TenantSuspended, match="being deleted"):
-        raise_if_deleting(RemoteRefused("redis", "rate", f"ERR {REFUSAL} script: 1"))
+        raise_if_deleting(BackendRefused("redis", "rate", f"ERR {REFUSAL} script: 1"))
 
 
 @pytest.mark.parametrize(
     "failure",
     [
-        RemoteRefused("redis", "rate", "OOM command not allowed"),
-        RemoteUnavailable("redis", "rate", "connection reset"),
+        BackendRefused("redis", "rate", "OOM command not allowed"),
+        BackendUnavailable("redis", "rate", "connection reset"),
         # An unreachable Redis says nothing about a Tenant.
-        RemoteUnavailable("redis", "rate", REFUSAL),
+        BackendUnavailable("redis", "rate", REFUSAL),
     ],
 )
-def test_another_failure_does_not_mean_that_the_tenant_is_deleted(failure: RemoteError) -> None:
+def test_another_failure_does_not_mean_that_the_tenant_is_deleted(failure: BackendError) -> None:
     raise_if_deleting(failure)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.conditions import ConditionResult, Failure, build_status, to_failure
 
@@ -153,11 +153,11 @@ def test_every_condition_has_the_observed_generation() -> None:
 @pytest.mark.parametrize(
     ("exc", "expected"),
     [
-        (RemoteUnavailable("s3", "put", "slow down", 3.0),
+        (BackendUnavailable("s3", "put", "slow down", 3.0),
          Failure("S3Unavailable", "s3 failed at put: slow down", permanent=False, retry_after=3.0)),
-        (RemoteRefused("redis", "write", "no auth"),
+        (BackendRefused("redis", "write", "no auth"),
          Failure("RedisRefused", "redis failed at write: no auth", permanent=True)),
-        (RemoteUnavailable("open-webui", "get-group", "unavailable"),
+        (BackendUnavailable("open-webui", "get-group", "unavailable"),
          Failure("OpenWebUIUnavailable", "open-webui failed at get-group: unavailable", permanent=False)),
         (KeyError("secret"),
          Failure("InternalError", "KeyError: see the operator's log", permanent=False)),

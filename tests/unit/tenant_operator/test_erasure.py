@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 from tenancy.receipts import ErasureReceipt, ReceiptInvalid, verify
 from tenant_operator.__main__ import main
@@ -22,7 +22,7 @@ from tests.support.tenants.manifests import make_tenant
 
 KEY = Ed25519PrivateKey.generate()
 RECEIPT = "receipts/erasure/tenant-acme/uid-acme.json"
-UNAVAILABLE = RemoteUnavailable("s3", "put-receipt", "unavailable")
+UNAVAILABLE = BackendUnavailable("s3", "put-receipt", "unavailable")
 
 
 class ErasureHarness:
@@ -158,7 +158,7 @@ async def test_nothing_is_removed_before_the_draft_is_written() -> None:
 
 async def test_nothing_is_removed_while_a_store_cannot_be_counted() -> None:
     harness = ErasureHarness(storage=7)
-    harness.parts[1].fails = RemoteUnavailable("qdrant", "count-points", "unavailable")
+    harness.parts[1].fails = BackendUnavailable("qdrant", "count-points", "unavailable")
     assert await harness.delete() == "retrying"
     assert not [entry for entry in harness.log if entry.startswith("remove")]
     reasons = {c["type"]: c["reason"] for c in harness.writer.status["conditions"]}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.tasks import run_background_task
 from structlog.testing import capture_logs
 from tenant_operator import memberships
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tenant_operator.clients.keycloak import Keycloak
     from tenant_operator.clients.open_webui import OpenWebUI
 
-UNAVAILABLE = RemoteUnavailable("keycloak", "list-users", "unavailable")
+UNAVAILABLE = BackendUnavailable("keycloak", "list-users", "unavailable")
 
 
 def make_manifest(name: str, *emails: str, **metadata: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class FakeGroups:
 
     async def remove_members(self, group_id: str, user_ids: list[str]) -> None:
         if group_id == self.fails_at:
-            raise RemoteUnavailable("open-webui", "remove-members", "unavailable")
+            raise BackendUnavailable("open-webui", "remove-members", "unavailable")
         for user_id in user_ids:
             self.known[user_id]["group_ids"].remove(group_id)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.conditions import ConditionResult
 from tenant_operator.erasure import Erasure
@@ -13,8 +13,8 @@ from tests.support.fakes.operator_parts import FakePart, FakeReceipts, FakeWrite
 from tests.support.tenants.manifests import make_tenant
 
 NOW = "2026-11-23T10:00:00Z"
-UNAVAILABLE = RemoteUnavailable("s3", "get-tags", "unavailable")
-DENIED = RemoteRefused("s3", "get-tags", "denied")
+UNAVAILABLE = BackendUnavailable("s3", "get-tags", "unavailable")
+DENIED = BackendRefused("s3", "get-tags", "denied")
 
 
 class ReconcileHarness:
@@ -147,7 +147,7 @@ async def test_nothing_is_created_for_a_tenant_with_the_addresses_of_an_older_te
 
 async def test_a_failed_event_does_not_fail_the_reconcile() -> None:
     harness = ReconcileHarness()
-    harness.writer.fails_events = RemoteUnavailable("kubernetes", "record-event", "unavailable")
+    harness.writer.fails_events = BackendUnavailable("kubernetes", "record-event", "unavailable")
     assert await harness.run(make_tenant("acme")) == "ready"
 
 
@@ -236,7 +236,7 @@ async def test_a_deleted_tenant_without_data_needs_no_clean_up(policy: str) -> N
 async def test_nothing_is_removed_while_writes_are_running(policy: str) -> None:
     harness = ReconcileHarness()
     tenant = add_finalizer(make_tenant("acme", deleting=True, deletionPolicy=policy))
-    harness.writing = RemoteUnavailable("redis", "drain-writes", "uploads are running")
+    harness.writing = BackendUnavailable("redis", "drain-writes", "uploads are running")
     assert await harness.run(tenant) == "retrying"
     assert harness.log == ["finish writes", "write status"]
     assert harness.conditions["Ready"] == "False"
@@ -248,7 +248,7 @@ async def test_nothing_is_removed_while_writes_are_running(policy: str) -> None:
 
 async def test_nothing_of_an_orphan_is_removed_while_writes_are_running() -> None:
     harness = ReconcileHarness()
-    harness.writing = RemoteUnavailable("redis", "drain-writes", "uploads are running")
+    harness.writing = BackendUnavailable("redis", "drain-writes", "uploads are running")
     outcome = await harness.reconciler.finalize_orphan(
         make_tenant("acme", deletionPolicy="Delete"), successor=None
     )

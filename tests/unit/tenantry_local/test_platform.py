@@ -104,7 +104,7 @@ def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -
     assert second.pid != first.pid
 
 
-def test_a_port_of_the_stopped_predecessor_is_waited_for(
+def test_up_waits_for_the_port_of_the_stopped_process(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.start_parts()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import stamina
 from pydantic import SecretStr
-from servicekit.errors import RemoteRefused
+from servicekit.errors import BackendRefused
 from structlog.testing import capture_logs
 from typing_extensions import override
 from webui_install import __main__ as program
@@ -198,7 +198,7 @@ async def test_next_run_completes_an_interrupted_run(at: int) -> None:
 
 async def test_wrong_password_ends_the_installation() -> None:
     webui = InMemoryOpenWebUI(faults={"/api/v1/auths/signin": [httpx.Response(400)]})
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await install(SETTINGS, webui)
     assert webui.request_counts["/api/v1/auths/signin"] == 1
 
@@ -245,7 +245,7 @@ def test_a_wrong_setting_is_named(
 
 @pytest.mark.parametrize(
     ("outcome", "code"),
-    [(None, None), (FunctionsNotInstalled("not up"), 1), (RemoteRefused("open-webui", "x", "no"), 1)],
+    [(None, None), (FunctionsNotInstalled("not up"), 1), (BackendRefused("open-webui", "x", "no"), 1)],
 )
 def test_the_exit_status_is_that_of_the_installation(
     outcome: Exception | None, code: int | None, monkeypatch: pytest.MonkeyPatch

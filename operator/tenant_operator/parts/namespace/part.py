@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from servicekit.redis_errors import classify
 from servicekit.remote import Remote
 from tenancy.model import QuotaStatus, Tenant
@@ -80,9 +80,9 @@ class NamespacePart:
 
         Raises
         ------
-        RemoteRefused
+        BackendRefused
             A namespace of that name exists that the operator did not create.
-        RemoteUnavailable
+        BackendUnavailable
             The tenant's former namespace is still terminating.
         """
         if tenant.spec.quota.compute:
@@ -137,13 +137,13 @@ class NamespacePart:
 
     async def _ensure_namespace(self, tenant: Tenant, observed: NamespaceState) -> list[str]:
         if observed.namespace and not _is_managed(tenant, observed.namespace):
-            raise RemoteRefused(
+            raise BackendRefused(
                 "kubernetes",
                 "adopt-namespace",
                 f"namespace {tenant.key} exists and is not managed by tenantry; rename or delete it",
             )
         if observed.namespace and observed.namespace["metadata"].get("deletionTimestamp"):
-            raise RemoteUnavailable(
+            raise BackendUnavailable(
                 "kubernetes", "create-namespace", f"namespace {tenant.key} is terminating"
             )
         changes = []
@@ -159,7 +159,7 @@ class NamespacePart:
     async def _delete_namespace(self, tenant: Tenant) -> None:
         await self._cluster.delete("Namespace", tenant.key)
         if await self._cluster.get("Namespace", tenant.key):
-            raise RemoteUnavailable(
+            raise BackendUnavailable(
                 "kubernetes", "delete-namespace", f"namespace {tenant.key} is terminating"
             )
 

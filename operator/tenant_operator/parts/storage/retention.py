@@ -11,7 +11,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.names import build_retained_prefix, build_tenant_prefix
@@ -61,7 +61,7 @@ class Retention:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or refused. It refuses to copy an archived document that was not restored.
         """
         prefix, moved = build_tenant_prefix(tenant.id), 0
@@ -109,7 +109,7 @@ class Retention:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             The copy differs; the original is not deleted.
         """
         source: Any = {"Bucket": self._bucket, "Key": key, "VersionId": version}
@@ -117,7 +117,7 @@ class Retention:
         before = client.head_object(**source)
         after = client.head_object(Bucket=self._bucket, Key=target, VersionId=copied["VersionId"])
         if _identify_content(before) != _identify_content(after):
-            raise RemoteUnavailable("s3", "move-document", f"the copy of {key} differs from the original")
+            raise BackendUnavailable("s3", "move-document", f"the copy of {key} differs from the original")
 
     def _assume(self, tenant: Tenant) -> "S3Client":
         sts = self._clients.sts

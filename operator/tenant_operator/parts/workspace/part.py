@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.emails import get_search_term
 from tenancy.model import Tenant, WorkspaceStatus
 from tenancy.names import build_group_path, build_model_id, parse_model_id
@@ -88,7 +88,7 @@ class WorkspacePart:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             A second search found a knowledge base that was missing in the first.
         """
         changes: list[str] = []
@@ -120,7 +120,7 @@ class WorkspacePart:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             Some data remains.
         """
         group = await self._find_group(tenant)
@@ -134,7 +134,7 @@ class WorkspacePart:
         for base in bases:
             await self._webui.delete_knowledge_base(base.id)
         if await self._find_bases(tenant, group.id, search=True):
-            raise RemoteUnavailable("open-webui", "delete-knowledge", "a knowledge base still exists")
+            raise BackendUnavailable("open-webui", "delete-knowledge", "a knowledge base still exists")
         if group.id:
             await self._webui.delete_group(group.id)
 
@@ -245,7 +245,7 @@ class WorkspacePart:
         seen = {base.id for base in (*observed.bases.values(), *observed.former)}
         in_second_search = {base.id for base in await self._find_bases(tenant, group_id, search=True)}
         if in_second_search - seen:
-            raise RemoteUnavailable(
+            raise BackendUnavailable(
                 "open-webui", "create-knowledge", "a knowledge base was found in the second search", 0.1
             )
 
@@ -276,7 +276,7 @@ class WorkspacePart:
 
         Raises
         ------
-        RemoteUnavailable
+        BackendUnavailable
             A call deleted nothing.
         """
         remaining = await self._webui.count_content(content)
@@ -284,7 +284,7 @@ class WorkspacePart:
             before, remaining = remaining, await self._webui.delete_content(content)
             if sum(remaining.values()) >= sum(before.values()):
                 counted = ", ".join(f"{count} {counter}" for counter, count in remaining.items() if count)
-                raise RemoteUnavailable("open-webui", "delete-content", f"still there: {counted}")
+                raise BackendUnavailable("open-webui", "delete-content", f"still there: {counted}")
 
 
 def _build_content(tenant: Tenant, group: OpenWebUIGroup, bases: Iterable[KnowledgeBase]) -> TenantContent:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 
 from ..models import ListedDocument
@@ -50,7 +50,7 @@ class DocumentOwnerResolver:
             try:
                 async with self._slots:
                     owner = await self._store.read_owner(tenant, document)
-            except RemoteError:  # the store counts the error, and the next sync asks again
+            except BackendError:  # the store counts the error, and the next sync asks again
                 owner = None
         if owner is not None and time.time() - document.stored_at > MIN_OBJECT_AGE_SECONDS:
             self._cached[key] = owner

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 import boto3
 from botocore.exceptions import ClientError
 from servicekit.aws import get_error_code
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenancy.names import build_object_key
 from tenancy.sessions import TenantSessions
@@ -69,7 +69,7 @@ class DocumentStore:
         ------
         RetryLater
             The Tenant is being deleted; nothing was stored.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 or the API server did not answer, or denied the call.
         """
         key = build_object_key(tenant.id, persona_id, file.document_id, filename)
@@ -81,7 +81,7 @@ class DocumentStore:
             await call(tenant, "complete-put", self._complete, key, upload, part)
         except BaseException:
             # ``Remote`` counts a failed abort; the bucket's lifecycle removes the upload.
-            with suppress(RemoteError):
+            with suppress(BackendError):
                 await asyncio.shield(call(tenant, "abort-put", self._abort, key, upload))
             raise
 
@@ -90,7 +90,7 @@ class DocumentStore:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         key = build_object_key(tenant.id, persona_id, file.document_id, filename)
@@ -102,7 +102,7 @@ class DocumentStore:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         key = build_object_key(tenant.id, document.persona_id, document.id, document.filename)
@@ -114,7 +114,7 @@ class DocumentStore:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         key = build_object_key(tenant.id, persona_id, document_id, filename)

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 from servicekit.aws import build_client_config, classify, get_error_code, is_dead_session
-from servicekit.errors import RemoteRefused
+from servicekit.errors import BackendRefused
 from servicekit.remote import Remote
 
 from ..models import File
@@ -76,14 +76,14 @@ class FileDownloader:
             The file is empty or too large.
         ContentNotAvailable
             The bucket has no content for the file.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         key = file.path.removeprefix(f"s3://{self._bucket}/")
         with tempfile.TemporaryFile(prefix="file-sync-") as target:
             try:
                 content = await self._remote.call_in_thread("get", self._copy, key, target)
-            except RemoteRefused as exc:
+            except BackendRefused as exc:
                 if not is_dead_session(exc.__cause__):
                     raise
                 self._client = None

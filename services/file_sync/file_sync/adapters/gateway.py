@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import structlog
-from servicekit.errors import RemoteRefused
+from servicekit.errors import BackendRefused
 from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer
@@ -44,7 +44,7 @@ class GatewayClient:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The gateway did not answer, or refused.
         """
         ticket = Ticket(tenant.id, tenant.uid, action=TicketAction.LIST)
@@ -82,14 +82,14 @@ class GatewayClient:
         ------
         DeletionsHeld
             An administrator of the tenant must decide; the document is unchanged.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The gateway did not answer, or refused.
         """
         ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename, TicketAction.DELETE)
         params = {"batch": str(batch)} | ({"replacedBy": replaced_by} if replaced_by else {})
         try:
             await self._call("delete", "DELETE", f"/v1/documents/{document_id}", ticket, params=params)
-        except RemoteRefused as exc:
+        except BackendRefused as exc:
             if is_problem(exc, "deletions-held"):
                 raise DeletionsHeld from exc
             if not is_problem(exc, "document-missing"):
@@ -100,7 +100,7 @@ class GatewayClient:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The gateway did not answer, or refused.
         """
 

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 import httpx
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from servicekit.remote import FailureClass
 
 __all__ = ["classify", "get_status", "is_problem", "parse_retry_after"]
@@ -38,7 +38,7 @@ def classify(exc: Exception) -> FailureClass | None:
             return None
 
 
-def parse_retry_after(exc: RemoteError) -> float | None:
+def parse_retry_after(exc: BackendError) -> float | None:
     """Return the response's ``Retry-After`` in seconds, or ``None`` if it has none."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
@@ -48,7 +48,7 @@ def parse_retry_after(exc: RemoteError) -> float | None:
             return None
 
 
-def get_status(exc: RemoteError) -> int:
+def get_status(exc: BackendError) -> int:
     """Return the status of the failed response; 0 without a response."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
@@ -57,7 +57,7 @@ def get_status(exc: RemoteError) -> int:
             return 0
 
 
-def is_problem(exc: RemoteError, slug: str) -> bool:
+def is_problem(exc: BackendError, slug: str) -> bool:
     """Return True if the gateway answered with the problem document ``slug``."""
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):

@@ -101,7 +101,7 @@ class OpenWebUIDatabase:
         ------
         UnsupportedSchema
             The message names the first missing column, or the privilege that the role lacks or must not have.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The database did not answer.
         """
         there = await self._query("check", _EXISTING_COLUMNS, **_list_columns(READ_COLUMNS))
@@ -139,7 +139,7 @@ class OpenWebUIDatabase:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The database did not answer.
         """
         started = time.monotonic()
@@ -152,7 +152,7 @@ class OpenWebUIDatabase:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The database did not answer.
         """
         rows = await self._query("files", FILES_OF_TENANT, knowledge=list(knowledge), models=list(models))
@@ -163,7 +163,7 @@ class OpenWebUIDatabase:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The database did not answer.
         """
         return [_to_file(row) for row in await self._query("files-by-id", FILES_BY_ID, ids=list(ids))]
@@ -182,7 +182,7 @@ class OpenWebUIDatabase:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The database did not answer.
         """
         chosen = None if ids is None else list(ids)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from servicekit.keycloak import KeycloakAdmin
 from servicekit.locks import KeyedLocks
 from tenancy.directory import Directory
@@ -60,11 +60,11 @@ class OwnerResolver:
             return await self._resolve_within(subject, self._seconds)
         except TokenRefused:
             pass  # the cached claims are older than the Tenant
-        except RemoteError:
+        except BackendError:
             return Owner(known=False)
         try:
             return await self._resolve_within(subject, seconds=0)
-        except (TokenRefused, RemoteError):
+        except (TokenRefused, BackendError):
             # The operator has not yet written the new Tenant's uid to its group.
             return Owner(known=False)
 

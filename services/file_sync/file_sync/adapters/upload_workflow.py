@@ -2,7 +2,7 @@
 
 import httpx
 import structlog
-from servicekit.errors import RemoteRefused
+from servicekit.errors import BackendRefused
 from servicekit.remote import Remote
 from tenancy.model import Tenant
 from tenancy.tickets import Ticket, TicketIssuer
@@ -55,7 +55,7 @@ class UploadWorkflow:
         ------
         IngestRefused
             The document cannot be indexed; the gateway's list of documents has the reason.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             n8n or a service behind it did not answer, or refused the call.
         """
         ticket = Ticket(tenant.id, tenant.uid, persona_id, document_id, filename)
@@ -69,7 +69,7 @@ class UploadWorkflow:
 
         try:
             await self._remote.call("upload", call)
-        except RemoteRefused as exc:
+        except BackendRefused as exc:
             # n8n answers 404 without a problem document while the workflow is not installed.
             if get_status(exc) in _DOCUMENT_STATUSES and _is_problem_document(exc):
                 raise IngestRefused from exc
@@ -80,7 +80,7 @@ class UploadWorkflow:
         self._remote.close()
 
 
-def _is_problem_document(exc: RemoteRefused) -> bool:
+def _is_problem_document(exc: BackendRefused) -> bool:
     match exc.__cause__:
         case httpx.HTTPStatusError(response=response):
             try:

@@ -3,7 +3,7 @@
 import asyncio
 
 import httpx
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 
 from ..adapters.http import get_status, is_problem, parse_retry_after
 
@@ -36,7 +36,7 @@ class BackoffGate:
         """Record a successful call; the next pause begins at the initial delay again."""
         self._pause = INITIAL_DELAY_SECONDS
 
-    def record_failure(self, tenant_id: str, exc: RemoteUnavailable) -> None:
+    def record_failure(self, tenant_id: str, exc: BackendUnavailable) -> None:
         """Record a failed call, and pause the calls that the failure concerns.
 
         A failure that may concern one tenant or one document does not pause the calls of other tenants.

@@ -7,7 +7,7 @@ lost, doubled or forged hint costs one poll at most.
 import asyncio
 
 import structlog
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenancy.registry import TenantRegistry
 
@@ -87,7 +87,7 @@ class SyncLoops:
         while True:
             try:
                 fingerprints = await self._poll(schedule, fingerprints)
-            except RemoteError as exc:
+            except BackendError as exc:
                 self._log.warning("Cannot poll Open WebUI's database; trying again", error=str(exc))
             await asyncio.sleep(MIN_POLL_INTERVAL_SECONDS)
             try:
@@ -163,7 +163,7 @@ class SyncLoops:
             self._stats.record(tenant_id, result)
             complete, progress = result.is_complete, result.progress
             outcome = "complete" if complete else "incomplete"
-        except RemoteError as exc:
+        except BackendError as exc:
             outcome = "unavailable"
             self._log.warning("Cannot sync a tenant; trying again", error=str(exc))
         except Exception:  # noqa: BLE001 (logged; the tenant is synced again)

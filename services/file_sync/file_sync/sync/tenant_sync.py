@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import structlog
-from servicekit.errors import RemoteError, RemoteUnavailable
+from servicekit.errors import BackendError, BackendUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from tenancy.model import Tenant
 from tenancy.names import FILE_DOCUMENTS, derive_file_document_id
@@ -127,7 +127,7 @@ class TenantSync:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The plan failed, and no action ran.
         """
         structlog.contextvars.bind_contextvars(tenant=tenant.key, request_id=uuid.uuid4().hex)
@@ -161,7 +161,7 @@ class TenantSync:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             The database or the gateway did not answer.
         """
         # Read documents first: if the database lacks a listed document's file afterwards, the file was
@@ -279,7 +279,7 @@ class TenantSync:
         except DeletionsHeld:
             outcome = "held"
             result.plan.blocked_deletions += 1
-        except (RemoteError, RetryLater) as exc:
+        except (BackendError, RetryLater) as exc:
             outcome = "retry_later"
             self._log.warning(
                 "An action failed; the next sync retries it",
@@ -327,7 +327,7 @@ class TenantSync:
     async def _index(self, tenant: Tenant, action: PlannedAction) -> FileState:
         try:
             await self._workflow.ingest(tenant, action.persona_id, action.document_id, action.filename)
-        except RemoteUnavailable as exc:
+        except BackendUnavailable as exc:
             self.backoff.record_failure(tenant.id, exc)
             raise
         self.backoff.record_success()

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 
 from ..index_fence import STATE_SCRIPT, list_fence_keys
@@ -112,7 +112,7 @@ class AnswerCache:
             version, stored = await self._get.run(
                 tenant, list_fence_keys(tenant), key, uuid.uuid4().hex, self._seconds
             )
-        except RemoteError as exc:
+        except BackendError as exc:
             self._log.warning("Cannot read a cached answer", error=str(exc))
             return CacheLookup(CacheOutcome.UNAVAILABLE)
         if not version:
@@ -138,7 +138,7 @@ class AnswerCache:
             return
         try:
             await self._put.run(tenant, list_fence_keys(tenant), slot.key, slot.version, text, MAX_ANSWERS)
-        except RemoteError as exc:
+        except BackendError as exc:
             self._log.warning("Cannot cache an answer", error=str(exc))
 
 

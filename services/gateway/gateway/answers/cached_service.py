@@ -64,7 +64,7 @@ class CachedAnswerService:
 
         Raises
         ------
-        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, BackendUnavailable, BackendRefused
             As :meth:`AnswerService.answer`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
             As :meth:`AnswerService.answer`; never for a cached answer.
@@ -84,7 +84,7 @@ class CachedAnswerService:
 
         Raises
         ------
-        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, BackendUnavailable, BackendRefused
             As :meth:`AnswerService.stream`; never for a cached answer.
         BudgetExhausted, LimitsUnavailable
             As :meth:`AnswerService.stream`; never for a cached answer.

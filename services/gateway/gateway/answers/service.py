@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Persona, Tenant
 
 from ..bedrock import Bedrock, ModelReply, Prompt, Turn
@@ -148,7 +148,7 @@ class AnswerService:
 
         Raises
         ------
-        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, BackendUnavailable, BackendRefused
             The retrieval failed (see :meth:`RetrievalService.find`), or the model failed.
         BudgetExhausted, LimitsUnavailable
             As :meth:`TokenMeter.measure`.
@@ -159,7 +159,7 @@ class AnswerService:
         for prompt in prompts[:-1]:
             try:
                 return await self._converse(tenant, question, prompt, passages, timings)
-            except RemoteUnavailable as exc:
+            except BackendUnavailable as exc:
                 self._record_fallback(prompt, exc)
         return await self._converse(tenant, question, prompts[-1], passages, timings)
 
@@ -172,7 +172,7 @@ class AnswerService:
 
         Raises
         ------
-        PersonaMissing, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        PersonaMissing, TenantNotReady, ModelUnavailable, BackendUnavailable, BackendRefused
             As :meth:`answer`; the model may also fail during the stream.
         BudgetExhausted, LimitsUnavailable
             As :meth:`answer`.
@@ -186,7 +186,7 @@ class AnswerService:
             async with aclosing(self._stream(tenant, question, prompt, passages, timings)) as pieces:
                 try:
                     first = await anext(pieces)
-                except RemoteUnavailable as exc:
+                except BackendUnavailable as exc:
                     if prompt is prompts[-1]:
                         raise
                     self._record_fallback(prompt, exc)
@@ -252,7 +252,7 @@ class AnswerService:
             yield words
         yield builder.answer(piece)
 
-    def _record_fallback(self, prompt: Prompt, exc: RemoteUnavailable) -> None:
+    def _record_fallback(self, prompt: Prompt, exc: BackendUnavailable) -> None:
         FALLBACKS.inc()
         self._log.warning(
             "A model is not available; calling the next one", model=prompt.model, error=str(exc)

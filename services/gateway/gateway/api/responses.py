@@ -5,11 +5,11 @@ from operator import attrgetter
 from typing import Any
 
 from servicekit.errors import (
+    BackendRefused,
+    BackendUnavailable,
     BodyTooLarge,
     DeadlineExceeded,
     InvalidRequest,
-    RemoteRefused,
-    RemoteUnavailable,
     TenantryError,
 )
 from servicekit.web.errors import list_header_names
@@ -74,7 +74,7 @@ BODY = (BodyTooLarge, InvalidRequest)
 TICKET = (*PERSON, TicketRefused)
 """Problems of operations that accept a person or a ticket."""
 
-STORED = (RemoteUnavailable, RemoteRefused, TenantNotReady)
+STORED = (BackendUnavailable, BackendRefused, TenantNotReady)
 """Problems of operations that access the bucket or the index."""
 
 QUERY = (*(kind for kind in PERSON if kind is not TooManyCalls), *BODY, *STORED, RateLimited, PersonaMissing)

@@ -125,7 +125,7 @@ class Catalog:
         ------
         PersonaMissing
             The tenant has no such persona.
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             See :class:`~gateway.vectors.Vectors` and :class:`~gateway.objects.TenantObjects`.
         """
         if persona_id is not None:
@@ -144,7 +144,7 @@ class Catalog:
         ------
         DocumentMissing
             The tenant has no document of that id.
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`list_page`.
         """
         stored = await self._objects.find(tenant, document_id)
@@ -192,7 +192,7 @@ class Catalog:
             Too many documents would be deleted within minutes; an administrator has to release the deletions.
         DocumentBusy, LimitsUnavailable, WritesUnavailable
             Another request writes the document, or Redis is unavailable; nothing was changed.
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`list_page`.
         """
         async with self._journal.acquire(tenant, document_id) as lease:
@@ -247,7 +247,7 @@ class Catalog:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`list_page`.
         """
         await self._trash.record(tenant, stored, removed_by)

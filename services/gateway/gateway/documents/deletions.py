@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenancy.names import build_deletions_key, build_held_deletions_key, build_released_deletions_key
 
@@ -141,7 +141,7 @@ class DeletionLimit:
                 _to_milliseconds(HELD_TTL),
                 MAX_LISTED,
             )
-        except RemoteError as exc:
+        except BackendError as exc:
             raise _build_unavailable() from exc
         if not admitted:
             LIMIT_EXCEEDED.labels("deletions").inc()
@@ -166,7 +166,7 @@ class DeletionLimit:
             (texts,) = await self._redis.execute(
                 tenant, "list-held-deletions", ("HVALS", build_held_deletions_key(tenant.id, tenant.uid))
             )
-        except RemoteError as exc:
+        except BackendError as exc:
             raise _build_unavailable() from exc
         return sorted(
             map(_from_json, texts), key=lambda deletion: (deletion.requested_at, deletion.document_id)
@@ -193,7 +193,7 @@ class DeletionLimit:
                 ),
                 ("UNLINK", build_held_deletions_key(tenant.id, tenant.uid)),
             )
-        except RemoteError as exc:
+        except BackendError as exc:
             raise _build_unavailable() from exc
         return datetime.now(UTC) + RELEASE_DURATION
 
@@ -211,7 +211,7 @@ class DeletionLimit:
                 "remove-held-deletion",
                 ("HDEL", build_held_deletions_key(tenant.id, tenant.uid), document_id),
             )
-        except RemoteError as exc:
+        except BackendError as exc:
             raise _build_unavailable() from exc
 
 

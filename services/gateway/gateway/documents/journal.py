@@ -21,7 +21,7 @@ from typing import Any
 
 import structlog
 from servicekit.deadline import suspend_deadline
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenancy.names import build_failures_key, build_ingests_key
 from tenancy.tombstones import raise_if_deleting
@@ -177,7 +177,7 @@ class Journal:
         keys = [build_ingests_key(tenant.id, tenant.uid), build_failures_key(tenant.id, tenant.uid)]
         try:
             intents, failures = await self._read.run(tenant, keys, *document_ids)
-        except RemoteError as exc:
+        except BackendError as exc:
             raise_if_deleting(exc)
             self._log.warning("Cannot read the journal; showing states without it", error=str(exc))
             return {}
@@ -194,7 +194,7 @@ class Journal:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Redis did not answer, or refused the call.
         """
         repairs = []
@@ -214,13 +214,13 @@ class Journal:
             The Tenant is being deleted.
         WritesUnavailable
             With an intent, if Redis is unavailable.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Without an intent, if Redis is unavailable.
         """
         texts = [intent.to_json()] if intent else []
         try:
             return bool(await self._run(self._renew, tenant, document_id, token, self._lease_ms, *texts))
-        except RemoteError as exc:
+        except BackendError as exc:
             raise_if_deleting(exc)
             if intent:
                 raise _build_unavailable() from exc
@@ -235,7 +235,7 @@ class Journal:
         try:
             with suspend_deadline():  # the write is complete, even if its deadline has passed
                 await self._commit.run(tenant, keys, document_id, token, text)
-        except RemoteError as exc:
+        except BackendError as exc:
             self._log.warning("Cannot delete an intent from the journal; a repair will", error=str(exc))
 
     async def release(self, tenant: Tenant, document_id: str, token: str, delay: float | None) -> None:
@@ -244,7 +244,7 @@ class Journal:
         try:
             with suspend_deadline():  # the deadline may have passed, but other writers wait for the lease
                 await self._run(self._release, tenant, document_id, token, *milliseconds)
-        except RemoteError as exc:
+        except BackendError as exc:
             self._log.warning("Cannot release a lease; it expires", error=str(exc))
 
     @property
@@ -260,7 +260,7 @@ class Journal:
                 acquired, intent = await self._run(
                     self._acquire, tenant, document_id, token, self._lease_ms, int(repairing)
                 )
-            except RemoteError as exc:
+            except BackendError as exc:
                 raise_if_deleting(exc)
                 raise _build_unavailable() from exc
             if acquired:

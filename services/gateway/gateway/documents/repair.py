@@ -94,7 +94,7 @@ class Repair:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Redis did not answer, or refused the call.
         """
         active = [tenant for tenant in self._tenants() if not (tenant.spec.suspended or tenant.deleting)]

@@ -118,7 +118,7 @@ class DocumentService:
             Nothing was stored.
         LimitsUnavailable, WritesUnavailable
             Redis is unavailable: nothing was stored, or a repair completes the write.
-        TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        TenantNotReady, ModelUnavailable, BackendUnavailable, BackendRefused
             A backend failed: nothing was stored, or a repair completes the write.
         """
         require_persona(tenant, persona_id)
@@ -153,7 +153,7 @@ class DocumentService:
             There is nothing to index, or another request writes the document.
         DocumentRefused
             The document cannot be indexed; the journal records the reason.
-        WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        WritesUnavailable, TenantNotReady, ModelUnavailable, BackendUnavailable, BackendRefused
             A backend failed; a repair completes the write.
         """
         require_persona(tenant, ticket.persona_id)
@@ -180,7 +180,7 @@ class DocumentService:
         ------
         PersonaMissing, DocumentRefused
             The object cannot be indexed; the journal records the reason.
-        DocumentMissing, WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteError
+        DocumentMissing, WritesUnavailable, TenantNotReady, ModelUnavailable, BackendError
             As :meth:`index_stored`.
         ValueError
             The key does not belong to a document of this tenant.

@@ -83,7 +83,7 @@ class Trash:
         ------
         DocumentMissing
             The document was deleted meanwhile.
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             A backend did not answer: the document must not be removed.
         """
         current = await self._trash.get_current(tenant, stored.key)
@@ -129,7 +129,7 @@ class Trash:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         tenant = person.tenant
@@ -178,7 +178,7 @@ class Trash:
             The persona has a document of that name.
         PersonaMissing, QuotaExceeded, DocumentBusy, DocumentRefused
             The document cannot be restored now and stays in the trash.
-        LimitsUnavailable, WritesUnavailable, TenantNotReady, ModelUnavailable, RemoteError
+        LimitsUnavailable, WritesUnavailable, TenantNotReady, ModelUnavailable, BackendError
             A backend failed: the document stays in the trash, or a repair completes the restore.
         """
         tenant = person.tenant
@@ -209,7 +209,7 @@ class Trash:
 
         Raises
         ------
-        DocumentRefused, PersonaMissing, RemoteError, TenantryError
+        DocumentRefused, PersonaMissing, BackendError, TenantryError
             See :meth:`~.service.DocumentService.index_object`.
         """
         # Without its record the document is an ordinary one; its embeddings are deleted after their use.
@@ -225,7 +225,7 @@ class Trash:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         return await self._trash.delete_older(tenant, datetime.now(UTC) - self.retention)

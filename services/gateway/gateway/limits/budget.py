@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import structlog
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenancy.names import build_reservations_key, build_tokens_key
 
@@ -125,7 +125,7 @@ class Budget:
             allowed, used, reserved = await self._reserve.run(
                 tenant, _list_keys(reservation), reservation.member, tokens, limit, RESERVATION_TTL_SECONDS
             )
-        except RemoteError as exc:
+        except BackendError as exc:
             raise _build_unavailable() from exc
         if not allowed:
             LIMIT_EXCEEDED.labels("tokens").inc()
@@ -168,7 +168,7 @@ class Budget:
         ]
         try:
             used, reserved = await self._read.run(tenant, keys)
-        except RemoteError as exc:
+        except BackendError as exc:
             raise _build_unavailable() from exc
         return BudgetState(tenant.spec.quota.tokens_per_month, used, reserved, _get_next_month(month))
 
@@ -177,7 +177,7 @@ class Budget:
     ) -> None:
         try:
             await self._redis.execute(reservation.tenant, operation, *commands)
-        except RemoteError as exc:
+        except BackendError as exc:
             USAGE_WRITE_FAILURES.labels("tokens").inc()
             self._log.warning("Cannot update the monthly token budget", operation=operation, error=str(exc))
 

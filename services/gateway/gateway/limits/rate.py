@@ -8,7 +8,7 @@ window 60 to 61 seconds after its arrival. A refused query is not counted.
 from dataclasses import dataclass
 
 import structlog
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenancy.names import build_rate_key
 from tenancy.tombstones import raise_if_deleting
@@ -127,7 +127,7 @@ class RateLimiter:
             allowed, remaining, reset = await self._count.run(
                 tenant, [build_rate_key(tenant.id, tenant.uid)], limit, WINDOW_SECONDS
             )
-        except RemoteError as exc:
+        except BackendError as exc:
             raise_if_deleting(exc)
             LIMIT_CHECKS_SKIPPED.labels("rate").inc()
             self._log.warning("Cannot count queries; allowing them", error=str(exc))

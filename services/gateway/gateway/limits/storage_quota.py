@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from servicekit.locks import KeyedLocks
 from tenancy.model import Tenant
 from tenancy.names import build_storage_quota_key
@@ -98,7 +98,7 @@ class StorageQuota:
                     if outcome == "absent":
                         await self._fill(tenant, await list_stored())
                         outcome, used = await self._try_reserve(tenant, *arguments)
-        except RemoteError as exc:
+        except BackendError as exc:
             if exc.system != "redis":
                 raise
             raise _build_unavailable() from exc
@@ -133,7 +133,7 @@ class StorageQuota:
                 async with self._filling[tenant.id]:
                     await self._fill(tenant, await list_stored())
                 (fields,) = await self._redis.execute(tenant, "count-documents", ("HLEN", key))
-        except RemoteError as exc:
+        except BackendError as exc:
             if exc.system != "redis":
                 raise
             raise _build_unavailable() from exc
@@ -151,7 +151,7 @@ class StorageQuota:
             await self._release.run(
                 tenant, [build_storage_quota_key(tenant.id, tenant.uid)], _build_field(document_id)
             )
-        except RemoteError as exc:
+        except BackendError as exc:
             raise _build_unavailable() from exc
 
     async def _try_reserve(self, tenant: Tenant, *arguments: int | str) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 import structlog
 from servicekit.deadline import suspend_deadline
-from servicekit.errors import RemoteError
+from servicekit.errors import BackendError
 from tenancy.model import Tenant
 from tenancy.names import build_usage_key
 
@@ -129,7 +129,7 @@ class UsageLog:
         added = [("HINCRBY", key, field, number) for field, number in used.items()]
         try:
             await self._redis.execute(tenant, "record-usage", *added, ("EXPIRE", key, USAGE_TTL_SECONDS))
-        except RemoteError as exc:
+        except BackendError as exc:
             # No retry: the write may have succeeded, and a second write would count twice.
             USAGE_WRITE_FAILURES.labels("usage").inc()
             self._log.warning("Cannot write the usage report", error=str(exc), tenant=tenant.key)
@@ -158,7 +158,7 @@ class UsageLog:
         commands = [("HGETALL", build_usage_key(tenant.id, tenant.uid, day)) for day in days]
         try:
             hashes = await self._redis.execute(tenant, "read-usage", *commands)
-        except RemoteError as exc:
+        except BackendError as exc:
             raise LimitsUnavailable("The usage cannot be read right now. Try again in a moment.") from exc
         return [row for day, fields_ in zip(days, hashes, strict=True) for row in _to_rows(day, fields_)]
 

@@ -90,7 +90,7 @@ class TenantObjects:
             There is no object with that key.
         DocumentTooLarge
             The object has more than ``max_bytes``, so it was not read.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         return await self.sessions.call(tenant, "get", self._get, key, max_bytes)
@@ -107,7 +107,7 @@ class TenantObjects:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         # If the caller is cancelled, the body is closed: the transfer aborts, and S3 stores nothing.
@@ -128,7 +128,7 @@ class TenantObjects:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         prefix = build_persona_prefix(tenant.id, persona_id) if persona_id else build_tenant_prefix(tenant.id)
@@ -139,7 +139,7 @@ class TenantObjects:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         return {
@@ -151,7 +151,7 @@ class TenantObjects:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         return await self.sessions.call(tenant, "find", self._find, tenant, document_id)
@@ -163,7 +163,7 @@ class TenantObjects:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         prefix = f"{build_persona_prefix(tenant.id, persona_id)}{FILE_DOCUMENTS}"
@@ -177,7 +177,7 @@ class TenantObjects:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         return await self.sessions.call(tenant, "head", self._find_owner, key)
@@ -187,7 +187,7 @@ class TenantObjects:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         return await self.sessions.call(tenant, "head", self._get_owner, key)
@@ -197,7 +197,7 @@ class TenantObjects:
 
         Raises
         ------
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             S3 did not answer, or denied the call.
         """
         await self.sessions.call(tenant, "delete", self._delete, key)

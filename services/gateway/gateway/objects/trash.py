@@ -102,7 +102,7 @@ def derive_removal_id(version_id: str) -> str:
 class TrashObjects:
     """Reads and writes the trash, each call for one tenant.
 
-    Every method raises RemoteUnavailable or RemoteRefused if S3 does not answer or denies the call.
+    Every method raises BackendUnavailable or BackendRefused if S3 does not answer or denies the call.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class RetrievalService:
         ------
         PersonaMissing
             The tenant has no such persona.
-        TenantNotReady, ModelUnavailable, RemoteUnavailable, RemoteRefused
+        TenantNotReady, ModelUnavailable, BackendUnavailable, BackendRefused
             See :class:`~gateway.vectors.Vectors` and :class:`~gateway.bedrock.Bedrock`.
         """
         if persona_id is not None:
@@ -80,7 +80,7 @@ class RetrievalService:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             See :class:`~gateway.vectors.Vectors`.
         """
         with timings.measure("search"):

@@ -109,7 +109,7 @@ class Vectors:
         ------
         DimensionMismatch
             The collection's vectors have another length.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Qdrant did not answer, or refused the key.
         """
         try:
@@ -142,7 +142,7 @@ class Vectors:
         ------
         TenantNotReady
             The operator has not created the tenant's collection yet.
-        RemoteUnavailable, RemoteRefused
+        BackendUnavailable, BackendRefused
             Qdrant did not answer, or refused the call.
         """
 
@@ -165,7 +165,7 @@ class Vectors:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`upsert_unpublished`; or the write fence refused, and nothing was written.
         """
         published = IndexedDocument(version.document, version.id, len(version.chunks))
@@ -179,7 +179,7 @@ class Vectors:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`publish`.
         """
         document_id, version_id = published.document.document_id, published.version_id
@@ -192,7 +192,7 @@ class Vectors:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`publish`.
         """
         marker = models.Filter(
@@ -210,7 +210,7 @@ class Vectors:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`publish`.
         """
         if not document_ids:
@@ -232,7 +232,7 @@ class Vectors:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`publish`.
         """
         offset: Any = None
@@ -278,7 +278,7 @@ class Vectors:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`publish`.
         """
         own, stale_filter = build_tenant_filter(tenant, persona_id=persona_id), StaleFilter()
@@ -311,7 +311,7 @@ class Vectors:
 
         Raises
         ------
-        TenantNotReady, RemoteUnavailable, RemoteRefused
+        TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`publish`.
         """
         ids = {

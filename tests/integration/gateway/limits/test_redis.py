@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from gateway.redis import TenantRedis
 from pydantic import SecretStr
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.errors import TenantSuspended
 from tenancy.model import Tenant
 from tenancy.names import build_ingests_key, build_redis_prefix, build_tombstone_key
@@ -41,9 +41,9 @@ async def test_writes_for_a_tenant_that_is_being_deleted_are_refused(
         build_ingests_key(tenant.id, tenant.uid),
         60,
     )
-    with pytest.raises(RemoteRefused) as by_script:
+    with pytest.raises(BackendRefused) as by_script:
         await before.run(tenant, [make_counter_key(tenant)])
-    with pytest.raises(RemoteRefused) as by_commands:
+    with pytest.raises(BackendRefused) as by_commands:
         await redis.execute(tenant, "e", ("INCR", make_counter_key(tenant)))
     for refused in (by_script, by_commands):
         with pytest.raises(TenantSuspended, match="is being deleted"):
@@ -66,7 +66,7 @@ async def test_commands_are_one_transaction(redis: TenantRedis, redis_client: An
     tenant = make_new_tenant()
     key = make_counter_key(tenant)
     assert await redis.execute(tenant, "e", ("SET", key, 1), ("INCRBY", key, 4)) == [True, 5]
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await redis.execute(tenant, "e", ("INCRBY", key, 1), ("NO-SUCH-COMMAND", key))
     assert await redis_client.get(key) == "5"
 
@@ -92,7 +92,7 @@ async def test_an_unreachable_redis_fails_fast(platform: Platform, redis_url: st
         await script.run(tenant, [make_counter_key(tenant)])
         proxy.cut()
         started = time.monotonic()
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await script.run(tenant, [make_counter_key(tenant)])
         assert time.monotonic() - started < 1.0
         proxy.restore()
@@ -120,7 +120,7 @@ async def test_a_redis_that_does_not_respond_times_out_after_two_seconds() -> No
     tenant = make_new_tenant()
     async with fake_server(silent=True) as (redis, connections):
         started = time.monotonic()
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await redis.execute(tenant, "e", ("GET", make_counter_key(tenant)))
         assert len(connections) == 1
         assert 1.8 < time.monotonic() - started < 2.4
@@ -129,7 +129,7 @@ async def test_a_redis_that_does_not_respond_times_out_after_two_seconds() -> No
 async def test_a_failed_call_is_not_retried() -> None:
     tenant = make_new_tenant()
     async with fake_server(silent=False) as (redis, connections):
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await redis.execute(tenant, "e", ("INCR", make_counter_key(tenant)))
         assert len(connections) == 1
 
@@ -139,7 +139,7 @@ async def test_the_error_of_a_wrong_password_does_not_show_it(redis_url: str) ->
         TenantRedis(SecretStr(redis_url.replace("redis://:", "redis://:wrong-"))),
         make_new_tenant(),
     )
-    with pytest.raises(RemoteRefused) as refused:
+    with pytest.raises(BackendRefused) as refused:
         await redis.execute(tenant, "e", ("GET", make_counter_key(tenant)))
     assert "wrong-" not in str(refused.value)
     await redis.close()

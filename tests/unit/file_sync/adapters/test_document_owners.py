@@ -8,7 +8,7 @@ import pytest
 from file_sync.adapters import document_owners
 from file_sync.adapters.document_owners import DocumentOwnerResolver
 from file_sync.models import ListedDocument
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 
 from tests.support.tenants.manifests import make_tenant
@@ -31,7 +31,7 @@ class FakeDocumentStore:
     async def read_owner(self, tenant: Tenant, document: ListedDocument) -> str | None:
         self.reads += 1
         if self.down:
-            raise RemoteUnavailable("s3", "head", "down")
+            raise BackendUnavailable("s3", "head", "down")
         return self.owners.get((tenant.id, document.id))
 
 

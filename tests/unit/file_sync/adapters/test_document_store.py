@@ -13,7 +13,7 @@ from file_sync.adapters.document_store import DocumentStore
 from file_sync.adapters.downloads import Content
 from file_sync.models import File, ListedDocument
 from file_sync.problems import RetryLater
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 
 from tests.support.file_sync.files import make_file
@@ -38,7 +38,7 @@ class FakeS3:
     async def call(self, tenant: Tenant, operation: str, function: Callable[..., Any], *args: Any) -> Any:
         self.tenants.add(tenant.id)
         if operation == self.failing:
-            raise RemoteUnavailable("s3", operation, "it is down")
+            raise BackendUnavailable("s3", operation, "it is down")
         return await asyncio.to_thread(function, self, *args)
 
     def __getattr__(self, name: str) -> Any:
@@ -114,14 +114,14 @@ async def test_nothing_is_completed_for_a_tenant_that_is_being_deleted(s3: FakeS
 @pytest.mark.parametrize("operation", ["put", "complete-put"])
 async def test_an_upload_that_fails_is_aborted(s3: FakeS3, operation: str) -> None:
     s3.failing = operation
-    with pytest.raises(RemoteUnavailable, match=operation):
+    with pytest.raises(BackendUnavailable, match=operation):
         await put(make_store(s3))
     assert s3.list_names()[-1] == "abort_multipart_upload"
 
 
 async def test_an_upload_that_did_not_begin_is_not_aborted(s3: FakeS3) -> None:
     s3.failing = "begin-put"
-    with pytest.raises(RemoteUnavailable, match="begin-put"):
+    with pytest.raises(BackendUnavailable, match="begin-put"):
         await put(make_store(s3))
     assert s3.list_names() == []
 

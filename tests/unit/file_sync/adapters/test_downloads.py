@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from file_sync.adapters.downloads import FileDownloader
 from file_sync.problems import ContentNotAvailable, FileRefused
-from servicekit.errors import RemoteRefused
+from servicekit.errors import BackendRefused
 
 from tests.support.file_sync.files import BUCKET, make_file
 
@@ -107,7 +107,7 @@ async def test_missing_content_is_retried_later(downloader: FileDownloader, sess
 
 async def test_a_denied_call_is_an_error(downloader: FileDownloader, session: FakeSession) -> None:
     session.errors = ["AccessDenied"]
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         async with downloader.download(make_file("f1")):
             pass
     assert session.opened == 1
@@ -121,6 +121,6 @@ async def test_an_expired_session_is_opened_again_once(
         assert content.size == 13
     assert session.opened == 2
     session.errors = ["ExpiredToken", "ExpiredToken"]
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         async with downloader.download(make_file("f1")):
             pass

@@ -11,7 +11,7 @@ from file_sync.adapters.gateway import GatewayClient
 from file_sync.models import ListedDocument
 from file_sync.problems import DeletionsHeld
 from joserfc.jwk import OKPKey
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.tickets import Ticket, TicketAction, TicketIssuer, TicketVerifier
 
 from tests.support.tenants.manifests import make_tenant
@@ -122,7 +122,7 @@ async def test_deleting_a_missing_document_succeeds(client: GatewayClient, gatew
 
 async def test_any_other_refusal_of_a_deletion_is_an_error(client: GatewayClient, gateway: Any) -> None:
     gateway.delete("/v1/documents/d1").mock(return_value=make_problem("ticket-refused", 401))
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await client.delete_document(TENANT, "finance", "d1", "plan.pdf")
 
 
@@ -142,7 +142,7 @@ async def test_a_document_that_a_person_may_not_read_does_not_exist(
 
 async def test_a_gateway_that_does_not_answer_is_unavailable(client: GatewayClient, gateway: Any) -> None:
     gateway.get("/v1/documents/d1").mock(side_effect=httpx.ConnectError("refused"))
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await client.get_document("token-of-anna", "d1")
 
 

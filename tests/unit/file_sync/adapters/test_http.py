@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from file_sync.adapters.http import classify, get_status, is_problem, parse_retry_after
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.remote import FailureClass
 
 REQUEST = httpx.Request("GET", "http://gateway.test/")
@@ -19,8 +19,8 @@ def make_status_error(
     return httpx.HTTPStatusError("", request=REQUEST, response=response)
 
 
-def make_remote_error(cause: Exception | None) -> RemoteUnavailable:
-    error = RemoteUnavailable("gateway", "list", "it failed")
+def make_backend_error(cause: Exception | None) -> BackendUnavailable:
+    error = BackendUnavailable("gateway", "list", "it failed")
     error.__cause__ = cause
     return error
 
@@ -55,23 +55,23 @@ def test_an_error_without_a_response_is_transient_and_any_other_exception_is_not
     [("7", 7), ("300", 300), ("301", 300), ("-1", None), ("1.5", None), ("Wed, 21 Oct", None), ("", None)],
 )
 def test_retry_after_is_a_bounded_number_of_seconds(value: str, seconds: float | None) -> None:
-    assert parse_retry_after(make_remote_error(make_status_error(503, retry=value))) == seconds
+    assert parse_retry_after(make_backend_error(make_status_error(503, retry=value))) == seconds
 
 
 def test_without_a_response_there_is_no_status_and_no_retry_after() -> None:
     for cause in (None, httpx.ConnectError("refused")):
-        assert get_status(make_remote_error(cause)) == 0
-        assert parse_retry_after(make_remote_error(cause)) is None
-        assert not is_problem(make_remote_error(cause), "deletions-held")
-    assert get_status(make_remote_error(make_status_error(503))) == 503
+        assert get_status(make_backend_error(cause)) == 0
+        assert parse_retry_after(make_backend_error(cause)) is None
+        assert not is_problem(make_backend_error(cause), "deletions-held")
+    assert get_status(make_backend_error(make_status_error(503))) == 503
 
 
 def test_a_problem_is_recognised_by_its_slug_and_content_type() -> None:
-    assert is_problem(make_remote_error(make_status_error(409, slug="deletions-held")), "deletions-held")
-    assert not is_problem(make_remote_error(make_status_error(409, slug="other")), "deletions-held")
+    assert is_problem(make_backend_error(make_status_error(409, slug="deletions-held")), "deletions-held")
+    assert not is_problem(make_backend_error(make_status_error(409, slug="other")), "deletions-held")
     assert not is_problem(
-        make_remote_error(make_status_error(409, slug="not-deletions-held")), "deletions-held"
+        make_backend_error(make_status_error(409, slug="not-deletions-held")), "deletions-held"
     )
     html = make_status_error(409, slug="deletions-held", content_type="text/html")
-    assert not is_problem(make_remote_error(html), "deletions-held")
-    assert not is_problem(make_remote_error(make_status_error(502)), "deletions-held")
+    assert not is_problem(make_backend_error(html), "deletions-held")
+    assert not is_problem(make_backend_error(make_status_error(502)), "deletions-held")

@@ -5,7 +5,7 @@ import pytest
 from file_sync.adapters.open_webui_database import OpenWebUIDatabase, classify
 from file_sync.models import File, Link, LinkKind
 from psycopg_pool import PoolTimeout
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.remote import FailureClass
 
 ROW = {
@@ -78,6 +78,6 @@ async def test_a_database_that_does_not_answer_is_unavailable() -> None:
     database = OpenWebUIDatabase("postgresql://none@127.0.0.1:9/none?connect_timeout=1")
     database._pool.timeout = 0.2
     await database.open()
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await database.read_fingerprints()
     await database.close()

@@ -9,7 +9,7 @@ import respx
 import structlog
 from file_sync.adapters.upload_workflow import UploadWorkflow
 from file_sync.problems import IngestRefused
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.tickets import Ticket
 
 from tests.support.tenants.manifests import make_tenant
@@ -86,7 +86,7 @@ async def test_any_other_refusal_is_not_attributed_to_the_document(
     workflow: UploadWorkflow, webhook: Any, response: httpx.Response
 ) -> None:
     webhook.mock(return_value=response)
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await ingest(workflow)
 
 
@@ -100,6 +100,6 @@ async def test_the_client_does_not_repeat_a_failed_call(
 ) -> None:
     webhook.mock(side_effect=[response] * 9)
     for calls in range(1, 9):
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await ingest(workflow)
         assert webhook.call_count == calls, "there is one attempt and no circuit breaker"

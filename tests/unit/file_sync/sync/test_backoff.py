@@ -6,20 +6,20 @@ from typing import Any
 import httpx
 import pytest
 from file_sync.sync.backoff import BackoffGate
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 
 from tests.support.timing.clock import simulate
 
 REQUEST = httpx.Request("POST", "http://n8n/webhook/tenantry/upload")
 
 
-def make_failure(cause: Exception) -> RemoteUnavailable:
-    error = RemoteUnavailable("n8n", "upload", "it failed")
+def make_failure(cause: Exception) -> BackendUnavailable:
+    error = BackendUnavailable("n8n", "upload", "it failed")
     error.__cause__ = cause
     return error
 
 
-def make_error_response(status: int, *, problem: str = "", retry_after: str = "") -> RemoteUnavailable:
+def make_error_response(status: int, *, problem: str = "", retry_after: str = "") -> BackendUnavailable:
     headers = {"Retry-After": retry_after} if retry_after else {}
     body: dict[str, Any] = {"json": {"type": f"https://tenantry.io/problems/{problem}"}} if problem else {}
     if problem:
@@ -58,7 +58,7 @@ def make_error_response(status: int, *, problem: str = "", retry_after: str = ""
     ],
 )
 def test_a_failure_pauses_only_the_calls_that_it_concerns(
-    error: RemoteUnavailable, own: float, others: float
+    error: BackendUnavailable, own: float, others: float
 ) -> None:
     async def run_scenario() -> tuple[float, float]:
         gate = BackoffGate()

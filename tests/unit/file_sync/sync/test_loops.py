@@ -14,7 +14,7 @@ from file_sync.settings import FileSyncSettings
 from file_sync.sync.backoff import BackoffGate
 from file_sync.sync.loops import SyncLoops
 from file_sync.sync.tenant_sync import SyncResult, TenantSync
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 
 from tests.support.file_sync.files import make_knowledge_link, make_tenant_with_workspace
@@ -57,7 +57,7 @@ class LoopHarness:
     async def read_fingerprints(self) -> dict[Link, str]:
         self.polls.append(asyncio.get_running_loop().time())
         if self.is_down:
-            raise RemoteUnavailable("open-webui-db", "poll", "it is down")
+            raise BackendUnavailable("open-webui-db", "poll", "it is down")
         return dict(self.fingerprints)
 
     # TenantSync

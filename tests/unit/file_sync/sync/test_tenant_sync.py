@@ -16,7 +16,7 @@ from file_sync.planner.persona_index import PersonaIndex
 from file_sync.problems import ContentNotAvailable, DeletionsHeld, FileRefused, IngestRefused
 from file_sync.sync.in_flight_calls import WAIT_TIMEOUT_SECONDS
 from file_sync.sync.tenant_sync import SyncResult, TenantSync
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.fair_semaphore import FairSemaphore
 from structlog.testing import capture_logs
 from tenancy.model import Tenant
@@ -157,8 +157,8 @@ async def run(sync: TenantSync, **options: Any) -> SyncResult:
     return await sync.run(TENANTS[0], PersonaIndex(TENANTS), CONFIG, **options)
 
 
-def make_unavailable(cause: Exception | None = None) -> RemoteUnavailable:
-    error = RemoteUnavailable("n8n", "upload", "it is down")
+def make_unavailable(cause: Exception | None = None) -> BackendUnavailable:
+    error = BackendUnavailable("n8n", "upload", "it is down")
     error.__cause__ = cause
     return error
 

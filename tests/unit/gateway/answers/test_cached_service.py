@@ -14,7 +14,7 @@ from gateway.models import Chunk, Document
 from gateway.problems import PersonaMissing
 from gateway.retrieval.service import RetrievalService
 from gateway.timings import RequestTimings
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 
 from tests.support.documents.index_writes import publish
@@ -264,7 +264,7 @@ async def test_an_answer_at_the_token_limit_is_not_stored(harness: CachedAnswerH
 
 async def test_a_failed_stream_is_not_stored(harness: CachedAnswerHarness) -> None:
     harness.bedrock.breaks_before = "$5"
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await harness.stream()
     assert not harness.cache.stored
 

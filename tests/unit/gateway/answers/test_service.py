@@ -9,7 +9,7 @@ from gateway.models import Chunk, Document
 from gateway.problems import BudgetExhausted, PersonaMissing
 from gateway.retrieval.service import RetrievalService
 from gateway.timings import RequestTimings
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Guardrail
 
 from tests.support.documents.index_writes import publish
@@ -216,7 +216,7 @@ async def test_a_closed_stream_is_settled_by_an_estimate(
 async def test_a_broken_stream_raises_an_error(service: AnswerService, bedrock: FakeBedrock) -> None:
     bedrock.says, bedrock.breaks_before = "One two three.", "three"
     stream = service.stream(TENANT, Question("What is the budget?"), RequestTimings())
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         _ = [piece async for piece in stream]
 
 
@@ -252,9 +252,9 @@ async def test_without_an_available_model_an_error_is_raised(
 ) -> None:
     bedrock.busy = {"the-default", "the-second"}
     question = Question("What is the budget?")
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await service.answer(TENANT, question, RequestTimings())
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await stream_answer(service, question)
 
 
@@ -262,6 +262,6 @@ async def test_a_broken_stream_is_not_continued_by_another_model(
     service: AnswerService, bedrock: FakeBedrock
 ) -> None:
     bedrock.says, bedrock.breaks_before = "One two three.", "three"
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await stream_answer(service, Question("What is the budget?"))
     assert [asked.model for asked in bedrock.prompts] == ["the-default"]

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.problems import list_problem_types
-from servicekit.errors import RemoteRefused, RemoteUnavailable, TenantryError
+from servicekit.errors import BackendRefused, BackendUnavailable, TenantryError
 from servicekit.web.errors import build_error_response, list_header_names
 
 from .conftest import GatewayHarness
@@ -126,17 +126,17 @@ async def test_a_401_names_the_authentication_scheme(harness: GatewayHarness) ->
     ("exc", "status", "retry_after", "next_step"),
     [
         pytest.param(
-            RemoteUnavailable("bedrock", "embed", "host-1 is down"), 503, "5", "Try again", id="unavailable"
+            BackendUnavailable("bedrock", "embed", "host-1 is down"), 503, "5", "Try again", id="unavailable"
         ),
         pytest.param(
-            RemoteUnavailable("bedrock", "embed", "busy", retry_after=17.2),
+            BackendUnavailable("bedrock", "embed", "busy", retry_after=17.2),
             503,
             "17",
             "Try again",
             id="with-a-wish",
         ),
         pytest.param(
-            RemoteRefused("bedrock", "embed", "host-1 says no"),
+            BackendRefused("bedrock", "embed", "host-1 says no"),
             502,
             None,
             "Give your administrators the request id",

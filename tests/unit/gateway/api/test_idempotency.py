@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from gateway.problems import DocumentBusy
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.names import derive_document_id
 from tenancy.tickets import Ticket
 
@@ -78,13 +78,13 @@ async def test_a_repeated_delete_does_not_delete_a_later_upload(harness: Gateway
 
 async def test_a_repeated_ingest_by_ticket_is_replayed(harness: GatewayHarness) -> None:
     harness.objects.contents[STORED] = b"From S3."
-    answers = []
+    responses = []
     for _ in range(2):
         ticket = harness.issuer.issue(Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md"))
         headers = {"Authorization": f"Ticket {ticket}", **KEY}
-        answers.append(await harness.http.post("/v1/documents", headers=headers))
-    assert [response.status_code for response in answers] == [201, 201]
-    assert [is_replayed(response) for response in answers] == [False, True]
+        responses.append(await harness.http.post("/v1/documents", headers=headers))
+    assert [response.status_code for response in responses] == [201, 201]
+    assert [is_replayed(response) for response in responses] == [False, True]
     assert len(harness.usage.recorded) == 1
 
 
@@ -128,7 +128,7 @@ async def test_a_replayed_refusal_has_the_id_of_the_new_request(harness: Gateway
 @pytest.mark.parametrize(
     "passing",
     [
-        RemoteUnavailable("bedrock", "embed", "throttled"),
+        BackendUnavailable("bedrock", "embed", "throttled"),
         DocumentBusy("Another request writes it.", retry_after=5),
     ],
     ids=["5xx", "409"],

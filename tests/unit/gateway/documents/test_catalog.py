@@ -17,7 +17,7 @@ from gateway.problems import (
     PersonaMissing,
     WritesUnavailable,
 )
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.identity import Principal
 
 from tests.support.documents.index_writes import publish
@@ -147,8 +147,8 @@ async def test_a_document_that_is_being_indexed_has_state_indexing(
 async def test_the_intent_of_a_delete_names_the_version(
     catalog: Catalog, vectors: FakeVectors, journal: FakeJournal
 ) -> None:
-    vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
-    with pytest.raises(RemoteUnavailable):
+    vectors.fails = BackendUnavailable("qdrant", "delete", "down")
+    with pytest.raises(BackendUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
     assert journal.intents == {
         ("tenanta", "d1"): Intent(
@@ -275,8 +275,8 @@ async def test_a_service_deletes_an_upload_only_for_a_newer_file_of_its_owner(
 async def test_a_delete_that_fails_in_the_index_keeps_the_object_and_can_be_repeated(
     catalog: Catalog, objects: FakeObjects, vectors: FakeVectors
 ) -> None:
-    vectors.fails = RemoteUnavailable("qdrant", "delete", "down")
-    with pytest.raises(RemoteUnavailable):
+    vectors.fails = BackendUnavailable("qdrant", "delete", "down")
+    with pytest.raises(BackendUnavailable):
         await catalog.remove(TENANT, "d1", person=PERSON)
     assert make_key("d1") in objects.contents
     vectors.fails = None

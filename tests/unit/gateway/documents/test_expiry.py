@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from gateway.documents.expiry import TrashExpiry
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from servicekit.tasks import run_background_task
 from tenancy.model import Tenant
 
@@ -74,7 +74,7 @@ async def test_the_interval_is_a_hundredth_of_the_retention_within_bounds(
 
 
 @pytest.mark.parametrize(
-    "failure", [RemoteUnavailable("s3", "expire", "down"), RuntimeError("a fault of ours")]
+    "failure", [BackendUnavailable("s3", "expire", "down"), RuntimeError("a fault of ours")]
 )
 async def test_one_tenants_failure_does_not_stop_the_expiry_of_others(failure: Exception) -> None:
     trash = FakeTrash()

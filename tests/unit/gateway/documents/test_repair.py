@@ -10,7 +10,7 @@ from gateway.documents.intents import Intent, IntentKind
 from gateway.documents.reader import DocumentReader
 from gateway.documents.repair import MAX_ATTEMPTS, TENANTS_PER_CALL, Repair
 from gateway.documents.service import DocumentService
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 
 from tests.support.fakes.backends import FakeBedrock, FakeObjects, FakeVectors, make_object_version
@@ -25,7 +25,7 @@ TENANT = make_tenant("tenanta")
 ENTRY = ("tenanta", "doc-1")
 KEY = "tenant-tenanta/finance/documents/doc-1/budget.md"
 POINTS = ("tenant-tenanta", "doc-1")
-DOWN = RemoteUnavailable("qdrant", "upsert", "down")
+DOWN = BackendUnavailable("qdrant", "upsert", "down")
 
 
 @dataclass
@@ -195,7 +195,7 @@ async def test_a_document_that_cannot_be_read_from_s3_stays_due(
     harness: RepairHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def raise_unavailable(*_: object) -> None:
-        raise RemoteUnavailable("s3", "find", "down")
+        raise BackendUnavailable("s3", "find", "down")
 
     monkeypatch.setattr(harness.objects, "find", raise_unavailable)
     harness.journal.intents[ENTRY] = Intent(IntentKind.INGEST)

@@ -24,7 +24,7 @@ from gateway.problems import (
     WritesUnavailable,
 )
 from gateway.timings import RequestTimings
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.identity import Principal
 from tenancy.model import Tenant
 from tenancy.names import derive_document_id
@@ -217,8 +217,8 @@ async def test_tokens_of_embeddings_are_recorded(harness: IngestHarness) -> None
 
 
 async def test_a_document_that_cannot_be_embedded_stores_nothing(harness: IngestHarness) -> None:
-    harness.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
-    with pytest.raises(RemoteUnavailable):
+    harness.bedrock.fails = BackendUnavailable("bedrock", "embed", "throttled")
+    with pytest.raises(BackendUnavailable):
         await harness.upload(b"Text.")
     assert not harness.objects.contents
 
@@ -226,8 +226,8 @@ async def test_a_document_that_cannot_be_embedded_stores_nothing(harness: Ingest
 async def test_a_failed_index_write_leaves_an_intent_and_a_repeated_call_completes_it(
     harness: IngestHarness,
 ) -> None:
-    harness.vectors.fails = RemoteUnavailable("qdrant", "upsert", "down")
-    with pytest.raises(RemoteUnavailable):
+    harness.vectors.fails = BackendUnavailable("qdrant", "upsert", "down")
+    with pytest.raises(BackendUnavailable):
         await harness.upload(b"Text.")
     assert harness.objects.contents, "S3 is written first"
     assert [intent.kind for intent in harness.journal.intents.values()] == [IntentKind.INGEST]
@@ -245,8 +245,8 @@ async def test_a_refusal_before_the_first_write_leaves_no_intent(harness: Ingest
 
 
 async def test_a_failed_embedding_leaves_an_intent_to_delete_its_chunks(harness: IngestHarness) -> None:
-    harness.bedrock.fails = RemoteUnavailable("bedrock", "embed", "throttled")
-    with pytest.raises(RemoteUnavailable):
+    harness.bedrock.fails = BackendUnavailable("bedrock", "embed", "throttled")
+    with pytest.raises(BackendUnavailable):
         await harness.upload(b"Text.")
     assert [intent.kind for intent in harness.journal.intents.values()] == [IntentKind.INGEST]
 

@@ -22,7 +22,7 @@ from gateway.problems import (
     TrashedDocumentMissing,
 )
 from gateway.timings import RequestTimings
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.identity import Principal
 from tenancy.names import build_removal_key, build_removals_prefix, derive_document_id
 
@@ -43,7 +43,7 @@ ID = derive_document_id("tenanta", "finance", NAME)
 TEXT = b"The marketing budget is $5."
 FILE_ID = "owui-5cfc3ab1"
 FILE_KEY = f"tenant-tenanta/finance/documents/{FILE_ID}/{NAME}"
-DOWN = RemoteUnavailable("qdrant", "delete", "down")
+DOWN = BackendUnavailable("qdrant", "delete", "down")
 
 
 @dataclass
@@ -249,7 +249,7 @@ async def test_a_document_of_a_deleted_persona_stays_in_the_trash(harness: Trash
 async def test_nothing_is_removed_if_the_record_cannot_be_stored(harness: TrashHarness) -> None:
     await harness.upload()
     harness.kept.fails = DOWN
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await harness.remove()
     assert harness.list_found() == [TEXT.decode()]
     assert harness.objects.contents
@@ -258,7 +258,7 @@ async def test_nothing_is_removed_if_the_record_cannot_be_stored(harness: TrashH
 async def test_an_interrupted_removal_is_in_the_trash_only_after_its_repair(harness: TrashHarness) -> None:
     await harness.upload()
     harness.vectors.fails = DOWN
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await harness.remove(ADMIN)
     assert harness.kept.records, "the record is written first"
     assert not await harness.list_removals()
@@ -292,7 +292,7 @@ async def test_an_interrupted_restore_is_completed_without_a_new_embedding(harne
     await harness.upload()
     await harness.remove()
     harness.vectors.fails = DOWN
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await harness.restore()
     assert harness.journal.intents["tenanta", ID].kind is IntentKind.RESTORE
     harness.vectors.fails = None

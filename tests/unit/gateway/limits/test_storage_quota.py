@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from gateway.limits.storage_quota import StorageQuota
 from gateway.problems import LimitsUnavailable
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 
 from tests.support.fakes.limits import FakeRedis, make_unavailable_redis
 from tests.support.tenants.manifests import make_tenant
@@ -27,7 +27,7 @@ async def test_without_redis_reserving_and_releasing_fail() -> None:
 
 async def test_a_failed_listing_is_reported_as_a_failure_of_s3() -> None:
     async def fail() -> Mapping[str, int]:
-        raise RemoteUnavailable("s3", "list", "down")
+        raise BackendUnavailable("s3", "list", "down")
 
-    with pytest.raises(RemoteUnavailable, match="s3"):
+    with pytest.raises(BackendUnavailable, match="s3"):
         await StorageQuota(FakeRedis(["absent", 0]).cast_to_real_class()).reserve(TENANT, "d", 1, fail)

@@ -14,7 +14,7 @@ import stamina
 from botocore.exceptions import ClientError
 from gateway.objects import ObjectVersion, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.model import TenantStatus
 from tenancy.sessions import MAX_SESSIONS, build_session_policy
 
@@ -238,7 +238,7 @@ async def test_the_gateways_expired_session_is_replaced(objects: TenantObjects, 
 
 async def test_a_session_that_stays_invalid_is_an_error(objects: TenantObjects, aws: FakeS3Session) -> None:
     aws.get_fails = make_client_error("InvalidAccessKeyId", 403)
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await objects.get(TENANT, KEY, max_bytes=5)
     assert len(aws.assumed) == 2
 
@@ -262,8 +262,8 @@ async def test_a_document_too_large_is_not_read(objects: TenantObjects, aws: Fak
         pytest.param(
             make_client_error("AccessDenied", 403), False, DocumentMissing, id="not-there-reported-as-denied"
         ),
-        pytest.param(make_client_error("AccessDenied", 403), True, RemoteRefused, id="denied"),
-        pytest.param(make_client_error("SlowDown", 503), True, RemoteUnavailable, id="busy"),
+        pytest.param(make_client_error("AccessDenied", 403), True, BackendRefused, id="denied"),
+        pytest.param(make_client_error("SlowDown", 503), True, BackendUnavailable, id="busy"),
     ],
 )
 async def test_errors_for_absent_denied_and_busy_objects_are_distinguished(
@@ -284,11 +284,11 @@ async def test_nothing_is_read_or_stored_before_the_prefix_belongs_to_this_tenan
     status = TenantStatus.model_validate({"storage": storage} if prepared_for else {})
     tenant = TENANT.model_copy(update={"status": status})
     aws.contents[KEY] = b"of an earlier one"
-    with pytest.raises(RemoteUnavailable, match="not been prepared"):
+    with pytest.raises(BackendUnavailable, match="not been prepared"):
         await objects.get(tenant, KEY, max_bytes=100)
-    with pytest.raises(RemoteUnavailable, match="not been prepared"):
+    with pytest.raises(BackendUnavailable, match="not been prepared"):
         await objects.list_documents(tenant)
-    with pytest.raises(RemoteUnavailable, match="not been prepared"):
+    with pytest.raises(BackendUnavailable, match="not been prepared"):
         await objects.put(tenant, KEY, b"x", media_type="text/plain", owner="ann")
     assert aws.contents == {KEY: b"of an earlier one"}
     assert aws.assumed == []

@@ -24,7 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.model import Tenant
 from tenancy.names import derive_commit_marker_id, derive_point_id
 
@@ -329,7 +329,7 @@ async def test_the_old_version_is_kept_until_the_commit_marker_has_changed(
     vectors: Vectors, qdrant: respx.MockRouter
 ) -> None:
     qdrant["upsert"].mock(side_effect=[make_result({"status": "completed"}), httpx.Response(403)])
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await publish(vectors, TENANT, DOCUMENT, [Chunk("x"), Chunk("y")], [[1, 0, 0, 0]] * 2)
     assert not qdrant["delete"].called
 
@@ -495,15 +495,15 @@ async def test_a_commit_marker_of_another_tenant_is_ignored(
             TenantNotReady,
             id="no-collection",
         ),
-        pytest.param(httpx.Response(500), RemoteUnavailable, id="failed"),
-        pytest.param(httpx.Response(503), RemoteUnavailable, id="unavailable"),
-        pytest.param(httpx.Response(408), RemoteUnavailable, id="too-slow"),
-        pytest.param(httpx.Response(409), RemoteRefused, id="conflict"),
-        pytest.param(httpx.Response(429), RemoteUnavailable, id="busy"),
+        pytest.param(httpx.Response(500), BackendUnavailable, id="failed"),
+        pytest.param(httpx.Response(503), BackendUnavailable, id="unavailable"),
+        pytest.param(httpx.Response(408), BackendUnavailable, id="too-slow"),
+        pytest.param(httpx.Response(409), BackendRefused, id="conflict"),
+        pytest.param(httpx.Response(429), BackendUnavailable, id="busy"),
         pytest.param(
-            httpx.Response(403, json={"status": {"error": "Forbidden"}}), RemoteRefused, id="forbidden"
+            httpx.Response(403, json={"status": {"error": "Forbidden"}}), BackendRefused, id="forbidden"
         ),
-        pytest.param(httpx.ConnectError("refused"), RemoteUnavailable, id="down"),
+        pytest.param(httpx.ConnectError("refused"), BackendUnavailable, id="down"),
     ],
 )
 async def test_errors_of_qdrant_are_mapped(
@@ -528,7 +528,7 @@ async def test_a_broken_connection_or_protocol_is_an_outage(answer: bytes) -> No
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with stamina.set_testing(True, attempts=2, cap=True):
             vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, write_fence=allow_write)
-            with pytest.raises(RemoteUnavailable):
+            with pytest.raises(BackendUnavailable):
                 await search(vectors)
             await vectors.close()
 
@@ -616,8 +616,8 @@ async def test_every_write_is_fenced_and_nothing_is_written_if_the_fence_refuses
             await vectors.remove(TENANT, "doc-1")
 
     vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=fence_write)
-    refused: RemoteUnavailable | None = RemoteUnavailable("redis", "begin-index-write", "gone")
-    with pytest.raises(RemoteUnavailable):
+    refused: BackendUnavailable | None = BackendUnavailable("redis", "begin-index-write", "gone")
+    with pytest.raises(BackendUnavailable):
         await apply_change()
     refused = None
     await apply_change()

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from servicekit.errors import RemoteUnavailable, TenantryError
+from servicekit.errors import BackendUnavailable, TenantryError
 from servicekit.web.readiness import Readiness, run_until_passed
 
 
@@ -32,7 +32,7 @@ async def test_a_service_is_ready_when_all_checks_pass(backend: FakeSystem) -> N
 async def test_missing_systems_are_named_without_internal_details(backend: FakeSystem) -> None:
     other = FakeSystem()
     backend.error = TenantryError("The Tenants are not known yet.")
-    other.error = RemoteUnavailable("qdrant", "info", "host-1 is down")
+    other.error = BackendUnavailable("qdrant", "info", "host-1 is down")
     tenants, qdrant = await Readiness([], [backend.check, other.check]).list_missing()
     assert "Tenants" in tenants
     assert "host-1" not in qdrant
@@ -40,7 +40,7 @@ async def test_missing_systems_are_named_without_internal_details(backend: FakeS
 
 async def test_a_check_runs_until_it_passes_and_not_after(backend: FakeSystem) -> None:
     ready = Readiness([], [run_until_passed(backend.check)])
-    backend.error = RemoteUnavailable("qdrant", "info", "down")
+    backend.error = BackendUnavailable("qdrant", "info", "down")
     assert await ready.list_missing()
     backend.error = None
     for _ in range(3):

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenant_operator.clients.keycloak import Keycloak
 
 from tests.support.fakes.keycloak_server import FakeKeycloakServer
@@ -96,7 +96,7 @@ async def test_a_busy_server_is_retried_and_a_refusal_is_not(
     assert await keycloak.list_members("g")
     server.responses = [httpx.Response(403)]
     asked = len(server.requests)
-    with pytest.raises(RemoteRefused):
+    with pytest.raises(BackendRefused):
         await keycloak.list_members("g")
     assert len(server.requests) == asked + 1
 
@@ -105,5 +105,5 @@ async def test_a_server_that_does_not_recover_is_unavailable(
     keycloak: Keycloak, server: FakeKeycloakServer
 ) -> None:
     server.responses = [httpx.Response(503)] * 3
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await keycloak.list_members("g")

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from servicekit.errors import RemoteRefused, RemoteUnavailable
+from servicekit.errors import BackendRefused, BackendUnavailable
 from tenant_operator.clients import open_webui, open_webui_session
 from tenant_operator.clients.open_webui import OpenWebUI, TenantContent
 from tenant_operator.clients.open_webui_session import OpenWebUISession
@@ -75,7 +75,7 @@ async def test_an_expired_token_is_replaced_and_the_call_repeated(
 
 async def test_a_new_token_is_kept_after_a_401(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [httpx.Response(401, json={"detail": "We could not find it"})] * 3
-    with pytest.raises(RemoteUnavailable, match="We could not find it"):
+    with pytest.raises(BackendUnavailable, match="We could not find it"):
         await webui.delete_model("m")
     assert len(server.sign_ins) == 1
 
@@ -90,7 +90,7 @@ async def test_a_refused_sign_in_is_permanent_and_not_repeated_immediately(
 ) -> None:
     server.sign_in_answers = [answer]
     for _ in range(3):
-        with pytest.raises(RemoteRefused, match=ACCOUNT) as refused:
+        with pytest.raises(BackendRefused, match=ACCOUNT) as refused:
             await webui.get_group("g")
         assert PASSWORD not in str(refused.value)
     assert len(server.sign_ins) == 1
@@ -101,7 +101,7 @@ async def test_too_many_sign_ins_are_transient_and_not_repeated_immediately(
     webui: OpenWebUI, server: FakeOpenWebUIServer
 ) -> None:
     server.sign_in_answers = [httpx.Response(429)] * 9
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await webui.get_group("g")
     assert len(server.sign_ins) == 1
 
@@ -110,7 +110,7 @@ async def test_an_account_without_administrator_rights_is_refused(
     webui: OpenWebUI, server: FakeOpenWebUIServer
 ) -> None:
     server.account = {"id": "me", "role": "user"}
-    with pytest.raises(RemoteRefused, match="not an administrator"):
+    with pytest.raises(BackendRefused, match="not an administrator"):
         await webui.get_group("g")
 
 
@@ -118,7 +118,7 @@ async def test_neither_password_nor_token_is_logged(
     webui: OpenWebUI, server: FakeOpenWebUIServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.answers = [httpx.Response(422, json={"detail": "no"})]
-    with caplog.at_level(logging.DEBUG), pytest.raises(RemoteRefused) as refused:
+    with caplog.at_level(logging.DEBUG), pytest.raises(BackendRefused) as refused:
         await webui.get_group("g")
     output = caplog.text + str(refused.value) + repr(refused.value.__cause__)
     assert PASSWORD not in output
@@ -188,7 +188,7 @@ async def test_a_transient_status_is_retried(
 @pytest.mark.parametrize("status", [403, 405, 422])
 async def test_a_refusal_is_not_retried(status: int, webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [httpx.Response(status, json={"detail": "its own words"})]
-    with pytest.raises(RemoteRefused, match="its own words"):
+    with pytest.raises(BackendRefused, match="its own words"):
         await webui.update_group("g", {})
     assert len(server.requests) == 1
 
@@ -196,7 +196,7 @@ async def test_a_refusal_is_not_retried(status: int, webui: OpenWebUI, server: F
 async def test_a_creation_is_sent_once(webui: OpenWebUI, server: FakeOpenWebUIServer) -> None:
     server.answers = [httpx.Response(503)] * 3
     for make in (webui.create_group, webui.create_model, webui.create_knowledge_base):
-        with pytest.raises(RemoteUnavailable):
+        with pytest.raises(BackendUnavailable):
             await make({"name": "n"})
     assert len(server.requests) == 3
 
@@ -223,7 +223,7 @@ async def test_groups_are_listed_again_after_a_deletion_or_a_failed_creation(
     await webui.delete_group("a0")
     assert await webui.list_group_ids("a") == []
     server.answers = [httpx.Response(503), make_groups_response("a")]
-    with pytest.raises(RemoteUnavailable):
+    with pytest.raises(BackendUnavailable):
         await webui.create_group({"name": "a"})
     assert await webui.list_group_ids("a") == ["a0"]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from servicekit.errors import RemoteUnavailable
+from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant, TenantStatus
 from tenant_operator.clients.open_webui import TenantContent
 from tenant_operator.parts.workspace.part import (
@@ -214,7 +214,7 @@ async def test_a_failed_search_creates_no_second_knowledge_base(
 ) -> None:
     webui.found_bases = [[], [make_base()]]
     observed = await part.observe(ACME)
-    with pytest.raises(RemoteUnavailable, match="found in the second search"):
+    with pytest.raises(BackendUnavailable, match="found in the second search"):
         await part.ensure(ACME, observed)
     assert "create_knowledge_base" not in webui.calls
 
@@ -293,7 +293,7 @@ async def test_content_after_the_last_answer_is_not_counted(
 async def test_remaining_content_stops_the_removal(part: WorkspacePart, webui: FakeWorkspaceClient) -> None:
     webui.found_bases = [[make_base(files=1)]]
     webui.content = [{"files": 1, "chats": 0}, {"files": 1, "chats": 0}]
-    with pytest.raises(RemoteUnavailable, match="still there: 1 files"):
+    with pytest.raises(BackendUnavailable, match="still there: 1 files"):
         await part.remove(ACME)
     assert "delete_knowledge_base" not in webui.calls
     assert "delete_group" not in webui.calls
@@ -312,6 +312,6 @@ async def test_a_remaining_knowledge_base_keeps_the_group(
     part: WorkspacePart, webui: FakeWorkspaceClient
 ) -> None:
     webui.found_bases = [[make_base()], [make_base()]]
-    with pytest.raises(RemoteUnavailable, match=r"still (there|exists)"):
+    with pytest.raises(BackendUnavailable, match=r"still (there|exists)"):
         await part.remove(ACME)
     assert "delete_group" not in webui.calls
