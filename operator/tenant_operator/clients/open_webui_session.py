@@ -1,6 +1,6 @@
 """HTTP session of an administrator of Open WebUI: sign-in, timeouts and retries.
 
-Open WebUI limits an account to 15 sign-ins in three minutes, failed ones included. The session keeps its
+Open WebUI limits an account to 15 sign-ins in three minutes, including failed sign-ins. The session keeps its
 token until Open WebUI refuses it. After a failed sign-in all callers wait before the next one.
 """
 
@@ -147,7 +147,7 @@ class OpenWebUISession:
         return await remote.call(operation, call)
 
     def _discard_token(self, token: str) -> None:
-        """Drop a refused token, so that the next attempt signs in: it expired, or the signing key changed.
+        """Drop a refused (expired or invalid) token, so that the next attempt signs in again.
 
         Keep a new token: Open WebUI also answers 401 for some absent objects, and a sign-in would not help.
         """
