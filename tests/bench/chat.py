@@ -106,9 +106,9 @@ async def ask_concurrently(
 ) -> list[float]:
     """Let every user ask ``each`` questions sequentially; users start ``apart`` seconds after each other."""
 
-    async def ask_questions(place: int, client: ChatClient) -> list[float]:
-        await asyncio.sleep(place * apart)
-        first = place * len(questions) // len(clients)
+    async def ask_questions(user: int, client: ChatClient) -> list[float]:
+        await asyncio.sleep(user * apart)
+        first = user * len(questions) // len(clients)
         return [await ask(client, questions[(first + number) % len(questions)]) for number in range(each)]
 
     return [

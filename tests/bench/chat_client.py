@@ -45,7 +45,9 @@ class ChatAnswer:
     def names(self) -> list[str]:
         """Return the filenames of the displayed sources, in order."""
         return [
-            each["name"].partition(", page ")[0] for source in self.sources for each in source["metadata"]
+            document["name"].partition(", page ")[0]
+            for source in self.sources
+            for document in source["metadata"]
         ]
 
 

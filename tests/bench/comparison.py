@@ -79,9 +79,9 @@ async def measure(platform: Platform) -> list[Figure]:
         async with delay_model(platform, MODEL_SECONDS):
             # Alternate, so that other load on the machine affects both sides.
             for first in range(0, len(own.questions), BATCH):
-                some = own.questions[first : first + BATCH]
-                ours += await _ask_all(tenant.clients, tenant.model, some)
-                theirs += await _ask_all(company.clients, company.model, some)
+                batch = own.questions[first : first + BATCH]
+                ours += await _ask_all(tenant.clients, tenant.model, batch)
+                theirs += await _ask_all(company.clients, company.model, batch)
         ours = [
             replace(answered, found=await _list_retrieved(tenant, answered.question)) for answered in ours
         ]

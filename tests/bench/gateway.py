@@ -52,9 +52,9 @@ async def measure(platform: Platform) -> list[Figure]:
     process = platform.processes.find("gateway")
     if process is None:
         raise RuntimeError("the gateway does not run")
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    rss = sum(each.memory_info().rss for each in family) / 2**20
-    return [*figures, Figure("gateway memory (RSS)", rss, "MiB", note=f"{len(family)} processes")]
+    processes = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    rss = sum(worker.memory_info().rss for worker in processes) / 2**20
+    return [*figures, Figure("gateway memory (RSS)", rss, "MiB", note=f"{len(processes)} processes")]
 
 
 async def _measure_requests(

@@ -186,14 +186,14 @@ async def _measure_ingest(gateway: StubbedGateway) -> Figure:
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=120) as http:
         for number in range(ROUNDS + 1):
             calls, seconds = await _read_embedding_metrics(gateway, http)
-            answer = await http.post(
+            response = await http.post(
                 "/v1/documents",
                 files={"file": (f"bench-{number}.txt", text)},
                 data={"personaId": "finance"},
                 headers={"Authorization": f"Bearer {gateway.token}"},
             )
-            answer.raise_for_status()
-            total = re.search(r"total;dur=([\d.]+)", answer.headers["server-timing"])
+            response.raise_for_status()
+            total = re.search(r"total;dur=([\d.]+)", response.headers["server-timing"])
             assert total
             calls_after, seconds_after = await _read_embedding_metrics(gateway, http)
             made = calls_after - calls

@@ -69,9 +69,12 @@ def read_xquad() -> QuestionSet | None:
     """Return XQuAD with a document per paragraph; ``None`` if the file is absent."""
     if not XQUAD.exists():
         return None
-    held = [each for article in json.loads(XQUAD.read_text())["data"] for each in article["paragraphs"]]
-    documents = {f"{n}.txt": each["context"] for n, each in enumerate(held)}
+    articles = json.loads(XQUAD.read_text())["data"]
+    paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
+    documents = {f"{n}.txt": paragraph["context"] for n, paragraph in enumerate(paragraphs)}
     questions = [
-        BenchQuestion(asked["question"], f"{n}.txt") for n, each in enumerate(held) for asked in each["qas"]
+        BenchQuestion(asked["question"], f"{n}.txt")
+        for n, paragraph in enumerate(paragraphs)
+        for asked in paragraph["qas"]
     ]
     return QuestionSet("XQuAD", documents, questions)

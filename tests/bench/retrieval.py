@@ -94,7 +94,7 @@ class _TenantClient:
         """Return the results of a lexical search, with IDF over the tenant's points or over all points."""
         own_points = build_tenant_filter(make_tenant(self._tenant_id))
         idf = None if idf_of_all else models.IdfCorpusParams(corpus=own_points)
-        found = await self._qdrant.query_points(
+        response = await self._qdrant.query_points(
             COLLECTION,
             query=to_sparse_vector(bm25.build_query_vector(text)),
             using=LEXICAL_VECTOR,
@@ -103,7 +103,7 @@ class _TenantClient:
             limit=DEPTH,
             with_payload=["filename"],
         )
-        return [str((point.payload or {})["filename"]) for point in found.points]
+        return [str((point.payload or {})["filename"]) for point in response.points]
 
 
 @asynccontextmanager
@@ -146,10 +146,10 @@ async def _measure_modes(company: _TenantClient, held: QuestionSet) -> list[Figu
 
 async def _get_ranks(questions: list[BenchQuestion], search: Search) -> Ranks:
     """Return the rank (from 0) of each question's document in the results; ``None`` if it was not found."""
-    found = await _find(questions, search)
+    results = await _find(questions, search)
     return [
         names.index(question.document) if question.document in names else None
-        for question, names in zip(questions, found, strict=True)
+        for question, names in zip(questions, results, strict=True)
     ]
 
 

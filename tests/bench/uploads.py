@@ -88,8 +88,8 @@ async def _is_ready(tenant: TenantFixture, sent: _Upload) -> bool:
 async def _is_found(tenant: TenantFixture, sent: _Upload) -> bool:
     response = await tenant.gateway.post("/v1/search", json={"query": f"report {sent.word}"})
     response.raise_for_status()
-    found = {passage["documentId"] for passage in response.json()["passages"]}
-    return derive_file_document_id(sent.file_id) in found
+    document_ids = {passage["documentId"] for passage in response.json()["passages"]}
+    return derive_file_document_id(sent.file_id) in document_ids
 
 
 async def _measure_stored(tenant: TenantFixture) -> list[float]:

@@ -262,9 +262,9 @@ def _assume_role(aws: Aws, service: str) -> dict[str, str]:
     sts = boto3.client(
         "sts", endpoint_url=aws.url, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret
     )
-    given = sts.assume_role(
+    response = sts.assume_role(
         RoleArn=f"arn:aws:iam::{ACCOUNT}:role/tenantry-{service}",
         RoleSessionName="e2e",
         DurationSeconds=SESSION_SECONDS,
     )["Credentials"]
-    return {name: given[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+    return {name: response[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}

@@ -34,12 +34,12 @@ def test_try_acquire_returns_the_seconds_until_a_token_is_available(
 
 @pytest.mark.parametrize("per_minute", [30, 120])
 def test_the_rate_determines_the_wait(per_minute: int, clock: ManualClock) -> None:
-    bucket, each = TokenBucket(per_minute, clock), 60 / per_minute
+    bucket, seconds_per_token = TokenBucket(per_minute, clock), 60 / per_minute
     while not bucket.reserve():
         pass
-    assert bucket.reserve() == pytest.approx(2 * each)
-    clock.now += 2.5 * each
-    assert bucket.reserve() == pytest.approx(each / 2)
+    assert bucket.reserve() == pytest.approx(2 * seconds_per_token)
+    clock.now += 2.5 * seconds_per_token
+    assert bucket.reserve() == pytest.approx(seconds_per_token / 2)
 
 
 def test_tokens_are_refilled_over_time(bucket: TokenBucket, clock: ManualClock) -> None:

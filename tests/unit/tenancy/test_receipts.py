@@ -59,10 +59,10 @@ def sign_receipt(receipt: ErasureReceipt = DONE) -> dict[str, Any]:
 def list_paths(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every value of a document."""
     inner = document.items() if isinstance(document, dict) else enumerate(document)
-    found = []
+    paths = []
     for name, value in inner:
-        found += list_paths(value, (*path, name)) if isinstance(value, dict | list) else [(*path, name)]
-    return found
+        paths += list_paths(value, (*path, name)) if isinstance(value, dict | list) else [(*path, name)]
+    return paths
 
 
 def test_a_signed_receipt_is_valid() -> None:

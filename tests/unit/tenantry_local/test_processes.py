@@ -78,12 +78,12 @@ Killed(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r}, {{}})
 
 def list_sleepers(leader: Process) -> list[psutil.Process]:
     """Return the child processes ``sleep``, without those of the shell before its ``exec``."""
-    found = []
+    sleepers = []
     for child in psutil.Process(leader.pid).children():
         with suppress(psutil.NoSuchProcess):
             if child.name() == "sleep":
-                found.append(child)
-    return found
+                sleepers.append(child)
+    return sleepers
 
 
 def test_children_of_a_dead_program_are_stopped(processes: Processes) -> None:
