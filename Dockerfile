@@ -2,8 +2,9 @@
 #   docker build --target gateway -t tenantry/gateway:0.0.0-dev .
 # A build from the tree has a placeholder version; `make release` packs a context with the commit's version.
 # All packages are installed by hash. BASE accepts a digest: python:3.11-slim-bookworm@sha256:...
-# Tenantry's packages are in /packages, which a .pth file names: the reader of documents ignores PYTHONPATH.
-# Dependencies have a separate layer, which nodes already have when an upgrade does not change their lock.
+# A .pth file names /packages, which holds Tenantry's packages. PYTHONPATH would not do: the process that reads
+# documents ignores it.
+# Dependencies have a separate layer. Nodes do not pull it again when an upgrade leaves requirements/ unchanged.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS tools

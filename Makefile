@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export UV_NO_PROGRESS := $(if $(CI),1,0)
 # Python must cache bytecode, even where an image disables it: tests start many processes, and each one would compile
-# hundreds of modules. An empty value is as good as none.
+# hundreds of modules. An empty value of the variable has no effect.
 export PYTHONDONTWRITEBYTECODE :=
 
 MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
@@ -36,7 +36,7 @@ $(UV): requirements/uv.txt
 	@$(VENV)/uv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-# tools.mermaid fetches the only file that `make docs` would otherwise fetch.
+# tools.mermaid downloads the only file that `make docs` needs from the network.
 $(READY): $(UV) requirements/dev.txt pyproject.toml tools/mermaid.py $(addsuffix /pyproject.toml,$(MEMBERS))
 	@echo "Installing the pinned Python packages into $(VENV)"
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
@@ -66,7 +66,7 @@ demo: $(READY) ## Run the demo: two isolated tenants, and a third that is create
 
 test: checks unit integration ## Checks before a pull request: lint, types, imports, docs, unit, integration and isolation tests
 
-# Each check has stretches that use one processor. A check's output is printed when it ends.
+# Checks run concurrently, because none uses both processors all the time. Output is printed when a check ends.
 checks: $(READY) ## Run lint, types, imports and docs concurrently
 	@$(MAKE) --no-print-directory --jobs $(WORKERS) --output-sync=target types docs lint imports
 
@@ -97,7 +97,7 @@ integration: $(READY) ## Run tests against a real API server, Keycloak, S3, Post
 	@tenantry prepare && python -m tools.linters
 	@$(PYTEST) -n $(INTEGRATION_WORKERS) --dist loadfile --no-loadscope-reorder -m "not programs" tests/charts tests/integration tests/isolation
 
-# Measuring takes a third of the time, so `make test` does not measure.
+# The measurement takes a third of the time, so `make test` does not measure coverage.
 coverage: $(READY) ## Run unit and integration tests and report lines that no test runs
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@$(MAKE) --no-print-directory unit integration PYTEST="coverage run -m pytest"

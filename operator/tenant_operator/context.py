@@ -1,4 +1,4 @@
-"""Wiring of the operator: everything that lives as long as the process, opened and closed in one place."""
+"""Wiring of the operator: creates, starts and closes all objects that live as long as the process."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -32,7 +32,7 @@ class Drain:
         self._remote = Remote("redis", classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def finish_writes(self, tenant: Tenant) -> None:
-        """Return when no write for the Tenant is running and none can start.
+        """Return when no write for the Tenant is running or can start.
 
         Raises
         ------

@@ -3,8 +3,8 @@
 A membership grants access to a tenant's models and knowledge bases. It is valid when the person has a
 verified address in Keycloak that the group's Tenant names. Reconciles follow changes of Tenants. This check
 follows all other changes: accounts in Keycloak, logins during an outage of the gateway, and manual changes in
-Open WebUI. It removes invalid memberships. A reconcile adds missing ones; it never adds a person whom a newer
-state of the Tenant has removed.
+Open WebUI. It removes invalid memberships. A reconcile adds missing memberships, but never of a person whom a
+newer state of the Tenant has removed.
 """
 
 import asyncio
@@ -146,7 +146,7 @@ class MembershipChecker:
             self._enqueue(tenant_id)
 
     def _map_owners(self, groups: Iterable[dict[str, Any]]) -> dict[str, str | None]:
-        """Return the owners of tenants' groups, except those of orphans.
+        """Return the owners of tenants' groups, without the groups of orphans.
 
         The clean-up of an orphan identifies people by their membership.
         """
@@ -212,7 +212,7 @@ class MembershipChecker:
         await self._write_change(group, change, self._webui.remove_members(group_id, accounts))
 
     async def _write_change(self, group: str, change: str, writing: Awaitable[None]) -> None:
-        """Make one write; log a failure, so that the next group is still written."""
+        """Make one write; log a failure instead of raising it, so that the other groups are still written."""
         try:
             await writing
         except BackendError as exc:

@@ -46,7 +46,7 @@ class Part(Protocol[S]):
 
     @property
     def section(self) -> type[StatusSection] | None:
-        """Model of the section ``status.{name}``; ``None`` for a part without one."""
+        """Model of the section ``status.{name}``; ``None`` for a part without a section."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Reconcile of one Tenant: one function from the declared to the actual state, for every trigger.
+"""Reconcile of one Tenant: one function, for every trigger, brings the systems to the declared state.
 
 The steps, and the reason for their order:
 
@@ -266,7 +266,7 @@ class Reconciler:
         failures = (
             [overall] if overall else [result for result in results.values() if isinstance(result, Failure)]
         )
-        # A temporary failure decides about the retry before a permanent one, so that its part recovers
+        # A temporary failure decides about the retry, even next to a permanent failure: its part recovers
         # without delay.
         failures.sort(key=lambda failure: failure.permanent)
         return Outcome(failures[0] if failures else None)

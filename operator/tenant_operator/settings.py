@@ -18,7 +18,7 @@ V = TypeVar("V", str, SecretStr)
 
 
 class OperatorSettings(ProgramSettings):
-    """Settings of one installation."""
+    """Settings of the operator; each is an environment variable with the prefix ``OPERATOR_``."""
 
     model_config = SettingsConfigDict(env_prefix="OPERATOR_", env_ignore_empty=True)
 

@@ -93,7 +93,7 @@ class TenantStore:
         if before and _get_trigger(before) == _get_trigger(tenant) and not unprotected:
             return Affected()
         self.email_patterns.put(tenant)
-        # A Tenant that claimed the same addresses, before or now, may have lost a conflict or have a new one.
+        # For Tenants with the same addresses, before or now, a conflict may have ended or begun.
         affected = {other.id for other in (*conflicts, *self.email_patterns.list_conflicts(tenant))}
         return Affected((name, *sorted(affected)), urgent=unprotected)
 

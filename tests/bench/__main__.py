@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: starts separate platforms, measures them and stops them.
+"""Command line of the benchmarks, which run on separate platforms: ``python -m tests.bench``.
 
 ``python -m tests.bench chat uploads`` measures only these subjects and writes a separate file.
 """
@@ -54,7 +54,7 @@ async def _measure(
 def _measure_on_platform(
     subjects: dict[str, Measure], wanted: Sequence[str], console: Console
 ) -> list[Figure]:
-    """Start a platform, measure the wanted ones of these subjects, and stop it."""
+    """Start a platform, measure the subjects that are in ``wanted``, and stop the platform."""
     if not subjects.keys() & set(wanted):
         return []
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as folder:
@@ -69,7 +69,7 @@ def _measure_on_platform(
 
 
 def main() -> None:
-    """Run the benchmarks, print tables and write a file."""
+    """Run the benchmarks, print tables of figures and write a JSON file."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument(
         "subjects", nargs="*", metavar="subject", help=f"{', '.join([*CORE, *WITH_ALL_PARTS])}; all"

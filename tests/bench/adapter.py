@@ -53,7 +53,7 @@ def make_adapter(bedrock: httpx.AsyncClient) -> FastAPI:
         given = (await request.json())["input"]
         texts = [given] if isinstance(given, str) else given
         rows = await asyncio.gather(*map(embed, texts))
-        data = [{"object": "embedding", "index": place, "embedding": row} for place, row in enumerate(rows)]
+        data = [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)]
         return {"object": "list", "data": data, "model": EMBEDDINGS}
 
     @app.post("/v1/chat/completions")
@@ -70,7 +70,7 @@ def make_adapter(bedrock: httpx.AsyncClient) -> FastAPI:
 
 
 def build_converse_request(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a Converse request with the last message of a chat and the passages that were found for it.
+    """Return a Converse request with the last message of a chat and the passages retrieved for it.
 
     Open WebUI writes the passages before the question or into the system message.
     """

@@ -2,8 +2,8 @@
 
 It has a separate database, knowledge bases and vectors (pgvector). Embeddings and model come from the same
 stand-in as the gateway's. A tenant is a group that may read one knowledge base and the model based on it. All
-settings are defaults, except that the model is not asked for search queries first. The stand-in writes none,
-and a real model would take twice the time.
+settings are defaults, except one: Open WebUI does not ask the model for search queries first. The stand-in
+writes no queries, and a real model would take twice the time.
 """
 
 import asyncio
@@ -39,12 +39,12 @@ class BaselineTenant:
 
 
 class Baseline:
-    """The running Open WebUI.
+    """Running Open WebUI without Tenantry.
 
     Parameters
     ----------
     webui
-        API client of its administrator.
+        API client of Open WebUI's administrator.
     stack
         Exit stack for the clients.
     """
@@ -65,7 +65,7 @@ class Baseline:
             "id": name,
             "base_model_id": MODEL,
             "meta": {"knowledge": [attached]},
-            # Otherwise the model gets search tools and is asked twice.
+            # Otherwise Open WebUI offers search tools to the model, and asks it twice.
             "params": {"function_calling": "legacy"},
             "is_active": True,
         }

@@ -1,4 +1,4 @@
-"""A second Open WebUI next to the one of a platform, with a separate database and default settings."""
+"""Runner of a second Open WebUI next to the platform's, with a separate database and default settings."""
 
 import asyncio
 import os

@@ -35,19 +35,19 @@ QUESTIONS_PER_ROUND = 6
 """Questions per user in a round."""
 
 ROUNDS = 5
-"""The median over the rounds is reported, so that a disturbed round does not count."""
+"""Number of rounds. The report has the median over the rounds, so a disturbed round does not count."""
 
 AskFunction = Callable[[ChatClient, str], Awaitable[float]]
 
 
 @dataclass
 class MeasuredRounds:
-    """Measured values of each round."""
+    """Values of all measurements, by round."""
 
     rounds: list[list[float]] = field(default_factory=list)
 
     def compute_median(self, percent: int) -> float:
-        """Return the median over the rounds of a percentile."""
+        """Compute a percentile of each round; return the median of the percentiles."""
         return statistics.median(get_percentile(seconds, percent) for seconds in self.rounds)
 
 
@@ -104,11 +104,11 @@ async def measure_engine(platform: Platform) -> list[Figure]:
 async def ask_concurrently(
     clients: Sequence[ChatClient], ask: AskFunction, questions: Sequence[str], *, each: int, apart: float
 ) -> list[float]:
-    """Let each user ask questions sequentially; users start ``apart`` seconds after each other."""
+    """Let every user ask ``each`` questions sequentially; users start ``apart`` seconds after each other."""
 
-    async def ask_questions(place: int, client: ChatClient) -> list[float]:
-        await asyncio.sleep(place * apart)
-        first = place * len(questions) // len(clients)
+    async def ask_questions(user: int, client: ChatClient) -> list[float]:
+        await asyncio.sleep(user * apart)
+        first = user * len(questions) // len(clients)
         return [await ask(client, questions[(first + number) % len(questions)]) for number in range(each)]
 
     return [

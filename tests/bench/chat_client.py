@@ -35,7 +35,7 @@ class ChatAnswer:
     began: float
     text: str = ""
     first_at: int = 0
-    """Arrival of its first words, in nanoseconds since 1970."""
+    """Time at which the first words arrived, in nanoseconds since 1970."""
     first_words: str = ""
     seconds: float = 0.0
     """Time from the question to the end of the answer."""
@@ -43,9 +43,11 @@ class ChatAnswer:
 
     @property
     def names(self) -> list[str]:
-        """Return the filenames of the sources shown, in order."""
+        """Return the filenames of the displayed sources, in order."""
         return [
-            each["name"].partition(", page ")[0] for source in self.sources for each in source["metadata"]
+            document["name"].partition(", page ")[0]
+            for source in self.sources
+            for document in source["metadata"]
         ]
 
 
@@ -57,7 +59,7 @@ class ChatClient:
     person
         The user.
     socket
-        Its authenticated WebSocket.
+        The page's authenticated WebSocket.
     session
         Open WebUI's id of the session.
     """

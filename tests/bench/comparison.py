@@ -46,12 +46,12 @@ class AnsweredQuestion:
     found: list[str]
 
     def is_found(self, among: int) -> bool:
-        """Return True if the right document is among the first passages."""
+        """Return True if the right document is among the first ``among`` passages."""
         return self.question.document in self.found[:among]
 
     @property
     def is_shown(self) -> bool:
-        """Return True if the right document is among the sources shown."""
+        """Return True if the right document is among the displayed sources."""
         return self.question.document in self.answer.names
 
     @property
@@ -79,9 +79,9 @@ async def measure(platform: Platform) -> list[Figure]:
         async with delay_model(platform, MODEL_SECONDS):
             # Alternate, so that other load on the machine affects both sides.
             for first in range(0, len(own.questions), BATCH):
-                some = own.questions[first : first + BATCH]
-                ours += await _ask_all(tenant.clients, tenant.model, some)
-                theirs += await _ask_all(company.clients, company.model, some)
+                batch = own.questions[first : first + BATCH]
+                ours += await _ask_all(tenant.clients, tenant.model, batch)
+                theirs += await _ask_all(company.clients, company.model, batch)
         ours = [
             replace(answered, found=await _list_retrieved(tenant, answered.question)) for answered in ours
         ]
@@ -94,7 +94,7 @@ async def measure(platform: Platform) -> list[Figure]:
 async def _ask_all(
     clients: Sequence[ChatClient], model: str, questions: Sequence[BenchQuestion]
 ) -> list[AnsweredQuestion]:
-    """Split the questions among the users. Each asks sequentially, and they start at different moments."""
+    """Split the questions among the users. A user asks sequentially; users start at different moments."""
 
     async def ask_one(number: int, client: ChatClient) -> list[AnsweredQuestion]:
         await asyncio.sleep(number * MODEL_SECONDS / len(clients))
@@ -110,7 +110,7 @@ async def _ask_all(
 
 
 async def _list_retrieved(tenant: TenantFixture, question: BenchQuestion) -> list[str]:
-    """Return the filenames that the gateway retrieves; an answer shows only the cited ones."""
+    """Return the filenames of all passages that the gateway retrieves; an answer shows only some of them."""
     response = await tenant.gateway.post("/v1/search", json={"query": question.text})
     response.raise_for_status()
     return [passage["filename"] for passage in response.json()["passages"]]
@@ -189,7 +189,7 @@ async def _measure_isolation(
 
 
 async def _upload_and_wait(tenant: TenantFixture, name: str, text: str) -> str:
-    """Upload a file into the knowledge base and return its id once searches find it."""
+    """Upload a file into the knowledge base; return its id after a search has found it."""
     response = await upload(tenant.clients[0].person, tenant.knowledge_id, SampleFile(name, text.encode()))
     response.raise_for_status()
     file_id: str = response.json()["id"]

@@ -20,7 +20,7 @@ class ProbeTarget:
     Parameters
     ----------
     filename, words
-        Text that appears nowhere else.
+        Name and words of the document, which appear nowhere else.
     question
         A question whose answer contains ``words``.
     """

@@ -121,7 +121,7 @@ def _is_gone(tenants: Tenants) -> bool:
 
 
 def _require_complete_receipt(observed: Observed, uid: str) -> None:
-    """Raise unless the receipt counts all created data before the deletion and none after."""
+    """Raise unless the receipt counts all created data before the deletion, and no data after it."""
     key = f"receipts/erasure/tenant-{TENANT}/{uid}.json"
     stores = json.loads(observed.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())["stores"]
     before = {store["store"]: sum(store["before"].values()) for store in stores}

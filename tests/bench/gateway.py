@@ -21,7 +21,7 @@ PERSON = "diana.tenantb@gmail.com"
 QUESTION = "What is the approved marketing budget for 2026?"
 ROUNDS = 5
 REQUESTS = 40
-"""Requests per round; the median over the rounds is reported."""
+"""Number of requests per round. The report has the median over the rounds."""
 
 PAGES = 60
 
@@ -29,7 +29,7 @@ _STAGE = re.compile(r"(\w+);dur=([\d.]+)")
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Measure on a platform with the sample documents in it."""
+    """Measure on a platform that has ingested the sample documents."""
     # Neither limits nor cached answers may affect the measurement.
     limits = (
         '{"spec":{"quota":{"queriesPerMinute":1000000,"tokensPerMonth":1000000000},'
@@ -52,9 +52,9 @@ async def measure(platform: Platform) -> list[Figure]:
     process = platform.processes.find("gateway")
     if process is None:
         raise RuntimeError("the gateway does not run")
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    rss = sum(each.memory_info().rss for each in family) / 2**20
-    return [*figures, Figure("gateway memory (RSS)", rss, "MiB", note=f"{len(family)} processes")]
+    processes = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    rss = sum(worker.memory_info().rss for worker in processes) / 2**20
+    return [*figures, Figure("gateway memory (RSS)", rss, "MiB", note=f"{len(processes)} processes")]
 
 
 async def _measure_requests(

@@ -57,7 +57,7 @@ class BenchApiServer:
         (await self._http.delete(f"{TENANTS}/{name}")).raise_for_status()
 
     async def wait(self, names: Collection[str], *, ready: bool, version: str = "0") -> dict[str, float]:
-        """Return the monotonic time at which each Tenant became Ready (or was gone)."""
+        """Wait until all Tenants are Ready, or gone; return the monotonic time of each change."""
         waiting, seen = set(names), {}
         params = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "110"}
         async with self._http.stream("GET", TENANTS, params=params) as events:

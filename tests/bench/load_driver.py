@@ -1,6 +1,6 @@
 """HTTP client that sends requests at a fixed rate, independent of responses (open loop).
 
-General HTTP clients cost more per request than what is measured here.
+A general HTTP client would use more time per request than the measured overhead.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ __all__ = ["LoadDriver", "Response"]
 
 @dataclass(frozen=True)
 class Response:
-    """A response, with the seconds since the request was due."""
+    """A response, with the seconds from the time at which the request was due."""
 
     status: int
     head: str
@@ -36,7 +36,7 @@ class LoadDriver:
     Parameters
     ----------
     port
-        The server's port.
+        Port of the server.
     token
         Bearer token of the requests.
     """

@@ -2,8 +2,8 @@
 
 The overhead is the time of a request beyond its calls to Qdrant and Bedrock, read from ``Server-Timing``. It
 covers identity (a real Keycloak's token, the real API server's Tenants), limits (a real Redis) and FastAPI.
-The total time at the client also includes the clients of Qdrant and Bedrock. It includes waiting, because the
-machine runs the load driver and the stubs as well.
+The total time at the client also includes the gateway's clients of Qdrant and Bedrock. Both include waits for
+the processor, because the machine also runs the load driver and the stubs.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ rates the benchmark would measure a queue."""
 
 SECONDS = 5.0
 ROUNDS = 5
-"""The median over the rounds is reported, so that a disturbed round does not count."""
+"""Number of rounds. The report has the median over the rounds, so a disturbed round does not count."""
 
 TENANT_COUNT = 10_000
 """Number of Tenants that must not slow down a request."""
@@ -93,11 +93,11 @@ class _OverheadRounds:
     wholes: list[list[float]] = field(default_factory=list)
 
     def get_overhead(self, percent: int) -> float:
-        """Return the median over the rounds of a percentile of the overhead."""
+        """Compute a percentile of the overhead in each round; return the median of the percentiles."""
         return statistics.median(get_percentile(shares, percent) for shares in self.shares)
 
     def get_total(self, percent: int) -> float:
-        """Return the median over the rounds of a percentile of the total time."""
+        """Compute a percentile of the total time in each round; return the median of the percentiles."""
         return statistics.median(get_percentile(wholes, percent) for wholes in self.wholes)
 
 
@@ -178,28 +178,28 @@ def _get_first_word_ms(chunks: list[tuple[int, bytes]]) -> float:
 async def _measure_ingest(gateway: StubbedGateway) -> Figure:
     """Ingest documents; the gateway's metrics show the duration of its embedding calls.
 
-    A limited number of calls run concurrently and take about the same time, so they run in waves. The time of
-    the waves is the time of the embedding model.
+    A limited number of calls run concurrently and take about the same time, so they run in batches. The time
+    of all batches is the time of the embedding model.
     """
     text = "\n\n".join(f"Page {number}. {_make_page()}" for number in range(PAGES)).encode()
     shares = []
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=120) as http:
         for number in range(ROUNDS + 1):
             calls, seconds = await _read_embedding_metrics(gateway, http)
-            answer = await http.post(
+            response = await http.post(
                 "/v1/documents",
                 files={"file": (f"bench-{number}.txt", text)},
                 data={"personaId": "finance"},
                 headers={"Authorization": f"Bearer {gateway.token}"},
             )
-            answer.raise_for_status()
-            total = re.search(r"total;dur=([\d.]+)", answer.headers["server-timing"])
+            response.raise_for_status()
+            total = re.search(r"total;dur=([\d.]+)", response.headers["server-timing"])
             assert total
             calls_after, seconds_after = await _read_embedding_metrics(gateway, http)
             made = calls_after - calls
-            waves = math.ceil(made / INGEST_CONCURRENCY)
-            shares.append(1 - 1000 * waves * (seconds_after - seconds) / made / float(total[1]))
-    share = statistics.median(shares[1:])  # the first one starts the reader process
+            batches = math.ceil(made / INGEST_CONCURRENCY)
+            shares.append(1 - 1000 * batches * (seconds_after - seconds) / made / float(total[1]))
+    share = statistics.median(shares[1:])  # without the first ingest, which starts the reader process
     note = f"{PAGES} pages, {TITAN_SECONDS:g} s an embedding"
     return Figure("ingest, all but embedding calls", share * 100, "%", 10, note=note)
 
@@ -232,7 +232,7 @@ async def _make_tenants(platform: Platform) -> None:
 
 
 async def _wait_until_idle() -> None:
-    """Wait until the machine is idle after the creation of many objects, at most a minute."""
+    """Wait, at most for a minute, until the machine is idle after the creation of many objects."""
     async with asyncio.timeout(60):
         while await asyncio.to_thread(psutil.cpu_percent, 2) > 15:
             pass

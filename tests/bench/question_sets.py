@@ -1,4 +1,4 @@
-"""Question sets for measuring retrieval: documents, and questions that one of them answers.
+"""Question sets for measurements of retrieval: documents, and questions with one answering document each.
 
 The sample set in ``samples`` has papers of an invented company, some of them similar, and questions of three
 kinds. The larger set is XQuAD's English articles; its licence (CC BY-SA) does not allow shipping the file.
@@ -49,7 +49,7 @@ class QuestionSet:
 
     @property
     def kinds(self) -> list[str]:
-        """Return the sorted kinds of its questions, if it has kinds."""
+        """Return the sorted kinds of the questions; empty if they have no kinds."""
         return sorted({question.kind for question in self.questions} - {""})
 
 
@@ -69,9 +69,12 @@ def read_xquad() -> QuestionSet | None:
     """Return XQuAD with a document per paragraph; ``None`` if the file is absent."""
     if not XQUAD.exists():
         return None
-    held = [each for article in json.loads(XQUAD.read_text())["data"] for each in article["paragraphs"]]
-    documents = {f"{n}.txt": each["context"] for n, each in enumerate(held)}
+    articles = json.loads(XQUAD.read_text())["data"]
+    paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
+    documents = {f"{n}.txt": paragraph["context"] for n, paragraph in enumerate(paragraphs)}
     questions = [
-        BenchQuestion(asked["question"], f"{n}.txt") for n, each in enumerate(held) for asked in each["qas"]
+        BenchQuestion(asked["question"], f"{n}.txt")
+        for n, paragraph in enumerate(paragraphs)
+        for asked in paragraph["qas"]
     ]
     return QuestionSet("XQuAD", documents, questions)

@@ -33,7 +33,7 @@ class Figure:
 
     @property
     def reached(self) -> bool:
-        """Return True if the goal is reached or there is none."""
+        """Return True if the goal is reached, or if there is no goal."""
         if self.goal is None:
             return True
         if self.strict and self.value == self.goal:
@@ -47,7 +47,7 @@ def get_percentile(values: Sequence[float], share: int) -> float:
 
 
 def show(figures: Sequence[Figure]) -> None:
-    """Print a table of the figures, and a second one of those with a baseline."""
+    """Print a table of the figures, and a second table of the figures with a baseline."""
     alone = [figure for figure in figures if figure.baseline is None]
     compared = [figure for figure in figures if figure.baseline is not None]
     if alone:
@@ -71,6 +71,6 @@ def _print(title: str, figures: Sequence[Figure], baseline: str = "") -> None:
 
 
 def write(figures: Sequence[Figure], path: Path) -> None:
-    """Write the list as JSON."""
+    """Write the figures as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")

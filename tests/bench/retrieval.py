@@ -2,7 +2,7 @@
 
 All documents of a set belong to one tenant, so each competes with all others. The sets are the samples and,
 if the file exists, XQuAD. The gateway has no lexical mode, so lexical searches query Qdrant directly, with
-the gateway's vectors and filter. So the fusion can be compared with both of its halves.
+the gateway's vectors and filter. So hybrid search can be compared with dense and with lexical search.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class _TenantClient:
         """Return the results of a lexical search, with IDF over the tenant's points or over all points."""
         own_points = build_tenant_filter(make_tenant(self._tenant_id))
         idf = None if idf_of_all else models.IdfCorpusParams(corpus=own_points)
-        found = await self._qdrant.query_points(
+        response = await self._qdrant.query_points(
             COLLECTION,
             query=to_sparse_vector(bm25.build_query_vector(text)),
             using=LEXICAL_VECTOR,
@@ -103,7 +103,7 @@ class _TenantClient:
             limit=DEPTH,
             with_payload=["filename"],
         )
-        return [str((point.payload or {})["filename"]) for point in found.points]
+        return [str((point.payload or {})["filename"]) for point in response.points]
 
 
 @asynccontextmanager
@@ -145,11 +145,11 @@ async def _measure_modes(company: _TenantClient, held: QuestionSet) -> list[Figu
 
 
 async def _get_ranks(questions: list[BenchQuestion], search: Search) -> Ranks:
-    """Return the rank of the answering document per question, from 0; ``None`` if it was not found."""
-    found = await _find(questions, search)
+    """Return the rank (from 0) of each question's document in the results; ``None`` if it was not found."""
+    results = await _find(questions, search)
     return [
         names.index(question.document) if question.document in names else None
-        for question, names in zip(questions, found, strict=True)
+        for question, names in zip(questions, results, strict=True)
     ]
 
 
@@ -179,7 +179,7 @@ MEASURES: dict[str, Callable[[Ranks], float]] = {
 
 
 def _make_figures(held: QuestionSet, ranks: dict[str, Ranks]) -> list[Figure]:
-    """Return each measure of each mode; the goals of the fusion are the results of its halves."""
+    """Return each measure of each mode; the goals of hybrid search are the results of the other modes."""
     dense, words = ranks["dense"], ranks["words"]
     goals = {
         ("hybrid", "hit@1"): _get_hit_rate(dense, 1),
@@ -216,7 +216,7 @@ def _format_by_kind(held: QuestionSet, ranks: Ranks, label: str) -> str:
 async def _measure_neighbour_effect(
     company: _TenantClient, neighbour: _TenantClient, held: QuestionSet
 ) -> list[Figure]:
-    """Upload the words of every third question for another tenant, and compare lexical results."""
+    """Compare lexical results before and after another tenant uploads the words of every third question."""
     search_all = partial(company.search_lexical, idf_of_all=True)
     own = await _find(held.questions, company.search_lexical)
     crowd = {f"n{n}.txt": f"{question.text} " * 20 for n, question in enumerate(held.questions[::3])}

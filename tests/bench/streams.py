@@ -1,4 +1,4 @@
-"""Benchmark of streaming: delay of the model's first word on its way to a user of Open WebUI.
+"""Benchmark of streaming: delay from the model's first word until a user of Open WebUI receives it.
 
 The pipe asks the gateway directly, and the words of the stub model contain their sending time.
 """

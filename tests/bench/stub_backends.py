@@ -34,7 +34,7 @@ class StubBackends:
     model_seconds
         Pause before an answer begins.
     stream_events, stream_seconds
-        Number of words of an answer, and the pause before each.
+        Number of words of an answer, and the pause before each word.
     """
 
     def __init__(

@@ -32,8 +32,8 @@ class StubbedGateway:
     @property
     def rss(self) -> float:
         """Return the resident memory of the gateway and its child processes, in MiB."""
-        family = [self.process, *self.process.children(recursive=True)]
-        return sum(each.memory_info().rss for each in family) / 2**20
+        processes = [self.process, *self.process.children(recursive=True)]
+        return sum(process.memory_info().rss for process in processes) / 2**20
 
 
 @asynccontextmanager

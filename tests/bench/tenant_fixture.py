@@ -1,4 +1,4 @@
-"""Fixture for benchmarks: a tenant whose users are logged in to the real Open WebUI, with a client each."""
+"""Fixture for benchmarks: a tenant with a client of Open WebUI for each of its users."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ QUOTA = {"queriesPerMinute": 1_000_000, "tokensPerMonth": 1_000_000_000}
 """Limits that a benchmark does not reach."""
 
 UNLIMITED = 1_000_000
-"""Times that a fault is injected: until it is removed."""
+"""Number of times that a fault is injected: so many that it lasts until it is removed."""
 
 CONCURRENT_UPLOADS = 4
 
@@ -43,7 +43,7 @@ class TenantFixture:
     gateway, file_sync
         HTTP clients with the token of the first user.
     knowledge_id
-        Id of its persona's knowledge base.
+        Id of the persona's knowledge base.
     """
 
     platform: Platform
@@ -56,7 +56,7 @@ class TenantFixture:
 
     @property
     def model(self) -> str:
-        """Its persona's model in Open WebUI."""
+        """Id of the persona's model in Open WebUI."""
         return build_model_id(self.tenant_id, "finance")
 
     async def upload(self, documents: dict[str, str]) -> None:
@@ -94,7 +94,7 @@ async def create_tenant(
             people = await stack.enter_async_context(open_people(platform))
             emails = [
                 f"{uuid.uuid4().hex}@{tenant_id}.example" for _ in range(user_count)
-            ]  # unknown to Open WebUI
+            ]  # Open WebUI does not know these users yet
             clients = []
             for email in emails:
                 await people.add(email)

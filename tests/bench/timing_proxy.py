@@ -21,7 +21,7 @@ class TimingProxy:
     Parameters
     ----------
     target
-        The port.
+        Port to which requests are forwarded.
     """
 
     def __init__(self, target: int) -> None:
@@ -63,7 +63,7 @@ class TimingProxy:
 
 
 def get_overhead_ms(answer: bytes, seconds: float) -> float:
-    """Return the milliseconds of a response beyond the gateway's total.
+    """Return the time of a response beyond the gateway's total, in milliseconds.
 
     Raises
     ------

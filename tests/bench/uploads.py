@@ -53,7 +53,7 @@ async def measure(platform: Platform) -> list[Figure]:
 
 @dataclass(frozen=True)
 class _Upload:
-    """A file that Open WebUI has accepted; ``at`` is the time of its response."""
+    """A file that Open WebUI has accepted; ``at`` is the time of Open WebUI's response."""
 
     file_id: str
     word: str
@@ -72,7 +72,7 @@ async def _upload(tenant: TenantFixture) -> _Upload:
 
 
 async def _measure_searchable(tenant: TenantFixture) -> float:
-    """Return the seconds from the start of an upload until searches find it."""
+    """Return the seconds from the start of an upload until a search finds the file."""
     sent = await _upload(tenant)
     await wait_until(lambda: _is_ready(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
     await wait_until(lambda: _is_found(tenant, sent), seconds=TIMEOUT_SECONDS, every=POLL_SECONDS)
@@ -88,12 +88,12 @@ async def _is_ready(tenant: TenantFixture, sent: _Upload) -> bool:
 async def _is_found(tenant: TenantFixture, sent: _Upload) -> bool:
     response = await tenant.gateway.post("/v1/search", json={"query": f"report {sent.word}"})
     response.raise_for_status()
-    found = {passage["documentId"] for passage in response.json()["passages"]}
-    return derive_file_document_id(sent.file_id) in found
+    document_ids = {passage["documentId"] for passage in response.json()["passages"]}
+    return derive_file_document_id(sent.file_id) in document_ids
 
 
 async def _measure_stored(tenant: TenantFixture) -> list[float]:
-    """Return, for uploads at random times, the seconds from Open WebUI's response until they are in S3."""
+    """Upload files at random times; return the seconds from each response until the file is in S3."""
     seen: dict[str, float] = {}
     watching = asyncio.create_task(_watch(tenant, seen))
 
@@ -125,7 +125,7 @@ async def _watch(tenant: TenantFixture, seen: dict[str, float]) -> None:
 
 
 def _make_pdf(word: str) -> bytes:
-    """Return a PDF of full pages that contains ``word`` once and almost no line twice."""
+    """Return a PDF of full pages that contains ``word`` once and repeats almost no line."""
     draw = random.Random(word)
 
     def make_page(number: int) -> str:

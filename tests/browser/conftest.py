@@ -23,7 +23,7 @@ class BrowserHarness(TemporaryTenants):
     browser: Browser
 
     async def open_session(self, email: str, *, verified: bool = True) -> BrowserSession:
-        """Create an account in Keycloak and log it in in a new browser context."""
+        """Create an account in Keycloak, and log in as its user in a new browser context."""
         await self.people.add(email, verified=verified)
         session = await BrowserSession.open(self.browser, self.url)
         await session.log_in(email, PASSWORD)

@@ -94,7 +94,7 @@ async def test_a_user_of_another_tenant_sees_nothing(harness: BrowserHarness, pl
         assert EXPECTED_ANSWER in await diana.ask(QUESTION)
         files = await diana.fetch("/api/v1/files/")
         assert files
-        (file_id,) = [each["id"] for each in json.loads(files)["items"]]
+        (file_id,) = [item["id"] for item in json.loads(files)["items"]]
         knowledge = tenant.resource.status.workspace
         assert knowledge
         theirs = build_model_id(tenant.id, "finance")

@@ -15,7 +15,7 @@ from .kind import Kind
 from .local_node import LocalNode
 
 CONCURRENCY = 2
-"""Images that are built and loaded concurrently: one processor packs and unpacks their layers."""
+"""Number of images that are built and loaded concurrently: packing and unpacking use one processor each."""
 
 
 def main(name: str, *arguments: str) -> int:
@@ -46,7 +46,7 @@ def _load_images(provider: Kind | LocalNode) -> dict[str, str]:
     images.append(STANDIN_IMAGE)
     if isinstance(provider, LocalNode):
         images.extend(REPLACED_IMAGES)
-    # The first build creates the base and the layers that the others share.
+    # The first build creates the base image and the layers that the other images share.
     references = {first.name: _load(provider, first)}
     with ThreadPoolExecutor(CONCURRENCY) as threads:
         loaded = threads.map(lambda image: _load(provider, image), images)

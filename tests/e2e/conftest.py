@@ -14,7 +14,7 @@ from .installation import Installation
 RELEASE = os.environ.get("TENANTRY_E2E_RELEASE", "tenantry")
 
 MINUTES = 15
-"""Timeout of a test; the first one waits for the installation."""
+"""Timeout of a test; the first test waits for the installation."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def prepared_installation() -> Installation:
-    """An installation with all prerequisites of the chart."""
+    """All prerequisites of the chart; the chart itself can be absent."""
     images = json.loads(Path(os.environ["TENANTRY_E2E_IMAGES"]).read_text())
     installation = Installation(Cluster(RELEASE), RELEASE, images)
     installation.prepare()
@@ -38,7 +38,7 @@ def prepared_installation() -> Installation:
 
 @pytest.fixture
 def installation(prepared_installation: Installation) -> Installation:
-    """An installation with the chart."""
+    """The installed chart."""
     if not prepared_installation.installed:
         prepared_installation.upgrade()
     return prepared_installation
@@ -52,7 +52,7 @@ def completed_steps() -> set[str]:
 
 @pytest.fixture
 def demo_installation(installation: Installation, completed_steps: set[str]) -> Installation:
-    """An installation with the demo Tenants and their documents, which outlive the release."""
+    """The installed chart, with the demo Tenants and their documents, which outlive the release."""
     if "load_demo_data" not in completed_steps:
         load_demo_data(installation)
         completed_steps.add("load_demo_data")

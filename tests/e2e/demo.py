@@ -51,8 +51,8 @@ def ask_question(installation: Installation, *people: str) -> list[dict[str, Any
         )
         for person in people
     ]
-    given = []
+    answers = []
     for status, body in installation.call(asked):
         assert status == 200, body
-        given.append(json.loads(body))
-    return given
+        answers.append(json.loads(body))
+    return answers

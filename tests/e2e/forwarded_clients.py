@@ -31,7 +31,7 @@ class ForwardingTransport(httpx.AsyncHTTPTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        # A new request, because cookies and the Host header belong to the host of the original one.
+        # A new request, because cookies and the Host header belong to the host of the original request.
         sent = httpx.Request(
             request.method,
             request.url.copy_with(host="127.0.0.1", port=self._ports[request.url.host]),

@@ -69,7 +69,7 @@ def list_image_options(names: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Image:
-    """One image.
+    """Inputs of one image.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def _list_open_webui() -> Mapping[str, Path]:
 
 TENANTRY_IMAGES = tuple(_make_tenantry_image(name) for name in ("operator", "gateway", "file-sync", "jobs"))
 STANDIN_IMAGE = _make_standin_image()
-"""Stand-ins of AWS and Bedrock. It also replaces the official image of Qdrant where that is not available."""
+"""Image of the stand-ins of AWS and Bedrock. Without a registry, it also replaces Qdrant's official image."""
 
 REPLACED_IMAGES = (
     _make_replaced_image("postgres", _list_postgres),

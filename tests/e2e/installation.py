@@ -1,6 +1,6 @@
 """Installation of the chart with its kind profile and stand-ins for AWS.
 
-Pods use the same roles as on EKS: each has credentials of a session of its role.
+Pods use the same roles as on EKS: each pod has the credentials of a session of its role.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ SESSION_VARIABLES = {
     "AWS_SESSION_TOKEN": "SessionToken",
 }
 FILES_VARIABLES = {"S3_ACCESS_KEY_ID": "AccessKeyId", "S3_SECRET_ACCESS_KEY": "SecretAccessKey"}
-"""Variables and their keys in a Secret with credentials."""
+"""Environment variables, and the key of each in the Secret with the credentials."""
 
 CLIENT_PODS = ("n8n-worker", "n8n-install", "foreign")
 """Pods from which the tests send requests. They have the labels of these workloads, so network policies allow
@@ -60,7 +60,7 @@ class Installation:
     release
         Name of the release.
     images
-        References of images by their names in :mod:`tests.e2e.images`. Others are the chart's defaults.
+        References of images, by their names in :mod:`tests.e2e.images`. All others are the chart's defaults.
     """
 
     cluster: Cluster
@@ -208,7 +208,7 @@ class Installation:
                         "name": "python",
                         "image": self.images["gateway"],
                         "command": ["sleep", "infinity"],
-                        # Needed by the autoscaler of the workload whose labels the pod has.
+                        # The autoscaler of the workload with these labels needs requests of every pod.
                         "resources": {
                             "requests": {"cpu": "10m", "memory": "64Mi"},
                             "limits": {"memory": "256Mi"},
@@ -257,14 +257,14 @@ def _make_variables(secret: str, plain: Mapping[str, str], keys: Mapping[str, st
 
 
 def _assume_role(aws: Aws, service: str) -> dict[str, str]:
-    """Return credentials of a session of a service's role, which a pod on EKS would get."""
+    """Return credentials of a session of a service's role, as a pod on EKS gets them."""
     key, secret = aws.get_key_pair(service)
     sts = boto3.client(
         "sts", endpoint_url=aws.url, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret
     )
-    given = sts.assume_role(
+    response = sts.assume_role(
         RoleArn=f"arn:aws:iam::{ACCOUNT}:role/tenantry-{service}",
         RoleSessionName="e2e",
         DurationSeconds=SESSION_SECONDS,
     )["Credentials"]
-    return {name: given[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
+    return {name: response[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}

@@ -1,4 +1,4 @@
-"""Cluster of kind, which needs Docker. Tenantry's images and stand-ins are built, the others are pulled."""
+"""Cluster of kind, which needs Docker. Images of Tenantry and the stand-ins are built, others are pulled."""
 
 import shutil
 import subprocess
@@ -30,7 +30,7 @@ class Kind:
 
     @property
     def kubeconfig(self) -> Path:
-        """Return the path of a separate kubeconfig, so that the user's current context stays."""
+        """Return the path of a separate kubeconfig, so that the user's current context does not change."""
         return REPOSITORY / "build" / "kind.kubeconfig"
 
     @contextmanager

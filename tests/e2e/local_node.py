@@ -44,7 +44,7 @@ class LocalNode:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """Start the node if needed, and stop it again in that case."""
+        """Start the node unless it runs; at the end, stop the node if it was started here."""
         if self.kubeconfig.exists() and not _run("kubectl get --raw=/readyz", check=False):
             yield
             return
@@ -81,7 +81,7 @@ class LocalNode:
 
 
 def _build() -> None:
-    """Build the node's programs once. Two come from the local platform; Go has cached most of the others."""
+    """Build the node's programs once. Two are copied from the local platform; Go has most others cached."""
     programs = Path(_capture('printf %s "$B"'))
     programs.mkdir(parents=True, exist_ok=True)
     built = ensure_control_plane(lambda _: None)
@@ -118,7 +118,7 @@ def _belongs_to(node: Path, pid: str) -> bool:
 
 
 def _run(command: str, *, check: bool = True) -> int:
-    """Run a command in the folder with its variables and return the exit code."""
+    """Run a command in the node's folder with the node's variables; return the exit code."""
     return subprocess.run(["bash", "-c", f". ./env.sh; {command}"], cwd=FOLDER, check=check).returncode
 
 

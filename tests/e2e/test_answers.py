@@ -1,4 +1,4 @@
-"""Tests that users get answers from documents of their tenant and of no other."""
+"""Tests that users get answers only from documents of their tenant."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tests of connections from real pods: a cluster allows the needed ones and no others.
+"""Tests of connections from real pods: a cluster allows only the needed connections.
 
 tests/charts/test_network.py evaluates all rendered policies; these tests check their enforcement.
 """

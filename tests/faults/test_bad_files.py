@@ -67,7 +67,7 @@ UNUSUAL_NAMES = {
 
 @dataclass
 class Uploads:
-    """Uploads of a tenant's member."""
+    """Uploads by a member of a tenant."""
 
     harness: FaultHarness
     tenant: TemporaryTenant

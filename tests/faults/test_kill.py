@@ -98,7 +98,7 @@ def list_errors(harness: FaultHarness, uploaders: Sequence[Uploader]) -> list[st
     """Return the differences between uploaded and stored files."""
     content = {file.name: file.content for uploader in uploaders for file in uploader.files}
     rows = harness.ground_truth.list_files([uploader.knowledge for uploader in uploaders])
-    # A file may be stored although its upload was not acknowledged. Then it was uploaded again.
+    # A file can be stored without an acknowledgement of its upload. Then the uploader has uploaded it again.
     expected = {
         uploader.tenant_id: {
             row.id: (row.filename, content[row.filename])

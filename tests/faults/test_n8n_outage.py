@@ -76,9 +76,9 @@ async def test_uploads_are_stored_during_an_outage_and_chats_end_quickly(
             assert await has_states(harness, token, safe)
         await restarter.wait_until_healthy()
         returned = time.monotonic()
-        found = {file.name: "ready" for file in (PLAN, *more)}
+        expected_states = {file.name: "ready" for file in (PLAN, *more)}
         await wait_until(
-            lambda: has_states(harness, token, found), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5
+            lambda: has_states(harness, token, expected_states), seconds=CATCH_UP_TIMEOUT_SECONDS, every=0.5
         )
         print(f"all files were ready {time.monotonic() - returned:.1f} s after the outage")
         async with harness.webui.override_valves(fallback_to_direct=False):

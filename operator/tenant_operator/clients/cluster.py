@@ -118,7 +118,7 @@ class ClusterClient:
         body = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "Tenant",
-            # With the uid, an apply to an absent Tenant does not create one.
+            # With the uid, an apply to an absent Tenant fails instead of creating a Tenant.
             "metadata": {"name": tenant.id, "uid": tenant.metadata.uid, "finalizers": finalizers},
         }
         path = f"{_TENANTS}/{tenant.id}"

@@ -1,6 +1,6 @@
 """HTTP session of an administrator of Open WebUI: sign-in, timeouts and retries.
 
-Open WebUI limits an account to 15 sign-ins in three minutes, failed ones included. The session keeps its
+Open WebUI limits an account to 15 sign-ins in three minutes, including failed sign-ins. The session keeps its
 token until Open WebUI refuses it. After a failed sign-in all callers wait before the next one.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from servicekit.remote import FailureClass, Remote
 
-__all__ = ["Found", "OpenWebUISession"]
+__all__ = ["OpenWebUISession", "OptionalObject"]
 
 CALL_TIMEOUT_SECONDS = 10.0
 
@@ -25,7 +25,7 @@ SIGN_IN_DELAY_SECONDS = 20.0
 PAGE_SIZE = 30
 """Number of entries in a page of a list; the API defines this number."""
 
-Found = dict[str, Any] | None
+OptionalObject = dict[str, Any] | None
 """An object, or ``None`` when it is absent."""
 
 
@@ -76,11 +76,11 @@ class OpenWebUISession:
 
     async def find(
         self, operation: str, path: str, absent: int, params: dict[str, str] | None = None
-    ) -> Found:
+    ) -> OptionalObject:
         """Return the JSON of a path; ``None`` when the response has the status ``absent``."""
         response = await self.send(operation, "GET", path, params=params, absent=absent)
-        found: Found = response.json() if response else None
-        return found
+        body: OptionalObject = response.json() if response else None
+        return body
 
     async def post(self, operation: str, path: str, form: Any, *, once: bool = False) -> Any:
         """Send a form; return the JSON of the response.
@@ -147,7 +147,7 @@ class OpenWebUISession:
         return await remote.call(operation, call)
 
     def _discard_token(self, token: str) -> None:
-        """Drop a refused token, so that the next attempt signs in: it expired, or the signing key changed.
+        """Drop a refused (expired or invalid) token, so that the next attempt signs in again.
 
         Keep a new token: Open WebUI also answers 401 for some absent objects, and a sign-in would not help.
         """

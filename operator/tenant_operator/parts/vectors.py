@@ -159,7 +159,8 @@ class VectorsPart:
                 sparse_vectors_config={
                     LEXICAL_VECTOR: models.SparseVectorParams(modifier=models.Modifier.IDF)
                 },
-                # One graph per tenant instead of one over all: https://qdrant.tech/documentation/guides/multiple-partitions/
+                # One HNSW graph per tenant, none for all:
+                # https://qdrant.tech/documentation/guides/multiple-partitions/
                 hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
             )
         except UnexpectedResponse as exc:

@@ -14,7 +14,7 @@ from .settings import FileSyncSettings
 __all__ = ["make_app"]
 
 LIMITS = RouteLimits(seconds=30.0, body_bytes=0)
-"""Limits of every route; a body is refused, because no route reads one."""
+"""Limits of every route; bodies are refused, because no route reads a body."""
 
 
 def make_app(settings: FileSyncSettings) -> FastAPI:

@@ -17,7 +17,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class FileSyncSettings(HttpSettings):
-    """Settings of one installation."""
+    """Settings of file-sync; each is an environment variable with the prefix ``FILE_SYNC_``."""
 
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_")
 

@@ -50,7 +50,7 @@ class N8n:
         return response.is_success
 
     async def get_workflow(self, workflow_id: str) -> dict[str, Any] | None:
-        """Return a workflow; ``None`` if n8n has none with the id."""
+        """Return a workflow, or ``None`` if n8n has no workflow with the id."""
         return await self._send("get-workflow", "GET", f"/workflows/{workflow_id}", absent=404)
 
     async def create_workflow(self, workflow_id: str, content: Mapping[str, Any]) -> None:
@@ -98,7 +98,7 @@ class N8n:
         return await self._remote.call(operation, call)
 
     async def _authenticate(self) -> dict[str, str]:
-        """Return the headers of a session; log in if there is none."""
+        """Return the headers of a session; log in if no session exists."""
         if not self._session:
             response = await self._http.post(
                 f"{self._url}/rest/login", json=self._account, headers=BROWSER_HEADERS

@@ -1,6 +1,7 @@
 """Plan of the changes to n8n: compares desired and observed workflows, without I/O.
 
-Only the id identifies a workflow. So a user's workflow never changes, even if it has the name of one of ours.
+Only the id identifies a workflow. So a user's workflow never changes, even if it has the name of a Tenantry
+workflow.
 """
 
 import enum

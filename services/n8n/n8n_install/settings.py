@@ -16,7 +16,7 @@ class N8nInstallSettings(ProgramSettings):
     """Base URL of n8n's main process, which serves the REST API."""
 
     webhook_url: str = Field("", pattern=r"^(https?://.+)?$")
-    """Base URL of n8n's webhook process, if n8n has a separate one. The job waits for the webhooks at this
+    """Base URL of n8n's webhook processes, if they are separate. The job waits for the webhooks at this
     URL."""
 
     email: str = Field(min_length=3)

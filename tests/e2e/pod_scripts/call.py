@@ -9,12 +9,12 @@ import sys
 
 import httpx
 
-answers = []
+responses = []
 with httpx.Client(timeout=120) as http:
     for request in json.load(sys.stdin):
         if "document" in request:
             name, content = request.pop("document")
             request["files"] = {"file": (name, base64.b64decode(content))}
-        answer = http.request(**request)
-        answers.append([answer.status_code, answer.text])
-print(json.dumps(answers))
+        response = http.request(**request)
+        responses.append([response.status_code, response.text])
+print(json.dumps(responses))

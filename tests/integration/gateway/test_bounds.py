@@ -106,10 +106,10 @@ async def test_an_oversized_or_ambiguous_head_is_4xx_and_closes(
     reader, writer = await connect(harness)
     try:
         writer.write(head)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        response = await asyncio.wait_for(reader.read(), 10)
     except ConnectionError:
-        answer = b""  # the gateway closed the connection while the client was sending
+        response = b""  # the gateway closed the connection while the client was sending
     finally:
         writer.close()
-    assert not answer or b" 4" in answer.splitlines()[0], answer
+    assert not response or b" 4" in response.splitlines()[0], response
     assert (await harness.get("/v1/models")).status_code == 200

@@ -53,9 +53,9 @@ async def test_a_stream_has_the_same_text(client: AsyncOpenAI) -> None:
         model="finance", messages=ASKED, stream=True, stream_options={"include_usage": True}
     )
     chunks = [chunk async for chunk in stream]
-    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    streamed_text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     whole = await client.chat.completions.create(model="finance", messages=ASKED)
-    assert said == whole.choices[0].message.content
+    assert streamed_text == whole.choices[0].message.content
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
     usage = chunks[-1].usage
     assert usage

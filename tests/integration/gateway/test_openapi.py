@@ -162,12 +162,12 @@ async def test_the_gateway_conforms_to_its_description(target: Described, tmp_pa
         env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(HYPOTHESIS)},
     )
     output, _ = await process.communicate()
-    said = output.decode()
-    assert process.returncode == 0, said
-    assert re.search(r"Selected: (\d+)/\1\s+Tested: \1\s", said), said
-    cases = re.search(r"(\d+) generated", said)
+    report = output.decode()
+    assert process.returncode == 0, report
+    assert re.search(r"Selected: (\d+)/\1\s+Tested: \1\s", report), report
+    cases = re.search(r"(\d+) generated", report)
     assert cases
-    assert int(cases[1]) >= CASES, said
+    assert int(cases[1]) >= CASES, report
     # Otherwise no call would have passed the authentication.
     for status, before, least, seldom in (
         ("2xx", succeeded, SUCCEEDED, SELDOM),

@@ -51,7 +51,7 @@ async def search(harness: IntegrationHarness, process: GatewayProcess) -> int:
     return (await process.http.post("/v1/search", json={"query": "x"}, headers=headers)).status_code
 
 
-async def answer(connection: Connection) -> bytes:
+async def read_response(connection: Connection) -> bytes:
     try:
         return await asyncio.wait_for(connection[0].read(), 30)
     except ConnectionError:
@@ -65,8 +65,8 @@ async def test_half_a_body_without_a_token_is_refused_and_holds_no_slot(
     connections = await open_connections(HALF_A_BODY % token, 30)
     assert await search(harness, process) == 200
     for connection in connections:
-        said = await answer(connection)
-        assert not said or said.startswith(b"HTTP/1.1 401"), (
+        response = await read_response(connection)
+        assert not response or response.startswith(b"HTTP/1.1 401"), (
             "the request is refused and the connection closed"
         )
 
@@ -77,7 +77,7 @@ async def test_endless_heads_hold_no_slot_and_are_closed(
     connections = await open_connections(b"POST /v1/search HTTP/1.1\r\nHost: a\r\n", 200)
     assert await search(harness, process) == 200
     # All connections are closed: some at the timeout of a head, those above the limit of an address earlier.
-    assert [await answer(connection) for connection in connections] == [b""] * 200
+    assert [await read_response(connection) for connection in connections] == [b""] * 200
     assert await search(harness, process) == 200
 
 
@@ -90,5 +90,5 @@ async def test_half_a_body_with_a_token_leaves_slots_and_times_out(
     async with asyncio.timeout(25):
         assert await search(harness, process) == 200, "the body timed out after ten seconds"
     for connection in connections:
-        said = await answer(connection)
-        assert not said or said.startswith(b"HTTP/1.1 408")
+        response = await read_response(connection)
+        assert not response or response.startswith(b"HTTP/1.1 408")

@@ -58,9 +58,9 @@ class GroundTruth:
 
     def list_files(self, knowledge: Sequence[str]) -> list[Row]:
         """Return the files of the knowledge bases with these ids."""
-        ids = ", ".join(f"'{each}'" for each in knowledge)
+        ids = ", ".join(f"'{item}'" for item in knowledge)
         printed = Postgres(self.platform.context).run(ROWS.format(ids), "openwebui")
-        return [Row(*each) for each in json.loads(printed)]
+        return [Row(*item) for item in json.loads(printed)]
 
     def read_stores(self, tenant_ids: Sequence[str], documents: Sequence[str]) -> StoredState:
         """Return the stored state of tenants, and of documents in any tenant."""

@@ -178,6 +178,6 @@ async def crash_replica_after(last: int, replica: FileSyncReplica, run: Callable
     return await crash_after(
         last,
         run,
-        affects=lambda remote, _: any(remote is each for each in replica.remotes),
+        affects=lambda remote, _: any(remote is own_remote for own_remote in replica.remotes),
         consequences=(BaseExceptionGroup,),
     )

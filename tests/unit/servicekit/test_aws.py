@@ -80,7 +80,7 @@ def test_a_client_makes_one_bounded_attempt() -> None:
     assert config["retries"] == {"mode": "standard", "total_max_attempts": 1}
 
 
-def test_an_error_without_a_code_has_an_empty_one() -> None:
+def test_the_code_of_an_error_without_a_code_is_empty() -> None:
     assert get_error_code(ClientError({}, "GetObject")) == ""
 
 

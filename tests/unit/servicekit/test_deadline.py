@@ -55,7 +55,7 @@ async def test_an_exceeded_deadline_names_the_operation() -> None:
     assert exceeded.value.to_problem()["waiting_for"] == "bedrock"
 
 
-async def test_another_timeout_inside_is_not_the_deadline() -> None:
+async def test_another_timeout_is_not_reported_as_the_deadline() -> None:
     with pytest.raises(TimeoutError), deadline.limit_time(60):
         async with deadline.enforce("bedrock"):
             raise TimeoutError

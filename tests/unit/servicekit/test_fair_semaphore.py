@@ -19,10 +19,10 @@ async def hold_slot(semaphore: FairSemaphore, tenant_id: str, ends: dict[str, fl
 def test_many_waiters_of_one_tenant_do_not_delay_another_tenant() -> None:
     async def run_scenario() -> dict[str, float]:
         semaphore, ends = FairSemaphore(4, per_tenant=2), dict[str, float]()
-        many = [asyncio.create_task(hold_slot(semaphore, "big", ends)) for _ in range(10_000)]
+        big_tasks = [asyncio.create_task(hold_slot(semaphore, "big", ends)) for _ in range(10_000)]
         await asyncio.sleep(100.5)
-        one = asyncio.create_task(hold_slot(semaphore, "small", ends))
-        await asyncio.gather(*many, one)
+        small_task = asyncio.create_task(hold_slot(semaphore, "small", ends))
+        await asyncio.gather(*big_tasks, small_task)
         return ends
 
     ends = simulate(run_scenario())

@@ -22,7 +22,9 @@ def test_further_tokens_are_delayed_by_one_second_each(bucket: TokenBucket) -> N
     assert [bucket.reserve() for _ in range(3)] == pytest.approx([1, 2, 3])
 
 
-def test_a_try_without_waiting_takes_no_missing_token(bucket: TokenBucket, clock: ManualClock) -> None:
+def test_try_acquire_returns_the_seconds_until_a_token_is_available(
+    bucket: TokenBucket, clock: ManualClock
+) -> None:
     taken = [bucket.try_acquire() for _ in range(int(BURST_SECONDS) + 5)]
     assert taken == [0] * int(BURST_SECONDS) + [pytest.approx(1)] * 5
     clock.now += 1
@@ -32,12 +34,12 @@ def test_a_try_without_waiting_takes_no_missing_token(bucket: TokenBucket, clock
 
 @pytest.mark.parametrize("per_minute", [30, 120])
 def test_the_rate_determines_the_wait(per_minute: int, clock: ManualClock) -> None:
-    bucket, each = TokenBucket(per_minute, clock), 60 / per_minute
+    bucket, seconds_per_token = TokenBucket(per_minute, clock), 60 / per_minute
     while not bucket.reserve():
         pass
-    assert bucket.reserve() == pytest.approx(2 * each)
-    clock.now += 2.5 * each
-    assert bucket.reserve() == pytest.approx(each / 2)
+    assert bucket.reserve() == pytest.approx(2 * seconds_per_token)
+    clock.now += 2.5 * seconds_per_token
+    assert bucket.reserve() == pytest.approx(seconds_per_token / 2)
 
 
 def test_tokens_are_refilled_over_time(bucket: TokenBucket, clock: ManualClock) -> None:
@@ -54,7 +56,7 @@ def test_the_bucket_is_never_fuller_than_its_size(bucket: TokenBucket, clock: Ma
     assert taken[-1] == pytest.approx(1)
 
 
-def test_tries_without_waiting_do_not_delay_waiters_further(bucket: TokenBucket) -> None:
+def test_the_debt_of_callers_that_do_not_wait_is_limited(bucket: TokenBucket) -> None:
     for _ in range(10_000):
         bucket.reserve()
     assert bucket.reserve() == pytest.approx(MAX_DEBT_SECONDS)

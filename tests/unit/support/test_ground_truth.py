@@ -1,4 +1,4 @@
-"""Tests of the comparison used by the fault tests: each kind of loss and duplicate is detected."""
+"""Tests of the fault tests' comparison with the ground truth: it detects each kind of loss and duplicate."""
 
 from collections.abc import Callable
 from hashlib import sha256

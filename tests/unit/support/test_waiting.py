@@ -8,7 +8,7 @@ from tests.support.timing.waiting import wait_until
 
 
 class FakeTime:
-    """Clock that only checks and pauses move; it records the pauses."""
+    """Clock that only checks and pauses advance; it records the pauses."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -31,7 +31,7 @@ def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
 
 
 def make_condition(fake: FakeTime, cost: float) -> Callable[[], bool]:
-    """Return a condition that takes ``cost`` seconds a check and holds at the third."""
+    """Return a condition that takes ``cost`` seconds per check and is true at the third check."""
     checks = iter([False, False, True])
 
     def check() -> bool:

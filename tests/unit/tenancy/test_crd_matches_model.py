@@ -1,7 +1,7 @@
-"""Tests that the Tenant resource and its Python model are equal.
+"""Tests that the Tenant resource and its Python model agree.
 
-Both schemas become one table, field by field, and are compared. Only the API server evaluates rules across
-fields (CEL); ``tests/integration/crd`` tests them.
+Each schema becomes a table with a row per field, and the tables are compared. Only the API server evaluates
+rules across fields (CEL); ``tests/integration/crd`` tests these rules.
 """
 
 import copy
@@ -20,7 +20,7 @@ def _build_resource_table(schema: dict[str, Any]) -> Table:
     sections = {to_camel(name) for name in TenantStatus.model_fields}
     known = copy.deepcopy(schema)
     status = known["properties"]["status"]["properties"]
-    # A section without a field in this model is compared with its part's: unit/tenant_operator/test_parts.py.
+    # unit/tenant_operator/test_parts.py compares each section without a field here with its part's model.
     known["properties"]["status"]["properties"] = {key: status[key] for key in status if key in sections}
     return _keep_own_fields(build_table(known, {}))
 
@@ -41,7 +41,7 @@ def test_resource_and_model_have_equal_constraints() -> None:
     assert _build_resource_table(load_schema()) == _build_model_table()
 
 
-def test_both_sides_require_a_spec() -> None:
+def test_resource_and_model_require_a_spec() -> None:
     assert load_schema()["required"] == ["spec"]
     assert Tenant.model_json_schema()["required"] == ["metadata", "spec"]
 

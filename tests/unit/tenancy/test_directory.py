@@ -31,8 +31,8 @@ def list_ids(found: list[Tenant]) -> list[str]:
 @given(st.lists(st.lists(patterns, max_size=3), max_size=4), addresses)
 def test_an_address_returns_exactly_the_matching_tenants(claims: list[list[str]], address: str) -> None:
     tenants = [make_test_tenant(f"t{number}", *emails) for number, emails in enumerate(claims)]
-    wanted = [tenant.id for tenant in tenants if matches_any(tenant.spec.email_patterns, address)]
-    assert list_ids(Directory(tenants).find_by_email(address)) == wanted
+    expected = [tenant.id for tenant in tenants if matches_any(tenant.spec.email_patterns, address)]
+    assert list_ids(Directory(tenants).find_by_email(address)) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_removed_tenant_matches_nothing_and_leaves_no_entries() -> None:
 
 
 def test_only_possible_matches_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So a request costs the same with ten tenants and with ten thousand."""
+    """A request takes the same time with ten tenants and with ten thousand."""
     directory = Directory(make_test_tenant(f"t{number}", f"*.t{number}@gmail.com") for number in range(1000))
     compared: list[str] = []
 

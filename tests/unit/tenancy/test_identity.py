@@ -133,7 +133,7 @@ async def test_a_forged_token_is_refused(forge: Any, verifier: TokenVerifier) ->
 
 @pytest.mark.parametrize("kid", ["rsa", "secret"], ids=["an RSA key's id", "the secret's own id"])
 async def test_a_symmetric_signature_is_refused_by_any_key(kid: str, verifier: TokenVerifier) -> None:
-    """Also if the realm publishes the secret, because every reader could sign with it."""
+    """The realm may even publish the secret: every reader could sign with it, so it proves nothing."""
     with pytest.raises(TokenRefused, match="is not valid"):
         await verifier.verify(sign({"alg": "HS256", "kid": kid}, SECRET))
 
@@ -213,7 +213,7 @@ def make_claims(
         make_claims(email=DIANA, uids=frozenset()),
         make_claims(email="Diana.TenantB@GMail.com"),
         make_claims("/staff", email=DIANA),
-        # Groups that only resemble a tenant's group.
+        # The other groups only resemble a tenant's group.
         make_claims("/tenants/tenant-tenanta/guests", email=DIANA),
         make_claims("/elsewhere/tenants/tenant-tenanta", email=DIANA),
         make_claims("/tenants/tenanta", email=DIANA),
@@ -275,7 +275,7 @@ def test_claims_of_two_tenants_are_refused(proof: Claims) -> None:
 def test_a_groups_name_without_its_tenants_uid_is_refused(
     groups: tuple[str, ...], uids: tuple[str, ...]
 ) -> None:
-    """Such a token is of an earlier Tenant, has a group of the same name, or predates the mapper."""
+    """The token is for an earlier Tenant, for a group of the same name, or older than the realm's mapper."""
     with pytest.raises(TokenRefused, match="Log in again"):
         resolve(make_claims(*groups, email=DIANA, uids=frozenset(uids)), TENANTS)
 
@@ -331,7 +331,7 @@ def test_a_group_decides_between_two_tenants_that_claim_the_address() -> None:
         (make_claims(email="boss.tenantb@gmail.com"), True),
     ],
 )
-def test_administrators_are_those_in_the_current_tenant(proof: Claims, admin: bool) -> None:
+def test_the_current_tenant_decides_who_is_an_administrator(proof: Claims, admin: bool) -> None:
     assert resolve(proof, TENANTS).admin is admin
 
 

@@ -168,7 +168,7 @@ async def test_waiting_for_the_first_keys_raises_if_there_are_none(realm: Realm,
 
 
 @pytest.mark.parametrize("status", [404, 500, 503])
-def test_without_any_key_the_error_is_not_a_refused_token(status: int) -> None:
+def test_missing_keys_are_an_outage_and_not_a_refused_token(status: int) -> None:
     @simulate_test
     async def run_scenario(realm: Realm, keys: RemoteKeys) -> None:
         realm.status = status

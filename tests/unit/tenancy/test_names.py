@@ -1,4 +1,4 @@
-"""Tests of names and keys: those of different tenants never collide."""
+"""Tests of names and keys: names of different tenants never collide."""
 
 import uuid
 from collections.abc import Callable
@@ -102,7 +102,7 @@ def test_no_prefix_of_a_tenant_is_a_prefix_of_another(pair: tuple[str, str]) -> 
     assert not second.startswith(first)
 
 
-def test_names_are_those_of_the_design() -> None:
+def test_names_match_the_design() -> None:
     assert names.build_tenant_key("tenantb") == "tenant-tenantb"
     assert names.build_tenant_prefix("tenantb") == "tenant-tenantb/"
     assert names.build_object_key("tenantb", "finance", "d1", "Budget 2026.pdf") == (
@@ -203,7 +203,7 @@ def test_separators_in_a_document_id_cause_no_collision(first: Chunk, second: Ch
 
 
 def test_derived_ids_are_stable_uuids() -> None:
-    """Other values would orphan every point of the index."""
+    """If derived ids changed, every point of the index would be orphaned."""
     assert uuid.UUID(names.derive_commit_marker_id("tenantb", UID, "d1")).version == 5
     assert names.derive_commit_marker_id("tenantb", UID, "d1") == "d645552f-cc02-5c27-bbb7-0e583f07b75a"
     assert names.derive_point_id("tenantb", UID, "d1", "v1", 1) == "843ddb9d-5195-5002-a901-ad1c8d37da5e"

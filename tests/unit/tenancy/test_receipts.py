@@ -59,10 +59,10 @@ def sign_receipt(receipt: ErasureReceipt = DONE) -> dict[str, Any]:
 def list_paths(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every value of a document."""
     inner = document.items() if isinstance(document, dict) else enumerate(document)
-    found = []
+    paths = []
     for name, value in inner:
-        found += list_paths(value, (*path, name)) if isinstance(value, dict | list) else [(*path, name)]
-    return found
+        paths += list_paths(value, (*path, name)) if isinstance(value, dict | list) else [(*path, name)]
+    return paths
 
 
 def test_a_signed_receipt_is_valid() -> None:
@@ -199,7 +199,7 @@ def test_a_deeply_nested_receipt_is_refused(depth: int, tmp_path: Path, public_k
 def test_a_duplicate_member_is_refused(
     before: str, after: str, tmp_path: Path, public_key_file: Path
 ) -> None:
-    """Programs differ in which duplicate they use, so the signed value might not be the displayed one."""
+    """Programs differ in which duplicate they use, so a program could display a value that is not signed."""
     file = tmp_path / "receipt.json"
     file.write_text(json.dumps(sign_receipt()).replace(before, after, 1))
     with pytest.raises(ReceiptInvalid, match="twice in one object"):
@@ -256,7 +256,7 @@ def test_an_unreadable_public_key_is_reported(content: bytes | None, tmp_path: P
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 def test_openssl_verifies_a_receipt(tmp_path: Path, public_key_file: Path) -> None:
-    """So the documented canonical form suffices to verify a receipt."""
+    """The documented canonical form is sufficient to verify a receipt."""
     document = sign_receipt()
     signature = base64.b64decode(document.pop("signature")["value"])
     (tmp_path / "signature").write_bytes(signature)

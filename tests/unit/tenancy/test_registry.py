@@ -87,10 +87,10 @@ async def api() -> FakeApi:
 async def known(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TenantRegistry]:
     monkeypatch.setattr(registry, "BACKOFF_DELAY_SECONDS", (0.001, 0.002))
     async with client.ApiClient() as unused:
-        made = TenantRegistry(unused)
-        made._custom = cast("Any", api)
+        tenants = TenantRegistry(unused)
+        tenants._custom = cast("Any", api)
         with stamina.set_testing(True, attempts=2, cap=True):
-            yield made
+            yield tenants
 
 
 class RunningRegistry:

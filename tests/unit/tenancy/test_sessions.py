@@ -49,7 +49,7 @@ class FakeStsSession:
         }
 
     def close(self) -> None:
-        """Like a boto3 client."""
+        """Do nothing; boto3 clients have this method."""
 
 
 @pytest.fixture

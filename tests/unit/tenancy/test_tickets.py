@@ -1,4 +1,4 @@
-"""Tests of tickets: issue, verification, and bounds to one action of one tenant."""
+"""Tests of tickets: issue, verification, and the limit to one action of one tenant."""
 
 import time
 from dataclasses import replace
@@ -44,7 +44,7 @@ def sign(**claims: Any) -> str:
 
 
 @pytest.mark.parametrize("key", [KEY, OLDER], ids=["today's key", "yesterday's key"])
-def test_a_ticket_is_verified_to_the_issued_one(key: OKPKey, verifier: TicketVerifier) -> None:
+def test_verification_returns_the_issued_ticket(key: OKPKey, verifier: TicketVerifier) -> None:
     ticket = verifier.verify(issue(key))
     assert ticket == TICKET
     assert ticket.object_key == "tenant-tenantb/finance/documents/0b5e/Budget 2026.pdf"

@@ -397,7 +397,7 @@ def test_an_answer_is_printed_with_its_sources(
     ]
 
 
-def test_an_answer_as_json_is_the_gateways(tenantry: Program, gateway: respx.Route) -> None:
+def test_json_output_is_the_response_of_the_gateway(tenantry: Program, gateway: respx.Route) -> None:
     gateway.respond(json=ANSWER)
     assert tenantry.run("ask", "--as", DIANA, "--json", "How much?") == 0
     assert json.loads(tenantry.out) == ANSWER

@@ -54,10 +54,10 @@ class Dependant(WebServer):
 
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
-    made = Platform(Context.open(tmp_path, ephemeral=True))
-    made.parts = {"gateway": WebServer(made.context)}
-    yield made
-    made.stop_all()
+    created = Platform(Context.open(tmp_path, ephemeral=True))
+    created.parts = {"gateway": WebServer(created.context)}
+    yield created
+    created.stop_all()
 
 
 def get_server(platform: Platform) -> WebServer:
@@ -104,7 +104,7 @@ def test_up_restarts_a_program_whose_settings_have_changed(platform: Platform) -
     assert second.pid != first.pid
 
 
-def test_a_port_of_the_stopped_predecessor_is_waited_for(
+def test_up_waits_for_the_port_of_the_stopped_process(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.start_parts()
@@ -229,5 +229,5 @@ def test_optional_parts_are_shown_from_their_start_to_their_stop(
 
 
 def test_a_platform_has_all_parts_only_on_request(tmp_path: Path) -> None:
-    core, full = (Platform.open_ephemeral(tmp_path, all_parts=each) for each in (False, True))
+    core, full = (Platform.open_ephemeral(tmp_path, all_parts=all_parts) for all_parts in (False, True))
     assert set(full.parts) - set(core.parts) >= {"open-webui", "n8n", "n8n-worker", "n8n-webhook"}

@@ -49,7 +49,7 @@ def test_another_program_with_a_recorded_pid_is_neither_found_nor_stopped(
 ) -> None:
     with run_unrelated_program(*SLEEP) as theirs:
         fields = Path(f"/proc/{theirs.pid}/stat").read_text().split()
-        fields[21] = str(int(fields[21]) - 100)  # ours was started a second earlier
+        fields[21] = str(int(fields[21]) - 100)  # the start time of another process with that pid
         (tmp_path / "run" / "old.process").write_text(f"digest {' '.join(fields)}\n")
         assert processes.find("old") is None
         assert not processes.stop("old")
@@ -78,12 +78,12 @@ Killed(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r}, {{}})
 
 def list_sleepers(leader: Process) -> list[psutil.Process]:
     """Return the child processes ``sleep``, without those of the shell before its ``exec``."""
-    found = []
+    sleepers = []
     for child in psutil.Process(leader.pid).children():
         with suppress(psutil.NoSuchProcess):
             if child.name() == "sleep":
-                found.append(child)
-    return found
+                sleepers.append(child)
+    return sleepers
 
 
 def test_children_of_a_dead_program_are_stopped(processes: Processes) -> None:
@@ -98,7 +98,7 @@ def test_children_of_a_dead_program_are_stopped(processes: Processes) -> None:
     wait_until(lambda: processes.find("shell") is None)
     processes.stop("shell")
     assert not any(child.is_running() and child.status() != "zombie" for child in same_session)
-    for child in others:  # it cut every tie, so only the test knows of it
+    for child in others:  # the child left its session and parent, so only the test can stop it
         child.kill()
 
 

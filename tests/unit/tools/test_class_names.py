@@ -16,13 +16,13 @@ SIDES_OF_A_WIRE = frozenset(
         "UserFile",
     }
 )
-"""The same thing in two programs that exchange it."""
+"""Names of classes for the same thing in two programs that exchange it."""
 
 PARTS_AND_STANDINS = frozenset({"Bedrock", "Keycloak", "N8n", "OpenWebUI"})
-"""A client of a system, and the part of the local platform that runs the system."""
+"""Names of both a client of a system and the local platform's part that runs the system."""
 
 REQUIRED_BY_OPEN_WEBUI = frozenset({"Valves"})
-"""Open WebUI finds this class of a function by its name."""
+"""Names of classes that Open WebUI requires in each function."""
 
 
 FOLDERS = ("services", "operator", "local", "tools", "charts", "tests")

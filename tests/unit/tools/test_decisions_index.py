@@ -49,7 +49,7 @@ def test_a_number_that_is_used_twice_is_refused(tmp_path: Path) -> None:
         read_decisions(tmp_path)
 
 
-def test_a_number_in_the_heading_other_than_the_files_is_refused(tmp_path: Path) -> None:
+def test_a_heading_with_another_number_than_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="same number"):
         parse_decision(write(tmp_path, "0001-queue.md", number=2))
 

@@ -60,7 +60,7 @@ def list_functions(source: str) -> Iterator[Function]:
 
 
 def is_named_by_kind(function: Function) -> bool:
-    decorators = {get_decorator_name(each) for each in function.decorator_list}
+    decorators = {get_decorator_name(decorator) for decorator in function.decorator_list}
     return (
         function.name == "_"
         or function.name.startswith("__")

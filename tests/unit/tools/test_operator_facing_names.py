@@ -30,6 +30,6 @@ def test_a_services_metrics_begin_with_its_name(prefix: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_durations_setting_says_which_kind_it_is(service: str) -> None:
+def test_a_setting_of_a_duration_names_its_role(service: str) -> None:
     fields = [field for field in SERVICES[service].model_fields if field.endswith("seconds")]
     assert all(DURATION.search(field) for field in fields), fields

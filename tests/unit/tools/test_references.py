@@ -64,7 +64,7 @@ def test_the_uri_of_a_problem_is_its_anchor_on_the_page() -> None:
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.stem)
 def test_tests_named_on_a_page_exist(page: Path) -> None:
-    """The security page proves its statements with names of tests, which a rename must not break."""
+    """The security page names tests as evidence, so a rename of a test must change the page."""
     named = set(re.findall(r"\btest_\w+", page.read_text()))
     assert named <= _list_tests(), named - _list_tests()
 

@@ -33,7 +33,7 @@ def test_every_make_target_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: fragment.name)
 def test_a_changelog_fragment_has_no_link(fragment: Path) -> None:
-    """A release moves fragments to CHANGELOG.md, which is a page of the docs, too: no link fits both."""
+    """A release moves fragments to CHANGELOG.md, which is also a page of the docs: no link works in both."""
     assert "](" not in fragment.read_text()
 
 

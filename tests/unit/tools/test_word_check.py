@@ -35,7 +35,7 @@ def test_a_word_or_phrase_inside_an_identifier_is_found(name: str) -> None:
 
 
 @pytest.mark.parametrize("sentence", ["It stands where it was.", "A value stood here.", "standing_order"])
-def test_stand_for_is_is_found(sentence: str) -> None:
+def test_forms_of_stand_for_are_found(sentence: str) -> None:
     assert len(find("pyproject.toml", f"# {sentence}\n")) == 1
 
 

@@ -155,7 +155,7 @@ def delete_versions(client: "S3Client", bucket: str, versions: list[Any]) -> Non
 def _identify_content(head: Any) -> tuple[Any, ...]:
     """Return the properties that a copy shares with its original.
 
-    They include no ETag of a multipart upload.
+    The ETag of a multipart upload is left out, because it depends on the parts.
     """
     etag = head["ETag"] if "-" not in head["ETag"] else ""
     return head["ContentLength"], etag, head["Metadata"], head["ContentType"]

@@ -155,7 +155,7 @@ class WorkspacePart:
             await self._webui.remove_members(group.id, sorted(group.members))
 
     async def _find_group(self, tenant: Tenant) -> OpenWebUIGroup:
-        """Return the group with the recorded id, else the one with the tenant's name and uid."""
+        """Return the group with the recorded id, else the group with the tenant's name and uid."""
         recorded = tenant.status.workspace
         own = await self._webui.get_group(recorded.group_id) if recorded else None
         namesakes = []
@@ -194,7 +194,7 @@ class WorkspacePart:
         )
 
     async def _find_models(self, tenant: Tenant, *, search: bool) -> dict[str, dict[str, Any]]:
-        """Return the tenant's models by id: those of its current and former personas."""
+        """Return the models of the tenant's current and former personas, by id."""
         listed = await self._webui.search_models(tenant.key) if search else []
         models = {model["id"]: model for model in listed if _is_of(tenant, model["id"])}
         personas = {persona.id for persona in tenant.spec.personas} | set(get_known_bases(tenant).values())
@@ -252,7 +252,7 @@ class WorkspacePart:
     async def _keep_or_delete_base(
         self, tenant: Tenant, base: KnowledgeBase, group_id: str, changes: list[str]
     ) -> KnowledgeBase | None:
-        """Keep a former persona's knowledge base while it has files; delete an empty one.
+        """Keep a former persona's knowledge base while it has files; delete an empty knowledge base.
 
         The files are counted again after write access is removed.
         """

@@ -133,7 +133,7 @@ def build_group_form(tenant: Tenant) -> dict[str, Any]:
 
 
 def is_own_group(tenant: Tenant, group: Mapping[str, Any]) -> bool:
-    """Return True if a group belongs to this Tenant, and not to an earlier one of the same name."""
+    """Return True if a group belongs to this Tenant, and not to an earlier Tenant of the same name."""
     owner = (group.get("data") or {}).get("tenantry") or {}
     return group["name"] == build_group_path(tenant.id) and owner.get("uid") == tenant.metadata.uid
 
@@ -155,7 +155,7 @@ def get_known_bases(tenant: Tenant) -> dict[str, str]:
 
 
 def parse_knowledge_base(tenant: Tenant, body: dict[str, Any], group_id: str) -> KnowledgeBase | None:
-    """Parse a knowledge base; return ``None`` for one of another tenant.
+    """Parse a knowledge base; return ``None`` if it belongs to another tenant.
 
     A knowledge base that the Tenant's status names is the tenant's. A mark counts only in an administrator's
     knowledge base that no other group can read, because people with write access can grant.
@@ -198,7 +198,7 @@ def assign_bases(
 
 
 def plan(tenant: Tenant, observed: WorkspaceState, group_id: str) -> list[Step]:
-    """Return all writes except those to the group, and those of :func:`plan_former`."""
+    """Return all writes, except writes to the group and the writes of :func:`plan_former`."""
     steps = _plan_members(observed, group_id)
     wanted = {build_model_id(tenant.id, persona.id): persona for persona in tenant.spec.personas}
     for key, persona in wanted.items():

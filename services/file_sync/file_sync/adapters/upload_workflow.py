@@ -42,8 +42,8 @@ class UploadWorkflow:
         self._url = url
         self._http = http
         self._tickets = tickets
-        # One attempt: the next sync sees the result in the list of documents, and retries.
-        # No circuit breaker: BackoffGate pauses calls, and knows which failures concern one tenant only.
+        # One attempt: the next sync sees the result in the list of documents, and retries. No circuit
+        # breaker: BackoffGate pauses calls, and distinguishes failures that concern only one tenant.
         self._remote = Remote(
             "n8n", classify, timeout=seconds, attempts=1, concurrency=concurrency, circuit_breaker=False
         )

@@ -40,7 +40,7 @@ class PlannedAction:
     batch
         Number of documents that the plan deletes because their file or link was removed.
     replaced_by
-        Id of the document that replaced a deleted one; empty for none.
+        Id of the document that replaced a deleted document; empty for none.
     """
 
     type: ActionType

@@ -1,4 +1,4 @@
-"""Backoff of calls to n8n, for all tenants or for one; it honours ``Retry-After``."""
+"""Backoff of calls to n8n, for all tenants or for one tenant. The backoff honours ``Retry-After``."""
 
 import asyncio
 

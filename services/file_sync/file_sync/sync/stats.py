@@ -14,7 +14,7 @@ class SyncStats:
         self._tenants: dict[str, tuple[dict[FileState, int], frozenset[str], int]] = {}
 
     def record(self, tenant_id: str, result: SyncResult) -> None:
-        """Replace a tenant's numbers with those of its last result."""
+        """Replace a tenant's numbers with the numbers of its last result."""
         plan = result.plan
         unassigned_owners = frozenset(result.unassigned_owners)
         self._tenants[tenant_id] = dict(plan.counts), unassigned_owners, plan.blocked_deletions

@@ -68,7 +68,7 @@ ATTACHMENT_PREFIX = re.compile(r"\A<attached_files>\n(?:<file [^\n]*/>\n)*</atta
 """Text that Open WebUI inserts before a message with attached files."""
 
 FILE_DOCUMENT_PREFIX = "owui-"
-"""Prefix of the ids of documents from Open WebUI's files; the rest is the file's id."""
+"""Prefix of the ids of documents from Open WebUI's files; the file's id follows."""
 
 SIGN_IN = "Sign out, then sign in again with your company's account."
 

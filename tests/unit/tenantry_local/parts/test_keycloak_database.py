@@ -39,7 +39,7 @@ class FailingServer(FakeServer):
 
 
 class FakePostgres(SleepingPart):
-    """Postgres that records the SQL it gets, and has one table."""
+    """Fake Postgres that records SQL, and has one table."""
 
     name = "postgres"
 
@@ -86,7 +86,7 @@ def test_a_failed_build_leaves_no_template_no_program_and_no_folder(tmp_path: Pa
     assert not (tmp_path / "database.new").exists()
 
 
-def test_a_build_stops_the_programs_of_one_that_was_killed(tmp_path: Path) -> None:
+def test_a_build_stops_the_programs_of_a_killed_build(tmp_path: Path) -> None:
     killed = Processes(tmp_path / "database.new")
     killed.start("postgres", FakeServer(Context.open(tmp_path / "state")).build_command().argv, {})
     stale = killed.find("postgres")

@@ -22,7 +22,7 @@ def make_node(root: Path, version: str, *, npm: bool = True) -> Path:
 
 @pytest.fixture
 def path_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of a Node.js that is on the PATH."""
+    """Put a fake Node.js on the PATH; return its folder."""
     root = tmp_path / "on-path"
     monkeypatch.setenv("PATH", f"{root / 'bin'}:/usr/bin:/bin")
     return root

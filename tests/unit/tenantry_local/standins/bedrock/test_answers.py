@@ -86,7 +86,7 @@ def test_a_question_about_another_company_is_not_answered() -> None:
     assert ask("What is the budget?", LEAVE, OFFICES) == NO_ANSWER
 
 
-def test_of_two_sentences_with_the_same_words_the_more_similar_answers() -> None:
+def test_the_more_similar_of_two_sentences_with_the_same_words_is_quoted() -> None:
     offices = "The office is closed on public holidays. The office is in Berlin, Lindenstra\u00dfe 5."
     assert ask("Where is the office?", offices) == "The office is in Berlin, Lindenstra\u00dfe 5. [cite:1]"
 
@@ -111,12 +111,12 @@ def test_without_passages_the_answer_is_that_nothing_was_found() -> None:
     assert extract_answer("What is the budget?") == NO_PASSAGES
 
 
-def test_a_prompt_without_a_marked_question_is_one() -> None:
+def test_a_prompt_without_a_marked_question_is_the_question() -> None:
     prompt = f'<passage id="4" document="a">{escape(OFFICES)}</passage>\nWho leads the Berlin office?'
     assert extract_answer(prompt) == "Jane Ohm leads the office in Berlin. [cite:4]"
 
 
-def test_the_last_question_counts() -> None:
+def test_the_last_question_is_answered() -> None:
     asked = (
         f'<passage id="1" document="a">{escape(OFFICES)}</passage><question>What is the budget?</question>'
     )

@@ -80,7 +80,7 @@ def test_an_answer_is_grounded_and_counted(bedrock: "BedrockRuntimeClient") -> N
 def test_a_stream_has_the_same_text_as_converse(bedrock: "BedrockRuntimeClient") -> None:
     events: list[Any] = list(stream(bedrock))
     text = "".join(
-        each["contentBlockDelta"]["delta"]["text"] for each in events if "contentBlockDelta" in each
+        event["contentBlockDelta"]["delta"]["text"] for event in events if "contentBlockDelta" in event
     )
     said = converse(bedrock)
     assert text == said["output"]["message"]["content"][0]["text"]
@@ -222,7 +222,7 @@ def test_a_stream_can_break_in_the_middle(standin: Standin, bedrock: "BedrockRun
     cut: list[Any] = []
     with pytest.raises(Exception, match=r"Connection broken|ended prematurely|IncompleteRead"):
         cut.extend(stream(bedrock))
-    assert [list(each) for each in cut] == [["messageStart"], ["contentBlockDelta"]]
+    assert [list(event) for event in cut] == [["messageStart"], ["contentBlockDelta"]]
 
 
 def test_requests_above_a_limit_are_throttled(standin: Standin, bedrock: "BedrockRuntimeClient") -> None:

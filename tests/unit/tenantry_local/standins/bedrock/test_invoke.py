@@ -47,7 +47,7 @@ def test_titan_v2_returns_the_requested_types() -> None:
 def test_each_other_model_has_its_default_dimensions() -> None:
     assert len(ask(TITAN_G1, inputText="x")["embedding"]) == 1536
     v3 = ask(COHERE_V3, texts=["x", "y"], input_type="search_document")
-    assert [len(each) for each in v3["embeddings"]] == [1024, 1024]
+    assert [len(vector) for vector in v3["embeddings"]] == [1024, 1024]
     assert v3["response_type"] == "embeddings_floats"
     v4 = ask(
         COHERE_V4, texts=["x"], input_type="search_query", output_dimension=512, embedding_types=["float"]

@@ -71,5 +71,5 @@ def test_chat_and_embedding_models_are_not_interchangeable() -> None:
         require_embedding("us.anthropic.claude-sonnet-4-6")
 
 
-def test_a_profile_of_an_embedding_model_is_that_model() -> None:
+def test_a_profile_of_an_embedding_model_resolves_to_the_model() -> None:
     assert require_embedding("us.cohere.embed-v4:0") == "cohere.embed-v4:0"

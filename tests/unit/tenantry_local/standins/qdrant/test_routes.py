@@ -264,7 +264,7 @@ async def test_every_request_is_logged_without_its_key(standin: Standin) -> None
     path = "/collections/logged/exists"
     async with httpx.AsyncClient(headers={"api-key": QDRANT_KEY}) as http:
         await http.get(f"{standin.url}{path}")
-    # The line comes after the answer.
+    # The server writes the line after the response.
     await wait_until(lambda: any(record.get("path") == path for record in standin.records))
     lines = [record for record in standin.records if record.get("path") == path]
     assert [(line["event"], line["method"], line["status"]) for line in lines] == [
