@@ -30,8 +30,8 @@ class Readiness:
     Parameters
     ----------
     tasks
-        Tasks that never end by themselves. After a task has ended, only a restart helps: its data, such as the
-        state of the Tenants, is no longer updated. Tasks may be added while the service starts.
+        Tasks that never end by themselves. After a task has ended, only a restart helps, because its data (the
+        Tenants, for example) is no longer updated. Tasks may be added while the service starts.
     checks
         Checks that run for each probe. A shared system that the service can do without, for example Redis,
         must have no check: its outage would take all replicas out of service.
