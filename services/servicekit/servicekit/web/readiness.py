@@ -30,7 +30,7 @@ class Readiness:
     Parameters
     ----------
     tasks
-        Tasks that never end by themselves. After a task has ended, only a restart helps, because its data (the
+        Tasks that never end by themselves. After one ends, only a restart helps, because its data (the
         Tenants, for example) is no longer updated. Tasks may be added while the service starts.
     checks
         Checks that run for each probe. A shared system that the service can do without, for example Redis,
