@@ -149,7 +149,7 @@ def _choose_free_ports(record: Path) -> dict[str, int]:
 
 
 class _Secrets(dict[str, str]):
-    """Secrets in a JSON file; a missing one is generated when it is read."""
+    """Secrets in a JSON file; a missing secret is generated when it is read."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(json.loads(path.read_text()) if path.exists() else {})

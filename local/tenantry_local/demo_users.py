@@ -17,7 +17,7 @@ __all__ = ["DEMO_USERS", "get_access_token"]
 DEMO_USERS: tuple[str, ...] = tuple(
     user["email"] for user in json.loads(REALM_FILE.read_text())["users"] if "email" in user
 )
-"""E-mail addresses of the users in the realm; one of them is not verified."""
+"""E-mail addresses of the users in the realm; one address is not verified."""
 
 SIGN_IN_TIMEOUT_SECONDS = 20.0
 """Timeout of a login: password hashing is slow, and Keycloak's first response takes seconds."""

@@ -145,7 +145,7 @@ class Platform:
         self._bring_up(self.parts[name], [])
 
     def get_statuses(self) -> list[PartStatus]:
-        """Return the status of every part; optional ones only if they were started and not stopped."""
+        """Return the status of every part, of optional parts only if they were started and not stopped."""
         started = self.processes.list_names()
         shown = [
             part

@@ -97,7 +97,7 @@ def test_each_database_is_either_included_or_configured(option: str, path: str) 
         render(PROFILE, "--set", option)
 
 
-def test_the_version_of_keycloak_is_the_tested_one(release: Release) -> None:
+def test_the_version_of_keycloak_is_the_tested_version(release: Release) -> None:
     (container,) = release.get("Deployment", "keycloak")["spec"]["template"]["spec"]["containers"]
     assert container["image"].partition("@")[0] == f"quay.io/keycloak/keycloak:{VERSION}"
 

@@ -34,7 +34,7 @@ def test_each_process_has_the_settings_that_prevent_stored_data(release: Release
     assert len(set(names)) == len(names)
 
 
-def test_the_version_is_the_tested_one(release: Release) -> None:
+def test_the_version_of_n8n_is_the_tested_version(release: Release) -> None:
     for process in PROCESSES:
         assert get_container(release, process)["image"] == f"n8nio/n8n:{n8n.get_version()}"
 

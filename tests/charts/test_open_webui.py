@@ -82,7 +82,7 @@ def test_texts_for_users_are_values_with_the_same_defaults(
     assert {given[name] for name in names.values()} == {f"Acme: {value}" for value in names}
 
 
-def test_the_version_is_the_tested_one(release: Release) -> None:
+def test_the_version_of_open_webui_is_the_tested_version(release: Release) -> None:
     images = {
         container["image"]
         for name in ("open-webui", "open-webui-migrate")

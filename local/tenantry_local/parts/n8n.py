@@ -1,6 +1,6 @@
 """n8n in queue mode, as in production: main, webhook and worker process.
 
-The main process migrates the database, so the other two start after it.
+The main process migrates the database, so the other two processes start after it.
 """
 
 import subprocess

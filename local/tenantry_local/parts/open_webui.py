@@ -55,7 +55,7 @@ UI_TEXTS = {
 LOGIN_SETTINGS = {
     "ENABLE_SIGNUP": "false",
     "ENABLE_LOGIN_FORM": "false",
-    "ENABLE_PASSWORD_AUTH": "true",  # for the service account, the only one with a password
+    "ENABLE_PASSWORD_AUTH": "true",  # for the service account, the only account with a password
     "ENABLE_PASSWORD_CHANGE_FORM": "false",
     "ENABLE_OAUTH": "true",
     "ENABLE_OAUTH_SIGNUP": "true",

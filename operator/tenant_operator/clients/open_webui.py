@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .open_webui_session import Found, OpenWebUISession
+from .open_webui_session import OpenWebUISession, OptionalObject
 
 __all__ = ["OpenWebUI", "TenantContent", "get_subject"]
 
@@ -50,7 +50,7 @@ class OpenWebUI:
         self._groups_listed = 0.0
         self._listing_groups = asyncio.Lock()
 
-    async def get_group(self, group_id: str) -> Found:
+    async def get_group(self, group_id: str) -> OptionalObject:
         """Return a group with the ids of its direct members (``user_ids``), or ``None``."""
         return await self._session.find("get-group", f"/groups/id/{group_id}/export", 404)
 
@@ -136,7 +136,7 @@ class OpenWebUI:
             "list-accounts", "/users/", "users", {"order_by": "email", "direction": "asc"}
         )
 
-    async def get_user(self, user_id: str) -> Found:
+    async def get_user(self, user_id: str) -> OptionalObject:
         """Return a user, or ``None``."""
         return await self._session.find("get-user", f"/users/{user_id}", 400)
 
@@ -148,7 +148,7 @@ class OpenWebUI:
             async for model in self._session.list_entries("search-models", "/models/list", "items", params)
         ]
 
-    async def get_model(self, model_id: str) -> Found:
+    async def get_model(self, model_id: str) -> OptionalObject:
         """Return a model, or ``None``."""
         return await self._session.find("get-model", "/models/model", 404, {"id": model_id})
 
@@ -177,7 +177,7 @@ class OpenWebUI:
         # The search also covers descriptions and names of owners, and ignores case.
         return [base async for base in bases if name in base["name"]]
 
-    async def get_knowledge_base(self, knowledge_id: str) -> Found:
+    async def get_knowledge_base(self, knowledge_id: str) -> OptionalObject:
         """Return a knowledge base without its ``file_count``, or ``None``."""
         return await self._session.find("get-knowledge", f"/knowledge/{knowledge_id}", 404)
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from servicekit.remote import FailureClass, Remote
 
-__all__ = ["Found", "OpenWebUISession"]
+__all__ = ["OpenWebUISession", "OptionalObject"]
 
 CALL_TIMEOUT_SECONDS = 10.0
 
@@ -25,7 +25,7 @@ SIGN_IN_DELAY_SECONDS = 20.0
 PAGE_SIZE = 30
 """Number of entries in a page of a list; the API defines this number."""
 
-Found = dict[str, Any] | None
+OptionalObject = dict[str, Any] | None
 """An object, or ``None`` when it is absent."""
 
 
@@ -76,11 +76,11 @@ class OpenWebUISession:
 
     async def find(
         self, operation: str, path: str, absent: int, params: dict[str, str] | None = None
-    ) -> Found:
+    ) -> OptionalObject:
         """Return the JSON of a path; ``None`` when the response has the status ``absent``."""
         response = await self.send(operation, "GET", path, params=params, absent=absent)
-        found: Found = response.json() if response else None
-        return found
+        body: OptionalObject = response.json() if response else None
+        return body
 
     async def post(self, operation: str, path: str, form: Any, *, once: bool = False) -> Any:
         """Send a form; return the JSON of the response.

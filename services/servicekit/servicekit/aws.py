@@ -22,7 +22,7 @@ __all__ = ["build_client_config", "classify", "get_error_code", "is_dead_session
 CONNECT_TIMEOUT_SECONDS = 3.0
 
 _BUSY_CODES = frozenset({"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"})
-"""Throttling codes; S3 sends one with status 503, STS with 400."""
+"""Codes for throttling, which S3 sends with status 503 and STS with status 400."""
 
 _TRANSIENT_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavailable"})
 """Codes of temporary errors that S3 sends with status 400, or with 200 for one object of a batch."""

@@ -42,7 +42,7 @@ class Directory:
         return tuple(self._tenants.values())
 
     def put(self, tenant: Tenant) -> None:
-        """Add a Tenant, or replace the one with the same id."""
+        """Add a Tenant, or replace the Tenant with the same id."""
         self.discard(tenant.id)
         self._tenants[tenant.id] = tenant
         for pattern in tenant.spec.email_patterns:

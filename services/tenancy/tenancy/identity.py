@@ -2,7 +2,7 @@
 
 The two steps are separate. :class:`TokenVerifier` checks that Keycloak issued the token for this audience and
 that it has not expired. :func:`resolve` finds the Tenant. Membership is decided by the Tenant in the
-registry: one of its patterns must match the *verified* e-mail. Claims of the token can only refuse:
+registry: one of its patterns must match the *verified* e-mail. No claim replaces this match:
 
 1. A tenant's group in the ``groups`` claim counts only together with that Tenant's uid, which the realm's
    mapper reads from the group. The name alone is no proof, because a later Tenant can have the same name.
@@ -87,7 +87,7 @@ class TokenVerifier:
             exp={"essential": True},
             iat={"essential": True},
             sub={"essential": True},
-            # ID and refresh tokens of the realm have valid signatures, too; only the type differs.
+            # The realm's ID and refresh tokens also have valid signatures; only their type differs.
             typ={"essential": True, "value": "Bearer"},
         )
 

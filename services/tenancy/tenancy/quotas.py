@@ -8,12 +8,12 @@ _ADVICE = "Delete documents, or ask your administrator for a higher limit."
 
 
 def explain_document_quota(*, limit: int, used: int) -> str:
-    """Return the limit of documents, the number of stored ones, and the user's next step."""
+    """Return a message with the limit of documents, the number of stored documents and the next step."""
     return f"The tenant has reached its limit of documents: {used} are stored, {limit} are allowed. {_ADVICE}"
 
 
 def explain_storage_quota(*, limit: int, used: int, size: int) -> str:
-    """Return the limit of storage, the used storage, and the user's next step; all sizes are in bytes."""
+    """Return a message with the limit of storage, the used storage and the next step; sizes are in bytes."""
     return (
         f"This document of {format_bytes(size)} does not fit: the tenant uses {format_bytes(used)} "
         f"of its limit of {format_bytes(limit)}. {_ADVICE}"

@@ -322,7 +322,7 @@ def test_error_counters_exist_at_start_so_that_the_first_error_is_an_increase(ru
         assert re.search(rf'^{name}{{.*outcome="error".*}} 0\.0$', at_start, re.MULTILINE), name
 
 
-def test_another_release_does_not_fire_alerts_of_this_one(rules: dict[str, Any]) -> None:
+def test_another_release_does_not_fire_alerts_of_this_release(rules: dict[str, Any]) -> None:
     elsewhere = {
         name.replace(f'namespace="{NAMESPACE}"', 'namespace="another"'): values
         for case in CASES

@@ -49,7 +49,7 @@ def test_unprotected_tenant_is_deleted(
     assert tenants.is_being_deleted(name)
 
 
-def test_a_deletion_of_all_tenants_keeps_protected_ones(
+def test_a_deletion_of_all_tenants_keeps_protected_tenants(
     tenants: Tenants, store_tenant: Callable[..., str]
 ) -> None:
     labels = {"test": uuid.uuid4().hex}

@@ -48,7 +48,7 @@ async def list_trash(harness: FileSyncHarness, email: str) -> list[str]:
 
 
 @pytest.mark.parametrize("is_indexed", [True, False], ids=["ready", "received"])
-async def test_the_name_of_a_file_in_open_webui_is_taken_at_the_gateway(
+async def test_the_name_of_a_file_in_open_webui_is_reserved_at_the_gateway(
     harness: FileSyncHarness, anna: str, ben: str, unique_word: str, *, is_indexed: bool
 ) -> None:
     await harness.ensure_person(DORA)

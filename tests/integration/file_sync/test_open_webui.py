@@ -58,7 +58,7 @@ async def test_open_webuis_tables_and_the_grants_are_supported(database: OpenWeb
     await database.read_fingerprints()
 
 
-def test_the_fakes_tables_are_those_of_open_webui(with_open_webui: Platform, owui: OpenWebUIWriter) -> None:
+def test_the_fake_has_the_same_tables_as_open_webui(with_open_webui: Platform, owui: OpenWebUIWriter) -> None:
     def list_columns(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], str]:
         rows = connection.execute(TYPES.encode(), (list(READ_COLUMNS),)).fetchall()
         return {(table, column): kind for table, column, kind in rows}

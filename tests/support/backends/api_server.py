@@ -1,4 +1,4 @@
-"""Administrator's access to the real API server: Tenants, and the errors for invalid ones."""
+"""Administrator's access to the real API server: Tenants, and the errors for invalid Tenants."""
 
 import json
 import uuid

@@ -42,7 +42,7 @@ SERVICES = {
 """By service: its module, the prefix of its host and port, and the function for its local variables."""
 
 INHERITED = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "COVERAGE_PROCESS_CONFIG")
-"""Variables that every container has, and those that coverage needs."""
+"""Variables that every container has, and variables that coverage needs."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Sample files of every supported format, and damaged ones."""
+"""Sample files of every supported format, and damaged files."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Unrelated programs that tests run next to the ones under test."""
+"""Unrelated programs that tests run next to the programs under test."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Random answers for tests of the sanitizer: hostile and harmless ones."""
+"""Random hostile and harmless answers for tests of the sanitizer."""
 
 import random
 

@@ -60,7 +60,7 @@ async def test_wrong_password_is_not_retried(n8n: N8n, server: FakeN8nServer) ->
     assert server.logins == 1
 
 
-async def test_missing_workflow_is_none(n8n: N8n, server: FakeN8nServer) -> None:
+async def test_a_missing_workflow_is_returned_as_none(n8n: N8n, server: FakeN8nServer) -> None:
     server.answers = [httpx.Response(404, json={"message": "Could not load the workflow"})]
     assert await n8n.get_workflow("w") is None
 

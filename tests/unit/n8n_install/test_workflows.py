@@ -178,7 +178,7 @@ def test_redirects_are_not_followed(workflow: Workflow) -> None:
     assert call["parameters"]["options"]["redirect"] == {"redirect": {"followRedirects": False}}
 
 
-def test_webhook_paths_are_the_documented_ones() -> None:
+def test_webhook_paths_are_the_documented_paths() -> None:
     paths = [list_nodes(workflow, "webhook")[0]["parameters"]["path"] for workflow in (UPLOAD, CHAT)]
     assert tuple(paths) == WEBHOOKS
 

@@ -28,7 +28,7 @@ MIN_SYNONYM_COSINE = 0.6
 """Lowest cosine of synonyms: the cosine of staff and employees is 0.62, of marketing and sales 0.33."""
 
 AROUND_WEIGHT = 0.25
-"""Weight of a keyword that is elsewhere in the sentence's passage."""
+"""Weight of a keyword that is in the sentence's passage but not in the sentence."""
 
 NEARNESS_WEIGHT = 0.5
 

@@ -1,4 +1,4 @@
-"""Access control: the API key grants all rights, a JWT signed with it those in its claims.
+"""Access control: the API key grants all rights; a JWT signed with the key grants the rights in its claims.
 
 Source: Qdrant's modules ``rbac`` and ``auth``, and tests of Qdrant 1.18. Like Qdrant, the stand-in rejects a
 token with a payload filter, and grants all rights to a token without ``access``.

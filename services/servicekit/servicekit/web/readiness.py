@@ -30,11 +30,11 @@ class Readiness:
     Parameters
     ----------
     tasks
-        Tasks that never end by themselves. After one has ended only a restart helps: the service would serve
-        an ever older state of the Tenants, for example. More may be added while the service starts.
+        Tasks that never end by themselves. After one ends, only a restart helps, because its data (the
+        Tenants, for example) is no longer updated. Tasks may be added while the service starts.
     checks
-        Run for each probe. A system that all replicas share and can do without, Redis for example, has no
-        check: it would take all replicas out of service, and with them what works without that system.
+        Checks that run for each probe. A shared system that the service can do without, for example Redis,
+        must have no check: its outage would take all replicas out of service.
     """
 
     def __init__(self, tasks: Sequence[Task[None]], checks: Sequence[Check]) -> None:

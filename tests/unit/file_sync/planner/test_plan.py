@@ -277,7 +277,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_plan_of_one_file(case: PlanCase) -> None:
+def test_one_file_gets_the_expected_plan(case: PlanCase) -> None:
     plan = make_plan([case.file] if case.file else [], case.documents)
     assert [(each.type, each.persona_id, each.filename, each.former) for each in plan.actions] == case.actions
     reports = list(plan.reports.values())

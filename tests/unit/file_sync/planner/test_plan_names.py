@@ -47,7 +47,7 @@ def test_a_file_renamed_to_a_colleagues_name_keeps_its_document() -> None:
     assert plan.reports["bens"].reason == NAME_OF_COLLEAGUE
 
 
-def test_existing_documents_of_two_people_keep_one_name() -> None:
+def test_existing_documents_of_two_people_may_share_a_name() -> None:
     files = [make_file("annas"), make_file("bens", created_at=2, **BENS)]
     plan = make_plan(files, [make_document("annas"), make_document("bens")])
     assert not plan.actions

@@ -134,7 +134,7 @@ def test_an_upload_that_is_not_ready_replaces_nothing(state: str) -> None:
     assert (plan.actions, get_states(plan)) == ([], {"older": FileState.READY})
 
 
-def test_a_file_and_an_upload_of_one_second_are_not_versions() -> None:
+def test_a_file_and_an_upload_of_one_second_are_not_versions_of_each_other() -> None:
     plan = make_plan([TIED], [UPLOAD, make_document("tied")])
     assert (plan.actions, get_states(plan)) == ([], {"tied": FileState.READY})
 
@@ -146,7 +146,7 @@ def test_the_newest_of_a_file_an_upload_and_a_file_stays() -> None:
     assert {action.replaced_by for action in plan.actions} == {"owui-newer"}
 
 
-def test_an_existing_file_and_a_colleagues_upload_keep_one_name() -> None:
+def test_an_existing_file_and_a_colleagues_upload_may_share_a_name() -> None:
     for file in (make_file("bens", created_at=number, **BENS) for number in (4, 6)):
         plan = make_plan([file], [UPLOAD, make_document("bens")])
         assert (plan.actions, get_states(plan)) == ([], {"bens": FileState.READY})
