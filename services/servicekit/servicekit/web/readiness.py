@@ -30,8 +30,8 @@ class Readiness:
     Parameters
     ----------
     tasks
-        Tasks that never end by themselves. After one ends, only a restart helps, because its data (the
-        Tenants, for example) is no longer updated. Tasks may be added while the service starts.
+        Tasks that never end by themselves. If a task has ended, its data (for example the Tenants) is no
+        longer updated, and only a restart helps. Tasks may be added while the service starts.
     checks
         Checks that run for each probe. A shared system that the service can do without, for example Redis,
         must have no check: its outage would take all replicas out of service.
