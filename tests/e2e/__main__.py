@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .images import REPLACED_IMAGES, STANDIN_IMAGE, TENANTRY_IMAGES, Image
+from .images import REPLACED_BY_STANDINS, REPLACED_IMAGES, STANDIN_IMAGE, TENANTRY_IMAGES, Image
 from .kind import Kind
 from .local_node import LocalNode
 
@@ -52,7 +52,7 @@ def _load_images(provider: Kind | LocalNode) -> dict[str, str]:
         loaded = threads.map(lambda image: _load(provider, image), images)
         references |= zip([image.name for image in images], loaded, strict=True)
     if isinstance(provider, LocalNode):
-        references["qdrant"] = references[STANDIN_IMAGE.name]
+        references[REPLACED_BY_STANDINS] = references[STANDIN_IMAGE.name]
     return references
 
 

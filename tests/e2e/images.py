@@ -21,6 +21,7 @@ from tenantry_local.programs import n8n, open_webui
 from tenantry_local.programs.node import find_node
 
 __all__ = [
+    "REPLACED_BY_STANDINS",
     "REPLACED_IMAGES",
     "STANDIN_IMAGE",
     "TENANTRY_IMAGES",
@@ -187,7 +188,10 @@ def _list_open_webui() -> Mapping[str, Path]:
 
 TENANTRY_IMAGES = tuple(_make_tenantry_image(name) for name in ("operator", "gateway", "file-sync", "jobs"))
 STANDIN_IMAGE = _make_standin_image()
-"""Image of the stand-ins of AWS and Bedrock. Without a registry, it also replaces Qdrant's official image."""
+"""Stand-ins of AWS, Bedrock and Qdrant."""
+
+REPLACED_BY_STANDINS = "qdrant"
+"""Name of the official image that :data:`STANDIN_IMAGE` replaces where no registry is available."""
 
 REPLACED_IMAGES = (
     _make_replaced_image("postgres", _list_postgres),
