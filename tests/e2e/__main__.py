@@ -43,15 +43,14 @@ def main(name: str, *arguments: str) -> int:
 def _load_images(provider: Kind | LocalNode) -> dict[str, str]:
     """Load all images that the cluster cannot pull and return their references by name."""
     first, *images = TENANTRY_IMAGES
-    images.append(STANDIN_IMAGE)
-    if isinstance(provider, LocalNode):
-        images.extend(REPLACED_IMAGES)
+    replaced = REPLACED_IMAGES if isinstance(provider, LocalNode) else ()
+    images = [*replaced, STANDIN_IMAGE, *images]  # the largest first
     # The first build creates the base image and the layers that the other images share.
     references = {first.name: _load(provider, first)}
     with ThreadPoolExecutor(CONCURRENCY) as threads:
         loaded = threads.map(lambda image: _load(provider, image), images)
         references |= zip([image.name for image in images], loaded, strict=True)
-    if isinstance(provider, LocalNode):
+    if replaced:
         references[REPLACED_BY_STANDINS] = references[STANDIN_IMAGE.name]
     return references
 

@@ -194,10 +194,11 @@ REPLACED_BY_STANDINS = "qdrant"
 """Name of the official image that :data:`STANDIN_IMAGE` replaces where no registry is available."""
 
 REPLACED_IMAGES = (
-    _make_replaced_image("postgres", _list_postgres),
-    _make_replaced_image("redis", _list_redis),
-    _make_replaced_image("keycloak", _list_keycloak),
     _make_replaced_image("n8n", _list_n8n),
     _make_replaced_image("open-webui", _list_open_webui),
+    _make_replaced_image("keycloak", _list_keycloak),
+    _make_replaced_image("postgres", _list_postgres),
+    _make_replaced_image("redis", _list_redis),
     _make_replaced_image("kubectl", lambda: {"kubectl": PROGRAMS / "kubectl"}),
 )
+"""Images that replace the official ones where no registry is available, the largest first."""
