@@ -23,7 +23,17 @@ __all__ = ["build", "copy_sources", "export_sources", "get_checksums", "get_note
 
 DIST = REPOSITORY / "dist"
 
-SOURCES = ("Dockerfile", ".dockerignore", "operator", "services", "requirements", "charts", "crds", "local")
+SOURCES = (
+    "Dockerfile",
+    ".dockerignore",
+    "operator",
+    "services",
+    "requirements",
+    "charts",
+    "crds",
+    "local",
+    "CHANGELOG.md",
+)
 """Inputs of a release. The chart links to files of ``local``."""
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -35,11 +45,11 @@ def main() -> int:
     shutil.rmtree(DIST, ignore_errors=True)
     DIST.mkdir()
     try:
-        if "-" not in version:
-            text = get_notes((REPOSITORY / "CHANGELOG.md").read_text(), version)
-            (DIST / "NOTES.md").write_text(text)
         with TemporaryDirectory(prefix="release-") as name:
             source = export_sources(REPOSITORY, Path(name) / "source")
+            if "-" not in version:
+                text = get_notes((source / "CHANGELOG.md").read_text(), version)
+                (DIST / "NOTES.md").write_text(text)
             stamp(list_versioned_files(source), version)
             build(source, DIST, version)
             check(source, DIST, version)

@@ -151,6 +151,10 @@ def logs(
         raise LocalError(f"{name} is an external server, so its log is not here.")
     path = platform.processes.get_log_path(name)
     if not path.exists():
+        if platform.is_starting(name):
+            raise LocalError(
+                f"{name} has no log yet, because it is being started. Try again in a few seconds."
+            )
         command = "make up-all" if type(part) in OPTIONAL_PARTS else "make up"
         raise LocalError(f"{name} has no log yet, because it was never started. Start it with `{command}`.")
     _print_log(path, follow=follow)

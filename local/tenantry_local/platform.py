@@ -168,6 +168,10 @@ class Platform:
         if missing:
             raise LocalError(f"The platform is not up: {', '.join(missing)}. Start it with `make up`.")
 
+    def is_starting(self, name: str) -> bool:
+        """Return True if a part is being built or started."""
+        return self._startups.read(name) is not None
+
     def is_optional_part_running(self) -> bool:
         """Return True if any of Open WebUI, n8n and file-sync runs."""
         return any(self.processes.find(kind.name) for kind in OPTIONAL_PARTS)

@@ -46,7 +46,7 @@ def find_node() -> Node:
     Raises
     ------
     LocalError
-        Neither Node.js is installed, or new enough.
+        No Node.js is installed that is new enough.
     """
     program = shutil.which("node")
     if program and (usable := _inspect(Path(program).resolve().parents[1])):

@@ -90,7 +90,7 @@ class RequestLease:
         self.saved: StoredResponse | None = None
 
     def save(self, response: StoredResponse) -> None:
-        """Store the response; from now on repeated requests get it."""
+        """Set the response that is stored when the block ends; repeated requests get it."""
         self.saved = response
 
 

@@ -9,6 +9,7 @@ from tenant_operator.conditions import Failure
 from tenant_operator.reconcile import Outcome
 from tenant_operator.work_queue import BackoffPolicy, WorkQueue
 
+from tests.support.fakes.limits import get_metric
 from tests.support.timing.clock import simulate
 from tests.support.timing.waiting import wait_until
 
@@ -243,3 +244,47 @@ def test_wait_idle_ignores_scheduled_retries(outcome: Outcome) -> None:
         assert len(recorder.calls) == 1
 
     simulate_queue(recorder, run_scenario)
+
+
+def test_tenants_that_fail_together_do_not_retry_together() -> None:
+    recorder = Recorder(*[TRANSIENT] * 20)
+
+    async def run_scenario(queue: WorkQueue) -> None:
+        for number in range(20):
+            queue.enqueue(str(number))
+        await asyncio.sleep(10)
+
+    simulate_queue(recorder, run_scenario, workers=20)
+    retries = [start for start, _ in recorder.calls][20:]
+    assert len(set(retries)) == 20
+
+
+def test_an_urgent_change_during_a_reconcile_stays_urgent() -> None:
+    recorder = Recorder()
+
+    async def run_scenario(queue: WorkQueue) -> None:
+        queue.enqueue("a")
+        await asyncio.sleep(0.5)
+        queue.enqueue("b")
+        queue.enqueue("a", urgent=True)
+        queue.enqueue("a")
+        await queue.wait_idle()
+
+    simulate_queue(recorder, run_scenario)
+    assert recorder.keys == ["a", "a", "b"]
+
+
+def test_the_metric_is_the_number_of_waiting_keys() -> None:
+    numbers = []
+
+    async def run_scenario(queue: WorkQueue) -> None:
+        for key in "abc":
+            queue.enqueue(key)
+        numbers.append(get_metric("tenantry_operator_queued_tenants"))
+        await asyncio.sleep(0.5)
+        numbers.append(get_metric("tenantry_operator_queued_tenants"))
+        await queue.wait_idle()
+        numbers.append(get_metric("tenantry_operator_queued_tenants"))
+
+    simulate_queue(Recorder(), run_scenario)
+    assert numbers == [3, 2, 0]

@@ -22,8 +22,9 @@ from tenancy.receipts import ErasureReceipt, Store, TenantIdentity, read_private
 from tenantry_local import cli, demo, receipts
 from tenantry_local.context import Context
 from tenantry_local.parts.services import Gateway
-from tenantry_local.platform import Platform
+from tenantry_local.platform import PartState, Platform
 from tenantry_local.processes import LocalError, Processes
+from tenantry_local.startup_records import StartupRecords
 
 from tests.support.programs.ports import find_free_port
 
@@ -266,6 +267,16 @@ def test_a_part_without_a_log_is_an_error_with_the_command_that_starts_it(
     assert tenantry.run("logs", name) == 1
     assert f"{name} has no log yet" in tenantry.err
     assert command in tenantry.err
+
+
+def test_a_part_that_is_being_started_is_not_reported_as_never_started(
+    tenantry: Program, context: Context
+) -> None:
+    Platform(context)  # creates the folders of the state
+    with StartupRecords(context.state).record("gateway") as enter:
+        enter(PartState.STARTING)
+        assert tenantry.run("logs", "gateway") == 1
+    assert "it is being started" in tenantry.err
 
 
 def test_an_external_part_has_no_log(

@@ -3,6 +3,7 @@
 import re
 import tomllib
 
+from tools.sentence_check import MAX_LINE
 from tools.version import REPOSITORY
 
 
@@ -13,6 +14,8 @@ def test_each_fragment_has_a_known_type_and_text() -> None:
     for file in fragments:
         assert re.fullmatch(rf"(\d+|\+[a-z0-9-]+)\.({types})\.md", file.name), file
         assert file.read_text().strip(), file
+        # towncrier writes "- " or "  " before each line.
+        assert max(map(len, file.read_text().splitlines())) <= MAX_LINE - 2, file
 
 
 def test_the_changelog_has_the_marker_for_sections() -> None:

@@ -45,9 +45,11 @@ def test_a_release_of_a_clone_contains_only_committed_files(tmp_path: Path) -> N
     run_git(clone, "commit", "-m", "Add a tree")
     (clone / "services" / "a.py").write_text("2")
     (clone / "services" / "secret.env").write_text("x")
+    (clone / "CHANGELOG.md").write_text("not committed")
     source = export_sources(clone, tmp_path / "source")
     assert (source / "services" / "a.py").read_text() == "1"
     assert not (source / "services" / "secret.env").exists()
+    assert (source / "CHANGELOG.md").read_text() != "not committed"
 
 
 def test_an_archive_without_git_is_released_unchanged(tmp_path: Path) -> None:

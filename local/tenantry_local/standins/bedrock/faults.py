@@ -1,4 +1,4 @@
-"""FailureClass injection: by a header for one request, or by a setting for the next calls of an operation.
+"""Fault injection: by a header for one request, or by a setting for the next calls of an operation.
 
 The faults are for tests of Bedrock's callers: throttling, outages, slow models and broken streams.
 """

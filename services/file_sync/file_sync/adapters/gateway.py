@@ -74,7 +74,7 @@ class GatewayClient:
         Parameters
         ----------
         batch
-            Number of documents that the plan deletes; the gateway blocks all deletions of too large a batch.
+            Number of documents that the plan deletes; the gateway holds all deletions of too large a batch.
         replaced_by
             Id of the document that replaced the deleted document; empty for none.
 

@@ -103,7 +103,7 @@ class Plan:
     Parameters
     ----------
     reports
-        Status of each file, by file id.
+        Report on each file, by file id.
     unresolved_subjects
         Subjects to resolve in Keycloak before the next plan.
     detached

@@ -12,7 +12,7 @@ from ..metrics import QUEUE
 __all__ = ["Schedule"]
 
 BACKOFF_DELAY_SECONDS = (2.0, 300.0)
-"""Bounds of the backoff after an incomplete sync: the backoff is the time since the last complete sync."""
+"""Bounds of the backoff after an incomplete sync: the backoff is the time since the first such sync."""
 
 JITTER_FACTORS = (0.75, 1.25)
 """Smallest and largest factor by which a backoff is multiplied."""
@@ -120,7 +120,7 @@ class Schedule:
             timer.cancel()
 
     def _notify(self) -> None:
-        """Wake a waiting :meth:`get`, and publish the lengths of both queues as metrics."""
+        """Wake a waiting :meth:`get`, and publish the number of tenants in each state."""
         self._enqueued.set()
         for state, group in (
             ("changed", self._changed),

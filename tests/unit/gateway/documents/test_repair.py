@@ -307,3 +307,12 @@ async def test_many_tenants_need_few_calls(harness: RepairHarness) -> None:
     harness.tenants = [make_tenant(f"t-{number}") for number in range(2 * TENANTS_PER_CALL + 1)]
     await harness.repair.sweep()
     assert calls == [TENANTS_PER_CALL, TENANTS_PER_CALL, 1]
+
+
+async def test_the_metric_is_the_number_of_pending_writes(harness: RepairHarness) -> None:
+    for number in range(3):
+        harness.journal.intents["tenanta", f"doc-{number}"] = Intent(IntentKind.INGEST)
+    await harness.repair.sweep()
+    assert get_metric("tenantry_gateway_pending_writes") == 3
+    await harness.repair.sweep()
+    assert get_metric("tenantry_gateway_pending_writes") == 0
