@@ -171,7 +171,7 @@ async def _measure_streams(gateway: StubbedGateway) -> list[Figure]:
 
 def _get_first_word_ms(chunks: list[tuple[int, bytes]]) -> float:
     at, event = next((at, event) for at, event in chunks if b"event: words" in event)
-    sent = re.search(rb'"text":"(\d+)', event)
+    sent = re.search(rb'"text":"t(\d+)', event)
     assert sent
     return (at - int(sent[1])) / 1e6
 

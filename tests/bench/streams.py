@@ -95,5 +95,5 @@ def _extract_words(line: str) -> str:
 
 
 def _get_delay_ms(at: int, words: str) -> float:
-    """Return the delay of the first word in milliseconds; the word is its sending time."""
-    return (at - int(words.split(maxsplit=1)[0])) / 1e6
+    """Return the delay of the first word in milliseconds; the word is "t" and its sending time."""
+    return (at - int(words.split(maxsplit=1)[0].removeprefix("t"))) / 1e6
