@@ -394,6 +394,22 @@ def test_the_call_for_a_document_that_became_ready_is_cancelled(adapters: FakeAd
     assert simulate_with(adapters, run_scenario).is_complete
 
 
+def test_the_call_for_a_document_that_is_being_indexed_continues(adapters: FakeAdapters) -> None:
+    adapters.files = [make_file("f1")]
+    adapters.documents = [make_document("f1", state="received", sha256=None)]
+    adapters.ingest_seconds = 10_000
+
+    async def run_scenario(sync: TenantSync) -> SyncResult:
+        await run(sync)
+        adapters.documents = [make_document("f1", state="indexing", sha256=None)]
+        await asyncio.sleep(60)
+        result = await run(sync)
+        assert sync._calls.list_document_ids("tenanta") == {"owui-f1"}
+        return result
+
+    assert simulate_with(adapters, run_scenario).plan.reports["f1"].state is FileState.INDEXING
+
+
 def test_calls_in_flight_reduce_the_tenants_share_of_n8n(adapters: FakeAdapters) -> None:
     adapters.ingest_seconds = 10_000
     numbers = range(4)
