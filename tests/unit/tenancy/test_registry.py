@@ -13,8 +13,10 @@ from kubernetes.aio import client
 from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy import registry
 from tenancy.registry import TenantRegistry
+from typing_extensions import override
 
 from tests.support.tenants.manifests import make_tenant, make_tenant_manifest
+from tests.support.timing.clock import simulate
 from tests.support.timing.waiting import wait_until
 
 TENANT = make_tenant("tenanta", uid="u-1")
@@ -211,3 +213,28 @@ async def test_a_subscriber_gets_changes_until_it_unsubscribes(known: TenantRegi
     known._apply("ADDED", make_manifest("a"))
     assert len(heard) == 4
     assert not known._listeners
+
+
+def test_programs_that_lost_the_api_server_together_do_not_list_together() -> None:
+    listed_at: list[float] = []
+
+    class RecordingApi(FakeApi):
+        @override
+        async def list_cluster_custom_object(self, *path: str, **options: Any) -> Any:
+            if not options.get("watch"):
+                listed_at.append(asyncio.get_running_loop().time())
+            return await super().list_cluster_custom_object(*path, **options)
+
+    async def run_registries() -> None:
+        async with client.ApiClient() as unused:
+            registries = [TenantRegistry(unused) for _ in range(20)]
+            for each in registries:
+                each._custom = cast("Any", RecordingApi([client.exceptions.ApiException(status=503), []]))
+            tasks = [asyncio.create_task(each.run()) for each in registries]
+            await asyncio.sleep(10)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    simulate(run_registries())
+    assert len(set(listed_at[20:])) == 20
