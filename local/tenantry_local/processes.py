@@ -104,9 +104,8 @@ class Processes:
                 popen.wait()
                 raise LocalError(f"{name} could not be started:\n{self.read_tail(name)}")
             time.sleep(0.002)
-        popen.returncode = (
-            0  # it outlives this process: suppress Python's warning about a child that is not waited for
-        )
+        # The program outlives this process: suppress Python's warning about a child that is not waited for.
+        popen.returncode = 0
         return process
 
     def stop(self, name: str, sign: signal.Signals = signal.SIGTERM) -> bool:
@@ -115,10 +114,8 @@ class Processes:
         if not process:
             return False
         running = _is_running(process)
-        if _read_start_time(process.pid) in (
-            None,
-            process.started,
-        ):  # otherwise the kernel has given the pid to another program
+        # With another start time, the kernel has given the pid to another program.
+        if _read_start_time(process.pid) in (None, process.started):
             _end_session(process.pid, sign)
         self._get_record_path(name).unlink(missing_ok=True)
         return running

@@ -40,9 +40,8 @@ def _build_registry(settings: OperatorSettings) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=registry)
     async def open_context(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.scanning.disabled = (
-            True  # the CRD exists before the operator starts, and the operator watches no other resource
-        )
+        # The CRD exists before the operator starts, and the operator watches no other resource.
+        settings.scanning.disabled = True
         settings.posting.enabled = False
         settings.watching.server_timeout = WATCH_TIMEOUT_SECONDS
         settings.watching.client_timeout = WATCH_TIMEOUT_SECONDS + 10

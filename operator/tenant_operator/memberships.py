@@ -138,9 +138,8 @@ class MembershipChecker:
         for group_id, accounts in invalid.items():
             await self._remove(groups[group_id]["name"], group_id, accounts)
         for group_id, group in groups.items():
-            if (
-                group["parent_group_id"] in owners
-            ):  # members of a child group inherit the rights of its parent
+            # Members of a child group inherit the rights of its parent.
+            if group["parent_group_id"] in owners:
                 await self._write_change(group["name"], "detach", self._webui.detach_group(group_id))
         for tenant_id in incomplete:
             self._enqueue(tenant_id)

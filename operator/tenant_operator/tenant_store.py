@@ -29,7 +29,8 @@ class TenantStore:
     def __init__(self) -> None:
         self.email_patterns = EmailPatternIndex()
         self._newest = Directory()
-        self._held: set[str] = set()  # uids of Tenants that have, or had, this operator's finalizer
+        # uids of Tenants that have, or had, this operator's finalizer
+        self._uids_with_finalizer: set[str] = set()
         self._finalized: set[str] = set()  # uids of deleted Tenants with nothing left to remove
         self._orphans: dict[str, Tenant] = {}
         self._log = structlog.get_logger("tenant_operator.tenant_store")
@@ -89,7 +90,7 @@ class TenantStore:
             names = [other.id for other in conflicts]
             return Affected((name, *names) if orphaned else tuple(names))
         self._newest.put(tenant)
-        unprotected = not (_is_held(tenant) or tenant.deleting)
+        unprotected = not (_has_finalizer(tenant) or tenant.deleting)
         if before and _get_trigger(before) == _get_trigger(tenant) and not unprotected:
             return Affected()
         self.email_patterns.put(tenant)
@@ -104,19 +105,21 @@ class TenantStore:
         external system.
         """
         uid = tenant.metadata.uid
-        if _is_held(tenant):
-            self._held.add(uid)
+        if _has_finalizer(tenant):
+            self._uids_with_finalizer.add(uid)
         if not deleted:
             return False
-        orphaned = uid not in self._finalized and (uid in self._held or tenant.status.has_sections)
-        self._held.discard(uid)
+        orphaned = uid not in self._finalized and (
+            uid in self._uids_with_finalizer or tenant.status.has_sections
+        )
+        self._uids_with_finalizer.discard(uid)
         self._finalized.discard(uid)
         if orphaned:
             self._orphans[tenant.id] = tenant
         return orphaned
 
 
-def _is_held(tenant: Tenant) -> bool:
+def _has_finalizer(tenant: Tenant) -> bool:
     return FINALIZER in tenant.metadata.finalizers
 
 

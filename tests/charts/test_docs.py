@@ -93,9 +93,8 @@ def test_values_named_on_pages_exist(name: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_files_named_on_pages_exist(name: str) -> None:
     for path in re.findall(r"(?<![\w/.:-])((?:charts|infra|docs|tests|services)/[\w./-]+)", read_page(name)):
-        assert (REPOSITORY / path).exists() or (CHART / path).exists(), (
-            path
-        )  # paths of helm's -s are relative to the chart
+        # Paths of helm's -s are relative to the chart.
+        assert (REPOSITORY / path).exists() or (CHART / path).exists(), path
 
 
 def test_the_commands_create_all_roles_with_complete_policies(tmp_path: Path) -> None:
@@ -117,9 +116,8 @@ def test_the_commands_create_all_roles_with_complete_policies(tmp_path: Path) ->
     documents = [
         call[call.index(option) + 1] for call in calls for option in call if option.endswith("-document")
     ]
-    assert (
-        len(documents) == len(list((REPOSITORY / "infra" / "iam").glob("*.json"))) - 1
-    )  # trust.json is for the local platform
+    # trust.json is for the local platform.
+    assert len(documents) == len(list((REPOSITORY / "infra" / "iam").glob("*.json"))) - 1
     for document in documents:
         json.loads(document)
         assert set(re.findall(r"\$\{(.*?)\}", document)) <= {"aws:PrincipalTag/tenant"}

@@ -21,7 +21,7 @@ SIGN_IN_LIMIT_DELAY_SECONDS = 60.0
 limit."""
 
 MAX_PASSES = 5
-"""Most passes that apply changes: if changes remain after them, another program reverts the changes."""
+"""Maximum number of passes that apply changes. If changes remain, another program reverts them."""
 
 
 class FunctionsNotInstalled(Exception):

@@ -60,9 +60,8 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
             files = await list_own_files(http, harness.tokens[ANNA])
             return bool(files["one-too-many.txt"]["state"] == "refused")
 
-        await wait_until(
-            is_refused, seconds=30
-        )  # the list of the tenant's documents is cached for 15 seconds
+        # The list of the tenant's documents is cached for 15 seconds.
+        await wait_until(is_refused, seconds=30)
         files = await list_own_files(http, harness.tokens[ANNA])
         assert files["one-too-many.txt"]["reason"].startswith(
             "The tenant has reached its limit of documents: 2 are stored, 2 are allowed."

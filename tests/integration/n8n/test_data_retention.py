@@ -33,7 +33,7 @@ ANSWER = StubResponse(
 PROBLEM = StubResponse(422, b'{"detail": "s3cret problem"}', {"content-type": "application/problem+json"})
 
 PRUNE_TIMEOUT_SECONDS = 30.0
-"""Longest wait for the pruning, which starts at the earliest every six seconds."""
+"""Longest wait for the pruning, which runs every six seconds or later."""
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from .in_flight_calls import InFlightCalls
 __all__ = ["SyncResult", "TenantSync"]
 
 MAX_ACTIONS = 2000
-"""Most actions of one run, to limit memory; the next sync plans the others."""
+"""Maximum number of actions of one run, to limit memory; the next sync plans the others."""
 
 MAX_TRACKED = 100_000
 """Limit of the files that are tracked for the lag metrics, and of the kept files that were logged."""

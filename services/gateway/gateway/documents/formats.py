@@ -152,9 +152,8 @@ def _is_mail(head: bytes) -> bool:
             fields.add(field[1].lower())
         elif not line.strip():
             break
-        elif not line.startswith((b" ", b"\t")) and line.endswith(
-            b"\n"
-        ):  # the line is neither a continuation nor truncated
+        # A line that is neither a continuation nor truncated is no header.
+        elif not line.startswith((b" ", b"\t")) and line.endswith(b"\n"):
             return False
     return len(fields & _MAIL_FIELDS) > 1
 

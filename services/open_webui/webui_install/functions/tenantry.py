@@ -52,10 +52,10 @@ NEW_FILE_TIMEOUT_SECONDS = 8.0
 yet."""
 
 MAX_LISTED = 50
-"""Most entries (files, removed documents or held deletions) that a command lists."""
+"""Maximum number of entries (files, removed documents or held deletions) that a command lists."""
 
 MAX_TRASH_PAGES = 5
-"""Most pages of the trash that one command reads; a page has at most 100 documents."""
+"""Maximum number of pages of the trash that one command reads; a page has at most 100 documents."""
 
 MARKDOWN = "markdown"
 """Format of answers that the gateway has sanitized for rendering as Markdown."""
@@ -242,7 +242,7 @@ class TrashedDocument(ApiModel):
 
     @property
     def description(self) -> str:
-        """Line of a list."""
+        """Line about this document in the list of the trash."""
         by = "in Open WebUI" if self.removed_by == "open-webui" else f"by {_escape_markdown(self.removed_by)}"
         return (
             f"- {_format_code(self.filename)} ({self.persona_id}), removed {by} on {_format_day(self.removed_at)}, "
@@ -266,7 +266,7 @@ class HeldDeletion(ApiModel):
 
     @property
     def description(self) -> str:
-        """Line of a list."""
+        """Line about this document in the list of the trash."""
         by = (
             "in Open WebUI"
             if self.requested_by == "open-webui"

@@ -48,7 +48,7 @@ BATCH_SIZE = 100
 """Number of files, chats or accounts in one batch."""
 
 QUERY_LIMIT = 5000
-"""Most rows that one query returns."""
+"""Maximum number of rows that one query returns."""
 
 CONCURRENT_DELETIONS = 8
 """Number of stored files that are deleted concurrently."""
@@ -136,9 +136,8 @@ async def _close(erasure: ErasureRun) -> int:
         grants = delete(AccessGrant).where(
             AccessGrant.resource_type == "knowledge",
             AccessGrant.resource_id.in_(erasure.knowledge),
-            ~AccessGrant.principal_id.startswith(
-                MARKER_PREFIX
-            ),  # the operator finds the knowledge base by this grant
+            # The operator finds the knowledge base by the grant with this prefix.
+            ~AccessGrant.principal_id.startswith(MARKER_PREFIX),
         )
         had_grants = (await session.execute(grants)).rowcount > 0
         accounts = (await _Scope.load(erasure, session)).select_accounts()

@@ -16,7 +16,7 @@ from tests.support.timing.loop_steps import measure_longest_step
 from .conftest import HINT_SECRET, make_fake_app
 
 TRIES = 3
-"""Most attempts for one input: one fast attempt suffices, because the first may have a cold cache."""
+"""Maximum number of attempts for one input. One fast attempt suffices: the first may have a cold cache."""
 
 STEP_SECONDS = 2 * 0.05
 """Longest duration of one step, equal to the limit in the gateway's test."""
