@@ -7,6 +7,7 @@ applied to a company cluster that a shell still points to.
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -192,9 +193,23 @@ class ApiServer(_ControlPlane):
     def provision(self) -> None:
         crds = REPOSITORY / "crds"
         run_kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(crds))
-        run_kubectl(self.context, "wait", "--for=condition=Established", "--timeout=30s", "-f",
-                str(crds / "tenants.tenantry.io.yaml"))  # fmt: skip
+        self._wait_until_established(crds / "tenants.tenantry.io.yaml")
         run_kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(RBAC))
+
+    def _wait_until_established(self, crd: Path) -> None:
+        """Wait until the API server serves the CRD; kubectl fails while the CRD has no conditions at all."""
+        end = time.monotonic() + 30
+        condition = ("--for=condition=Established", "--timeout=30s")
+        is_established = False
+        while not is_established:
+            try:
+                run_kubectl(self.context, "wait", *condition, "-f", str(crd))
+            except LocalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+            else:
+                is_established = True
 
     def _run_query(self, *arguments: str) -> str:
         """Return the output of kubectl on the external cluster; empty if the cluster is unreachable."""

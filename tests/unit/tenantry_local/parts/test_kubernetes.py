@@ -8,6 +8,7 @@ from tenantry_local.context import Context
 from tenantry_local.parts import kubernetes as module
 from tenantry_local.parts import make_parts
 from tenantry_local.parts.kubernetes import USERS, ApiServer, get_kubeconfig
+from tenantry_local.processes import LocalError
 
 
 @pytest.fixture
@@ -84,3 +85,18 @@ def test_an_unreachable_external_cluster_is_unhealthy(
     server = ApiServer(context)
     assert not server.is_healthy()
     assert server.version == "unknown"
+
+
+def test_a_crd_that_has_no_conditions_yet_is_waited_for(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [LocalError(".status.conditions accessor error"), None]
+
+    def fail_once(_: Context, *arguments: str) -> str:
+        if arguments[0] == "wait" and (error := results.pop(0)):
+            raise error
+        return ""
+
+    monkeypatch.setattr(module, "run_kubectl", fail_once)
+    ApiServer(context).provision()
+    assert not results
