@@ -20,12 +20,21 @@ from ..context import REPOSITORY, Context, write_private
 from ..part import Command, PlatformPart, find_program, is_http_ok
 from ..processes import LocalError
 
-__all__ = ["ApiServer", "ControllerManager", "Etcd", "get_kubeconfig", "run_kubectl"]
+__all__ = [
+    "ApiServer",
+    "ControllerManager",
+    "Etcd",
+    "get_kubeconfig",
+    "run_kubectl",
+    "wait_until_established",
+]
 
 USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry", "file-sync": "tenantry"}
 """Users of the API server and the group of each. manifests/rbac.yaml has the rights of the services."""
 
 KUBECTL_TIMEOUT_SECONDS = 120
+
+ESTABLISHED_TIMEOUT_SECONDS = 30
 
 GO_GC_SETTINGS = {"GOGC": "400", "GOMEMLIMIT": "700MiB"}
 """Settings of Go's garbage collector for a test platform's API server. It collects garbage when the heap has
@@ -65,6 +74,29 @@ def run_kubectl(context: Context, *arguments: str, stdin: str | None = None) -> 
     if done.returncode:
         raise LocalError(f"kubectl {' '.join(arguments[:3])} failed: {done.stderr.strip()}")
     return done.stdout
+
+
+def wait_until_established(context: Context, *source: str, stdin: str | None = None) -> None:
+    """Wait until the API server serves the CRDs of kubectl's source, ``-f FILE``; ``-f -`` is ``stdin``.
+
+    kubectl fails while a CRD has no conditions at all, so this failure is retried.
+
+    Raises
+    ------
+    LocalError
+        kubectl failed, or a CRD is not served after 30 seconds; the message is kubectl's.
+    """
+    end = time.monotonic() + ESTABLISHED_TIMEOUT_SECONDS
+    condition = ("--for=condition=Established", f"--timeout={ESTABLISHED_TIMEOUT_SECONDS}s")
+    while True:
+        try:
+            run_kubectl(context, "wait", *condition, *source, stdin=stdin)
+        except LocalError as exc:
+            if ".status.conditions accessor error" not in str(exc) or time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 class _ControlPlane(PlatformPart):
@@ -193,23 +225,8 @@ class ApiServer(_ControlPlane):
     def provision(self) -> None:
         crds = REPOSITORY / "crds"
         run_kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(crds))
-        self._wait_until_established(crds / "tenants.tenantry.io.yaml")
+        wait_until_established(self.context, "-f", str(crds / "tenants.tenantry.io.yaml"))
         run_kubectl(self.context, "apply", "--server-side", "--force-conflicts", "-f", str(RBAC))
-
-    def _wait_until_established(self, crd: Path) -> None:
-        """Wait until the API server serves the CRD; kubectl fails while the CRD has no conditions at all."""
-        end = time.monotonic() + 30
-        condition = ("--for=condition=Established", "--timeout=30s")
-        is_established = False
-        while not is_established:
-            try:
-                run_kubectl(self.context, "wait", *condition, "-f", str(crd))
-            except LocalError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.2)
-            else:
-                is_established = True
 
     def _run_query(self, *arguments: str) -> str:
         """Return the output of kubectl on the external cluster; empty if the cluster is unreachable."""

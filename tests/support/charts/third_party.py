@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tenantry_local.parts.kubernetes import run_kubectl
+from tenantry_local.parts.kubernetes import run_kubectl, wait_until_established
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import apply, to_manifest_list
@@ -222,8 +222,7 @@ def install_third_party_resources(platform: Platform) -> Iterator[None]:
     manifest, context = to_manifest_list(definitions), platform.context
     apply(platform, definitions)
     try:
-        established = ("wait", "--for=condition=Established", "--timeout=30s")
-        run_kubectl(context, *established, "-f", "-", stdin=manifest)
+        wait_until_established(context, "-f", "-", stdin=manifest)
         yield
     finally:
         run_kubectl(context, "delete", "-f", "-", stdin=manifest)

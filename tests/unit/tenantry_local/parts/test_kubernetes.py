@@ -92,7 +92,7 @@ def test_a_crd_that_has_no_conditions_yet_is_waited_for(
 ) -> None:
     results = [LocalError(".status.conditions accessor error"), None]
 
-    def fail_once(_: Context, *arguments: str) -> str:
+    def fail_once(_: Context, *arguments: str, **__: None) -> str:
         if arguments[0] == "wait" and (error := results.pop(0)):
             raise error
         return ""
@@ -100,3 +100,20 @@ def test_a_crd_that_has_no_conditions_yet_is_waited_for(
     monkeypatch.setattr(module, "run_kubectl", fail_once)
     ApiServer(context).provision()
     assert not results
+
+
+def test_another_failure_of_the_wait_is_not_retried(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = []
+
+    def fail(_: Context, *arguments: str, **__: None) -> str:
+        if arguments[0] == "wait":
+            waits.append(arguments)
+            raise LocalError("forbidden")
+        return ""
+
+    monkeypatch.setattr(module, "run_kubectl", fail)
+    with pytest.raises(LocalError, match="forbidden"):
+        ApiServer(context).provision()
+    assert len(waits) == 1
