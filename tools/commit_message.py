@@ -49,7 +49,7 @@ def find_errors(message: str) -> list[str]:
 
 def main(source: str) -> int:
     """Print the errors of the message in a file, or of the commits in a range; return the exit code."""
-    messages = _read_range(source) if ".." in source else {"": Path(source).read_text()}
+    messages = {"": Path(source).read_text()} if Path(source).is_file() else _read_range(source)
     errors = [f"{commit}{error}\n" for commit, message in messages.items() for error in find_errors(message)]
     sys.stderr.writelines(errors)
     return bool(errors)

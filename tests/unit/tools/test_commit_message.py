@@ -1,10 +1,10 @@
 """Tests of the check of commit messages: valid and refused subjects."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.programs.git import run_git
 from tools.commit_message import find_errors, main
 
 WORD = "by"
@@ -62,17 +62,10 @@ def test_each_commit_of_a_range_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for variable in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
-        monkeypatch.delenv(variable, raising=False)  # set while a hook runs the tests
-    _run_git("init", "-q", "-b", "main")
+    run_git(tmp_path, "init", "-q", "-b", "main")
     for subject in ("Adds the first file", "Add a second file", "Add a third file."):
-        _run_git("commit", "-q", "--allow-empty", "-m", subject)
+        run_git(tmp_path, "commit", "-q", "--allow-empty", "-m", subject)
     assert main("main~2..main") == 1
     (error,) = capsys.readouterr().err.splitlines()
     assert "Add a third file.: The subject ends with a full stop." in error
     assert main("main~2..main~1") == 0
-
-
-def _run_git(*argv: str) -> None:
-    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-    subprocess.run(["git", *identity, *argv], check=True)
