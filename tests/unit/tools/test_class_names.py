@@ -3,7 +3,7 @@
 import ast
 from collections import defaultdict
 
-from tools.version import REPOSITORY
+from tests.support.text.python_files import parse_python_files
 
 SIDES_OF_A_WIRE = frozenset(
     {
@@ -25,16 +25,12 @@ REQUIRED_BY_OPEN_WEBUI = frozenset({"Valves"})
 """Names of classes that Open WebUI requires in each function."""
 
 
-FOLDERS = ("services", "operator", "local", "tools", "charts", "tests")
-
-
 def test_two_classes_share_a_name_only_if_they_are_the_same_thing() -> None:
     places = defaultdict[str, list[str]](list)
-    for folder in FOLDERS:
-        for file in sorted((REPOSITORY / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text())):
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    places[node.name].append(str(file.relative_to(REPOSITORY)))
+    for file, tree in parse_python_files():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(file)
     allowed = SIDES_OF_A_WIRE | PARTS_AND_STANDINS | REQUIRED_BY_OPEN_WEBUI
     shared = {name: files for name, files in places.items() if len(files) > 1}
     assert {name: files for name, files in shared.items() if name not in allowed} == {}

@@ -5,9 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from tools.version import REPOSITORY
-
-FOLDERS = ("services", "operator", "local", "tools", "charts", "tests")
+from tests.support.text.python_files import parse_python_files
 
 
 def _list_constants(body: list[ast.stmt]) -> Iterator[str]:
@@ -25,10 +23,9 @@ def _list_constants(body: list[ast.stmt]) -> Iterator[str]:
 
 def test_no_module_or_class_assigns_a_constant_twice() -> None:
     twice = [
-        f"{file.relative_to(REPOSITORY)}: {name}"
-        for folder in FOLDERS
-        for file in sorted((REPOSITORY / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text()))
+        f"{file}: {name}"
+        for file, tree in parse_python_files()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Module | ast.ClassDef)
         for name, count in Counter(_list_constants(node.body)).items()
         if count > 1

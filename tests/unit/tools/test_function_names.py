@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.text.python_files import parse_python_files
 from tools.version import REPOSITORY
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-FOLDERS = ("services", "operator", "local", "tools", "charts", "tests", "infra")
 
 NAMING_DECORATORS = frozenset(
     {
@@ -52,9 +51,9 @@ def read_verbs() -> list[str]:
     return [line for line in lines if not line.startswith("#")]
 
 
-def list_functions(source: str) -> Iterator[Function]:
+def list_functions(tree: ast.Module) -> Iterator[Function]:
     """Yield the functions whose names this project chooses."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, Function) and not is_named_by_kind(node):
             yield node
 
@@ -81,12 +80,7 @@ def get_first_word(name: str) -> str:
 @pytest.fixture(scope="module", name="functions")
 def _functions() -> list[tuple[str, Function]]:
     """Return the functions of the whole tree, each with its file."""
-    return [
-        (str(file.relative_to(REPOSITORY)), function)
-        for folder in FOLDERS
-        for file in sorted((REPOSITORY / folder).rglob("*.py"))
-        for function in list_functions(file.read_text())
-    ]
+    return [(file, function) for file, tree in parse_python_files() for function in list_functions(tree)]
 
 
 def test_each_function_begins_with_a_verb_that_is_in_use(functions: list[tuple[str, Function]]) -> None:
@@ -123,7 +117,7 @@ def test_the_verbs_are_sorted() -> None:
     ],
 )
 def test_every_kind_of_function_is_checked(source: str) -> None:
-    words = {get_first_word(function.name) for function in list_functions(source)}
+    words = {get_first_word(function.name) for function in list_functions(ast.parse(source))}
     assert words & {"files", "scenario"}
 
 
@@ -140,4 +134,4 @@ def test_every_kind_of_function_is_checked(source: str) -> None:
     ],
 )
 def test_a_name_that_the_kind_of_function_decides_is_not_checked(source: str) -> None:
-    assert not list(list_functions(source))
+    assert not list(list_functions(ast.parse(source)))
