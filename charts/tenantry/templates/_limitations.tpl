@@ -12,12 +12,12 @@
 - No workflows run, and no files are indexed (n8n.enabled).
 {{- end }}
 {{- if not .Values.monitoring.enabled }}
-- No alerts and no dashboard: nobody is notified of a fault (monitoring.enabled).
+- No alerts and no dashboard: no one is notified of a fault (monitoring.enabled).
 {{- else if not .Values.global.network.monitoringNamespace }}
 - Prometheus cannot reach the pods (global.network.monitoringNamespace).
 {{- end }}
 {{- if .Values.keycloak.enabled }}
-- Keycloak is a single pod: nobody can sign in while it restarts (keycloak.enabled).
+- Keycloak is a single pod: no one can sign in while it restarts (keycloak.enabled).
 {{- if .Values.keycloak.demo }}
 - People of two invented companies can sign in with one password (keycloak.demo).
 {{- end }}
