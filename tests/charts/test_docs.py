@@ -130,6 +130,7 @@ def test_the_commands_create_all_roles_with_complete_policies(tmp_path: Path) ->
     }
     assert roles == annotated | {
         accounts["global"]["aws"]["tenantRoleArn"].rpartition("/")[2],
+        accounts["gateway"]["modelRoleArn"].rpartition("/")[2],
         retention.ROLE,
     }
 
