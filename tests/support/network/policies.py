@@ -1,7 +1,7 @@
 """Rules that the NetworkPolicies of a cluster give each pod.
 
-A packet to a Service passes two steps: the translation of the Service's address to a pod's (destination NAT),
-and the filter for the sender's egress. Most CNIs filter after the translation, and VPC CNI of EKS filters
+A packet to a Service passes two steps: translation of the address to a pod's address (destination NAT),
+and a filter for egress. Most CNIs filter after the translation, and VPC CNI of EKS filters
 before it. VPC CNI's controller therefore adds the addresses of the Services that a peer's labels select. It
 adds none for a peer that is an ``ipBlock``.
 """
