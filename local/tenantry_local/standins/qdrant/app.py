@@ -9,6 +9,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from .access import Authenticator, Forbidden, Unauthenticated
 from .engine import AlreadyExists, BadRequest, Engine, NotFound
 from .routes import router
+from .snapshot_routes import router as snapshot_router
+from .snapshots import Snapshots
 
 __all__ = ["VERSION", "make_app"]
 
@@ -31,7 +33,9 @@ def make_app(engine: Engine, api_key: str) -> FastAPI:
     app = FastAPI(title="Qdrant stand-in", openapi_url=None)
     app.state.engine = engine
     app.state.authenticator = Authenticator(api_key)
+    app.state.snapshots = Snapshots(engine, engine.folder / "snapshots")
     app.include_router(router)
+    app.include_router(snapshot_router)
     _add_probes(app)
     _add_errors(app)
     return app
