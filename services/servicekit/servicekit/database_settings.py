@@ -1,5 +1,6 @@
 """Settings of the connection to Postgres."""
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr, ValidationInfo, field_validator
@@ -36,7 +37,7 @@ class DatabaseSettings(ProgramSettings):
                 )
         return url
 
-    def build_tls_parameters(self) -> dict[str, str]:
+    def build_tls_parameters(self) -> dict[str, Any]:
         """Return the parameters of libpq for TLS. They take precedence over the URL's."""
         if self.database_ca_file is None:
             return {}
