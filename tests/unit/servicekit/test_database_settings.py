@@ -11,7 +11,7 @@ from servicekit.settings import read_settings
 from tests.support.security.certificates import make_certificates
 
 
-class JobSettings(DatabaseSettings):
+class DatabaseJobSettings(DatabaseSettings):
     model_config = SettingsConfigDict(env_prefix="SOME_JOB_")
 
 
@@ -32,7 +32,7 @@ def test_a_url_that_permits_no_tls_is_refused_in_one_sentence(
         "SOME_JOB_DATABASE_URL", f"postgresql://u:hunter2@db.test/owui?connect_timeout=3&sslmode={mode}"
     )
     with pytest.raises(SystemExit) as ended:
-        read_settings(JobSettings)
+        read_settings(DatabaseJobSettings)
     assert ended.value.code == 2
     reason = f"must not contain sslmode={mode}, because connections to Postgres must use TLS"
     assert capsys.readouterr().err == f"SOME_JOB_DATABASE_URL: {reason}\n"
@@ -43,7 +43,7 @@ def test_every_accepted_url_is_verified_with_the_ca_file(
     monkeypatch: pytest.MonkeyPatch, authority: str, query: str
 ) -> None:
     monkeypatch.setenv("SOME_JOB_DATABASE_URL", f"postgresql://u:p@db.test/owui{query}")
-    settings = read_settings(JobSettings)
+    settings = read_settings(DatabaseJobSettings)
     url, tls = settings.database_url.get_secret_value(), settings.build_tls_parameters()
     used = psycopg.conninfo.conninfo_to_dict(psycopg.conninfo.make_conninfo(url, **tls))
     assert (used["sslmode"], used["sslrootcert"]) == ("verify-full", authority)
@@ -51,4 +51,4 @@ def test_every_accepted_url_is_verified_with_the_ca_file(
 
 def test_without_a_ca_file_the_url_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_JOB_DATABASE_URL", "postgresql://u:p@db.test/owui?sslmode=disable")
-    assert read_settings(JobSettings).build_tls_parameters() == {}
+    assert read_settings(DatabaseJobSettings).build_tls_parameters() == {}

@@ -11,16 +11,16 @@ from servicekit.settings import read_settings
 from tests.support.security.certificates import make_certificates
 
 
-class JobSettings(RedisSettings):
+class RedisJobSettings(RedisSettings):
     model_config = SettingsConfigDict(env_prefix="SOME_JOB_")
 
 
-def read(monkeypatch: pytest.MonkeyPatch, url: str, **more: str) -> JobSettings:
+def read(monkeypatch: pytest.MonkeyPatch, url: str, **more: str) -> RedisJobSettings:
     """Return the settings for these variables."""
     monkeypatch.setenv("SOME_JOB_REDIS_URL", url)
     for name, value in more.items():
         monkeypatch.setenv(f"SOME_JOB_{name.upper()}", value)
-    return read_settings(JobSettings)
+    return read_settings(RedisJobSettings)
 
 
 VERIFIED = "the certificate is always verified"
@@ -67,7 +67,7 @@ def test_the_client_verifies_certificate_and_host_name(
     settings = read(monkeypatch, url, redis_tls="true", redis_ca_file=str(authority))
     assert settings.build_redis_options()["ssl_ca_certs"] == str(authority)
     # Also when TLS is not required, and with the public authorities.
-    public = read_settings(JobSettings).model_copy(update={"redis_tls": False, "redis_ca_file": None})
+    public = read_settings(RedisJobSettings).model_copy(update={"redis_tls": False, "redis_ca_file": None})
     options = Redis.from_url(url, **public.build_redis_options()).connection_pool.connection_kwargs
     assert options["ssl_cert_reqs"] == "required"
     assert options["ssl_check_hostname"] is True
