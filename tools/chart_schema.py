@@ -71,7 +71,11 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
     ),
     ("ingress.enabled", {"global.openWebui.url": NONEMPTY_TEXT, "open-webui.enabled": {"const": True}}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
-    ("qdrant.enabled", {"global.qdrant.url": EMPTY_TEXT}, {"global.qdrant.url": NONEMPTY_TEXT}),
+    (
+        "qdrant.enabled",
+        {"global.qdrant.url": EMPTY_TEXT, "global.network.qdrant.cidrs": EMPTY_LIST},
+        {"global.qdrant.url": NONEMPTY_TEXT, "global.network.qdrant.cidrs": NONEMPTY_LIST},
+    ),
     (
         "postgres.enabled",
         {"global.network.postgres.cidrs": EMPTY_LIST, "global.postgres.tls.enabled": {"const": False}},
@@ -96,7 +100,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"ingress\.alb\.prefixLists", {"type": "array", "items": {"type": "string", "pattern": "^pl-"}}),
     (r"ingress\.alb\.webAclArn", {"type": "string", "pattern": "^(arn:.+)?$"}),
     (r"ingress\.className", TEXT),
-    (r".*\.(cidrs|inboundCidrs)", {
+    (r".*(\.cidrs|Cidrs)", {
         "type": "array",
         "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"},
     }),
