@@ -35,7 +35,7 @@ def build_redis_url(url: str, ca_file: str) -> str:
     Raises
     ------
     ValueError
-        The URL has no TLS, or contains options of its own for TLS.
+        The URL has no TLS, or contains options for TLS.
     """
     parts = urlsplit(url)
     if parts.scheme != "rediss":
