@@ -44,6 +44,7 @@ REQUIRED_VALUES: dict[str, Schema] = {
     "global.aws.documentsBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.filesBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.tenantRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
+    "gateway.modelRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
 }
 """Values that are empty in values.yaml and that each deployment must set."""
 
@@ -144,7 +145,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"open-webui\.orchestrator", {"enum": ["n8n", "direct"]}),
     (r".*\.autoscaling\.source", {"enum": ["prometheus-adapter", "keda"]}),
     (r".*\.autoscaling\.((min|max|initial)Replicas|queueDepth)", {"type": "integer", "minimum": 1}),
-    (r".*\.(replicas|concurrency|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
+    (r".*\.(replicas|concurrency|embedding\w*PerMinute)", {"type": "integer", "minimum": 1}),
 ]  # fmt: skip
 """Schemas by pattern of a path; the first pattern that matches the whole path applies."""
 

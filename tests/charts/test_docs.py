@@ -129,6 +129,7 @@ def test_the_commands_create_all_roles_with_complete_policies(tmp_path: Path) ->
     assert associated == {f"tenantry-{name}" for name in ("operator", "gateway", "file-sync", "open-webui")}
     assert roles == associated | {
         profile["global"]["aws"]["tenantRoleArn"].rpartition("/")[2],
+        profile["gateway"]["modelRoleArn"].rpartition("/")[2],
         retention.ROLE,
     }
 
