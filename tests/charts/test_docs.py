@@ -143,9 +143,8 @@ def test_the_documented_values_for_irsa_annotate_a_service_account() -> None:
     (values,) = re.findall(
         r"```yaml\n(.*?)```", read_page("install.md").partition("\n### Roles through IRSA\n")[2], re.DOTALL
     )
-    release = render(
-        "values-eks-prod.yaml", "--set-json", f"gateway={json.dumps(yaml.safe_load(values)['gateway'])}"
-    )
+    account = json.dumps(yaml.safe_load(values)["gateway"]["serviceAccount"])
+    release = render("values-eks-prod.yaml", "--set-json", f"gateway.serviceAccount={account}")
     annotations = release.get("ServiceAccount", "gateway")["metadata"]["annotations"]
     assert annotations["eks.amazonaws.com/role-arn"].endswith(":role/tenantry-gateway")
 
