@@ -48,7 +48,7 @@ def main() -> None:
         BotoCoreError,
         ClientError,
     ) as exc:
-        reason = str(exc) or type(exc).__name__
+        reason = (str(exc) or type(exc).__name__).partition("\n")[0]  # httpx adds a link in a second line
         log.error("The job failed", command=arguments.command, reason=reason)  # noqa: TRY400 (no trace)
         raise SystemExit(1) from exc
 

@@ -1,7 +1,8 @@
 """Backups in the bucket: a folder for each, whose manifest is written last and makes it complete.
 
 The folder ``snapshots/NAMESPACE-RELEASE/20261129T030000Z/`` contains ``manifest.json``, and
-``PEER/COLLECTION.snapshot`` for each peer and collection. A folder without a manifest is the rest of an interrupted run.
+``PEER/COLLECTION.snapshot`` for each peer and collection. A folder without a manifest was left by an
+interrupted run.
 """
 
 import json
@@ -26,7 +27,7 @@ __all__ = ["Backups", "Manifest", "StoredSnapshot", "open_backups"]
 MANIFEST = "manifest.json"
 
 PART_SIZE = 16 * 1024**2
-"""Smallest size of a part of an upload. Three parts are in memory at the same time."""
+"""Smallest size of a part of an upload; one part is in memory."""
 
 MAX_PARTS = 9_000
 """S3 accepts 10,000 parts."""
@@ -103,10 +104,9 @@ class Backups:
 
         A failed upload leaves no object, and no parts unless the process was killed.
         """
-        config = TransferConfig(
-            multipart_chunksize=max(PART_SIZE, math.ceil(size / MAX_PARTS)), max_concurrency=2
-        )
-        config.max_in_memory_upload_chunks = 2
+        # Without threads only one part is in memory.
+        part_size = max(PART_SIZE, math.ceil(size / MAX_PARTS))
+        config = TransferConfig(multipart_chunksize=part_size, use_threads=False)
         self.s3.upload_fileobj(content, self.bucket, key, Config=config)  # type: ignore[arg-type] # only read() is called
         return int(self.s3.head_object(Bucket=self.bucket, Key=key)["ContentLength"])
 

@@ -37,7 +37,7 @@ def create_snapshot(name: str, call: AuthenticatedCall, request: Request) -> Res
 def list_snapshots(name: str, call: AuthenticatedCall, request: Request) -> Response:
     """List the snapshots of a collection."""
     call.require(name, Level.READ)
-    return call.respond(get_snapshots(request).list(name))
+    return call.respond(get_snapshots(request).list_all(name))
 
 
 @router.get("/collections/{name}/snapshots/{snapshot}")

@@ -1,4 +1,4 @@
-"""Snapshots of the Qdrant stand-in, in Qdrant's wire format: a tar archive with a collection's settings and points.
+"""Snapshots of the Qdrant stand-in: tar archives with the settings and the points of a collection.
 
 The content of the archive differs from Qdrant's, so each can only read its own snapshots.
 """
@@ -10,7 +10,7 @@ import tarfile
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from qdrant_client import models
 
@@ -51,7 +51,7 @@ class Snapshots:
         temporary.replace(file)
         return _describe(file)
 
-    def list(self, name: str) -> list[dict[str, Any]]:
+    def list_all(self, name: str) -> list[dict[str, Any]]:
         """Return the descriptions of a collection's snapshots."""
         self._engine.describe(name)
         return [_describe(file) for file in sorted((self._folder / name).glob("*.snapshot"))]
@@ -64,15 +64,16 @@ class Snapshots:
             raise NotFound(f"Not found: Snapshot {snapshot} not found")
         return file
 
-    def recover(self, name: str, content: IO[bytes], checksum: str | None) -> None:
+    def recover(self, name: str, content: BinaryIO, checksum: str | None) -> None:
         """Replace a collection by the content of a snapshot; create it if it does not exist."""
-        if checksum and (found := hashlib.file_digest(content, "sha256").hexdigest()) != checksum:
+        if checksum and (found := _calculate_checksum(content)) != checksum:
             raise BadRequest(f"Wrong input: Snapshot checksum mismatch: expected {checksum}, got {found}")
         content.seek(0)
         try:
             with tarfile.open(fileobj=content) as archive:
                 settings, points = (archive.extractfile(member) for member in (SETTINGS, POINTS))
-                assert settings and points  # noqa: S101 (both are files)
+                if not settings or not points:
+                    raise KeyError(name)  # noqa: TRY301 (a folder instead of a file)
                 described, lines = json.loads(settings.read()), points.read().splitlines()
         except (tarfile.TarError, KeyError) as exc:
             raise BadRequest(f"Bad request: failed to unpack snapshot archive: {exc}") from exc
@@ -95,7 +96,7 @@ class Snapshots:
             schema = index.get("params") or index["data_type"]
             self._engine.create_index(name, models.CreateFieldIndex(field_name=field, field_schema=schema))
 
-    def _dump_points(self, name: str) -> "list[str]":
+    def _dump_points(self, name: str) -> list[str]:
         lines: list[str] = []
         offset = None
         while True:
@@ -120,9 +121,16 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(member, io.BytesIO(content))
 
 
+def _calculate_checksum(content: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while piece := content.read(1024**2):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 def _describe(file: Path) -> dict[str, Any]:
     with file.open("rb") as content:
-        checksum = hashlib.file_digest(content, "sha256").hexdigest()
+        checksum = _calculate_checksum(content)
     created = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     return {
         "name": file.name,
