@@ -33,12 +33,12 @@
 {{- define "open-webui.mounts" -}}
 - {name: data, mountPath: /data}
 - {name: tmp, mountPath: /tmp}
-{{- include "tenantry.secrets-store-mounts" . }}
+{{- include "tenantry.mounts" . }}
 {{- end }}
 
 {{/* The volume for caches. Files are in S3, and all other data is in Postgres. */}}
 {{- define "open-webui.volumes" -}}
 - {name: data, emptyDir: {sizeLimit: 10Gi}}
 - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
-{{- include "tenantry.secrets-store-volumes" . }}
+{{- include "tenantry.volumes" . }}
 {{- end }}
