@@ -44,6 +44,7 @@ REQUIRED_VALUES: dict[str, Schema] = {
     "global.aws.documentsBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.filesBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.tenantRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
+    "gateway.modelRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
 }
 """Values that are empty in values.yaml and that each deployment must set."""
 
@@ -71,7 +72,11 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
     ),
     ("ingress.enabled", {"global.openWebui.url": NONEMPTY_TEXT, "open-webui.enabled": {"const": True}}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
-    ("qdrant.enabled", {"global.qdrant.url": EMPTY_TEXT}, {"global.qdrant.url": NONEMPTY_TEXT}),
+    (
+        "qdrant.enabled",
+        {"global.qdrant.url": EMPTY_TEXT, "global.network.qdrant.cidrs": EMPTY_LIST},
+        {"global.qdrant.url": NONEMPTY_TEXT, "global.network.qdrant.cidrs": NONEMPTY_LIST},
+    ),
     (
         "postgres.enabled",
         {"global.network.postgres.cidrs": EMPTY_LIST},
@@ -86,6 +91,8 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
 """Switches, each with the schemas that apply by path if it is on and if it is off."""
 
 SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
+    (r"global\.fullnameOverride", {"type": "string", "pattern": "^([a-z]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
+    (r"global\.nameOverride", {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
     (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
     (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r"externalSecrets\.store\.kind", {"enum": ["ClusterSecretStore", "SecretStore"]}),
@@ -95,7 +102,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"ingress\.alb\.prefixLists", {"type": "array", "items": {"type": "string", "pattern": "^pl-"}}),
     (r"ingress\.alb\.webAclArn", {"type": "string", "pattern": "^(arn:.+)?$"}),
     (r"ingress\.className", TEXT),
-    (r".*\.(cidrs|inboundCidrs)", {
+    (r".*(\.cidrs|Cidrs)", {
         "type": "array",
         "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"},
     }),
@@ -139,7 +146,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"open-webui\.orchestrator", {"enum": ["n8n", "direct"]}),
     (r".*\.autoscaling\.source", {"enum": ["prometheus-adapter", "keda"]}),
     (r".*\.autoscaling\.((min|max|initial)Replicas|queueDepth)", {"type": "integer", "minimum": 1}),
-    (r".*\.(replicas|concurrency|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
+    (r".*\.(replicas|concurrency|embedding\w*PerMinute)", {"type": "integer", "minimum": 1}),
 ]  # fmt: skip
 """Schemas by pattern of a path; the first pattern that matches the whole path applies."""
 

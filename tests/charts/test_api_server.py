@@ -70,6 +70,19 @@ def test_the_api_server_accepts_each_profile_without_warnings(
     apply_dry_run(platform, render(profile, namespace=namespace))
 
 
+@pytest.mark.parametrize("name", ["customer-support-assistant-for-the-north-american-td1", "2nd-release.v2"])
+def test_the_api_server_accepts_every_release_name_in_a_namespace_with_a_long_name(
+    platform: Platform, namespace: str, name: str
+) -> None:
+    with create_namespace(platform, "n" * 54) as long_namespace:
+        release = render(
+            PROFILE, "--set", "n8n.worker.autoscaling.source=keda,monitoring.enabled=true",
+            namespace=long_namespace, release=name,
+        )  # fmt: skip
+        assert namespace != long_namespace  # its fixture defines the kinds of others
+        apply_dry_run(platform, release)
+
+
 @pytest.mark.parametrize("choices", COMBINED, ids=" ".join)
 def test_the_api_server_accepts_combinations_of_choices(
     platform: Platform, namespace: str, choices: tuple[str, ...]

@@ -101,11 +101,18 @@ def test_a_setting_from_the_values_reaches_the_service() -> None:
     assert get_environment(release, "gateway")["GATEWAY_CHAT_MODEL"] == "some.model"
 
 
-def test_gateways_share_the_quota_of_embeddings() -> None:
+@pytest.mark.parametrize(
+    ("value", "setting"),
+    [
+        ("embeddingsPerMinute", "GATEWAY_EMBEDDINGS_PER_MINUTE"),
+        ("embeddingTokensPerMinute", "GATEWAY_EMBEDDING_TOKENS_PER_MINUTE"),
+    ],
+)
+def test_gateways_share_the_quotas_of_embeddings(value: str, setting: str) -> None:
     release = render(
-        "values-eks-prod.yaml", "--set", "gateway.embeddingsPerMinute=3000,gateway.autoscaling.maxReplicas=7"
+        "values-eks-prod.yaml", "--set", f"gateway.{value}=3000,gateway.autoscaling.maxReplicas=7"
     )
-    assert get_environment(release, "gateway")["GATEWAY_EMBEDDINGS_PER_MINUTE"] == str(3000 // 7)
+    assert get_environment(release, "gateway")[setting] == str(3000 // 7)
 
 
 def test_the_operator_has_variables_of_open_webui_only_if_it_is_enabled(release: Release) -> None:

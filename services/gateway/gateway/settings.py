@@ -32,7 +32,11 @@ class GatewaySettings(HttpSettings):
     """Bucket of the documents."""
 
     tenant_role_arn: str = Field(pattern=r"^arn:")
-    """IAM role that is assumed for one tenant at a time."""
+    """IAM role that is assumed for one tenant at a time, for its documents."""
+
+    model_role_arn: str = Field(pattern=r"^arn:")
+    """IAM role that is assumed for one tenant at a time, for the models. AWS' cost reports can split its
+    calls by the session tag ``tenant``."""
 
     qdrant_url: str = Field(pattern=r"^https?://")
     """Qdrant's REST address."""
@@ -78,6 +82,10 @@ class GatewaySettings(HttpSettings):
 
     embeddings_per_minute: int = Field(2000, ge=1)
     """Embeddings that this gateway may request: Bedrock's quota, divided by the maximum number of
+    gateways."""
+
+    embedding_tokens_per_minute: int = Field(300_000, ge=1)
+    """Tokens of embeddings that this gateway may request: Bedrock's quota, divided by the maximum number of
     gateways."""
 
     embedding_dimension: int = Field(768, ge=1, le=1024)

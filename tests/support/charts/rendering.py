@@ -60,7 +60,7 @@ class Release:
 
 
 @cache
-def render(profile: str, *options: str, namespace: str = "chart-test") -> Release:
+def render(profile: str, *options: str, namespace: str = "chart-test", release: str = RELEASE) -> Release:
     """Render the chart with a profile and additional helm options.
 
     Raises
@@ -69,7 +69,7 @@ def render(profile: str, *options: str, namespace: str = "chart-test") -> Releas
         Helm refused the values.
     """
     return Release(
-        run_helm("template", RELEASE, str(CHART), "-n", namespace, "-f", str(CHART / profile), *options)
+        run_helm("template", release, str(CHART), "-n", namespace, "-f", str(CHART / profile), *options)
     )
 
 
