@@ -87,8 +87,10 @@ SCALED_OBJECT = _make_object(
     ),
 )
 
+TARGET_REF = _make_object("parameter", "name", "key", parameter=TEXT, name=TEXT, key=TEXT)
+
 TRIGGER_AUTHENTICATION = _make_object(
-    secretTargetRef=_make_list(_make_object("parameter", "name", "key", parameter=TEXT, name=TEXT, key=TEXT)),
+    secretTargetRef=_make_list(TARGET_REF), configMapTargetRef=_make_list(TARGET_REF)
 )
 
 RELABELINGS = _make_list(
