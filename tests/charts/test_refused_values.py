@@ -106,7 +106,7 @@ def test_all_faults_are_reported_together() -> None:
 
 
 def test_lint_also_refuses_contradictions() -> None:
-    with pytest.raises(HelmError, match="gateway.autoscaling.minReplicas"):
+    with pytest.raises(HelmError, match=r"gateway\.autoscaling\.minReplicas"):
         lint(PRODUCTION, "--set", "gateway.autoscaling.minReplicas=11")
 
 
