@@ -1,7 +1,7 @@
 """Generator of docs/values.md from the chart's values.yaml: ``python -m tools.values_reference``.
 
-The comment of a value is the line above it and begins with ``# --``, as in helm-docs. The fields of pods have comments in
-their first section only, and one table on the page.
+The comment of a value is the line above it and begins with ``# --``, as in helm-docs. The fields of pods have
+comments in their first section only, and one table on the page.
 """
 
 import json

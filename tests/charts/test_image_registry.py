@@ -43,7 +43,8 @@ def test_every_image_comes_from_the_registry_with_its_digest(profile: str) -> No
 def test_the_registry_replaces_that_of_a_repository(repository: str, image: str) -> None:
     release = render(
         PROFILES[0],
-        "--set", f"gateway.image.repository={repository},gateway.image.tag=1.2.3,gateway.image.digest={DIGEST}",
+        "--set", f"gateway.image.repository={repository}",
+        "--set", f"gateway.image.tag=1.2.3,gateway.image.digest={DIGEST}",
         "--set", "global.imageRegistry=registry.internal:5000",
     )  # fmt: skip
     (container,) = release.get("Deployment", "gateway")["spec"]["template"]["spec"]["containers"]

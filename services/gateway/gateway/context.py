@@ -100,7 +100,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
         registry, watching = await stack.enter_async_context(open_registry())
-        redis = TenantRedis(settings.redis_url)
+        redis = TenantRedis(settings.redis_url, settings.build_redis_options())
         stack.push_async_callback(redis.close)
         vectors = Vectors(
             url=settings.qdrant_url,
