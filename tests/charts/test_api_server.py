@@ -26,6 +26,11 @@ TOGGLES = (
     "monitoring.enabled=false",
     "monitoring.monitorKind=ServiceMonitor,global.network.monitoringNamespace=",
     "global.imagePullSecrets[0].name=registry",
+    "global.podLabels.team=rag,global.imageRegistry=registry.example.com/mirror,n8n.worker.nodeSelector.pool=n8n"
+    ",qdrant.topologySpreadConstraints[0].topologyKey=rack,qdrant.topologySpreadConstraints[0].maxSkew=1"
+    ",qdrant.topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule"
+    ",open-webui.extraVolumes[0].name=ca,open-webui.extraVolumes[0].configMap.name=ca"
+    ",open-webui.extraVolumeMounts[0].name=ca,open-webui.extraVolumeMounts[0].mountPath=/ca",
     "gateway.extraEnv[0].name=HTTPS_PROXY,gateway.extraEnv[0].value=http://proxy.example:3128",
 )
 """Changes of the production profile that can be combined with each other."""
