@@ -167,6 +167,7 @@ class OperatorContext:
             decode_responses=True,
             socket_timeout=3,
             socket_connect_timeout=2,
+            **settings.build_redis_options(),
         )
         self._stack.push_async_callback(redis.aclose)
         keycloak = Keycloak(

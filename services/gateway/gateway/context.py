@@ -47,6 +47,7 @@ from .limits.tenant_metrics import TenantMetrics
 from .limits.token_meter import TokenMeter
 from .limits.usage import UsageLog
 from .model_check import ModelCheck
+from .model_sessions import ModelSessions, open_model_session
 from .objects import TenantObjects, TrashObjects
 from .redis import TenantRedis
 from .retrieval.service import RetrievalService
@@ -101,7 +102,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
         registry, watching = await stack.enter_async_context(open_registry())
-        redis = TenantRedis(settings.redis_url)
+        redis = TenantRedis(settings.redis_url, settings.build_redis_options())
         stack.push_async_callback(redis.close)
         qdrant = create_monitor(
             settings.qdrant_url,
@@ -118,10 +119,12 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         )
         stack.push_async_callback(vectors.close)
         bedrock = Bedrock(
-            open_session(),
+            open_model_session(),
+            ModelSessions(open_session, role_arn=settings.model_role_arn),
             embedding_model=settings.embedding_model,
             dimension=settings.embedding_dimension,
             embeddings_per_minute=settings.embeddings_per_minute,
+            embedding_tokens_per_minute=settings.embedding_tokens_per_minute,
         )
         stack.callback(bedrock.close)
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)

@@ -1,8 +1,8 @@
 """Check that Qdrant is new enough to keep the words of one tenant out of another tenant's ranking.
 
 Every lexical search asks Qdrant to compute IDF from the tenant's points only (``params.idf.corpus``). Qdrant
-knows this field since 1.19. An older server ignores it without an error, so its version is checked, and the
-field itself with a probe: a collection whose points give another score when the field is ignored.
+knows this field since 1.19, and an older server ignores it without an error. So the version is checked, and
+the field itself by a probe: a collection whose points have another score when the field is ignored.
 
 The operator creates the probe's collection and never deletes it, so each later check only reads. It holds
 no tenant's data.
