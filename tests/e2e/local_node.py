@@ -5,14 +5,18 @@ A running node is used and kept.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tenantry_local.build import ensure_control_plane, lock_folder
 from tenantry_local.context import CACHE, REPOSITORY
+
+from tests.support.backends.cluster import wait_until_true
+from tests.support.network.policies import EgressFilter
 
 from .images import Image
 
@@ -25,6 +29,9 @@ BASE = "localhost/base/python:3.11"
 
 ARCHIVES = CACHE / "e2e-images"
 """Archives of loaded images, because a stopped cluster deletes its images."""
+
+ENGINE = (sys.executable, "-m", "tests.e2e.network_policies")
+"""The program that enforces network policies."""
 
 
 class LocalNode:
@@ -55,6 +62,24 @@ class LocalNode:
             yield
         finally:
             _run("./down.sh")
+
+    def enforce_policies(self, egress_filter: EgressFilter) -> None:
+        """Replace the program that enforces network policies; ``down.sh`` stops it with the node."""
+        node = Path(_capture('printf %s "$D"'))
+        file, log = node / "pid" / "netpol.pid", node / "log" / f"netpol-{egress_filter}.log"
+        if file.exists() and _belongs_to(node, file.read_text().strip()):
+            _stop_process(int(file.read_text()))
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [*ENGINE, egress_filter, _capture('printf %s "$PODNET"')],
+                cwd=REPOSITORY,
+                env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        file.write_text(f"{process.pid}\n")
+        wait_until_true(lambda: "applied" in log.read_text(), f"{log} has rules", seconds=60)
 
     def load(self, image: Image) -> str:
         """Load an image into the cluster, building it if needed, and return its reference."""
@@ -115,6 +140,21 @@ def _belongs_to(node: Path, pid: str) -> bool:
     except OSError:
         return False
     return any(f"{node}/".encode() in text for text in texts)
+
+
+def _stop_process(pid: int) -> None:
+    """Stop a process and wait until it has ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        wait_until_true(lambda: not _is_running(pid), f"process {pid} has ended", seconds=10)
+
+
+def _is_running(pid: int) -> bool:
+    """Return True if a process has not ended; an ended child remains until its parent waits for it."""
+    try:
+        return "\nState:\tZ" not in Path("/proc", str(pid), "status").read_text()
+    except FileNotFoundError:
+        return False
 
 
 def _run(command: str, *, check: bool = True) -> int:
