@@ -4,12 +4,13 @@ A running node is used and kept.
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tenantry_local.build import ensure_control_plane, lock_folder
@@ -67,18 +68,11 @@ class LocalNode:
         """Replace the program that enforces network policies; ``down.sh`` stops it with the node."""
         node = Path(_capture('printf %s "$D"'))
         file, log = node / "pid" / "netpol.pid", node / "log" / f"netpol-{egress_filter}.log"
-        if file.exists() and _belongs_to(node, file.read_text().strip()):
-            _stop_process(int(file.read_text()))
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [*ENGINE, egress_filter, _capture('printf %s "$PODNET"')],
-                cwd=REPOSITORY,
-                env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        file.write_text(f"{process.pid}\n")
+        if file.exists():
+            _stop_process(node, file.read_text().strip())
+        log.write_text("")
+        engine = shlex.join([*ENGINE, egress_filter])
+        _run(f"cd {REPOSITORY}; {engine} $PODNET >{log} 2>&1 & echo $! >{file}")
         wait_until_true(lambda: "applied" in log.read_text(), f"{log} has rules", seconds=60)
 
     def load(self, image: Image) -> str:
@@ -142,19 +136,11 @@ def _belongs_to(node: Path, pid: str) -> bool:
     return any(f"{node}/".encode() in text for text in texts)
 
 
-def _stop_process(pid: int) -> None:
-    """Stop a process and wait until it has ended."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-        wait_until_true(lambda: not _is_running(pid), f"process {pid} has ended", seconds=10)
-
-
-def _is_running(pid: int) -> bool:
-    """Return True if a process has not ended; an ended child remains until its parent waits for it."""
-    try:
-        return "\nState:\tZ" not in Path("/proc", str(pid), "status").read_text()
-    except FileNotFoundError:
-        return False
+def _stop_process(node: Path, pid: str) -> None:
+    """Stop a process of the node and wait until it has ended."""
+    if _belongs_to(node, pid):
+        os.kill(int(pid), signal.SIGTERM)
+        wait_until_true(lambda: not _belongs_to(node, pid), f"process {pid} has ended", seconds=10)
 
 
 def _run(command: str, *, check: bool = True) -> int:
