@@ -1,7 +1,7 @@
 """Enforcement of network policies on the local node: ``python -m tests.e2e.network_policies FILTER NETWORK``.
 
-It replaces the node's engine, because it can filter egress before the translation of Services' addresses, as
-VPC CNI does, and because it ignores IPv6 addresses instead of refusing the policies that contain them.
+It replaces the node's program, which only filters egress after the translation of Services' addresses. That
+program also refuses policies that contain IPv6 addresses; this one ignores them, as the node has none.
 """
 
 import json

@@ -19,8 +19,8 @@ def render_table(
 ) -> str:
     """Return commands for ``nft -f`` that replace the table in one transaction.
 
-    Before the translation of addresses, the filter is as strict as VPC CNI's mode ``strict``: a pod whose
-    rules are not known yet has no connections. Otherwise such a pod has all of them.
+    With the filter before the translation of addresses, a pod has no connections until its rules are known,
+    as in VPC CNI's mode ``strict``. With the other filter it has all of them until then.
     """
     pods = {address: each for address, each in rules.items() if isinstance(address, IPv4Address)}
     before = egress_filter is EgressFilter.BEFORE_DNAT
