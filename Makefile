@@ -166,8 +166,8 @@ changelog: $(READY) ## Show the next section of the changelog; VERSION=X.Y.Z wri
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements/changelog.txt
 	@towncrier build $(if $(VERSION),--yes --version $(VERSION),--draft --version unreleased)
 
-release: $(READY) ## Build wheels, the images' context and the chart into dist/, and check them
-	@python -m tools.release
+release: $(READY) ## Build wheels, the images' context and the chart into dist/, and check them (REGISTRY=, SOURCE_URL=)
+	@python -m tools.release --registry "$(REGISTRY)" --source-url "$(SOURCE_URL)"
 
 # `uv export` writes hashes without URLs. uv.lock names the registry, so it is not committed.
 EXPORT = $(UV) export -q --no-emit-workspace --no-emit-project --no-header --no-annotate --no-emit-index-url
@@ -186,6 +186,8 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/mutants.in -o requirements/mutants.txt
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/changelog.in -o requirements/changelog.txt
 	@rm -f uv.lock
+	@echo "Checking that each pinned package of the images has a wheel for arm64"
+	@for name in build operator gateway file-sync n8n-install; do $(UV) pip install -q --dry-run --target build/arm64 --python-version 3.11 --python-platform aarch64-manylinux_2_28 --only-binary :all: --require-hashes -r requirements/$$name.txt || exit 1; done
 
 lock-n8n: $(READY) ## Resolve n8n's packages; its version is in local/n8n/package.json
 	@python -m tools.n8n_lock

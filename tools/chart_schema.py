@@ -44,6 +44,7 @@ REQUIRED_VALUES: dict[str, Schema] = {
     "global.aws.documentsBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.filesBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
     "global.aws.tenantRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
+    "gateway.modelRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
 }
 """Values that are empty in values.yaml and that each deployment must set."""
 
@@ -71,21 +72,28 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
     ),
     ("ingress.enabled", {"global.openWebui.url": NONEMPTY_TEXT, "open-webui.enabled": {"const": True}}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
-    ("qdrant.enabled", {"global.qdrant.url": EMPTY_TEXT}, {"global.qdrant.url": NONEMPTY_TEXT}),
+    (
+        "qdrant.enabled",
+        {"global.qdrant.url": EMPTY_TEXT, "global.network.qdrant.cidrs": EMPTY_LIST},
+        {"global.qdrant.url": NONEMPTY_TEXT, "global.network.qdrant.cidrs": NONEMPTY_LIST},
+    ),
     (
         "postgres.enabled",
-        {"global.network.postgres.cidrs": EMPTY_LIST},
+        {"global.network.postgres.cidrs": EMPTY_LIST, "global.postgres.tls.enabled": {"const": False}},
         {"n8n.postgres.host": NONEMPTY_TEXT, "global.network.postgres.cidrs": NONEMPTY_LIST},
     ),
     (
         "redis.enabled",
-        {"global.network.redis.cidrs": EMPTY_LIST},
+        {"global.network.redis.cidrs": EMPTY_LIST, "global.redis.tls.enabled": {"const": False}},
         {"n8n.redis.host": NONEMPTY_TEXT, "global.network.redis.cidrs": NONEMPTY_LIST},
     ),
+    ("global.postgres.tls.enabled", {"global.postgres.tls.caConfigMap": NONEMPTY_TEXT}, {}),
 ]
 """Switches, each with the schemas that apply by path if it is on and if it is off."""
 
 SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
+    (r"global\.fullnameOverride", {"type": "string", "pattern": "^([a-z]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
+    (r"global\.nameOverride", {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
     (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
     (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r"externalSecrets\.store\.kind", {"enum": ["ClusterSecretStore", "SecretStore"]}),
@@ -95,7 +103,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"ingress\.alb\.prefixLists", {"type": "array", "items": {"type": "string", "pattern": "^pl-"}}),
     (r"ingress\.alb\.webAclArn", {"type": "string", "pattern": "^(arn:.+)?$"}),
     (r"ingress\.className", TEXT),
-    (r".*\.(cidrs|inboundCidrs)", {
+    (r".*(\.cidrs|Cidrs)", {
         "type": "array",
         "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"},
     }),
@@ -130,6 +138,8 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     }),
     (r".*\.storage\.size", QUANTITY),
     (r".*\.existingSecret|.*\.repository", TEXT),
+    (r"monitoring\.enabled", {"enum": ["auto", True, False]}),
+    (r"monitoring\.monitorKind", {"enum": ["PodMonitor", "ServiceMonitor"]}),
     (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
     (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),
@@ -139,7 +149,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"open-webui\.orchestrator", {"enum": ["n8n", "direct"]}),
     (r".*\.autoscaling\.source", {"enum": ["prometheus-adapter", "keda"]}),
     (r".*\.autoscaling\.((min|max|initial)Replicas|queueDepth)", {"type": "integer", "minimum": 1}),
-    (r".*\.(replicas|concurrency|embeddingsPerMinute)", {"type": "integer", "minimum": 1}),
+    (r".*\.(replicas|concurrency|embedding\w*PerMinute)", {"type": "integer", "minimum": 1}),
 ]  # fmt: skip
 """Schemas by pattern of a path; the first pattern that matches the whole path applies."""
 

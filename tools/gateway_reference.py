@@ -51,6 +51,7 @@ def render() -> str:
 _SETTINGS = GatewaySettings(
     bucket="documents",
     tenant_role_arn="arn:aws:iam::000000000000:role/tenant",
+    model_role_arn="arn:aws:iam::000000000000:role/models",
     qdrant_url="http://127.0.0.1:6333",
     qdrant_api_key=SecretStr(""),
     redis_url=SecretStr("redis://127.0.0.1:6379"),

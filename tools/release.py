@@ -1,9 +1,11 @@
 """Builder of the files of a release, in ``dist/``: ``python -m tools.release``.
 
-All files are built from a copy of the commit, into which the version is written. Nothing is downloaded:
-packages come from uv's cache, which ``make`` fills.
+``--registry`` and ``--source-url`` name the repository that publishes the release. All files are built from a
+copy of the commit, into which the version is written. Nothing is downloaded: packages come from uv's cache,
+which ``make`` fills.
 """
 
+import argparse
 import hashlib
 import re
 import shutil
@@ -16,10 +18,20 @@ from tenantry_local.processes import LocalError
 from tenantry_local.programs import helm
 from tenantry_local.programs.uv import find_uv
 
-from .release_checks import ReleaseError, check, run, unpack
+from .chart_metadata import Publisher, set_image_registry, set_links, write_metadata
+from .release_checks import ReleaseError, check, list_images, run, unpack
 from .version import REPOSITORY, get_version, list_versioned_files, stamp
 
-__all__ = ["build", "copy_sources", "export_sources", "get_checksums", "get_notes", "main", "pack_context"]
+__all__ = [
+    "build",
+    "complete_chart",
+    "copy_sources",
+    "export_sources",
+    "get_checksums",
+    "get_notes",
+    "main",
+    "pack_context",
+]
 
 DIST = REPOSITORY / "dist"
 
@@ -41,24 +53,34 @@ IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 def main() -> int:
     """Write and check ``dist/``, and print its checksums; return the exit code."""
+    publisher = _parse_arguments()
     version = get_version(REPOSITORY)
+    notes = ""
     shutil.rmtree(DIST, ignore_errors=True)
     DIST.mkdir()
     try:
         with TemporaryDirectory(prefix="release-") as name:
             source = export_sources(REPOSITORY, Path(name) / "source")
             if "-" not in version:
-                text = get_notes((source / "CHANGELOG.md").read_text(), version)
-                (DIST / "NOTES.md").write_text(text)
+                notes = get_notes((source / "CHANGELOG.md").read_text(), version)
+                (DIST / "NOTES.md").write_text(notes)
             stamp(list_versioned_files(source), version)
+            complete_chart(source / "charts" / "tenantry", publisher, version, notes)
             build(source, DIST, version)
-            check(source, DIST, version)
+            check(source, DIST, version, publisher)
     except (LocalError, ReleaseError) as error:
         sys.stderr.write(f"No release: {error}\n")
         return 1
     (DIST / "SHA256SUMS").write_text(get_checksums(DIST))
     sys.stdout.write(f"Tenantry {version}\n" + (DIST / "SHA256SUMS").read_text())
     return 0
+
+
+def complete_chart(chart: Path, publisher: Publisher, version: str, notes: str) -> None:
+    """Write into a copy of the chart what depends on the version and on the publisher."""
+    set_image_registry(chart, publisher)
+    set_links(chart, publisher, version)
+    write_metadata(chart, publisher, version=version, images=list_images(chart), notes=notes)
 
 
 def export_sources(repository: Path, folder: Path) -> Path:
@@ -136,6 +158,16 @@ def _remove_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     return None if "__pycache__" in member.name else member
+
+
+def _parse_arguments() -> Publisher:
+    parser = argparse.ArgumentParser(prog="python -m tools.release", description="Build and check dist/")
+    parser.add_argument("--registry", default="", help="prefix of the images: ghcr.io/example/tenantry")
+    parser.add_argument("--source-url", default="", help="URL of the repository that publishes the release")
+    arguments = parser.parse_args()
+    if arguments.registry != arguments.registry.lower():
+        parser.error(f"--registry: a registry accepts only lower-case letters: {arguments.registry.lower()}")
+    return Publisher(arguments.registry.rstrip("/"), arguments.source_url.rstrip("/"))
 
 
 def _report(text: str) -> None:

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,18 +13,24 @@ import yaml
 from tenantry_local.programs import helm
 from tenantry_local.programs.uv import find_uv
 
+from .chart_metadata import Publisher
+
 __all__ = [
     "ImageSpec",
     "ReleaseError",
     "check",
     "check_chart",
     "check_images",
+    "list_images",
     "parse_dockerfile",
     "run",
     "unpack",
 ]
 
 PROFILE = "values-eks-prod.yaml"
+
+COMPLETE_PROFILE = "values-kind.yaml"
+"""Profile that installs every part."""
 
 PACKAGES_STAGES = (
     r"^FROM tools AS (\S+)-dependencies\nCOPY (requirements/\S+) .*\n"
@@ -67,7 +73,7 @@ class ImageSpec:
     wheels: tuple[str, ...]
 
 
-def check(source: Path, dist: Path, version: str) -> None:
+def check(source: Path, dist: Path, version: str, publisher: Publisher) -> None:
     """Check the files of a release, which were built from the tree ``source``.
 
     Raises
@@ -79,7 +85,8 @@ def check(source: Path, dist: Path, version: str) -> None:
         context = unpack(dist / f"tenantry-images-{version}.tar.gz", Path(name) / "context")
         check_images(context, dist, Path(name), version)
         chart = unpack(dist / f"tenantry-{version}.tgz", Path(name) / "chart") / "tenantry"
-        check_chart(chart, source / "crds", version)
+        targets = {image.name for image in parse_dockerfile((context / "Dockerfile").read_text())}
+        check_chart(chart, source / "crds", version, {f"{publisher.prefix}/{name}" for name in targets})
 
 
 def parse_dockerfile(dockerfile: str) -> Iterator[ImageSpec]:
@@ -119,13 +126,25 @@ def check_images(context: Path, dist: Path, scratch: Path, version: str) -> None
             )
 
 
-def check_chart(chart: Path, crds: Path, version: str) -> None:
-    """Check a packaged chart: its versions, its CRD, and that helm lints and renders it.
+def check_chart(chart: Path, crds: Path, version: str, repositories: Collection[str]) -> None:
+    """Check a packaged chart: versions, CRD and images, and that helm lints and renders it.
+
+    Parameters
+    ----------
+    chart
+        Folder of the unpacked chart.
+    crds
+        Folder of the CRDs in the tree.
+    version
+        Version of the release.
+    repositories
+        Repositories to which the release pushes its images.
 
     Raises
     ------
     ReleaseError
-        A version in the chart differs, or its CRD is not the one in the tree.
+        A version in the chart differs, its CRD is not the one in the tree, or its images are not those of
+        the release.
     """
     for file in chart.rglob("Chart.yaml"):
         metadata = yaml.safe_load(file.read_text())
@@ -137,26 +156,41 @@ def check_chart(chart: Path, crds: Path, version: str) -> None:
     packed = {file.name: file.read_bytes() for file in (chart / "files" / "crds").iterdir()}
     if packed != {file.name: file.read_bytes() for file in crds.iterdir()}:
         raise ReleaseError("The chart's files/crds differ from crds/")
-    program = str(helm.install(lambda _: None))
     for profile in sorted(chart.glob("values-*.yaml")):
-        run(program, "lint", "--strict", str(chart), "-f", str(profile))
-    _check_rendered(run(program, "template", "demo", str(chart), "-f", str(chart / PROFILE)), version)
+        run(str(helm.install(lambda _: None)), "lint", "--strict", str(chart), "-f", str(profile))
+    _check_images_of_chart(list_images(chart), version, repositories)
+    _check_crd_of_chart(_render(chart, PROFILE), version)
 
 
-def _check_rendered(rendered: str, version: str) -> None:
-    """Check the versions of Tenantry's images and of the Tenant resource in rendered manifests."""
-    images = set(re.findall(r"image: (tenantry/\S+)", rendered))
-    wrong = sorted(image for image in images if not image.endswith(f":{version}"))
-    if wrong or not images:
+def list_images(chart: Path) -> list[str]:
+    """Return the references of all images that a chart can run."""
+    # An image follows a key or the dash of a list.
+    return sorted(set(re.findall(r"^[ -]*image: (\S+)$", _render(chart, COMPLETE_PROFILE), re.MULTILINE)))
+
+
+def _check_images_of_chart(images: Sequence[str], version: str, repositories: Collection[str]) -> None:
+    """Check that the chart runs each image of the release, with the release's version."""
+    expected = {f"{repository}:{version}" for repository in repositories}
+    prefixes = {repository.rpartition("/")[0] for repository in repositories}
+    own = {image for image in images if image.rpartition("/")[0] in prefixes}
+    if own != expected:
         raise ReleaseError(
-            f"The chart names images of other versions: {', '.join(wrong) or 'none of Tenantry'}"
+            f"The chart runs {', '.join(sorted(own)) or 'no image of Tenantry'}, and the release has "
+            f"{', '.join(sorted(expected))}"
         )
+
+
+def _check_crd_of_chart(rendered: str, version: str) -> None:
     definitions = [
         item for item in yaml.safe_load_all(rendered) if item and item["kind"] == "CustomResourceDefinition"
     ]
     labels = [item["metadata"]["labels"]["app.kubernetes.io/version"] for item in definitions]
     if labels != [version]:
         raise ReleaseError(f"The Tenant resource that the chart installs has the versions {labels}")
+
+
+def _render(chart: Path, profile: str) -> str:
+    return run(str(helm.install(lambda _: None)), "template", "demo", str(chart), "-f", str(chart / profile))
 
 
 def run(*argv: str) -> str:

@@ -32,7 +32,7 @@ HEAD = """# Settings
 *This page is generated from the code (`make reference`).*
 
 Settings are environment variables. A program with a missing or wrong setting names it and does not start. AWS
-credentials and region come from the SDK's chain (`AWS_PROFILE`, `AWS_DEFAULT_REGION`, IRSA, Pod Identity),
+credentials and region come from the SDK's chain (`AWS_PROFILE`, `AWS_DEFAULT_REGION`; on EKS Pod Identity),
 access to Kubernetes from `KUBECONFIG` or the pod's service account.
 """
 

@@ -83,7 +83,7 @@ def test_the_page_of_scaling_has_the_bounds_of_the_autoscalers() -> None:
 def test_values_named_on_pages_exist(name: str) -> None:
     values: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
     parts = "|".join(values)
-    for path in re.findall(rf"`((?:{parts})(?:\.[\w-]+)+)", read_page(name)):
+    for path in re.findall(rf"`(?!monitoring\.coreos\.com)((?:{parts})(?:\.[\w-]+)+)", read_page(name)):
         found: Any = values
         for key in path.split("."):
             assert key in found, path
@@ -122,16 +122,31 @@ def test_the_commands_create_all_roles_with_complete_policies(tmp_path: Path) ->
         json.loads(document)
         assert set(re.findall(r"\$\{(.*?)\}", document)) <= {"aws:PrincipalTag/tenant"}
     roles = {call[call.index("--role-name") + 1] for call in calls if "--role-name" in call}
-    accounts = yaml.safe_load((CHART / "values-eks-prod.yaml").read_text())
-    annotated = {
-        part["serviceAccount"]["annotations"]["eks.amazonaws.com/role-arn"].rpartition("/")[2]
-        for part in accounts.values()
-        if "serviceAccount" in part
+    profile = yaml.safe_load((CHART / "values-eks-prod.yaml").read_text())
+    associated = {
+        call[call.index("--service-account-name") + 1] for call in calls if "podidentityassociation" in call
     }
-    assert roles == annotated | {
-        accounts["global"]["aws"]["tenantRoleArn"].rpartition("/")[2],
+    assert associated == {f"tenantry-{name}" for name in ("operator", "gateway", "file-sync", "open-webui")}
+    assert roles == associated | {
+        profile["global"]["aws"]["tenantRoleArn"].rpartition("/")[2],
+        profile["gateway"]["modelRoleArn"].rpartition("/")[2],
         retention.ROLE,
     }
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_no_profile_names_a_role_of_irsa(profile: str) -> None:
+    assert "eks.amazonaws.com/role-arn" not in (CHART / profile).read_text()
+
+
+def test_the_documented_values_for_irsa_annotate_a_service_account() -> None:
+    (values,) = re.findall(
+        r"```yaml\n(.*?)```", read_page("install.md").partition("\n### Roles through IRSA\n")[2], re.DOTALL
+    )
+    account = json.dumps(yaml.safe_load(values)["gateway"]["serviceAccount"])
+    release = render("values-eks-prod.yaml", "--set-json", f"gateway.serviceAccount={account}")
+    annotations = release.get("ServiceAccount", "gateway")["metadata"]["annotations"]
+    assert annotations["eks.amazonaws.com/role-arn"].endswith(":role/tenantry-gateway")
 
 
 def test_the_documented_command_renders_the_realm() -> None:

@@ -76,3 +76,12 @@ def test_kind_has_no_ingress_by_default() -> None:
     assert not render("values-kind.yaml").list_objects("Ingress")
     with pytest.raises(HelmError, match="/global/openWebui/url"):
         render("values-kind.yaml", "--set", "ingress.enabled=true")
+
+
+@pytest.mark.parametrize("value", ["[]", "null"])
+def test_a_load_balancer_without_allowed_addresses_is_refused(value: str) -> None:
+    none = ("--set-json", f"ingress.alb.inboundCidrs={value}")
+    with pytest.raises(HelmError, match=r"inboundCidrs and ingress\.alb\.prefixLists are both empty"):
+        render(PRODUCTION, *none, "--set-json", f"ingress.alb.prefixLists={value}")
+    annotations = render(PRODUCTION, *none).get("Ingress", "open-webui")["metadata"]["annotations"]
+    assert ALB + "inbound-cidrs" not in annotations

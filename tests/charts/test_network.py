@@ -1,14 +1,23 @@
 """Tests of the network policies: they allow the connections of the AWS architecture and no others.
 
-The tests evaluate the rendered policies as Kubernetes does: both sides must allow a connection.
+The tests evaluate the rendered policies as Kubernetes does: both sides must allow a connection. They do so
+for both positions of the filter for egress: VPC CNI filters before the translation of Services' addresses.
 """
 
-from ipaddress import ip_address, ip_network
-from typing import Any
+import json
 
 import pytest
 
-from tests.support.charts.rendering import RELEASE, Release, render
+from tests.support.charts.cluster_objects import (
+    API_SERVICE,
+    DNS_SERVICE,
+    AddressedRelease,
+    assign_addresses,
+    make_pod,
+)
+from tests.support.charts.rendering import PROFILES, RELEASE, HelmError, Release, render
+from tests.support.network.policies import EgressFilter
+from tests.support.network.reachability import Reachability
 
 WORLD = "203.0.113.7"
 LOAD_BALANCER = "10.0.1.9"
@@ -16,8 +25,15 @@ POSTGRES = "10.0.20.9"
 KUBERNETES = "10.0.10.3"
 INGRESS = "10.244.0.7"
 """Address of an ingress controller's pod in kind."""
-FOREIGN_POD = {"app.kubernetes.io/name": "shell"}
-"""Labels of a foreign pod in the same namespace."""
+METADATA = "169.254.169.254"
+"""Address of a node's metadata service, which has the node's credentials."""
+AGENTS = ("169.254.170.23", "fd00:ec2::23")
+"""Addresses of EKS' Pod Identity agent."""
+FOREIGN = make_pod("foreign-pod", "10.0.11.250", {"app.kubernetes.io/name": "shell"})
+"""A pod in the same namespace that is not part of the release."""
+
+AWS_CLIENTS = ("gateway", "operator", "file-sync", "open-webui")
+API_CLIENTS = ("gateway", "operator", "file-sync", "n8n-initial-scale")
 
 ALLOWED = {
     (LOAD_BALANCER, "open-webui", 8080),
@@ -94,6 +110,8 @@ INCLUDED = {
 PORTS = (80, 443, 5432, 5678, 6333, 6335, 6379, 8080, 8081, 9000, 9090)
 OUTSIDE = (WORLD, LOAD_BALANCER, POSTGRES, KUBERNETES)
 
+pytestmark = pytest.mark.parametrize("egress_filter", EgressFilter)
+
 
 @pytest.fixture(scope="module")
 def release() -> Release:
@@ -101,82 +119,236 @@ def release() -> Release:
     return render("values-eks-prod.yaml", "--set", "global.network.monitoringNamespace=")
 
 
-def is_allowed(release: Release, source: Any, target: Any, port: int) -> bool:
-    """Return True if the policies allow a connection between pods (labels) or outside addresses."""
-    return _is_allowed_by(release, "egress", source, target, port) and _is_allowed_by(
-        release, "ingress", target, source, port
-    )
-
-
-def _is_allowed_by(release: Release, direction: str, own: Any, other: Any, port: int) -> bool:
-    if isinstance(own, str):
-        return True  # no policy restricts outside addresses
-    policies = [
-        item["spec"]
-        for item in release.list_objects("NetworkPolicy")
-        if direction.capitalize() in item["spec"]["policyTypes"]
-        and item["spec"]["podSelector"]["matchLabels"].items() <= own.items()
-    ]
-    peers = "to" if direction == "egress" else "from"
-    return not policies or any(
-        any(entry["port"] == port and entry.get("protocol", "TCP") == "TCP" for entry in rule["ports"])
-        and any(_matches(peer, other) for peer in rule[peers])
-        for spec in policies
-        for rule in spec.get(direction) or []
-    )
-
-
-def _matches(peer: dict[str, Any], other: Any) -> bool:
-    if "ipBlock" in peer:
-        return isinstance(other, str) and ip_address(other) in ip_network(peer["ipBlock"]["cidr"])
-    if "namespaceSelector" in peer or isinstance(other, str):
-        return False
-    return bool(peer["podSelector"]["matchLabels"].items() <= other.items())
-
-
-def list_connections(release: Release, outside: tuple[str, ...] = ()) -> set[tuple[str, str, int]]:
-    """Return all allowed connections: source, target and port."""
-    ends: dict[str, Any] = {name: pod["metadata"]["labels"] for name, pod in release.iter_pods()}
-    ends |= {address: address for address in outside} | {"foreign-pod": FOREIGN_POD}
+def list_connections(
+    release: AddressedRelease, egress_filter: EgressFilter, outside: tuple[str, ...] = ()
+) -> set[tuple[str, str, int]]:
+    """Return the allowed connections with pods: source, target and port."""
+    reachability = Reachability(release.objects, egress_filter)
+    ends = {**release.pods, FOREIGN["metadata"]["name"]: FOREIGN["status"]["podIP"]}
+    ends |= {address: address for address in outside}
     return {
         (source, target, port)
         for source, from_ in ends.items()
         for target, to in ends.items()
         for port in PORTS
         if source != target
-        and not {source, target} <= {*outside, "foreign-pod"}
-        and is_allowed(release, from_, to, port)
+        and {source, target} & set(release.pods)
+        and target != FOREIGN["metadata"]["name"]  # no policy of this release restricts connections to it
+        and reachability.can_connect(from_, to, port)
     }
 
 
-def test_exactly_these_connections_are_allowed(release: Release) -> None:
-    assert list_connections(release, OUTSIDE) == ALLOWED
-
-
-def test_only_qdrant_reaches_qdrants_peer_port() -> None:
-    release = render("values-kind.yaml")
-    pods = {name: pod["metadata"]["labels"] for name, pod in release.iter_pods()} | {
-        "foreign-pod": FOREIGN_POD
+def list_sources(
+    release: AddressedRelease, egress_filter: EgressFilter, target: str, port: int, protocol: str = "TCP"
+) -> set[str]:
+    """Return the workloads whose pods may connect to an address."""
+    reachability = Reachability(release.objects, egress_filter)
+    return {
+        name for name, pod in release.pods.items() if reachability.can_connect(pod, target, port, protocol)
     }
-    assert {name for name, labels in pods.items() if is_allowed(release, labels, pods["qdrant"], 6335)} == {
+
+
+def test_exactly_these_connections_are_allowed(release: Release, egress_filter: EgressFilter) -> None:
+    addressed = assign_addresses(release, other_pods=[FOREIGN])
+    assert list_connections(addressed, egress_filter, OUTSIDE) == ALLOWED
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_service_is_reachable_exactly_if_its_pods_are(profile: str, egress_filter: EgressFilter) -> None:
+    release = assign_addresses(render(profile), other_pods=[FOREIGN])
+    assert release.services
+    for target, (address, ports) in release.services.items():
+        for port in ports:
+            assert list_sources(release, egress_filter, address, port) - {target} == (
+                list_sources(release, egress_filter, release.pods[target], port) - {target}
+            )
+
+
+@pytest.mark.parametrize(
+    ("profile", "endpoint"), [("values-eks-prod.yaml", KUBERNETES), ("values-kind.yaml", "172.18.0.2")]
+)
+@pytest.mark.parametrize("narrowed", [False, True])
+def test_exactly_its_clients_reach_the_kubernetes_api_through_its_service(
+    profile: str, endpoint: str, narrowed: bool, egress_filter: EgressFilter
+) -> None:
+    options = ["--set", "global.network.kubernetes.port=443"]  # the port of the test's endpoint
+    if profile == "values-kind.yaml":
+        options += ["--set", f"global.network.kubernetes.serviceCidrs={{{API_SERVICE}/32}}"]
+    if narrowed:
+        options += ["--set", "global.network.aws.cidrs={10.0.30.0/24}"]
+        options += ["--set", f"global.network.kubernetes.cidrs={{{endpoint}/32}}"]
+    if narrowed and profile != "values-kind.yaml":
+        options += ["--set", "global.network.keycloak.cidrs={10.0.40.0/24}"]
+    release = assign_addresses(render(profile, *options), api_endpoint=endpoint)
+    clients = list_sources(release, egress_filter, API_SERVICE, 443)
+    # Without narrowed addresses, clients of AWS may reach port 443 of all addresses.
+    assert clients == set(API_CLIENTS) | (set() if narrowed else set(AWS_CLIENTS))
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if "eks" in name])
+def test_exactly_the_clients_of_aws_reach_the_pod_identity_agent(
+    profile: str, egress_filter: EgressFilter
+) -> None:
+    release = assign_addresses(render(profile))
+    for agent in AGENTS:
+        assert list_sources(release, egress_filter, agent, 80) == set(AWS_CLIENTS)
+    assert list_sources(release, egress_filter, METADATA, 80) == set()
+
+
+@pytest.mark.parametrize("protocol", ["UDP", "TCP"])
+@pytest.mark.parametrize("namespace", ["kube-system", "dns"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_pod_resolves_names_with_dns_pods(
+    profile: str, namespace: str, protocol: str, egress_filter: EgressFilter
+) -> None:
+    options = () if namespace == "kube-system" else ("--set", f"global.network.dns.namespace={namespace}")
+    release = assign_addresses(render(profile, *options), dns_namespace=namespace)
+    assert list_sources(release, egress_filter, DNS_SERVICE, 53, protocol) == set(release.pods)
+
+
+@pytest.mark.parametrize("protocol", ["UDP", "TCP"])
+@pytest.mark.parametrize("server", ["10.100.0.10", "172.20.0.10", "169.254.20.10"])
+def test_every_pod_resolves_names_with_dns_on_its_node(
+    server: str, protocol: str, egress_filter: EgressFilter
+) -> None:
+    release = assign_addresses(render("values-eks-prod.yaml"), dns_namespace=None)
+    assert list_sources(release, egress_filter, server, 53, protocol) == set(release.pods)
+    assert list_sources(release, egress_filter, WORLD, 53, protocol) == set()
+
+
+def test_clients_of_aws_and_keycloak_have_both_families_of_addresses(
+    release: Release, egress_filter: EgressFilter
+) -> None:
+    addressed = assign_addresses(release)
+    for address in ("2600:1f18::1", WORLD):
+        assert list_sources(addressed, egress_filter, address, 443) == set(AWS_CLIENTS)
+
+
+def test_ipv6_addresses_in_values_are_addresses_of_peers(egress_filter: EgressFilter) -> None:
+    service, endpoint = "fd5c:1::1", "2600:1f18::3"
+    network = {
+        "kubernetes": {"cidrs": [f"{endpoint}/128"], "serviceCidrs": [f"{service}/128"]},
+        "postgres": {"cidrs": ["2600:1f18:20::/64"]},
+        "loadBalancer": {"cidrs": ["2600:1f18:1::/64"]},
+    }
+    options = [
+        option for name, value in network.items()
+        for option in ("--set-json", f"global.network.{name}={json.dumps(value)}")
+    ]  # fmt: skip
+    release = assign_addresses(render("values-eks-prod.yaml", *options))
+    for address in (service, endpoint):
+        assert set(API_CLIENTS) <= list_sources(release, egress_filter, address, 443)
+    assert "n8n" in list_sources(release, egress_filter, "2600:1f18:20::9", 5432)
+    reachability = Reachability(release.objects, egress_filter)
+    assert reachability.can_connect("2600:1f18:1::9", release.pods["open-webui"], 8080)
+    assert not reachability.can_connect(LOAD_BALANCER, release.pods["open-webui"], 8080)
+
+
+LISTS = (
+    "loadBalancer.cidrs",
+    "dns.cidrs",
+    "aws.cidrs",
+    "aws.podIdentityCidrs",
+    "kubernetes.cidrs",
+    "kubernetes.serviceCidrs",
+)
+"""Lists of addresses that can be empty in every profile."""
+
+
+@pytest.mark.parametrize("value", ["[]", "null"])
+@pytest.mark.parametrize("path", [*LISTS, "monitoringNamespace"])
+def test_an_empty_list_allows_none(path: str, value: str, egress_filter: EgressFilter) -> None:
+    if path == "monitoringNamespace":
+        value = '""'
+    before = assign_addresses(render("values-eks-prod.yaml"))
+    after = assign_addresses(render("values-eks-prod.yaml", "--set-json", f"global.network.{path}={value}"))
+    outside = (*OUTSIDE, *AGENTS, API_SERVICE, "10.100.0.10")
+    assert list_connections(after, egress_filter, outside) <= list_connections(before, egress_filter, outside)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("empty", [False, True])
+def test_every_rule_names_its_peers_and_ports(profile: str, empty: bool, egress_filter: EgressFilter) -> None:
+    del egress_filter  # the rules are the same
+    options = (
+        [option for path in LISTS for option in ("--set-json", f"global.network.{path}=[]")] if empty else []
+    )
+    options += ["--set", "global.network.dns.namespace="] if empty else []
+    for policy in render(profile, *options).list_objects("NetworkPolicy"):
+        spec = policy["spec"]
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+        for direction, peers in (("ingress", "from"), ("egress", "to")):
+            for rule in spec.get(direction) or []:
+                assert rule[peers], policy["metadata"]["name"]
+                assert rule["ports"], policy["metadata"]["name"]
+
+
+def test_an_external_qdrant_has_its_addresses(egress_filter: EgressFilter) -> None:
+    options = (
+        "--set", "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com:6334",
+        "--set", "global.network.qdrant.cidrs={198.51.100.0/24},global.network.qdrant.port=6334",
+    )  # fmt: skip
+    release = assign_addresses(render("values-eks-prod.yaml", *options))
+    assert list_sources(release, egress_filter, "198.51.100.9", 6334) == {"gateway", "operator"}
+    with pytest.raises(HelmError, match=r"global/network/qdrant/cidrs|global\.network\.qdrant\.cidrs"):
+        render("values-eks-prod.yaml", *options[:2])
+
+
+def test_only_qdrant_reaches_qdrants_peer_port(egress_filter: EgressFilter) -> None:
+    release = assign_addresses(render("values-kind.yaml", "--set", "qdrant.autoscaling.maxReplicas=2"))
+    reachability = Reachability(release.objects, egress_filter)
+    qdrant = release.pods["qdrant"]
+    assert {name for name, pod in release.pods.items() if reachability.can_connect(pod, qdrant, 6335)} == {
         "qdrant"
     }
+    assert not reachability.can_connect(FOREIGN["status"]["podIP"], qdrant, 6335)
 
 
-def test_included_and_external_databases_have_the_same_clients() -> None:
-    inside = list_connections(render("values-kind.yaml"))
+def test_included_and_external_databases_have_the_same_clients(egress_filter: EgressFilter) -> None:
+    inside = list_connections(assign_addresses(render("values-kind.yaml")), egress_filter)
     between_pods = {edge for edge in ALLOWED if not set(edge) & set(OUTSIDE)}
     assert inside == between_pods | INCLUDED
 
 
-def test_the_ingress_controller_reaches_only_keycloak_and_open_webui() -> None:
-    from_ingress = {
-        edge for edge in list_connections(render("values-kind.yaml"), (INGRESS,)) if edge[0] == INGRESS
+def test_the_ingress_controller_reaches_only_keycloak_and_open_webui(egress_filter: EgressFilter) -> None:
+    connections = list_connections(assign_addresses(render("values-kind.yaml")), egress_filter, (INGRESS,))
+    assert {edge for edge in connections if edge[0] == INGRESS} == {
+        (INGRESS, "keycloak", 8080),
+        (INGRESS, "open-webui", 8080),
     }
-    assert from_ingress == {(INGRESS, "keycloak", 8080), (INGRESS, "open-webui", 8080)}
 
 
-def test_the_default_deny_policy_selects_every_pod(release: Release) -> None:
+def test_the_monitoring_namespace_may_scrape_metrics(egress_filter: EgressFilter) -> None:
+    prometheus = make_pod("prometheus", "10.0.11.240", {}, namespace="monitoring")
+    release = assign_addresses(render("values-eks-prod.yaml"), other_pods=[prometheus])
+    reachability = Reachability(release.objects, egress_filter)
+    scraped = {
+        (name, port)
+        for name, pod in release.pods.items()
+        for port in PORTS
+        if reachability.can_connect("10.0.11.240", pod, port)
+    }
+    assert scraped == {
+        ("operator", 9090),
+        ("gateway", 9090),
+        ("file-sync", 9090),
+        ("n8n", 5678),
+        ("n8n-webhook", 5678),
+        ("n8n-worker", 5678),
+        ("qdrant", 6333),
+    }
+
+
+def test_jobs_allow_no_ingress(release: Release, egress_filter: EgressFilter) -> None:
+    addressed = assign_addresses(release)
+    jobs = {item["metadata"]["labels"]["app.kubernetes.io/name"] for item in release.list_objects("Job")}
+    assert "n8n-initial-scale" in jobs
+    targets = {target for _, target, _ in list_connections(addressed, egress_filter, OUTSIDE)}
+    assert not targets & jobs
+
+
+def test_the_default_deny_policy_selects_every_pod(release: Release, egress_filter: EgressFilter) -> None:
+    del egress_filter  # the policy is the same
     (policy,) = [
         item
         for item in release.list_objects("NetworkPolicy")
@@ -185,25 +357,3 @@ def test_the_default_deny_policy_selects_every_pod(release: Release) -> None:
     wanted = policy["spec"]["podSelector"]["matchLabels"]
     for name, pod in release.iter_pods():
         assert wanted.items() <= pod["metadata"]["labels"].items(), name
-
-
-def test_the_monitoring_namespace_may_scrape_metrics() -> None:
-    release = render("values-eks-prod.yaml")
-    for name in ("operator", "gateway", "file-sync", "n8n", "n8n-webhook", "n8n-worker", "qdrant"):
-        rules = release.get("NetworkPolicy", name)["spec"]["ingress"]
-        peers = [peer for rule in rules for peer in rule["from"] if "namespaceSelector" in peer]
-        assert peers == [
-            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
-        ]
-
-
-def test_jobs_allow_no_ingress() -> None:
-    release = render("values-eks-prod.yaml")
-    for name in (
-        "n8n-install",
-        "n8n-initial-scale",
-        "open-webui-install",
-        "open-webui-migrate",
-        "file-sync-grants",
-    ):
-        assert not release.get("NetworkPolicy", name)["spec"]["ingress"]

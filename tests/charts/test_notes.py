@@ -1,32 +1,163 @@
 """Tests of the notes that helm prints after an installation."""
 
-import pytest
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
-from tests.support.charts.rendering import PROFILES, RELEASE, run_helm
+import pytest
+import yaml
+
+from tests.support.charts.rendering import MONITORED, PROFILES, RELEASE, Release, render, run_helm
 from tools.chart_schema import CHART
 
+NAMESPACE = "chart-test"
 
-def read_notes(profile: str, *options: str) -> str:
-    values = ["-f", str(CHART / profile), *options]
-    output = run_helm("install", RELEASE, str(CHART), "--dry-run=client", "-n", "chart-test", *values)
+KINDS = {"svc": "Service", "deployment": "Deployment", "statefulset": "StatefulSet"}
+
+SAFE_PRODUCTION = (
+    "global.qdrant.tlsSecret=qdrant-tls",
+    'global.network.aws.cidrs=["10.0.0.0/16"]',
+    'global.network.keycloak.cidrs=["203.0.113.7/32"]',
+)
+"""Values in addition to the production profile, with which nothing is off."""
+
+
+def to_options(*values: str) -> list[str]:
+    """Return helm options; a value that begins with a bracket is JSON."""
+    return [word for value in values for word in ("--set-json" if "=[" in value else "--set", value)]
+
+
+def read_notes(profile: str, *values: str) -> str:
+    options = ["-f", str(CHART / profile), *to_options(*values)]
+    output = run_helm("install", RELEASE, str(CHART), "--dry-run=client", "-n", NAMESPACE, *options)
     return output.partition("NOTES:\n")[2]
 
 
+@pytest.fixture(scope="module")
+def read_watched_notes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Return a function that reads the notes where prometheus-operator is installed.
+
+    A dry run of an installation knows only the kinds of Kubernetes, and helm's `template` prints no notes.
+    """
+    chart = shutil.copytree(CHART, tmp_path_factory.mktemp("chart") / "tenantry")
+    (chart / "templates" / "notes.yaml").write_text(
+        'kind: ConfigMap\ndata: {notes: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}}\n'
+    )
+
+    def read(*values: str) -> str:
+        options = ["-f", str(CHART / "values-eks-prod.yaml"), *MONITORED, *to_options(*values)]
+        (found,) = Release(
+            run_helm("template", RELEASE, str(chart), "-n", NAMESPACE, "-s", "templates/notes.yaml", *options)
+        ).objects
+        return str(found["data"]["notes"])
+
+    return read
+
+
+def list_limits(notes: str) -> list[str]:
+    """Return the entries of the list of what is off or open."""
+    part = notes.partition("Off or open in these values:\n")[2].partition("\n\nDocumentation")[0]
+    return [line.strip()[2:] for line in part.splitlines() if line.startswith("  - ")]
+
+
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_notes_name_the_next_commands_and_the_address(profile: str) -> None:
+def test_commands_name_the_namespace_and_existing_objects(profile: str) -> None:
+    notes = read_notes(profile, "ingress.enabled=false", "global.openWebui.url=")
+    commands = [shlex.split(line) for line in notes.splitlines() if re.match(r" *(kubectl|helm) ", line)]
+    assert len(commands) >= 7
+    objects = {(item["kind"], item["metadata"]["name"]) for item in render(profile).objects}
+    for command in commands:
+        if "-n" in command:
+            assert command[command.index("-n") + 1] == NAMESPACE
+        else:
+            assert "tenant" in " ".join(command) or command[1] == "apply"  # a Tenant has no namespace
+        for kind, _, name in (word.partition("/") for word in command):
+            assert kind not in KINDS or (KINDS[kind], name) in objects
+        assert command[0] != "helm" or RELEASE in command
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_printed_command_creates_a_complete_tenant(profile: str, tmp_path: Path) -> None:
     notes = read_notes(profile)
-    assert "kubectl get pods -n chart-test" in notes
-    assert "kubectl wait --for=condition=Ready tenant/NAME" in notes
-    assert "://" in notes
+    (script,) = re.findall(r"^kubectl apply.*?^kubectl wait[^\n]+", notes, re.DOTALL | re.MULTILINE)
+    (fake := tmp_path / "kubectl").write_text('#!/bin/sh\necho "$@"\n[ "$1" = wait ] || cat\n')
+    fake.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    output = subprocess.run(
+        ["bash", "-euc", script], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    applied, manifest = output.splitlines()[0], output.partition("\n")[2].rpartition("wait ")[0]
+    tenant = yaml.safe_load(manifest)
+    assert applied == "apply -f -"
+    assert (tenant["apiVersion"], tenant["kind"]) == ("tenantry.io/v1alpha1", "Tenant")
+    assert f"tenant/{tenant['metadata']['name']} " in output.splitlines()[-1]
 
 
 def test_without_an_ingress_the_notes_name_a_port_forward() -> None:
-    without = read_notes("values-kind.yaml", "--set", "ingress.enabled=false")
+    without = read_notes("values-kind.yaml", "ingress.enabled=false")
     assert f"svc/{RELEASE}-open-webui 8080" in without
     assert "port-forward" not in read_notes("values-eks-prod.yaml")
 
 
 def test_without_open_webui_the_notes_have_no_address() -> None:
     options = ["open-webui.enabled=false", "ingress.enabled=false", "global.openWebui.adminEmail="]
-    notes = read_notes("values-eks-prod.yaml", *(word for option in options for word in ("--set", option)))
-    assert "Sign in" not in notes
+    assert "Sign in" not in read_notes("values-eks-prod.yaml", *options)
+
+
+def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[..., str]) -> None:
+    notes = read_watched_notes(*SAFE_PRODUCTION)
+    assert list_limits(notes) == []
+    assert "Off or open" not in notes
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["monitoring.enabled=false"], "monitoring.enabled"),
+        (["global.qdrant.tlsSecret="], "global.qdrant.tlsSecret"),
+        (["qdrant.autoscaling.minReplicas=1"], "qdrant.autoscaling.minReplicas"),
+        (['global.network.aws.cidrs=["0.0.0.0/0"]'], "global.network.aws.cidrs"),
+        (['global.network.aws.cidrs=["10.0.0.0/8","0.0.0.0/0"]'], "global.network.aws.cidrs"),
+        (['global.network.keycloak.cidrs=["0.0.0.0/0"]'], "global.network.keycloak.cidrs"),
+        (["global.network.monitoringNamespace="], "global.network.monitoringNamespace"),
+        (["ingress.enabled=false"], "ingress.enabled"),
+        (["ingress.alb.sslPolicy=ELBSecurityPolicy-TLS13-1-2-2021-06"], "ingress.alb.sslPolicy"),
+        (["ingress.alb.webAclArn="], "ingress.alb.webAclArn"),
+        (["ingress.className=nginx"], "ingress.tlsSecret"),
+        (["global.openWebui.url=http://chat.example.com"], "global.openWebui.url"),
+        (["global.keycloak.url=http://login.example.com"], "global.keycloak.url"),
+        (["file-sync.enabled=false"], "file-sync.enabled"),
+        (["n8n.enabled=false", "open-webui.orchestrator=direct"], "n8n.enabled"),
+        (["crds.install=false"], "crds.install"),
+        (["postgres.enabled=true", "global.network.postgres.cidrs=[]"], "postgres.enabled"),
+        (["redis.enabled=true", "global.network.redis.cidrs=[]"], "redis.enabled"),
+        (
+            ["keycloak.enabled=true", "global.keycloak.url=", "global.network.keycloak.cidrs=[]"],
+            "keycloak.enabled",
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_the_notes_name_each_value_that_is_off(
+    read_watched_notes: Callable[..., str], values: list[str], said: str
+) -> None:
+    (only,) = list_limits(read_watched_notes(*SAFE_PRODUCTION, *values))
+    assert said in only
+
+
+def test_without_prometheus_operator_the_notes_name_it() -> None:
+    (only,) = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION))
+    assert "until you install prometheus-operator" in only
+
+
+def test_the_notes_of_a_demonstration_warn_of_its_known_people() -> None:
+    assert any("keycloak.demo" in line for line in list_limits(read_notes("values-kind.yaml")))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_each_profile_states_what_is_off(profile: str) -> None:
+    said = " ".join(list_limits(read_notes(profile)))
+    assert ("monitoring.enabled" in said) == (not render(profile).list_objects("PrometheusRule"))

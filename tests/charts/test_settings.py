@@ -12,6 +12,7 @@ from tenantry_local.receipts import ensure_private_key
 from webui_install.settings import WebUIInstallSettings
 
 from tests.support.charts.rendering import PROFILES, Release, render
+from tests.support.security.certificates import make_certificates
 from tools import chart_schema
 
 SERVICES = chart_schema.SERVICES | {
@@ -20,7 +21,7 @@ SERVICES = chart_schema.SERVICES | {
     "open-webui-install": WebUIInstallSettings,
 }
 
-SECRETS = {"REDIS_URL": "redis://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
+SECRETS = {"REDIS_URL": "rediss://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
 """Values of Secrets whose format a service checks."""
 
 
@@ -58,10 +59,13 @@ def list_variables(release: Release, workload: str) -> list[dict[str, Any]]:
 def test_the_service_starts_with_the_charts_variables(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # The service reads these files at start.
+    files = {
+        "/etc/tenantry/receipts/key.pem": ensure_private_key(tmp_path),
+        "/etc/tenantry/postgres/ca.crt": make_certificates(tmp_path / "ca", "postgres.example").authority,
+    }
     for name, value in get_environment(release, service).items():
-        # The service reads this file at start.
-        local = str(ensure_private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
-        monkeypatch.setenv(name, local)
+        monkeypatch.setenv(name, str(files.get(value, value)))
     SERVICES[service]()
 
 
@@ -101,11 +105,18 @@ def test_a_setting_from_the_values_reaches_the_service() -> None:
     assert get_environment(release, "gateway")["GATEWAY_CHAT_MODEL"] == "some.model"
 
 
-def test_gateways_share_the_quota_of_embeddings() -> None:
+@pytest.mark.parametrize(
+    ("value", "setting"),
+    [
+        ("embeddingsPerMinute", "GATEWAY_EMBEDDINGS_PER_MINUTE"),
+        ("embeddingTokensPerMinute", "GATEWAY_EMBEDDING_TOKENS_PER_MINUTE"),
+    ],
+)
+def test_gateways_share_the_quotas_of_embeddings(value: str, setting: str) -> None:
     release = render(
-        "values-eks-prod.yaml", "--set", "gateway.embeddingsPerMinute=3000,gateway.autoscaling.maxReplicas=7"
+        "values-eks-prod.yaml", "--set", f"gateway.{value}=3000,gateway.autoscaling.maxReplicas=7"
     )
-    assert get_environment(release, "gateway")["GATEWAY_EMBEDDINGS_PER_MINUTE"] == str(3000 // 7)
+    assert get_environment(release, "gateway")[setting] == str(3000 // 7)
 
 
 def test_the_operator_has_variables_of_open_webui_only_if_it_is_enabled(release: Release) -> None:

@@ -42,11 +42,18 @@ def test_a_wrong_value_is_refused_with_its_path(option: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["aws.documentsBucket", "aws.filesBucket", "aws.tenantRoleArn", "keycloak.url"]
+    "path",
+    [
+        "global.aws.documentsBucket",
+        "global.aws.filesBucket",
+        "global.aws.tenantRoleArn",
+        "global.keycloak.url",
+        "gateway.modelRoleArn",
+    ],
 )
 def test_required_values_are_enforced(path: str) -> None:
-    with pytest.raises(HelmError, match=f"/global/{path.replace('.', '/')}"):
-        render("values-eks-prod.yaml", "--set", f"global.{path}=")
+    with pytest.raises(HelmError, match=f"/{path.replace('.', '/')}"):
+        render("values-eks-prod.yaml", "--set", f"{path}=")
 
 
 def test_a_digest_is_part_of_the_image() -> None:

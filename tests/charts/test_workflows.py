@@ -1,9 +1,12 @@
-"""Tests of the GitHub workflows with actionlint."""
+"""Tests of the GitHub workflows: actionlint, pinned actions, and the order of publishing."""
 
+import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from tenantry_local.context import REPOSITORY
 
 from tools.linters import actionlint
@@ -24,3 +27,50 @@ def test_actionlint_accepts_each_workflow(file: Path) -> None:
 def test_actionlint_detects_a_wrong_key(tmp_path: Path) -> None:
     (wrong := tmp_path / "wrong.yaml").write_text(WORKFLOWS[0].read_text().replace("runs-on:", "runs-in:", 1))
     assert "runs-in" in _run_actionlint(wrong)
+
+
+def read_jobs() -> dict[str, Any]:
+    jobs: dict[str, Any] = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yaml").read_text())["jobs"]
+    return jobs
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_actions_of_others_are_pinned_by_commit(file: Path) -> None:
+    for action, version in re.findall(r"uses: (\S+)@(\S+)", file.read_text()):
+        if action.partition("/")[0] not in ("actions", "docker", "helm"):
+            assert re.fullmatch("[0-9a-f]{40}", version), action
+
+
+def test_an_image_gets_its_version_only_after_scan_and_signature() -> None:
+    steps = read_jobs()["images"]["steps"]
+    texts = [f"{step.get('uses', '')} {step.get('run', '')} {step.get('with', '')}" for step in steps]
+    order = [
+        next(number for number, text in enumerate(texts) if part in text)
+        for part in ("docker/build-push-action", '"$GRYPE"', "cosign sign", '--tag "$IMAGE:$VERSION"')
+    ]
+    assert order == sorted(order)
+    (build,) = (step["with"] for step in steps if "build-push-action" in step.get("uses", ""))
+    assert build["tags"] == "${{ env.IMAGE }}:${{ github.sha }}"
+    assert build["platforms"] == "linux/amd64,linux/arm64"
+    assert build["sbom"] is True
+    assert build["provenance"]
+    for name in build["platforms"].split(","):
+        assert name in " ".join(texts)
+
+
+def test_the_chart_is_published_after_its_images_for_every_version() -> None:
+    job = read_jobs()["publish"]
+    assert "images" in job["needs"]
+    assert "if" not in job
+    assert [step["name"] for step in job["steps"] if "tag" in step.get("if", "")] == [
+        "Check that the tag is the version",
+        "Create the GitHub release",
+    ]
+
+
+def test_an_ignored_vulnerability_has_a_reason_and_a_date_of_review() -> None:
+    scan = yaml.safe_load((REPOSITORY / ".github" / "grype.yaml").read_text())
+    assert scan["only-fixed"]
+    assert scan["fail-on-severity"] == "high"
+    for entry in scan["ignore"]:
+        assert re.search(r"Review on \d{4}-\d{2}-\d{2}\.$", entry["reason"]), entry

@@ -97,7 +97,7 @@ async def test_a_tenants_session_is_refused_outside_its_prefix(tenant_s3: Any, c
 async def test_the_gateway_itself_may_read_no_document(
     harness: IsolationHarness, objects: TenantObjects
 ) -> None:
-    own = objects.sessions._open_session().client("s3")
+    own = objects.sessions._sessions._open_session().client("s3")
     with pytest.raises(ClientError) as caught:
         own.get_object(Bucket=BUCKET, Key=make_key(A))
     assert caught.value.response["Error"]["Code"] == "AccessDenied"

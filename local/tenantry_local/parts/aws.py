@@ -99,6 +99,7 @@ class Aws(PlatformPart):
             trust = _render("trust", principal=f"arn:aws:iam::{ACCOUNT}:user/tenantry-{service}")
             self._ensure_role(iam, service, trust)
         self._ensure_role(iam, "tenant", _render("tenant-trust", account=ACCOUNT))
+        self._ensure_role(iam, "models", _render("models-trust", account=ACCOUNT))
         self._ensure_role(iam, "retention", _render("retention-trust", account=ACCOUNT))
         # Open WebUI uses a key pair and assumes no role.
         self._ensure_user(iam, "open-webui", policy=_build_policy("open-webui"))

@@ -56,13 +56,15 @@ def build_gateway_env(context: Context) -> dict[str, str]:
         "GATEWAY_METRICS_PORT": str(context.ports["gateway-metrics"]),
         "GATEWAY_BUCKET": BUCKET,
         "GATEWAY_TENANT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
+        "GATEWAY_MODEL_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/tenantry-models",
         "GATEWAY_QDRANT_URL": Qdrant(context).url,
         "GATEWAY_QDRANT_API_KEY": Qdrant(context).api_key,
         "GATEWAY_REDIS_URL": Redis(context).build_url(SERVICES_DATABASE, GATEWAY),
         "GATEWAY_OIDC_ISSUER": f"{context.build_url('keycloak')}/realms/{REALM}",
         "GATEWAY_TICKET_JWKS": str(ensure_key_set(context.state)),
-        # The stand-in has no quota.
+        # The stand-in has no quotas.
         "GATEWAY_EMBEDDINGS_PER_MINUTE": "1000000",
+        "GATEWAY_EMBEDDING_TOKENS_PER_MINUTE": "1000000000",
     }
 
 

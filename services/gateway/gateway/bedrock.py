@@ -25,7 +25,9 @@ from tenancy.model import Guardrail
 from urllib3.exceptions import HTTPError
 
 from .gather import gather_or_cancel
+from .model_sessions import ModelSessions
 from .problems import ModelUnavailable
+from .token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -87,7 +89,7 @@ class Prompt:
     max_tokens
         Maximum length of the answer.
     tenant_key
-        Tenant key in Bedrock's invocation logs.
+        Tenant key of the role session, and in Bedrock's invocation logs.
     guardrail
         The tenant's guardrail; applied to prompt and answer if it has an id.
     """
@@ -117,21 +119,32 @@ class Bedrock:
     Parameters
     ----------
     session
-        Session with region and credentials.
+        Session with region and endpoint; see :func:`.model_sessions.open_model_session`.
+    sessions
+        Role sessions of the tenants.
     embedding_model
         Id of a Titan V2 model; also an attribute.
     dimension
         Length of the returned vectors, see :func:`truncate_embedding`.
-    embeddings_per_minute
-        Quota of embeddings. Documents wait for the quota; questions count against it and do not wait.
+    embeddings_per_minute, embedding_tokens_per_minute
+        Quotas of embeddings. Documents wait for the quotas; questions count against them and do not wait.
     """
 
     def __init__(
-        self, session: boto3.Session, *, embedding_model: str, dimension: int, embeddings_per_minute: int
+        self,
+        session: boto3.Session,
+        sessions: ModelSessions,
+        *,
+        embedding_model: str,
+        dimension: int,
+        embeddings_per_minute: int,
+        embedding_tokens_per_minute: int,
     ) -> None:
         self.embedding_model = embedding_model
+        self._sessions = sessions
         self._dimension = dimension
-        self._quota = TokenBucket(embeddings_per_minute)
+        self._requests = TokenBucket(embeddings_per_minute)
+        self._tokens = TokenBucket(embedding_tokens_per_minute)
         self._ingesting = FairSemaphore(INGEST_CONCURRENCY, per_tenant=INGEST_CONCURRENCY)
         self._embeddings = Remote(
             "bedrock",
@@ -159,7 +172,7 @@ class Bedrock:
         self,
         texts: Sequence[str],
         *,
-        tenant_key: str = "",
+        tenant_key: str,
         on_tokens: Callable[[int], None] | None = None,
     ) -> list[list[float]]:
         """Return one vector of length 1 for each text of a document, in order.
@@ -181,21 +194,25 @@ class Bedrock:
 
         async def embed_within_quota(text: str) -> list[float]:
             async with enforce("bedrock"), self._ingesting.acquire(tenant_key):
-                await self._quota.acquire()
-                return await self._embed(text, on_tokens)
+                await self._requests.acquire()
+                await self._tokens.acquire(estimate_tokens(text))
+                return await self._embed(text, tenant_key, on_tokens)
 
         return await gather_or_cancel(map(embed_within_quota, texts))
 
-    async def embed_query(self, text: str, *, on_tokens: Callable[[int], None]) -> list[float]:
-        """Return the vector of a question without waiting for the quota.
+    async def embed_query(
+        self, text: str, *, tenant_key: str, on_tokens: Callable[[int], None]
+    ) -> list[float]:
+        """Return the vector of a question without waiting for the quotas.
 
         Raises
         ------
         ModelUnavailable, BackendUnavailable, BackendRefused
             As :meth:`embed`.
         """
-        self._quota.reserve()
-        return await self._embed(text, on_tokens)
+        self._requests.reserve()
+        self._tokens.reserve(estimate_tokens(text))
+        return await self._embed(text, tenant_key, on_tokens)
 
     async def converse(self, prompt: Prompt) -> ModelReply:
         """Return a model's reply.
@@ -246,6 +263,7 @@ class Bedrock:
         """Close all threads and connections."""
         for remote in (self._embeddings, self._answers):
             remote.close()
+        self._sessions.close()
         self._streams.shutdown(wait=False, cancel_futures=True)
         for client in (self._embed_client, self._converse_client):
             client.close()
@@ -255,8 +273,8 @@ class Bedrock:
             _call_model, prompt.model, functools.partial(call, **_build_request(prompt))
         )
         # Each model has a separate circuit breaker: one model can fail while others work.
-        return await self._answers.call(
-            operation, self._answers.make_thread_call(call_model), circuit=prompt.model
+        return await self._sessions.call(
+            prompt.tenant_key, self._answers, operation, call_model, circuit=prompt.model
         )
 
     def _receive_reply(self, model: str, **request: Any) -> ModelReply:
@@ -266,11 +284,16 @@ class Bedrock:
                 transcript.add(event)
         return transcript.build_reply()
 
-    async def _embed(self, text: str, on_tokens: Callable[[int], None] | None) -> list[float]:
+    async def _embed(
+        self, text: str, tenant_key: str, on_tokens: Callable[[int], None] | None
+    ) -> list[float]:
         body = json.dumps({"inputText": text, "dimensions": TITAN_DIMENSIONS, "normalize": True})
-        result = await self._embeddings.call_in_thread("embed", self._invoke, body)
+        invoke = functools.partial(self._invoke, body)
+        result = await self._sessions.call(tenant_key, self._embeddings, "embed", invoke)
+        tokens = result["inputTextTokenCount"]
+        self._tokens.reserve(tokens - estimate_tokens(text))
         if on_tokens:
-            on_tokens(result["inputTextTokenCount"])
+            on_tokens(tokens)
         return truncate_embedding(result["embedding"], self._dimension)
 
     def _invoke(self, body: str) -> dict[str, Any]:

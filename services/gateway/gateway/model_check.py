@@ -19,7 +19,7 @@ from .problems import ModelUnavailable
 __all__ = ["ModelCheck"]
 
 CALLER = "gateway-start"
-"""Value in Bedrock's invocation log in place of a tenant key."""
+"""Session tag and value in Bedrock's invocation log in place of a tenant key."""
 
 
 class ModelCheck:
@@ -56,7 +56,7 @@ class ModelCheck:
 
     async def _call(self, model: str) -> None:
         if model == self._bedrock.embedding_model:
-            await self._bedrock.embed(["OK"])
+            await self._bedrock.embed(["OK"], tenant_key=CALLER)
             return
         prompt = Prompt(
             model=model,

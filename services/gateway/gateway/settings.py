@@ -4,12 +4,12 @@ boto3 and the Kubernetes client find addresses and credentials through their own
 ``AWS_CONFIG_FILE``, ``KUBECONFIG``) or the pod's identity.
 """
 
-import re
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
+from servicekit.redis_settings import RedisSettings
 from servicekit.settings import HttpSettings
 from servicekit.tls import AuthorityFile
 
@@ -20,7 +20,7 @@ __all__ = ["GatewaySettings"]
 MEBIBYTE = 1024 * 1024
 
 
-class GatewaySettings(HttpSettings):
+class GatewaySettings(HttpSettings, RedisSettings):
     """Settings of a gateway."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
@@ -32,19 +32,21 @@ class GatewaySettings(HttpSettings):
     """Bucket of the documents."""
 
     tenant_role_arn: str = Field(pattern=r"^arn:")
-    """IAM role that is assumed for one tenant at a time."""
+    """IAM role that is assumed for one tenant at a time, for its documents."""
+
+    model_role_arn: str = Field(pattern=r"^arn:")
+    """IAM role that is assumed for one tenant at a time, for the models. AWS' cost reports can split its
+    calls by the session tag ``tenant``."""
 
     qdrant_url: str = Field(pattern=r"^https?://")
     """Qdrant's REST address."""
 
     qdrant_api_key: SecretStr = SecretStr("")
-    """Qdrant's key. With it set, every request carries a token for one collection, signed with the key."""
+    """Qdrant's key. With it set, every request for a tenant carries a token for one collection, signed with
+    the key."""
 
     qdrant_ca_file: AuthorityFile | None = None
     """PEM file of the authority that signed Qdrant's certificate; not set for a public authority."""
-
-    redis_url: SecretStr
-    """Redis with the counters of tenants' use: ``redis://`` or ``rediss://``, with the password."""
 
     oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
     """Exact issuer of the Keycloak realm, without a trailing slash."""
@@ -78,6 +80,10 @@ class GatewaySettings(HttpSettings):
 
     embeddings_per_minute: int = Field(2000, ge=1)
     """Embeddings that this gateway may request: Bedrock's quota, divided by the maximum number of
+    gateways."""
+
+    embedding_tokens_per_minute: int = Field(300_000, ge=1)
+    """Tokens of embeddings that this gateway may request: Bedrock's quota, divided by the maximum number of
     gateways."""
 
     embedding_dimension: int = Field(768, ge=1, le=1024)
@@ -133,13 +139,6 @@ class GatewaySettings(HttpSettings):
     prices: dict[str, Price] = EXAMPLE_PRICES
     """US dollars per million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest
     prefix wins. The default contains examples: compare them with your prices."""
-
-    @field_validator("redis_url")
-    @classmethod
-    def _validate_redis_url(cls, url: SecretStr) -> SecretStr:
-        if not re.match(r"rediss?://.", url.get_secret_value()):
-            raise ValueError("redis_url must begin with redis:// or rediss://")
-        return url
 
     @model_validator(mode="after")
     def _validate_overlap(self) -> Self:

@@ -28,7 +28,15 @@ _TRANSIENT_CODES = frozenset({"InternalError", "RequestTimeout", "ServiceUnavail
 """Codes of temporary errors that S3 sends with status 400, or with 200 for one object of a batch."""
 
 _DEAD_SESSION_CODES = frozenset(
-    {"ExpiredToken", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken"}
+    {
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        # Bedrock's codes
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
+    }
 )
 
 

@@ -31,11 +31,11 @@ class TokenBucket:
         self._level = self._rate * BURST_SECONDS
         self._seen = now()
 
-    def reserve(self) -> float:
-        """Reserve a token and return the seconds until it is available."""
+    def reserve(self, tokens: int = 1) -> float:
+        """Reserve tokens and return the seconds until they are available; a negative number adds tokens."""
         seen, self._seen = self._seen, self._now()
         saved = self._level + (self._seen - seen) * self._rate
-        level = min(saved, self._rate * BURST_SECONDS) - 1
+        level = min(saved, self._rate * BURST_SECONDS) - tokens
         self._level = max(level, -self._rate * MAX_DEBT_SECONDS)
         return max(-self._level / self._rate, 0.0)
 
@@ -46,7 +46,7 @@ class TokenBucket:
             self._level += 1
         return seconds
 
-    async def acquire(self) -> None:
-        """Reserve a token and wait until it is available."""
-        if seconds := self.reserve():
+    async def acquire(self, tokens: int = 1) -> None:
+        """Reserve tokens and wait until they are available."""
+        if seconds := self.reserve(tokens):
             await asyncio.sleep(seconds)

@@ -4,27 +4,21 @@ Two policies limit a session: the session policy and, on AWS, the role's policy,
 tag ``tenant``. So a wrongly built key cannot reach another tenant's object.
 """
 
-import functools
-import json
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import boto3
+from botocore.credentials import ReadOnlyCredentials
 from servicekit.aws import build_client_config, classify, is_dead_session
 from servicekit.errors import BackendRefused, BackendUnavailable
-from servicekit.locks import KeyedLocks
 from servicekit.remote import Remote
 
 from .model import Tenant
 from .names import build_tenant_prefix
+from .role_sessions import RoleSessions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sts import STSClient
 
 __all__ = ["TenantSessions", "build_session_policy"]
 
@@ -39,21 +33,9 @@ TRANSFER_TIMEOUT_SECONDS = 120.0
 
 CONCURRENCY = 16
 
-RENEW_BEFORE = timedelta(minutes=5)
-"""A session is renewed this long before it expires, so that no call is interrupted."""
-
-MAX_SESSIONS = 256
-"""Maximum number of cached sessions of about a megabyte; the least recently used is discarded first."""
-
-
-@dataclass(frozen=True)
-class _Session:
-    client: "S3Client"
-    renew_at: datetime
-
 
 class TenantSessions:
-    """Calls of S3 with a role session of the tenant.
+    """Calls of S3 with a role session of the tenant. Each cached client needs about a megabyte.
 
     Parameters
     ----------
@@ -70,17 +52,17 @@ class TenantSessions:
     def __init__(
         self, open_session: Callable[[], boto3.Session], *, bucket: str, role_arn: str, service: str
     ) -> None:
-        self._open_session = open_session
-        self._own: tuple[boto3.Session, STSClient] | None = None
         self._bucket = bucket
-        self._role_arn = role_arn
-        self._service = service
         self._config = build_client_config(read_seconds=READ_TIMEOUT_SECONDS, connections=CONCURRENCY)
         self._remote = Remote("s3", classify, timeout=TRANSFER_TIMEOUT_SECONDS, concurrency=CONCURRENCY)
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
-        self._assuming = KeyedLocks()
-        # boto3 is not thread-safe while it creates clients.
-        self._client_lock = threading.Lock()
+        self._sessions = RoleSessions(
+            open_session,
+            self._remote,
+            role_arn=role_arn,
+            service=service,
+            config=self._config,
+            build=self._make_client,
+        )
 
     async def call(
         self,
@@ -108,59 +90,29 @@ class TenantSessions:
         except BackendRefused as exc:
             if not is_dead_session(exc.__cause__):
                 raise
-        self._sessions.pop(tenant.id, None)
-        self._own = None
+        self._sessions.discard(tenant.key)
         client = await self.get_client(tenant)
         return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
 
     async def get_client(self, tenant: Tenant) -> "S3Client":
         """Return the tenant's client; concurrent callers share one AssumeRole."""
-        async with self._assuming[tenant.id]:
-            session = self._sessions.get(tenant.id)
-            if session is None or datetime.now(UTC) >= session.renew_at:
-                # STS can fail while S3 works, and vice versa.
-                assume = self._remote.make_thread_call(functools.partial(self._assume, tenant))
-                session = await self._remote.call("assume-role", assume, circuit="sts")
-                self._keep(tenant, session)
-            self._sessions.move_to_end(tenant.id)
-            return session.client
+        return await self._sessions.get(tenant.key, build_session_policy(self._bucket, tenant))
 
     def close(self) -> None:
         """Release threads and connections."""
         self._remote.close()
-        if self._own is not None:
-            self._own[1].close()
-        for session in self._sessions.values():
-            session.client.close()
+        self._sessions.close()
+        for client in self._sessions:
+            client.close()
 
-    def _keep(self, tenant: Tenant, session: _Session) -> None:
-        self._sessions[tenant.id] = session
-        if len(self._sessions) > MAX_SESSIONS:
-            self._sessions.popitem(last=False)  # not closed: it can have a call in flight
-
-    def _assume(self, tenant: Tenant) -> _Session:
-        with self._client_lock:
-            # Read once: another thread can reset the attribute after AWS has rejected the session.
-            own, sts = self._own = self._own or self._open_own()
-        credentials = sts.assume_role(
-            RoleArn=self._role_arn,
-            RoleSessionName=f"{self._service}-{tenant.key}",
-            Policy=json.dumps(build_session_policy(self._bucket, tenant)),
-            Tags=[{"Key": "tenant", "Value": tenant.key}],
-        )["Credentials"]
-        with self._client_lock:
-            client = own.client(
-                "s3",
-                aws_access_key_id=credentials["AccessKeyId"],
-                aws_secret_access_key=credentials["SecretAccessKey"],
-                aws_session_token=credentials["SessionToken"],
-                config=self._config,
-            )
-        return _Session(client, credentials["Expiration"] - RENEW_BEFORE)
-
-    def _open_own(self) -> "tuple[boto3.Session, STSClient]":
-        session = self._open_session()
-        return session, session.client("sts", config=self._config)
+    def _make_client(self, own: boto3.Session, credentials: ReadOnlyCredentials) -> "S3Client":
+        return own.client(
+            "s3",
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.token,
+            config=self._config,
+        )
 
 
 def build_session_policy(bucket: str, tenant: Tenant) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from tenancy import registry
 from tenant_operator import metrics as operator
 
 from tests.support.charts.monitoring_series import (
+    ELSEWHERE,
     HEALTHY,
     NAMESPACE,
     get_pod_name,
@@ -31,7 +33,7 @@ from tests.support.charts.monitoring_series import (
     make_step,
 )
 from tests.support.charts.promtool import check_queries, check_rules
-from tests.support.charts.rendering import RELEASE, render
+from tests.support.charts.rendering import MONITORED, RELEASE, render
 from tools.chart_schema import CHART
 
 DOCS = "https://docs.example.com"
@@ -277,7 +279,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def rules() -> dict[str, Any]:
     """Rules of the rendered PrometheusRule."""
-    release = render("values-eks-prod.yaml", "--set", f"monitoring.enabled=true,monitoring.docsUrl={DOCS}")
+    release = render("values-eks-prod.yaml", *MONITORED, "--set", f"monitoring.docsUrl={DOCS}")
     (found,) = release.list_objects("PrometheusRule")
     return dict(found["spec"])
 
@@ -322,13 +324,17 @@ def test_error_counters_exist_at_start_so_that_the_first_error_is_an_increase(ru
         assert re.search(rf'^{name}{{.*outcome="error".*}} 0\.0$', at_start, re.MULTILINE), name
 
 
-def test_another_release_does_not_fire_alerts_of_this_release(rules: dict[str, Any]) -> None:
-    elsewhere = {
-        name.replace(f'namespace="{NAMESPACE}"', 'namespace="another"'): values
-        for case in CASES
-        for name, values in case.changes.items()
-    }
-    check_queries(HEALTHY | elsewhere, {FIRING: set()}, rules)
+@pytest.mark.parametrize("move", ELSEWHERE, ids=lambda move: move.__name__)
+def test_another_release_does_not_fire_alerts_of_this_release(
+    rules: dict[str, Any], move: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
+    faults = {name: values for case in CASES for name, values in case.changes.items()}
+    check_queries(HEALTHY | move(faults), {FIRING: set()}, rules)
+
+
+def test_each_alert_names_its_namespace_and_release(rules: dict[str, Any]) -> None:
+    for rule in list_alerts(rules):
+        assert (rule["labels"]["namespace"], rule["labels"]["release"]) == (NAMESPACE, RELEASE)
 
 
 def test_severities_are_those_of_the_aws_architecture(rules: dict[str, Any]) -> None:

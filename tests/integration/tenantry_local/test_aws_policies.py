@@ -20,6 +20,7 @@ from tenantry_local.platform import Platform
 from tests.support.tenants.manifests import make_tenant
 
 TENANT_ROLE = f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant"
+MODEL_ROLE = f"arn:aws:iam::{ACCOUNT}:role/tenantry-models"
 OWN, OTHER = "policy-own", "policy-other"
 DOCUMENT = "p/documents/d/report.txt"
 
@@ -153,6 +154,28 @@ def test_a_session_for_one_tenant_reaches_nothing_of_another(connect: Connect, s
         assert is_refused(s3.put_object, **make_key(tenant), Body=b""), tenant
     assert is_refused(s3.list_objects_v2, Bucket=BUCKET)
     assert is_refused(s3.list_objects_v2, Bucket=BUCKET, Prefix=f"tenant-{OTHER}/")
+
+
+def test_only_the_gateway_assumes_the_role_for_models(connect: Connect) -> None:
+    request: Any = {
+        "RoleArn": MODEL_ROLE,
+        "RoleSessionName": "test",
+        "Tags": [{"Key": "tenant", "Value": f"tenant-{OWN}"}],
+    }
+    assert connect("sts", "gateway").assume_role(**request)["Credentials"]
+    for service in ("file-sync", "operator"):
+        assert is_refused(connect("sts", service).assume_role, **request), service
+
+
+def test_a_session_for_models_reaches_no_document(connect: Connect) -> None:
+    answer = connect("sts", "gateway").assume_role(
+        RoleArn=MODEL_ROLE,
+        RoleSessionName="test",
+        Tags=[{"Key": "tenant", "Value": f"tenant-{OWN}"}],
+    )
+    s3 = connect("s3", credentials=answer["Credentials"])
+    assert is_refused(s3.get_object, **make_key(OWN))
+    assert is_refused(s3.put_object, **make_key(OWN), Body=b"")
 
 
 @pytest.mark.parametrize("service", ["gateway", "file-sync"])

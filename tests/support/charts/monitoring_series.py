@@ -5,6 +5,7 @@ unknown metric or label fails, because its query returns nothing.
 """
 
 import math
+import re
 from collections.abc import Mapping
 
 from file_sync import metrics as file_sync
@@ -18,6 +19,7 @@ from tests.support.charts.promtool import MINUTES
 from tests.support.charts.rendering import RELEASE
 
 __all__ = [
+    "ELSEWHERE",
     "HEALTHY",
     "NAMESPACE",
     "get_pod_name",
@@ -35,6 +37,9 @@ __all__ = [
 ]
 
 NAMESPACE = "chart-test"
+
+SCRAPED = ("tenantry_", "n8n_", "up", "cluster_", "collection")
+"""Beginnings of the names of series that Prometheus scrapes from the release's own pods."""
 
 Series = dict[str, str]
 
@@ -57,6 +62,8 @@ def make_step(minutes: int, value: float = 1) -> str:
 def make_series(name: str, values: str, **labels: str) -> Series:
     """Return one series with the label of the release's namespace."""
     given = {"namespace": NAMESPACE} | labels
+    if name.startswith(SCRAPED):
+        given["release"] = RELEASE
     inside = ", ".join(f'{label}="{value}"' for label, value in sorted(given.items()))
     return {f"{name}{{{inside}}}": values}
 
@@ -194,3 +201,26 @@ HEALTHY: Series = (
     | make_counter(operator.RECONCILES, make_constant(0), "operator", outcome="error")
 )
 """One hour of a healthy release, with series of kube-state-metrics 2, the kubelet and n8n 2.41."""
+
+
+def move_to_another_namespace(series: Series) -> Series:
+    """Return the series of a release with the same name in another namespace."""
+    return {
+        name.replace(f'namespace="{NAMESPACE}"', 'namespace="another"'): values
+        for name, values in series.items()
+    }
+
+
+def move_to_another_release(series: Series) -> Series:
+    """Return the series of another release in the namespace; its name begins with this release's name."""
+    names = re.compile(rf'"((?:data-|keda-hpa-)?){RELEASE}-')
+    return {
+        names.sub(rf'"\1{RELEASE}-n8n-', name).replace(
+            f'release="{RELEASE}"', f'release="{RELEASE}-n8n"'
+        ): values
+        for name, values in series.items()
+    }
+
+
+ELSEWHERE = (move_to_another_namespace, move_to_another_release)
+"""Functions that return the series of another release in the same Prometheus."""

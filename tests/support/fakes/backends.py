@@ -43,7 +43,7 @@ class FakeBedrock:
         self.embedded: list[str] = []
 
     async def embed(
-        self, texts: Sequence[str], *, tenant_key: str = "", on_tokens: Callable[[int], None] | None = None
+        self, texts: Sequence[str], *, tenant_key: str, on_tokens: Callable[[int], None] | None = None
     ) -> list[list[float]]:
         if self.fails:
             raise self.fails
@@ -52,10 +52,12 @@ class FakeBedrock:
             on_tokens(sum(len(text.split()) for text in texts))
         return [_count_words(text) for text in texts]
 
-    async def embed_query(self, text: str, *, on_tokens: Callable[[int], None]) -> list[float]:
+    async def embed_query(
+        self, text: str, *, tenant_key: str, on_tokens: Callable[[int], None]
+    ) -> list[float]:
         if self.before_embedding:
             await self.before_embedding(text)
-        (vector,) = await self.embed([text], on_tokens=on_tokens)
+        (vector,) = await self.embed([text], tenant_key=tenant_key, on_tokens=on_tokens)
         return vector
 
     async def converse(self, prompt: Prompt) -> ModelReply:

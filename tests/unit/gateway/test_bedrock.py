@@ -13,21 +13,34 @@ import stamina
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 from gateway.bedrock import INGEST_CONCURRENCY, Bedrock, ModelReply, Prompt, truncate_embedding
+from gateway.model_sessions import ModelSessions
 from gateway.problems import ModelUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
 from servicekit.errors import BackendRefused, BackendUnavailable
+from servicekit.token_bucket import BURST_SECONDS
 from tenancy.model import Guardrail
 
+from tests.support.fakes.sts import FakeStsSession
+
 TITAN = "amazon.titan-embed-text-v2:0"
+TOKENS_PER_MINUTE = 60_000
 EMBEDDING = [3.0, 4.0, *([0.0] * 1022)]
 
 
 @pytest.fixture
 def bedrock() -> Iterator[Bedrock]:
     session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    sessions = ModelSessions(FakeStsSession().open, role_arn="arn:role")
     with stamina.set_testing(True, attempts=2, cap=True):
-        bedrock = Bedrock(session, embedding_model=TITAN, dimension=768, embeddings_per_minute=60_000)
+        bedrock = Bedrock(
+            session,
+            sessions,
+            embedding_model=TITAN,
+            dimension=768,
+            embeddings_per_minute=60_000,
+            embedding_tokens_per_minute=TOKENS_PER_MINUTE,
+        )
         yield bedrock
         bedrock.close()
 
@@ -117,7 +130,7 @@ async def test_an_embedding_of_1024_is_truncated_to_768(bedrock: Bedrock, embed_
     body = json.dumps({"inputText": "Text.", "dimensions": 1024, "normalize": True})
     embed_stubber.add_response("invoke_model", make_embedding_response(), {"modelId": TITAN, "body": body})
     tokens: list[int] = []
-    (vector,) = await bedrock.embed(["Text."], on_tokens=tokens.append)
+    (vector,) = await bedrock.embed(["Text."], on_tokens=tokens.append, tenant_key="tenant-a")
     assert tokens == [3]
     assert len(vector) == 768
     assert vector[:2] == [0.6, 0.8]
@@ -129,7 +142,7 @@ async def test_vectors_have_the_order_of_the_texts(bedrock: Bedrock, monkeypatch
         return {"embedding": [number, 1.0, *[0.0] * 1022], "inputTextTokenCount": 1}
 
     monkeypatch.setattr(bedrock, "_invoke", invoke)
-    vectors = await bedrock.embed([str(number) for number in range(50)])
+    vectors = await bedrock.embed([str(number) for number in range(50)], tenant_key="tenant-a")
     assert [round(vector[0] / vector[1]) for vector in vectors] == list(range(50))
 
 
@@ -149,6 +162,51 @@ async def test_embeddings_of_tenants_are_served_round_robin(
     assert not large.done()
     await large
     assert order.index("small") <= 2 * INGEST_CONCURRENCY
+
+
+async def measure_wait(bedrock: Bedrock, texts: list[str], monkeypatch: pytest.MonkeyPatch) -> float:
+    """Return the seconds for which the embeddings of texts wait for a quota."""
+    waits = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("servicekit.token_bucket.asyncio.sleep", sleep)
+    await bedrock.embed(texts, tenant_key="tenant-a")
+    return max(waits)
+
+
+def fake_tokens(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
+    """Answer each embedding with a number of tokens."""
+    reply = {"embedding": EMBEDDING, "inputTextTokenCount": tokens}
+    monkeypatch.setattr(bedrock, "_invoke", lambda _: reply)
+
+
+async def test_documents_wait_for_the_quota_of_tokens(
+    bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_tokens(bedrock, monkeypatch, 1000)
+    burst = int(TOKENS_PER_MINUTE / 60 * BURST_SECONDS / 1000)
+    text = "x" * 3000
+    assert await measure_wait(bedrock, [text] * burst, monkeypatch) == 0
+    assert await measure_wait(bedrock, [text] * 5, monkeypatch) == pytest.approx(5, abs=0.5)
+
+
+async def test_the_quota_counts_the_tokens_that_the_model_reports(
+    bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of the estimate, so three times as many texts fit."""
+    fake_tokens(bedrock, monkeypatch, 333)
+    for _ in range(25):
+        assert await measure_wait(bedrock, ["x" * 3000], monkeypatch) == 0
+
+
+async def test_questions_count_and_do_not_wait(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_tokens(bedrock, monkeypatch, 1000)
+    text = "x" * 3000
+    for _ in range(20):
+        await bedrock.embed_query(text, tenant_key="tenant-a", on_tokens=lambda _: None)
+    assert await measure_wait(bedrock, [text], monkeypatch) == pytest.approx(11, abs=0.5)
 
 
 async def test_a_request_has_the_tenant_key(bedrock: Bedrock, converse_stubber: Stubber) -> None:
@@ -196,17 +254,17 @@ async def test_an_unavailable_model_is_an_error_with_a_remedy(
 async def test_a_throttled_call_is_retried(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     embed_stubber.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
     embed_stubber.add_response("invoke_model", make_embedding_response(), {"modelId": TITAN, "body": ANY})
-    assert len(await bedrock.embed(["Text."])) == 1
+    assert len(await bedrock.embed(["Text."], tenant_key="tenant-a")) == 1
 
 
 async def test_repeated_throttling_is_unavailable(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     for _ in range(2):
         embed_stubber.add_client_error("invoke_model", "ThrottlingException", "Too many requests", 429)
     with pytest.raises(BackendUnavailable):
-        await bedrock.embed(["Text."])
+        await bedrock.embed(["Text."], tenant_key="tenant-a")
 
 
 async def test_a_refused_text_is_not_retried(bedrock: Bedrock, embed_stubber: Stubber) -> None:
     embed_stubber.add_client_error("invoke_model", "ValidationException", "Too many input tokens.", 400)
     with pytest.raises(BackendRefused):
-        await bedrock.embed(["Text."])
+        await bedrock.embed(["Text."], tenant_key="tenant-a")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 REQUIRED = {
     "BUCKET": "documents",
     "TENANT_ROLE_ARN": "arn:aws:iam::000000000000:role/tenantry-tenant",
+    "MODEL_ROLE_ARN": "arn:aws:iam::000000000000:role/tenantry-models",
     "QDRANT_URL": "http://qdrant:6333",
     "REDIS_URL": "redis://:the-password@redis:6379/0",
     "OIDC_ISSUER": "https://keycloak/realms/tenantry",
@@ -47,6 +48,7 @@ def test_the_key_is_not_shown(environment: pytest.MonkeyPatch) -> None:
         ("QDRANT_CA_FILE", "/nowhere/ca.crt"),
         ("OIDC_ISSUER", "https://keycloak/realms/tenantry/"),
         ("TENANT_ROLE_ARN", "tenantry-tenant"),
+        ("MODEL_ROLE_ARN", "tenantry-models"),
         ("EMBEDDING_DIMENSION", "1536"),
         ("LOG_LEVEL", "LOUD"),
         ("REDIS_URL", "redis:6379"),

@@ -1,8 +1,7 @@
 """Tests of S3 sessions per tenant: credentials, timeouts and failures."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 import stamina
@@ -12,44 +11,13 @@ from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.sessions import CONCURRENCY, READ_TIMEOUT_SECONDS, TenantSessions
 
 from tests.support.fakes.aws_errors import make_client_error
+from tests.support.fakes.sts import FakeStsSession
 from tests.support.tenants.manifests import make_tenant
 
 if TYPE_CHECKING:
-    import boto3
     from mypy_boto3_s3 import S3Client
 
 TENANT = make_tenant("tenanta")
-
-
-class FakeStsSession:
-    """Fake boto3 session that records its clients; credentials contain the tenant."""
-
-    def __init__(self) -> None:
-        self.clients: list[tuple[str, dict[str, Any]]] = []
-        self.sts_fails = False
-
-    def open(self) -> "boto3.Session":
-        return cast("boto3.Session", self)
-
-    def client(self, service: str, **arguments: Any) -> "FakeStsSession":
-        self.clients.append((service, arguments))
-        return self
-
-    def assume_role(self, **arguments: Any) -> dict[str, Any]:
-        if self.sts_fails:
-            raise make_client_error("", 503)
-        name = arguments["RoleSessionName"]
-        credentials = {"AccessKeyId": f"key {name}", "SecretAccessKey": f"secret {name}"}
-        return {
-            "Credentials": {
-                **credentials,
-                "SessionToken": f"token {name}",
-                "Expiration": datetime.now(UTC) + timedelta(hours=1),
-            }
-        }
-
-    def close(self) -> None:
-        """Do nothing; boto3 clients have this method."""
 
 
 @pytest.fixture

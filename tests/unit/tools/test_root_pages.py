@@ -1,4 +1,4 @@
-"""Tests of the pages in the repository's root: links and make targets exist."""
+"""Tests of the pages outside the documentation, as in the repository's root: links and make targets exist."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from tools.version import REPOSITORY
 FRAGMENTS = [page for page in (REPOSITORY / "changelog.d").glob("*.md") if page.name != "README.md"]
 PAGES = [
     page
-    for folder in (".", "changelog.d", ".github")
+    for folder in (".", "changelog.d", ".github", "charts/tenantry")
     for page in sorted((REPOSITORY / folder).glob("*.md"))
     if page not in FRAGMENTS
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..bedrock import Turn
-from ..limits.budget import estimate_tokens
+from ..token_estimate import estimate_tokens
 
 __all__ = ["select_recent"]
 

@@ -12,13 +12,13 @@ from servicekit.errors import BackendUnavailable
 from tenancy.model import Persona, Tenant
 
 from ..bedrock import Bedrock, ModelReply, Prompt, Turn
-from ..limits.budget import BYTES_PER_TOKEN, estimate_tokens
 from ..limits.token_meter import TokenMeter
 from ..metrics import FALLBACKS
 from ..models import Passage
 from ..personas import require_persona
 from ..retrieval.service import RetrievalService
 from ..timings import RequestTimings
+from ..token_estimate import BYTES_PER_TOKEN, estimate_tokens
 from .citations import Citation, CitationParser, build_citations, to_numbers
 from .history import select_recent
 from .prompt import build_system_prompt, build_user_prompt

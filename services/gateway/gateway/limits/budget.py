@@ -19,16 +19,13 @@ from ..metrics import LIMIT_EXCEEDED, USAGE_WRITE_FAILURES
 from ..problems import BudgetExhausted, LimitsUnavailable
 from ..redis import TenantRedis
 
-__all__ = ["BYTES_PER_TOKEN", "Budget", "BudgetState", "Reservation", "estimate_tokens", "get_utc_now"]
+__all__ = ["Budget", "BudgetState", "Reservation", "get_utc_now"]
 
 RESERVATION_TTL_SECONDS = 300
 """Lifetime of a reservation: longer than any answer (three attempts of a minute each, and pauses)."""
 
 COUNTER_TTL_SECONDS = 62 * 24 * 3600
 """Lifetime of a month's counter after its last change; the previous month stays readable."""
-
-BYTES_PER_TOKEN = 3
-"""Bytes per token of an estimate. Most texts have more (English about 4), so estimates are upper bounds."""
 
 RETRY_AFTER_SECONDS = 5
 """``Retry-After`` if only concurrent reservations exceed the limit: about the duration of an answer."""
@@ -82,11 +79,6 @@ class BudgetState:
 def get_utc_now() -> datetime:
     """Return the current time in UTC, which defines the months and days of limits."""
     return datetime.now(UTC)
-
-
-def estimate_tokens(*texts: str) -> int:
-    """Return an estimate of the number of tokens of texts, usually an upper bound."""
-    return sum(math.ceil(len(text.encode()) / BYTES_PER_TOKEN) for text in texts)
 
 
 class Budget:

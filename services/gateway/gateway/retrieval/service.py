@@ -59,7 +59,7 @@ class RetrievalService:
         query = query.encode()[-MAX_QUERY_BYTES:].decode(errors="ignore")
         tokens: list[int] = []
         with timings.measure("embed"):
-            vector = await self._bedrock.embed_query(query, on_tokens=tokens.append)
+            vector = await self._bedrock.embed_query(query, tenant_key=tenant.key, on_tokens=tokens.append)
         used = Counts(requests=1, embedding_tokens=sum(tokens))
         self._usage.record(tenant, used, model=self._bedrock.embedding_model, persona_id=persona_id)
         hybrid = tenant.spec.retrieval.mode is RetrievalMode.HYBRID

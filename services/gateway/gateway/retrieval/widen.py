@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..limits.budget import estimate_tokens
 from ..models import Passage
+from ..token_estimate import estimate_tokens
 
 __all__ = ["join_chunks", "widen"]
 

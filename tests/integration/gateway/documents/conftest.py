@@ -97,7 +97,9 @@ class Replica:
 
     async def list_found(self) -> list[str]:
         """Return the texts of the chunks that a search finds, in the order of the document."""
-        (vector,) = await self.service._bedrock.embed(["tide table of the estuary"])
+        (vector,) = await self.service._bedrock.embed(
+            ["tide table of the estuary"], tenant_key=self.tenant.key
+        )
         passages = await self.vectors.search(
             self.tenant, vector, sparse=None, persona_id=None, limit=50, threshold=0.0
         )

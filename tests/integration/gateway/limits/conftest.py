@@ -63,7 +63,7 @@ class LimitsHarness:
         tenant = self.gateway.context.registry.get(tenant_id)
         assert tenant
         retrieval = self.gateway.context.retrieval
-        vectors = await retrieval._bedrock.embed([text])
+        vectors = await retrieval._bedrock.embed([text], tenant_key=tenant.key)
         document = Document("finance", "ferry", "ferry.txt", "0", datetime.now(UTC))
         await publish(retrieval._vectors, tenant, document, [Chunk(text)], vectors)
 

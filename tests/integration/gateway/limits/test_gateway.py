@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from gateway.bedrock import Prompt
 from gateway.limits import tenant_metrics
-from gateway.limits.budget import estimate_tokens
 from gateway.limits.tenant_metrics import TenantMetrics
+from gateway.token_estimate import estimate_tokens
 from prometheus_client import generate_latest
 from servicekit.tasks import run_background_task
 from tenancy.names import build_rate_key, build_reservations_key, build_tokens_key

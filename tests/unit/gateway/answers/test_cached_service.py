@@ -82,7 +82,11 @@ async def harness() -> CachedAnswerHarness:
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
     for asking in (make_cached_tenant(), make_cached_tenant(tenant_id="tenantb")):
         await publish(
-            harness.vectors, asking, document, [Chunk(BUDGET, 4)], await harness.bedrock.embed([BUDGET])
+            harness.vectors,
+            asking,
+            document,
+            [Chunk(BUDGET, 4)],
+            await harness.bedrock.embed([BUDGET], tenant_key=asking.key),
         )
     return harness
 

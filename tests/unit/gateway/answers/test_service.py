@@ -42,7 +42,9 @@ def usage() -> FakeUsage:
 async def service(bedrock: FakeBedrock, budget: FakeBudget, usage: FakeUsage) -> AnswerService:
     vectors = FakeVectors()
     document = Document("finance", "d", "budget.md", "0", STORED_AT)
-    await publish(vectors, TENANT, document, [Chunk(BUDGET, 4)], await bedrock.embed([BUDGET]))
+    await publish(
+        vectors, TENANT, document, [Chunk(BUDGET, 4)], await bedrock.embed([BUDGET], tenant_key=TENANT.key)
+    )
     return _make_service(bedrock, vectors, budget, usage)
 
 
@@ -109,7 +111,7 @@ async def test_the_tenants_model_guardrail_and_key_are_used(bedrock: FakeBedrock
         tenant,
         Document("finance", "d", "a.md", "0", STORED_AT),
         [Chunk(BUDGET)],
-        await bedrock.embed([BUDGET]),
+        await bedrock.embed([BUDGET], tenant_key=TENANT.key),
     )
     service = _make_service(bedrock, vectors, FakeBudget(), FakeUsage())
     await service.answer(tenant, Question("budget?"), RequestTimings())

@@ -161,6 +161,7 @@ async def harness(reader: DocumentReader) -> AsyncIterator[GatewayHarness]:
     settings = GatewaySettings(
         bucket="documents",
         tenant_role_arn="arn:aws:iam::0:role/x",
+        model_role_arn="arn:aws:iam::0:role/y",
         qdrant_url="http://qdrant.test",
         redis_url=SecretStr("redis://redis.test"),
         oidc_issuer="http://keycloak.test/realms/tenantry",

@@ -104,7 +104,9 @@ async def test_a_chunk_is_embedded_with_its_headings_and_stored_without(harness:
     ((_, chunks, vectors),) = harness.vectors.documents.values()
     assert chunks[-1].heading == "Travel"
     assert not chunks[-1].text.startswith("Travel")
-    assert vectors[-1:] == await harness.bedrock.embed([f"Travel\n\n{chunks[-1].text}"])
+    assert vectors[-1:] == await harness.bedrock.embed(
+        [f"Travel\n\n{chunks[-1].text}"], tenant_key=TENANT.key
+    )
 
 
 async def test_the_same_name_is_the_same_document(harness: IngestHarness) -> None:
@@ -258,7 +260,9 @@ async def test_each_chunk_gets_its_vector_with_any_number_of_batches(
     await harness.upload("\n\n".join(f"Matter {number}. " + "word " * 30 for number in range(9)).encode())
     ((_, chunks, vectors),) = harness.vectors.documents.values()
     assert len(chunks) >= 9
-    assert vectors == await harness.bedrock.embed([chunk.embedded_text for chunk in chunks])
+    assert vectors == await harness.bedrock.embed(
+        [chunk.embedded_text for chunk in chunks], tenant_key=TENANT.key
+    )
 
 
 async def test_without_a_journal_nothing_is_stored(harness: IngestHarness) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from gateway.limits.budget import Budget, BudgetState, Reservation, estimate_tokens
+from gateway.limits.budget import Budget, BudgetState, Reservation
 from gateway.problems import BudgetExhausted, LimitsUnavailable
 
 from tests.support.fakes.limits import FakeRedis, get_metric, make_unavailable_redis
@@ -16,19 +16,6 @@ TENANT = make_tenant("tenanta", quota={"tokensPerMonth": 1000})
 def make_budget(answer: Any, now: str = "2026-11-23T12:00:00") -> Budget:
     redis = answer if isinstance(answer, FakeRedis) else FakeRedis(answer)
     return Budget(redis.cast_to_real_class(), lambda: datetime.fromisoformat(now).replace(tzinfo=UTC))
-
-
-@pytest.mark.parametrize(
-    ("texts", "tokens"),
-    [
-        pytest.param(("", ""), 0, id="nothing"),
-        pytest.param(("abcd",), 2, id="rounded-up"),
-        pytest.param(("abc", "a"), 2, id="two-texts"),
-        pytest.param(("年度予算",), 4, id="one-token-per-multibyte-character"),
-    ],
-)
-def test_an_estimate_rounds_up(texts: tuple[str, ...], tokens: int) -> None:
-    assert estimate_tokens(*texts) == tokens
 
 
 @pytest.mark.parametrize(

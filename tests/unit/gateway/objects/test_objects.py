@@ -16,7 +16,8 @@ from gateway.objects import ObjectVersion, TenantObjects
 from gateway.problems import DocumentMissing, DocumentTooLarge
 from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.model import TenantStatus
-from tenancy.sessions import MAX_SESSIONS, build_session_policy
+from tenancy.role_sessions import MAX_SESSIONS
+from tenancy.sessions import build_session_policy
 
 from tests.support.fakes.aws_errors import make_client_error
 from tests.support.tenants.manifests import make_tenant
@@ -213,7 +214,7 @@ async def test_the_least_used_session_is_evicted_beyond_the_limit(
     objects: TenantObjects, aws: FakeS3Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MAX_SESSIONS >= 100
-    monkeypatch.setattr("tenancy.sessions.MAX_SESSIONS", 2)
+    monkeypatch.setattr("tenancy.role_sessions.MAX_SESSIONS", 2)
     for tenant_id in ("a", "b", "a", "c", "a", "b"):
         await put(objects, tenant_id)
     assert [call["RoleSessionName"][-1] for call in aws.assumed] == ["a", "b", "c", "b"]

@@ -35,7 +35,7 @@ def service(vectors: FakeVectors, usage: FakeUsage) -> RetrievalService:
 
 async def test_the_nearest_passage_comes_first(service: RetrievalService, vectors: FakeVectors) -> None:
     texts = ["The lease ends in May.", "The budget is five million."]
-    embedded = await FakeBedrock().embed(texts)
+    embedded = await FakeBedrock().embed(texts, tenant_key=TENANT.key)
     document = Document("finance", "d", "a.md", "0", STORED_AT)
     await publish(vectors, TENANT, document, [Chunk(text) for text in texts], embedded)
     passages = await service.find(TENANT, "What is the budget?", RequestTimings())

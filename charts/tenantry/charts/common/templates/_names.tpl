@@ -6,7 +6,28 @@ All helpers take a dict that describes a workload:
   values  its section of the values: image, resources, autoscaling ...
 */}}
 {{- define "tenantry.name" -}}
-{{ .top.Release.Name }}-{{ .name }}
+{{ include "tenantry.fullname" .top }}-{{ .name }}
+{{- end }}
+
+{{/*
+The beginning of all names: the release's name, or an override. Names of Services and Jobs have at most 63 characters, and
+those of StatefulSets 52. So a beginning of more than 35 characters is shortened, and a hash keeps it unique. The same
+happens to a release's name that cannot begin the name of a Service. Takes the scope of any chart.
+*/}}
+{{- define "tenantry.fullname" -}}
+{{- $name := .Release.Name -}}
+{{- with .Values.global.nameOverride -}}
+{{- if not (contains . $name) -}}
+{{- $name = printf "%s-%s" $name . -}}
+{{- end -}}
+{{- end -}}
+{{- $name = .Values.global.fullnameOverride | default $name -}}
+{{- if regexMatch "^[a-z][-a-z0-9]{0,34}$" $name -}}
+{{ $name }}
+{{- else -}}
+{{- $letters := $name | replace "." "-" | regexFind "[a-z].*" | default "release" -}}
+{{ $letters | trunc 26 | trimSuffix "-" }}-{{ $name | sha256sum | trunc 8 }}
+{{- end -}}
 {{- end }}
 
 {{/* The labels that select this workload's pods. They never change, because selectors are immutable. */}}
@@ -30,7 +51,7 @@ app.kubernetes.io/part-of: tenantry
 {{- define "tenantry.release-labels" -}}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_." }}
 {{- end }}
 
 {{- define "tenantry.metadata" -}}
@@ -42,36 +63,36 @@ labels:
 
 {{/* The name of a PriorityClass. It is cluster-scoped, so it contains the namespace. Takes top, and name: serving or background. */}}
 {{- define "tenantry.priority-class" -}}
-{{ .top.Release.Namespace }}-{{ .top.Release.Name }}-{{ .name }}
+{{ .top.Release.Namespace }}-{{ include "tenantry.name" . }}
 {{- end }}
 
 {{/* The URLs of other workloads. Take the scope of any chart. */}}
 {{- define "tenantry.url.gateway" -}}
-http://{{ .Release.Name }}-gateway:8080
+http://{{ include "tenantry.fullname" . }}-gateway:8080
 {{- end }}
 {{- define "tenantry.url.file-sync" -}}
-http://{{ .Release.Name }}-file-sync:8080
+http://{{ include "tenantry.fullname" . }}-file-sync:8080
 {{- end }}
 {{- define "tenantry.url.qdrant" -}}
-{{ .Values.global.qdrant.url | default (printf "%s://%s-qdrant:6333" (include "tenantry.scheme.qdrant" .) .Release.Name) }}
+{{ .Values.global.qdrant.url | default (printf "%s://%s-qdrant:6333" (include "tenantry.scheme.qdrant" .) (include "tenantry.fullname" .)) }}
 {{- end }}
 {{- define "tenantry.scheme.qdrant" -}}
 {{ ternary "https" "http" (ne .Values.global.qdrant.tlsSecret "") }}
 {{- end }}
 {{- define "tenantry.url.open-webui" -}}
-http://{{ .Release.Name }}-open-webui:8080
+http://{{ include "tenantry.fullname" . }}-open-webui:8080
 {{- end }}
 {{- define "tenantry.url.n8n" -}}
-http://{{ .Release.Name }}-n8n:5678
+http://{{ include "tenantry.fullname" . }}-n8n:5678
 {{- end }}
 {{- define "tenantry.url.n8n-webhook" -}}
-http://{{ .Release.Name }}-n8n-webhook:5678
+http://{{ include "tenantry.fullname" . }}-n8n-webhook:5678
 {{- end }}
 {{- define "tenantry.url.public" -}}
 {{ .Values.global.openWebui.url | default (include "tenantry.url.open-webui" .) }}
 {{- end }}
 {{- define "tenantry.url.keycloak" -}}
-{{ .Values.global.keycloak.url | default (printf "http://%s-keycloak:8080" .Release.Name) }}
+{{ .Values.global.keycloak.url | default (printf "http://%s-keycloak:8080" (include "tenantry.fullname" .)) }}
 {{- end }}
 {{- define "tenantry.url.issuer" -}}
 {{ include "tenantry.url.keycloak" . }}/realms/{{ .Values.global.keycloak.realm }}
@@ -79,5 +100,5 @@ http://{{ .Release.Name }}-n8n-webhook:5678
 
 {{/* The host of a database. Takes a list: the scope, postgres or redis, and the host of an external database or "". */}}
 {{- define "tenantry.host" -}}
-{{ index . 2 | default (printf "%s-%s" (index . 0).Release.Name (index . 1)) }}
+{{ index . 2 | default (printf "%s-%s" (include "tenantry.fullname" (index . 0)) (index . 1)) }}
 {{- end }}

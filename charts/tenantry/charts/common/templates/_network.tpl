@@ -2,7 +2,7 @@
 The NetworkPolicy of a workload. Also takes:
   from      {port of this workload: [workloads of this release that connect to it]}; "load-balancer" is also allowed
   to        [[workload of this release, its port], ...]
-  external  names in global.network: postgres, redis, keycloak, aws, kubernetes; a name without addresses means this release's workload
+  external  names in global.network: postgres, redis, keycloak, qdrant, aws, kubernetes
   metricsPort  the port that Prometheus scrapes, if there is one
 */}}
 {{- define "tenantry.network-policy" -}}
@@ -16,47 +16,75 @@ spec:
       {{- include "tenantry.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    {{- range $port, $callers := .from }}
-    {{- range $callers }}
-    # {{ . }} --> {{ $.name }}
-    - ports: [{port: {{ $port }}}]
-      from:
-        {{- include "tenantry.network-peer" (list $.top .) | nindent 8 }}
-    {{- end }}
-    {{- end }}
-    {{- if and .metricsPort .top.Values.global.network.monitoringNamespace }}
-    # monitoring --> {{ $.name }}
-    - ports: [{port: {{ $.metricsPort }}}]
-      from:
-        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .top.Values.global.network.monitoringNamespace }}}}
-    {{- end }}
+    {{- include "tenantry.ingress-rules" . | trim | default "[]" | nindent 4 }}
   egress:
-    {{- range .to }}
-    # {{ $.name }} --> {{ index . 0 }}
-    - ports: [{port: {{ index . 1 }}}]
-      to:
-        - podSelector: {matchLabels: {app.kubernetes.io/name: {{ index . 0 }}, app.kubernetes.io/instance: {{ $.top.Release.Name }}}}
-    {{- end }}
-    {{- range .external }}
-    {{- $target := index $.top.Values.global.network . }}
-    # {{ $.name }} --> {{ . }}
-    - ports: [{port: {{ $target.port }}}]
-      to:
-        {{- range $target.cidrs }}
-        - ipBlock: {cidr: {{ . }}}
-        {{- else }}
-        {{- include "tenantry.network-peer" (list $.top .) | nindent 8 }}
-        {{- end }}
-    {{- end }}
+    {{- include "tenantry.egress-rules" . | trim | default "[]" | nindent 4 }}
 {{- end }}
 
-{{- define "tenantry.network-peer" -}}
-{{- $top := index . 0 -}}
-{{- if eq (index . 1) "load-balancer" -}}
-{{- range $top.Values.global.network.loadBalancer.cidrs }}
-- ipBlock: {cidr: {{ . }}}
+{{- define "tenantry.ingress-rules" -}}
+{{- $network := .top.Values.global.network }}
+{{- range $port, $callers := .from }}
+{{- range $callers }}
+{{- $peers := eq . "load-balancer" | ternary (include "tenantry.address-peers" $network.loadBalancer.cidrs) (include "tenantry.pod-peer" (list $.top .)) }}
+{{- include "tenantry.network-rule" (list (printf "%s --> %s" . $.name) "from" $port $peers) }}
 {{- end }}
-{{- else -}}
-- podSelector: {matchLabels: {app.kubernetes.io/name: {{ index . 1 }}, app.kubernetes.io/instance: {{ $top.Release.Name }}}}
 {{- end }}
+{{- if .metricsPort }}
+{{- include "tenantry.network-rule" (list (printf "monitoring --> %s" .name) "from" .metricsPort (include "tenantry.namespace-peer" $network.monitoringNamespace)) }}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.egress-rules" -}}
+{{- $network := .top.Values.global.network }}
+{{- range .to }}
+{{- include "tenantry.network-rule" (list (printf "%s --> %s" $.name (index . 0)) "to" (index . 1) (include "tenantry.pod-peer" (list $.top (index . 0)))) }}
+{{- end }}
+{{- range .external }}
+{{- $target := index $network . }}
+{{- $peers := include "tenantry.address-peers" $target.cidrs }}
+{{- /* The release may include these parts. Pods are selected by labels; cidrs names only addresses outside. */}}
+{{- if has . (list "postgres" "redis" "keycloak") }}
+{{- $peers = print (include "tenantry.pod-peer" (list $.top .)) "\n" $peers }}
+{{- end }}
+{{- include "tenantry.network-rule" (list (printf "%s --> %s" $.name .) "to" $target.port $peers) }}
+{{- if eq . "aws" }}
+{{- include "tenantry.network-rule" (list (printf "%s --> Pod Identity agent" $.name) "to" 80 (include "tenantry.address-peers" $target.podIdentityCidrs)) }}
+{{- end }}
+{{- if eq . "kubernetes" }}
+{{- /* VPC CNI filters before the Service's address is translated to an endpoint. Other CNIs filter after it. */}}
+{{- include "tenantry.network-rule" (list (printf "%s --> Service kubernetes" $.name) "to" 443 (include "tenantry.address-peers" $target.serviceCidrs)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+A rule of a network policy. Without peers it is left out: Kubernetes would allow all addresses. Takes a list: a comment,
+"from" or "to", the port, and the peers.
+*/}}
+{{- define "tenantry.network-rule" -}}
+{{- with index . 3 | trim }}
+# {{ index $ 0 }}
+- ports: [{port: {{ index $ 2 }}}]
+  {{ index $ 1 }}:
+    {{- . | nindent 4 }}
+{{- end }}
+{{- end }}
+
+{{/* The peers for a list of addresses: none for an empty list. */}}
+{{- define "tenantry.address-peers" -}}
+{{- range . }}
+- ipBlock: {cidr: {{ . | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* The peer for all pods of a namespace: none for an empty name. */}}
+{{- define "tenantry.namespace-peer" -}}
+{{- with . }}
+- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
+{{- end }}
+{{- end }}
+
+{{/* The peer for the pods of a workload. Takes a list: the scope, and the workload's name. */}}
+{{- define "tenantry.pod-peer" -}}
+- podSelector: {matchLabels: {app.kubernetes.io/name: {{ index . 1 }}, app.kubernetes.io/instance: {{ (index . 0).Release.Name }}}}
 {{- end }}

@@ -26,6 +26,7 @@ spec:
 
 {{/* The volumes of a StatefulSet, for the end of its spec. They are kept when the set is deleted or scaled down. */}}
 {{- define "tenantry.volume" -}}
+{{- include "tenantry.refuse-renaming" . -}}
 persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
 volumeClaimTemplates:
   - metadata: {name: data}
@@ -35,6 +36,18 @@ volumeClaimTemplates:
       storageClassName: {{ . }}
       {{- end }}
       resources: {requests: {storage: {{ .values.storage.size }}}}
+{{- end }}
+
+{{/* Refuse an upgrade that renames a StatefulSet: the new one has empty volumes. `helm template` sees no cluster. */}}
+{{- define "tenantry.refuse-renaming" -}}
+{{- $name := include "tenantry.name" . -}}
+{{- range (lookup "apps/v1" "StatefulSet" .top.Release.Namespace "").items -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- $same := eq (pick $labels "app.kubernetes.io/name" "app.kubernetes.io/instance" | toJson) (include "tenantry.selector" $ | fromYaml | toJson) -}}
+{{- if and $same (ne .metadata.name $name) -}}
+{{- fail (printf "This upgrade renames StatefulSet %s to %s, whose volumes are empty: restore global.fullnameOverride and global.nameOverride." .metadata.name $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* A Job that runs once for each spec of its pod: its name has a hash of the spec. Also takes pod, the pod's spec. */}}

@@ -1,0 +1,70 @@
+{{- /* What is off or open in the values: one line for each, with the value that changes it. NOTES.txt prints them. */}}
+{{- define "tenantry.limitations" -}}
+{{- $openWebui := index .Values "open-webui" }}
+{{- $everywhere := list "0.0.0.0/0" "::/0" }}
+{{- if not .Values.crds.install }}
+- Upgrades do not change the Tenant resource (crds.install).
+{{- end }}
+{{- if not (index .Values "file-sync" "enabled") }}
+- Files in Open WebUI are not searchable (file-sync.enabled).
+{{- end }}
+{{- if not .Values.n8n.enabled }}
+- No workflows run, and no files are indexed (n8n.enabled).
+{{- end }}
+{{- include "monitoring.limitations" . }}
+{{- if .Values.keycloak.enabled }}
+- Keycloak is a single pod: no one can sign in while it restarts (keycloak.enabled).
+{{- if .Values.keycloak.demo }}
+- People of two invented companies can sign in with one password (keycloak.demo).
+{{- end }}
+{{- end }}
+{{- if .Values.postgres.enabled }}
+- Postgres is a single pod without backups (postgres.enabled).
+{{- end }}
+{{- if .Values.redis.enabled }}
+- Redis is a single pod without backups (redis.enabled).
+{{- end }}
+{{- if .Values.qdrant.enabled }}
+{{- if lt (int .Values.qdrant.autoscaling.minReplicas) 2 }}
+- Qdrant has one copy of the index: answers stop while its pod restarts (qdrant.autoscaling.minReplicas).
+{{- end }}
+{{- if not .Values.global.qdrant.tlsSecret }}
+- Connections to Qdrant are not encrypted (global.qdrant.tlsSecret).
+{{- end }}
+{{- end }}
+{{- range $name := list "aws" "keycloak" }}
+{{- if include "tenantry.contains-any" (list (index $.Values.global.network $name).cidrs $everywhere) }}
+- Pods may connect to every address on port {{ (index $.Values.global.network $name).port }} (global.network.{{ $name }}.cidrs).
+{{- end }}
+{{- end }}
+{{- if not .Values.keycloak.enabled }}
+{{- if hasPrefix "http://" .Values.global.keycloak.url }}
+- Passwords and tokens are sent to Keycloak unencrypted (global.keycloak.url).
+{{- end }}
+{{- end }}
+{{- if $openWebui.enabled }}
+{{- if not .Values.ingress.enabled }}
+- Open WebUI is not reachable from outside the cluster (ingress.enabled).
+{{- else if hasPrefix "http://" .Values.global.openWebui.url }}
+- Browsers use Open WebUI unencrypted (global.openWebui.url).
+{{- else if ne .Values.ingress.className "alb" }}
+{{- if not .Values.ingress.tlsSecret }}
+- The Ingress has no certificate: browsers use Open WebUI unencrypted (ingress.tlsSecret).
+{{- end }}
+{{- else }}
+{{- if not (hasPrefix "ELBSecurityPolicy-TLS13-1-3-" .Values.ingress.alb.sslPolicy) }}
+- The load balancer accepts TLS below 1.3 (ingress.alb.sslPolicy).
+{{- end }}
+{{- if not .Values.ingress.alb.webAclArn }}
+- The load balancer has no web ACL (ingress.alb.webAclArn).
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* "true" if a list contains one of some entries, else empty. Takes a list: the list and the entries. */}}
+{{- define "tenantry.contains-any" -}}
+{{- range index . 1 }}
+{{- if has . (index $ 0) }}true{{ end }}
+{{- end }}
+{{- end }}
