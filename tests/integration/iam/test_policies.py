@@ -35,14 +35,14 @@ EQUIVALENT = {
 """Faults that change no decision of AWS."""
 
 
-def decide(documents: Mapping[str, Mapping[str, Any]]) -> list[bool]:
+def evaluate_cases(documents: Mapping[str, Mapping[str, Any]]) -> list[bool]:
     """Return AWS' decision for each case."""
     return simulate([case.to_request(documents) for case in CASES])
 
 
 @pytest.fixture(scope="module")
 def decisions() -> list[bool]:
-    return decide(DOCUMENTS)
+    return evaluate_cases(DOCUMENTS)
 
 
 @pytest.fixture(scope="module")
