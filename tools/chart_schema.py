@@ -79,14 +79,15 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
     ),
     (
         "postgres.enabled",
-        {"global.network.postgres.cidrs": EMPTY_LIST},
+        {"global.network.postgres.cidrs": EMPTY_LIST, "global.postgres.tls.enabled": {"const": False}},
         {"n8n.postgres.host": NONEMPTY_TEXT, "global.network.postgres.cidrs": NONEMPTY_LIST},
     ),
     (
         "redis.enabled",
-        {"global.network.redis.cidrs": EMPTY_LIST},
+        {"global.network.redis.cidrs": EMPTY_LIST, "global.redis.tls.enabled": {"const": False}},
         {"n8n.redis.host": NONEMPTY_TEXT, "global.network.redis.cidrs": NONEMPTY_LIST},
     ),
+    ("global.postgres.tls.enabled", {"global.postgres.tls.caConfigMap": NONEMPTY_TEXT}, {}),
 ]
 """Switches, each with the schemas that apply by path if it is on and if it is off."""
 
@@ -137,6 +138,8 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     }),
     (r".*\.storage\.size", QUANTITY),
     (r".*\.existingSecret|.*\.repository", TEXT),
+    (r"monitoring\.enabled", {"enum": ["auto", True, False]}),
+    (r"monitoring\.monitorKind", {"enum": ["PodMonitor", "ServiceMonitor"]}),
     (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
     (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),

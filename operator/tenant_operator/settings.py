@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
-from servicekit.settings import ProgramSettings
+from servicekit.redis_settings import RedisSettings
 from servicekit.tls import AuthorityFile
 from tenancy.receipts import PrivateKeyFile
 
@@ -17,7 +17,7 @@ __all__ = ["OperatorSettings"]
 V = TypeVar("V", str, SecretStr)
 
 
-class OperatorSettings(ProgramSettings):
+class OperatorSettings(RedisSettings):
     """Settings of the operator; each is an environment variable with the prefix ``OPERATOR_``."""
 
     model_config = SettingsConfigDict(env_prefix="OPERATOR_", env_ignore_empty=True)
@@ -45,9 +45,6 @@ class OperatorSettings(ProgramSettings):
 
     qdrant_ca_file: AuthorityFile | None = None
     """PEM file of the authority that issued Qdrant's certificate; empty for a public one."""
-
-    redis_url: SecretStr
-    """URL of the services' Redis: tombstones, leases and keys of tenants."""
 
     open_webui_url: AnyHttpUrl | None = None
     """Base URL of Open WebUI; empty on a platform without Open WebUI."""

@@ -22,7 +22,10 @@ LOCAL_ONLY = {
 }  # fmt: skip
 """Variables of the local platform: for the S3 stand-in, and for Open WebUI as a package."""
 
-POD_ONLY = {"ENABLE_DB_MIGRATIONS", "AWS_DEFAULT_REGION", "HOME", "USER"}
+POD_ONLY = {
+    "ENABLE_DB_MIGRATIONS", "AWS_DEFAULT_REGION", "HOME", "USER",
+    "TENANTRY_DATABASE_CA_FILE", "TENANTRY_REDIS_TLS",
+}  # fmt: skip
 """Variables that only a pod needs."""
 
 
@@ -58,6 +61,11 @@ def get_env(spec: dict[str, Any]) -> dict[str, Any]:
     """Return the variables of a pod's only container."""
     (container,) = spec["containers"]
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
+
+
+def read_files(*names: str) -> str:
+    """Return the texts of Python files of the chart, one after another."""
+    return "\n".join((CHART / "charts" / "open-webui" / "files" / name).read_text() for name in names)
 
 
 def test_a_pod_has_the_variables_of_the_local_platform(release: Release, local_env: dict[str, str]) -> None:
@@ -101,10 +109,10 @@ def test_all_public_urls_are_the_same(release: Release) -> None:
 def test_pods_and_the_local_platform_start_the_guard(release: Release, command: Command) -> None:
     (container,) = get_pod(release)["containers"]
     assert container["command"] == ["python", "-c"]
-    assert container["args"] == [(CHART / "charts" / "open-webui" / "files" / "guard.py").read_text()]
+    assert container["args"] == [read_files("connections.py", "guard.py")]
     program, served = command.argv
     assert program == "/programs/python"
-    assert Path(served).read_text() == container["args"][0]
+    assert Path(served).read_text() == read_files("guard.py")
 
 
 def test_open_webui_scales_by_cpu(release: Release) -> None:
@@ -147,7 +155,7 @@ def test_the_grants_job_uses_the_database_owner(release: Release) -> None:
     (grants,) = get_pod(release, "file-sync-grants")["containers"]
     assert grants["command"] == ["python", "-m", "file_sync.jobs.grants"]
     owner = get_env(get_pod(release))["DATABASE_URL"]
-    assert get_env(get_pod(release, "file-sync-grants")) == {"FILE_SYNC_GRANTS_DATABASE_URL": owner}
+    assert get_env(get_pod(release, "file-sync-grants"))["FILE_SYNC_GRANTS_DATABASE_URL"] == owner
 
 
 def test_without_n8n_the_pipe_asks_the_gateway() -> None:

@@ -12,6 +12,7 @@ from tenantry_local.receipts import ensure_private_key
 from webui_install.settings import WebUIInstallSettings
 
 from tests.support.charts.rendering import PROFILES, Release, render
+from tests.support.security.certificates import make_certificates
 from tools import chart_schema
 
 SERVICES = chart_schema.SERVICES | {
@@ -20,7 +21,7 @@ SERVICES = chart_schema.SERVICES | {
     "open-webui-install": WebUIInstallSettings,
 }
 
-SECRETS = {"REDIS_URL": "redis://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
+SECRETS = {"REDIS_URL": "rediss://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
 """Values of Secrets whose format a service checks."""
 
 
@@ -58,10 +59,13 @@ def list_variables(release: Release, workload: str) -> list[dict[str, Any]]:
 def test_the_service_starts_with_the_charts_variables(
     release: Release, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # The service reads these files at start.
+    files = {
+        "/etc/tenantry/receipts/key.pem": ensure_private_key(tmp_path),
+        "/etc/tenantry/postgres/ca.crt": make_certificates(tmp_path / "ca", "postgres.example").authority,
+    }
     for name, value in get_environment(release, service).items():
-        # The service reads this file at start.
-        local = str(ensure_private_key(tmp_path)) if name == "OPERATOR_RECEIPT_KEY_FILE" else value
-        monkeypatch.setenv(name, local)
+        monkeypatch.setenv(name, str(files.get(value, value)))
     SERVICES[service]()
 
 

@@ -77,7 +77,9 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
         stack.push_async_callback(keys.close)
         tickets = TicketIssuer(json.loads(settings.ticket_key.read_text()))
         registry, watching = await stack.enter_async_context(open_registry())
-        database = OpenWebUIDatabase(settings.database_url.get_secret_value())
+        database = OpenWebUIDatabase(
+            settings.database_url.get_secret_value(), settings.build_tls_parameters()
+        )
         stack.push_async_callback(database.close)
         await database.open()
         gateway_http = httpx.AsyncClient(base_url=settings.gateway_url, timeout=None)  # noqa: S113 (likewise)

@@ -4,11 +4,11 @@ boto3 and the Kubernetes client find addresses and credentials through their own
 ``AWS_CONFIG_FILE``, ``KUBECONFIG``) or the pod's identity.
 """
 
-import re
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
+from servicekit.database_settings import DatabaseSettings
 from servicekit.settings import HttpSettings
 
 __all__ = ["FileSyncSettings"]
@@ -16,7 +16,7 @@ __all__ = ["FileSyncSettings"]
 MEBIBYTE = 1024 * 1024
 
 
-class FileSyncSettings(HttpSettings):
+class FileSyncSettings(HttpSettings, DatabaseSettings):
     """Settings of file-sync; each is an environment variable with the prefix ``FILE_SYNC_``."""
 
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_")
@@ -88,10 +88,3 @@ class FileSyncSettings(HttpSettings):
 
     ingest_timeout_seconds: float = Field(660.0, gt=0)
     """Longest time for one document at n8n; a little more than the gateway's limit."""
-
-    @field_validator("database_url")
-    @classmethod
-    def _validate_postgres_url(cls, url: SecretStr) -> SecretStr:
-        if not re.match(r"postgres(ql)?://.", url.get_secret_value()):
-            raise ValueError("database_url must begin with postgresql://")
-        return url

@@ -7,7 +7,8 @@ A call may name several keys of its tenant, so the client works with one Redis (
 Redis Cluster.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import SecretStr
@@ -78,9 +79,11 @@ class TenantRedis:
     ----------
     url
         Address of Redis with its password.
+    tls
+        Options of the Redis client for TLS.
     """
 
-    def __init__(self, url: SecretStr) -> None:
+    def __init__(self, url: SecretStr, tls: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._remote = Remote(
             "redis", classify, timeout=CALL_TIMEOUT_SECONDS, attempts=1, concurrency=CONCURRENCY
         )
@@ -93,6 +96,7 @@ class TenantRedis:
             retry=Retry(NoBackoff(), 0),
             # With protocol 3 redis-py reuses connections that Redis has closed (redis-py issue 4252).
             protocol=2,
+            **tls,
         )
 
     def register_script(self, operation: str, source: str, *, ends_work: bool = False) -> Script:

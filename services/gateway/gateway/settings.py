@@ -4,12 +4,12 @@ boto3 and the Kubernetes client find addresses and credentials through their own
 ``AWS_CONFIG_FILE``, ``KUBECONFIG``) or the pod's identity.
 """
 
-import re
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
+from servicekit.redis_settings import RedisSettings
 from servicekit.settings import HttpSettings
 from servicekit.tls import AuthorityFile
 
@@ -20,7 +20,7 @@ __all__ = ["GatewaySettings"]
 MEBIBYTE = 1024 * 1024
 
 
-class GatewaySettings(HttpSettings):
+class GatewaySettings(HttpSettings, RedisSettings):
     """Settings of a gateway."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
@@ -42,13 +42,11 @@ class GatewaySettings(HttpSettings):
     """Qdrant's REST address."""
 
     qdrant_api_key: SecretStr = SecretStr("")
-    """Qdrant's key. With it set, every request carries a token for one collection, signed with the key."""
+    """Qdrant's key. With it set, every request for a tenant carries a token for one collection, signed with
+    the key."""
 
     qdrant_ca_file: AuthorityFile | None = None
     """PEM file of the authority that signed Qdrant's certificate; not set for a public authority."""
-
-    redis_url: SecretStr
-    """Redis with the counters of tenants' use: ``redis://`` or ``rediss://``, with the password."""
 
     oidc_issuer: str = Field(pattern=r"^https?://.+[^/]$")
     """Exact issuer of the Keycloak realm, without a trailing slash."""
@@ -141,13 +139,6 @@ class GatewaySettings(HttpSettings):
     prices: dict[str, Price] = EXAMPLE_PRICES
     """US dollars per million tokens, ``{"prefix of a model id": {"input": 3, "output": 15}}``; the longest
     prefix wins. The default contains examples: compare them with your prices."""
-
-    @field_validator("redis_url")
-    @classmethod
-    def _validate_redis_url(cls, url: SecretStr) -> SecretStr:
-        if not re.match(r"rediss?://.", url.get_secret_value()):
-            raise ValueError("redis_url must begin with redis:// or rediss://")
-        return url
 
     @model_validator(mode="after")
     def _validate_overlap(self) -> Self:

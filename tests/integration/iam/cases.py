@@ -40,7 +40,7 @@ GUARDRAIL = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:guardrail/abc123"
 OTHER_GUARDRAIL = f"arn:aws:bedrock:us-east-1:{OTHER_ACCOUNT}:guardrail/abc123"
 
 
-def _role(name: str) -> str:
+def _build_role_arn(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/tenantry-{name}"
 
 
@@ -126,19 +126,21 @@ class Case:
         )
 
 
-def _both(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) -> list[Case]:
+def _make_cases(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) -> list[Case]:
     """Return a case for each resource, with its decision, and each action."""
     return [
         Case(role, action, each, allowed, **more) for each, allowed in resources.items() for action in actions
     ]
 
 
-def _assume(role: str, target: str, *, allowed: bool) -> list[Case]:
+def _make_assume_cases(role: str, target: str, *, allowed: bool) -> list[Case]:
     actions = ["sts:AssumeRole"] if target == "retention" else ["sts:AssumeRole", "sts:TagSession"]
-    return [Case(role, action, _role(target), allowed, trust=f"{target}-trust") for action in actions]
+    return [
+        Case(role, action, _build_role_arn(target), allowed, trust=f"{target}-trust") for action in actions
+    ]
 
 
-def _list(
+def _make_list_case(
     role: str, bucket: str, prefix: str, *, allowed: bool, action: str = "s3:ListBucket", **more: Any
 ) -> Case:
     return Case(role, action, bucket, allowed, context={"s3:prefix": prefix}, **more)
@@ -156,98 +158,98 @@ CASES = [
         for action in ("sts:AssumeRole", "sts:TagSession")
     ),
     *(
-        Case(role, "sts:SetSourceIdentity", _role(target), allowed=False, trust=f"{target}-trust")
+        Case(role, "sts:SetSourceIdentity", _build_role_arn(target), allowed=False, trust=f"{target}-trust")
         for role, target in (("gateway", "tenant"), ("gateway", "models"), ("operator", "retention"))
     ),
     # --- gateway and file-sync: no document, and no model, without a session for a tenant ---
-    *_assume("gateway", "tenant", allowed=True),
-    *_assume("gateway", "models", allowed=True),
-    *_assume("gateway", "retention", allowed=False),
-    *_assume("file-sync", "tenant", allowed=True),
-    *_assume("file-sync", "models", allowed=False),
-    *_assume("file-sync", "retention", allowed=False),
-    *_both("gateway", {DOCUMENT: False, FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-    *_both("gateway", {BUCKET_ARN: False, FILES_ARN: False}, "s3:ListBucket"),
-    *_both("gateway", {MODEL: False, PROFILE: False}, "bedrock:InvokeModel"),
-    *_both("file-sync", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-    *_both("file-sync", {FILE: True}, "s3:GetObject"),
-    *_both("file-sync", {FILE: False}, "s3:PutObject", "s3:DeleteObject", "s3:GetObjectVersion"),
-    *_both("file-sync", {FILES_ARN: True, BUCKET_ARN: False}, "s3:ListBucket"),
-    *_both("file-sync", {FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
-    *_both("file-sync", {MODEL: False}, "bedrock:InvokeModel"),
+    *_make_assume_cases("gateway", "tenant", allowed=True),
+    *_make_assume_cases("gateway", "models", allowed=True),
+    *_make_assume_cases("gateway", "retention", allowed=False),
+    *_make_assume_cases("file-sync", "tenant", allowed=True),
+    *_make_assume_cases("file-sync", "models", allowed=False),
+    *_make_assume_cases("file-sync", "retention", allowed=False),
+    *_make_cases("gateway", {DOCUMENT: False, FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    *_make_cases("gateway", {BUCKET_ARN: False, FILES_ARN: False}, "s3:ListBucket"),
+    *_make_cases("gateway", {MODEL: False, PROFILE: False}, "bedrock:InvokeModel"),
+    *_make_cases("file-sync", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    *_make_cases("file-sync", {FILE: True}, "s3:GetObject"),
+    *_make_cases("file-sync", {FILE: False}, "s3:PutObject", "s3:DeleteObject", "s3:GetObjectVersion"),
+    *_make_cases("file-sync", {FILES_ARN: True, BUCKET_ARN: False}, "s3:ListBucket"),
+    *_make_cases("file-sync", {FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
+    *_make_cases("file-sync", {MODEL: False}, "bedrock:InvokeModel"),
     # --- tenant: the session tag alone limits the role, even without a session policy ---
-    *_both(
+    *_make_cases(
         "tenant",
         {DOCUMENT: True, TRASH: True, **dict.fromkeys((OTHER_DOCUMENT, NEIGHBOUR, RETAINED, FILE), False)},
         "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
         tenant=OWN,
     ),
-    *_both("tenant", {DOCUMENT: False, RECEIPT: False}, "s3:GetObject", "s3:PutObject"),  # without a tag
-    *_both("tenant", {DOCUMENT: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl", tenant=OWN),
-    _list("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=True, tenant=OWN),
-    _list("tenant", BUCKET_ARN, f"tenant-{OWN}/hr/documents/", allowed=True, tenant=OWN),
-    _list("tenant", BUCKET_ARN, f"tenant-{OTHER}/", allowed=False, tenant=OWN),
-    _list("tenant", BUCKET_ARN, f"tenant-{OWN}-two/", allowed=False, tenant=OWN),
-    _list("tenant", BUCKET_ARN, "", allowed=False, tenant=OWN),
-    _list("tenant", FILES_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN),
-    _list("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN, action="s3:ListBucketVersions"),
+    *_make_cases("tenant", {DOCUMENT: False, RECEIPT: False}, "s3:GetObject", "s3:PutObject"),  # without a tag
+    *_make_cases("tenant", {DOCUMENT: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl", tenant=OWN),
+    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=True, tenant=OWN),
+    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OWN}/hr/documents/", allowed=True, tenant=OWN),
+    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OTHER}/", allowed=False, tenant=OWN),
+    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OWN}-two/", allowed=False, tenant=OWN),
+    _make_list_case("tenant", BUCKET_ARN, "", allowed=False, tenant=OWN),
+    _make_list_case("tenant", FILES_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN),
+    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN, action="s3:ListBucketVersions"),
     Case("tenant", "bedrock:InvokeModel", MODEL, allowed=False, tenant=OWN),
     # the session policy of gateway and file-sync limits it as well: a wrong tag opens nothing
     Case("tenant", "s3:GetObject", DOCUMENT, allowed=True, tenant=OWN, session=OWN),
     Case("tenant", "s3:GetObject", DOCUMENT, allowed=False, tenant=OWN, session=OTHER),
     Case("tenant", "s3:GetObject", OTHER_DOCUMENT, allowed=False, tenant=OWN, session=OTHER),
     # --- models ---
-    *_both(
+    *_make_cases(
         "models",
         {MODEL: True, PROFILE: True, OWN_PROFILE: True, OTHER_PROFILE: False},
         "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream",
         tenant=OWN,
     ),
-    *_both("models", {GUARDRAIL: True, OTHER_GUARDRAIL: False}, "bedrock:ApplyGuardrail", tenant=OWN),
-    *_both("models", {GUARDRAIL: False}, "bedrock:DeleteGuardrail", tenant=OWN),
+    *_make_cases("models", {GUARDRAIL: True, OTHER_GUARDRAIL: False}, "bedrock:ApplyGuardrail", tenant=OWN),
+    *_make_cases("models", {GUARDRAIL: False}, "bedrock:DeleteGuardrail", tenant=OWN),
     Case("models", "bedrock:DeleteInferenceProfile", OWN_PROFILE, allowed=False, tenant=OWN),
-    *_both("models", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", tenant=OWN),
+    *_make_cases("models", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", tenant=OWN),
     # --- operator: markers, deletion and receipts; never the content of a document ---
-    *_assume("operator", "retention", allowed=True),
-    *_assume("operator", "tenant", allowed=False),
-    *_assume("operator", "models", allowed=False),
-    *_both(
+    *_make_assume_cases("operator", "retention", allowed=True),
+    *_make_assume_cases("operator", "tenant", allowed=False),
+    *_make_assume_cases("operator", "models", allowed=False),
+    *_make_cases(
         "operator",
         {MARKER: True, f"{BUCKET_ARN}/tenant-{OWN}/": True, DOCUMENT: False, TRASH: False, RETAINED: False},
         "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging",
     ),
-    *_both("operator", {DOCUMENT: False, TRASH: False}, "s3:GetObjectVersion"),
-    *_both(
+    *_make_cases("operator", {DOCUMENT: False, TRASH: False}, "s3:GetObjectVersion"),
+    *_make_cases(
         "operator",
         {DOCUMENT: True, TRASH: True, MARKER: True, RETAINED: True, RECEIPT: False, f"{BUCKET_ARN}/x": False},
         "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload",
     ),
-    *_both("operator", {RECEIPT: True, OTHER_RECEIPT: False}, "s3:GetObject", "s3:PutObject"),
-    *_both("operator", {BUCKET_ARN: True, FILES_ARN: False}, *LISTS),
-    _list("operator", BUCKET_ARN, f"tenant-{OWN}/", allowed=True, action="s3:ListBucketVersions"),
-    _list("operator", BUCKET_ARN, f"retained/tenant-{OWN}/", allowed=True, action="s3:ListBucketVersions"),
-    _list("operator", BUCKET_ARN, "receipts/", allowed=False, action="s3:ListBucketVersions"),
-    _list("operator", BUCKET_ARN, "", allowed=False, action="s3:ListBucketVersions"),
-    _list("operator", FILES_ARN, f"tenant-{OWN}/", allowed=False, action="s3:ListBucketVersions"),
-    *_both("operator", {MARKER: False}, "s3:PutObjectAcl", "s3:BypassGovernanceRetention"),
-    *_both("operator", {FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-    *_both("operator", {BUCKET_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
+    *_make_cases("operator", {RECEIPT: True, OTHER_RECEIPT: False}, "s3:GetObject", "s3:PutObject"),
+    *_make_cases("operator", {BUCKET_ARN: True, FILES_ARN: False}, *LISTS),
+    _make_list_case("operator", BUCKET_ARN, f"tenant-{OWN}/", allowed=True, action="s3:ListBucketVersions"),
+    _make_list_case("operator", BUCKET_ARN, f"retained/tenant-{OWN}/", allowed=True, action="s3:ListBucketVersions"),
+    _make_list_case("operator", BUCKET_ARN, "receipts/", allowed=False, action="s3:ListBucketVersions"),
+    _make_list_case("operator", BUCKET_ARN, "", allowed=False, action="s3:ListBucketVersions"),
+    _make_list_case("operator", FILES_ARN, f"tenant-{OWN}/", allowed=False, action="s3:ListBucketVersions"),
+    *_make_cases("operator", {MARKER: False}, "s3:PutObjectAcl", "s3:BypassGovernanceRetention"),
+    *_make_cases("operator", {FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    *_make_cases("operator", {BUCKET_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
     # --- retention: moves documents of an earlier Tenant; deletes no original ---
-    *_both("retention", {DOCUMENT: True, RETAINED: True, FILE: False}, "s3:GetObject", "s3:GetObjectVersion"),
-    *_both("retention", {RETAINED: True, DOCUMENT: False, RECEIPT: False}, "s3:PutObject", "s3:DeleteObject"),
-    *_both("retention", {RETAINED: False}, "s3:DeleteObjectVersion"),
-    *_both("retention", {RECEIPT: False}, "s3:GetObject"),
-    *_both("retention", {BUCKET_ARN: False}, "s3:ListBucket"),
+    *_make_cases("retention", {DOCUMENT: True, RETAINED: True, FILE: False}, "s3:GetObject", "s3:GetObjectVersion"),
+    *_make_cases("retention", {RETAINED: True, DOCUMENT: False, RECEIPT: False}, "s3:PutObject", "s3:DeleteObject"),
+    *_make_cases("retention", {RETAINED: False}, "s3:DeleteObjectVersion"),
+    *_make_cases("retention", {RECEIPT: False}, "s3:GetObject"),
+    *_make_cases("retention", {BUCKET_ARN: False}, "s3:ListBucket"),
     # --- Open WebUI: its own files, and no other ---
-    *_both(
+    *_make_cases(
         "open-webui",
         {FILE: True, DOCUMENT: False, RETAINED: False},
         "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject", "s3:AbortMultipartUpload",
     ),
-    *_both("open-webui", {FILES_ARN: True, BUCKET_ARN: False}, "s3:ListBucket"),
-    *_both("open-webui", {FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
-    *_both("open-webui", {FILE: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl"),
-    *_both("open-webui", {MODEL: False}, "bedrock:InvokeModel"),
-    *_assume("open-webui", "tenant", allowed=False),
-    *_assume("open-webui", "models", allowed=False),
+    *_make_cases("open-webui", {FILES_ARN: True, BUCKET_ARN: False}, "s3:ListBucket"),
+    *_make_cases("open-webui", {FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
+    *_make_cases("open-webui", {FILE: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl"),
+    *_make_cases("open-webui", {MODEL: False}, "bedrock:InvokeModel"),
+    *_make_assume_cases("open-webui", "tenant", allowed=False),
+    *_make_assume_cases("open-webui", "models", allowed=False),
 ]  # fmt: skip

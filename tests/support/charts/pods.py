@@ -130,6 +130,7 @@ class ChartPods:
         options = ",".join(f"global.{path}={value}" for path, value in values.items())
         options += f",gateway.modelRoleArn=arn:aws:iam::{ACCOUNT}:role/tenantry-models"
         options += ",qdrant.enabled=false"  # Qdrant is external; Open WebUI has only a database
+        options += ",global.postgres.tls.enabled=false,global.redis.tls.enabled=false"
         options += ",open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false"
         return render("values-eks-prod.yaml", "--set", options, namespace=self.namespace)
 

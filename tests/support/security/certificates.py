@@ -1,5 +1,6 @@
 """A private certificate authority, and a server's certificate that it has signed."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -32,8 +33,8 @@ class Certificates:
     key: Path
 
 
-def make_certificates(folder: Path, address: str) -> Certificates:
-    """Make an authority, and a certificate for an IP address, in a new folder. Both are valid for an hour."""
+def make_certificates(folder: Path, host: str) -> Certificates:
+    """Make an authority, and a certificate for a host name or IP address, in a new folder, for an hour."""
     folder.mkdir()
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root_name = x509.Name.from_rfc4514_string("CN=An authority of ours")
@@ -47,7 +48,7 @@ def make_certificates(folder: Path, address: str) -> Certificates:
     issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     server = (
         _begin_certificate("CN=A server", key.public_key(), root_name)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_make_name(host)]), critical=False)
         .add_extension(issuer, critical=False)
         .sign(root_key, SHA256())
     )
@@ -56,6 +57,12 @@ def make_certificates(folder: Path, address: str) -> Certificates:
     made.certificate.write_bytes(server.public_bytes(Encoding.PEM))
     made.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return made
+
+
+def _make_name(host: str) -> x509.GeneralName:
+    with suppress(ValueError):
+        return x509.IPAddress(ip_address(host))
+    return x509.DNSName(host)
 
 
 def _begin_certificate(

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -63,9 +64,11 @@ class OpenWebUIDatabase:
     ----------
     url
         URL of the database, with the role's password.
+    tls
+        Parameters of libpq for TLS.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: Mapping[str, str] = MappingProxyType({})) -> None:
         self._pool = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]](
             url,
             min_size=0,
@@ -79,6 +82,7 @@ class OpenWebUIDatabase:
                 "autocommit": True,
                 "application_name": "tenantry-file-sync",
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                **tls,
             },
         )
         self._remote = Remote(

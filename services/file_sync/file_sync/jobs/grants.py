@@ -13,8 +13,9 @@ import structlog
 from psycopg import errors
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
+from servicekit.database_settings import DatabaseSettings
 from servicekit.logs import configure_logs
-from servicekit.settings import ProgramSettings, read_settings
+from servicekit.settings import read_settings
 
 __all__ = ["GrantsSettings", "grant"]
 
@@ -28,7 +29,7 @@ TRANSIENT_ERRORS = (psycopg.OperationalError, errors.UndefinedTable, errors.Unde
 """Errors while Postgres starts or Open WebUI creates its tables; all others are permanent."""
 
 
-class GrantsSettings(ProgramSettings):
+class GrantsSettings(DatabaseSettings):
     """Settings of the grants job."""
 
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_GRANTS_")
@@ -54,7 +55,8 @@ def grant(settings: GrantsSettings) -> None:
     while True:
         try:
             url = settings.database_url.get_secret_value()
-            with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+            tls = settings.build_tls_parameters()
+            with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **tls) as connection:
                 connection.execute(statements.encode())
         except TRANSIENT_ERRORS as exc:
             if time.monotonic() > deadline:

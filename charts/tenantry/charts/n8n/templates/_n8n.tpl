@@ -53,20 +53,32 @@ template:
           - {name: DB_POSTGRESDB_DATABASE, value: {{ .postgres.database }}}
           - {name: DB_POSTGRESDB_USER, value: {{ .postgres.user }}}
           {{- include "tenantry.secret-env" (list "DB_POSTGRESDB_PASSWORD" .existingSecret "postgres-password") | nindent 10 }}
+          {{- if .global.postgres.tls.enabled }}
+          - {name: DB_POSTGRESDB_SSL_ENABLED, value: "true"}
+          - {name: DB_POSTGRESDB_SSL_REJECT_UNAUTHORIZED, value: "true"}
+          {{- include "tenantry.ca-env" (list $.top "postgres" "DB_POSTGRESDB_SSL_CA_FILE") | nindent 10 }}
+          {{- end }}
           - {name: QUEUE_BULL_REDIS_HOST, value: {{ include "tenantry.host" (list $.top "redis" .redis.host) }}}
           - {name: QUEUE_BULL_REDIS_PORT, value: {{ .global.network.redis.port | quote }}}
           - {name: QUEUE_BULL_REDIS_DB, value: {{ .redis.database | quote }}}
           - {name: QUEUE_BULL_REDIS_USERNAME, value: {{ .redis.user | quote }}}
           {{- include "tenantry.secret-env" (list "QUEUE_BULL_REDIS_PASSWORD" .existingSecret "redis-password") | nindent 10 }}
+          {{- if .global.redis.tls.enabled }}
+          - {name: QUEUE_BULL_REDIS_TLS, value: "true"}
+          - {name: QUEUE_BULL_REDIS_TLS_VALIDATE_CERTIFICATE, value: "true"}
+          {{- include "tenantry.ca-env" (list $.top "redis" "NODE_EXTRA_CA_CERTS") | nindent 10 }}
+          {{- end }}
           {{- end }}
           {{- with .values.extraEnv }}
           {{- toYaml . | nindent 10 }}
           {{- end }}
         volumeMounts:
+          {{- include "tenantry.ca-mounts" (list .top "postgres" "redis") | nindent 10 }}
           - {name: data, mountPath: /data}
           - {name: tmp, mountPath: /tmp}
           {{- include "tenantry.secrets-store-mounts" . | nindent 10 }}
     volumes:
+      {{- include "tenantry.ca-volumes" (list .top "postgres" "redis") | nindent 6 }}
       # This volume is empty at each start: workflows are stored in Postgres.
       - {name: data, emptyDir: {sizeLimit: 1Gi}}
       - {name: tmp, emptyDir: {sizeLimit: 1Gi}}

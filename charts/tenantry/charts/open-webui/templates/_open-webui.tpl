@@ -15,6 +15,9 @@
 {{ include "tenantry.secret-env" (list "DATABASE_URL" .Values.existingSecret "database-url") }}
 {{ include "tenantry.secret-env" (list "REDIS_URL" .Values.existingSecret "redis-url") }}
 {{ include "tenantry.secret-env" (list "WEBSOCKET_REDIS_URL" .Values.existingSecret "redis-url") }}
+- {name: TENANTRY_REDIS_TLS, value: {{ .Values.global.redis.tls.enabled | quote }}}
+{{- include "tenantry.ca-env" (list . "redis" "TENANTRY_REDIS_CA_FILE") }}
+{{- include "tenantry.ca-env" (list . "postgres" "TENANTRY_DATABASE_CA_FILE") }}
 - {name: OPENID_PROVIDER_URL, value: "{{ include "tenantry.url.issuer" . }}/.well-known/openid-configuration"}
 - {name: OPENID_REDIRECT_URI, value: "{{ $public }}/oauth/oidc/callback"}
 {{ include "tenantry.secret-env" (list "OAUTH_CLIENT_SECRET" .Values.existingSecret "oauth-client-secret") }}
@@ -33,6 +36,7 @@
 {{- define "open-webui.mounts" -}}
 - {name: data, mountPath: /data}
 - {name: tmp, mountPath: /tmp}
+{{- include "tenantry.ca-mounts" (list .top "postgres" "redis") }}
 {{- include "tenantry.secrets-store-mounts" . }}
 {{- end }}
 
@@ -40,5 +44,6 @@
 {{- define "open-webui.volumes" -}}
 - {name: data, emptyDir: {sizeLimit: 10Gi}}
 - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
+{{- include "tenantry.ca-volumes" (list .top "postgres" "redis") }}
 {{- include "tenantry.secrets-store-volumes" . }}
 {{- end }}
