@@ -99,7 +99,7 @@ def test_every_reference_follows_a_changed_name(name: str) -> None:
         ]  # fmt: skip
         prefix = service["metadata"]["name"].removesuffix("-gateway")
         text = re.sub(rf"({LABELS}){re.escape(name)}\b", r"\1demo", changed.text)
-        assert replace_hashes(text.replace(prefix, "demo")) == mask_hashes(short.text)
+        assert replace_hashes(text.replace(prefix, "demo")) == replace_hashes(short.text)
 
 
 def replace_hashes(text: str) -> str:

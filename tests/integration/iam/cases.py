@@ -126,21 +126,21 @@ class Case:
         )
 
 
-def _make_cases(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) -> list[Case]:
+def _call(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) -> list[Case]:
     """Return a case for each resource, with its decision, and each action."""
     return [
         Case(role, action, each, allowed, **more) for each, allowed in resources.items() for action in actions
     ]
 
 
-def _make_assume_cases(role: str, target: str, *, allowed: bool) -> list[Case]:
+def _assume_role(role: str, target: str, *, allowed: bool) -> list[Case]:
     actions = ["sts:AssumeRole"] if target == "retention" else ["sts:AssumeRole", "sts:TagSession"]
     return [
         Case(role, action, _build_role_arn(target), allowed, trust=f"{target}-trust") for action in actions
     ]
 
 
-def _make_list_case(
+def _list(
     role: str, bucket: str, prefix: str, *, allowed: bool, action: str = "s3:ListBucket", **more: Any
 ) -> Case:
     return Case(role, action, bucket, allowed, context={"s3:prefix": prefix}, **more)
@@ -162,94 +162,94 @@ CASES = [
         for role, target in (("gateway", "tenant"), ("gateway", "models"), ("operator", "retention"))
     ),
     # --- gateway and file-sync: no document, and no model, without a session for a tenant ---
-    *_make_assume_cases("gateway", "tenant", allowed=True),
-    *_make_assume_cases("gateway", "models", allowed=True),
-    *_make_assume_cases("gateway", "retention", allowed=False),
-    *_make_assume_cases("file-sync", "tenant", allowed=True),
-    *_make_assume_cases("file-sync", "models", allowed=False),
-    *_make_assume_cases("file-sync", "retention", allowed=False),
-    *_make_cases("gateway", {DOCUMENT: False, FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-    *_make_cases("gateway", {BUCKET_ARN: False, FILES_ARN: False}, "s3:ListBucket"),
-    *_make_cases("gateway", {MODEL: False, PROFILE: False}, "bedrock:InvokeModel"),
-    *_make_cases("file-sync", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-    *_make_cases("file-sync", {FILE: True}, "s3:GetObject"),
-    *_make_cases("file-sync", {FILE: False}, "s3:PutObject", "s3:DeleteObject", "s3:GetObjectVersion"),
-    *_make_cases("file-sync", {FILES_ARN: True, BUCKET_ARN: False}, "s3:ListBucket"),
-    *_make_cases("file-sync", {FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
-    *_make_cases("file-sync", {MODEL: False}, "bedrock:InvokeModel"),
+    *_assume_role("gateway", "tenant", allowed=True),
+    *_assume_role("gateway", "models", allowed=True),
+    *_assume_role("gateway", "retention", allowed=False),
+    *_assume_role("file-sync", "tenant", allowed=True),
+    *_assume_role("file-sync", "models", allowed=False),
+    *_assume_role("file-sync", "retention", allowed=False),
+    *_call("gateway", {DOCUMENT: False, FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    *_call("gateway", {BUCKET_ARN: False, FILES_ARN: False}, "s3:ListBucket"),
+    *_call("gateway", {MODEL: False, PROFILE: False}, "bedrock:InvokeModel"),
+    *_call("file-sync", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    *_call("file-sync", {FILE: True}, "s3:GetObject"),
+    *_call("file-sync", {FILE: False}, "s3:PutObject", "s3:DeleteObject", "s3:GetObjectVersion"),
+    *_call("file-sync", {FILES_ARN: True, BUCKET_ARN: False}, "s3:ListBucket"),
+    *_call("file-sync", {FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
+    *_call("file-sync", {MODEL: False}, "bedrock:InvokeModel"),
     # --- tenant: the session tag alone limits the role, even without a session policy ---
-    *_make_cases(
+    *_call(
         "tenant",
         {DOCUMENT: True, TRASH: True, **dict.fromkeys((OTHER_DOCUMENT, NEIGHBOUR, RETAINED, FILE), False)},
         "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
         tenant=OWN,
     ),
-    *_make_cases("tenant", {DOCUMENT: False, RECEIPT: False}, "s3:GetObject", "s3:PutObject"),  # without a tag
-    *_make_cases("tenant", {DOCUMENT: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl", tenant=OWN),
-    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=True, tenant=OWN),
-    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OWN}/hr/documents/", allowed=True, tenant=OWN),
-    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OTHER}/", allowed=False, tenant=OWN),
-    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OWN}-two/", allowed=False, tenant=OWN),
-    _make_list_case("tenant", BUCKET_ARN, "", allowed=False, tenant=OWN),
-    _make_list_case("tenant", FILES_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN),
-    _make_list_case("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN, action="s3:ListBucketVersions"),
+    *_call("tenant", {DOCUMENT: False, RECEIPT: False}, "s3:GetObject", "s3:PutObject"),  # without a tag
+    *_call("tenant", {DOCUMENT: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl", tenant=OWN),
+    _list("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=True, tenant=OWN),
+    _list("tenant", BUCKET_ARN, f"tenant-{OWN}/hr/documents/", allowed=True, tenant=OWN),
+    _list("tenant", BUCKET_ARN, f"tenant-{OTHER}/", allowed=False, tenant=OWN),
+    _list("tenant", BUCKET_ARN, f"tenant-{OWN}-two/", allowed=False, tenant=OWN),
+    _list("tenant", BUCKET_ARN, "", allowed=False, tenant=OWN),
+    _list("tenant", FILES_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN),
+    _list("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN, action="s3:ListBucketVersions"),
     Case("tenant", "bedrock:InvokeModel", MODEL, allowed=False, tenant=OWN),
     # the session policy of gateway and file-sync limits it as well: a wrong tag opens nothing
     Case("tenant", "s3:GetObject", DOCUMENT, allowed=True, tenant=OWN, session=OWN),
     Case("tenant", "s3:GetObject", DOCUMENT, allowed=False, tenant=OWN, session=OTHER),
     Case("tenant", "s3:GetObject", OTHER_DOCUMENT, allowed=False, tenant=OWN, session=OTHER),
     # --- models ---
-    *_make_cases(
+    *_call(
         "models",
         {MODEL: True, PROFILE: True, OWN_PROFILE: True, OTHER_PROFILE: False},
         "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream",
         tenant=OWN,
     ),
-    *_make_cases("models", {GUARDRAIL: True, OTHER_GUARDRAIL: False}, "bedrock:ApplyGuardrail", tenant=OWN),
-    *_make_cases("models", {GUARDRAIL: False}, "bedrock:DeleteGuardrail", tenant=OWN),
+    *_call("models", {GUARDRAIL: True, OTHER_GUARDRAIL: False}, "bedrock:ApplyGuardrail", tenant=OWN),
+    *_call("models", {GUARDRAIL: False}, "bedrock:DeleteGuardrail", tenant=OWN),
     Case("models", "bedrock:DeleteInferenceProfile", OWN_PROFILE, allowed=False, tenant=OWN),
-    *_make_cases("models", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", tenant=OWN),
+    *_call("models", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", tenant=OWN),
     # --- operator: markers, deletion and receipts; never the content of a document ---
-    *_make_assume_cases("operator", "retention", allowed=True),
-    *_make_assume_cases("operator", "tenant", allowed=False),
-    *_make_assume_cases("operator", "models", allowed=False),
-    *_make_cases(
+    *_assume_role("operator", "retention", allowed=True),
+    *_assume_role("operator", "tenant", allowed=False),
+    *_assume_role("operator", "models", allowed=False),
+    *_call(
         "operator",
         {MARKER: True, f"{BUCKET_ARN}/tenant-{OWN}/": True, DOCUMENT: False, TRASH: False, RETAINED: False},
         "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:GetObjectTagging",
     ),
-    *_make_cases("operator", {DOCUMENT: False, TRASH: False}, "s3:GetObjectVersion"),
-    *_make_cases(
+    *_call("operator", {DOCUMENT: False, TRASH: False}, "s3:GetObjectVersion"),
+    *_call(
         "operator",
         {DOCUMENT: True, TRASH: True, MARKER: True, RETAINED: True, RECEIPT: False, f"{BUCKET_ARN}/x": False},
         "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload",
     ),
-    *_make_cases("operator", {RECEIPT: True, OTHER_RECEIPT: False}, "s3:GetObject", "s3:PutObject"),
-    *_make_cases("operator", {BUCKET_ARN: True, FILES_ARN: False}, *LISTS),
-    _make_list_case("operator", BUCKET_ARN, f"tenant-{OWN}/", allowed=True, action="s3:ListBucketVersions"),
-    _make_list_case("operator", BUCKET_ARN, f"retained/tenant-{OWN}/", allowed=True, action="s3:ListBucketVersions"),
-    _make_list_case("operator", BUCKET_ARN, "receipts/", allowed=False, action="s3:ListBucketVersions"),
-    _make_list_case("operator", BUCKET_ARN, "", allowed=False, action="s3:ListBucketVersions"),
-    _make_list_case("operator", FILES_ARN, f"tenant-{OWN}/", allowed=False, action="s3:ListBucketVersions"),
-    *_make_cases("operator", {MARKER: False}, "s3:PutObjectAcl", "s3:BypassGovernanceRetention"),
-    *_make_cases("operator", {FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-    *_make_cases("operator", {BUCKET_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
+    *_call("operator", {RECEIPT: True, OTHER_RECEIPT: False}, "s3:GetObject", "s3:PutObject"),
+    *_call("operator", {BUCKET_ARN: True, FILES_ARN: False}, *LISTS),
+    _list("operator", BUCKET_ARN, f"tenant-{OWN}/", allowed=True, action="s3:ListBucketVersions"),
+    _list("operator", BUCKET_ARN, f"retained/tenant-{OWN}/", allowed=True, action="s3:ListBucketVersions"),
+    _list("operator", BUCKET_ARN, "receipts/", allowed=False, action="s3:ListBucketVersions"),
+    _list("operator", BUCKET_ARN, "", allowed=False, action="s3:ListBucketVersions"),
+    _list("operator", FILES_ARN, f"tenant-{OWN}/", allowed=False, action="s3:ListBucketVersions"),
+    *_call("operator", {MARKER: False}, "s3:PutObjectAcl", "s3:BypassGovernanceRetention"),
+    *_call("operator", {FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+    *_call("operator", {BUCKET_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
     # --- retention: moves documents of an earlier Tenant; deletes no original ---
-    *_make_cases("retention", {DOCUMENT: True, RETAINED: True, FILE: False}, "s3:GetObject", "s3:GetObjectVersion"),
-    *_make_cases("retention", {RETAINED: True, DOCUMENT: False, RECEIPT: False}, "s3:PutObject", "s3:DeleteObject"),
-    *_make_cases("retention", {RETAINED: False}, "s3:DeleteObjectVersion"),
-    *_make_cases("retention", {RECEIPT: False}, "s3:GetObject"),
-    *_make_cases("retention", {BUCKET_ARN: False}, "s3:ListBucket"),
+    *_call("retention", {DOCUMENT: True, RETAINED: True, FILE: False}, "s3:GetObject", "s3:GetObjectVersion"),
+    *_call("retention", {RETAINED: True, DOCUMENT: False, RECEIPT: False}, "s3:PutObject", "s3:DeleteObject"),
+    *_call("retention", {RETAINED: False}, "s3:DeleteObjectVersion"),
+    *_call("retention", {RECEIPT: False}, "s3:GetObject"),
+    *_call("retention", {BUCKET_ARN: False}, "s3:ListBucket"),
     # --- Open WebUI: its own files, and no other ---
-    *_make_cases(
+    *_call(
         "open-webui",
         {FILE: True, DOCUMENT: False, RETAINED: False},
         "s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:DeleteObject", "s3:AbortMultipartUpload",
     ),
-    *_make_cases("open-webui", {FILES_ARN: True, BUCKET_ARN: False}, "s3:ListBucket"),
-    *_make_cases("open-webui", {FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
-    *_make_cases("open-webui", {FILE: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl"),
-    *_make_cases("open-webui", {MODEL: False}, "bedrock:InvokeModel"),
-    *_make_assume_cases("open-webui", "tenant", allowed=False),
-    *_make_assume_cases("open-webui", "models", allowed=False),
+    *_call("open-webui", {FILES_ARN: True, BUCKET_ARN: False}, "s3:ListBucket"),
+    *_call("open-webui", {FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
+    *_call("open-webui", {FILE: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl"),
+    *_call("open-webui", {MODEL: False}, "bedrock:InvokeModel"),
+    *_assume_role("open-webui", "tenant", allowed=False),
+    *_assume_role("open-webui", "models", allowed=False),
 ]  # fmt: skip
