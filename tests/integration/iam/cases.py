@@ -13,7 +13,7 @@ from typing_extensions import override
 from tests.support.tenants.manifests import make_tenant
 from tools.iam_simulator import Request
 
-__all__ = ["CASES", "FOLDER", "Case", "load_documents"]
+__all__ = ["CASES", "FOLDER", "PolicyCase", "load_documents"]
 
 FOLDER = REPOSITORY / "infra" / "iam"
 
@@ -70,7 +70,7 @@ def load_documents() -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Case:
+class PolicyCase:
     """A request and AWS' decision.
 
     Parameters
@@ -126,24 +126,27 @@ class Case:
         )
 
 
-def _call(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) -> list[Case]:
+def _call(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) -> list[PolicyCase]:
     """Return a case for each resource, with its decision, and each action."""
     return [
-        Case(role, action, each, allowed, **more) for each, allowed in resources.items() for action in actions
+        PolicyCase(role, action, each, allowed, **more)
+        for each, allowed in resources.items()
+        for action in actions
     ]
 
 
-def _assume_role(role: str, target: str, *, allowed: bool) -> list[Case]:
+def _assume_role(role: str, target: str, *, allowed: bool) -> list[PolicyCase]:
     actions = ["sts:AssumeRole"] if target == "retention" else ["sts:AssumeRole", "sts:TagSession"]
     return [
-        Case(role, action, _build_role_arn(target), allowed, trust=f"{target}-trust") for action in actions
+        PolicyCase(role, action, _build_role_arn(target), allowed, trust=f"{target}-trust")
+        for action in actions
     ]
 
 
 def _list(
     role: str, bucket: str, prefix: str, *, allowed: bool, action: str = "s3:ListBucket", **more: Any
-) -> Case:
-    return Case(role, action, bucket, allowed, context={"s3:prefix": prefix}, **more)
+) -> PolicyCase:
+    return PolicyCase(role, action, bucket, allowed, context={"s3:prefix": prefix}, **more)
 
 
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/administrator"
@@ -153,12 +156,12 @@ LISTS = ("s3:ListBucket", "s3:ListBucketMultipartUploads")
 CASES = [
     # --- no role of Tenantry reaches a role that trusts the whole account ---
     *(
-        Case(role, action, OTHER_ROLE, allowed=False, trust="account-trust")
+        PolicyCase(role, action, OTHER_ROLE, allowed=False, trust="account-trust")
         for role in ("operator", "gateway", "file-sync", "open-webui", "tenant", "models", "retention")
         for action in ("sts:AssumeRole", "sts:TagSession")
     ),
     *(
-        Case(role, "sts:SetSourceIdentity", _build_role_arn(target), allowed=False, trust=f"{target}-trust")
+        PolicyCase(role, "sts:SetSourceIdentity", _build_role_arn(target), allowed=False, trust=f"{target}-trust")
         for role, target in (("gateway", "tenant"), ("gateway", "models"), ("operator", "retention"))
     ),
     # --- gateway and file-sync: no document, and no model, without a session for a tenant ---
@@ -193,11 +196,11 @@ CASES = [
     _list("tenant", BUCKET_ARN, "", allowed=False, tenant=OWN),
     _list("tenant", FILES_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN),
     _list("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN, action="s3:ListBucketVersions"),
-    Case("tenant", "bedrock:InvokeModel", MODEL, allowed=False, tenant=OWN),
+    PolicyCase("tenant", "bedrock:InvokeModel", MODEL, allowed=False, tenant=OWN),
     # the session policy of gateway and file-sync limits it as well: a wrong tag opens nothing
-    Case("tenant", "s3:GetObject", DOCUMENT, allowed=True, tenant=OWN, session=OWN),
-    Case("tenant", "s3:GetObject", DOCUMENT, allowed=False, tenant=OWN, session=OTHER),
-    Case("tenant", "s3:GetObject", OTHER_DOCUMENT, allowed=False, tenant=OWN, session=OTHER),
+    PolicyCase("tenant", "s3:GetObject", DOCUMENT, allowed=True, tenant=OWN, session=OWN),
+    PolicyCase("tenant", "s3:GetObject", DOCUMENT, allowed=False, tenant=OWN, session=OTHER),
+    PolicyCase("tenant", "s3:GetObject", OTHER_DOCUMENT, allowed=False, tenant=OWN, session=OTHER),
     # --- models ---
     *_call(
         "models",
@@ -207,7 +210,7 @@ CASES = [
     ),
     *_call("models", {GUARDRAIL: True, OTHER_GUARDRAIL: False}, "bedrock:ApplyGuardrail", tenant=OWN),
     *_call("models", {GUARDRAIL: False}, "bedrock:DeleteGuardrail", tenant=OWN),
-    Case("models", "bedrock:DeleteInferenceProfile", OWN_PROFILE, allowed=False, tenant=OWN),
+    PolicyCase("models", "bedrock:DeleteInferenceProfile", OWN_PROFILE, allowed=False, tenant=OWN),
     *_call("models", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", tenant=OWN),
     # --- operator: markers, deletion and receipts; never the content of a document ---
     *_assume_role("operator", "retention", allowed=True),
