@@ -40,7 +40,7 @@ GUARDRAIL = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:guardrail/abc123"
 OTHER_GUARDRAIL = f"arn:aws:bedrock:us-east-1:{OTHER_ACCOUNT}:guardrail/abc123"
 
 
-def _build_role_arn(name: str) -> str:
+def _to_arn(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/tenantry-{name}"
 
 
@@ -137,10 +137,7 @@ def _call(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) 
 
 def _assume_role(role: str, target: str, *, allowed: bool) -> list[PolicyCase]:
     actions = ["sts:AssumeRole"] if target == "retention" else ["sts:AssumeRole", "sts:TagSession"]
-    return [
-        PolicyCase(role, action, _build_role_arn(target), allowed, trust=f"{target}-trust")
-        for action in actions
-    ]
+    return [PolicyCase(role, action, _to_arn(target), allowed, trust=f"{target}-trust") for action in actions]
 
 
 def _list(
@@ -161,7 +158,7 @@ CASES = [
         for action in ("sts:AssumeRole", "sts:TagSession")
     ),
     *(
-        PolicyCase(role, "sts:SetSourceIdentity", _build_role_arn(target), allowed=False, trust=f"{target}-trust")
+        PolicyCase(role, "sts:SetSourceIdentity", _to_arn(target), allowed=False, trust=f"{target}-trust")
         for role, target in (("gateway", "tenant"), ("gateway", "models"), ("operator", "retention"))
     ),
     # --- gateway and file-sync: no document, and no model, without a session for a tenant ---
