@@ -13,6 +13,16 @@ from tests.support.charts.third_party import install_third_party_resources
 
 PROFILE = "values-eks-prod.yaml"
 
+POD_FIELDS = (
+    "global.podLabels.team=rag,global.podAnnotations.team=rag,global.imageRegistry=registry.example.com/mirror",
+    "global.tolerations[0].key=rag,global.tolerations[0].operator=Exists,n8n.worker.nodeSelector.pool=n8n",
+    "qdrant.topologySpreadConstraints[0].topologyKey=rack,qdrant.topologySpreadConstraints[0].maxSkew=1",
+    "qdrant.topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule,qdrant.priorityClassName=gold",
+    "open-webui.extraVolumes[0].name=ca,open-webui.extraVolumes[0].configMap.name=ca",
+    "open-webui.extraVolumeMounts[0].name=ca,open-webui.extraVolumeMounts[0].mountPath=/ca",
+)
+"""Values that place and extend pods."""
+
 TOGGLES = (
     "crds.install=false",
     "file-sync.enabled=false",
@@ -26,6 +36,7 @@ TOGGLES = (
     "monitoring.enabled=false",
     "monitoring.monitorKind=ServiceMonitor,global.network.monitoringNamespace=",
     "global.imagePullSecrets[0].name=registry",
+    ",".join(POD_FIELDS),
     "gateway.extraEnv[0].name=HTTPS_PROXY,gateway.extraEnv[0].value=http://proxy.example:3128",
 )
 """Changes of the production profile that can be combined with each other."""
@@ -77,7 +88,8 @@ def test_the_api_server_accepts_every_release_name_in_a_namespace_with_a_long_na
 ) -> None:
     with create_namespace(platform, "n" * 54) as long_namespace:
         release = render(
-            PROFILE, "--set", "n8n.worker.autoscaling.source=keda,monitoring.enabled=true",
+            PROFILE, *MONITORED,
+            "--set", "n8n.worker.autoscaling.source=keda,monitoring.monitorKind=ServiceMonitor",
             namespace=long_namespace, release=name,
         )  # fmt: skip
         assert namespace != long_namespace  # its fixture defines the kinds of others
