@@ -58,8 +58,9 @@ class Release:
 
     def iter_pods(self) -> Iterator[tuple[str, Object]]:
         """Yield the name of each workload, without the hash of a job, and its pod template."""
-        for item in self.list_objects("Deployment", "StatefulSet", "Job"):
-            yield item["metadata"]["labels"]["app.kubernetes.io/name"], item["spec"]["template"]
+        for item in self.list_objects("Deployment", "StatefulSet", "Job", "CronJob"):
+            spec = item["spec"]["jobTemplate"]["spec"] if item["kind"] == "CronJob" else item["spec"]
+            yield item["metadata"]["labels"]["app.kubernetes.io/name"], spec["template"]
 
 
 @cache

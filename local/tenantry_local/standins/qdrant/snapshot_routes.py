@@ -1,4 +1,4 @@
-"""HTTP routes for snapshots, and for the state of the cluster: a single peer without cluster mode."""
+"""HTTP routes for snapshots of collections."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from .access import Level
-from .routes import AuthenticatedCall
+from .call import AuthenticatedCall
 from .snapshots import Snapshots
 
 __all__ = ["router"]
@@ -18,12 +18,6 @@ def get_snapshots(request: Request) -> Snapshots:
     """Return the snapshots of the application."""
     snapshots: Snapshots = request.app.state.snapshots
     return snapshots
-
-
-@router.get("/cluster")
-def get_cluster(call: AuthenticatedCall) -> Response:
-    """Return the state of the cluster."""
-    return call.respond({"status": "disabled"})
 
 
 @router.post("/collections/{name}/snapshots")

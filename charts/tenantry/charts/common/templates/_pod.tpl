@@ -1,5 +1,5 @@
 {{/*
-Tenantry's own images, also those of install jobs, have the chart's version as their tag. Images of other programs have
+Tenantry's own images, also those of jobs, have the chart's version as their tag. Images of other programs have
 their subchart's appVersion. The digest in Chart.yaml belongs to that appVersion, so another tag has no digest.
 A registry for all images replaces the registry of each repository.
 */}}
@@ -10,7 +10,7 @@ A registry for all images replaces the registry of each repository.
 {{- with .top.Values.global.imageRegistry -}}
 {{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
 {{- end -}}
-{{- $ours := eq (.role | default "") "install" -}}
+{{- $ours := has (.role | default "") (list "install" "backup") -}}
 {{- $version := ternary .top.Chart.Version .top.Chart.AppVersion $ours -}}
 {{- $tested := ternary (index .top.Chart.Annotations "tenantry.io/image-digest") "" (and (empty $image.tag) (not $ours)) -}}
 {{ $repository }}:{{ $image.tag | default $version }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
