@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
+from qdrant_snapshots.settings import SnapshotSettings
 from tenant_operator.settings import OperatorSettings
 from webui_install.settings import WebUIInstallSettings as InstallerSettings
 
@@ -25,6 +26,7 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "Grants for file-sync": GrantsSettings,
     "Import of n8n's workflows": N8nInstallSettings,
     "Installer of Open WebUI": InstallerSettings,
+    "Snapshots of Qdrant": SnapshotSettings,
 }
 
 HEAD = """# Settings

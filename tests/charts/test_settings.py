@@ -8,6 +8,7 @@ import pytest
 from file_sync.jobs.grants import GrantsSettings
 from n8n_install.settings import N8nInstallSettings
 from pydantic import SecretStr, ValidationError
+from qdrant_snapshots.settings import SnapshotSettings
 from tenantry_local.receipts import ensure_private_key
 from webui_install.settings import WebUIInstallSettings
 
@@ -19,6 +20,7 @@ SERVICES = chart_schema.SERVICES | {
     "file-sync-grants": GrantsSettings,
     "n8n-install": N8nInstallSettings,
     "open-webui-install": WebUIInstallSettings,
+    "qdrant-snapshots": SnapshotSettings,
 }
 
 SECRETS = {"REDIS_URL": "rediss://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}
@@ -27,8 +29,8 @@ SECRETS = {"REDIS_URL": "rediss://redis.example:6379/0", "DATABASE_URL": "postgr
 
 @pytest.fixture(params=PROFILES, scope="module")
 def release(request: pytest.FixtureRequest) -> Release:
-    """The chart, rendered with each profile."""
-    return render(request.param)
+    """The chart, rendered with each profile and with all jobs."""
+    return render(request.param, "--set=qdrant.snapshots.enabled=true")
 
 
 @pytest.fixture(autouse=True)
