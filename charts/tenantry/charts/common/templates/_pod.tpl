@@ -10,7 +10,7 @@ A registry for all images replaces the registry of each repository.
 {{- with .top.Values.global.imageRegistry -}}
 {{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
 {{- end -}}
-{{- $ours := has (.role | default "") (list "install" "backup") -}}
+{{- $ours := has (.role | default "") (list "install" "backup" "test") -}}
 {{- $version := ternary .top.Chart.Version .top.Chart.AppVersion $ours -}}
 {{- $tested := ternary (index .top.Chart.Annotations "tenantry.io/image-digest") "" (and (empty $image.tag) (not $ours)) -}}
 {{ $repository }}:{{ $image.tag | default $version }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
@@ -18,10 +18,10 @@ A registry for all images replaces the registry of each repository.
 
 {{/*
 The fields of every pod: Pod Security "restricted", its PriorityClass, its nodes, and the spread over zones and nodes. Also
-takes zones: the number of zones over which the pods must be spread, if the spread is not optional.
+takes serviceAccount: the workload whose ServiceAccount it uses, if not its own; and zones: the number of zones over which the pods must be spread, if the spread is not optional.
 */}}
 {{- define "tenantry.pod" -}}
-serviceAccountName: {{ include "tenantry.name" . }}
+serviceAccountName: {{ include "tenantry.name" (merge (dict "name" (.serviceAccount | default .name)) .) }}
 automountServiceAccountToken: {{ .token | default false }}
 enableServiceLinks: false
 {{- with .top.Values.global.imagePullSecrets }}
