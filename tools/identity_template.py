@@ -104,18 +104,18 @@ def _read(name: str, **variables: str) -> Any:
     """Return a policy in which CloudFormation replaces the variables. AWS' own (``${aws:...}``) are kept."""
     known = VARIABLES | variables
 
-    def convert(value: Any) -> Any:
+    def replace(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: convert(each) for key, each in value.items()}
+            return {key: replace(each) for key, each in value.items()}
         if isinstance(value, list):
-            return [convert(each) for each in value]
+            return [replace(each) for each in value]
         if not isinstance(value, str) or "${" not in value:
             return value
         replaced = re.sub(r"\$\{(\w+)\}", lambda match: known[match[1]], value)
         escaped = replaced.replace("${aws:", "${!aws:")
         return {"Fn::Sub": escaped} if re.search(r"\$\{[^!]", escaped) else value
 
-    return convert(json.loads((INFRA / "iam" / f"{name}.json").read_text()))
+    return replace(json.loads((INFRA / "iam" / f"{name}.json").read_text()))
 
 
 if __name__ == "__main__":

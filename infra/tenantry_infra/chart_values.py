@@ -40,6 +40,7 @@ VALUES = (
     ChartValue("global.aws.documentsBucket", "storage", "DocumentsBucket"),
     ChartValue("global.aws.filesBucket", "storage", "FilesBucket"),
     ChartValue("global.aws.tenantRoleArn", "identity", "TenantRoleArn"),
+    ChartValue("gateway.modelRoleArn", "identity", "ModelsRoleArn"),
     ChartValue("n8n.postgres.host", "data", "DatabaseHost"),
     ChartValue("n8n.redis.host", "data", "CacheHost"),
     ChartValue("global.network.loadBalancer.cidrs", "network", "PublicCidrs", _split),

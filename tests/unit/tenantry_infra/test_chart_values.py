@@ -23,7 +23,10 @@ OUTPUTS = {
         f"{name}Repository": f"111122223333.dkr.ecr.us-east-1.amazonaws.com/tenantry/{name.lower()}"
         for name in ("Operator", "Gateway", "FileSync", "Jobs")
     },
-    "identity": {"TenantRoleArn": "arn:aws:iam::111122223333:role/tenantry-tenant"},
+    "identity": {
+        "TenantRoleArn": "arn:aws:iam::111122223333:role/tenantry-tenant",
+        "ModelsRoleArn": "arn:aws:iam::111122223333:role/tenantry-models",
+    },
     "data": {"DatabaseHost": "tenantry-prod.abc.us-east-1.rds.amazonaws.com", "CacheHost": "master.x"},
 }  # fmt: skip
 
