@@ -281,7 +281,9 @@ def test_every_rule_names_its_peers_and_ports(profile: str, empty: bool, egress_
         for direction, peers in (("ingress", "from"), ("egress", "to")):
             for rule in spec.get(direction) or []:
                 assert rule[peers], policy["metadata"]["name"]
+                # VPC CNI ignores a block of addresses whose ports have names.
                 assert rule["ports"], policy["metadata"]["name"]
+                assert all(isinstance(port["port"], int) for port in rule["ports"])
 
 
 def test_an_external_qdrant_has_its_addresses(egress_filter: EgressFilter) -> None:
