@@ -24,7 +24,7 @@ PREFIX = "snapshots/test-release/"
 
 
 async def accept_any_version() -> None:
-    """Stand for the operator's check of Qdrant's version."""
+    """Replace the operator's check of Qdrant's version."""
 
 
 @dataclass
