@@ -135,7 +135,7 @@ def _require_ok(response: httpx.Response) -> None:
 def _assume(role_arn: str) -> boto3.Session:
     """Return a session of a role for a tenant that does not exist."""
     sts = boto3.Session().client("sts", config=_get_config())
-    tags = [{"Key": "tenant", "Value": TENANT}]
+    tags: Any = [{"Key": "tenant", "Value": TENANT}]
     response = _call_aws(lambda: sts.assume_role(RoleArn=role_arn, RoleSessionName="smoke-test", Tags=tags))
     credentials = response["Credentials"]
     return boto3.Session(
