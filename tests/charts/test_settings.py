@@ -31,8 +31,8 @@ SECRETS = {"REDIS_URL": "rediss://redis.example:6379/0", "DATABASE_URL": "postgr
 
 @pytest.fixture(params=PROFILES, scope="module")
 def release(request: pytest.FixtureRequest) -> Release:
-    """The chart, rendered with each profile and with all jobs."""
-    return render(request.param, "--set=qdrant.snapshots.enabled=true")
+    """The chart, rendered with each profile."""
+    return render(request.param)
 
 
 @pytest.fixture(autouse=True)
