@@ -34,8 +34,8 @@ def delete_unconfirmed(
 ) -> tuple[int, int]:
     """Delete the points in a collection that no existing document confirms.
 
-    A document is confirmed if a Tenant has the uid in its points, and if the bucket has its object with the
-    ETag in its first chunk.
+    A Tenant must have the uid in the document's points. The bucket must have its object, with the ETag in its
+    first chunk.
 
     Returns
     -------
