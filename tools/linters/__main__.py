@@ -3,7 +3,7 @@
 from rich.console import Console
 from tenantry_local.display import Progress
 
-from . import actionlint, checkov, kube_score, promtool
+from . import actionlint, checkov, eksctl, kube_score, promtool
 
 
 def main() -> None:
@@ -13,6 +13,8 @@ def main() -> None:
         actionlint.install(lambda text: progress.report("actionlint", text))
         checkov.install(lambda text: progress.report("checkov", text))
         kube_score.install(lambda text: progress.report("kube-score", text))
+        progress.report("eksctl", "downloading the schema")
+        eksctl.load_schema()
 
 
 if __name__ == "__main__":
