@@ -37,6 +37,31 @@ def test_a_removed_tier_is_a_change(tenants: Tenants, store_tenant: Callable[...
         tenants.patch(name, {"spec": {"tier": None}})
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, "staging"),
+        ({"tenantClass": "staging"}, "default"),
+        ({"tenantClass": "staging"}, None),  # the default, another class
+    ],
+)
+def test_the_class_is_immutable(
+    tenants: Tenants, store_tenant: Callable[..., str], before: dict[str, str], after: str | None
+) -> None:
+    name = store_tenant(before)
+    with pytest.raises(Refused) as refusal:
+        tenants.patch(name, {"spec": {"tenantClass": after}})
+    (cause,) = refusal.value.causes
+    assert cause.field == "spec.tenantClass"
+    assert "the class cannot be changed" in cause.message
+
+
+def test_naming_the_default_class_is_no_change(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
+    name = store_tenant()
+    assert tenants.get(name)["spec"]["tenantClass"] == "default"
+    tenants.patch(name, {"spec": {"tenantClass": "default"}})
+
+
 def test_all_other_fields_are_mutable(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
     name = store_tenant({"displayName": "Before", "personas": [{"id": "finance"}]})
     changed = {
@@ -60,7 +85,7 @@ def test_all_other_fields_are_mutable(tenants: Tenants, store_tenant: Callable[.
         "deletionPolicy": "Delete",
     }
     after = tenants.patch(name, {"spec": changed})
-    assert after["spec"] == {**changed, "tier": "pooled"}
+    assert after["spec"] == {**changed, "tier": "pooled", "tenantClass": "default"}
     assert after["metadata"]["generation"] == 2
 
 

@@ -239,3 +239,16 @@ def test_programs_that_lost_the_api_server_together_do_not_list_together() -> No
 
     simulate(run_registries())
     assert len(set(listed_at[20:])) == 20
+
+
+async def test_tenants_of_other_classes_are_unknown(known: TenantRegistry, api: FakeApi) -> None:
+    own, other, later = (make_manifest(name) for name in ("own", "other", "later"))
+    for body in (other, later):
+        body["spec"] |= {"tenantClass": "staging", "tier": "a tier of a newer version"}
+    api.lists = [[own, other]]
+    api.watches = [[("ADDED", later), ("MODIFIED", make_manifest("own"))]]
+    unreadable = registry.UNREADABLE._value.get()
+    async with RunningRegistry(known):
+        await wait_until(lambda: not api.watches)
+        assert [tenant.id for tenant in known.list_tenants()] == ["own"]
+    assert registry.UNREADABLE._value.get() == unreadable, "tenants of other classes are not read"
