@@ -15,8 +15,8 @@ export UV_NO_PROGRESS := $(if $(CI),1,0)
 # hundreds of modules. An empty value of the variable has no effect.
 export PYTHONDONTWRITEBYTECODE :=
 
-MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
-TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
+MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local infra
+TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local infra/tenantry_infra tools tests
 READY := $(VENV)/.ready
 # Concurrent processes of pytest and mypy. Each test process that needs a platform starts a separate one.
 WORKERS ?= 2
@@ -25,7 +25,7 @@ INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 BASE ?= origin/main
 
-.PHONY: help setup up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
+.PHONY: help setup aws-plan aws-up aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -71,11 +71,28 @@ test: checks unit integration ## Checks before a pull request: lint, types, impo
 checks: $(READY) ## Run lint, types, imports and docs concurrently
 	@$(MAKE) --no-print-directory --jobs $(WORKERS) --output-sync=target types docs lint imports
 
+# An account holds one environment: infra/environments/*.yaml. ENV can also be the path of such a file.
+AWS = @test -n "$(ENV)" || { echo "Name the environment: make $@ ENV=dev"; exit 2; }; python -m tenantry_infra
+aws-plan: $(READY) ## Show what `make aws-up` would change in the AWS account of ENV (dev, staging, prod)
+	$(AWS) plan $(ENV)
+
+aws-up: $(READY) ## Create or update the stacks in the AWS account of ENV; continues after an interruption
+	$(AWS) up $(ENV)
+
+aws-values: $(READY) ## Write the chart's values from the stacks of ENV to build/values-ENV.yaml
+	$(AWS) values $(ENV)
+
+aws-status: $(READY) ## Show the state of the stacks of ENV
+	$(AWS) status $(ENV)
+
+aws-down: $(READY) ## Remove the stacks of ENV; data is kept, unless DELETE_DATA repeats ENV
+	$(AWS) down $(ENV) --delete-data "$(DELETE_DATA)"
+
 lint: $(READY) ## Run ruff, check formatting, words and sentences, and check that locks name no host
 	@ruff check . && ruff format --check .
 	@python -m tools.word_check && python -m tools.sentence_check
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
-	@! grep -n '://' local/n8n/package-lock.json
+	@! grep -n '://' local/n8n/package-lock.json tools/iam_simulator/package-lock.json
 
 messages: $(READY) ## Check the messages of commits (BASE=origin/main)
 	@python -m tools.commit_message $(BASE)..HEAD
@@ -172,8 +189,8 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@echo "Checking that each pinned package of the images has a wheel for arm64"
 	@for name in build operator gateway file-sync n8n-install; do $(UV) pip install -q --dry-run --target build/arm64 --python-version 3.11 --python-platform aarch64-manylinux_2_28 --only-binary :all: --require-hashes -r requirements/$$name.txt || exit 1; done
 
-lock-n8n: $(READY) ## Resolve n8n's packages; its version is in local/n8n/package.json
-	@python -m tools.n8n_lock
+lock-npm: $(READY) ## Resolve the npm packages of local/n8n and tools/iam_simulator
+	@python -m tools.npm_lock
 
 clean: ## Remove the virtual environment and build outputs (not the platform's data)
 	@rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache

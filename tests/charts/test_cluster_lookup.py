@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from tenantry_local.parts.kubernetes import get_kubeconfig
+from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import create_namespace
@@ -15,7 +15,7 @@ PROFILE = CHART / "values-kind.yaml"
 
 
 @dataclass(frozen=True)
-class Cluster:
+class LookupCluster:
     """A namespace for releases.
 
     Parameters
@@ -43,16 +43,16 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(platform: Platform) -> Iterator[Cluster]:
+def cluster(platform: Platform) -> Iterator[LookupCluster]:
     """An empty namespace; its releases are uninstalled at the end."""
     with create_namespace(platform, "lookup") as namespace:
-        created = Cluster(platform, namespace)
+        created = LookupCluster(platform, namespace)
         yield created
         for release in created.run_helm("list", "--short").split():
             created.run_helm("uninstall", release, "--no-hooks")
 
 
-def test_an_upgrade_that_renames_a_stateful_set_is_refused(cluster: Cluster) -> None:
+def test_an_upgrade_that_renames_a_stateful_set_is_refused(cluster: LookupCluster) -> None:
     cluster.upgrade()
     with pytest.raises(
         HelmError, match=r"renames StatefulSet demo-(qdrant|postgres|redis) to chat-"
@@ -62,7 +62,7 @@ def test_an_upgrade_that_renames_a_stateful_set_is_refused(cluster: Cluster) -> 
     cluster.upgrade()
 
 
-def test_two_releases_with_long_names_share_a_namespace(cluster: Cluster) -> None:
+def test_two_releases_with_long_names_share_a_namespace(cluster: LookupCluster) -> None:
     name = "customer-support-assistant-for-the-north-american-td"
     cluster.upgrade(release=f"{name}1")
     cluster.upgrade("--set", "global.tenantClass=second", release=f"{name}2")
@@ -70,16 +70,18 @@ def test_two_releases_with_long_names_share_a_namespace(cluster: Cluster) -> Non
 
 
 @pytest.fixture
-def other_cluster(cluster: Cluster) -> Iterator[Cluster]:
+def other_cluster(cluster: LookupCluster) -> Iterator[LookupCluster]:
     """A second namespace in the same cluster, for another release."""
     with create_namespace(cluster.platform, "lookup-other") as namespace:
-        created = Cluster(cluster.platform, namespace)
+        created = LookupCluster(cluster.platform, namespace)
         yield created
         for release in created.run_helm("list", "--short").split():
             created.run_helm("uninstall", release, "--no-hooks")
 
 
-def test_a_second_release_with_the_same_class_is_refused(cluster: Cluster, other_cluster: Cluster) -> None:
+def test_a_second_release_with_the_same_class_is_refused(
+    cluster: LookupCluster, other_cluster: LookupCluster
+) -> None:
     cluster.upgrade()
     with pytest.raises(HelmError) as refusal:
         other_cluster.upgrade(release="second")
@@ -92,7 +94,9 @@ def test_a_second_release_with_the_same_class_is_refused(cluster: Cluster, other
     cluster.upgrade()
 
 
-def test_a_second_release_with_another_class_is_installed(cluster: Cluster, other_cluster: Cluster) -> None:
+def test_a_second_release_with_another_class_is_installed(
+    cluster: LookupCluster, other_cluster: LookupCluster
+) -> None:
     cluster.upgrade()
     other_cluster.upgrade("--set", "global.tenantClass=staging", release="second")
     cluster.upgrade()
@@ -105,8 +109,23 @@ def test_a_second_release_with_another_class_is_installed(cluster: Cluster, othe
     other_cluster.upgrade(release="second")  # the class is free again
 
 
+def test_a_release_whose_namespace_was_deleted_occupies_no_class(cluster: LookupCluster) -> None:
+    """Its ClusterRoles remain, because they have no namespace."""
+    with create_namespace(cluster.platform, "lookup-deleted") as deleted:
+        LookupCluster(cluster.platform, deleted).upgrade(release="second")
+    roles = run_kubectl(cluster.platform.context, "get", "clusterroles", "-o", "name")
+    assert f"/{deleted}-second-operator" in roles
+    try:
+        cluster.upgrade()
+    finally:
+        run_kubectl(
+            cluster.platform.context, "delete", "clusterroles,clusterrolebindings,priorityclasses",
+            "-l", "app.kubernetes.io/instance=second",
+        )  # fmt: skip
+
+
 def test_a_second_release_that_would_own_the_tenant_resource_is_refused(
-    cluster: Cluster, other_cluster: Cluster
+    cluster: LookupCluster, other_cluster: LookupCluster
 ) -> None:
     own = ("--set", "crds.install=true", "--take-ownership", "--force-conflicts")
     try:

@@ -58,8 +58,8 @@ def test_the_class_is_immutable(
 
 def test_naming_the_default_class_is_no_change(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
     name = store_tenant()
-    assert tenants.get(name)["spec"]["tenantClass"] == "default"
-    tenants.patch(name, {"spec": {"tenantClass": "default"}})
+    after = tenants.patch(name, {"spec": {"tenantClass": "default"}})
+    assert (after["spec"]["tenantClass"], after["metadata"]["generation"]) == ("default", 1)
 
 
 def test_all_other_fields_are_mutable(tenants: Tenants, store_tenant: Callable[..., str]) -> None:

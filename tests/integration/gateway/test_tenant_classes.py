@@ -28,8 +28,9 @@ async def staging(harness: IntegrationHarness) -> AsyncIterator[tuple[RunningGat
         with apply_tenants(harness.platform, manifest) as tenants:
             async with run_gateway(harness.platform, tenant_class="staging") as gateway:
                 await wait_until(lambda: gateway.context.registry.get(STAGING) is not None)
-                uid = tenants.get(STAGING)["metadata"]["uid"]
-                yield gateway, await people.fetch_token(PERSON), uid
+                tenant = tenants.get(STAGING)
+                assert tenant
+                yield gateway, await people.fetch_token(PERSON), tenant["metadata"]["uid"]
 
 
 async def search(gateway: RunningGateway, authorization: str) -> httpx.Response:

@@ -52,10 +52,9 @@ async def operators(
 async def test_each_tenant_is_reconciled_and_deleted_by_the_operator_of_its_class(
     operators: RunningOperators, harness: OperatorHarness, tenants: Tenants, observed: Observed
 ) -> None:
-    harness.apply("class-none", identity=SHARED)
+    assert harness.apply("class-none", identity=SHARED)["spec"]["tenantClass"] == "default"
     harness.apply("class-staging", identity=SHARED, tenantClass="staging")
     await _wait_until_ready(tenants, "class-none", "class-staging")
-    assert tenants.get("class-none")["spec"]["tenantClass"] == "default"
     for name in ("class-none", "class-staging"):
         assert get_conditions(tenants.get(name))["Stalled"][0] == "False", "other classes cause no conflict"
         tenants.patch(name, {"spec": {"personas": [{"id": "legal"}]}})
@@ -78,7 +77,8 @@ async def test_a_tenant_of_a_class_without_an_operator_waits(
     harness.apply("class-marker")
     await _wait_until_ready(tenants, "class-marker")
     await asyncio.sleep(1)
-    waiting = tenants.get("class-prod")
+    waiting = tenants.get("class-prod") or {}
+    assert waiting
     assert "status" not in waiting
     assert "finalizers" not in waiting["metadata"]
     assert observed.find_data("class-prod") == {}
