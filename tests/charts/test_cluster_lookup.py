@@ -113,6 +113,7 @@ def test_a_release_whose_namespace_was_deleted_occupies_no_class(cluster: Lookup
     """Its ClusterRoles remain, because they have no namespace."""
     with create_namespace(cluster.platform, "lookup-deleted") as deleted:
         LookupCluster(cluster.platform, deleted).upgrade(release="second")
+    run_kubectl(cluster.platform.context, "wait", "--for=delete", f"namespace/{deleted}", "--timeout=60s")
     roles = run_kubectl(cluster.platform.context, "get", "clusterroles", "-o", "name")
     assert f"/{deleted}-second-operator" in roles
     try:
