@@ -160,7 +160,7 @@ def test_kubectl_get_shows_the_columns(tenants: Tenants, store_tenant: Callable[
     columns = [(column["name"], column["priority"]) for column in table["columnDefinitions"]]
     assert columns == [
         ("Name", 0), ("Ready", 0), ("Tier", 0), ("Personas", 0), ("Age", 0),
-        ("Prefix", 1), ("Group", 1), ("Reason", 1),
+        ("Class", 1), ("Prefix", 1), ("Group", 1), ("Reason", 1),
     ]  # fmt: skip
     cells = dict(zip((name for name, _ in columns), table["rows"][0]["cells"], strict=True))
     assert cells.pop("Age").endswith("s")
@@ -169,6 +169,7 @@ def test_kubectl_get_shows_the_columns(tenants: Tenants, store_tenant: Callable[
         "Ready": "True",
         "Tier": "dedicated",
         "Personas": 2,
+        "Class": "default",
         "Prefix": "tenant-x/",
         "Group": "/tenants/tenant-x",
         "Reason": "AsDeclared",

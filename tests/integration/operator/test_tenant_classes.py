@@ -102,4 +102,4 @@ async def _wait_until_ready(tenants: Tenants, *names: str) -> None:
             for tenant in found
         )
 
-    await wait_until(are_ready, seconds=40)
+    await wait_until(are_ready, seconds=90)  # two operators start
