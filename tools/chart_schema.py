@@ -138,6 +138,8 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     }),
     (r".*\.storage\.size", QUANTITY),
     (r".*\.existingSecret|.*\.repository", TEXT),
+    (r"monitoring\.enabled", {"enum": ["auto", True, False]}),
+    (r"monitoring\.monitorKind", {"enum": ["PodMonitor", "ServiceMonitor"]}),
     (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
     (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),

@@ -8,7 +8,7 @@ from tenantry_local.parts.kubernetes import run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import create_namespace
-from tests.support.charts.rendering import PROFILES, Release, lint, render
+from tests.support.charts.rendering import MONITORED, PROFILES, Release, lint, render
 from tests.support.charts.third_party import install_third_party_resources
 
 PROFILE = "values-eks-prod.yaml"
@@ -23,7 +23,8 @@ TOGGLES = (
     "qdrant.enabled=false,global.qdrant.url=https://qdrant.example",
     "global.qdrant.tlsSecret=qdrant-tls",
     "ingress.enabled=false",
-    "monitoring.enabled=true,global.network.monitoringNamespace=monitoring",
+    "monitoring.enabled=false",
+    "monitoring.monitorKind=ServiceMonitor,global.network.monitoringNamespace=",
     "global.imagePullSecrets[0].name=registry",
     "gateway.extraEnv[0].name=HTTPS_PROXY,gateway.extraEnv[0].value=http://proxy.example:3128",
 )
@@ -67,7 +68,7 @@ def namespace(platform: Platform) -> Iterator[str]:
 def test_the_api_server_accepts_each_profile_without_warnings(
     platform: Platform, namespace: str, profile: str
 ) -> None:
-    apply_dry_run(platform, render(profile, namespace=namespace))
+    apply_dry_run(platform, render(profile, *MONITORED, namespace=namespace))
 
 
 @pytest.mark.parametrize("name", ["customer-support-assistant-for-the-north-american-td1", "2nd-release.v2"])
@@ -76,7 +77,8 @@ def test_the_api_server_accepts_every_release_name_in_a_namespace_with_a_long_na
 ) -> None:
     with create_namespace(platform, "n" * 54) as long_namespace:
         release = render(
-            PROFILE, "--set", "n8n.worker.autoscaling.source=keda,monitoring.enabled=true",
+            PROFILE, *MONITORED,
+            "--set", "n8n.worker.autoscaling.source=keda,monitoring.monitorKind=ServiceMonitor",
             namespace=long_namespace, release=name,
         )  # fmt: skip
         assert namespace != long_namespace  # its fixture defines the kinds of others
@@ -87,7 +89,7 @@ def test_the_api_server_accepts_every_release_name_in_a_namespace_with_a_long_na
 def test_the_api_server_accepts_combinations_of_choices(
     platform: Platform, namespace: str, choices: tuple[str, ...]
 ) -> None:
-    apply_dry_run(platform, render(PROFILE, "--set", ",".join(choices), namespace=namespace))
+    apply_dry_run(platform, render(PROFILE, *MONITORED, "--set", ",".join(choices), namespace=namespace))
 
 
 def test_any_two_choices_occur_together_and_each_without_the_other() -> None:

@@ -2,13 +2,15 @@
 
 import re
 import shlex
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.charts.rendering import PROFILES, RELEASE, render, run_helm
+from tests.support.charts.rendering import MONITORED, PROFILES, RELEASE, Release, render, run_helm
 from tools.chart_schema import CHART
 
 NAMESPACE = "chart-test"
@@ -16,7 +18,6 @@ NAMESPACE = "chart-test"
 KINDS = {"svc": "Service", "deployment": "Deployment", "statefulset": "StatefulSet"}
 
 SAFE_PRODUCTION = (
-    "monitoring.enabled=true",
     "global.qdrant.tlsSecret=qdrant-tls",
     'global.network.aws.cidrs=["10.0.0.0/16"]',
     'global.network.keycloak.cidrs=["203.0.113.7/32"]',
@@ -33,6 +34,27 @@ def read_notes(profile: str, *values: str) -> str:
     options = ["-f", str(CHART / profile), *to_options(*values)]
     output = run_helm("install", RELEASE, str(CHART), "--dry-run=client", "-n", NAMESPACE, *options)
     return output.partition("NOTES:\n")[2]
+
+
+@pytest.fixture(scope="module")
+def read_watched_notes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Return a function that reads the notes where prometheus-operator is installed.
+
+    A dry run of an installation knows only the kinds of Kubernetes, and helm's `template` prints no notes.
+    """
+    chart = shutil.copytree(CHART, tmp_path_factory.mktemp("chart") / "tenantry")
+    (chart / "templates" / "notes.yaml").write_text(
+        'kind: ConfigMap\ndata: {notes: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}}\n'
+    )
+
+    def read(*values: str) -> str:
+        options = ["-f", str(CHART / "values-eks-prod.yaml"), *MONITORED, *to_options(*values)]
+        (found,) = Release(
+            run_helm("template", RELEASE, str(chart), "-n", NAMESPACE, "-s", "templates/notes.yaml", *options)
+        ).objects
+        return str(found["data"]["notes"])
+
+    return read
 
 
 def list_limits(notes: str) -> list[str]:
@@ -85,8 +107,8 @@ def test_without_open_webui_the_notes_have_no_address() -> None:
     assert "Sign in" not in read_notes("values-eks-prod.yaml", *options)
 
 
-def test_a_complete_production_has_nothing_off() -> None:
-    notes = read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION)
+def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[..., str]) -> None:
+    notes = read_watched_notes(*SAFE_PRODUCTION)
     assert list_limits(notes) == []
     assert "Off or open" not in notes
 
@@ -119,9 +141,16 @@ def test_a_complete_production_has_nothing_off() -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
-def test_the_notes_name_each_value_that_is_off(values: list[str], said: str) -> None:
-    (only,) = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION, *values))
+def test_the_notes_name_each_value_that_is_off(
+    read_watched_notes: Callable[..., str], values: list[str], said: str
+) -> None:
+    (only,) = list_limits(read_watched_notes(*SAFE_PRODUCTION, *values))
     assert said in only
+
+
+def test_without_prometheus_operator_the_notes_name_it() -> None:
+    (only,) = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION))
+    assert "until you install prometheus-operator" in only
 
 
 def test_the_notes_of_a_demonstration_warn_of_its_known_people() -> None:

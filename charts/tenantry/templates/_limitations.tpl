@@ -11,11 +11,7 @@
 {{- if not .Values.n8n.enabled }}
 - No workflows run, and no files are indexed (n8n.enabled).
 {{- end }}
-{{- if not .Values.monitoring.enabled }}
-- No alerts and no dashboard: no one is notified of a fault (monitoring.enabled).
-{{- else if not .Values.global.network.monitoringNamespace }}
-- Prometheus cannot reach the pods (global.network.monitoringNamespace).
-{{- end }}
+{{- include "monitoring.limitations" . }}
 {{- if .Values.keycloak.enabled }}
 - Keycloak is a single pod: no one can sign in while it restarts (keycloak.enabled).
 {{- if .Values.keycloak.demo }}

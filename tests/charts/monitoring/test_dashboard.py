@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.charts.monitoring_series import HEALTHY, NAMESPACE
+from tests.support.charts.monitoring_series import ELSEWHERE, HEALTHY, NAMESPACE
 from tests.support.charts.promtool import check_queries
-from tests.support.charts.rendering import Release, render
+from tests.support.charts.rendering import MONITORED, RELEASE, Release, render, run_helm
+from tools.chart_schema import CHART
 
 PANELS_IN_AWS_ARCHITECTURE = [
     "Response times",
@@ -25,7 +26,7 @@ Panel = dict[str, Any]
 @pytest.fixture(scope="module")
 def release() -> Release:
     """A release with monitoring."""
-    return render("values-eks-prod.yaml", "--set", "monitoring.enabled=true")
+    return render("values-eks-prod.yaml", *MONITORED)
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +69,11 @@ def test_the_error_rate_without_errors_is_zero(panels: list[Panel]) -> None:
 
 
 def test_no_query_returns_data_of_another_release(panels: list[Panel]) -> None:
-    elsewhere = {name.replace(NAMESPACE, "another"): values for name, values in HEALTHY.items()}
     queries = [
         target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]
     ]
-    check_queries(elsewhere, {f"group({query})": set() for query in queries})
+    for move in ELSEWHERE:
+        check_queries(move(HEALTHY), {f"group({query})": set() for query in queries})
 
 
 def test_panels_do_not_overlap(panels: list[Panel]) -> None:
@@ -92,12 +93,14 @@ def test_ids_of_panels_and_queries_are_unique(panels: list[Panel]) -> None:
 
 
 def test_two_releases_have_separate_dashboards(dashboard: dict[str, Any]) -> None:
-    other = render("values-eks-prod.yaml", "--set", "monitoring.enabled=true", namespace="another")
-    (found,) = other.list_objects("ConfigMap")
-    elsewhere = json.loads(found["data"]["rag-system-health.json"])
-    assert elsewhere["uid"] != dashboard["uid"]
-    assert elsewhere["title"] != dashboard["title"]
-    assert dashboard["title"] == f"RAG-System-Health ({NAMESPACE})"
+    options = ("-f", str(CHART / "values-eks-prod.yaml"), *MONITORED)
+    for release, namespace in ((RELEASE, "another"), ("another", NAMESPACE)):
+        other = Release(run_helm("template", release, str(CHART), "-n", namespace, *options))
+        (found,) = other.list_objects("ConfigMap")
+        elsewhere = json.loads(found["data"]["rag-system-health.json"])
+        assert elsewhere["uid"] != dashboard["uid"]
+        assert elsewhere["title"] != dashboard["title"]
+    assert dashboard["title"] == f"RAG-System-Health ({NAMESPACE}/{RELEASE})"
 
 
 def test_the_dashboard_has_the_label_of_grafanas_sidecar(release: Release) -> None:

@@ -1,5 +1,6 @@
-"""Tests of scraping: PodMonitors cover all pods with metrics, and network policies allow it."""
+"""Tests of scraping: monitors cover all pods with metrics, and network policies allow it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from tests.support.charts.monitoring_series import NAMESPACE, make_constant, make_series
 from tests.support.charts.promtool import check_queries
-from tests.support.charts.rendering import PROFILES, RELEASE, Release, render
+from tests.support.charts.rendering import MONITORED, PROFILES, RELEASE, Release, render
 from tools.chart_schema import CHART
 
 EXAMPLE = CHART.parents[1] / "docs" / "examples" / "prometheus-adapter.yaml"
@@ -16,8 +17,8 @@ EXAMPLE = CHART.parents[1] / "docs" / "examples" / "prometheus-adapter.yaml"
 @pytest.fixture(params=PROFILES, scope="module")
 def release(request: pytest.FixtureRequest) -> Release:
     """A release that Prometheus scrapes from the namespace "monitoring"."""
-    watched = "monitoring.enabled=true,monitoring.labels.release=prom"
-    return render(request.param, "--set", f"{watched},global.network.monitoringNamespace=monitoring")
+    options = "monitoring.labels.release=prom,global.network.monitoringNamespace=monitoring"
+    return render(request.param, *MONITORED, "--set", options)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,25 @@ def list_scraped_ports(release: Release, pod: dict[str, Any]) -> list[int]:
         for monitor in release.list_objects("PodMonitor")
         if _matches(monitor["spec"]["selector"], pod["metadata"]["labels"])
         for endpoint in monitor["spec"]["podMetricsEndpoints"]
+    ]
+
+
+def list_ports_of_services(release: Release, pod: dict[str, Any]) -> list[int]:
+    """Return the ports of a pod that ServiceMonitors scrape, through the Services that select the pod."""
+    ports = {
+        port["name"]: port["containerPort"]
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports", [])
+    }
+    return [
+        ports[port["targetPort"]]
+        for service in release.list_objects("Service")
+        if service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+        for monitor in release.list_objects("ServiceMonitor")
+        if _matches(monitor["spec"]["selector"], service["metadata"]["labels"])
+        for endpoint in monitor["spec"]["endpoints"]
+        for port in service["spec"]["ports"]
+        if port["name"] == endpoint["port"]
     ]
 
 
@@ -66,6 +86,48 @@ def test_scraped_ports_are_those_open_to_monitoring(release: Release) -> None:
     assert found["qdrant"] == [6333]
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_service_monitors_scrape_the_ports_of_pod_monitors(profile: str) -> None:
+    by_pod = render(profile, *MONITORED)
+    by_service = render(profile, *MONITORED, "--set", "monitoring.monitorKind=ServiceMonitor")
+    assert not by_service.list_objects("PodMonitor")
+    for name, pod in by_service.iter_pods():
+        assert list_ports_of_services(by_service, pod) == list_scraped_ports(by_pod, pod), name
+    for monitor in by_service.list_objects("ServiceMonitor"):
+        (endpoint,) = monitor["spec"]["endpoints"]
+        (other,) = by_pod.get("PodMonitor", monitor["metadata"]["name"].removeprefix("demo-"))["spec"][
+            "podMetricsEndpoints"
+        ]
+        assert endpoint | {"port": ""} == other | {"port": ""}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_alerts_select_each_workload_of_a_release_by_its_name(profile: str) -> None:
+    release = render(profile, *MONITORED)
+    texts = [item["spec"] for item in release.list_objects("PrometheusRule")]
+    patterns = {
+        kind: set(re.findall(rf'\b{label}=~"([^"]+)"', str(texts)))
+        for kind, label in (
+            ("Deployment", "deployment"),
+            ("StatefulSet", "statefulset"),
+            ("Job", "job_name"),
+            ("CronJob", "job_name"),
+            ("HorizontalPodAutoscaler", "horizontalpodautoscaler"),
+        )
+    }
+    assert all(patterns.values())
+    for item in release.list_objects(*patterns):
+        name = item["metadata"]["name"] + ("-29384756" if item["kind"] == "CronJob" else "")
+        for pattern in patterns[item["kind"]]:
+            assert re.fullmatch(pattern, name), (item["kind"], name)
+
+
+def test_series_have_the_label_of_their_release(release: Release) -> None:
+    for monitor in release.list_objects("PodMonitor"):
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        assert endpoint["relabelings"] == [{"targetLabel": "release", "replacement": RELEASE}]
+
+
 def test_qdrant_is_scraped_with_the_read_only_key(release: Release) -> None:
     (endpoint,) = release.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
     (qdrant,) = release.get("StatefulSet", "qdrant")["spec"]["template"]["spec"]["containers"]
@@ -76,7 +138,7 @@ def test_qdrant_is_scraped_with_the_read_only_key(release: Release) -> None:
 def test_qdrant_is_scraped_over_tls_if_it_has_a_certificate(release: Release) -> None:
     (plain,) = release.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
     assert "tlsConfig" not in plain
-    encrypted = render("values-eks-prod.yaml", "--set", "monitoring.enabled=true,global.qdrant.tlsSecret=tls")
+    encrypted = render("values-eks-prod.yaml", *MONITORED, "--set", "global.qdrant.tlsSecret=tls")
     (endpoint,) = encrypted.get("PodMonitor", "metrics-qdrant")["spec"]["podMetricsEndpoints"]
     assert endpoint["scheme"] == "https"
     assert endpoint["tlsConfig"]["ca"] == {"secret": {"name": "tls", "key": "ca.crt"}}
@@ -94,12 +156,6 @@ def test_the_job_label_is_the_workload(release: Release) -> None:
 def test_objects_have_the_labels_that_prometheus_selects(release: Release) -> None:
     for item in release.list_objects("PodMonitor", "PrometheusRule"):
         assert item["metadata"]["labels"]["release"] == "prom"
-
-
-def test_without_monitoring_no_object_needs_prometheus_operator() -> None:
-    assert not render("values-eks-prod.yaml", "--set", "monitoring.enabled=false").list_objects(
-        "PodMonitor", "PrometheusRule"
-    )
 
 
 def test_prometheus_adapter_serves_the_metric_of_the_workers_autoscaler(adapter_rule: dict[str, Any]) -> None:

@@ -11,12 +11,15 @@ from tenantry_local.programs import helm as installed_helm
 
 from tools.chart_schema import CHART
 
-__all__ = ["PROFILES", "RELEASE", "HelmError", "Object", "Release", "lint", "render", "run_helm"]
+__all__ = ["MONITORED", "PROFILES", "RELEASE", "HelmError", "Object", "Release", "lint", "render", "run_helm"]
 
 PROFILES = sorted(file.name for file in CHART.glob("values-*.yaml"))
 
 RELEASE = "demo"
 """Name of the release. It is not "tenantry", so that tests detect hard-coded names in templates."""
+
+MONITORED = ("--api-versions", "monitoring.coreos.com/v1")
+"""Options of helm for a cluster with the CRDs of prometheus-operator."""
 
 Object = dict[str, Any]
 

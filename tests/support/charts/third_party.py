@@ -135,6 +135,14 @@ POD_MONITOR = _make_object(
     "selector", podMetricsEndpoints=_make_list(_make_object(portNumber=NUMBER, **ENDPOINT)), **MONITOR
 )
 
+SERVICE_MONITOR = _make_object(
+    "endpoints",
+    "selector",
+    endpoints=_make_list(_make_object(targetPort=NUMBER_OR_TEXT, **ENDPOINT)),
+    targetLabels=_make_list(TEXT),
+    **MONITOR,
+)
+
 PROMETHEUS_RULE = _make_object(
     groups=_make_list(
         _make_object(
@@ -212,6 +220,7 @@ KINDS: list[tuple[str, str, str, Schema]] = [
     ("keda.sh", "v1alpha1", "TriggerAuthentication", TRIGGER_AUTHENTICATION),
     ("monitoring.coreos.com", "v1", "PodMonitor", POD_MONITOR),
     ("monitoring.coreos.com", "v1", "PrometheusRule", PROMETHEUS_RULE),
+    ("monitoring.coreos.com", "v1", "ServiceMonitor", SERVICE_MONITOR),
     ("external-secrets.io", "v1", "ExternalSecret", EXTERNAL_SECRET),
     ("secrets-store.csi.x-k8s.io", "v1", "SecretProviderClass", SECRET_PROVIDER_CLASS),
 ]

@@ -1,0 +1,25 @@
+{{/* Numbers of pods. */}}
+{{- define "tenantry.checks.scaling" -}}
+{{ include "tenantry.checks.each" (dict "values" .Values "path" "" "section" "autoscaling" "check" "tenantry.checks.autoscaler") }}
+{{- with .Values.gateway }}
+{{- if lt (int .embeddingsPerMinute) (int .autoscaling.maxReplicas) }}
+gateway.embeddingsPerMinute ({{ .embeddingsPerMinute }}) is below gateway.autoscaling.maxReplicas ({{ .autoscaling.maxReplicas }}): the gateways share this quota, and each needs at least one embedding per minute. Set Bedrock's quota of the account, or lower the maximum.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.checks.autoscaler" -}}
+{{- with .values }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{ $.path }}.minReplicas ({{ .minReplicas }}) is above {{ $.path }}.maxReplicas ({{ .maxReplicas }}). Lower the minimum or raise the maximum.
+{{- end }}
+{{- if hasKey . "initialReplicas" }}
+{{- if lt (int .initialReplicas) (int .minReplicas) }}
+{{ $.path }}.initialReplicas ({{ .initialReplicas }}) is below {{ $.path }}.minReplicas ({{ .minReplicas }}). Set it to at least the minimum.
+{{- end }}
+{{- if gt (int .initialReplicas) (int .maxReplicas) }}
+{{ $.path }}.initialReplicas ({{ .initialReplicas }}) is above {{ $.path }}.maxReplicas ({{ .maxReplicas }}). Lower it or raise the maximum.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
