@@ -1,9 +1,9 @@
-"""Tests that gateway, operator and file-sync connect to Postgres and Redis only with a verified certificate."""
+"""Tests that our services connect to Postgres and Redis only with a verified certificate."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 
 import psycopg
@@ -18,6 +18,7 @@ from servicekit.errors import BackendUnavailable
 from servicekit.redis_settings import RedisSettings
 from tenancy.names import build_redis_prefix
 from tenantry_local.parts import redis as redis_part
+from tenantry_local.parts.open_webui import FILE_SYNC_ROLE
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.parts.services import build_file_sync_env, build_gateway_env, build_operator_env
 from tenantry_local.platform import Platform
@@ -46,6 +47,17 @@ def read_grants_settings(platform: Platform, stores: Stores, query: str = "") ->
     return GrantsSettings(
         database_url=stores.move_url(url) + query, database_ca_file=stores.authority, timeout_seconds=0.1
     )
+
+
+def create_tables(platform: Platform) -> None:
+    """Create Open WebUI's tables, as their owner does, and file-sync's role."""
+    postgres = Postgres(platform.context)
+    postgres.run((files("file_sync") / "role.sql").read_text())
+    postgres.ensure_role(FILE_SYNC_ROLE, platform.context.secrets["postgres-file-sync"])
+    postgres.run(
+        f"set role openwebui;\ndrop schema public cascade;\ncreate schema public;\n{TABLES}", "openwebui"
+    )
+    postgres.run(f"grant connect on database openwebui to {FILE_SYNC_ROLE}")
 
 
 async def set_key(settings: RedisSettings) -> list[object]:
@@ -88,17 +100,9 @@ async def test_file_sync_and_its_grants_use_postgres_with_the_right_certificate(
     backends: Platform, stores: Stores, query: str
 ) -> None:
     settings = read_grants_settings(backends, stores, query)
-    Postgres(backends.context).run(
-        f"drop schema public cascade; create schema public;\n{TABLES}", "openwebui"
-    )
-    Postgres(backends.context).run(
-        "do $$ declare t text; begin for t in select tablename from pg_tables where schemaname = 'public' "
-        "loop execute format('alter table public.%I owner to openwebui', t); end loop; end $$; "
-        "alter schema public owner to openwebui",
-        "openwebui",
-    )
+    create_tables(backends)
     await asyncio.to_thread(grant, settings)
-    url = Postgres(backends.context).build_dsn("openwebui", "tenantry_file_sync", "postgres-file-sync")
+    url = Postgres(backends.context).build_dsn("openwebui", FILE_SYNC_ROLE, "postgres-file-sync")
     database = OpenWebUIDatabase(stores.move_url(url) + query, settings.build_tls_parameters())
     before = stores.postgres.connections
     await database.open()
@@ -135,28 +139,29 @@ async def test_programs_do_not_start_with_a_url_that_permits_no_tls(
     database = (
         Postgres(context).build_dsn("openwebui", "openwebui", "postgres-open-webui") + "?sslmode=prefer"
     )
-    required = "because connections to {} must use TLS"
-    cases: list[tuple[str, Mapping[str, str], str]] = [
+    prefer = "must not contain sslmode=prefer, because connections to Postgres must use TLS\n"
+    plain = "must begin with rediss://, because connections to Redis must use TLS\n"
+    cases = [
         (
             "gateway",
             build_gateway_env(context) | {"GATEWAY_REDIS_TLS": "true"},
-            f"GATEWAY_REDIS_URL: must begin with rediss://, {required.format('Redis')}\n",
+            f"GATEWAY_REDIS_URL: {plain}",
         ),
         (
             "tenant_operator",
             build_operator_env(context) | {"OPERATOR_REDIS_TLS": "true"},
-            f"OPERATOR_REDIS_URL: must begin with rediss://, {required.format('Redis')}\n",
+            f"OPERATOR_REDIS_URL: {plain}",
         ),
         (
             "file_sync",
             build_file_sync_env(context)
             | {"FILE_SYNC_DATABASE_URL": database, "FILE_SYNC_DATABASE_CA_FILE": authority},
-            f"FILE_SYNC_DATABASE_URL: must not contain sslmode=prefer, {required.format('Postgres')}\n",
+            f"FILE_SYNC_DATABASE_URL: {prefer}",
         ),
         (
             "file_sync.jobs.grants",
             {"FILE_SYNC_GRANTS_DATABASE_URL": database, "FILE_SYNC_GRANTS_DATABASE_CA_FILE": authority},
-            f"FILE_SYNC_GRANTS_DATABASE_URL: must not contain sslmode=prefer, {required.format('Postgres')}\n",
+            f"FILE_SYNC_GRANTS_DATABASE_URL: {prefer}",
         ),
     ]
     for module, env, sentence in cases:

@@ -33,6 +33,7 @@ class TlsFront:
         self._negotiates = negotiates
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(shown.certificate, shown.key)
+        self._writers: set[asyncio.StreamWriter] = set()
         self.connections = 0
         """Number of clients that accepted the certificate and sent data."""
 
@@ -43,9 +44,13 @@ class TlsFront:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for writer in list(self._writers):
+            writer.transport.abort()
         self._server.close()
+        await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         with suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             if self._negotiates:
                 request = await reader.readexactly(REQUEST_BYTES)
@@ -54,6 +59,7 @@ class TlsFront:
                 writer.write(b"S")
                 await writer.start_tls(self._context)
             await self._forward(reader, writer)
+        self._writers.remove(writer)
         writer.close()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,8 +68,10 @@ class TlsFront:
             return
         self.connections += 1
         back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers.add(back_writer)
         back_writer.write(first)
         await asyncio.gather(_pump(reader, back_writer), _pump(back_reader, writer))
+        self._writers.remove(back_writer)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
