@@ -14,7 +14,7 @@ import structlog
 from psycopg import errors, sql
 from psycopg.pq import PGconn, Ping
 
-from .settings import DatabasesInstallSettings, Login
+from .settings import DatabasesInstallSettings, DatabaseLogin
 
 __all__ = ["DatabasesNotInstalled", "install"]
 
@@ -104,7 +104,7 @@ def _connect(settings: DatabasesInstallSettings, database: str) -> Connection:
 
 
 def _is_answering(settings: DatabasesInstallSettings) -> bool:
-    """Return True if Postgres accepts connections at all, whoever connects."""
+    """Return True if Postgres accepts connections, of any role."""
     address = psycopg.conninfo.make_conninfo(
         host=settings.host, port=settings.port, connect_timeout=CONNECT_TIMEOUT_SECONDS, sslmode="prefer"
     )
@@ -121,7 +121,7 @@ def _check_rights(connection: Connection, username: str) -> None:
         )
 
 
-def _ensure_role(connection: Connection, login: Login, release: str) -> None:
+def _ensure_role(connection: Connection, login: DatabaseLogin, release: str) -> None:
     """Create a role or set its password; refuse a role that this release has not created."""
     mark = f"Created by Tenantry for the release {release}"
     query = "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = %s"
@@ -133,7 +133,7 @@ def _ensure_role(connection: Connection, login: Login, release: str) -> None:
     elif found[0] != mark:
         raise DatabasesNotInstalled(
             f'The role "{login.user}" exists, and this release has not created it. Use another name, or hand '
-            f"it over as its administrator: comment on role \"{login.user}\" is '{mark}'."
+            f"it over as its administrator: comment on role \"{login.user}\" is '{mark}'"
         )
     # Only the hash is sent, so that no log of Postgres contains the password.
     hashed = connection.pgconn.encrypt_password(
@@ -149,7 +149,7 @@ def _ensure_membership(connection: Connection, role: str) -> None:
         _execute(connection, "grant {} to current_user with inherit true, set true", role)
 
 
-def _ensure_database(connection: Connection, owner: Login) -> None:
+def _ensure_database(connection: Connection, owner: DatabaseLogin) -> None:
     """Create a database that only its owner may use; refuse one with another owner."""
     query = "select pg_get_userbyid(datdba) from pg_database where datname = %s"
     found = _fetch_value(connection, query, owner.database)

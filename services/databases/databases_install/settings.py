@@ -9,14 +9,14 @@ from pydantic_settings import SettingsConfigDict
 from servicekit.settings import ProgramSettings
 from servicekit.tls import AuthorityFile
 
-__all__ = ["FILE_SYNC_ROLE", "DatabasesInstallSettings", "Login"]
+__all__ = ["FILE_SYNC_ROLE", "DatabasesInstallSettings", "DatabaseLogin"]
 
 FILE_SYNC_ROLE = "tenantry_file_sync"
 """Name of file-sync's role in ``role.sql`` and ``grants.sql``."""
 
 
 @dataclass(frozen=True)
-class Login:
+class DatabaseLogin:
     """A role with its password, and the database that it uses."""
 
     user: str
@@ -108,19 +108,21 @@ class DatabasesInstallSettings(ProgramSettings):
             )
         return self
 
-    def list_owners(self) -> list[Login]:
+    def list_owners(self) -> list[DatabaseLogin]:
         """Return each owner of a database, Open WebUI's first."""
-        owners = [Login.parse(self.open_webui_url.get_secret_value())] if self.open_webui_url else []
+        owners = [DatabaseLogin.parse(self.open_webui_url.get_secret_value())] if self.open_webui_url else []
         if self.n8n_password:
-            owners.append(Login(self.n8n_user, self.n8n_password.get_secret_value(), self.n8n_database))
+            owners.append(
+                DatabaseLogin(self.n8n_user, self.n8n_password.get_secret_value(), self.n8n_database)
+            )
         if self.keycloak_password:
             password = self.keycloak_password.get_secret_value()
-            owners.append(Login(self.keycloak_user, password, self.keycloak_database))
+            owners.append(DatabaseLogin(self.keycloak_user, password, self.keycloak_database))
         return owners
 
-    def get_file_sync(self) -> Login | None:
+    def get_file_sync(self) -> DatabaseLogin | None:
         """Return file-sync's login."""
-        return Login.parse(self.file_sync_url.get_secret_value()) if self.file_sync_url else None
+        return DatabaseLogin.parse(self.file_sync_url.get_secret_value()) if self.file_sync_url else None
 
     def build_tls_parameters(self) -> dict[str, Any]:
         """Return the parameters of libpq for TLS."""
