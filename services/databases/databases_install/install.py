@@ -14,7 +14,7 @@ import structlog
 from psycopg import errors, sql
 from psycopg.pq import PGconn, Ping
 
-from .settings import DatabasesInstallSettings, DatabaseLogin
+from .settings import DatabaseLogin, DatabasesInstallSettings
 
 __all__ = ["DatabasesNotInstalled", "install"]
 

@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from servicekit.settings import ProgramSettings
 from servicekit.tls import AuthorityFile
 
-__all__ = ["FILE_SYNC_ROLE", "DatabasesInstallSettings", "DatabaseLogin"]
+__all__ = ["FILE_SYNC_ROLE", "DatabaseLogin", "DatabasesInstallSettings"]
 
 FILE_SYNC_ROLE = "tenantry_file_sync"
 """Name of file-sync's role in ``role.sql`` and ``grants.sql``."""

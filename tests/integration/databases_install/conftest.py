@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -33,10 +34,10 @@ class Server:
     def build_url(self, user: str, password: str, database: str) -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
-    def make_settings(self, **changes: object) -> DatabasesInstallSettings:
+    def make_settings(self, **changes: Any) -> DatabasesInstallSettings:
         """Return the settings of the job."""
         owned = f"openwebui_{self.suffix}"
-        values: dict[str, object] = {
+        values: dict[str, Any] = {
             "host": "127.0.0.1", "port": self.port, "username": self.admin, "password": "of-the-admin",
             "release": RELEASE, "timeout_seconds": 0.1,
             "n8n_user": f"n8n_{self.suffix}", "n8n_database": f"n8n_{self.suffix}",

@@ -182,9 +182,7 @@ def test_without_the_right_to_create_the_extension_the_message_says_how(server: 
         ("alter role {} nocreatedb", {}, "must have CREATEROLE and CREATEDB"),
     ],
 )
-def test_a_refusal_is_one_sentence(
-    server: Server, sql: str, changes: dict[str, object], sentence: str
-) -> None:
+def test_a_refusal_is_one_sentence(server: Server, sql: str, changes: dict[str, Any], sentence: str) -> None:
     if sql:
         server.postgres.run(sql.format(server.admin))
     with pytest.raises(DatabasesNotInstalled, match=sentence) as caught:
