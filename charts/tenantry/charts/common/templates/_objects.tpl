@@ -50,16 +50,24 @@ volumeClaimTemplates:
 {{- end -}}
 {{- end }}
 
+<<<<<<< HEAD
 {{/*
 A Job that runs once for each spec of its pod: its name has a hash of the spec. Also takes:
   pod  the pod's spec
   run  a number, if the Job also runs whenever this number changes
 */}}
+=======
+{{/* A Job that runs once for each pod template, which is immutable: its name has a hash of it. Also takes pod, the pod's spec. */}}
+>>>>>>> main
 {{- define "tenantry.job" -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
+<<<<<<< HEAD
   name: {{ include "tenantry.name" . }}-{{ printf "%s%v" .pod (.run | default "") | sha256sum | trunc 8 }}
+=======
+  name: {{ include "tenantry.name" . }}-{{ print .pod (include "tenantry.extra-labels" .) (include "tenantry.pod-annotations" .) | sha256sum | trunc 8 }}
+>>>>>>> main
   namespace: {{ .top.Release.Namespace }}
   labels:
     {{- include "tenantry.labels" . | nindent 4 }}
@@ -67,8 +75,7 @@ spec:
   backoffLimit: 6
   template:
     metadata:
-      labels:
-        {{- include "tenantry.pod-labels" . | nindent 8 }}
+      {{- include "tenantry.pod-metadata" . | nindent 6 }}
     spec:
       {{- .pod | nindent 6 }}
 {{- end }}
@@ -91,8 +98,7 @@ spec:
   backoffLimit: 6
   template:
     metadata:
-      labels:
-        {{- include "tenantry.pod-labels" . | nindent 8 }}
+      {{- include "tenantry.pod-metadata" . | nindent 6 }}
     spec:
       {{- include "tenantry.pod" . | nindent 6 }}
       restartPolicy: Never
@@ -104,10 +110,10 @@ spec:
             {{- .env | nindent 12 }}
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
-            {{- include "tenantry.secrets-store-mounts" . | nindent 12 }}
+            {{- include "tenantry.mounts" . | nindent 12 }}
       volumes:
         - {name: tmp, emptyDir: {sizeLimit: 16Mi}}
-        {{- include "tenantry.secrets-store-volumes" . | nindent 8 }}
+        {{- include "tenantry.volumes" . | nindent 8 }}
 {{- end }}
 
 {{/* Allow the eviction of one pod at a time, so that a node can always be drained. */}}
