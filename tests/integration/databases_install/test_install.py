@@ -129,7 +129,11 @@ def test_a_run_that_ended_anywhere_is_completed_by_the_next(
 
 def list_rows(server: Server) -> set[str]:
     """Return the rows about all roles, memberships and databases."""
-    return {f"{name}: {row.strip()}" for name, rows in server.describe().items() for row in rows.splitlines()}
+    return {
+        f"{name}: {' '.join(row.split())}"
+        for name, rows in server.describe().items()
+        for row in rows.splitlines()
+    }
 
 
 def drop_everything(server: Server) -> None:
