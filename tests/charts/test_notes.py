@@ -132,8 +132,20 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
         (["file-sync.enabled=false"], "file-sync.enabled"),
         (["n8n.enabled=false", "open-webui.orchestrator=direct"], "n8n.enabled"),
         (["crds.install=false"], "crds.install"),
-        (["postgres.enabled=true", "global.network.postgres.cidrs=[]"], "postgres.enabled"),
-        (["redis.enabled=true", "global.network.redis.cidrs=[]"], "redis.enabled"),
+        (["global.postgres.tls.enabled=false"], "global.postgres.tls.enabled"),
+        (["global.redis.tls.enabled=false"], "global.redis.tls.enabled"),
+        (
+            [
+                "postgres.enabled=true",
+                "global.network.postgres.cidrs=[]",
+                "global.postgres.tls.enabled=false",
+            ],
+            "postgres.enabled",
+        ),
+        (
+            ["redis.enabled=true", "global.network.redis.cidrs=[]", "global.redis.tls.enabled=false"],
+            "redis.enabled",
+        ),
         (
             ["keycloak.enabled=true", "global.keycloak.url=", "global.network.keycloak.cidrs=[]"],
             "keycloak.enabled",
