@@ -22,7 +22,7 @@ def test_logins_come_from_urls_and_passwords() -> None:
     )
     chat, n8n = settings.list_owners()
     assert (chat.user, chat.password, chat.database) == ("openwebui", "p@ss/word", "openwebui")
-    assert (n8n.user, n8n.password, n8n.database) == ("n", "of-n8n", "n8n")
+    assert (n8n.user, n8n.password, n8n.database) == ("flows", "of-n8n", "n8n")
     assert "p@ss" not in repr(chat)
 
 
