@@ -137,6 +137,9 @@ NONEMPTY_LIST: Schema = {"minItems": 1}
 NONEMPTY_TEXT: Schema = {"minLength": 1}
 EMPTY_TEXT: Schema = {"maxLength": 0}
 
+EXPOSED: dict[str, Schema] = {"global.openWebui.url": NONEMPTY_TEXT, "open-webui.enabled": {"const": True}}
+"""Schemas by path that each way to Open WebUI needs."""
+
 RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
     (
         "keycloak.enabled",
@@ -154,7 +157,9 @@ RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
         {"externalSecrets.store.name": NONEMPTY_TEXT, "global.secretsStore.enabled": {"const": False}},
         {},
     ),
-    ("ingress.enabled", {"global.openWebui.url": NONEMPTY_TEXT, "open-webui.enabled": {"const": True}}, {}),
+    ("ingress.enabled", EXPOSED, {}),
+    ("httpRoute.enabled", {**EXPOSED, "httpRoute.parentRefs": NONEMPTY_LIST}, {}),
+    ("targetGroupBinding.enabled", {**EXPOSED, "targetGroupBinding.targetGroupArn": NONEMPTY_TEXT}, {}),
     ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
     (
         "qdrant.enabled",
@@ -189,6 +194,17 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"ingress\.alb\.prefixLists", {"type": "array", "items": {"type": "string", "pattern": "^pl-"}}),
     (r"ingress\.alb\.webAclArn", {"type": "string", "pattern": "^(arn:.+)?$"}),
     (r"ingress\.className", TEXT),
+    (r"httpRoute\.parentRefs", _build_list_schema(
+        ("name",),
+        group={"type": "string"}, kind=TEXT, name=TEXT, namespace=TEXT, sectionName=TEXT,
+        port={"type": "integer", "minimum": 1, "maximum": 65535},
+    )),
+    (r"targetGroupBinding\.targetGroupArn", {
+        "type": "string", "pattern": "^(arn:[a-z-]+:elasticloadbalancing:.+:targetgroup/.+)?$",
+    }),
+    (r"targetGroupBinding\.securityGroups", {
+        "type": "array", "items": {"type": "string", "pattern": "^sg-[0-9a-z]+$"},
+    }),
     (r".*(\.cidrs|Cidrs)", {
         "type": "array",
         "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"},
