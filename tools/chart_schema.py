@@ -185,6 +185,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.imageRegistry", {"type": "string", "pattern": r"^([\w.-]+(:[0-9]+)?(/[\w.-]+)*)?$"}),
     *((rf".*\.{field}", schema) for field, schema in POD_FIELDS.items()),
     (r"global\.nameOverride", {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
+    (r"global\.tenantClass", {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"}),
     (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
     (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
     (r"externalSecrets\.store\.kind", {"enum": ["ClusterSecretStore", "SecretStore"]}),
