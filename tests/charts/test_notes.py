@@ -48,8 +48,10 @@ def read_watched_notes(tmp_path_factory: pytest.TempPathFactory) -> Callable[...
         'kind: ConfigMap\ndata: {notes: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}}\n'
     )
 
+    served = ("--api-versions", "custom.metrics.k8s.io/v1beta1,external.metrics.k8s.io/v1beta1")
+
     def read(*values: str) -> str:
-        options = ["-f", str(CHART / "values-eks-prod.yaml"), *MONITORED, *to_options(*values)]
+        options = ["-f", str(CHART / "values-eks-prod.yaml"), *MONITORED, *served, *to_options(*values)]
         (found,) = Release(
             run_helm("template", RELEASE, str(chart), "-n", NAMESPACE, "-s", "templates/notes.yaml", *options)
         ).objects
@@ -97,6 +99,11 @@ def test_the_printed_command_creates_a_complete_tenant(profile: str, tmp_path: P
     assert f"tenant/{tenant['metadata']['name']} " in output.splitlines()[-1]
 
 
+def test_the_printed_tenant_has_the_class_of_the_release() -> None:
+    assert "tenantClass" not in read_notes("values-kind.yaml")
+    assert "\n  tenantClass: staging\n" in read_notes("values-kind.yaml", "global.tenantClass=staging")
+
+
 def test_without_an_ingress_the_notes_name_a_port_forward() -> None:
     without = read_notes("values-kind.yaml", "ingress.enabled=false")
     assert f"svc/{RELEASE}-open-webui 8080" in without
@@ -134,6 +141,8 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
         (["file-sync.enabled=false"], "file-sync.enabled"),
         (["n8n.enabled=false", "open-webui.orchestrator=direct"], "n8n.enabled"),
         (["crds.install=false"], "crds.install"),
+        (["global.postgres.tls.enabled=false"], "global.postgres.tls.enabled"),
+        (["global.redis.tls.enabled=false"], "global.redis.tls.enabled"),
         (
             [
                 "postgres.enabled=true",
@@ -161,8 +170,16 @@ def test_the_notes_name_each_value_that_is_off(
 
 
 def test_without_prometheus_operator_the_notes_name_it() -> None:
-    (only,) = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION))
-    assert "until you install prometheus-operator" in only
+    limits = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION))
+    assert sorted(re.findall(r"until you install (\S+)", " ".join(limits))) == [
+        "prometheus-adapter", "prometheus-adapter", "prometheus-operator",
+    ]  # fmt: skip
+
+
+def test_without_prometheus_adapter_other_sources_of_scaling_are_no_limitation() -> None:
+    sources = ("n8n.worker.autoscaling.source=keda", "qdrant.autoscaling.source=metrics-server")
+    limits = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION, *sources))
+    assert "prometheus-adapter" not in " ".join(limits)
 
 
 def test_the_notes_of_a_demonstration_warn_of_its_known_people() -> None:
