@@ -6,7 +6,7 @@ from collections.abc import Mapping
 __all__ = ["run_command"]
 
 RUN_TIMEOUT_SECONDS = 600
-"""Time limit of a program. The first start of n8n migrates a database, which takes minutes on a busy machine."""
+"""Time limit of a program: the first start of n8n migrates a database, minutes on a busy machine."""
 
 
 async def run_command(*argv: str, env: Mapping[str, str]) -> tuple[int, str]:
