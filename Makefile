@@ -15,8 +15,8 @@ export UV_NO_PROGRESS := $(if $(CI),1,0)
 # hundreds of modules. An empty value of the variable has no effect.
 export PYTHONDONTWRITEBYTECODE :=
 
-MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local
-TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local tools tests
+MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local infra
+TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local infra/tenantry_infra tools tests
 READY := $(VENV)/.ready
 # Concurrent processes of pytest and mypy. Each test process that needs a platform starts a separate one.
 WORKERS ?= 2
@@ -25,7 +25,7 @@ INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 BASE ?= origin/main
 
-.PHONY: help setup up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
+.PHONY: help setup aws-plan aws-up aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -70,6 +70,23 @@ test: checks unit integration ## Checks before a pull request: lint, types, impo
 # Checks run concurrently, because none uses both processors all the time. Output is printed when a check ends.
 checks: $(READY) ## Run lint, types, imports and docs concurrently
 	@$(MAKE) --no-print-directory --jobs $(WORKERS) --output-sync=target types docs lint imports
+
+# An account holds one environment: infra/environments/*.yaml. ENV can also be the path of such a file.
+AWS = @test -n "$(ENV)" || { echo "Name the environment: make $@ ENV=dev"; exit 2; }; python -m tenantry_infra
+aws-plan: $(READY) ## Show what `make aws-up` would change in the AWS account of ENV (dev, staging, prod)
+	$(AWS) plan $(ENV)
+
+aws-up: $(READY) ## Create or update the stacks in the AWS account of ENV; continues after an interruption
+	$(AWS) up $(ENV)
+
+aws-values: $(READY) ## Write the chart's values from the stacks of ENV to build/values-ENV.yaml
+	$(AWS) values $(ENV)
+
+aws-status: $(READY) ## Show the state of the stacks of ENV
+	$(AWS) status $(ENV)
+
+aws-down: $(READY) ## Remove the stacks of ENV; data is kept, unless DELETE_DATA repeats ENV
+	$(AWS) down $(ENV) --delete-data "$(DELETE_DATA)"
 
 lint: $(READY) ## Run ruff, check formatting, words and sentences, and check that locks name no host
 	@ruff check . && ruff format --check .

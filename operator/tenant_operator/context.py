@@ -15,6 +15,7 @@ from servicekit import kube
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import cancel_and_wait
 from servicekit.tls import create_ssl_context
+from tenancy.qdrant_server import QdrantMonitor, QdrantServer
 from tenancy.receipts import read_private_key
 
 from .clients.aws import AwsClients
@@ -50,6 +51,7 @@ class Clients:
     bucket: str
     aws: AwsClients
     qdrant: AsyncQdrantClient
+    qdrant_monitor: QdrantMonitor
     keycloak: Keycloak
     cluster: ClusterClient
     redis: Redis
@@ -60,7 +62,7 @@ def build_parts(clients: Clients) -> list[Part[Any] | DisabledPart]:
     """Return every part of the operator. A new part is one line here (docs/how-to/add-a-part.md)."""
     return [
         StoragePart(clients.bucket, clients.aws),
-        VectorsPart(clients.qdrant),
+        VectorsPart(clients.qdrant, clients.qdrant_monitor.require_supported),
         IdentityPart(clients.keycloak),
         NamespacePart(clients.redis, clients.cluster),
         WorkspacePart(clients.open_webui, clients.keycloak)
@@ -112,6 +114,7 @@ class OperatorContext:
         if self.memberships:
             self.controller.add_listener(self.memberships.enqueue_revocation)
         self._cluster = clients.cluster
+        self._qdrant_monitor = clients.qdrant_monitor
         return self
 
     async def start(self) -> None:
@@ -121,11 +124,21 @@ class OperatorContext:
         if self.memberships:
             self._start_task(self.memberships.run(), "memberships")
             self._start_task(self.memberships.run_revocations(), "revocations")
+        self._start_task(self._qdrant_monitor.run(), "qdrant-version")
         self._start_task(watch_loop(), "loop-lag")
         settings = self.settings
-        probes = Probes(settings.probes_host, settings.probes_port, lambda: not has_stopped())
+
+        def list_missing() -> list[str]:
+            stopped = ["the work queue has stopped"] if has_stopped() else []
+            return stopped + [obstacle for obstacle in [self._qdrant_monitor.obstacle] if obstacle]
+
+        probes = Probes(settings.probes_host, settings.probes_port, list_missing)
         await probes.start()
         self._stack.push_async_callback(probes.stop)
+
+    def _enqueue_all(self) -> None:
+        for tenant in self.tenants.list_all():
+            self.controller.enqueue(tenant.id)
 
     async def close(self) -> None:
         """Stop all tasks, then close every client."""
@@ -142,12 +155,13 @@ class OperatorContext:
         api = await kube.connect()
         self._stack.push_async_callback(api.close)
         http = await self._stack.enter_async_context(httpx.AsyncClient(timeout=_HTTP))
-        qdrant = connect(
-            str(settings.qdrant_url),
-            settings.qdrant_api_key.get_secret_value(),
-            verify=create_ssl_context(settings.qdrant_ca_file),
-        )
+        qdrant_key = settings.qdrant_api_key.get_secret_value()
+        verify = create_ssl_context(settings.qdrant_ca_file)
+        qdrant = connect(str(settings.qdrant_url), qdrant_key, verify=verify)
         self._stack.push_async_callback(qdrant.close)
+        headers = {"api-key": qdrant_key} if qdrant_key else {}
+        server = QdrantServer(str(settings.qdrant_url), lambda _: headers, verify=verify, creates_probe=True)
+        monitor = QdrantMonitor(server.find_obstacle, self._enqueue_all)
         redis: Any = Redis.from_url(
             settings.redis_url.get_secret_value(),
             decode_responses=True,
@@ -161,7 +175,9 @@ class OperatorContext:
             settings.keycloak_client_secret.get_secret_value(), http,
         )  # fmt: skip
         webui = _create_open_webui(settings, http)
-        return Clients(settings.bucket, AwsClients(), qdrant, keycloak, ClusterClient(api), redis, webui)
+        return Clients(
+            settings.bucket, AwsClients(), qdrant, monitor, keycloak, ClusterClient(api), redis, webui
+        )
 
 
 def _create_open_webui(settings: OperatorSettings, http: httpx.AsyncClient) -> OpenWebUI | None:

@@ -14,14 +14,14 @@ class Probes:
     ----------
     host, port
         Address to listen on.
-    ready
-        Returns True while the work queue runs.
+    list_missing
+        Returns a sentence for each reason why no Tenant can be reconciled.
     """
 
-    def __init__(self, host: str, port: int, ready: Callable[[], bool]) -> None:
+    def __init__(self, host: str, port: int, list_missing: Callable[[], list[str]]) -> None:
         self._host = host
         self._port = port
-        self._ready = ready
+        self._list_missing = list_missing
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -46,5 +46,5 @@ class Probes:
         return web.json_response({"status": "ok"})
 
     async def _handle_readyz(self, _: web.Request) -> web.Response:
-        ready = self._ready()
-        return web.json_response({"status": "ok" if ready else "starting"}, status=200 if ready else 503)
+        missing = self._list_missing()
+        return web.json_response({"ok": not missing, "missing": missing}, status=503 if missing else 200)

@@ -10,9 +10,11 @@ import json
 import random
 import re
 import time
+from importlib.metadata import version
 from typing import Any
 
 from tenancy.names import DENSE_VECTOR
+from tenancy.qdrant_server import PROBE_COLLECTION
 from tenantry_local.standins.bedrock.eventstream import encode_event
 
 TITAN, DENSE = 1024, 768
@@ -71,7 +73,9 @@ class StubBackends:
         if path.endswith("/invoke"):
             await asyncio.sleep(self._embedding_seconds)
             return 200, self._embedding
-        if path.endswith("/points/query"):
+        if path == "/":
+            return 200, _make_json({"version": version("qdrant-client")})
+        if path.endswith("/points/query") and PROBE_COLLECTION not in path:
             tenant, uid = TENANT.search(body), UID.search(body)
             assert tenant
             assert uid

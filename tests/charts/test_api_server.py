@@ -77,7 +77,8 @@ def test_the_api_server_accepts_every_release_name_in_a_namespace_with_a_long_na
 ) -> None:
     with create_namespace(platform, "n" * 54) as long_namespace:
         release = render(
-            PROFILE, "--set", "n8n.worker.autoscaling.source=keda,monitoring.enabled=true",
+            PROFILE, *MONITORED,
+            "--set", "n8n.worker.autoscaling.source=keda,monitoring.monitorKind=ServiceMonitor",
             namespace=long_namespace, release=name,
         )  # fmt: skip
         assert namespace != long_namespace  # its fixture defines the kinds of others

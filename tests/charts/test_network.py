@@ -15,7 +15,7 @@ from tests.support.charts.cluster_objects import (
     assign_addresses,
     make_pod,
 )
-from tests.support.charts.rendering import PROFILES, RELEASE, HelmError, Release, render
+from tests.support.charts.rendering import PROFILES, RELEASE, HelmError, Object, Release, render
 from tests.support.network.policies import EgressFilter
 from tests.support.network.reachability import Reachability
 
@@ -357,3 +357,48 @@ def test_the_default_deny_policy_selects_every_pod(release: Release, egress_filt
     wanted = policy["spec"]["podSelector"]["matchLabels"]
     for name, pod in release.iter_pods():
         assert wanted.items() <= pod["metadata"]["labels"].items(), name
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_policy_exists_before_the_pods_that_it_selects(
+    profile: str, egress_filter: EgressFilter
+) -> None:
+    """Helm creates policies first, but hooks before the installation need policies that are earlier hooks."""
+    del egress_filter  # the order is the same
+    release = render(profile)
+    policies = [
+        (policy["spec"]["podSelector"]["matchLabels"], _read_hooks(policy))
+        for policy in release.list_objects("NetworkPolicy")
+    ]
+    for workload in release.list_objects("Deployment", "StatefulSet", "Job", "CronJob", "Pod"):
+        labels = _read_pod_labels(workload)
+        for events, weight in [_read_hooks(workload)] if _read_hooks(workload)[0] else [({"install"}, 0)]:
+            for event in events:
+                assert [
+                    selected
+                    for selected, (policy_events, policy_weight) in policies
+                    if selected.items() <= labels.items()
+                    and len(selected) > 1  # not only the policy for all pods
+                    and (
+                        event in policy_events and policy_weight < weight
+                        if event.startswith("pre-")
+                        else not policy_events
+                    )
+                ], f"{workload['metadata']['name']} has no policy at {event}"
+
+
+def _read_hooks(item: Object) -> tuple[set[str], int]:
+    """Return the events of an object's hooks, and their weight."""
+    annotations = item["metadata"].get("annotations") or {}
+    events = annotations.get("helm.sh/hook", "")
+    return set(filter(None, events.split(","))), int(annotations.get("helm.sh/hook-weight", "0"))
+
+
+def _read_pod_labels(workload: Object) -> dict[str, str]:
+    if workload["kind"] == "Pod":
+        labels: dict[str, str] = workload["metadata"]["labels"]
+    elif workload["kind"] == "CronJob":
+        labels = workload["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    else:
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+    return labels

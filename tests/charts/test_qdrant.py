@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tenancy.qdrant_server import is_supported_version
 
 from tests.support.charts.rendering import PROFILES, HelmError, Release, render
 
@@ -43,6 +44,11 @@ def list_read_keys(release: Release, kind: str, name: str) -> set[str]:
     volumes = release.get(kind, name)["spec"]["template"]["spec"]["volumes"]
     secrets = [volume["secret"] for volume in volumes if "secret" in volume]
     return {item["key"] for secret in secrets if secret["secretName"] == SECRET for item in secret["items"]}
+
+
+def test_the_pinned_version_keeps_the_words_of_tenants_apart(release: Release) -> None:
+    tag = get_container(release)["image"].partition("@")[0].rpartition(":")[2]
+    assert is_supported_version(tag), f"gateway and operator refuse Qdrant {tag}"
 
 
 def test_resources_are_those_of_the_aws_architecture(release: Release) -> None:

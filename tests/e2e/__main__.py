@@ -1,5 +1,11 @@
-"""Command line: ``python -m tests.e2e local_node|kind [pytest arguments]`` tests the chart on a cluster."""
+"""Command line: ``python -m tests.e2e local_node|kind [pytest arguments]`` tests the chart on a cluster.
 
+On the local node all tests run with network policies that filter egress as EKS' VPC CNI does. Without pytest
+arguments, some tests are repeated on a new installation with the filter of most other CNIs.
+``--egress-filter`` selects one of both.
+"""
+
+import argparse
 import json
 import os
 import signal
@@ -7,20 +13,32 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from tests.support.network.policies import EgressFilter
 
 from .images import REPLACED_BY_STANDINS, REPLACED_IMAGES, STANDIN_IMAGE, TENANTRY_IMAGES, Image
 from .kind import Kind
 from .local_node import LocalNode
 
+FOLDER = Path(__file__).parent
+
+REPEATED = tuple(str(FOLDER / name) for name in ("test_network.py", "test_answers.py"))
+"""Tests of the second filter. The tests of the first one end with an uninstall, so these first install."""
+
 CONCURRENCY = 2
 """Number of images that are built and loaded concurrently: packing and unpacking use one processor each."""
 
 
-def main(name: str, *arguments: str) -> int:
+def main(*arguments: str) -> int:
     """Run the tests and return pytest's exit code."""
-    provider = Kind() if name == "kind" else LocalNode()
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e", allow_abbrev=False)
+    parser.add_argument("cluster", choices=("local_node", "kind"))
+    parser.add_argument("--egress-filter", type=EgressFilter, choices=list(EgressFilter))
+    options, pytest_arguments = parser.parse_known_args(arguments)
+    provider = Kind() if options.cluster == "kind" else LocalNode()
     if provider.missing:
         print(f"Skipping the tests on a cluster: {provider.missing}.")
         return 1
@@ -28,16 +46,20 @@ def main(name: str, *arguments: str) -> int:
         json.dump(_load_images(provider), file)
         file.flush()
         given = {"KUBECONFIG": str(provider.kubeconfig), "TENANTRY_E2E_IMAGES": file.name}
-        argv = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-rs",
-            "--durations=10",
-            str(Path(__file__).parent),
-            *arguments,
-        ]
-        return subprocess.run(argv, env=os.environ | given, check=False).returncode
+        if isinstance(provider, Kind):
+            return _run_tests(given, [str(FOLDER), *pytest_arguments])
+        provider.enforce_policies(options.egress_filter or EgressFilter.BEFORE_DNAT)
+        code = _run_tests(given, [str(FOLDER), *pytest_arguments])
+        if code or options.egress_filter or pytest_arguments:
+            return code
+        provider.enforce_policies(EgressFilter.AFTER_DNAT)
+        return _run_tests(given, REPEATED)
+
+
+def _run_tests(variables: dict[str, str], arguments: Sequence[str]) -> int:
+    """Run pytest and return its exit code."""
+    argv = [sys.executable, "-m", "pytest", "-rs", "--durations=10", *arguments]
+    return subprocess.run(argv, env=os.environ | variables, check=False).returncode
 
 
 def _load_images(provider: Kind | LocalNode) -> dict[str, str]:

@@ -139,8 +139,15 @@ class Installation:
         url = f"http://{self.get_workload_name('gateway')}:8080{path}"
         return {"method": method, "url": url, "headers": {"Authorization": f"Bearer {token}"}, **arguments}
 
+    def get_api_service(self) -> tuple[str, int]:
+        """Return address and port of the API server's Service."""
+        spec = json.loads(
+            self.cluster.run_kubectl("get", "service", "kubernetes", "--namespace=default", "-o", "json")
+        )["spec"]
+        return spec["clusterIP"], spec["ports"][0]["port"]
+
     def _list_addresses(self) -> Iterator[str]:
-        """Yield helm options with the addresses of this cluster's API server."""
+        """Yield helm options with the addresses of this cluster's API server and of its Service."""
         (found,) = self.cluster.list(
             "endpointslices", "--namespace=default", "-l", "kubernetes.io/service-name=kubernetes"
         )
@@ -148,6 +155,8 @@ class Installation:
         yield f"--set={network}.port={found['ports'][0]['port']}"
         for number, address in enumerate(found["endpoints"][0]["addresses"]):
             yield f"--set={network}.cidrs[{number}]={address}/32"
+        address = self.get_api_service()[0]
+        yield f"--set={network}.serviceCidrs[0]={address}/32"
 
     def _make_aws_values(self) -> dict[str, Any]:
         """Return values with the stand-ins' endpoints and credentials.

@@ -4,7 +4,9 @@ A running node is used and kept.
 """
 
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,9 @@ from pathlib import Path
 
 from tenantry_local.build import ensure_control_plane, lock_folder
 from tenantry_local.context import CACHE, REPOSITORY
+
+from tests.support.backends.cluster import wait_until_true
+from tests.support.network.policies import EgressFilter
 
 from .images import Image
 
@@ -25,6 +30,9 @@ BASE = "localhost/base/python:3.11"
 
 ARCHIVES = CACHE / "e2e-images"
 """Archives of loaded images, because a stopped cluster deletes its images."""
+
+ENGINE = (sys.executable, "-m", "tests.e2e.network_policies")
+"""The program that enforces network policies."""
 
 
 class LocalNode:
@@ -55,6 +63,17 @@ class LocalNode:
             yield
         finally:
             _run("./down.sh")
+
+    def enforce_policies(self, egress_filter: EgressFilter) -> None:
+        """Replace the program that enforces network policies; ``down.sh`` stops it with the node."""
+        node = Path(_capture('printf %s "$D"'))
+        file, log = node / "pid" / "netpol.pid", node / "log" / f"netpol-{egress_filter}.log"
+        if file.exists():
+            _stop_process(node, file.read_text().strip())
+        log.write_text("")
+        engine = shlex.join([*ENGINE, egress_filter])
+        _run(f"cd {REPOSITORY}; {engine} $PODNET >{log} 2>&1 & echo $! >{file}")
+        wait_until_true(lambda: "applied" in log.read_text(), f"{log} has rules", seconds=60)
 
     def load(self, image: Image) -> str:
         """Load an image into the cluster, building it if needed, and return its reference."""
@@ -115,6 +134,13 @@ def _belongs_to(node: Path, pid: str) -> bool:
     except OSError:
         return False
     return any(f"{node}/".encode() in text for text in texts)
+
+
+def _stop_process(node: Path, pid: str) -> None:
+    """Stop a process of the node and wait until it has ended."""
+    if _belongs_to(node, pid):
+        os.kill(int(pid), signal.SIGTERM)
+        wait_until_true(lambda: not _belongs_to(node, pid), f"process {pid} has ended", seconds=10)
 
 
 def _run(command: str, *, check: bool = True) -> int:

@@ -34,7 +34,15 @@ def test_a_pod_reaches_exactly_the_allowed_targets(installation: Installation, s
     reached = installation.cluster.run(
         _get_pod_name(installation, source), REACH, stdin=json.dumps(_list_targets(installation))
     )
-    assert set(json.loads(reached)) - {source} == ALLOWED[source]
+    own = {source, get_service_name(source)}
+    assert set(json.loads(reached)) - own == ALLOWED[source] | {
+        get_service_name(name) for name in ALLOWED[source]
+    }
+
+
+def get_service_name(workload: str) -> str:
+    """Return the name of the target that is a workload's Service."""
+    return f"service {workload}"
 
 
 def _get_pod_name(installation: Installation, source: str) -> str:
@@ -44,14 +52,19 @@ def _get_pod_name(installation: Installation, source: str) -> str:
 
 
 def _list_targets(installation: Installation) -> list[tuple[str, str, int]]:
-    """Return name, address and port of a pod of each workload; network policies apply to pods."""
+    """Return name, address and port of a pod and of the Service of each workload, and of the API server."""
     cluster = installation.cluster
+    services = {item["metadata"]["name"]: item["spec"]["clusterIP"] for item in cluster.list("services")}
     targets = []
     for name, port in PORTS.items():
-        release = "standins" if name in ("aws", "bedrock") else installation.release
+        standin = name in ("aws", "bedrock")
+        release = "standins" if standin else installation.release
         targets.append((name, cluster.list_pods(release, name)[0]["status"]["podIP"], port))
+        if address := services.get(name if standin else installation.get_workload_name(name)):
+            targets.append((get_service_name(name), address, port))
     (api,) = cluster.list(
         "endpointslices", "--namespace=default", "-l", "kubernetes.io/service-name=kubernetes"
     )
+    targets.append((get_service_name("kubernetes"), *installation.get_api_service()))
     targets.append(("kubernetes", api["endpoints"][0]["addresses"][0], api["ports"][0]["port"]))
     return targets

@@ -7,6 +7,7 @@ gateway creates a key for the dedicated collection, and never stores the key.
 import functools
 import ssl
 import warnings
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 from servicekit.errors import BackendRefused
 from servicekit.remote import FailureClass, Remote
+from tenancy.errors import UnsupportedQdrant
 from tenancy.model import Tenant, VectorsStatus
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, build_collection_name
 
@@ -56,6 +58,8 @@ class VectorsPart:
     ----------
     client
         Client with a key that can manage collections; the caller closes it.
+    require_supported
+        Raises unless Qdrant keeps the word weights of tenants apart.
     """
 
     name = "vectors"
@@ -63,8 +67,9 @@ class VectorsPart:
     section = VectorsStatus
     retained = ()
 
-    def __init__(self, client: AsyncQdrantClient) -> None:
+    def __init__(self, client: AsyncQdrantClient, require_supported: Callable[[], Awaitable[None]]) -> None:
         self._qdrant = client
+        self._require_supported = require_supported
         self._remote = Remote("qdrant", classify, timeout=CALL_TIMEOUT_SECONDS)
 
     async def observe(self, tenant: Tenant) -> VectorsState:
@@ -77,8 +82,12 @@ class VectorsPart:
         Raises
         ------
         BackendRefused
-            The collection exists with another vector size: no point of the tenant fits.
+            The collection exists with another vector size: no point of the tenant fits. Or Qdrant is too old.
         """
+        try:
+            await self._require_supported()
+        except UnsupportedQdrant as exc:
+            raise BackendRefused("qdrant", "check-server", exc.detail) from exc
         if observed.dimensions and (observed.dimensions, observed.lexical) != (DIMENSIONS, True):
             found = f"{max(observed.dimensions, 0)} numbers" + (
                 "" if observed.lexical else " and no sparse vectors"
@@ -216,6 +225,7 @@ def connect(url: str, api_key: str, *, verify: ssl.SSLContext | bool = True) -> 
             port=port,
             api_key=api_key or None,
             timeout=CALL_TIMEOUT_SECONDS,
+            # The client's check only warns, in a thread without our CA. `require_supported` refuses.
             check_compatibility=False,
             verify=verify,
         )

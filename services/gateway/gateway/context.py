@@ -14,11 +14,13 @@ from servicekit.errors import BackendError
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import run_background_task
 from servicekit.tls import create_ssl_context
-from servicekit.web.readiness import Readiness, run_until_passed
+from servicekit.web.readiness import Check, Readiness, run_until_passed
 from tenancy.call_limiter import CallLimiter
 from tenancy.callers import check_synced
+from tenancy.errors import UnsupportedQdrant
 from tenancy.identity import TokenVerifier
 from tenancy.jwks import RemoteKeys
+from tenancy.qdrant_server import QdrantMonitor
 from tenancy.registry import TenantRegistry, open_registry
 from tenancy.tickets import TicketVerifier
 
@@ -50,7 +52,7 @@ from .objects import TenantObjects, TrashObjects
 from .redis import TenantRedis
 from .retrieval.service import RetrievalService
 from .settings import GatewaySettings
-from .vectors import Vectors
+from .vectors import Vectors, create_monitor
 
 __all__ = ["GatewayContext", "open_context"]
 
@@ -102,12 +104,18 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         registry, watching = await stack.enter_async_context(open_registry())
         redis = TenantRedis(settings.redis_url, settings.build_redis_options())
         stack.push_async_callback(redis.close)
+        qdrant = create_monitor(
+            settings.qdrant_url,
+            settings.qdrant_api_key,
+            verify=create_ssl_context(settings.qdrant_ca_file),
+        )
         vectors = Vectors(
             url=settings.qdrant_url,
             api_key=settings.qdrant_api_key,
             verify=create_ssl_context(settings.qdrant_ca_file),
             dimension=settings.embedding_dimension,
             write_fence=IndexWriteFence(redis).fence_write,
+            require_supported=qdrant.require_supported,
         )
         stack.push_async_callback(vectors.close)
         bedrock = Bedrock(
@@ -161,15 +169,16 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         repairing = await stack.enter_async_context(run_background_task(repair.run(), "repair"))
         expiry = TrashExpiry(registry.list_tenants, redis, trash)
         expiring = await stack.enter_async_context(run_background_task(expiry.run(), "trash-expiry"))
-        check_collection = run_until_passed(vectors.check)
+        check_qdrant = partial(_check_qdrant, qdrant, run_until_passed(vectors.check))
+        monitoring = await stack.enter_async_context(run_background_task(qdrant.run(), "qdrant-version"))
         readiness = Readiness(
-            [watching, watching_loop, recording, repairing, expiring],
-            [partial(check_synced, registry), keys.wait_fetched, check_collection],
+            [watching, watching_loop, recording, repairing, expiring, monitoring],
+            [partial(check_synced, registry), keys.wait_fetched, check_qdrant],
         )
         try:
-            await check_collection()
-        except BackendError as exc:
-            log.warning("Cannot check the collection yet; not ready until then", error=str(exc))
+            await check_qdrant()
+        except (BackendError, UnsupportedQdrant) as exc:
+            log.warning("Cannot use Qdrant yet; not ready until then", error=str(exc))
         answers = AnswerService(
             retrieval,
             bedrock,
@@ -206,3 +215,9 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
             usage=usage,
             readiness=readiness,
         )
+
+
+async def _check_qdrant(monitor: QdrantMonitor, check_collection: Check) -> None:
+    """Check the version at every probe, and the collection until it has passed once."""
+    await monitor.require_supported()
+    await check_collection()

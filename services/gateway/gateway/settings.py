@@ -42,7 +42,8 @@ class GatewaySettings(HttpSettings, RedisSettings):
     """Qdrant's REST address."""
 
     qdrant_api_key: SecretStr = SecretStr("")
-    """Qdrant's key. With it set, every request carries a token for one collection, signed with the key."""
+    """Qdrant's key. With it set, every request for a tenant carries a token for one collection, signed with
+    the key."""
 
     qdrant_ca_file: AuthorityFile | None = None
     """PEM file of the authority that signed Qdrant's certificate; not set for a public authority."""

@@ -10,6 +10,7 @@ __all__ = [
     "TicketRefused",
     "TokenRefused",
     "TooManyCalls",
+    "UnsupportedQdrant",
 ]
 
 
@@ -79,6 +80,16 @@ class IdentityUnavailable(TenantryError):
         "cannot be reached."
     )
     example = "The Tenants are not known yet. Try again in a moment."
+    status = 503
+
+
+class UnsupportedQdrant(TenantryError):
+    """Qdrant, or one of its peers, is too old to keep tenants' word weights apart, so nothing is searched."""
+
+    slug = "unsupported-qdrant"
+    title = "This version of Qdrant is not supported"
+    remedy = "Try again after `Retry-After`. If the problem persists, the platform's Qdrant must be upgraded."
+    example = "Qdrant has version 1.18.3. Tenantry needs 1.19 or later. Upgrade Qdrant."
     status = 503
 
 

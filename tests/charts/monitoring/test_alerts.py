@@ -26,6 +26,8 @@ from tests.support.charts.monitoring_series import (
     make_counter,
     make_gauge,
     make_histogram,
+    make_job_series,
+    make_qdrant_series,
     make_requests,
     make_rising,
     make_runs,
@@ -51,11 +53,27 @@ SEVERITIES_IN_AWS_ARCHITECTURE = {
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, as series that differ from a healthy release, and the alerts that then fire."""
+    """A fault, as series that differ from a healthy release, and the alerts that then fire.
+
+    Attributes
+    ----------
+    absent
+        Pattern of series that the fault removes.
+    """
 
     name: str
     changes: dict[str, str]
     fires: tuple[str, ...]
+    absent: str = ""
+
+    def build_series(self) -> dict[str, str]:
+        """Return the series of a release with this fault."""
+        kept = {
+            name: values
+            for name, values in HEALTHY.items()
+            if not (self.absent and re.match(self.absent, name))
+        }
+        return kept | self.changes
 
 
 WAITING = "n8n_scaling_mode_queue_jobs_waiting"
@@ -273,6 +291,82 @@ CASES = [
         ),
         ("TenantryVolumeFillingUp",),
     ),
+    Case(
+        "Qdrant's disk is full",
+        make_series(
+            "kubelet_volume_stats_available_bytes",
+            make_constant(2e9),
+            persistentvolumeclaim=f"data-{RELEASE}-qdrant-0",
+        ),
+        ("TenantryVolumeFillingUp", "TenantryVolumeNearlyFull"),
+    ),
+    Case("no gateway was ever scraped", {}, ("TenantryTargetMissing",), absent=r'up{job="gateway"'),
+    Case("no worker of n8n was ever scraped", {}, ("TenantryTargetMissing",), absent=r'up{job="n8n-worker"'),
+    Case(
+        "kube-state-metrics is not scraped",
+        {},
+        ("TenantryClusterMetricsMissing",),
+        absent="kube_",
+    ),
+    Case("the kubelet is not scraped", {}, ("TenantryClusterMetricsMissing",), absent="container_|kubelet_"),
+    Case(
+        "a migration failed",
+        make_job_series(f"{RELEASE}-open-webui-migrate-0a1b2c3d", failed=True),
+        ("TenantryJobFailed",),
+    ),
+    Case(
+        "the pod of a job cannot start",
+        make_job_series(f"{RELEASE}-n8n-install", active=True),
+        ("TenantryJobStuck",),
+    ),
+    Case(
+        "Qdrant's own memory is near its limit",
+        make_series(
+            "container_memory_rss", make_constant(8.4e9), container="qdrant", pod=f"{RELEASE}-qdrant-0"
+        ),
+        ("TenantryMemoryNearLimit",),
+    ),
+    Case(
+        "a shard of Qdrant has no active replica",
+        make_qdrant_series("collection_active_replicas_min", 0),
+        ("TenantryQdrantShardUnavailable", "TenantryQdrantReplicasMissing"),
+    ),
+    Case(
+        "a replica of Qdrant is dead",
+        make_qdrant_series("collection_dead_replicas", 1),
+        ("TenantryQdrantReplicasMissing",),
+    ),
+    Case(
+        "a collection was created while one peer ran",
+        make_qdrant_series("collection_active_replicas_min", 1),
+        ("TenantryQdrantReplicasMissing",),
+    ),
+    Case(
+        "Qdrant has no collection yet",
+        {
+            name: values
+            for peer in (0, 1)
+            for gauge in ("collection_active_replicas_min", "collections_total")
+            for name, values in make_qdrant_series(gauge, 0, peer).items()
+        },
+        (),
+    ),
+    Case(
+        "a peer of Qdrant does not come back",
+        {},
+        ("TenantryQdrantPeerMissing",),
+        absent=r'up{job="qdrant".*qdrant-1"',
+    ),
+    Case(
+        "Qdrant's peers do not agree",
+        make_qdrant_series("cluster_pending_operations_total", 3),
+        ("TenantryQdrantConsensusStuck",),
+    ),
+    Case(
+        "the consensus of a Qdrant peer has stopped",
+        make_qdrant_series("cluster_working_state", 1, state="stopped"),
+        ("TenantryQdrantConsensusStuck",),
+    ),
 ]
 
 
@@ -301,7 +395,7 @@ def test_promtool_accepts_the_file_before_rendering() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_exactly_the_expected_alerts_fire(rules: dict[str, Any], case: Case) -> None:
     fires = {f'{{alertname="{name}"}}' for name in case.fires}
-    check_queries(HEALTHY | case.changes, {FIRING: fires}, rules)
+    check_queries(case.build_series(), {FIRING: fires}, rules)
 
 
 def test_every_alert_has_a_case_in_which_it_fires(rules: dict[str, Any]) -> None:
@@ -330,6 +424,17 @@ def test_another_release_does_not_fire_alerts_of_this_release(
 ) -> None:
     faults = {name: values for case in CASES for name, values in case.changes.items()}
     check_queries(HEALTHY | move(faults), {FIRING: set()}, rules)
+
+
+@pytest.mark.parametrize("move", ELSEWHERE, ids=lambda move: move.__name__)
+def test_another_release_does_not_hide_a_missing_series(
+    rules: dict[str, Any], move: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
+    missing = [case for case in CASES if case.absent]
+    assert len(missing) >= 4
+    for case in missing:
+        fires = {f'{{alertname="{name}"}}' for name in case.fires}
+        check_queries(move(HEALTHY) | case.build_series(), {FIRING: fires}, rules)
 
 
 def test_each_alert_names_its_namespace_and_release(rules: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Tests of scraping: monitors cover all pods with metrics, and network policies allow it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -98,6 +99,27 @@ def test_service_monitors_scrape_the_ports_of_pod_monitors(profile: str) -> None
             "podMetricsEndpoints"
         ]
         assert endpoint | {"port": ""} == other | {"port": ""}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_alerts_select_each_workload_of_a_release_by_its_name(profile: str) -> None:
+    release = render(profile, *MONITORED)
+    texts = [item["spec"] for item in release.list_objects("PrometheusRule")]
+    patterns = {
+        kind: set(re.findall(rf'\b{label}=~"([^"]+)"', str(texts)))
+        for kind, label in (
+            ("Deployment", "deployment"),
+            ("StatefulSet", "statefulset"),
+            ("Job", "job_name"),
+            ("CronJob", "job_name"),
+            ("HorizontalPodAutoscaler", "horizontalpodautoscaler"),
+        )
+    }
+    assert all(patterns.values())
+    for item in release.list_objects(*patterns):
+        name = item["metadata"]["name"] + ("-29384756" if item["kind"] == "CronJob" else "")
+        for pattern in patterns[item["kind"]]:
+            assert re.fullmatch(pattern, name), (item["kind"], name)
 
 
 def test_series_have_the_label_of_their_release(release: Release) -> None:

@@ -4,6 +4,7 @@ The autoscalers have the chart's numbers, but seconds instead of minutes. Scalin
 tests with few pods come first, then tests of the peak. Each test creates the load that it needs.
 """
 
+import asyncio
 from copy import deepcopy
 
 import pytest
@@ -15,10 +16,13 @@ from tests.support.charts.metrics_api import CpuLoad
 from tests.support.charts.rendering import RELEASE
 from tests.support.timing.waiting import wait_until
 
-from .conftest import ScalingCluster, create_cluster
+from .conftest import ScalingCluster, create_cluster, speed_up
 
 TIMEOUT_SECONDS = 120.0
 """Timeout of a scaling step on a busy machine."""
+
+STABILIZATION_SECONDS = 5
+"""Window of the accelerated autoscalers before they remove a pod."""
 
 QUEUE = "n8n_scaling_mode_queue_jobs_waiting"
 
@@ -164,6 +168,29 @@ async def test_the_three_initial_workers_stay_for_the_stabilization_window(
             seconds=TIMEOUT_SECONDS,
         )
         assert cluster.get_replicas()["n8n-worker"] == 3
+
+
+async def test_without_the_queue_metric_the_three_initial_workers_stay_until_it_is_served(
+    platform: Platform, load: CpuLoad
+) -> None:
+    set_idle(load)
+    load.external = {}
+    worker = "n8n-worker"
+    with create_cluster(platform) as cluster:
+        cluster.apply([*cluster.list_workloads(), *map(speed_up, cluster.list_autoscalers())])
+        # The autoscaler enforces the minimum without a metric.
+        await wait_until(lambda: cluster.get_replicas()[worker] == 2, seconds=TIMEOUT_SECONDS)
+        cluster.apply(list_initial_scale_objects(cluster))
+        await wait_until(lambda: cluster.get_replicas()[worker] == 3, seconds=TIMEOUT_SECONDS)
+        await wait_until(
+            lambda: cluster.get_state()[worker].get_reason("ScalingActive") == "FailedGetExternalMetric",
+            seconds=TIMEOUT_SECONDS,
+        )
+        # Longer than the window in which the autoscaler would keep the number with a metric.
+        await asyncio.sleep(STABILIZATION_SECONDS * 3)
+        assert cluster.get_replicas()[worker] == 3
+        load.external = {QUEUE: 0}
+        await wait_until(lambda: cluster.get_replicas()[worker] == 2, seconds=TIMEOUT_SECONDS)
 
 
 async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster, load: CpuLoad) -> None:

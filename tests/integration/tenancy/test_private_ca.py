@@ -15,6 +15,7 @@ from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart, connect
 from tenantry_local.standins.qdrant.app import make_app
 from tenantry_local.standins.qdrant.engine import Engine
 
+from tests.support.backends.qdrant import accept_any_version
 from tests.support.programs.gateway import serve_app
 from tests.support.security.certificates import Certificates, make_certificates
 from tests.support.tenants.manifests import make_tenant
@@ -45,7 +46,7 @@ async def create_collection(url: str, authority: Path | None) -> None:
     """Create the tenant's collection as the operator does."""
     client = connect(url, KEY, verify=create_ssl_context(authority))
     try:
-        part = VectorsPart(client)
+        part = VectorsPart(client, accept_any_version)
         await part.ensure(TENANT, await part.observe(TENANT))
     finally:
         await client.close()
@@ -59,6 +60,7 @@ async def query_document(url: str, authority: Path | None) -> None:
         verify=create_ssl_context(authority),
         dimension=DIMENSIONS,
         write_fence=skip_write_fence,
+        require_supported=accept_any_version,
     )
     try:
         assert await vectors.get_indexed(TENANT, ["a-document"]) == {}

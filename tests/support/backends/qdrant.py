@@ -12,7 +12,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.tenants.manifests import make_tenant
 
-__all__ = ["count_points", "delete_points", "make_collection", "open_qdrant"]
+__all__ = ["accept_any_version", "count_points", "delete_points", "make_collection", "open_qdrant"]
 
 
 @asynccontextmanager
@@ -30,10 +30,14 @@ async def open_qdrant(platform: Platform) -> AsyncIterator[AsyncQdrantClient]:
         await client.close()
 
 
+async def accept_any_version() -> None:
+    """Accept Qdrant without a check."""
+
+
 async def make_collection(qdrant: AsyncQdrantClient, *, dedicated_to: str = "") -> None:
     """Create the shared collection or that of one tenant, with the operator's code."""
     tenant = make_tenant(dedicated_to or "any", tier="dedicated" if dedicated_to else "pooled")
-    part = VectorsPart(qdrant)
+    part = VectorsPart(qdrant, accept_any_version)
     await part.ensure(tenant, await part.observe(tenant))
 
 

@@ -29,6 +29,8 @@ __all__ = [
     "make_counter",
     "make_gauge",
     "make_histogram",
+    "make_job_series",
+    "make_qdrant_series",
     "make_requests",
     "make_rising",
     "make_runs",
@@ -148,10 +150,42 @@ def _make_foreign_workload(name: str) -> Series:
             "kube_deployment_status_replicas_available", make_constant(2), deployment=f"{RELEASE}-{name}"
         )
         | make_series("container_memory_working_set_bytes", make_constant(600e6), **pod)
+        | make_series("container_memory_rss", make_constant(500e6), **pod)
         | make_series("container_cpu_usage_seconds_total", make_rising(20), **pod)
         | make_series("kube_pod_container_resource_limits", make_constant(1e9), **pod, resource="memory")
         | make_series("kube_pod_container_resource_requests", make_constant(1), **pod, resource="cpu")
         | make_autoscaler_series(f"{RELEASE}-{name}", 2, least=2, most=10)
+    )
+
+
+def make_job_series(job: str, *, failed: bool = False, active: bool = False) -> Series:
+    """Return kube-state-metrics' series of a job."""
+    return make_series(
+        "kube_job_failed", make_constant(int(failed)), job_name=job, condition="true"
+    ) | make_series("kube_job_status_active", make_constant(int(active)), job_name=job)
+
+
+def make_qdrant_series(name: str, value: float, peer: int = 0, **labels: str) -> Series:
+    """Return a gauge of one of Qdrant's peers (src/common/metrics in its repository, version 1.19)."""
+    return make_series(name, make_constant(value), job="qdrant", pod=f"{RELEASE}-qdrant-{peer}", **labels)
+
+
+def _make_peer(number: int) -> Series:
+    """Return the series of a peer in a cluster of two, and of its pod."""
+    pod = {"pod": f"{RELEASE}-qdrant-{number}", "container": "qdrant"}
+    return (
+        make_qdrant_series("up", 1, number)
+        | make_qdrant_series("cluster_peers_total", 2, number)
+        | make_qdrant_series("cluster_pending_operations_total", 0, number)
+        | make_qdrant_series("cluster_working_state", 1, number, state="working")
+        | make_qdrant_series("cluster_working_state", 0, number, state="stopped")
+        | make_qdrant_series("collections_total", 1, number)
+        | make_qdrant_series("collection_active_replicas_min", 2, number)
+        | make_qdrant_series("collection_dead_replicas", 0, number)
+        # Mapped files fill the working set up to the limit, which is no fault.
+        | make_series("container_memory_working_set_bytes", make_constant(8.5e9), **pod)
+        | make_series("container_memory_rss", make_constant(3e9), **pod)
+        | make_series("kube_pod_container_resource_limits", make_constant(8.6e9), **pod, resource="memory")
     )
 
 
@@ -161,7 +195,12 @@ HEALTHY: Series = (
     _make_foreign_workload("gateway")
     | _make_foreign_workload("file-sync")
     | _make_foreign_workload("operator")
+    | _make_foreign_workload("n8n")
+    | _make_foreign_workload("n8n-webhook")
     | _make_foreign_workload("n8n-worker")
+    | _make_peer(0)
+    | _make_peer(1)
+    | make_job_series(f"{RELEASE}-open-webui-migrate-0a1b2c3d")
     | make_series("kube_statefulset_status_replicas_ready", make_constant(2), statefulset=f"{RELEASE}-qdrant")
     | make_series("kubelet_volume_stats_available_bytes", make_constant(60e9), **_VOLUME)
     | make_series("kubelet_volume_stats_capacity_bytes", make_constant(100e9), **_VOLUME)

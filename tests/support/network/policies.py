@@ -16,7 +16,7 @@ from .selectors import matches_labels
 
 __all__ = [
     "ALL_PORTS",
-    "Block",
+    "AddressBlock",
     "ClusterObjects",
     "EgressFilter",
     "PodRules",
@@ -38,7 +38,7 @@ class EgressFilter(StrEnum):
 
 
 @dataclass(frozen=True)
-class Block:
+class AddressBlock:
     """Addresses of a peer."""
 
     network: Network
@@ -69,7 +69,7 @@ ALL_PORTS = Ports()
 class Rule:
     """An allowed peer and the allowed ports of the connection's target."""
 
-    block: Block
+    block: AddressBlock
     ports: Ports
 
     def matches(self, address: Address, port: int, protocol: str) -> bool:
@@ -171,7 +171,7 @@ def _resolve_direction(
             peers, ports = entry.get("from" if direction == "Ingress" else "to"), entry.get("ports")
             if not peers:
                 rules += [
-                    Rule(Block(ip_network(everywhere)), each)
+                    Rule(AddressBlock(ip_network(everywhere)), each)
                     for everywhere in ("0.0.0.0/0", "::/0")
                     for each in _resolve_ports(ports, pod if direction == "Ingress" else None)
                 ]
@@ -198,12 +198,12 @@ def _resolve_peer(
     """
     if "ipBlock" in peer:
         excluded = tuple(ip_network(network) for network in peer["ipBlock"].get("except") or [])
-        block = Block(ip_network(peer["ipBlock"]["cidr"]), excluded)
+        block = AddressBlock(ip_network(peer["ipBlock"]["cidr"]), excluded)
         yield from (Rule(block, each) for each in _resolve_ports(ports, target))
         return
     for name in _list_peer_namespaces(objects, namespace, peer):
         for pod in objects.select_pods(peer.get("podSelector") or {}, name):
-            block = Block(ip_network(pod["status"]["podIP"]))
+            block = AddressBlock(ip_network(pod["status"]["podIP"]))
             yield from (Rule(block, each) for each in _resolve_ports(ports, target or pod))
 
 
@@ -222,7 +222,7 @@ def _resolve_services(
             or not matches_labels(peer.get("podSelector") or {}, spec.get("selector") or {})
         ):
             continue
-        block = Block(ip_network(spec["clusterIP"]))
+        block = AddressBlock(ip_network(spec["clusterIP"]))
         if not ports:
             yield Rule(block, ALL_PORTS)
         for port in ports or []:

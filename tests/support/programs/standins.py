@@ -80,10 +80,13 @@ def run_bedrock(**settings: str) -> Iterator[Standin]:
 
 
 @contextmanager
-def run_qdrant(folder: Path, api_key: str = QDRANT_KEY) -> Iterator[Standin]:
-    """Run the Qdrant stand-in with a data folder."""
+def run_qdrant(folder: Path, api_key: str = QDRANT_KEY, *arguments: str, port: int = 0) -> Iterator[Standin]:
+    """Run the Qdrant stand-in with a data folder and further arguments."""
     with _run(
-        "tenantry_local.standins.qdrant", ["--path", str(folder)], {"QDRANT_API_KEY": api_key}
+        "tenantry_local.standins.qdrant",
+        ["--path", str(folder), *arguments],
+        {"QDRANT_API_KEY": api_key},
+        port=port,
     ) as standin:
         yield standin
 
@@ -149,10 +152,12 @@ def sign_qdrant_token(key: str = QDRANT_KEY, **claims: Any) -> str:
 
 
 @contextmanager
-def _run(module: str, arguments: list[str], settings: Mapping[str, str]) -> Iterator[Standin]:
+def _run(
+    module: str, arguments: list[str], settings: Mapping[str, str], *, port: int = 0
+) -> Iterator[Standin]:
     with tempfile.NamedTemporaryFile("w", suffix=".log") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, "--port", "0", *arguments],
+            [sys.executable, "-m", module, "--port", str(port), *arguments],
             env={**os.environ, **settings},
             stderr=errors,
         )

@@ -1,6 +1,7 @@
 """Tests of starting and stopping the local node: a dead node is removed, a live one is kept."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import AbstractContextManager
@@ -10,15 +11,24 @@ import pytest
 
 from tests.e2e import local_node
 from tests.e2e.local_node import LocalNode
+from tests.support.network.policies import EgressFilter
 from tests.support.programs.other_programs import run_unrelated_program
 
 SCRIPTS = {
-    "env.sh": "D=$PWD/node B=$PWD/bin K=$PWD/bin; export KUBECONFIG=$D/admin.kubeconfig PATH=$PWD/bin:$PATH",
+    "env.sh": "D=$PWD/node PODNET=10.1.0.0/24 B=$PWD/bin K=$PWD/bin; "
+    "export KUBECONFIG=$D/admin.kubeconfig PATH=$PWD/bin:$PATH",
     "up.sh": '. ./env.sh; [ -d "$D" ] && exit 1; mkdir -p "$D/pid"; echo up >>calls',
     "down.sh": '. ./env.sh; echo "down $(cd "$D/pid" && ls)" >>calls; rm -r "$D"',
     "src/build.sh": "",
     "bin/kubectl": "exit 1",
 }
+
+ENGINE = (
+    "import os, sys, time\n"
+    "print('applied', os.environ['KUBECONFIG'], *sys.argv[1:], flush=True)\n"
+    "time.sleep(60)"
+)
+"""A program that reports its arguments as the one for network policies does."""
 
 
 @pytest.fixture
@@ -89,3 +99,34 @@ def test_a_running_node_is_used_and_kept(folder: Path) -> None:
     with LocalNode().run():
         pass
     assert not list_calls(folder)
+
+
+def test_the_program_for_network_policies_is_replaced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_node, "ENGINE", (sys.executable, "-c", ENGINE))
+    (folder / "node" / "log").mkdir(parents=True)
+    file = folder / "node" / "pid" / "netpol.pid"
+    with run_process(f"{folder}/node/netpol.py") as engine:
+        create_remains(folder, os.getpid())
+        file.write_text(f"{engine.pid}\n")
+        LocalNode().enforce_policies(EgressFilter.AFTER_DNAT)
+        assert engine.wait(timeout=10) != 0
+    first = int(file.read_text())
+    try:
+        LocalNode().enforce_policies(EgressFilter.BEFORE_DNAT)
+        assert not local_node._belongs_to(folder / "node", str(first))
+        log = (folder / "node" / "log" / "netpol-before-dnat.log").read_text()
+        assert log == f"applied {folder}/node/admin.kubeconfig before-dnat 10.1.0.0/24\n"
+    finally:
+        os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+def test_a_process_with_the_id_of_the_program_for_network_policies_is_not_stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_node, "ENGINE", (sys.executable, "-c", "print('applied')"))
+    (folder / "node" / "log").mkdir(parents=True)
+    with run_process() as other:
+        create_remains(folder, os.getpid())
+        (folder / "node" / "pid" / "netpol.pid").write_text(f"{other.pid}\n")
+        LocalNode().enforce_policies(EgressFilter.AFTER_DNAT)
+        assert other.poll() is None

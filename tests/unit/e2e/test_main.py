@@ -1,12 +1,15 @@
 """Tests of the command line on machines that cannot run a cluster."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+import tests.e2e.__main__ as command
 from tests.e2e import local_node
 from tests.e2e.__main__ import main
+from tests.e2e.local_node import LocalNode
 
 
 def _make_program(folder: Path, name: str, code: int) -> None:
@@ -48,3 +51,39 @@ def test_a_local_node_requires_root(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert main("local_node") == 1
     assert "only root can start a node" in capsys.readouterr().out
+
+
+AFTER_INSTALL = ["test_network.py", "test_answers.py"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "runs"),
+    [
+        ((), 0, [("before-dnat", ["e2e"]), ("after-dnat", AFTER_INSTALL)]),
+        ((), 1, [("before-dnat", ["e2e"])]),
+        (("-k", "answers"), 0, [("before-dnat", ["e2e", "-k", "answers"])]),
+        (("--egress-filter=after-dnat",), 0, [("after-dnat", ["e2e"])]),
+    ],
+)
+def test_the_local_node_runs_the_tests_with_both_filters(
+    arguments: tuple[str, ...],
+    code: int,
+    runs: list[tuple[str, list[str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    done: list[tuple[str, list[str]]] = []
+    filters: list[str] = []
+
+    def record_run(variables: dict[str, str], given: list[str]) -> int:
+        done.append((filters[-1], [Path(each).name for each in given]))
+        return code
+
+    monkeypatch.setattr(LocalNode, "missing", "")
+    monkeypatch.setattr(LocalNode, "kubeconfig", tmp_path)
+    monkeypatch.setattr(LocalNode, "run", lambda _: nullcontext())
+    monkeypatch.setattr(LocalNode, "enforce_policies", lambda _, chosen: filters.append(chosen))
+    monkeypatch.setattr(command, "_load_images", lambda _: {})
+    monkeypatch.setattr(command, "_run_tests", record_run)
+    assert main("local_node", *arguments) == code
+    assert done == runs

@@ -63,6 +63,11 @@ class Access:
         """Return True if a collection may be read."""
         return self.everywhere is not None or collection in self.collections
 
+    def require_global(self) -> None:
+        """Raise :class:`Forbidden` unless everything may be read."""
+        if self.everywhere is None:
+            raise Forbidden("Global access is required")
+
     def require(self, collection: str, needed: Level) -> None:
         """Raise :class:`Forbidden` unless the rights on a collection include a level."""
         if self.everywhere is not None:

@@ -1,5 +1,6 @@
 """Application of the Qdrant stand-in: routes, version, probes and errors as in Qdrant 1.x."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
@@ -7,18 +8,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from .access import Authenticator, Forbidden, Unauthenticated
+from .cluster import router as cluster_router
 from .engine import AlreadyExists, BadRequest, Engine, NotFound
 from .routes import router
 
 __all__ = ["VERSION", "make_app"]
 
 VERSION = version("qdrant-client")
-"""Reported version; the client warns if the server's differs too much."""
+"""Reported version by default."""
 
 _STATUS: dict[type[Exception], int] = {BadRequest: 400, Forbidden: 403, NotFound: 404, AlreadyExists: 409}
 
 
-def make_app(engine: Engine, api_key: str) -> FastAPI:
+def make_app(
+    engine: Engine, api_key: str, *, server_version: str = VERSION, peer_versions: Sequence[str] = ()
+) -> FastAPI:
     """Return the application; all paths except ``/`` and the probes need the key or a token.
 
     Parameters
@@ -27,11 +31,17 @@ def make_app(engine: Engine, api_key: str) -> FastAPI:
         Engine with the collections; the caller closes it.
     api_key
         If it is empty, every caller has all rights.
+    server_version
+        Version that the server reports. A version before 1.19 ignores ``params.idf``, as Qdrant does.
+    peer_versions
+        Versions of further peers, for the cluster's telemetry only.
     """
     app = FastAPI(title="Qdrant stand-in", openapi_url=None)
     app.state.engine = engine
     app.state.authenticator = Authenticator(api_key)
+    app.state.versions = (server_version, *peer_versions)
     app.include_router(router)
+    app.include_router(cluster_router)
     _add_probes(app)
     _add_errors(app)
     return app
@@ -40,7 +50,11 @@ def make_app(engine: Engine, api_key: str) -> FastAPI:
 def _add_probes(app: FastAPI) -> None:
     @app.get("/")
     async def _() -> dict[str, str]:
-        return {"title": "qdrant - vector search engine", "version": VERSION, "commit": "stand-in"}
+        return {
+            "title": "qdrant - vector search engine",
+            "version": app.state.versions[0],
+            "commit": "stand-in",
+        }
 
     @app.get("/{probe}")
     async def _(probe: str, request: Request) -> Response:

@@ -3,16 +3,14 @@
 The routes are plain functions, so FastAPI runs them in threads, which may block on the engine.
 """
 
-import time
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-import pydantic_core
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from qdrant_client import models
 
-from .access import Access, Level
-from .engine import Engine
+from .access import Level
+from .call import AuthenticatedCall
+from .cluster import drop_unknown_params
 
 __all__ = ["router"]
 
@@ -23,40 +21,6 @@ _DONE = {"operation_id": 0, "status": "completed"}
 
 DEFAULT_LIMIT = 10
 """Default number of points per response."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request: its engine, its rights and its start time."""
-
-    engine: Engine
-    access: Access
-    started: float
-
-    def require(self, collection: str, needed: Level) -> Engine:
-        """Return the engine; raise unless the caller's rights on a collection include a level."""
-        self.access.require(collection, needed)
-        return self.engine
-
-    def respond(self, result: Any) -> Response:
-        """Return a result in Qdrant's envelope."""
-        spent = round(time.perf_counter() - self.started, 6)
-        envelope = {"result": result, "status": "ok", "time": spent}
-        return Response(pydantic_core.to_json(envelope, exclude_none=True), media_type="application/json")
-
-
-async def authenticate(request: Request) -> Call:
-    """Verify a request's credentials."""
-    state = request.app.state
-    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-    return Call(
-        state.engine,
-        state.authenticator.authenticate(request.headers.get("api-key") or bearer),
-        time.perf_counter(),
-    )
-
-
-AuthenticatedCall = Annotated[Call, Depends(authenticate)]
 
 
 @router.get("")
@@ -152,9 +116,10 @@ def retrieve(name: str, body: models.PointRequest, call: AuthenticatedCall) -> R
 
 
 @router.post("/{name}/points/query")
-def query(name: str, body: models.QueryRequest, call: AuthenticatedCall) -> Response:
+def query(name: str, body: models.QueryRequest, request: Request, call: AuthenticatedCall) -> Response:
     """Search points."""
     engine = call.require(name, Level.READ)
+    body = drop_unknown_params(body, request.app.state.versions[0])
     return call.respond(
         engine.call(
             name,

@@ -21,6 +21,7 @@ from tenancy.errors import (
     TicketRefused,
     TokenRefused,
     TooManyCalls,
+    UnsupportedQdrant,
 )
 
 from ..problems import (
@@ -80,7 +81,7 @@ STORED = (BackendUnavailable, BackendRefused, TenantNotReady)
 QUERY = (*(kind for kind in PERSON if kind is not TooManyCalls), *BODY, *STORED, RateLimited, PersonaMissing)
 """Problems of operations that the rate limit counts."""
 
-SEARCH = (*QUERY, ModelUnavailable)
+SEARCH = (*QUERY, ModelUnavailable, UnsupportedQdrant)
 """Problems of operations that embed a question."""
 
 ANSWER = (*SEARCH, BudgetExhausted, LimitsUnavailable)

@@ -9,6 +9,7 @@ the committed version of the document, is written last and deleted first. Reader
 version, including chunks that a crash has left.
 """
 
+from .server import create_monitor
 from .store import Vectors
 
-__all__ = ["Vectors"]
+__all__ = ["Vectors", "create_monitor"]

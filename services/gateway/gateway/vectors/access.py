@@ -7,8 +7,9 @@ from contextvars import ContextVar
 
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from pydantic import SecretStr
 
-__all__ = ["limit_token_scope", "sign_token"]
+__all__ = ["authorize_check", "limit_token_scope", "sign_token"]
 
 TOKEN_TTL_SECONDS = 60
 """Lifetime of a token; longer than any request plus clock skew."""
@@ -36,8 +37,21 @@ def sign_token(key: OctKey) -> str:
         The request was not made inside :func:`limit_token_scope`.
     """
     collection, access = _SCOPE.get()
-    claims = {
-        "access": [{"collection": collection, "access": access}],
-        "exp": int(time.time()) + TOKEN_TTL_SECONDS,
-    }
+    return _sign(key, [{"collection": collection, "access": access}])
+
+
+def authorize_check(api_key: SecretStr, collection: str | None) -> dict[str, str]:
+    """Return the headers of a check of Qdrant that reads one collection; ``None`` for the peers' versions.
+
+    Qdrant gives the versions only to a token that may read everything.
+    """
+    if not api_key.get_secret_value():
+        return {}
+    access = [{"collection": collection, "access": "r"}] if collection else "r"
+    token = _sign(OctKey.import_key(api_key.get_secret_value()), access)
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _sign(key: OctKey, access: object) -> str:
+    claims = {"access": access, "exp": int(time.time()) + TOKEN_TTL_SECONDS}
     return jwt.encode({"alg": "HS256"}, claims, key)

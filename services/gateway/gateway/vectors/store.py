@@ -73,6 +73,8 @@ class Vectors:
         Length of the vectors.
     write_fence
         Context manager that is entered around every write of published chunks; it may refuse the write.
+    require_supported
+        Raises unless Qdrant keeps the word weights of tenants apart; called before every lexical search.
     """
 
     def __init__(
@@ -83,9 +85,11 @@ class Vectors:
         verify: ssl.SSLContext | bool = True,
         dimension: int,
         write_fence: Callable[[Tenant], AbstractAsyncContextManager[None]],
+        require_supported: Callable[[], Awaitable[None]],
     ) -> None:
         self._dimension = dimension
         self._write_fence = write_fence
+        self._require_supported = require_supported
         self._remote = Remote("qdrant", _classify, timeout=CALL_TIMEOUT_SECONDS, concurrency=CONCURRENCY)
         self._log = structlog.get_logger("gateway.vectors")
         key = OctKey.import_key(api_key.get_secret_value()) if api_key.get_secret_value() else None
@@ -94,8 +98,10 @@ class Vectors:
             warnings.simplefilter("ignore", UserWarning)
             self._client = AsyncQdrantClient(
                 url=url,
+                port=_get_port(url),
                 auth_token_provider=(lambda: sign_token(key)) if key else None,
                 timeout=int(CALL_TIMEOUT_SECONDS),
+                # The client's check only warns, in a thread without our CA. `require_supported` refuses.
                 check_compatibility=False,
                 # httpx' pool checks every connection for every request: under load, that is half of the cost
                 # of a search (docs/decisions/0039-qdrant-through-aiohttp.md).
@@ -280,7 +286,11 @@ class Vectors:
         ------
         TenantNotReady, BackendUnavailable, BackendRefused
             As :meth:`publish`.
+        UnsupportedQdrant
+            Qdrant would compute the weights of words from the points of all tenants.
         """
+        if sparse is not None:
+            await self._require_supported()
         own, stale_filter = build_tenant_filter(tenant, persona_id=persona_id), StaleFilter()
         build = (
             _build_dense_query
@@ -427,6 +437,12 @@ def _build_hybrid_query(
         "with_payload": True,
         "with_vectors": [DENSE_VECTOR],
     }
+
+
+def _get_port(url: str) -> int:
+    """Return the port of a URL; without one that of its scheme, and not 6333 as the client does."""
+    parsed = httpx.URL(url)
+    return parsed.port or (443 if parsed.scheme == "https" else 80)
 
 
 def _get_collection(tenant: Tenant) -> str:

@@ -28,6 +28,7 @@ from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy.model import Tenant
 from tenancy.names import derive_commit_marker_id, derive_point_id
 
+from tests.support.backends.qdrant import accept_any_version
 from tests.support.documents.index_writes import publish
 from tests.support.fakes.aiohttp_mocker import AIOHTTP
 from tests.support.fakes.backends import STORED_AT
@@ -54,7 +55,13 @@ async def allow_write(tenant: Tenant) -> AsyncIterator[None]:
 @pytest.fixture
 async def vectors() -> AsyncIterator[Vectors]:
     with stamina.set_testing(True, attempts=2, cap=True):
-        vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=allow_write)
+        vectors = Vectors(
+            url=URL,
+            api_key=SecretStr(KEY),
+            dimension=4,
+            write_fence=allow_write,
+            require_supported=accept_any_version,
+        )
         yield vectors
         await vectors.close()
 
@@ -205,8 +212,35 @@ async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.Mock
     assert KEY not in str(route.calls.last.request.headers)
 
 
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://qdrant.test", "https://qdrant.test:443"),
+        ("http://qdrant.test", "http://qdrant.test:80"),
+        ("https://qdrant.test:6333", "https://qdrant.test:6333"),
+    ],
+)
+async def test_a_url_without_a_port_has_the_port_of_its_scheme(url: str, address: str) -> None:
+    vectors = Vectors(
+        url=url,
+        api_key=SecretStr(KEY),
+        dimension=4,
+        write_fence=allow_write,
+        require_supported=accept_any_version,
+    )
+    remote: Any = vectors._client._client
+    assert remote.rest_uri == address
+    await vectors.close()
+
+
 async def test_without_a_key_no_token_is_sent(qdrant: respx.MockRouter) -> None:
-    open_qdrant = Vectors(url=URL, api_key=SecretStr(""), dimension=4, write_fence=allow_write)
+    open_qdrant = Vectors(
+        url=URL,
+        api_key=SecretStr(""),
+        dimension=4,
+        write_fence=allow_write,
+        require_supported=accept_any_version,
+    )
     route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(
         return_value=make_result({"points": []})
     )
@@ -233,7 +267,14 @@ async def test_qdrants_certificate_is_verified(
             super().__init__(verify=verify, limits=limits)
 
     monkeypatch.setattr("gateway.vectors.store.AiohttpTransport", Recorded)
-    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=allow_write, **given)
+    vectors = Vectors(
+        url=URL,
+        api_key=SecretStr(KEY),
+        dimension=4,
+        write_fence=allow_write,
+        require_supported=accept_any_version,
+        **given,
+    )
     await vectors.close()
     assert checked == [expected]
 
@@ -527,7 +568,13 @@ async def test_a_broken_connection_or_protocol_is_an_outage(answer: bytes) -> No
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with stamina.set_testing(True, attempts=2, cap=True):
-            vectors = Vectors(url=url, api_key=SecretStr(KEY), dimension=4, write_fence=allow_write)
+            vectors = Vectors(
+                url=url,
+                api_key=SecretStr(KEY),
+                dimension=4,
+                write_fence=allow_write,
+                require_supported=accept_any_version,
+            )
             with pytest.raises(BackendUnavailable):
                 await search(vectors)
             await vectors.close()
@@ -615,7 +662,13 @@ async def test_every_write_is_fenced_and_nothing_is_written_if_the_fence_refuses
         else:
             await vectors.remove(TENANT, "doc-1")
 
-    vectors = Vectors(url=URL, api_key=SecretStr(KEY), dimension=4, write_fence=fence_write)
+    vectors = Vectors(
+        url=URL,
+        api_key=SecretStr(KEY),
+        dimension=4,
+        write_fence=fence_write,
+        require_supported=accept_any_version,
+    )
     refused: BackendUnavailable | None = BackendUnavailable("redis", "begin-index-write", "gone")
     with pytest.raises(BackendUnavailable):
         await apply_change()

@@ -1,0 +1,1 @@
+"""Deployment of an environment's CloudFormation stacks to an AWS account."""

@@ -1,0 +1,149 @@
+"""Commands for the AWS account of an environment: ``python -m tenantry_infra up dev``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.markup import escape
+
+from .account import AwsAccount
+from .chart_values import build_values, list_missing
+from .cloudformation import StackPhase, StackState
+from .deployment import Deployment
+from .display import make_report, print_plan, print_states
+from .environment import Environment, find_environment
+from .errors import DeploymentError
+from .removal import StackRemoval
+from .stacks import Stack
+
+__all__ = ["main"]
+
+UNLIMITED_WIDTH = 10_000
+"""Width without a terminal: lines are never wrapped."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they can contain credentials
+    help="Create, show and remove the AWS account's stacks of an environment.",
+)
+console = Console(width=None if sys.stdout.isatty() else UNLIMITED_WIDTH, highlight=False)
+
+Name = Annotated[str, typer.Argument(help="dev, staging, prod, or the path of an environment's file.")]
+
+
+@app.command()
+def plan(name: Name) -> None:
+    """Show what `up` would change. Changes nothing."""
+    account = _open_account(name)
+    for stack_plan in Deployment(account, make_report(console)).plan():
+        print_plan(console, stack_plan)
+
+
+@app.command()
+def up(name: Name) -> None:
+    """Create or update all stacks. An interrupted run is continued."""
+    account = _open_account(name)
+    Deployment(account, make_report(console)).deploy()
+    console.print(f"All stacks of {account.environment.name} are up.")
+
+
+@app.command()
+def values(
+    name: Name,
+    *,
+    file: Annotated[
+        Path | None, typer.Option(help="File to write; by default build/values-<environment>.yaml.")
+    ] = None,
+) -> None:
+    """Write the chart's values from the outputs of the stacks."""
+    account = _open_account(name)
+    environment = account.environment
+    outputs = {stack.name: state.outputs for stack, state in _get_states(account).items()}
+    file = file or Path("build") / f"values-{environment.name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(
+        f"# Written by `make aws-values ENV={environment.name}` from the outputs of its stacks.\n"
+        + yaml.safe_dump(build_values(environment, outputs), sort_keys=False)
+    )
+    console.print(f"Wrote {file}.")
+    if missing := list_missing(outputs):
+        console.print(f"Not in it, because their stacks do not exist: {', '.join(missing)}.")
+
+
+@app.command()
+def status(name: Name) -> None:
+    """Show the state of each stack. The exit status is 1 unless all are up."""
+    states = _get_states(_open_account(name))
+    print_states(console, states)
+    if any(state.phase is not StackPhase.READY for state in states.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def down(
+    name: Name,
+    *,
+    delete_data: Annotated[
+        str, typer.Option(help="Also remove stacks with data: repeat the environment's name.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove the stacks. Stacks with data, and those that they need, remain."""
+    account = _open_account(name)
+    environment = account.environment
+    if delete_data not in ("", environment.name):
+        raise DeploymentError(f"--delete-data must repeat the environment's name: {environment.name}.")
+    removal = StackRemoval(account, make_report(console), delete_data=bool(delete_data))
+    removed, kept = removal.list_removed(), removal.list_kept()
+    for stack in kept:
+        console.print(f"{stack.name:<12} stays: {stack.purpose}")
+    if not removed:
+        console.print("There is nothing to remove.")
+        return
+    if not yes:
+        names = ", ".join(stack.name for stack in removed)
+        typer.confirm(f"Remove {names} of {environment.name}? (--yes does not ask)", abort=True)
+    removal.remove()
+    if kept:
+        console.print(f"Its data remains. To remove it, too: --delete-data {environment.name}")
+
+
+def _open_account(name: str) -> AwsAccount:
+    """Return the account of an environment, after its identity was printed and checked."""
+    environment = Environment.load(find_environment(name))
+    account = AwsAccount(environment)
+    number, arn = account.identity
+    console.print(f"Environment {environment.name}: account {number}, {environment.region}, as {arn}")
+    account.check()
+    return account
+
+
+def _get_states(account: AwsAccount) -> dict[Stack, StackState]:
+    environment = account.environment
+    return {
+        stack: account.get_cloudformation(stack).get_state(environment.get_stack_name(stack))
+        for stack in environment.stacks
+    }
+
+
+def main() -> None:
+    """Run the command line. An error is printed as sentences, without a traceback."""
+    try:
+        app(standalone_mode=True)
+    except (DeploymentError, BotoCoreError, ClientError) as exc:
+        Console(stderr=True).print(f"[bold red]{escape(str(exc))}[/]", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from exc
+    except KeyboardInterrupt:
+        Console(stderr=True).print(
+            "Interrupted. A running operation continues in AWS: run the command again."
+        )
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

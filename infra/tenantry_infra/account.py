@@ -1,0 +1,85 @@
+"""The AWS account of an environment: its identity and its clients."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from .cloudformation import CloudFormation
+from .environment import Environment
+from .errors import DeploymentError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_s3 import S3Client
+
+    from .stacks import Stack
+
+__all__ = ["AwsAccount"]
+
+RETRIES = Config(connect_timeout=10, read_timeout=60, retries={"mode": "adaptive", "total_max_attempts": 10})
+
+
+class AwsAccount:
+    """The account of an environment, with the credentials of the shell.
+
+    Parameters
+    ----------
+    environment
+        The environment.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self._session = boto3.Session(region_name=environment.region)
+        self._regions: dict[str, CloudFormation] = {}
+
+    @cached_property
+    def identity(self) -> tuple[str, str]:
+        """Return the account's number and the ARN of the caller."""
+        identity = self._session.client("sts", config=RETRIES).get_caller_identity()
+        return identity["Account"], identity["Arn"]
+
+    def check(self) -> None:
+        """Check that the credentials belong to the environment's account.
+
+        Raises
+        ------
+        DeploymentError
+            They belong to another account, or the environment names none.
+        """
+        number, arn = self.identity
+        name, expected = self.environment.name, self.environment.account
+        if not expected:
+            raise DeploymentError(
+                f"The environment {name} names no account. Your credentials belong to {number} ({arn}). "
+                f'If that is the account of {name}, set account: "{number}" in its file.'
+            )
+        if number != expected:
+            raise DeploymentError(
+                f"The environment {name} is in account {expected}, but your credentials belong to {number} "
+                f"({arn}). Select other credentials, for example with AWS_PROFILE."
+            )
+
+    def get_cloudformation(self, stack: "Stack") -> CloudFormation:
+        """Return CloudFormation in the region of a stack."""
+        region = self.environment.get_region(stack)
+        if region not in self._regions:
+            client = self._session.client("cloudformation", region_name=region, config=RETRIES)
+            self._regions[region] = CloudFormation(client)
+        return self._regions[region]
+
+    def get_s3(self, stack: "Stack") -> "S3Client":
+        """Return S3 in the region of a stack."""
+        client: Any = self._session.client(
+            "s3", region_name=self.environment.get_region(stack), config=RETRIES
+        )
+        return client  # type: ignore[no-any-return]
+
+    def get_ecr(self, stack: "Stack") -> "ECRClient":
+        """Return ECR in the region of a stack."""
+        client: Any = self._session.client(
+            "ecr", region_name=self.environment.get_region(stack), config=RETRIES
+        )
+        return client  # type: ignore[no-any-return]

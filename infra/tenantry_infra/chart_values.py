@@ -1,0 +1,82 @@
+"""Values of the chart from the outputs of an environment's stacks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .environment import Environment
+
+__all__ = ["build_values", "list_missing"]
+
+
+def _split(value: str) -> list[str]:
+    return value.split(",") if value else []
+
+
+@dataclass(frozen=True)
+class ChartValue:
+    """A value of the chart that an output determines.
+
+    Parameters
+    ----------
+    path
+        Keys of the value.
+    stack
+        Stack of the output.
+    output
+        The output.
+    convert
+        Converts the output's text.
+    """
+
+    path: str
+    stack: str
+    output: str
+    convert: Callable[[str], Any] = str
+
+
+VALUES = (
+    ChartValue("global.aws.documentsBucket", "storage", "DocumentsBucket"),
+    ChartValue("global.aws.filesBucket", "storage", "FilesBucket"),
+    ChartValue("global.network.loadBalancer.cidrs", "network", "PublicCidrs", _split),
+    ChartValue("global.network.postgres.cidrs", "network", "DataCidrs", _split),
+    ChartValue("global.network.redis.cidrs", "network", "DataCidrs", _split),
+    ChartValue("global.network.kubernetes.cidrs", "network", "AppCidrs", _split),
+    ChartValue("ingress.alb.prefixLists", "network", "LoadBalancerPrefixList", _split),
+    ChartValue("operator.image.repository", "registry", "OperatorRepository"),
+    ChartValue("gateway.image.repository", "registry", "GatewayRepository"),
+    ChartValue("file-sync.image.repository", "registry", "FileSyncRepository"),
+    ChartValue("n8n.install.image.repository", "registry", "JobsRepository"),
+    ChartValue("open-webui.install.image.repository", "registry", "JobsRepository"),
+)
+"""Values that outputs determine."""
+
+
+def build_values(environment: Environment, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return the chart's values that the outputs of the existing stacks determine.
+
+    Parameters
+    ----------
+    environment
+        The environment.
+    outputs
+        Outputs by stack.
+    """
+    values: dict[str, Any] = {}
+    _set(values, "global.aws.region", environment.region)
+    for value in VALUES:
+        if value.output in outputs.get(value.stack, {}):
+            _set(values, value.path, value.convert(outputs[value.stack][value.output]))
+    return values
+
+
+def list_missing(outputs: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the paths of the values whose stack does not exist yet."""
+    return [value.path for value in VALUES if value.output not in outputs.get(value.stack, {})]
+
+
+def _set(values: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    values[last] = value

@@ -1,0 +1,212 @@
+"""Environments: one YAML file each, with the account, the region and the parameters of its stacks."""
+
+import difflib
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from .errors import DeploymentError
+from .stacks import INFRA, STACKS, Stack, StackRegion
+
+__all__ = ["Environment", "find_environment"]
+
+GIVEN = frozenset({"Environment", "ClusterName", "ReplicaRegion"})
+"""Parameters that every environment derives from its own fields."""
+
+
+def _to_parameter(value: Any) -> Any:
+    """Return a parameter as CloudFormation expects it: text, with commas between the items of a list."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ",".join(str(each) for each in value)
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _check_network(value: str) -> str:
+    ipaddress.ip_network(value)
+    return value
+
+
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+ParameterValue = Annotated[str, BeforeValidator(_to_parameter)]
+Network = Annotated[str, AfterValidator(_check_network)]
+
+
+class Environment(BaseModel):
+    """An environment: one AWS account with its stacks.
+
+    Parameters
+    ----------
+    name
+        Name: the name of the file.
+    account
+        Number of the AWS account. It is empty in the repository, because it differs for everyone.
+    region
+        Region of the stacks.
+    replica_region
+        Region of copies; None for no copies.
+    service_cidr
+        Addresses of the cluster's Services. EKS cannot change them later.
+    parameters
+        Parameters by stack and name, as in the stacks' templates.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")]
+    account: Annotated[str, Field(pattern=r"^(\d{12})?$")]
+    region: Region
+    replica_region: Region | None = None
+    service_cidr: Network
+    parameters: dict[str, dict[str, ParameterValue]]
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """Return the environment of a file.
+
+        Raises
+        ------
+        DeploymentError
+            The file is wrong. The message lists all faults.
+        """
+        try:
+            document = yaml.safe_load(file.read_text())
+        except (OSError, yaml.YAMLError) as exc:
+            raise DeploymentError(f"{file} cannot be read: {exc}") from exc
+        if not isinstance(document, dict):
+            raise DeploymentError(f"{file} is no environment: it must have the keys account, region, ...")
+        try:
+            environment = cls(name=file.stem, **document)
+        except ValidationError as exc:
+            faults = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()]
+        except TypeError as exc:
+            faults = [str(exc)]
+        else:
+            faults = list(environment.find_faults())
+            if not faults:
+                return environment
+        raise DeploymentError("\n  ".join([f"{file} is wrong:", *faults]))
+
+    @property
+    def cluster_name(self) -> str:
+        """Return the name of the EKS cluster."""
+        return f"tenantry-{self.name}"
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """Return the stacks of this environment, in order."""
+        return tuple(
+            stack for stack in STACKS if stack.region is StackRegion.HOME or self.replica_region is not None
+        )
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the tags of all resources, by which costs are reported."""
+        return {"application": "tenantry", "environment": self.name}
+
+    def get_region(self, stack: Stack) -> str:
+        """Return the region of a stack."""
+        if stack.region is StackRegion.REPLICA and self.replica_region:
+            return self.replica_region
+        return self.region
+
+    def get_stack_name(self, stack: Stack) -> str:
+        """Return the name of a stack in CloudFormation."""
+        return f"tenantry-{self.name}-{stack.name}"
+
+    def get_parameters(self, stack: Stack) -> dict[str, str]:
+        """Return the parameters of a stack that do not depend on other stacks."""
+        given = {
+            "Environment": self.name,
+            "ClusterName": self.cluster_name,
+            "ReplicaRegion": self.replica_region or "",
+        }
+        derived = {name: value for name, value in given.items() if name in stack.template.parameters}
+        return derived | self.parameters.get(stack.name, {})
+
+    def find_faults(self) -> Iterator[str]:
+        """Yield what is wrong with the parameters, each with its path."""
+        by_name = {stack.name: stack for stack in STACKS}
+        for name in self.parameters:
+            if name not in by_name:
+                yield f"parameters.{name}: there is no stack {name}{_format_suggestion(name, by_name)}"
+        for stack in self.stacks:
+            yield from self._find_faults_of_stack(stack)
+        buckets = [
+            value for values in self.parameters.values() for key, value in values.items() if "Bucket" in key
+        ]
+        yield from (
+            f"parameters: {bucket} is the name of two buckets"
+            for bucket in sorted(set(buckets))
+            if buckets.count(bucket) > 1
+        )
+        yield from self._find_overlaps()
+        if self.replica_region == self.region:
+            yield f"replicaRegion: must differ from region, which is {self.region}"
+
+    def _find_faults_of_stack(self, stack: Stack) -> Iterator[str]:
+        parameters = stack.template.parameters
+        values = self.parameters.get(stack.name, {})
+        for name, value in values.items():
+            path = f"parameters.{stack.name}.{name}"
+            if name in GIVEN:
+                yield f"{path}: is derived from the other fields. Remove it"
+            elif name not in parameters:
+                yield f"{path}: {stack.name}.yaml has no such parameter{_format_suggestion(name, parameters)}"
+            elif fault := parameters[name].find_fault(value):
+                yield f"{path}: {fault}, not {value!r}"
+        outputs = {
+            output for other in self.stacks if other.name in stack.needs for output in other.template.outputs
+        }
+        for name, parameter in parameters.items():
+            if parameter.default is None and name not in values.keys() | GIVEN | outputs:
+                yield f"parameters.{stack.name}.{name}: is missing. {parameter.definition['Description']}"
+
+    def _find_overlaps(self) -> Iterator[str]:
+        network = next(stack for stack in STACKS if stack.name == "network")
+        defaults = {name: each.default or "" for name, each in network.template.parameters.items()}
+        values = defaults | self.get_parameters(network)
+        try:
+            vpc = ipaddress.ip_network(values["VpcCidr"])
+            subnets = [
+                ipaddress.ip_network(cidr)
+                for name in ("PublicCidrs", "AppCidrs", "DataCidrs")
+                for cidr in values[name].split(",")
+            ]
+        except ValueError as exc:
+            yield f"parameters.network: {exc}"
+            return
+        if vpc.overlaps(ipaddress.ip_network(self.service_cidr)):
+            yield f"serviceCidr: {self.service_cidr} overlaps with the VPC, {vpc}"
+        for position, subnet in enumerate(subnets):
+            if not (subnet.version == vpc.version and subnet.subnet_of(vpc)):  # type: ignore[arg-type]
+                yield f"parameters.network: the subnet {subnet} is not in the VPC, {vpc}"
+            for other in subnets[position + 1 :]:
+                if subnet.overlaps(other):
+                    yield f"parameters.network: the subnets {subnet} and {other} overlap"
+
+
+def find_environment(name: str) -> Path:
+    """Return an environment's file: of a name in ``infra/environments``, or a path that ends in ``.yaml``.
+
+    Raises
+    ------
+    DeploymentError
+        There is no such environment.
+    """
+    file = Path(name) if name.endswith(".yaml") else INFRA / "environments" / f"{name}.yaml"
+    if not file.is_file():
+        names = sorted(each.stem for each in (INFRA / "environments").glob("*.yaml"))
+        raise DeploymentError(f"There is no environment {name!r}. There are {', '.join(names)}.")
+    return file
+
+
+def _format_suggestion(name: str, names: Any) -> str:
+    similar = difflib.get_close_matches(name, names, n=1)
+    return f". Did you mean {similar[0]}?" if similar else ""

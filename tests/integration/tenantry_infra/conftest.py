@@ -1,0 +1,22 @@
+"""Fixtures: an emulator of AWS, and an environment that was deployed to it by the command."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.aws.running import DeployedEnvironment, Emulator, make_environment_file, run_emulator
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    with run_emulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def production(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> DeployedEnvironment:
+    """Return production as the repository describes it, deployed by the command. Tests only read it."""
+    file = make_environment_file(tmp_path_factory.mktemp("production"), "prod")
+    status, output = emulator.run_command("up", str(file))
+    assert status == 0, output
+    return DeployedEnvironment(emulator, file, output)

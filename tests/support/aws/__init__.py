@@ -1,0 +1,1 @@
+"""Emulators of AWS for the stacks in ``infra``."""

@@ -1,0 +1,109 @@
+"""ministack with more types of resources in CloudFormation: ``python -m tests.support.aws.emulator``.
+
+Its EC2 has NAT gateways, addresses, flow logs and rules of security groups, but its CloudFormation cannot
+create them. :data:`ADDED_TYPES` connects both. ``EMULATOR_SLOW_TYPE`` names a type whose creation takes
+``EMULATOR_SLOW_SECONDS``, and ``EMULATOR_FAILING_TYPE`` one whose creation fails.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["ADDED_TYPES", "PLACEHOLDER_TYPES", "main"]
+
+ADDED_TYPES = (
+    "AWS::EC2::EIP",
+    "AWS::EC2::FlowLog",
+    "AWS::EC2::NatGateway",
+    "AWS::EC2::SecurityGroupIngress",
+)
+"""Types that are created in the emulator's EC2."""
+
+PLACEHOLDER_TYPES = ("AWS::ECR::ReplicationConfiguration",)
+"""Types that the emulator has in no service. Only their templates are tested."""
+
+Properties = dict[str, Any]
+Created = tuple[str, dict[str, Any]]
+
+
+def main() -> None:
+    """Run ministack with more types, in the foreground."""
+    from ministack import app  # noqa: PLC0415 (reads its settings from the environment)
+    from ministack.services import ec2  # noqa: PLC0415
+    from ministack.services.cloudformation import provisioners, stacks  # noqa: PLC0415
+
+    handlers: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS
+
+    def create_address(_name: str, _properties: Properties, _stack: str) -> Created:
+        (address,) = create_record(ec2._addresses, ec2._allocate_address, {"Domain": ["vpc"]})
+        return ec2._addresses[address]["PublicIp"], {"AllocationId": address}
+
+    def create_nat_gateway(_name: str, properties: Properties, _stack: str) -> Created:
+        parameters = {key: [properties[key]] for key in ("SubnetId", "AllocationId")}
+        (gateway,) = create_record(ec2._nat_gateways, ec2._create_nat_gateway, parameters)
+        return gateway, {"NatGatewayId": gateway}
+
+    def create_flow_log(_name: str, properties: Properties, _stack: str) -> Created:
+        names = ("ResourceType", "TrafficType", "LogDestinationType", "LogGroupName")
+        parameters = {key: [properties[key]] for key in names} | {"ResourceId.1": [properties["ResourceId"]]}
+        (flow_log,) = create_record(ec2._flow_logs, ec2._create_flow_logs, parameters)
+        return flow_log, {"Id": flow_log}
+
+    def create_ingress(name: str, properties: Properties, _stack: str) -> Created:
+        group = ec2._security_groups[properties["GroupId"]]
+        group["IpPermissions"] += provisioners._ec2_sg_permissions([properties])
+        return name, {"Id": name}
+
+    def delete_address(_address: str, _properties: Properties) -> None: ...
+
+    def delete_nat_gateway(gateway: str, _properties: Properties) -> None:
+        ec2._delete_nat_gateway({"NatGatewayId": [gateway]})
+
+    def delete_flow_log(flow_log: str, _properties: Properties) -> None:
+        ec2._delete_flow_logs({"FlowLogId.1": [flow_log]})
+
+    def delete_ingress(_name: str, _properties: Properties) -> None: ...
+
+    handlers |= {
+        "AWS::EC2::EIP": {"create": create_address, "delete": delete_address},
+        "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
+        "AWS::EC2::FlowLog": {"create": create_flow_log, "delete": delete_flow_log},
+        "AWS::EC2::SecurityGroupIngress": {"create": create_ingress, "delete": delete_ingress},
+    }
+    for kind in PLACEHOLDER_TYPES:
+        handlers[kind] = {"create": lambda name, *_: (name, {}), "delete": lambda *_: None}
+
+    if slow := os.environ.get("EMULATOR_SLOW_TYPE"):
+        handlers[slow] = delay(handlers[slow], float(os.environ["EMULATOR_SLOW_SECONDS"]))
+        is_blocking = stacks._runs_on_worker_thread
+        stacks._runs_on_worker_thread = lambda kind: kind == slow or is_blocking(kind)
+    if failing := os.environ.get("EMULATOR_FAILING_TYPE"):
+        handlers[failing] = {**handlers[failing], "create": fail}
+    app.main()
+
+
+def create_record(records: Any, create: Callable[[dict[str, list[str]]], Any], parameters: Any) -> list[str]:
+    """Create a record of EC2 and return its id."""
+    before = set(records)
+    create(parameters)
+    return [key for key in records if key not in before]
+
+
+def delay(handler: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Return a handler whose creation takes some time."""
+
+    def create(*arguments: Any) -> Any:
+        time.sleep(seconds)
+        return handler["create"](*arguments)
+
+    return {**handler, "create": create}
+
+
+def fail(*_arguments: Any) -> Any:
+    """Refuse a creation."""
+    raise ValueError("You have reached the limit of these resources.")
+
+
+if __name__ == "__main__":
+    main()

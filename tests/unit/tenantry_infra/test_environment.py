@@ -1,0 +1,146 @@
+"""Tests of the environments of the repository, and of messages for wrong ones."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tenantry_infra.environment import Environment, find_environment
+from tenantry_infra.errors import DeploymentError
+from tenantry_infra.stacks import INFRA, STACKS, Stack
+
+NAMES = ("dev", "staging", "prod")
+Document = dict[str, Any]
+
+
+def read_environment(name: str = "dev") -> Document:
+    document: Document = yaml.safe_load((INFRA / "environments" / f"{name}.yaml").read_text())
+    return document
+
+
+def load_environment(folder: Path, document: Document, name: str = "dev") -> Environment:
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return Environment.load(file)
+
+
+def get_stack(name: str) -> Stack:
+    (stack,) = (stack for stack in STACKS if stack.name == name)
+    return stack
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_environments_of_the_repository_are_valid_and_name_no_account(name: str) -> None:
+    environment = Environment.load(find_environment(name))
+    assert environment.name == name
+    assert environment.account == ""
+
+
+def test_environments_of_one_repository_share_no_bucket() -> None:
+    names = [
+        value
+        for name in NAMES
+        for parameters in Environment.load(find_environment(name)).parameters.values()
+        for key, value in parameters.items()
+        if key.endswith("Bucket")
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_values_of_yaml_become_parameters_of_cloudformation(tmp_path: Path) -> None:
+    document = read_environment()
+    document["parameters"]["network"] |= {
+        "InterfaceEndpoints": True, "FlowLogDays": 30, "AppCidrs": ["10.0.30.0/24", "10.0.31.0/24"]
+    }  # fmt: skip
+    parameters = load_environment(tmp_path, document).get_parameters(get_stack("network"))
+    assert parameters["InterfaceEndpoints"] == "true"
+    assert parameters["FlowLogDays"] == "30"
+    assert parameters["AppCidrs"] == "10.0.30.0/24,10.0.31.0/24"
+    assert parameters["ClusterName"] == "tenantry-dev"
+
+
+def test_a_region_of_copies_adds_its_stack_and_the_copies_of_images(tmp_path: Path) -> None:
+    document = read_environment()
+    assert "replica" not in [stack.name for stack in load_environment(tmp_path, document).stacks]
+    document["replicaRegion"] = "us-west-2"
+    document["parameters"]["replica"] = {"ReplicaBucket": "copies-of-dev"}
+    environment = load_environment(tmp_path, document)
+    replica = get_stack("replica")
+    assert replica in environment.stacks
+    assert environment.get_region(replica) == "us-west-2"
+    assert environment.get_region(get_stack("storage")) == "us-east-1"
+    assert environment.get_parameters(get_stack("registry"))["ReplicaRegion"] == "us-west-2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        ({"account": "12345"}, ["account: "]),
+        ({"account": 123456789012}, ["account: "]),
+        ({"region": "us-east"}, ["region: "]),
+        ({"serviceCidr": "172.20.0.0/33"}, ["serviceCidr: "]),
+        ({"serviceCidr": "10.0.0.0/20"}, ["serviceCidr: 10.0.0.0/20 overlaps with the VPC, 10.0.0.0/16"]),
+        ({"regoin": "us-east-1"}, ["regoin: "]),
+        ({"replicaRegion": "us-east-1"}, ["replicaRegion: must differ", "ReplicaBucket: is missing"]),
+        ({"replicaRegion": "us-west-2"}, ["parameters.replica.ReplicaBucket: is missing"]),
+        ({"parameters": {}}, ["storage.DocumentsBucket: is missing", "storage.FilesBucket: is missing"]),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path: Path, changes: Document, messages: list[str]) -> None:
+    with pytest.raises(DeploymentError) as caught:
+        load_environment(tmp_path, read_environment() | changes)
+    for message in ["dev.yaml is wrong", *messages]:
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stack", "parameters", "message"),
+    [
+        ("netwrok", {}, "parameters.netwrok: there is no stack netwrok. Did you mean network?"),
+        ("network", {"NatGateway": "one"}, "network.yaml has no such parameter. Did you mean NatGateways?"),
+        ("network", {"NatGateways": "two"}, "NatGateways: must be one of one, per-zone, not 'two'"),
+        ("network", {"FlowLogDays": 8}, "FlowLogDays: must be one of 7, 14, 30"),
+        ("network", {"LoadBalancerPrefixList": "cloudfront"}, "LoadBalancerPrefixList: must match"),
+        ("network", {"ClusterName": "mine"}, "ClusterName: is derived from the other fields"),
+        ("network", {"VpcCidr": "10.0.0.0/33"}, "parameters.network: '10.0.0.0/33'"),
+        ("network", {"VpcCidr": "10.1.0.0/16"}, "the subnet 10.0.1.0/24 is not in the VPC, 10.1.0.0/16"),
+        ("network", {"DataCidrs": ["10.0.10.0/24", "10.0.21.0/24"]}, "10.0.10.0/24 and 10.0.10.0/24 overlap"),
+        ("storage", {"DocumentsBucket": "Documents"}, "DocumentsBucket: must match"),
+        ("storage", {"FilesBucket": "digital-twin-docs-dev"}, "is the name of two buckets"),
+        ("storage", {"LogDays": 0}, "LogDays: must be at least 1"),
+    ],
+)  # fmt: skip
+def test_a_wrong_parameter_is_named(tmp_path: Path, stack: str, parameters: Document, message: str) -> None:
+    document = read_environment()
+    document["parameters"].setdefault(stack, {}).update(parameters)
+    with pytest.raises(DeploymentError, match=r"dev\.yaml is wrong") as caught:
+        load_environment(tmp_path, document)
+    assert message in str(caught.value)
+
+
+def test_all_faults_are_listed_together(tmp_path: Path) -> None:
+    document = read_environment()
+    document["parameters"]["network"] |= {"NatGateways": "two", "FlowLogDays": 8}
+    with pytest.raises(DeploymentError) as caught:
+        load_environment(tmp_path, document)
+    assert "NatGateways" in str(caught.value)
+    assert "FlowLogDays" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "a: [", "just text"])
+def test_a_file_that_is_no_environment_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "dev.yaml"
+    file.write_text(text)
+    with pytest.raises(DeploymentError, match=r"dev\.yaml"):
+        Environment.load(file)
+
+
+def test_an_unknown_environment_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(DeploymentError, match=r"no environment 'production'.*dev, prod, staging"):
+        find_environment("production")
+
+
+def test_an_environment_can_be_a_file_outside_of_the_repository(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.touch()
+    assert find_environment(str(file)) == file
