@@ -152,9 +152,10 @@ def _build_object_schema(values: dict[str, Any], path: str) -> Schema:
 def _build_schema(value: Any, path: str) -> Schema:
     if path in REQUIRED_VALUES:
         return REQUIRED_VALUES[path]
-    service, _, rest = path.partition(".")
-    if rest == "settings" and service in SERVICES:
-        return _build_settings_schema(service)
+    service, _, section = path.partition(".")
+    if service in SERVICES and section in ("settings", "extraEnv"):
+        build = _build_settings_schema if section == "settings" else _build_variables_schema
+        return build(service)
     for pattern, schema in SCHEMAS_BY_PATH:
         if re.fullmatch(pattern, path):
             return schema
@@ -181,6 +182,18 @@ def _build_settings_schema(service: str) -> Schema:
             for name in sorted(fields.keys() - list_derived_settings(service))
         },
     }
+
+
+def _build_variables_schema(service: str) -> Schema:
+    """Return the schema of additional variables: a name with the prefix of the service must be a setting."""
+    settings = SERVICES[service]
+    prefix = settings.model_config["env_prefix"]
+    names = [f"{prefix}{field.upper()}" for field in settings.model_fields]
+    known = formats.explain(
+        {"anyOf": [{"not": {"pattern": f"^{prefix}"}}, {"enum": names}]},
+        f"a setting in docs/reference/settings.md, because it begins with {prefix}",
+    )
+    return _build_list({"allOf": [formats.ENVIRONMENT["items"], {"properties": {"name": known}}]})
 
 
 def _build_setting_schema(info: FieldInfo) -> Schema:
