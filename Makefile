@@ -25,7 +25,7 @@ INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 BASE ?= origin/main
 
-.PHONY: help setup aws-plan aws-up aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-n8n version changelog release clean
+.PHONY: help setup aws-plan aws-up aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -92,7 +92,7 @@ lint: $(READY) ## Run ruff, check formatting, words and sentences, and check tha
 	@ruff check . && ruff format --check .
 	@python -m tools.word_check && python -m tools.sentence_check
 	@! grep -nE '(https?:)?//|--index-url|--find-links' requirements/*.txt
-	@! grep -n '://' local/n8n/package-lock.json
+	@! grep -n '://' local/n8n/package-lock.json tools/iam_simulator/package-lock.json
 
 messages: $(READY) ## Check the messages of commits (BASE=origin/main)
 	@python -m tools.commit_message $(BASE)..HEAD
@@ -189,8 +189,8 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@echo "Checking that each pinned package of the images has a wheel for arm64"
 	@for name in build operator gateway file-sync n8n-install; do $(UV) pip install -q --dry-run --target build/arm64 --python-version 3.11 --python-platform aarch64-manylinux_2_28 --only-binary :all: --require-hashes -r requirements/$$name.txt || exit 1; done
 
-lock-n8n: $(READY) ## Resolve n8n's packages; its version is in local/n8n/package.json
-	@python -m tools.n8n_lock
+lock-npm: $(READY) ## Resolve the npm packages of local/n8n and tools/iam_simulator
+	@python -m tools.npm_lock
 
 clean: ## Remove the virtual environment and build outputs (not the platform's data)
 	@rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache

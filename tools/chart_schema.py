@@ -20,7 +20,7 @@ from tenant_operator.settings import OperatorSettings
 from . import chart_formats as formats
 from .chart_formats import Schema
 
-__all__ = ["CHART", "PAGE", "SERVICES", "list_derived_settings", "render"]
+__all__ = ["CHART", "PAGE", "POD_FIELDS", "SERVICES", "list_derived_settings", "render"]
 
 CHART = Path(__file__).parents[1] / "charts" / "tenantry"
 PAGE = CHART / "values.schema.json"
@@ -33,6 +33,7 @@ SERVICES: dict[str, type[BaseSettings]] = {
 
 PARTS = {file.parent.name for file in CHART.glob("charts/*/Chart.yaml")}
 
+TEXT: Schema = {"type": "string", "minLength": 1}
 REQUESTS: Schema = {
     "type": "object",
     "additionalProperties": False,
@@ -41,6 +42,90 @@ REQUESTS: Schema = {
 }
 LIMITS: Schema = {key: value for key, value in REQUESTS.items() if key != "required"}
 PERCENTAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 100}
+
+LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+LABEL_KEY = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{LABEL_NAME}"
+RESERVED_LABELS = (
+    r"app\.kubernetes\.io/(name|instance|component|part-of)",  # of selectors and network policies
+    r"(apps|batch|statefulset)\.kubernetes\.io/.*",
+    "pod-template-hash|controller-revision-hash|controller-uid|job-name",
+)
+"""Labels of pods that the chart or a controller sets."""
+
+LABEL: Schema = {"type": "string", "pattern": f"^({LABEL_NAME})?$"}
+
+
+def _build_map_schema(value: Schema, **refused: Schema) -> Schema:
+    """Return the schema of a map with the keys of labels; ``patternProperties`` name a wrong key's path."""
+    return {
+        "type": "object",
+        "patternProperties": {f"^{LABEL_KEY}$": value, **refused},
+        "additionalProperties": False,
+    }
+
+
+def _build_list_schema(required: tuple[str, ...], **properties: Schema) -> Schema:
+    """Return the schema of a list of objects with these fields and no others."""
+    item = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "required": list(required),
+    }
+    return {"type": "array", "items": item}
+
+
+POD_FIELDS: dict[str, Schema] = {
+    "nodeSelector": _build_map_schema(LABEL),
+    "tolerations": _build_list_schema(
+        (),
+        key={"type": "string"},
+        operator={"enum": ["Exists", "Equal"]},
+        value={"type": "string"},
+        effect={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
+        tolerationSeconds={"type": "integer"},
+    ),
+    "affinity": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            name: {"type": "object"} for name in ("nodeAffinity", "podAffinity", "podAntiAffinity")
+        },
+    },
+    "topologySpreadConstraints": _build_list_schema(
+        ("maxSkew", "topologyKey", "whenUnsatisfiable"),
+        maxSkew={"type": "integer", "minimum": 1},
+        minDomains={"type": "integer", "minimum": 1},
+        topologyKey=TEXT,
+        whenUnsatisfiable={"enum": ["DoNotSchedule", "ScheduleAnyway"]},
+        labelSelector={"type": "object"},
+        matchLabelKeys={"type": "array", "items": TEXT},
+        nodeAffinityPolicy={"enum": ["Honor", "Ignore"]},
+        nodeTaintsPolicy={"enum": ["Honor", "Ignore"]},
+    ),
+    "priorityClassName": {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"},
+    "podLabels": _build_map_schema(LABEL, **{f"^({'|'.join(RESERVED_LABELS)})$": {"not": {}}}),
+    "podAnnotations": _build_map_schema({"type": "string"}),
+    "extraVolumes": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"name": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}},
+            "required": ["name"],
+        },
+    },
+    "extraVolumeMounts": _build_list_schema(
+        ("name", "mountPath"),
+        name=TEXT,
+        mountPath={"type": "string", "pattern": "^/"},
+        subPath={"type": "string"},
+        subPathExpr={"type": "string"},
+        readOnly={"type": "boolean"},
+        recursiveReadOnly={"enum": ["Disabled", "IfPossible", "Enabled"]},
+        mountPropagation={"enum": ["None", "HostToContainer", "Bidirectional"]},
+    ),
+}
+"""Schemas of the fields that the values have for the pods of each workload."""
 
 REQUIRED_VALUES: dict[str, Schema] = {
     "global.aws.documentsBucket": formats.BUCKET,
@@ -58,6 +143,8 @@ def _build_list(item: Schema) -> Schema:
 
 SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.fullnameOverride", {"type": "string", "pattern": "^([a-z]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
+    (r"global\.imageRegistry", {"type": "string", "pattern": r"^([\w.-]+(:[0-9]+)?(/[\w.-]+)*)?$"}),
+    *((rf".*\.{field}", schema) for field, schema in POD_FIELDS.items()),
     (r"global\.nameOverride", {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
     (r"global\.aws\.region", formats.REGION),
     (r"global\.keycloak\.url", formats.allow_empty(formats.KEYCLOAK_URL)),

@@ -13,6 +13,16 @@ from tests.support.charts.third_party import install_third_party_resources
 
 PROFILE = "values-eks-prod.yaml"
 
+POD_FIELDS = (
+    "global.podLabels.team=rag,global.podAnnotations.team=rag,global.imageRegistry=registry.example.com/mirror",
+    "global.tolerations[0].key=rag,global.tolerations[0].operator=Exists,n8n.worker.nodeSelector.pool=n8n",
+    "qdrant.topologySpreadConstraints[0].topologyKey=rack,qdrant.topologySpreadConstraints[0].maxSkew=1",
+    "qdrant.topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule,qdrant.priorityClassName=gold",
+    "open-webui.extraVolumes[0].name=ca,open-webui.extraVolumes[0].configMap.name=ca",
+    "open-webui.extraVolumeMounts[0].name=ca,open-webui.extraVolumeMounts[0].mountPath=/ca",
+)
+"""Values that place and extend pods."""
+
 TOGGLES = (
     "crds.install=false",
     "file-sync.enabled=false",
@@ -26,6 +36,7 @@ TOGGLES = (
     "monitoring.enabled=false",
     "monitoring.monitorKind=ServiceMonitor,global.network.monitoringNamespace=",
     "global.imagePullSecrets[0].name=registry",
+    ",".join(POD_FIELDS),
     "gateway.extraEnv[0].name=HTTPS_PROXY,gateway.extraEnv[0].value=http://proxy.example:3128",
 )
 """Changes of the production profile that can be combined with each other."""

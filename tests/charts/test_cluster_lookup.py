@@ -15,7 +15,7 @@ PROFILE = CHART / "values-kind.yaml"
 
 
 @dataclass(frozen=True)
-class Cluster:
+class LookupCluster:
     """A namespace for releases.
 
     Parameters
@@ -43,16 +43,16 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(platform: Platform) -> Iterator[Cluster]:
+def cluster(platform: Platform) -> Iterator[LookupCluster]:
     """An empty namespace; its releases are uninstalled at the end."""
     with create_namespace(platform, "lookup") as namespace:
-        created = Cluster(platform, namespace)
+        created = LookupCluster(platform, namespace)
         yield created
         for release in created.run_helm("list", "--short").split():
             created.run_helm("uninstall", release, "--no-hooks")
 
 
-def test_an_upgrade_that_renames_a_stateful_set_is_refused(cluster: Cluster) -> None:
+def test_an_upgrade_that_renames_a_stateful_set_is_refused(cluster: LookupCluster) -> None:
     cluster.upgrade()
     with pytest.raises(
         HelmError, match=r"renames StatefulSet demo-(qdrant|postgres|redis) to chat-"
@@ -62,7 +62,7 @@ def test_an_upgrade_that_renames_a_stateful_set_is_refused(cluster: Cluster) -> 
     cluster.upgrade()
 
 
-def test_two_releases_with_long_names_share_a_namespace(cluster: Cluster) -> None:
+def test_two_releases_with_long_names_share_a_namespace(cluster: LookupCluster) -> None:
     name = "customer-support-assistant-for-the-north-american-td"
     cluster.upgrade(release=f"{name}1")
     cluster.upgrade(release=f"{name}2")

@@ -99,10 +99,10 @@ def test_every_reference_follows_a_changed_name(name: str) -> None:
         ]  # fmt: skip
         prefix = service["metadata"]["name"].removesuffix("-gateway")
         text = re.sub(rf"({LABELS}){re.escape(name)}\b", r"\1demo", changed.text)
-        assert mask_hashes(text.replace(prefix, "demo")) == mask_hashes(short.text)
+        assert replace_hashes(text.replace(prefix, "demo")) == replace_hashes(short.text)
 
 
-def mask_hashes(text: str) -> str:
+def replace_hashes(text: str) -> str:
     """Return manifests without the hashes of names, in names of jobs and in the id of the dashboard."""
     text = re.sub(r"(name: demo-[a-z-]+-)[0-9a-f]{8}$", r"\1HASH", text, flags=re.MULTILINE)
     return re.sub(r'("uid": "tenantry-)[0-9a-f]{24}"', r'\1HASH"', text)

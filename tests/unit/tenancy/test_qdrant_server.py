@@ -119,7 +119,7 @@ async def test_what_is_no_qdrant_is_no_version(
         await find_obstacle()
 
 
-class FakeServer:
+class FakeQdrantServer:
     """Server whose next results are given."""
 
     def __init__(self, *results: str | BackendError | None) -> None:
@@ -139,8 +139,8 @@ class FakeServer:
 DOWN = BackendUnavailable("qdrant", "check-server", "refused")
 
 
-def open_monitor(*results: str | BackendError | None) -> tuple[FakeServer, QdrantMonitor]:
-    server = FakeServer(*results)
+def open_monitor(*results: str | BackendError | None) -> tuple[FakeQdrantServer, QdrantMonitor]:
+    server = FakeQdrantServer(*results)
     return server, QdrantMonitor(server.find_obstacle, server.record_change)
 
 

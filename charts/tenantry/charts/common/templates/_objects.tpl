@@ -50,12 +50,12 @@ volumeClaimTemplates:
 {{- end -}}
 {{- end }}
 
-{{/* A Job that runs once for each spec of its pod: its name has a hash of the spec. Also takes pod, the pod's spec. */}}
+{{/* A Job that runs once for each pod template, which is immutable: its name has a hash of it. Also takes pod, the pod's spec. */}}
 {{- define "tenantry.job" -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ include "tenantry.name" . }}-{{ .pod | sha256sum | trunc 8 }}
+  name: {{ include "tenantry.name" . }}-{{ print .pod (include "tenantry.extra-labels" .) (include "tenantry.pod-annotations" .) | sha256sum | trunc 8 }}
   namespace: {{ .top.Release.Namespace }}
   labels:
     {{- include "tenantry.labels" . | nindent 4 }}
@@ -63,8 +63,7 @@ spec:
   backoffLimit: 6
   template:
     metadata:
-      labels:
-        {{- include "tenantry.pod-labels" . | nindent 8 }}
+      {{- include "tenantry.pod-metadata" . | nindent 6 }}
     spec:
       {{- .pod | nindent 6 }}
 {{- end }}
@@ -87,8 +86,7 @@ spec:
   backoffLimit: 6
   template:
     metadata:
-      labels:
-        {{- include "tenantry.pod-labels" . | nindent 8 }}
+      {{- include "tenantry.pod-metadata" . | nindent 6 }}
     spec:
       {{- include "tenantry.pod" . | nindent 6 }}
       restartPolicy: Never
@@ -100,10 +98,10 @@ spec:
             {{- .env | nindent 12 }}
           volumeMounts:
             - {name: tmp, mountPath: /tmp}
-            {{- include "tenantry.secrets-store-mounts" . | nindent 12 }}
+            {{- include "tenantry.mounts" . | nindent 12 }}
       volumes:
         - {name: tmp, emptyDir: {sizeLimit: 16Mi}}
-        {{- include "tenantry.secrets-store-volumes" . | nindent 8 }}
+        {{- include "tenantry.volumes" . | nindent 8 }}
 {{- end }}
 
 {{/* Allow the eviction of one pod at a time, so that a node can always be drained. */}}

@@ -1,16 +1,25 @@
 {{/*
 Tenantry's own images, also those of install jobs, have the chart's version as their tag. Images of other programs have
 their subchart's appVersion. The digest in Chart.yaml belongs to that appVersion, so another tag has no digest.
+A registry for all images replaces the registry of each repository.
 */}}
 {{- define "tenantry.image" -}}
 {{- $image := .values.image -}}
+{{- $repository := $image.repository -}}
+{{- /* The first part of a repository is a registry if it has a dot or a port, as in Docker. */}}
+{{- with .top.Values.global.imageRegistry -}}
+{{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
+{{- end -}}
 {{- $ours := eq (.role | default "") "install" -}}
 {{- $version := ternary .top.Chart.Version .top.Chart.AppVersion $ours -}}
 {{- $tested := ternary (index .top.Chart.Annotations "tenantry.io/image-digest") "" (and (empty $image.tag) (not $ours)) -}}
-{{ $image.repository }}:{{ $image.tag | default $version }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
+{{ $repository }}:{{ $image.tag | default $version }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* The fields of every pod: Pod Security "restricted", its PriorityClass, and the spread over zones and nodes. */}}
+{{/*
+The fields of every pod: Pod Security "restricted", its PriorityClass, its nodes, and the spread over zones and nodes. Also
+takes zones: the number of zones over which the pods must be spread, if the spread is not optional.
+*/}}
 {{- define "tenantry.pod" -}}
 serviceAccountName: {{ include "tenantry.name" . }}
 automountServiceAccountToken: {{ .token | default false }}
@@ -30,26 +39,80 @@ securityContext:
 terminationGracePeriodSeconds: {{ . }}
 {{- end }}
 {{- $priority := ternary "background" "serving" (or .job .background | default false) }}
-{{- with index .top.Values.global.priorityClasses $priority }}
+{{- with .values.priorityClassName | default (index .top.Values.global.priorityClasses $priority) }}
 priorityClassName: {{ . }}
 {{- else }}
 {{- if .top.Values.global.priorityClasses.install }}
 priorityClassName: {{ include "tenantry.priority-class" (dict "top" .top "name" $priority) }}
 {{- end }}
 {{- end }}
+{{- with merge (deepCopy (.values.nodeSelector | default dict)) .top.Values.global.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with concat .top.Values.global.tolerations (.values.tolerations | default list) | uniq }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- if not .job }}
 topologySpreadConstraints:
-  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
-  - topologyKey: {{ . }}
-    maxSkew: 1
-    whenUnsatisfiable: ScheduleAnyway
-    labelSelector:
-      matchLabels:
-        {{- include "tenantry.selector" $ | nindent 8 }}
-    {{- if not $.stateful }}
-    matchLabelKeys: [pod-template-hash]
-    {{- end }}
+  {{- include "tenantry.spread" . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* A constraint of the values selects the workload's pods unless it has a selector. */}}
+{{- define "tenantry.spread" -}}
+{{- $selector := dict "labelSelector" (dict "matchLabels" (include "tenantry.selector" . | fromYaml)) }}
+{{- range .values.topologySpreadConstraints }}
+- {{- ternary . (merge (deepCopy .) $selector) (hasKey . "labelSelector") | toYaml | nindent 2 }}
+{{- else }}
+{{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+- topologyKey: {{ . }}
+  maxSkew: 1
+  {{- if and $.zones (eq . "topology.kubernetes.io/zone") }}
+  whenUnsatisfiable: DoNotSchedule
+  minDomains: {{ $.zones }}
+  nodeTaintsPolicy: Honor # a zone without nodes for these pods does not count
+  {{- else }}
+  whenUnsatisfiable: ScheduleAnyway
   {{- end }}
+  labelSelector:
+    matchLabels:
+      {{- include "tenantry.selector" $ | nindent 6 }}
+  {{- if not $.stateful }}
+  matchLabelKeys: [pod-template-hash]
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The metadata of a pod template: labels and annotations, with those of the values. */}}
+{{- define "tenantry.pod-metadata" -}}
+labels:
+  {{- include "tenantry.pod-labels" . | nindent 2 }}
+  {{- with include "tenantry.extra-labels" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+{{- with include "tenantry.pod-annotations" . }}
+annotations:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The schema refuses labels of selectors. */}}
+{{- define "tenantry.extra-labels" -}}
+{{- with merge (deepCopy (.values.podLabels | default dict)) .top.Values.global.podLabels }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "tenantry.pod-annotations" -}}
+{{- with merge (deepCopy (.values.podAnnotations | default dict)) .top.Values.global.podAnnotations }}
+{{- toYaml . }}
 {{- end }}
 {{- end }}
 
@@ -129,23 +192,30 @@ lifecycle:
 {{- end }}
 
 {{/*
-The Secrets Store CSI driver creates a Secret when a pod mounts its volume, and deletes it with the last such pod. So each
-pod that reads a Secret mounts its volume as well. Also takes secrets: their names.
+The mounts and volumes that every pod may have: those of the values, and those of the Secrets Store CSI driver. The driver
+creates a Secret when a pod mounts its volume, and deletes it with the last such pod. So each pod that reads a Secret mounts
+its volume as well. Both also take secrets: the names of the Secrets that the pod reads.
 */}}
-{{- define "tenantry.secrets-store-mounts" -}}
+{{- define "tenantry.mounts" -}}
 {{- if .top.Values.global.secretsStore.enabled }}
-{{- range $number, $name := uniq .secrets }}
+{{- range $number, $name := uniq (.secrets | default list) }}
 - {name: store-{{ $number }}, mountPath: /mnt/secrets-store/{{ $name }}, readOnly: true}
 {{- end }}
 {{- end }}
+{{- with .values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{- define "tenantry.secrets-store-volumes" -}}
+{{- define "tenantry.volumes" -}}
 {{- if .top.Values.global.secretsStore.enabled }}
-{{- range $number, $name := uniq .secrets }}
+{{- range $number, $name := uniq (.secrets | default list) }}
 - name: store-{{ $number }}
   csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: {{ $name }}}}
 {{- end }}
+{{- end }}
+{{- with .values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 

@@ -12,8 +12,7 @@ selector:
     {{- include "tenantry.selector" . | nindent 4 }}
 template:
   metadata:
-    labels:
-      {{- include "tenantry.pod-labels" . | nindent 6 }}
+    {{- include "tenantry.pod-metadata" . | nindent 4 }}
   spec:
     {{- include "tenantry.pod" . | nindent 4 }}
     containers:
@@ -76,11 +75,11 @@ template:
           {{- include "tenantry.ca-mounts" (list .top "postgres" "redis") | nindent 10 }}
           - {name: data, mountPath: /data}
           - {name: tmp, mountPath: /tmp}
-          {{- include "tenantry.secrets-store-mounts" . | nindent 10 }}
+          {{- include "tenantry.mounts" . | nindent 10 }}
     volumes:
       {{- include "tenantry.ca-volumes" (list .top "postgres" "redis") | nindent 6 }}
       # This volume is empty at each start: workflows are stored in Postgres.
       - {name: data, emptyDir: {sizeLimit: 1Gi}}
       - {name: tmp, emptyDir: {sizeLimit: 1Gi}}
-      {{- include "tenantry.secrets-store-volumes" . | nindent 6 }}
+      {{- include "tenantry.volumes" . | nindent 6 }}
 {{- end }}

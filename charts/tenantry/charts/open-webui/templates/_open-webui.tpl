@@ -37,7 +37,7 @@
 - {name: data, mountPath: /data}
 - {name: tmp, mountPath: /tmp}
 {{- include "tenantry.ca-mounts" (list .top "postgres" "redis") }}
-{{- include "tenantry.secrets-store-mounts" . }}
+{{- include "tenantry.mounts" . }}
 {{- end }}
 
 {{/* The volume for caches. Files are in S3, and all other data is in Postgres. */}}
@@ -45,5 +45,5 @@
 - {name: data, emptyDir: {sizeLimit: 10Gi}}
 - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
 {{- include "tenantry.ca-volumes" (list .top "postgres" "redis") }}
-{{- include "tenantry.secrets-store-volumes" . }}
+{{- include "tenantry.volumes" . }}
 {{- end }}

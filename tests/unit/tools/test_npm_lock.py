@@ -1,8 +1,8 @@
-"""Test of the committed npm lock: URLs that npm adds are removed."""
+"""Test of the committed npm locks: URLs that npm adds are removed."""
 
 import json
 
-from tools.n8n_lock import remove_urls
+from tools.npm_lock import remove_urls
 
 
 def test_urls_are_removed_and_digests_kept() -> None:
