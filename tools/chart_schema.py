@@ -231,8 +231,8 @@ def _build_object_schema(values: dict[str, Any], path: str) -> Schema:
         properties["common"] = {"type": "object"}
     elif path in PARTS:
         properties["global"] = {"type": "object"}
-    # A null removes a default. Templates accept it for empty lists and objects.
-    required = [key for key, value in values.items() if value not in ([], {})]
+    # A null removes a default. Templates accept it for lists and for objects that are empty by default.
+    required = [key for key, value in values.items() if not isinstance(value, list) and value != {}]
     return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
 
 
