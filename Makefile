@@ -25,7 +25,7 @@ INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 BASE ?= origin/main
 
-.PHONY: help setup aws-plan aws-up aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
+.PHONY: help setup aws-plan aws-up aws-cluster aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ aws-plan: $(READY) ## Show what `make aws-up` would change in the AWS account of
 
 aws-up: $(READY) ## Create or update the stacks in the AWS account of ENV; continues after an interruption
 	$(AWS) up $(ENV)
+
+aws-cluster: $(READY) ## Write eksctl's file of the cluster of ENV to build/aws/ENV, and print the next commands
+	$(AWS) cluster $(ENV)
 
 aws-values: $(READY) ## Write the chart's values from the stacks of ENV to build/values-ENV.yaml
 	$(AWS) values $(ENV)
@@ -151,7 +154,7 @@ bench: $(READY) ## Run benchmarks; prints tables and writes build/bench.json
 	@python -m tests.bench
 
 reference: $(READY) ## Generate reference pages, the schema of the chart's values and the index of decisions
-	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference && python -m tools.decisions_index
+	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference && python -m tools.identity_template && python -m tools.decisions_index
 
 docs: $(READY) ## Build the documentation into site/; a warning fails
 	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict

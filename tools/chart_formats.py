@@ -29,7 +29,9 @@ __all__ = [
     "REGION",
     "REPOSITORY",
     "ROLE_ARN",
+    "SECURITY_GROUP",
     "STORE_PREFIX",
+    "TARGET_GROUP",
     "TLS_POLICY",
     "URL",
     "WEB_ACL",
@@ -292,6 +294,11 @@ WEB_ACL = explain(
     rf"^arn:{_PARTITION}:wafv2:{_REGION_PART}:[0-9]{{12}}:(regional|global)/webacl/[\w-]+/[0-9a-f-]+$",
     "the ARN of a web ACL of WAF, such as arn:aws:wafv2:us-east-1:123456789012:regional/webacl/tenantry/...",
 )
+TARGET_GROUP = explain(
+    rf"^arn:{_PARTITION}:elasticloadbalancing:{_REGION_PART}:[0-9]{{12}}:targetgroup/[\w-]+/[0-9a-f]+$",
+    "the ARN of a target group: arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/tenantry/...",
+)
+SECURITY_GROUP = explain("^sg-[0-9a-z]+$", "the id of a security group, such as sg-0123456789abcdef0")
 PREFIX_LIST = explain("^pl-([0-9a-f]{8}|[0-9a-f]{17})$", "the id of a prefix list, such as pl-3b927c52")
 
 TLS_POLICY: Schema = {

@@ -168,6 +168,13 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"ingress\.alb\.prefixLists", _build_list(formats.PREFIX_LIST)),
     (r"ingress\.alb\.webAclArn", formats.allow_empty(formats.WEB_ACL)),
     (r"ingress\.className", formats.NAME),
+    (r"httpRoute\.parentRefs", _build_list_schema(
+        ("name",),
+        group={"type": "string"}, kind=TEXT, name=formats.NAME, namespace=formats.NAMESPACE, sectionName=TEXT,
+        port={"type": "integer", "minimum": 1, "maximum": 65535},
+    )),
+    (r"targetGroupBinding\.targetGroupArn", formats.allow_empty(formats.TARGET_GROUP)),
+    (r"targetGroupBinding\.securityGroups", _build_list(formats.SECURITY_GROUP)),
     (r".*(\.cidrs|Cidrs)", _build_list(formats.CIDR)),
     (r".*\.imagePullSecrets", {
         "type": "array",

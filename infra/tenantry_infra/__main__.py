@@ -1,5 +1,6 @@
 """Commands for the AWS account of an environment: ``python -m tenantry_infra up dev``."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +14,13 @@ from rich.markup import escape
 from .account import AwsAccount
 from .chart_values import build_values, list_missing
 from .cloudformation import StackPhase, StackState
+from .cluster_config import build_cluster_config, build_node_pool
 from .deployment import Deployment
 from .display import make_report, print_plan, print_states
 from .environment import Environment, find_environment
 from .errors import DeploymentError
 from .removal import StackRemoval
-from .stacks import Stack
+from .stacks import INFRA, Stack
 
 __all__ = ["main"]
 
@@ -73,6 +75,40 @@ def values(
     console.print(f"Wrote {file}.")
     if missing := list_missing(outputs):
         console.print(f"Not in it, because their stacks do not exist: {', '.join(missing)}.")
+
+
+@app.command()
+def cluster(
+    name: Name,
+    *,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder to write to; by default build/aws/<environment>.")
+    ] = None,
+) -> None:
+    """Write eksctl's file of the cluster from the outputs of the stacks, and print the next commands."""
+    account = _open_account(name)
+    environment = account.environment
+    outputs = {stack.name: state.outputs for stack, state in _get_states(account).items()}
+    config = build_cluster_config(environment, outputs)
+    folder = folder or Path("build") / "aws" / environment.name
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "cluster.yaml"
+    file.write_text(
+        f"# Written by `make aws-cluster ENV={environment.name}` from infra/eksctl/cluster.yaml.\n"
+        + yaml.safe_dump(config, sort_keys=False)
+    )
+    commands = [
+        f"eksctl create cluster -f {file} --dry-run",
+        f"eksctl create cluster -f {file}",
+        f"kubectl apply -f {os.path.relpath(INFRA / 'eksctl' / 'storage-class.yaml')}",
+    ]
+    if environment.cluster.karpenter_version:
+        node_pool = folder / "karpenter.yaml"
+        node_pool.write_text(yaml.safe_dump_all(build_node_pool(environment), sort_keys=False))
+        commands.append(f"kubectl apply -f {node_pool}")
+    console.print(f"Wrote {file}. Create the cluster with:")
+    for command in commands:
+        console.print(f"  {command}", soft_wrap=True)
 
 
 @app.command()

@@ -77,6 +77,10 @@ class AwsAccount:
         )
         return client  # type: ignore[no-any-return]
 
+    def get_rds(self, stack: "Stack") -> Any:
+        """Return RDS in the region of a stack."""
+        return self._session.client("rds", region_name=self.environment.get_region(stack), config=RETRIES)
+
     def get_ecr(self, stack: "Stack") -> "ECRClient":
         """Return ECR in the region of a stack."""
         client: Any = self._session.client(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 from .environment import Environment
@@ -38,6 +39,10 @@ class ChartValue:
 VALUES = (
     ChartValue("global.aws.documentsBucket", "storage", "DocumentsBucket"),
     ChartValue("global.aws.filesBucket", "storage", "FilesBucket"),
+    ChartValue("global.aws.tenantRoleArn", "identity", "TenantRoleArn"),
+    ChartValue("gateway.modelRoleArn", "identity", "ModelsRoleArn"),
+    ChartValue("n8n.postgres.host", "data", "DatabaseHost"),
+    ChartValue("n8n.redis.host", "data", "CacheHost"),
     ChartValue("global.network.loadBalancer.cidrs", "network", "PublicCidrs", _split),
     ChartValue("global.network.postgres.cidrs", "network", "DataCidrs", _split),
     ChartValue("global.network.redis.cidrs", "network", "DataCidrs", _split),
@@ -64,6 +69,10 @@ def build_values(environment: Environment, outputs: Mapping[str, Mapping[str, st
     """
     values: dict[str, Any] = {}
     _set(values, "global.aws.region", environment.region)
+    # Kubernetes gives the first address of the Services to its own API.
+    services = ip_network(environment.service_cidr)
+    api = f"{services[1]}/{services.max_prefixlen}"
+    _set(values, "global.network.kubernetes.serviceCidrs", [api])
     for value in VALUES:
         if value.output in outputs.get(value.stack, {}):
             _set(values, value.path, value.convert(outputs[value.stack][value.output]))

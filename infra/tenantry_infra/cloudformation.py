@@ -342,17 +342,18 @@ class CloudFormation:
 
     def find_failures(self, name: str) -> list[StackEvent]:
         """Return the failures of the last operation, without those that only followed from another one."""
-        failures = []
+        failures, reasons = list[StackEvent](), list[StackEvent]()
         for event in self._client.describe_stack_events(StackName=name)["StackEvents"]:
             status, reason = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
             is_stack = event.get("PhysicalResourceId") == event["StackId"]
+            found = StackEvent(event["LogicalResourceId"], event.get("ResourceType", ""), status, reason)
             if status.endswith("_FAILED") and not is_stack and "cancelled" not in reason.lower():
-                failures.append(
-                    StackEvent(event["LogicalResourceId"], event.get("ResourceType", ""), status, reason)
-                )
+                failures.append(found)
+            if is_stack and reason:
+                reasons.append(found)
             if is_stack and status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
                 break
-        return failures[::-1] or self._list_validation_errors(StackName=name)
+        return failures[::-1] or self._list_validation_errors(StackName=name) or reasons[::-1]
 
     def _list_validation_errors(self, **scope: Any) -> list[StackEvent]:
         """Return what CloudFormation refused in advance, for example the name of another account's bucket."""

@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from .cluster_settings import ClusterSettings
 from .errors import DeploymentError
 from .stacks import INFRA, STACKS, Stack, StackRegion
 
@@ -53,6 +54,8 @@ class Environment(BaseModel):
         Region of copies; None for no copies.
     service_cidr
         Addresses of the cluster's Services. EKS cannot change them later.
+    cluster
+        Settings of the EKS cluster.
     parameters
         Parameters by stack and name, as in the stacks' templates.
     """
@@ -64,6 +67,7 @@ class Environment(BaseModel):
     region: Region
     replica_region: Region | None = None
     service_cidr: Network
+    cluster: ClusterSettings
     parameters: dict[str, dict[str, ParameterValue]]
 
     @classmethod

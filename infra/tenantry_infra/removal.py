@@ -69,6 +69,17 @@ class StackRemoval:
         ]
 
     def _check_data_is_gone(self, stacks: list[Stack]) -> None:
+        protected = [
+            database
+            for stack in stacks
+            for database in self._list_physical_ids(stack, "AWS::RDS::DBInstance")
+            if self._is_deletion_protected(stack, database)
+        ]
+        if protected:
+            raise DeploymentError(
+                f"These databases are protected from deletion: {', '.join(protected)}. Nothing was removed. "
+                "Set parameters.data.DeletionProtection to false, run aws-up, then run the command again."
+            )
         full = [
             bucket
             for stack in stacks
@@ -80,6 +91,14 @@ class StackRemoval:
                 f"These buckets are not empty: {', '.join(full)}. Nothing was removed. Empty them in the "
                 "console of S3 (button Empty, which also deletes old versions), then run the command again."
             )
+
+    def _is_deletion_protected(self, stack: Stack, database: str) -> bool:
+        rds = self._account.get_rds(stack)
+        try:
+            (found,) = rds.describe_db_instances(DBInstanceIdentifier=database)["DBInstances"]
+        except rds.exceptions.DBInstanceNotFoundFault:
+            return False
+        return bool(found["DeletionProtection"])
 
     def _has_objects(self, stack: Stack, bucket: str) -> bool:
         s3 = self._account.get_s3(stack)
@@ -98,6 +117,8 @@ class StackRemoval:
         self._delete_data(stack)
         if state.protected:
             cloudformation.set_protection(name, protected=False)
+        for key in self._list_physical_ids(stack, "AWS::KMS::Key"):
+            self._report(stack.name, f"the key {key} stays, because snapshots are encrypted with it")
         last = cloudformation.get_last_event(name)
         cloudformation.delete_stack(name)
         state = cloudformation.wait(name, self._make_event_report(stack), last)

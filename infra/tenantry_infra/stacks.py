@@ -12,8 +12,13 @@ INFRA = Path(__file__).resolve().parents[1]
 """Folder with the templates, the environments and the policies of IAM."""
 
 
-DATA_TYPES = {"AWS::ECR::Repository": "RepositoryName", "AWS::S3::Bucket": "BucketName"}
-"""Types of resources with data that cannot be created again, and the property with their name."""
+DATA_TYPES = {
+    "AWS::ECR::Repository": "RepositoryName",
+    "AWS::KMS::Key": "",
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::S3::Bucket": "BucketName",
+}
+"""Types of resources with data that cannot be created again, and the property with their name, if any."""
 
 
 class StackRegion(Enum):
@@ -65,8 +70,11 @@ class Stack:
 
 
 STACKS = (
+    Stack("keys", "encryption keys of the data tier and of the cluster", holds_data=True),
     Stack("network", "VPC, subnets, NAT gateways, endpoints, security groups"),
     Stack("replica", "bucket of copies in another region", holds_data=True, region=StackRegion.REPLICA),
     Stack("storage", "buckets of documents, files and access logs", needs=("replica",), holds_data=True),
     Stack("registry", "repositories of images", holds_data=True),
+    Stack("identity", "roles of the services", needs=("storage",)),
+    Stack("data", "RDS for PostgreSQL, ElastiCache", needs=("network", "keys"), holds_data=True),
 )

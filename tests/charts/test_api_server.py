@@ -23,6 +23,13 @@ POD_FIELDS = (
 )
 """Values that place and extend pods."""
 
+WAYS = (
+    "httpRoute.enabled=true,httpRoute.parentRefs[0].name=public,httpRoute.parentRefs[0].namespace=gateways",
+    "targetGroupBinding.enabled=true,targetGroupBinding.securityGroups={sg-1}",
+    "targetGroupBinding.targetGroupArn=arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/tenantry/0",
+)
+"""Values of the ways to Open WebUI besides the Ingress."""
+
 TOGGLES = (
     "crds.install=false",
     "file-sync.enabled=false",
@@ -30,7 +37,7 @@ TOGGLES = (
     "n8n.enabled=false,open-webui.orchestrator=direct",
     "n8n.worker.autoscaling.source=keda",
     "n8n.worker.autoscaling.initialReplicas=2",
-    "qdrant.enabled=false,global.qdrant.url=https://qdrant.example",
+    "qdrant.enabled=false,global.qdrant.url=https://qdrant.example,global.network.qdrant.cidrs={10.0.9.0/24}",
     "global.qdrant.tlsSecret=qdrant-tls",
     "ingress.enabled=false",
     "monitoring.enabled=false",
@@ -94,6 +101,10 @@ def test_the_api_server_accepts_every_release_name_in_a_namespace_with_a_long_na
         )  # fmt: skip
         assert namespace != long_namespace  # its fixture defines the kinds of others
         apply_dry_run(platform, release)
+
+
+def test_the_api_server_accepts_other_ways_to_open_webui(platform: Platform, namespace: str) -> None:
+    apply_dry_run(platform, render(PROFILE, *MONITORED, "--set", ",".join(WAYS), namespace=namespace))
 
 
 @pytest.mark.parametrize("choices", COMBINED, ids=" ".join)

@@ -5,6 +5,7 @@ for both positions of the filter for egress: VPC CNI filters before the translat
 """
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.support.charts.cluster_objects import (
     make_pod,
 )
 from tests.support.charts.rendering import PROFILES, RELEASE, HelmError, Object, Release, render
-from tests.support.network.policies import EgressFilter
+from tests.support.network.policies import EgressFilter, list_named_ports, resolve_rules
 from tests.support.network.reachability import Reachability
 
 WORLD = "203.0.113.7"
@@ -280,7 +281,9 @@ def test_every_rule_names_its_peers_and_ports(profile: str, empty: bool, egress_
         for direction, peers in (("ingress", "from"), ("egress", "to")):
             for rule in spec.get(direction) or []:
                 assert rule[peers], policy["metadata"]["name"]
+                # VPC CNI ignores a block of addresses whose ports have names.
                 assert rule["ports"], policy["metadata"]["name"]
+                assert all(isinstance(port["port"], int) for port in rule["ports"])
 
 
 def test_an_external_qdrant_has_its_addresses(egress_filter: EgressFilter) -> None:
@@ -402,3 +405,31 @@ def _read_pod_labels(workload: Object) -> dict[str, str]:
     else:
         labels = workload["spec"]["template"]["metadata"]["labels"]
     return labels
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_service_has_the_port_and_the_name_of_a_container_port(
+    profile: str, egress_filter: EgressFilter
+) -> None:
+    """VPC CNI requires it of every Service."""
+    del egress_filter  # the Services are the same
+    release = render(profile)
+    pods = {name: list_named_ports(template) for name, template in release.iter_pods()}
+    for service in release.list_objects("Service"):
+        for port in service["spec"]["ports"]:
+            declared = (port["targetPort"], port.get("protocol", "TCP"), port["port"])
+            workload = service["spec"]["selector"]["app.kubernetes.io/name"]
+            assert declared in pods[workload], service["metadata"]["name"]
+            assert port["name"] == port["targetPort"]
+
+
+MAX_PORTS = 24
+"""Ports and protocols that VPC CNI allows for one block of addresses, over all policies of a pod."""
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_no_address_has_more_ports_than_vpc_cni_allows(profile: str, egress_filter: EgressFilter) -> None:
+    for rules in resolve_rules(assign_addresses(render(profile)).objects, egress_filter).values():
+        for direction in (rules.ingress, rules.egress):
+            blocks = Counter(rule.block.network for rule in direction or ())
+            assert max(blocks.values(), default=0) <= MAX_PORTS

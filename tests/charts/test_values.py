@@ -26,7 +26,7 @@ def test_helm_lints_each_profile(profile: str) -> None:
         ("file-sync.replicas=two", "/file-sync/replicas"),
         ("n8n.enabled=false", "open-webui.orchestrator"),
         ("open-webui.enabled=false", "global.openWebui.adminEmail"),
-        ("open-webui.enabled=false", "open-webui.enabled is false, so the Ingress has no target"),
+        ("open-webui.enabled=false", "open-webui.enabled is false, so requests have no target"),
         ("operator.image.pullPolicy=always", "/operator/image/pullPolicy"),
         ("global.aws.tenantRoleArn=tenantry-tenant", "/global/aws/tenantRoleArn"),
         ("global.keycloak.url=https://login.example.com/", "/global/keycloak/url"),

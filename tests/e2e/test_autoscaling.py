@@ -1,4 +1,4 @@
-"""Tests that the autoscaler adds gateways under load."""
+"""Tests of autoscaling: gateways are added under load, and n8n begins with its initial workers."""
 
 import pytest
 
@@ -22,6 +22,18 @@ def test_gateways_are_added_under_load(demo_installation: Installation) -> None:
         pytest.skip("an earlier load has added gateways already")
     with generate_load(demo_installation, users=8, pause=0):
         wait_until_true(has_more_ready, f"more than {minimum} gateways are ready", seconds=180)
+
+
+def test_without_the_queue_metric_n8n_has_its_initial_workers(installation: Installation) -> None:
+    name = installation.get_workload_name("n8n-worker")
+    autoscaler = installation.cluster.get("hpa", name)
+    active = {each["type"]: each for each in autoscaler["status"]["conditions"]}["ScalingActive"]
+    if active["status"] == "True":
+        pytest.skip("the cluster serves the metric")
+    assert active["reason"] == "FailedGetExternalMetric"
+    # The minimum is 1. The job that sets the initial number reaches the API server through its Service.
+    workers = installation.cluster.get("deployment", name)
+    assert (autoscaler["spec"]["minReplicas"], workers["spec"]["replicas"]) == (1, 2)
 
 
 def _require_metrics(installation: Installation) -> None:

@@ -3,7 +3,7 @@
 from rich.console import Console
 from tenantry_local.display import Progress
 
-from . import actionlint, kube_score, promtool
+from . import actionlint, eksctl, kube_score, promtool
 
 
 def main() -> None:
@@ -12,6 +12,8 @@ def main() -> None:
         promtool.install(lambda text: progress.report("promtool", text))
         actionlint.install(lambda text: progress.report("actionlint", text))
         kube_score.install(lambda text: progress.report("kube-score", text))
+        progress.report("eksctl", "downloading the schema")
+        eksctl.load_schema()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tenantry_local.part import find_program
 from tenantry_local.processes import LocalError
 from tenantry_local.programs.cache import ensure_installed, get_cache_folder, run_logged
 
-__all__ = ["GoProgram"]
+__all__ = ["GoProgram", "download_module"]
 
 ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
 
@@ -50,23 +50,38 @@ class GoProgram:
         """
 
         def fill(folder: Path) -> None:
+            source = download_module(self.module, self.hash)
             argv = [
-                find_program("go"), "build", "-C", self._download_source(), "-trimpath", *self.flags,
-                "-ldflags", "-s -w", "-o", str(folder / self.name), f"./cmd/{self.name}",
+                find_program("go"), "build", "-C", str(source), "-trimpath", *self.flags, "-ldflags", "-s -w",
+                "-o", str(folder / self.name), f"./cmd/{self.name}",
             ]  # fmt: skip
             run_logged(argv, folder=folder, env=ENVIRONMENT, report=report, doing=f"building {self.name}")
 
         return ensure_installed(get_cache_folder(self.name, self.hash.encode()), fill) / self.name
 
-    def _download_source(self) -> str:
-        """Download the module and return its folder in Go's cache."""
-        argv = [find_program("go"), "mod", "download", "-json", self.module]
-        done = subprocess.run(
-            argv, env={**os.environ, **ENVIRONMENT}, cwd="/", capture_output=True, text=True, check=False
-        )
-        module = json.loads(done.stdout or "{}")
-        if done.returncode:
-            raise LocalError(f"{self.module} cannot be downloaded: {module.get('Error', done.stderr)}")
-        if module["Sum"] != self.hash:
-            raise LocalError(f"{self.module} does not have the pinned hash but {module['Sum']}")
-        return str(module["Dir"])
+
+def download_module(module: str, expected_hash: str) -> Path:
+    """Download a module and return its folder in Go's cache.
+
+    Parameters
+    ----------
+    module
+        Path of the module with its version.
+    expected_hash
+        Hash of the module, as in ``go.sum``.
+
+    Raises
+    ------
+    LocalError
+        The module cannot be downloaded, or has another hash.
+    """
+    argv = [find_program("go"), "mod", "download", "-json", module]
+    done = subprocess.run(
+        argv, env={**os.environ, **ENVIRONMENT}, cwd="/", capture_output=True, text=True, check=False
+    )
+    downloaded = json.loads(done.stdout or "{}")
+    if done.returncode:
+        raise LocalError(f"{module} cannot be downloaded: {downloaded.get('Error', done.stderr)}")
+    if downloaded["Sum"] != expected_hash:
+        raise LocalError(f"{module} does not have the pinned hash but {downloaded['Sum']}")
+    return Path(downloaded["Dir"])

@@ -43,10 +43,12 @@
 {{- end }}
 {{- end }}
 {{- if $openWebui.enabled }}
-{{- if not .Values.ingress.enabled }}
-- Open WebUI is not reachable from outside the cluster (ingress.enabled).
+{{- if not (include "tenantry.is-exposed" .) }}
+- Open WebUI is not reachable from outside the cluster (ingress.enabled, httpRoute.enabled, targetGroupBinding.enabled).
 {{- else if hasPrefix "http://" .Values.global.openWebui.url }}
 - Browsers use Open WebUI unencrypted (global.openWebui.url).
+{{- else if not .Values.ingress.enabled }}
+{{- /* The Gateway or the target group's load balancer has its own TLS and its own web ACL. */}}
 {{- else if ne .Values.ingress.className "alb" }}
 {{- if not .Values.ingress.tlsSecret }}
 - The Ingress has no certificate: browsers use Open WebUI unencrypted (ingress.tlsSecret).
@@ -60,6 +62,12 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- define "tenantry.is-exposed" -}}
+{{- if or .Values.ingress.enabled .Values.httpRoute.enabled .Values.targetGroupBinding.enabled -}}
+true
+{{- end -}}
 {{- end }}
 
 {{- /* "true" if a list contains one of some entries, else empty. Takes a list: the list and the entries. */}}

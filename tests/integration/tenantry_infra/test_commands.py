@@ -1,7 +1,7 @@
 """Tests of the commands, run as programs against an emulator of AWS."""
 
 import signal
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +9,22 @@ import pytest
 import yaml
 from tenantry_infra.stacks import STACKS
 
-from tests.support.aws.running import ACCOUNT, Emulator, make_environment_file, run_emulator
+from tests.support.aws.emulator import SLOW_ACCOUNT
+from tests.support.aws.running import Emulator, make_environment_file
 
 SECRET = "secret-of-the-emulator"
 DOCUMENT = {"Bucket": "digital-twin-docs-dev", "Key": "tenant-a/p/documents/d/report.txt"}
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Emulator]:
-    """Return a separate emulator, in which the creation of a flow log takes some seconds."""
-    with run_emulator(EMULATOR_SLOW_TYPE="AWS::EC2::FlowLog", EMULATOR_SLOW_SECONDS="3") as running:
-        yield running
+def aws(emulator: Emulator) -> Emulator:
+    """Return the emulator with an account in which the creation of a flow log takes some seconds."""
+    return replace(emulator, account=SLOW_ACCOUNT)
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_environment_file(tmp_path_factory.mktemp("dev")))
+    return str(make_environment_file(tmp_path_factory.mktemp("dev"), account=SLOW_ACCOUNT))
 
 
 def list_stacks(aws: Emulator) -> dict[str, str]:
@@ -40,7 +40,7 @@ def test_a_plan_of_an_empty_account_lists_the_resources_and_creates_nothing(aws:
     status, output = aws.run_command("plan", file)
     assert status == 0
     assert output.startswith(
-        f"Environment dev: account {ACCOUNT}, us-east-1, as arn:aws:iam::{ACCOUNT}:root\n"
+        f"Environment dev: account {SLOW_ACCOUNT}, us-east-1, as arn:aws:iam::{SLOW_ACCOUNT}:root\n"
     )
     assert "+ Documents (AWS::S3::Bucket)" in output
     assert "NatGatewayA" in output
@@ -57,7 +57,7 @@ def test_a_killed_deployment_is_continued_while_its_stack_is_being_created(aws: 
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert list_stacks(aws) == {"network": "CREATE_IN_PROGRESS"}
+    assert list_stacks(aws) == {"keys": "CREATE_COMPLETE", "network": "CREATE_IN_PROGRESS"}
 
     status, output = aws.run_command("up", file)
     assert status == 0, output
@@ -76,7 +76,7 @@ def test_a_second_deployment_changes_nothing(aws: Emulator, file: str) -> None:
 
 
 def test_a_plan_shows_a_change_and_its_resource(aws: Emulator, tmp_path: Path) -> None:
-    changed = make_environment_file(tmp_path, storage={"LogDays": 60})
+    changed = make_environment_file(tmp_path, account=SLOW_ACCOUNT, storage={"LogDays": 60})
     before = list_stack_events(aws)
     status, output = aws.run_command("plan", str(changed))
     assert status == 0
@@ -88,7 +88,9 @@ def test_a_plan_shows_a_change_and_its_resource(aws: Emulator, tmp_path: Path) -
 
 
 def test_a_change_that_would_lose_documents_is_refused(aws: Emulator, tmp_path: Path) -> None:
-    renamed = str(make_environment_file(tmp_path, storage={"DocumentsBucket": "another-name"}))
+    renamed = str(
+        make_environment_file(tmp_path, account=SLOW_ACCOUNT, storage={"DocumentsBucket": "another-name"})
+    )
     assert "REFUSED: its data would be lost" in aws.run_command("plan", renamed)[1]
     status, output = aws.run_command("up", renamed)
     assert status == 1
@@ -132,13 +134,13 @@ def test_other_credentials_are_refused_before_any_change(aws: Emulator, tmp_path
     for command in ("plan", "up", "status", "down"):
         status, output = aws.run_command(command, other)
         assert status == 1
-        assert f"dev is in account 999988887777, but your credentials belong to {ACCOUNT}" in output
+        assert f"dev is in account 999988887777, but your credentials belong to {SLOW_ACCOUNT}" in output
 
 
 def test_an_environment_without_an_account_says_which_one_the_credentials_have(aws: Emulator) -> None:
     status, output = aws.run_command("up", "dev")
     assert status == 1
-    assert f'set account: "{ACCOUNT}"' in output
+    assert f'set account: "{SLOW_ACCOUNT}"' in output
 
 
 def test_a_removal_keeps_documents(aws: Emulator, file: str) -> None:
@@ -159,9 +161,17 @@ def test_a_removal_keeps_documents(aws: Emulator, file: str) -> None:
     assert s3.get_object(**DOCUMENT)["Body"].read() == b"a document"
 
 
-def test_data_is_removed_only_on_demand_and_when_it_is_gone(aws: Emulator, file: str) -> None:
+def test_data_is_removed_only_on_demand_and_when_it_is_gone(aws: Emulator, file: str, tmp_path: Path) -> None:
     s3 = aws.connect("s3")
     assert "must repeat" in aws.run_command("down", file, "--yes", "--delete-data", "prod")[1]
+    before = list_stacks(aws)
+    status, output = aws.run_command("down", file, "--yes", "--delete-data", "dev")
+    assert status == 1
+    assert "protected from deletion: tenantry-dev. Nothing was removed" in output
+    assert list_stacks(aws) == before
+
+    file = str(make_environment_file(tmp_path, account=SLOW_ACCOUNT, data={"DeletionProtection": False}))
+    assert aws.run_command("up", file)[0] == 0
     before = list_stacks(aws)
     status, output = aws.run_command("down", file, "--yes", "--delete-data", "dev")
     assert status == 1
@@ -177,6 +187,11 @@ def test_data_is_removed_only_on_demand_and_when_it_is_gone(aws: Emulator, file:
     assert list_stacks(aws) == {}
     assert s3.list_buckets()["Buckets"] == []
     assert aws.connect("ecr").describe_repositories()["repositories"] == []
+    # The database leaves a snapshot, and the key with which it is encrypted.
+    (snapshot,) = aws.connect("rds").describe_db_snapshots()["DBSnapshots"]
+    assert snapshot["DBInstanceIdentifier"] == "tenantry-dev"
+    assert "stays, because snapshots are encrypted with it" in output
+    assert len(aws.connect("kms").list_keys()["Keys"]) == 2
 
 
 def test_no_secret_is_printed(aws: Emulator, file: str) -> None:

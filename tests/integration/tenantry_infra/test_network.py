@@ -167,7 +167,7 @@ def test_security_groups_have_exactly_the_rules_of_the_architecture(
 
 
 def test_there_is_no_other_security_group(groups: dict[str, Any]) -> None:
-    assert set(groups) == {"load-balancer", "cluster", "database", "endpoints"}
+    assert set(groups) == {"load-balancer", "cluster", "database", "cache", "endpoints"}
 
 
 def test_karpenter_finds_the_group_of_the_nodes(groups: dict[str, Any]) -> None:

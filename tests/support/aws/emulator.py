@@ -1,16 +1,21 @@
 """ministack with more types of resources in CloudFormation: ``python -m tests.support.aws.emulator``.
 
 Its EC2 has NAT gateways, addresses, flow logs and rules of security groups, but its CloudFormation cannot
-create them. :data:`ADDED_TYPES` connects both. ``EMULATOR_SLOW_TYPE`` names a type whose creation takes
-``EMULATOR_SLOW_SECONDS``, and ``EMULATOR_FAILING_TYPE`` one whose creation fails.
+create them. :data:`ADDED_TYPES` connects both. Databases get the ARN of a secret that RDS would manage.
+Two accounts are special: :data:`SLOW_ACCOUNT` and :data:`FAILING_ACCOUNT`.
 """
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["ADDED_TYPES", "PLACEHOLDER_TYPES", "main"]
+__all__ = ["ADDED_TYPES", "FAILING_ACCOUNT", "PLACEHOLDER_TYPES", "SLOW_ACCOUNT", "main"]
+
+FAILING_ACCOUNT = "555555555555"
+"""Account in which the creation of a NAT gateway fails."""
+
+SLOW_ACCOUNT, SLOW_SECONDS = "444444444444", 3
+"""Account in which the creation of a flow log takes some seconds."""
 
 ADDED_TYPES = (
     "AWS::EC2::EIP",
@@ -30,6 +35,7 @@ Created = tuple[str, dict[str, Any]]
 def main() -> None:
     """Run ministack with more types, in the foreground."""
     from ministack import app  # noqa: PLC0415 (reads its settings from the environment)
+    from ministack.core.responses import get_account_id  # noqa: PLC0415
     from ministack.services import ec2  # noqa: PLC0415
     from ministack.services.cloudformation import provisioners, stacks  # noqa: PLC0415
 
@@ -65,6 +71,16 @@ def main() -> None:
 
     def delete_ingress(_name: str, _properties: Properties) -> None: ...
 
+    def add_secret(handler: Callable[..., Created]) -> Callable[..., Created]:
+        def handle(*arguments: Any, **options: Any) -> Created:
+            database, attributes = handler(*arguments, **options)
+            secret = f"arn:aws:secretsmanager:us-east-1:{get_account_id()}:secret:rds!db-{database}"
+            return database, {**attributes, "MasterUserSecret.SecretArn": secret}
+
+        return handle
+
+    databases = handlers["AWS::RDS::DBInstance"]
+    databases |= {action: add_secret(databases[action]) for action in ("create", "update")}
     handlers |= {
         "AWS::EC2::EIP": {"create": create_address, "delete": delete_address},
         "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
@@ -74,12 +90,19 @@ def main() -> None:
     for kind in PLACEHOLDER_TYPES:
         handlers[kind] = {"create": lambda name, *_: (name, {}), "delete": lambda *_: None}
 
-    if slow := os.environ.get("EMULATOR_SLOW_TYPE"):
-        handlers[slow] = delay(handlers[slow], float(os.environ["EMULATOR_SLOW_SECONDS"]))
-        is_blocking = stacks._runs_on_worker_thread
-        stacks._runs_on_worker_thread = lambda kind: kind == slow or is_blocking(kind)
-    if failing := os.environ.get("EMULATOR_FAILING_TYPE"):
-        handlers[failing] = {**handlers[failing], "create": fail}
+    def create_slow_flow_log(*arguments: Any) -> Created:
+        time.sleep(SLOW_SECONDS if get_account_id() == SLOW_ACCOUNT else 0)
+        return create_flow_log(*arguments)
+
+    def create_or_refuse_nat_gateway(*arguments: Any) -> Created:
+        if get_account_id() == FAILING_ACCOUNT:
+            raise ValueError("You have reached the limit of NAT gateways.")
+        return create_nat_gateway(*arguments)
+
+    handlers["AWS::EC2::FlowLog"]["create"] = create_slow_flow_log
+    handlers["AWS::EC2::NatGateway"]["create"] = create_or_refuse_nat_gateway
+    is_blocking = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda kind: kind == "AWS::EC2::FlowLog" or is_blocking(kind)
     app.main()
 
 
@@ -88,21 +111,6 @@ def create_record(records: Any, create: Callable[[dict[str, list[str]]], Any], p
     before = set(records)
     create(parameters)
     return [key for key in records if key not in before]
-
-
-def delay(handler: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return a handler whose creation takes some time."""
-
-    def create(*arguments: Any) -> Any:
-        time.sleep(seconds)
-        return handler["create"](*arguments)
-
-    return {**handler, "create": create}
-
-
-def fail(*_arguments: Any) -> Any:
-    """Refuse a creation."""
-    raise ValueError("You have reached the limit of these resources.")
 
 
 if __name__ == "__main__":

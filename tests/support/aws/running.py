@@ -45,22 +45,25 @@ class Emulator:
     ----------
     url
         Its endpoint.
+    account
+        Account of commands and clients.
     """
 
     url: str
+    account: str = ACCOUNT
 
-    def make_env(self, account: str = ACCOUNT) -> dict[str, str]:
+    def make_env(self, account: str | None = None) -> dict[str, str]:
         """Return environment variables with credentials; ministack reads the account from the key."""
         return {
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": account,
+            "AWS_ACCESS_KEY_ID": account or self.account,
             "AWS_SECRET_ACCESS_KEY": "secret-of-the-emulator",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
 
-    def connect(self, service: str, account: str = ACCOUNT) -> Any:
+    def connect(self, service: str, account: str | None = None) -> Any:
         """Return a client of a service."""
-        session = boto3.Session(account, "secret-of-the-emulator", region_name="us-east-1")
+        session = boto3.Session(account or self.account, "secret-of-the-emulator", region_name="us-east-1")
         return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
 
     def start_command(self, *arguments: str) -> subprocess.Popen[str]:
@@ -119,11 +122,11 @@ class DeployedEnvironment:
 
 
 @contextmanager
-def run_emulator(**settings: str) -> Iterator[Emulator]:
-    """Run the emulator on a free port; ``settings`` are its environment variables."""
+def run_emulator() -> Iterator[Emulator]:
+    """Run the emulator on a free port."""
     port = find_free_port()
     fixed = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "LOG_LEVEL": "ERROR"}
-    env = {**os.environ, **fixed, **settings}
+    env = {**os.environ, **fixed}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.aws.emulator"],

@@ -1,4 +1,4 @@
-"""Definitions of third-party resources that the chart can create, for KEDA, Prometheus and secrets.
+"""Definitions of third-party resources that the chart can create: KEDA, Prometheus, secrets, load balancers.
 
 The original definitions are not available to the tests. These definitions contain the fields that the chart
 needs, copied from the reference of each kind. So the API server refuses a field with a wrong name or path.
@@ -35,6 +35,7 @@ TEXT: Schema = {"type": "string", "minLength": 1}
 FLAG: Schema = {"type": "boolean"}
 NUMBER: Schema = {"type": "integer", "format": "int32"}
 DURATION: Schema = {"type": "string", "pattern": r"^([0-9]+(ms|s|m|h|d|w|y))+$"}
+GATEWAY_DURATION: Schema = {"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"}
 TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 NUMBER_OR_TEXT: Schema = {"x-kubernetes-int-or-string": True}
 
@@ -215,6 +216,72 @@ SECRET_PROVIDER_CLASS = _make_object(
     ),
 )
 
+HTTP_ROUTE = _make_object(
+    parentRefs=_make_list(
+        _make_object(
+            "name",
+            group={"type": "string"},
+            kind=TEXT,
+            name=TEXT,
+            namespace=TEXT,
+            sectionName=TEXT,
+            port=NUMBER,
+        )
+    ),
+    hostnames=_make_list(TEXT),
+    rules=_make_list(
+        _make_object(
+            name=TEXT,
+            matches=_make_list(
+                _make_object(
+                    path=_make_object(
+                        type=_make_one_of("Exact", "PathPrefix", "RegularExpression"), value=TEXT
+                    )
+                )
+            ),
+            backendRefs=_make_list(
+                _make_object(
+                    "name",
+                    group={"type": "string"},
+                    kind=TEXT,
+                    name=TEXT,
+                    namespace=TEXT,
+                    port=NUMBER,
+                    weight=NUMBER,
+                )
+            ),
+            timeouts=_make_object(request=GATEWAY_DURATION, backendRequest=GATEWAY_DURATION),
+        )
+    ),
+)
+
+TARGET_GROUP_BINDING = _make_object(
+    "serviceRef",
+    targetGroupARN=TEXT,
+    targetGroupName=TEXT,
+    targetType=_make_one_of("instance", "ip"),
+    serviceRef=_make_object("name", "port", name=TEXT, port=NUMBER_OR_TEXT),
+    ipAddressType=_make_one_of("ipv4", "ipv6"),
+    vpcID={"type": "string", "pattern": "^vpc-[0-9a-f]+$"},
+    networking=_make_object(
+        ingress=_make_list(
+            _make_object(
+                "from",
+                "ports",
+                ports=_make_list(_make_object(protocol=_make_one_of("TCP", "UDP"), port=NUMBER_OR_TEXT)),
+                **{
+                    "from": _make_list(
+                        _make_object(
+                            ipBlock=_make_object("cidr", cidr=TEXT),
+                            securityGroup=_make_object("groupID", groupID=TEXT),
+                        )
+                    )
+                },
+            )
+        )
+    ),
+)
+
 KINDS: list[tuple[str, str, str, Schema]] = [
     ("keda.sh", "v1alpha1", "ScaledObject", SCALED_OBJECT),
     ("keda.sh", "v1alpha1", "TriggerAuthentication", TRIGGER_AUTHENTICATION),
@@ -223,6 +290,8 @@ KINDS: list[tuple[str, str, str, Schema]] = [
     ("monitoring.coreos.com", "v1", "ServiceMonitor", SERVICE_MONITOR),
     ("external-secrets.io", "v1", "ExternalSecret", EXTERNAL_SECRET),
     ("secrets-store.csi.x-k8s.io", "v1", "SecretProviderClass", SECRET_PROVIDER_CLASS),
+    ("gateway.networking.k8s.io", "v1", "HTTPRoute", HTTP_ROUTE),
+    ("elbv2.k8s.aws", "v1beta1", "TargetGroupBinding", TARGET_GROUP_BINDING),
 ]
 
 

@@ -16,12 +16,16 @@ from .selectors import matches_labels
 
 __all__ = [
     "ALL_PORTS",
+    "Address",
     "AddressBlock",
     "ClusterObjects",
     "EgressFilter",
     "PodRules",
     "Ports",
     "Rule",
+    "Rules",
+    "list_named_ports",
+    "resolve_backends",
     "resolve_rules",
 ]
 

@@ -13,6 +13,7 @@ from tools import (
     chart_schema,
     decisions_index,
     gateway_reference,
+    identity_template,
     metrics_reference,
     problems_reference,
     settings_reference,
@@ -37,6 +38,7 @@ PAGES = sorted(page for page in DOCS.rglob("*.md") if page.parent.name != "decis
         chart_schema,
         values_reference,
         decisions_index,
+        identity_template,
     ],
     ids=lambda page: page.PAGE.name,
 )

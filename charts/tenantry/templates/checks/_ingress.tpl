@@ -1,16 +1,26 @@
-{{/* The Ingress, its load balancer and the URL of Open WebUI. */}}
+{{/* The ways to Open WebUI, its load balancer and its URL. */}}
 {{- define "tenantry.checks.ingress" -}}
-{{- if .Values.ingress.enabled }}
 {{- $url := .Values.global.openWebui.url }}
 {{- $parsed := urlParse $url }}
+{{- range $way := list "ingress" "httpRoute" "targetGroupBinding" }}
+{{- if index $.Values $way "enabled" }}
 {{- if not $url }}
-ingress.enabled is true, but global.openWebui.url is empty. Set the URL that browsers open: its host is the host of the Ingress.
-{{- else if regexMatch `^[0-9.]+$|:.*:` $parsed.hostname }}
-ingress.enabled is true, but the host in global.openWebui.url ({{ $url }}) is an address. An Ingress needs a name.
+{{ $way }}.enabled is true, but global.openWebui.url is empty. Set the URL that browsers open.
+{{- else if and (ne $way "targetGroupBinding") (regexMatch `^[0-9.]+$|:.*:` $parsed.hostname) }}
+{{ $way }}.enabled is true, but the host in global.openWebui.url ({{ $url }}) is an address. Use a name, by which requests are routed.
 {{- end }}
-{{- if not (index .Values "open-webui" "enabled") }}
-ingress.enabled is true, but open-webui.enabled is false, so the Ingress has no target. Set one of them to the value of the other.
+{{- if not (index $.Values "open-webui" "enabled") }}
+{{ $way }}.enabled is true, but open-webui.enabled is false, so requests have no target. Set both to the same value.
 {{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+httpRoute.enabled is true, but httpRoute.parentRefs is empty. Name the Gateway of the route.
+{{- end }}
+{{- if and .Values.targetGroupBinding.enabled (not .Values.targetGroupBinding.targetGroupArn) }}
+targetGroupBinding.enabled is true, but targetGroupBinding.targetGroupArn is empty. Set the ARN of the target group.
+{{- end }}
+{{- if .Values.ingress.enabled }}
 {{- if and (hasPrefix "http://" $url) .Values.ingress.tlsSecret }}
 ingress.tlsSecret is {{ .Values.ingress.tlsSecret }}, but global.openWebui.url ({{ $url }}) has no TLS. Begin the URL with https:// or empty the Secret's name.
 {{- end }}

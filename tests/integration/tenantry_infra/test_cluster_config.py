@@ -1,0 +1,191 @@
+"""Tests of eksctl's file of the cluster, with eksctl's own schema."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+from tenantry_infra.cluster_config import build_cluster_config, build_node_pool
+from tenantry_infra.environment import Environment, find_environment
+from tenantry_infra.errors import DeploymentError
+from tenantry_infra.stacks import INFRA
+
+from tests.support.charts.rendering import render
+from tools.linters import eksctl
+
+NAMES = ("dev", "staging", "prod")
+ADMINISTRATORS = "arn:aws:iam::123456789012:role/platform-engineers"
+ROLES = ("Operator", "Gateway", "FileSync", "OpenWebui")
+OUTPUTS = {
+    "network": {
+        "VpcId": "vpc-1",
+        "Zones": "us-east-1a,us-east-1b",
+        "AppSubnets": "subnet-a1,subnet-a2",
+        "PublicSubnets": "subnet-p1,subnet-p2",
+        "ClusterSecurityGroup": "sg-1",
+    },
+    "keys": {"ClusterKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
+    "identity": {f"{role}RoleArn": f"arn:aws:iam::123456789012:role/tenantry-{role}" for role in ROLES},
+}
+
+
+def load_environment(folder: Path, name: str = "prod", **cluster: Any) -> Environment:
+    document = yaml.safe_load(find_environment(name).read_text())
+    document["cluster"] |= {"administrators": [ADMINISTRATORS], **cluster}
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return Environment.load(file)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, Any]:
+    return build_cluster_config(load_environment(tmp_path), OUTPUTS)
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft7Validator:
+    return Draft7Validator(eksctl.load_schema())
+
+
+def list_faults(validator: Draft7Validator, config: dict[str, Any]) -> list[str]:
+    # As eksctl reads it: a file, whose texts have quotes where they need them.
+    document = yaml.safe_load(yaml.safe_dump(config))
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        pytest.param({}, id="private"),
+        pytest.param({"apiCidrs": ["198.51.100.0/24"]}, id="public"),
+        pytest.param({"karpenterVersion": "1.8.1"}, id="karpenter"),
+    ],
+)
+def test_eksctl_accepts_the_cluster(
+    tmp_path: Path, validator: Draft7Validator, name: str, cluster: dict[str, Any]
+) -> None:
+    config = build_cluster_config(load_environment(tmp_path, name, **cluster), OUTPUTS)
+    assert list_faults(validator, config) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("vpc", "clusterEndpoint"), {}),
+        (("metadata", "version"), 1.36),
+        (("managedNodeGroups", 0, "minSize"), "2"),
+        (("iam", "podIdentityAssociations", 0, "roleArn"), "arn:aws:iam::1:role/x"),
+    ],
+)
+def test_eksctls_schema_refuses_a_fault(
+    config: dict[str, Any], validator: Draft7Validator, path: tuple[Any, ...], value: Any
+) -> None:
+    node: Any = config
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    assert list_faults(validator, config)
+
+
+def test_no_variable_remains(config: dict[str, Any]) -> None:
+    assert "${" not in yaml.safe_dump(config)
+
+
+def test_the_cluster_uses_the_stacks_network(config: dict[str, Any]) -> None:
+    assert config["vpc"]["id"] == "vpc-1"
+    assert config["vpc"]["subnets"] == {
+        "private": {"us-east-1a": {"id": "subnet-a1"}, "us-east-1b": {"id": "subnet-a2"}},
+        "public": {"us-east-1a": {"id": "subnet-p1"}, "us-east-1b": {"id": "subnet-p2"}},
+    }
+    assert config["kubernetesNetworkConfig"] == {"serviceIPv4CIDR": "172.20.0.0/16"}
+
+
+def test_the_api_server_has_a_public_endpoint_only_for_named_addresses(tmp_path: Path) -> None:
+    private = build_cluster_config(load_environment(tmp_path), OUTPUTS)["vpc"]
+    assert private["clusterEndpoints"] == {"privateAccess": True, "publicAccess": False}
+    public = build_cluster_config(load_environment(tmp_path, apiCidrs=["198.51.100.0/24"]), OUTPUTS)["vpc"]
+    assert public["clusterEndpoints"] == {"privateAccess": True, "publicAccess": True}
+    assert public["publicAccessCIDRs"] == ["198.51.100.0/24"]
+
+
+def test_secrets_are_encrypted_and_all_logs_are_kept(config: dict[str, Any]) -> None:
+    assert config["secretsEncryption"] == {"keyARN": OUTPUTS["keys"]["ClusterKeyArn"]}
+    logging = config["cloudWatch"]["clusterLogging"]
+    assert set(logging["enableTypes"]) == {
+        "api", "audit", "authenticator", "controllerManager", "scheduler"
+    }  # fmt: skip
+    assert logging["logRetentionInDays"] == 90
+
+
+def test_nodes_are_private_encrypted_and_lend_no_role_to_pods(config: dict[str, Any]) -> None:
+    for group in config["managedNodeGroups"]:
+        assert group["privateNetworking"], group["name"]
+        assert (group["volumeType"], group["volumeEncrypted"]) == ("gp3", True)
+        assert group["disableIMDSv1"]
+        assert group["disablePodIMDS"]
+        assert group["securityGroups"] == {"attachIDs": ["sg-1"]}
+
+
+def test_qdrant_has_a_tainted_group_in_each_zone(config: dict[str, Any]) -> None:
+    general, *qdrant = config["managedNodeGroups"]
+    assert "taints" not in general
+    assert general["availabilityZones"] == ["us-east-1a", "us-east-1b"]
+    assert [group["availabilityZones"] for group in qdrant] == [["us-east-1a"], ["us-east-1b"]]
+    for group in qdrant:
+        assert group["taints"] == [{"key": "tenantry.io/nodes", "value": "qdrant", "effect": "NoSchedule"}]
+        assert group["labels"] == {"tenantry.io/nodes": "qdrant"}
+
+
+def test_each_needed_addon_is_installed(config: dict[str, Any]) -> None:
+    addons = {addon["name"]: addon for addon in config["addons"]}
+    assert addons.keys() == {
+        "vpc-cni", "coredns", "kube-proxy", "aws-ebs-csi-driver", "eks-pod-identity-agent", "metrics-server",
+        "amazon-cloudwatch-observability", "aws-secrets-store-csi-driver-provider",
+    }  # fmt: skip
+    settings = yaml.safe_load(addons["vpc-cni"]["configurationValues"])
+    assert settings["enableNetworkPolicy"] == "true"
+
+
+def test_each_service_account_with_a_role_has_an_association(config: dict[str, Any]) -> None:
+    associations = {
+        each["serviceAccountName"]
+        for each in config["iam"]["podIdentityAssociations"]
+        if each["namespace"] == "tenantry"
+    }
+    assert associations == {f"tenantry-{name}" for name in ("operator", "gateway", "file-sync", "open-webui")}
+    accounts = {
+        account["metadata"]["name"].removeprefix("demo-")
+        for account in render("values-eks-prod.yaml").list_objects("ServiceAccount")
+    }
+    assert {name.removeprefix("tenantry-") for name in associations} <= accounts
+
+
+def test_karpenter_is_optional(tmp_path: Path) -> None:
+    without = build_cluster_config(load_environment(tmp_path), OUTPUTS)
+    assert "karpenter" not in without
+    environment = load_environment(tmp_path, karpenterVersion="1.8.1")
+    assert build_cluster_config(environment, OUTPUTS)["karpenter"]["version"] == "1.8.1"
+    node_class, pool = build_node_pool(environment)
+    assert node_class["spec"]["role"] == "eksctl-KarpenterNodeRole-tenantry-prod"
+    assert pool["spec"]["template"]["metadata"]["labels"] == {"tenantry.io/nodes": "general"}
+
+
+def test_a_cluster_without_administrators_is_refused(tmp_path: Path) -> None:
+    environment = load_environment(tmp_path, administrators=[])
+    with pytest.raises(DeploymentError, match="names no administrators"):
+        build_cluster_config(environment, OUTPUTS)
+
+
+def test_a_missing_stack_is_named_by_its_output(tmp_path: Path) -> None:
+    outputs = {name: values for name, values in OUTPUTS.items() if name != "identity"}
+    with pytest.raises(DeploymentError, match=r"no output OperatorRoleArn yet.*make aws-up"):
+        build_cluster_config(load_environment(tmp_path), outputs)
+
+
+def test_the_default_storage_class_encrypts_volumes() -> None:
+    storage = yaml.safe_load((INFRA / "eksctl" / "storage-class.yaml").read_text())
+    assert storage["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true"
+    assert storage["parameters"] == {"type": "gp3", "encrypted": "true"}
+    assert storage["volumeBindingMode"] == "WaitForFirstConsumer"

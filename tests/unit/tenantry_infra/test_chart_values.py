@@ -1,0 +1,81 @@
+"""Tests of the values for the chart."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]
+from tenantry_infra.chart_values import VALUES, build_values, list_missing
+from tenantry_infra.environment import Environment, find_environment
+from tenantry_infra.stacks import STACKS
+
+from tools.version import REPOSITORY
+
+CHART = REPOSITORY / "charts" / "tenantry"
+OUTPUTS = {
+    "network": {
+        "PublicCidrs": "10.0.1.0/24,10.0.2.0/24", "AppCidrs": "10.0.10.0/24,10.0.11.0/24",
+        "DataCidrs": "10.0.20.0/24,10.0.21.0/24", "LoadBalancerPrefixList": "pl-3b927c52",
+    },
+    "storage": {"DocumentsBucket": "digital-twin-docs-prod", "FilesBucket": "open-webui-files-prod"},
+    "registry": {
+        f"{name}Repository": f"111122223333.dkr.ecr.us-east-1.amazonaws.com/tenantry/{name.lower()}"
+        for name in ("Operator", "Gateway", "FileSync", "Jobs")
+    },
+    "identity": {
+        "TenantRoleArn": "arn:aws:iam::111122223333:role/tenantry-tenant",
+        "ModelsRoleArn": "arn:aws:iam::111122223333:role/tenantry-models",
+    },
+    "data": {"DatabaseHost": "tenantry-prod.abc.us-east-1.rds.amazonaws.com", "CacheHost": "master.x"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def production() -> Environment:
+    return Environment.load(find_environment("prod"))
+
+
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = merge(merged.get(key, {}), value) if isinstance(value, dict) else value
+    return merged
+
+
+def test_every_value_is_an_output_of_its_stack() -> None:
+    outputs = {stack.name: stack.template.outputs for stack in STACKS}
+    for value in VALUES:
+        assert value.output in outputs[value.stack], value.path
+
+
+def test_the_chart_accepts_the_values_over_its_example_of_production(production: Environment) -> None:
+    values = build_values(production, OUTPUTS)
+    assert list_missing(OUTPUTS) == []
+    defaults, example = (
+        yaml.safe_load((CHART / name).read_text()) for name in ("values.yaml", "values-eks-prod.yaml")
+    )
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert [
+        error.message
+        for error in Draft7Validator(schema).iter_errors(merge(merge(defaults, example), values))
+    ] == []
+
+
+def test_the_values_name_the_networks_and_the_prefix_list(production: Environment) -> None:
+    values = build_values(production, OUTPUTS)
+    assert values["global"]["network"]["postgres"]["cidrs"] == ["10.0.20.0/24", "10.0.21.0/24"]
+    assert values["global"]["network"]["loadBalancer"]["cidrs"] == ["10.0.1.0/24", "10.0.2.0/24"]
+    # The addresses of the API server, and that of its Service, which pods use.
+    assert values["global"]["network"]["kubernetes"] == {
+        "cidrs": ["10.0.10.0/24", "10.0.11.0/24"],
+        "serviceCidrs": ["172.20.0.1/32"],
+    }
+    assert values["ingress"]["alb"]["prefixLists"] == ["pl-3b927c52"]
+
+
+def test_a_stack_that_does_not_exist_leaves_out_its_values(production: Environment) -> None:
+    values = build_values(production, {"storage": OUTPUTS["storage"]})
+    assert values["global"]["aws"]["documentsBucket"] == "digital-twin-docs-prod"
+    assert "n8n" not in values
+    assert "n8n.postgres.host" in list_missing({"storage": OUTPUTS["storage"]})
