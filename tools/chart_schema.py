@@ -146,6 +146,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.imageRegistry", {"type": "string", "pattern": r"^([\w.-]+(:[0-9]+)?(/[\w.-]+)*)?$"}),
     *((rf".*\.{field}", schema) for field, schema in POD_FIELDS.items()),
     (r"global\.nameOverride", {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
+    (r"global\.tenantClass", {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"}),
     (r"global\.aws\.region", formats.REGION),
     (r"global\.keycloak\.url", formats.allow_empty(formats.KEYCLOAK_URL)),
     (r"global\.keycloak\.realm", formats.REALM),

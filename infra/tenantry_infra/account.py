@@ -81,6 +81,10 @@ class AwsAccount:
         """Return RDS in the region of a stack."""
         return self._session.client("rds", region_name=self.environment.get_region(stack), config=RETRIES)
 
+    def get_backup(self, stack: "Stack") -> Any:
+        """Return AWS Backup in the region of a stack."""
+        return self._session.client("backup", region_name=self.environment.get_region(stack), config=RETRIES)
+
     def get_ecr(self, stack: "Stack") -> "ECRClient":
         """Return ECR in the region of a stack."""
         client: Any = self._session.client(

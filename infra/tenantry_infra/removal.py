@@ -80,6 +80,17 @@ class StackRemoval:
                 f"These databases are protected from deletion: {', '.join(protected)}. Nothing was removed. "
                 "Set parameters.data.DeletionProtection to false, run aws-up, then run the command again."
             )
+        vaults = [
+            vault
+            for stack in stacks
+            for vault in self._list_physical_ids(stack, "AWS::Backup::BackupVault")
+            if self._has_backups(stack, vault)
+        ]
+        if vaults:
+            raise DeploymentError(
+                f"These vaults hold backups: {', '.join(vaults)}. Nothing was removed. Delete the backups in "
+                "the console of AWS Backup, or wait until they expire, then run the command again."
+            )
         full = [
             bucket
             for stack in stacks
@@ -99,6 +110,14 @@ class StackRemoval:
         except rds.exceptions.DBInstanceNotFoundFault:
             return False
         return bool(found["DeletionProtection"])
+
+    def _has_backups(self, stack: Stack, vault: str) -> bool:
+        backup = self._account.get_backup(stack)
+        try:
+            found = backup.describe_backup_vault(BackupVaultName=vault)
+        except backup.exceptions.ResourceNotFoundException:
+            return False
+        return bool(found["NumberOfRecoveryPoints"])
 
     def _has_objects(self, stack: Stack, bucket: str) -> bool:
         s3 = self._account.get_s3(stack)
@@ -129,6 +148,11 @@ class StackRemoval:
     def _delete_data(self, stack: Stack) -> None:
         """Delete what CloudFormation would retain, while the stack still knows it."""
         s3, ecr = self._account.get_s3(stack), self._account.get_ecr(stack)
+        backup = self._account.get_backup(stack)
+        for vault in self._list_physical_ids(stack, "AWS::Backup::BackupVault"):
+            # AWS Backup refuses to delete a vault with backups.
+            with suppress(backup.exceptions.ResourceNotFoundException):
+                backup.delete_backup_vault(BackupVaultName=vault)
         for bucket in self._list_physical_ids(stack, "AWS::S3::Bucket"):
             # S3 refuses to delete a bucket with objects.
             with suppress(s3.exceptions.NoSuchBucket):

@@ -13,6 +13,7 @@ INFRA = Path(__file__).resolve().parents[1]
 
 
 DATA_TYPES = {
+    "AWS::Backup::BackupVault": "BackupVaultName",
     "AWS::ECR::Repository": "RepositoryName",
     "AWS::KMS::Key": "",
     "AWS::RDS::DBInstance": "DBInstanceIdentifier",
@@ -77,4 +78,6 @@ STACKS = (
     Stack("registry", "repositories of images", holds_data=True),
     Stack("identity", "roles of the services", needs=("storage",)),
     Stack("data", "RDS for PostgreSQL, ElastiCache", needs=("network", "keys"), holds_data=True),
+    Stack("backup", "AWS Backup", needs=("keys", "storage", "data"), holds_data=True),
+    Stack("budget", "monthly budget of the account"),
 )

@@ -82,7 +82,7 @@ class OperatorContext:
 
     def __init__(self, settings: OperatorSettings) -> None:
         self.settings = settings
-        self.tenants = TenantStore()
+        self.tenants = TenantStore(settings.tenant_class)
         self._stack = AsyncExitStack()
         self._log = structlog.get_logger("tenant_operator.context")
 

@@ -10,6 +10,8 @@ from pydantic import AnyHttpUrl, Field, SecretStr, ValidationInfo, field_validat
 from pydantic_settings import SettingsConfigDict
 from servicekit.redis_settings import RedisSettings
 from servicekit.tls import AuthorityFile
+from tenancy.model import TenantClass
+from tenancy.names import DEFAULT_TENANT_CLASS
 from tenancy.receipts import PrivateKeyFile
 
 __all__ = ["OperatorSettings"]
@@ -21,6 +23,9 @@ class OperatorSettings(RedisSettings):
     """Settings of the operator; each is an environment variable with the prefix ``OPERATOR_``."""
 
     model_config = SettingsConfigDict(env_prefix="OPERATOR_", env_ignore_empty=True)
+
+    tenant_class: TenantClass = DEFAULT_TENANT_CLASS
+    """Class of the Tenants that are served, `spec.tenantClass`; Tenants of other classes are ignored."""
 
     bucket: str = Field(min_length=3)
     """S3 bucket of the documents."""

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 from tenancy.directory import Directory
-from tenancy.model import Tenant
+from tenancy.model import Tenant, get_tenant_class
 
 from .clients.cluster import FINALIZER
 from .email_patterns import EmailPatternIndex
@@ -24,15 +24,23 @@ class Affected:
 
 
 class TenantStore:
-    """Newest state of every known Tenant."""
+    """Newest state of every known Tenant of one class. Tenants of other classes are never reconciled.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    tenant_class
+        Class of the Tenants.
+    """
+
+    def __init__(self, tenant_class: str) -> None:
+        self._tenant_class = tenant_class
         self.email_patterns = EmailPatternIndex()
         self._newest = Directory()
         # uids of Tenants that have, or had, this operator's finalizer
         self._uids_with_finalizer: set[str] = set()
         self._finalized: set[str] = set()  # uids of deleted Tenants with nothing left to remove
         self._orphans: dict[str, Tenant] = {}
+        self._names_of_others: dict[str, str] = {}  # uids of the Tenants of other classes, by name
         self._log = structlog.get_logger("tenant_operator.tenant_store")
 
     def get(self, name: str) -> Tenant | None:
@@ -72,6 +80,8 @@ class TenantStore:
         """
         name = body["metadata"]["name"]
         before = self._newest.get(name)
+        if get_tenant_class(body) != self._tenant_class:
+            return self._update_other_class(body, deleted=deleted)
         try:
             tenant = Tenant.from_object(body)
         except ValidationError as exc:
@@ -90,6 +100,7 @@ class TenantStore:
             names = [other.id for other in conflicts]
             return Affected((name, *names) if orphaned else tuple(names))
         self._newest.put(tenant)
+        self._names_of_others.pop(name, None)
         unprotected = not (_has_finalizer(tenant) or tenant.deleting)
         if before and _get_trigger(before) == _get_trigger(tenant) and not unprotected:
             return Affected()
@@ -97,6 +108,29 @@ class TenantStore:
         # For Tenants with the same addresses, before or now, a conflict may have ended or begun.
         affected = {other.id for other in (*conflicts, *self.email_patterns.list_conflicts(tenant))}
         return Affected((name, *sorted(affected)), urgent=unprotected)
+
+    def _update_other_class(self, body: Mapping[str, Any], *, deleted: bool) -> Affected:
+        """Record an event of another class's Tenant, and return the Tenants whose conflicts may have ended.
+
+        A class cannot be changed. So if this class had a Tenant of the name, it was deleted before.
+        """
+        name, uid = body["metadata"]["name"], body["metadata"].get("uid", "")
+        before = self._newest.get(name)
+        if before and int(body["metadata"].get("resourceVersion") or 0) < _parse_version(before):
+            return Affected()  # a late event of an earlier Tenant, as in _is_late
+        if deleted:
+            if self._names_of_others.get(name) == uid:
+                del self._names_of_others[name]
+            return Affected()
+        conflicts = self.email_patterns.list_conflicts(before) if before else []
+        if before:
+            self._track_finalizer(before, deleted=True)
+        if self._orphans.pop(name, None):
+            self._log.error("Data of an earlier Tenant remains: its name is another class's now", tenant=name)
+        self._names_of_others[name] = uid
+        self._newest.discard(name)
+        self.email_patterns.remove(name)
+        return Affected(tuple(other.id for other in conflicts))
 
     def _track_finalizer(self, tenant: Tenant, *, deleted: bool) -> bool:
         """Record the state of the finalizer; return True for a deleted Tenant whose data remains.
@@ -114,6 +148,8 @@ class TenantStore:
         )
         self._uids_with_finalizer.discard(uid)
         self._finalized.discard(uid)
+        if orphaned and tenant.id in self._names_of_others:
+            return False  # data under the name may be the other class's, so nothing is removed
         if orphaned:
             self._orphans[tenant.id] = tenant
         return orphaned

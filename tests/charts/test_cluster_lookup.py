@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from tenantry_local.parts.kubernetes import get_kubeconfig
+from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import create_namespace
@@ -65,5 +65,83 @@ def test_an_upgrade_that_renames_a_stateful_set_is_refused(cluster: LookupCluste
 def test_two_releases_with_long_names_share_a_namespace(cluster: LookupCluster) -> None:
     name = "customer-support-assistant-for-the-north-american-td"
     cluster.upgrade(release=f"{name}1")
-    cluster.upgrade(release=f"{name}2")
+    cluster.upgrade("--set", "global.tenantClass=second", release=f"{name}2")
     assert cluster.run_helm("list", "--short").split() == [f"{name}1", f"{name}2"]
+
+
+@pytest.fixture
+def other_cluster(cluster: LookupCluster) -> Iterator[LookupCluster]:
+    """A second namespace in the same cluster, for another release."""
+    with create_namespace(cluster.platform, "lookup-other") as namespace:
+        created = LookupCluster(cluster.platform, namespace)
+        yield created
+        for release in created.run_helm("list", "--short").split():
+            created.run_helm("uninstall", release, "--no-hooks")
+
+
+def test_a_second_release_with_the_same_class_is_refused(
+    cluster: LookupCluster, other_cluster: LookupCluster
+) -> None:
+    cluster.upgrade()
+    with pytest.raises(HelmError) as refusal:
+        other_cluster.upgrade(release="second")
+    message = " ".join(str(refusal.value).split())
+    assert (
+        f"the release {RELEASE} in the namespace {cluster.namespace} already serves the Tenants of the class "
+        '"default"'
+    ) in message
+    assert "Set global.tenantClass" in message
+    cluster.upgrade()
+
+
+def test_a_second_release_with_another_class_is_installed(
+    cluster: LookupCluster, other_cluster: LookupCluster
+) -> None:
+    cluster.upgrade()
+    other_cluster.upgrade("--set", "global.tenantClass=staging", release="second")
+    cluster.upgrade()
+    other_cluster.upgrade("--set", "global.tenantClass=staging", release="second")
+    with pytest.raises(HelmError, match='the class "default"'):
+        other_cluster.upgrade(release="second")
+    with pytest.raises(HelmError, match='the class "staging"'):
+        cluster.upgrade("--set", "global.tenantClass=staging")
+    cluster.run_helm("uninstall", RELEASE, "--no-hooks")
+    other_cluster.upgrade(release="second")  # the class is free again
+
+
+def test_a_release_whose_namespace_was_deleted_occupies_no_class(cluster: LookupCluster) -> None:
+    """Its ClusterRoles remain, because they have no namespace."""
+    with create_namespace(cluster.platform, "lookup-deleted") as deleted:
+        LookupCluster(cluster.platform, deleted).upgrade(release="second")
+    run_kubectl(cluster.platform.context, "wait", "--for=delete", f"namespace/{deleted}", "--timeout=60s")
+    roles = run_kubectl(cluster.platform.context, "get", "clusterroles", "-o", "name")
+    assert f"/{deleted}-second-operator" in roles
+    try:
+        cluster.upgrade()
+    finally:
+        run_kubectl(
+            cluster.platform.context, "delete", "clusterroles,clusterrolebindings,priorityclasses",
+            "-l", "app.kubernetes.io/instance=second",
+        )  # fmt: skip
+
+
+def test_a_second_release_that_would_own_the_tenant_resource_is_refused(
+    cluster: LookupCluster, other_cluster: LookupCluster
+) -> None:
+    own = ("--set", "crds.install=true", "--take-ownership", "--force-conflicts")
+    try:
+        cluster.upgrade(*own)
+        other_class = ("--set", "global.tenantClass=staging")
+        with pytest.raises(HelmError) as refusal:
+            other_cluster.upgrade(*other_class, *own, release="second")
+        message = " ".join(str(refusal.value).split())
+        assert (
+            f"the release {RELEASE} in the namespace {cluster.namespace} owns the Tenant resource" in message
+        )
+        assert "Set crds.install to false" in message
+        cluster.upgrade(*own)
+        other_cluster.upgrade(*other_class, release="second")
+        cluster.run_helm("uninstall", RELEASE, "--no-hooks")
+        other_cluster.upgrade(*other_class, *own, release="second")  # the owner is gone
+    finally:
+        cluster.platform.parts["kubernetes"].provision()  # restore the Tenant resource, which all tests share

@@ -1,1 +1,1 @@
-"""Linters that are built from Go modules."""
+"""Linters that tests run as programs."""

@@ -1,16 +1,17 @@
-"""Build of the linters that tests run: ``python -m tools.linters``. Linters in the cache are not built."""
+"""Installation of the linters that tests run: ``python -m tools.linters``. Those in the cache are skipped."""
 
 from rich.console import Console
 from tenantry_local.display import Progress
 
-from . import actionlint, eksctl, kube_score, promtool
+from . import actionlint, checkov, eksctl, kube_score, promtool
 
 
 def main() -> None:
-    """Build each linter that the cache lacks."""
+    """Build or install each linter that the cache lacks."""
     with Progress(Console()) as progress:
         promtool.install(lambda text: progress.report("promtool", text))
         actionlint.install(lambda text: progress.report("actionlint", text))
+        checkov.install(lambda text: progress.report("checkov", text))
         kube_score.install(lambda text: progress.report("kube-score", text))
         progress.report("eksctl", "downloading the schema")
         eksctl.load_schema()

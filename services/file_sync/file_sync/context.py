@@ -76,7 +76,7 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
         stack.push_async_callback(keys.close)
         tickets = TicketIssuer(json.loads(settings.ticket_key.read_text()))
-        registry, watching = await stack.enter_async_context(open_registry())
+        registry, watching = await stack.enter_async_context(open_registry(settings.tenant_class))
         database = OpenWebUIDatabase(
             settings.database_url.get_secret_value(), settings.build_tls_parameters()
         )

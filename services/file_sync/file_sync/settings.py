@@ -10,6 +10,8 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 from servicekit.database_settings import DatabaseSettings
 from servicekit.settings import HttpSettings
+from tenancy.model import TenantClass
+from tenancy.names import DEFAULT_TENANT_CLASS
 
 __all__ = ["FileSyncSettings"]
 
@@ -20,6 +22,9 @@ class FileSyncSettings(HttpSettings, DatabaseSettings):
     """Settings of file-sync; each is an environment variable with the prefix ``FILE_SYNC_``."""
 
     model_config = SettingsConfigDict(env_prefix="FILE_SYNC_")
+
+    tenant_class: TenantClass = DEFAULT_TENANT_CLASS
+    """Class of the Tenants that are served, `spec.tenantClass`; Tenants of other classes are ignored."""
 
     database_url: SecretStr
     """Open WebUI's Postgres (`postgresql://`), as the role of `role.sql`; a pooler in between must pool

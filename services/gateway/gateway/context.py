@@ -101,7 +101,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         keys = RemoteKeys(f"{settings.oidc_issuer}/protocol/openid-connect/certs", http)
         stack.push_async_callback(keys.close)
         tickets = TicketVerifier(json.loads(settings.ticket_jwks.read_text()))
-        registry, watching = await stack.enter_async_context(open_registry())
+        registry, watching = await stack.enter_async_context(open_registry(settings.tenant_class))
         redis = TenantRedis(settings.redis_url, settings.build_redis_options())
         stack.push_async_callback(redis.close)
         qdrant = create_monitor(

@@ -12,6 +12,8 @@ from pydantic_settings import SettingsConfigDict
 from servicekit.redis_settings import RedisSettings
 from servicekit.settings import HttpSettings
 from servicekit.tls import AuthorityFile
+from tenancy.model import TenantClass
+from tenancy.names import DEFAULT_TENANT_CLASS
 
 from .prices import EXAMPLE_PRICES, Price
 
@@ -24,6 +26,9 @@ class GatewaySettings(HttpSettings, RedisSettings):
     """Settings of a gateway."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    tenant_class: TenantClass = DEFAULT_TENANT_CLASS
+    """Class of the Tenants that are served, `spec.tenantClass`; Tenants of other classes are ignored."""
 
     metrics_by_tenant: bool = False
     """True to add the tenant to two counters. Readers of `/metrics` then learn the tenants and their use."""

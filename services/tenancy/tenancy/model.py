@@ -4,6 +4,7 @@ The API server validates Tenants by ``crds/tenants.tenantry.io.yaml``; a test co
 Unknown fields are ignored, so that an older service accepts objects of a newer CRD.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -31,12 +32,14 @@ __all__ = [
     "StatusSection",
     "StorageStatus",
     "Tenant",
+    "TenantClass",
     "TenantSpec",
     "TenantStatus",
     "Tier",
     "VectorsStatus",
     "WorkspaceKnowledge",
     "WorkspaceStatus",
+    "get_tenant_class",
 ]
 
 GUARDRAIL_PATTERN = r"^([a-z0-9]+|arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+)?$"
@@ -49,6 +52,9 @@ Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])
 ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:/_-]*$", max_length=2048)]
 GuardrailId = Annotated[str, StringConstraints(pattern=GUARDRAIL_PATTERN, max_length=2048)]
 GuardrailVersion = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*|DRAFT)?$", max_length=8)]
+TenantClass = Label
+"""Name of a class of Tenants: each release of Tenantry in a cluster serves one class."""
+
 CamelCase = r"^[A-Z][A-Za-z0-9]*$"
 
 
@@ -146,6 +152,7 @@ class TenantSpec(_Resource):
     """Desired state of a tenant."""
 
     display_name: str = Field("", max_length=80)
+    tenant_class: TenantClass = names.DEFAULT_TENANT_CLASS
     tier: Tier = Tier.POOLED
     identity: Identity = Field(default_factory=Identity)
     personas: list[Persona] = Field(default_factory=list, max_length=64)
@@ -322,3 +329,8 @@ class Tenant(_Resource):
     def get_persona(self, persona_id: str) -> Persona | None:
         """Return the persona with an id, or ``None``."""
         return next((p for p in self.spec.personas if p.id == persona_id), None)
+
+
+def get_tenant_class(body: Mapping[str, Any]) -> str:
+    """Return the class of a Tenant as a JSON object, even if the rest of the Tenant cannot be parsed."""
+    return str((body.get("spec") or {}).get("tenantClass") or names.DEFAULT_TENANT_CLASS)

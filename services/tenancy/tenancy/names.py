@@ -13,6 +13,7 @@ from datetime import date
 
 __all__ = [
     "COLLECTION",
+    "DEFAULT_TENANT_CLASS",
     "DENSE_VECTOR",
     "FILE_DOCUMENTS",
     "GROUP",
@@ -71,6 +72,9 @@ VERSION = "v1alpha1"
 
 PLURAL = "tenants"
 """Plural of the Tenant resource in URLs."""
+
+DEFAULT_TENANT_CLASS = "default"
+"""Class of Tenants that name no class."""
 
 COLLECTION = "digital_twin_knowledge"
 """Qdrant collection that all pooled tenants share."""

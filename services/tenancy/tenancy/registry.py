@@ -1,4 +1,4 @@
-"""Cache of all Tenants, filled by a list and kept current by a watch.
+"""Cache of all Tenants of one class, filled by a list and kept current by a watch.
 
 While the API server is unavailable, callers get the cached state. Before the first list the cache is empty,
 even if Tenants exist, so callers check :attr:`TenantRegistry.synced`.
@@ -22,7 +22,7 @@ from servicekit.remote import Remote
 from servicekit.tasks import run_background_task
 
 from .directory import Directory
-from .model import Tenant
+from .model import Tenant, get_tenant_class
 from .names import GROUP, PLURAL, VERSION
 
 __all__ = ["TenantRegistry", "open_registry"]
@@ -53,12 +53,14 @@ UNREADABLE = Counter("tenantry_registry_unreadable_total", "Tenants that this ve
 
 
 class TenantRegistry:
-    """Informer cache of all Tenants.
+    """Informer cache of the Tenants of one class. Tenants of other classes do not exist for its users.
 
     Parameters
     ----------
     api
         Client with permission to list and watch Tenants; the caller closes it.
+    tenant_class
+        Class of the Tenants.
 
     Attributes
     ----------
@@ -66,8 +68,9 @@ class TenantRegistry:
         Index of the Tenants, replaced by each list.
     """
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, tenant_class: str) -> None:
         self.directory = Directory()
+        self._tenant_class = tenant_class
         self._synced = asyncio.Event()
         self._listeners: defaultdict[str, set[Callable[[], None]]] = defaultdict(set)
         self._custom = client.CustomObjectsApi(api)
@@ -201,7 +204,9 @@ class TenantRegistry:
         self._notify([name])
 
     def _read(self, body: Mapping[str, Any]) -> Tenant | None:
-        """Return a Tenant; ``None`` if it cannot be parsed, so that no caller resolves to it."""
+        """Return a Tenant, so that callers resolve to it; ``None`` for another class or an invalid Tenant."""
+        if get_tenant_class(body) != self._tenant_class:
+            return None
         try:
             return Tenant.from_object(body)
         except ValidationError as exc:
@@ -215,9 +220,9 @@ class TenantRegistry:
 
 
 @asynccontextmanager
-async def open_registry() -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
-    """Yield a registry and the task that keeps it current while the block runs."""
+async def open_registry(tenant_class: str) -> AsyncIterator[tuple[TenantRegistry, "asyncio.Task[None]"]]:
+    """Yield a registry of a class and the task that keeps it current while the block runs."""
     async with await kube.connect() as api:
-        registry = TenantRegistry(api)
+        registry = TenantRegistry(api, tenant_class)
         async with run_background_task(registry.run(), "registry") as watching:
             yield registry, watching

@@ -66,7 +66,9 @@ class Helm:
 def installed_helm(platform: Platform, load: CpuLoad) -> Iterator[Helm]:
     load.external = {"n8n_scaling_mode_queue_jobs_waiting": 0}
     with create_cluster(platform) as cluster:
-        yield Helm(cluster)
+        helm = Helm(cluster)
+        yield helm
+        helm.run("uninstall", "--ignore-not-found")  # its class is then free for the next release
     platform.parts["kubernetes"].provision()  # restore the Tenant CRD, which all tests share
 
 

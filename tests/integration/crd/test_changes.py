@@ -37,6 +37,31 @@ def test_a_removed_tier_is_a_change(tenants: Tenants, store_tenant: Callable[...
         tenants.patch(name, {"spec": {"tier": None}})
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, "staging"),
+        ({"tenantClass": "staging"}, "default"),
+        ({"tenantClass": "staging"}, None),  # the default, another class
+    ],
+)
+def test_the_class_is_immutable(
+    tenants: Tenants, store_tenant: Callable[..., str], before: dict[str, str], after: str | None
+) -> None:
+    name = store_tenant(before)
+    with pytest.raises(Refused) as refusal:
+        tenants.patch(name, {"spec": {"tenantClass": after}})
+    (cause,) = refusal.value.causes
+    assert cause.field == "spec.tenantClass"
+    assert "the class cannot be changed" in cause.message
+
+
+def test_naming_the_default_class_is_no_change(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
+    name = store_tenant()
+    after = tenants.patch(name, {"spec": {"tenantClass": "default"}})
+    assert (after["spec"]["tenantClass"], after["metadata"]["generation"]) == ("default", 1)
+
+
 def test_all_other_fields_are_mutable(tenants: Tenants, store_tenant: Callable[..., str]) -> None:
     name = store_tenant({"displayName": "Before", "personas": [{"id": "finance"}]})
     changed = {
@@ -60,7 +85,7 @@ def test_all_other_fields_are_mutable(tenants: Tenants, store_tenant: Callable[.
         "deletionPolicy": "Delete",
     }
     after = tenants.patch(name, {"spec": changed})
-    assert after["spec"] == {**changed, "tier": "pooled"}
+    assert after["spec"] == {**changed, "tier": "pooled", "tenantClass": "default"}
     assert after["metadata"]["generation"] == 2
 
 
@@ -135,7 +160,7 @@ def test_kubectl_get_shows_the_columns(tenants: Tenants, store_tenant: Callable[
     columns = [(column["name"], column["priority"]) for column in table["columnDefinitions"]]
     assert columns == [
         ("Name", 0), ("Ready", 0), ("Tier", 0), ("Personas", 0), ("Age", 0),
-        ("Prefix", 1), ("Group", 1), ("Reason", 1),
+        ("Class", 1), ("Prefix", 1), ("Group", 1), ("Reason", 1),
     ]  # fmt: skip
     cells = dict(zip((name for name, _ in columns), table["rows"][0]["cells"], strict=True))
     assert cells.pop("Age").endswith("s")
@@ -144,6 +169,7 @@ def test_kubectl_get_shows_the_columns(tenants: Tenants, store_tenant: Callable[
         "Ready": "True",
         "Tier": "dedicated",
         "Personas": 2,
+        "Class": "default",
         "Prefix": "tenant-x/",
         "Group": "/tenants/tenant-x",
         "Reason": "AsDeclared",

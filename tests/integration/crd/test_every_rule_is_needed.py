@@ -127,16 +127,16 @@ def _count_shared(path: str, field: str) -> int:
 
 
 def _list_accepted(tenants: Tenants, field: str = "") -> list[str]:
-    """Return a list with the first change of a tier or invalid Tenant that is accepted; else empty.
+    """Return a list with the first immutable field or invalid Tenant that is accepted; else empty.
 
     Tenants whose error is about a field like ``field`` are tried first.
     """
-    try:
-        tenants.patch("pooled", {"spec": {"tier": "dedicated"}}, dry_run=True)
-    except Refused:
-        pass
-    else:
-        return ["a change of tier"]
+    for immutable, value in (("tier", "dedicated"), ("tenantClass", "staging")):
+        try:
+            tenants.patch("pooled", {"spec": {immutable: value}}, dry_run=True)
+        except Refused:
+            continue
+        return [f"a change of {immutable}"]
     for case in sorted(REFUSED_CASES, key=lambda case: -_count_shared(case.path, field)):
         try:
             tenants.check(tenants.make_manifest(case.name, case.spec))

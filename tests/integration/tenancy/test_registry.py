@@ -10,6 +10,7 @@ from kubernetes.aio import client
 from servicekit import kube
 from tenancy import registry
 from tenancy.model import Tenant
+from tenancy.names import DEFAULT_TENANT_CLASS
 from tenancy.registry import TenantRegistry
 from tenantry_local.parts.kubernetes import get_kubeconfig
 from tenantry_local.platform import Platform
@@ -37,7 +38,7 @@ def _use_short_backoff(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> N
 
 @asynccontextmanager
 async def run_registry(api: client.ApiClient) -> AsyncIterator[TenantRegistry]:
-    known = TenantRegistry(api)
+    known = TenantRegistry(api, DEFAULT_TENANT_CLASS)
     assert not known.synced
     task = asyncio.create_task(known.run())
     try:

@@ -1,7 +1,7 @@
 """ministack with more types of resources in CloudFormation: ``python -m tests.support.aws.emulator``.
 
-Its EC2 has NAT gateways, addresses, flow logs and rules of security groups, but its CloudFormation cannot
-create them. :data:`ADDED_TYPES` connects both. Databases get the ARN of a secret that RDS would manage.
+Its services have NAT gateways, flow logs, budgets and more, but its CloudFormation cannot create them.
+:data:`ADDED_TYPES` connects both. Databases get the ARN of a secret that RDS would manage.
 Two accounts are special: :data:`SLOW_ACCOUNT` and :data:`FAILING_ACCOUNT`.
 """
 
@@ -18,12 +18,14 @@ SLOW_ACCOUNT, SLOW_SECONDS = "444444444444", 3
 """Account in which the creation of a flow log takes some seconds."""
 
 ADDED_TYPES = (
+    "AWS::Backup::BackupSelection",
+    "AWS::Budgets::Budget",
     "AWS::EC2::EIP",
     "AWS::EC2::FlowLog",
     "AWS::EC2::NatGateway",
     "AWS::EC2::SecurityGroupIngress",
 )
-"""Types that are created in the emulator's EC2."""
+"""Types that are created in the emulator's services."""
 
 PLACEHOLDER_TYPES = ("AWS::ECR::ReplicationConfiguration",)
 """Types that the emulator has in no service. Only their templates are tested."""
@@ -36,7 +38,7 @@ def main() -> None:
     """Run ministack with more types, in the foreground."""
     from ministack import app  # noqa: PLC0415 (reads its settings from the environment)
     from ministack.core.responses import get_account_id  # noqa: PLC0415
-    from ministack.services import ec2  # noqa: PLC0415
+    from ministack.services import backup, budgets, ec2  # noqa: PLC0415
     from ministack.services.cloudformation import provisioners, stacks  # noqa: PLC0415
 
     handlers: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS
@@ -55,6 +57,25 @@ def main() -> None:
         parameters = {key: [properties[key]] for key in names} | {"ResourceId.1": [properties["ResourceId"]]}
         (flow_log,) = create_record(ec2._flow_logs, ec2._create_flow_logs, parameters)
         return flow_log, {"Id": flow_log}
+
+    def create_selection(_name: str, properties: Properties, _stack: str) -> Created:
+        body = {"BackupSelection": properties["BackupSelection"]}
+        (selection,) = create_record(
+            backup._selections, lambda _: backup._create_selection(properties["BackupPlanId"], body), None
+        )
+        return selection, {"Id": selection, "SelectionId": selection}
+
+    def delete_selection(selection: str, _properties: Properties) -> None:
+        backup._selections.pop(selection, None)
+
+    def create_budget(_name: str, properties: Properties, _stack: str) -> Created:
+        status, _, answer = budgets._create_budget(properties)
+        if status != 200:
+            raise ValueError(answer)
+        return properties["Budget"]["BudgetName"], {}
+
+    def delete_budget(name: str, _properties: Properties) -> None:
+        budgets._delete_budget({"BudgetName": name})
 
     def create_ingress(name: str, properties: Properties, _stack: str) -> Created:
         group = ec2._security_groups[properties["GroupId"]]
@@ -82,6 +103,8 @@ def main() -> None:
     databases = handlers["AWS::RDS::DBInstance"]
     databases |= {action: add_secret(databases[action]) for action in ("create", "update")}
     handlers |= {
+        "AWS::Backup::BackupSelection": {"create": create_selection, "delete": delete_selection},
+        "AWS::Budgets::Budget": {"create": create_budget, "delete": delete_budget},
         "AWS::EC2::EIP": {"create": create_address, "delete": delete_address},
         "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
         "AWS::EC2::FlowLog": {"create": create_flow_log, "delete": delete_flow_log},

@@ -76,6 +76,7 @@ ACCEPTED_CASES = (
     AcceptedCase("a name of one letter", name="t"),
     AcceptedCase("a name of 40 characters", name=LONGEST_NAME),
     AcceptedCase("a name with digits and dashes", name="0-tenant-1"),
+    AcceptedCase("a class of 40 characters", {"tenantClass": "c" * 40}),
     AcceptedCase(
         "a dedicated, suspended tenant", {"tier": "dedicated", "suspended": True, "deletionPolicy": "Delete"}
     ),
@@ -130,6 +131,7 @@ NO_PATTERN = "must be an e-mail address, or a pattern such as"
 WRITE_OUT = "the last two labels of the domain must be written out"
 NO_QUANTITY = "must be a quantity such as"
 LABEL = "a persona's id must be a DNS label"
+NO_CLASS = "must be a DNS label such as default or staging"
 
 REFUSED_CASES = (
     # metadata.name
@@ -142,6 +144,9 @@ REFUSED_CASES = (
     RefusedCase(
         "a display name that is a number", "spec.displayName", "must be of type string", {"displayName": 7}
     ),
+    RefusedCase("a class with a capital", "spec.tenantClass", NO_CLASS, {"tenantClass": "Staging"}),
+    RefusedCase("a class that is empty", "spec.tenantClass", NO_CLASS, {"tenantClass": ""}),
+    RefusedCase("a class of 41 characters", "spec.tenantClass", "Too long", {"tenantClass": "c" * 41}),
     RefusedCase(
         "a tier that does not exist", "spec.tier", 'supported values: "pooled", "dedicated"', {"tier": "gold"}
     ),

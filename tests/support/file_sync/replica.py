@@ -24,6 +24,7 @@ from servicekit import kube
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.keycloak import KeycloakAdmin
 from servicekit.remote import Remote
+from tenancy.names import DEFAULT_TENANT_CLASS
 from tenancy.registry import TenantRegistry
 from tenancy.tickets import TicketIssuer
 from tenantry_local.parts.aws import BUCKET, FILES_BUCKET
@@ -144,7 +145,7 @@ async def open_replica(
             make_session,
             bucket=BUCKET,
             role_arn=env["FILE_SYNC_TENANT_ROLE_ARN"],
-            is_current=TenantRegistry(api).is_current,
+            is_current=TenantRegistry(api, DEFAULT_TENANT_CLASS).is_current,
         )
         for part in (gateway, workflow, downloader, store):
             stack.callback(part.close)

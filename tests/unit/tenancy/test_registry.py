@@ -12,6 +12,7 @@ import stamina
 from kubernetes.aio import client
 from servicekit.errors import BackendRefused, BackendUnavailable
 from tenancy import registry
+from tenancy.names import DEFAULT_TENANT_CLASS
 from tenancy.registry import TenantRegistry
 from typing_extensions import override
 
@@ -89,7 +90,7 @@ async def api() -> FakeApi:
 async def known(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TenantRegistry]:
     monkeypatch.setattr(registry, "BACKOFF_DELAY_SECONDS", (0.001, 0.002))
     async with client.ApiClient() as unused:
-        tenants = TenantRegistry(unused)
+        tenants = TenantRegistry(unused, DEFAULT_TENANT_CLASS)
         tenants._custom = cast("Any", api)
         with stamina.set_testing(True, attempts=2, cap=True):
             yield tenants
@@ -227,7 +228,7 @@ def test_programs_that_lost_the_api_server_together_do_not_list_together() -> No
 
     async def run_registries() -> None:
         async with client.ApiClient() as unused:
-            registries = [TenantRegistry(unused) for _ in range(20)]
+            registries = [TenantRegistry(unused, DEFAULT_TENANT_CLASS) for _ in range(20)]
             for each in registries:
                 each._custom = cast("Any", RecordingApi([client.exceptions.ApiException(status=503), []]))
             tasks = [asyncio.create_task(each.run()) for each in registries]
@@ -238,3 +239,16 @@ def test_programs_that_lost_the_api_server_together_do_not_list_together() -> No
 
     simulate(run_registries())
     assert len(set(listed_at[20:])) == 20
+
+
+async def test_tenants_of_other_classes_are_unknown(known: TenantRegistry, api: FakeApi) -> None:
+    own, other, later = (make_manifest(name) for name in ("own", "other", "later"))
+    for body in (other, later):
+        body["spec"] |= {"tenantClass": "staging", "tier": "a tier of a newer version"}
+    api.lists = [[own, other]]
+    api.watches = [[("ADDED", later), ("MODIFIED", make_manifest("own"))]]
+    unreadable = registry.UNREADABLE._value.get()
+    async with RunningRegistry(known):
+        await wait_until(lambda: not api.watches)
+        assert [tenant.id for tenant in known.list_tenants()] == ["own"]
+    assert registry.UNREADABLE._value.get() == unreadable, "tenants of other classes are not read"

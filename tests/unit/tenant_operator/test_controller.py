@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import pytest
 from tenancy.model import Tenant
+from tenancy.names import DEFAULT_TENANT_CLASS
 from tenant_operator.conditions import Failure
 from tenant_operator.controller import Controller
 from tenant_operator.metrics import READY_SECONDS
@@ -38,7 +39,7 @@ class ControllerHarness:
 
     def __init__(self) -> None:
         self.reconciler = FakeReconciler()
-        self.tenants = TenantStore()
+        self.tenants = TenantStore(DEFAULT_TENANT_CLASS)
         self.notified: list[str] = []
         backoff = BackoffPolicy(1, 60, 300)
         self.controller = Controller(self.tenants, cast("Reconciler", self.reconciler), backoff, 1)

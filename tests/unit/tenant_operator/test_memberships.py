@@ -8,6 +8,7 @@ import pytest
 from servicekit.errors import BackendUnavailable
 from servicekit.tasks import run_background_task
 from structlog.testing import capture_logs
+from tenancy.names import DEFAULT_TENANT_CLASS
 from tenant_operator import memberships
 from tenant_operator.memberships import MembershipChecker
 from tenant_operator.tenant_store import TenantStore
@@ -110,7 +111,7 @@ class MembershipHarness:
     """Two Tenants, ``acme`` and ``bolt``, and a membership checker with fakes."""
 
     def __init__(self) -> None:
-        self.webui, self.realm, self.tenants = FakeGroups(), FakeAccounts(), TenantStore()
+        self.webui, self.realm, self.tenants = FakeGroups(), FakeAccounts(), TenantStore(DEFAULT_TENANT_CLASS)
         self.enqueued: list[str] = []
         for name in ("acme", "bolt"):
             self.tenants.update(make_manifest(name))

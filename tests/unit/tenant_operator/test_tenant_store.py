@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tenancy.model import Tenant
+from tenancy.names import DEFAULT_TENANT_CLASS
 from tenant_operator.tenant_store import Affected, TenantStore
 
 from tests.support.tenants.manifests import make_tenant_manifest
@@ -21,11 +22,11 @@ def make_claiming(*emails: str) -> dict[str, Any]:
 
 
 def test_a_tenant_that_was_never_reconciled_is_urgent() -> None:
-    assert TenantStore().update(make_body("a")) == Affected(("a",), urgent=True)
+    assert TenantStore(DEFAULT_TENANT_CLASS).update(make_body("a")) == Affected(("a",), urgent=True)
 
 
 def test_a_tenant_known_from_before_a_restart_is_not_urgent() -> None:
-    assert TenantStore().update(make_reconciled("a")) == Affected(("a",), urgent=False)
+    assert TenantStore(DEFAULT_TENANT_CLASS).update(make_reconciled("a")) == Affected(("a",), urgent=False)
 
 
 def make_reconciled(name: str, generation: int = 1, **spec: Any) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def mark_deleting(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_writes_of_the_operator_require_no_reconcile() -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     tenants.update(make_body("a"))
     assert tenants.update(make_reconciled("a")) == Affected()
     newest = tenants.get("a")
@@ -53,14 +54,14 @@ def test_writes_of_the_operator_require_no_reconcile() -> None:
 
 
 def test_a_new_spec_and_a_deletion_require_a_reconcile() -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     tenants.update(make_reconciled("a"))
     assert tenants.update(make_reconciled("a", generation=2)).names == ("a",)
     assert tenants.update(mark_deleting(make_reconciled("a", generation=2))).names == ("a",)
 
 
 def test_an_existing_tenant_without_the_finalizer_is_urgent() -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     tenants.update(make_reconciled("a"))
     for _ in range(2):  # the second event lacks the finalizer as well
         assert tenants.update(remove_finalizer(make_reconciled("a"))) == Affected(("a",), urgent=True)
@@ -68,7 +69,7 @@ def test_an_existing_tenant_without_the_finalizer_is_urgent() -> None:
 
 
 def test_a_tenant_in_deletion_without_the_finalizer_requires_no_reconcile() -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     tenants.update(mark_deleting(make_reconciled("a")))
     assert tenants.update(mark_deleting(remove_finalizer(make_reconciled("a")))) == Affected()
 
@@ -98,7 +99,7 @@ GONE = {
 
 @pytest.mark.parametrize("events", GONE.values(), ids=GONE.keys())
 def test_a_deleted_tenant_with_data_is_an_orphan(events: list[dict[str, Any]]) -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     for event in events:
         tenants.update(event)
     assert tenants.update(events[-1], deleted=True).names == ("a",)
@@ -122,7 +123,7 @@ def test_a_deleted_tenant_with_data_is_an_orphan(events: list[dict[str, Any]]) -
 def test_a_deletion_without_an_event_is_detected_by_the_next_uid(
     events: list[dict[str, Any]], is_orphan: bool
 ) -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     for event in events:
         tenants.update(event)
     if not is_orphan:
@@ -147,7 +148,7 @@ def test_a_deletion_without_an_event_is_detected_by_the_next_uid(
     ids=["in the background", "in the foreground"],
 )
 def test_a_finalized_tenant_is_not_an_orphan(events: list[dict[str, Any]]) -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     for event in events[:2]:
         tenants.update(event)
     tenants.mark_finalized(Tenant.from_object(events[1]))
@@ -163,7 +164,7 @@ def test_a_finalized_tenant_is_not_an_orphan(events: list[dict[str, Any]]) -> No
     ids=["never reconciled", "never more than a conflict"],
 )
 def test_a_deleted_tenant_without_data_is_not_an_orphan(events: list[dict[str, Any]]) -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     for event in events:
         tenants.update(event)
     assert tenants.update(remove_finalizer(events[-1]), deleted=True) == Affected()
@@ -171,7 +172,7 @@ def test_a_deleted_tenant_without_data_is_not_an_orphan(events: list[dict[str, A
 
 
 def test_a_tenant_created_again_under_its_name_requires_a_reconcile() -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     tenants.update(make_body("a"))
     again = make_body("a")
     again["metadata"]["uid"] = "another"
@@ -212,7 +213,7 @@ def list_interleavings() -> list[list[Event]]:
 
 @pytest.mark.parametrize("events", list_interleavings())
 def test_late_events_of_an_earlier_tenant_do_not_replace_its_successor(events: list[Event]) -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     seen = [tenants.update(event, deleted=deleted) for event, deleted in events]
     newest = tenants.get("a")
     assert newest
@@ -224,14 +225,14 @@ def test_late_events_of_an_earlier_tenant_do_not_replace_its_successor(events: l
 
 
 def test_versions_are_compared_as_numbers() -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     tenants.update(set_version(make_reconciled("a"), 10, "second"))
     assert tenants.update(set_version(make_reconciled("a"), 9, "first"), deleted=True) == Affected()
     assert tenants.get("a")
 
 
 def test_tenants_with_the_same_addresses_are_reconciled_with_every_change() -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     tenants.update(make_body("a", **make_claiming("*@x.example")))
     tenants.update(make_body("other", **make_claiming("*@y.example")))
     assert tenants.update(make_body("b", **make_claiming("*@x.example"))).names == ("b", "a")
@@ -242,7 +243,7 @@ def test_tenants_with_the_same_addresses_are_reconciled_with_every_change() -> N
 
 
 def test_an_unreadable_tenant_changes_nothing() -> None:
-    tenants = TenantStore()
+    tenants = TenantStore(DEFAULT_TENANT_CLASS)
     tenants.update(make_body("a"))
     assert tenants.update(make_body("a", 2, quota={"documents": "many"})) == Affected()
     newest = tenants.get("a")

@@ -39,6 +39,7 @@ NAMED_BY_LIBRARIES = frozenset(
         ("tests/", "fetchone"),  # psycopg
         ("tests/", "head_object"),  # boto3
         ("tests/", "notifies"),  # psycopg
+        ("tests/", "paginate"),  # boto3
         ("tests/", "perf_counter"),  # time
         ("tests/", "readline"),  # aiohttp
     }

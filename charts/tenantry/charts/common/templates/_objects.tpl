@@ -165,6 +165,7 @@ metadata:
   name: {{ .top.Release.Namespace }}-{{ include "tenantry.name" . }}
   labels:
     {{- include "tenantry.labels" . | nindent 4 }}
+    tenantry.io/tenant-class: {{ .top.Values.global.tenantClass | quote }}
 rules:
   {{- .rules | nindent 2 }}
 ---
