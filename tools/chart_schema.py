@@ -211,6 +211,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r".*(Seconds|\.drainSeconds)", {"type": "integer", "minimum": 1, "maximum": 3600}),
     (r"n8n\.redis\.database", {"type": "integer", "minimum": 0}),
     (r"open-webui\.orchestrator", {"enum": ["n8n", "direct"]}),
+    (r"qdrant\.autoscaling\.source", {"enum": ["prometheus-adapter", "metrics-server"]}),
     (r".*\.autoscaling\.source", {"enum": ["prometheus-adapter", "keda"]}),
     (r".*\.autoscaling\.((min|max|initial)Replicas|queueDepth)", {"type": "integer", "minimum": 1}),
     (r".*\.(replicas|concurrency|embedding\w*PerMinute)", {"type": "integer", "minimum": 1}),

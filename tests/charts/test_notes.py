@@ -50,8 +50,10 @@ def read_watched_notes(tmp_path_factory: pytest.TempPathFactory) -> Callable[...
         'kind: ConfigMap\ndata: {notes: {{ include (print $.Template.BasePath "/NOTES.txt") . | toJson }}}\n'
     )
 
+    served = ("--api-versions", "custom.metrics.k8s.io/v1beta1,external.metrics.k8s.io/v1beta1")
+
     def read(*values: str) -> str:
-        options = ["-f", str(CHART / "values-eks-prod.yaml"), *MONITORED, *to_options(*values)]
+        options = ["-f", str(CHART / "values-eks-prod.yaml"), *MONITORED, *served, *to_options(*values)]
         (found,) = Release(
             run_helm("template", RELEASE, str(chart), "-n", NAMESPACE, "-s", "templates/notes.yaml", *options)
         ).objects
@@ -177,8 +179,16 @@ def test_the_notes_name_each_value_that_is_off(
 
 
 def test_without_prometheus_operator_the_notes_name_it() -> None:
-    (only,) = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION))
-    assert "until you install prometheus-operator" in only
+    limits = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION))
+    assert sorted(re.findall(r"until you install (\S+)", " ".join(limits))) == [
+        "prometheus-adapter", "prometheus-adapter", "prometheus-operator",
+    ]  # fmt: skip
+
+
+def test_without_prometheus_adapter_other_sources_of_scaling_are_no_limitation() -> None:
+    sources = ("n8n.worker.autoscaling.source=keda", "qdrant.autoscaling.source=metrics-server")
+    limits = list_limits(read_notes("values-eks-prod.yaml", *SAFE_PRODUCTION, *sources))
+    assert "prometheus-adapter" not in " ".join(limits)
 
 
 def test_the_notes_of_a_demonstration_warn_of_its_known_people() -> None:
