@@ -570,7 +570,7 @@ NEIGHBOURS: list[tuple[str, Values]] = [
 """Values that differ a little from refused ones, and are accepted."""
 
 
-def group_cases(cases: list[tuple[str, Values, list[str]]]) -> list[tuple[str, Values, list[str]]]:
+def join_cases(cases: list[tuple[str, Values, list[str]]]) -> list[tuple[str, Values, list[str]]]:
     """Return fewer cases: each joins cases with the same profile and without a common value."""
     groups: list[tuple[str, Values, list[str]]] = []
     for profile, values, names in cases:
@@ -601,7 +601,7 @@ def get_refusal(profile: str, values: Values) -> str:
 
 
 @pytest.mark.parametrize(
-    ("profile", "values", "names"), CONTRADICTIONS + group_cases(INDEPENDENT), ids=lambda part: str(part)[:80]
+    ("profile", "values", "names"), CONTRADICTIONS + join_cases(INDEPENDENT), ids=lambda part: str(part)[:80]
 )
 def test_contradicting_values_are_refused_by_name(profile: str, values: Values, names: list[str]) -> None:
     refusal = get_refusal(profile, values)
