@@ -140,6 +140,8 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
         (["file-sync.enabled=false"], "file-sync.enabled"),
         (["n8n.enabled=false", "open-webui.orchestrator=direct"], "n8n.enabled"),
         (["crds.install=false"], "crds.install"),
+        (["global.postgres.tls.enabled=false"], "global.postgres.tls.enabled"),
+        (["global.redis.tls.enabled=false"], "global.redis.tls.enabled"),
         (
             [
                 "postgres.enabled=true",

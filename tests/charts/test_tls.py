@@ -19,6 +19,7 @@ OPEN_WEBUI = ("open-webui", "open-webui-migrate")
 
 POSTGRES_VARIABLES: dict[tuple[str, ...], dict[str, str]] = {
     ("file-sync",): {"FILE_SYNC_DATABASE_CA_FILE": POSTGRES_CA},
+    ("databases-install",): {"DATABASES_INSTALL_CA_FILE": POSTGRES_CA},
     ("file-sync-grants",): {"FILE_SYNC_GRANTS_DATABASE_CA_FILE": POSTGRES_CA},
     OPEN_WEBUI: {"TENANTRY_DATABASE_CA_FILE": POSTGRES_CA},
     N8N: {
