@@ -101,6 +101,11 @@ def test_the_printed_command_creates_a_complete_tenant(profile: str, tmp_path: P
     assert f"tenant/{tenant['metadata']['name']} " in output.splitlines()[-1]
 
 
+def test_the_printed_tenant_has_the_class_of_the_release() -> None:
+    assert "tenantClass" not in read_notes("values-kind.yaml")
+    assert "\n  tenantClass: staging\n" in read_notes("values-kind.yaml", "global.tenantClass=staging")
+
+
 def test_without_an_ingress_the_notes_name_a_port_forward() -> None:
     without = read_notes("values-kind.yaml", "ingress.enabled=false")
     assert f"svc/{RELEASE}-open-webui 8080" in without
