@@ -1,11 +1,12 @@
 """Metrics of the operator. Labels have few fixed values; no label names a tenant."""
 
 from prometheus_client import Counter, Gauge, Histogram
+from servicekit.series import create_series
 
 __all__ = ["CHANGES", "QUEUED", "READY_SECONDS", "RECONCILES", "RECONCILE_SECONDS"]
 
 RECONCILES = Counter("tenantry_operator_reconciles_total", "Reconciles of a Tenant, by outcome", ("outcome",))
-RECONCILES.labels("error")  # create the series at start, so that the first error is an increase
+create_series(RECONCILES, ("ready", "retrying", "stalled", "error"))
 RECONCILE_SECONDS = Histogram("tenantry_operator_reconcile_seconds", "Duration of one reconcile")
 CHANGES = Counter(
     "tenantry_operator_changes_total", "Writes to external systems: creations and repairs of drift", ("part",)

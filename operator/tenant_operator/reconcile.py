@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import structlog
 from servicekit.errors import BackendError
+from servicekit.series import create_series
 from tenancy.model import DeletionPolicy, Tenant, TenantStatus
 
 from .clients.cluster import FINALIZER
@@ -108,6 +109,7 @@ class Reconciler:
         self._conflict = conflict
         self._now = now
         self._mark_finalized = mark_finalized
+        create_series(CHANGES, [*(part.name for part in parts), "memberships"])
         self._log = structlog.get_logger("tenant_operator.reconcile")
 
     async def reconcile(self, tenant: Tenant) -> Outcome:

@@ -62,9 +62,31 @@ def test_the_autoscaler_adds_peers_and_never_removes_a_peer(release: Release) ->
     spec = release.get("HorizontalPodAutoscaler", "qdrant")["spec"]
     assert spec["scaleTargetRef"]["kind"] == "StatefulSet"
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 5)
+    assert spec["behavior"]["scaleDown"] == {"selectPolicy": "Disabled"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "percentage", "expected"),
+    [("8Gi", 80, 6871947674), ("2Gi", 50, 1073741824), ("1500M", 80, 1200000000), ("512Mi", 100, 536870912)],
+)
+def test_the_autoscaler_leaves_out_mapped_files(request_: str, percentage: int, expected: int) -> None:
+    options = (
+        f"qdrant.resources.requests.memory={request_},"
+        f"qdrant.autoscaling.targetMemoryUtilizationPercentage={percentage}"
+    )
+    spec = render(PROFILE, "--set", options).get("HorizontalPodAutoscaler", "qdrant")["spec"]
+    target = {"type": "AverageValue", "averageValue": str(expected)}
+    metric = {"metric": {"name": "container_memory_rss"}, "target": target}
+    assert spec["metrics"] == [{"type": "Pods", "pods": metric}]
+
+
+def test_metrics_server_can_scale_qdrant_by_its_working_set() -> None:
+    release = render(PROFILE, "--set", "qdrant.autoscaling.source=metrics-server")
+    spec = release.get("HorizontalPodAutoscaler", "qdrant")["spec"]
     target = {"type": "Utilization", "averageUtilization": 80}
     assert spec["metrics"] == [{"type": "Resource", "resource": {"name": "memory", "target": target}}]
-    assert spec["behavior"]["scaleDown"] == {"selectPolicy": "Disabled"}
+    with pytest.raises(HelmError, match="/qdrant/autoscaling/source"):
+        render(PROFILE, "--set", "qdrant.autoscaling.source=keda")
 
 
 def test_volumes_are_kept_when_peers_or_the_release_are_removed(release: Release) -> None:
@@ -147,7 +169,8 @@ def test_only_qdrant_and_its_clients_mount_the_certificate(release_with_tls: Rel
 
 def test_an_external_qdrant_may_have_a_private_ca() -> None:
     outside = (
-        f"qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com,global.qdrant.tlsSecret={SECRET}"
+        f"qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com,global.qdrant.tlsSecret={SECRET},"
+        "global.network.qdrant.cidrs={10.0.30.0/24}"
     )
     release = render(PROFILE, "--set", outside)
     for service, prefix in CLIENTS.items():
@@ -159,10 +182,13 @@ def test_an_external_qdrant_may_have_a_private_ca() -> None:
 
 def test_with_an_external_qdrant_the_chart_deploys_no_qdrant() -> None:
     release = render(
-        PROFILE, "--set", "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com:6333"
+        PROFILE,
+        "--set",
+        "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com,"
+        "global.network.qdrant.cidrs={10.0.30.0/24}",
     )
     assert not [item for item in release.objects if "demo-qdrant" in item["metadata"]["name"]]
-    with pytest.raises(HelmError, match="/global/qdrant/url"):
+    with pytest.raises(HelmError, match=r"global\.qdrant\.url is empty"):
         render(PROFILE, "--set", "qdrant.enabled=false")
 
 

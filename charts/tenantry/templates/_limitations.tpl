@@ -12,6 +12,7 @@
 - No workflows run, and no files are indexed (n8n.enabled).
 {{- end }}
 {{- include "monitoring.limitations" . }}
+{{- include "tenantry.scaling-limitations" . }}
 {{- if .Values.keycloak.enabled }}
 - Keycloak is a single pod: no one can sign in while it restarts (keycloak.enabled).
 {{- if .Values.keycloak.demo }}
@@ -23,6 +24,11 @@
 {{- end }}
 {{- if .Values.redis.enabled }}
 - Redis is a single pod without backups (redis.enabled).
+{{- end }}
+{{- range $store := list "postgres" "redis" }}
+{{- if not (or (index $.Values $store).enabled (index $.Values.global $store).tls.enabled) }}
+- Connections to {{ title $store }} are not encrypted (global.{{ $store }}.tls.enabled).
+{{- end }}
 {{- end }}
 {{- if .Values.qdrant.enabled }}
 {{- if lt (int .Values.qdrant.autoscaling.minReplicas) 2 }}
@@ -74,5 +80,20 @@ true
 {{- define "tenantry.contains-any" -}}
 {{- range index . 1 }}
 {{- if has . (index $ 0) }}true{{ end }}
+{{- end }}
+{{- end }}
+
+{{- /* Autoscalers whose metric no program serves in this cluster, one line for each. */}}
+{{- define "tenantry.scaling-limitations" -}}
+{{- $worker := .Values.n8n.worker.autoscaling }}
+{{- $external := .Capabilities.APIVersions.Has "external.metrics.k8s.io/v1beta1" }}
+{{- if and .Values.n8n.enabled (eq $worker.source "prometheus-adapter") (ne (int $worker.minReplicas) (int $worker.maxReplicas)) (not $external) }}
+- n8n's workers are not scaled until you install prometheus-adapter (n8n.worker.autoscaling.source).
+{{- end }}
+{{- with .Values.qdrant.autoscaling }}
+{{- $custom := or ($.Capabilities.APIVersions.Has "custom.metrics.k8s.io/v1beta1") ($.Capabilities.APIVersions.Has "custom.metrics.k8s.io/v1beta2") }}
+{{- if and $.Values.qdrant.enabled (eq .source "prometheus-adapter") (ne (int .minReplicas) (int .maxReplicas)) (not $custom) }}
+- Qdrant gets no more peers until you install prometheus-adapter (qdrant.autoscaling.source).
+{{- end }}
 {{- end }}
 {{- end }}

@@ -20,7 +20,10 @@ LIMITS = RouteLimits(seconds=30.0, body_bytes=0)
 def make_app(settings: FileSyncSettings) -> FastAPI:
     """Return the application; it opens its connections when it starts, and closes them when it ends."""
     app = web.make_app(
-        "file-sync", lambda: open_context(settings), (files.router, hints.router, probes.router)
+        "file-sync",
+        lambda: open_context(settings),
+        (files.router, hints.router, probes.router),
+        REQUEST_SECONDS,
     )
     add_error_handlers(app)
     app.add_middleware(

@@ -1,6 +1,7 @@
 """Prometheus metrics of file-sync. Labels have few values; no label names a tenant."""
 
 from prometheus_client import Counter, Gauge, Histogram
+from servicekit.series import create_series
 
 __all__ = [
     "ACTIONS",
@@ -47,15 +48,16 @@ ACTIONS = Counter(
     "is retried later if a service is unavailable or busy. An error is a bug, so their number must stay 0.",
     ("action", "outcome"),
 )
-for _action in ("store", "check", "index", "delete"):
-    ACTIONS.labels(_action, "error")  # create the series at start, so that the first error is an increase
+create_series(
+    ACTIONS, ("store", "check", "index", "delete"), ("ok", "refused", "held", "retry_later", "error")
+)
 
 SYNCS = Counter(
     "tenantry_file_sync_syncs_total",
     "Syncs of a tenant, by outcome: complete, incomplete (the next one is soon), unavailable, error",
     ("outcome",),
 )
-SYNCS.labels("error")
+create_series(SYNCS, ("complete", "incomplete", "unavailable", "error"))
 
 QUEUE = Gauge(
     "tenantry_file_sync_queue",

@@ -52,6 +52,7 @@ def make_app(settings: GatewaySettings) -> FastAPI:
             me.router,
             probes.router,
         ),
+        REQUEST_SECONDS,
         openapi_url=None,  # describe() adds the route
     )
     add_error_handlers(app, render_problem)

@@ -5,6 +5,7 @@ and :mod:`gateway.limits.tenant_metrics` removes the series of deleted Tenants.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
+from servicekit.series import create_series
 
 __all__ = [
     "ANSWERS",
@@ -46,6 +47,7 @@ ANSWER_CACHE = Counter(
     "Answer cache lookups by outcome: hit, miss, bypass (not allowed), unavailable (Redis does not answer)",
     ("outcome",),
 )
+create_series(ANSWER_CACHE, ("hit", "miss", "bypass", "unavailable"))
 
 FALLBACKS = Counter(
     "tenantry_gateway_fallbacks_total",
@@ -74,24 +76,28 @@ REJECTED = Counter(
     "Requests rejected because all slots and the queue were full, by concurrency limiter",
     ("limiter",),
 )
+create_series(REJECTED, ("requests", "ingests"))
 
 LIMIT_EXCEEDED = Counter(
     "tenantry_gateway_limit_exceeded_total",
     "Requests that exceeded a limit of their tenant: rate, tokens, documents, storage, deletions",
     ("limit",),
 )
+create_series(LIMIT_EXCEEDED, ("rate", "tokens", "documents", "storage", "deletions"))
 
 LIMIT_CHECKS_SKIPPED = Counter(
     "tenantry_gateway_limit_checks_skipped_total",
     "Requests that passed without a check of the limit because Redis did not answer",
     ("limit",),
 )
+create_series(LIMIT_CHECKS_SKIPPED, ("rate",))
 
 USAGE_WRITE_FAILURES = Counter(
     "tenantry_gateway_usage_write_failures_total",
     "Failed writes to Redis by record: usage (the report), tokens (the monthly budget)",
     ("record",),
 )
+create_series(USAGE_WRITE_FAILURES, ("usage", "tokens"))
 
 TOKENS = Counter(
     "tenantry_gateway_tokens_total",
@@ -111,8 +117,7 @@ REPAIRS = Counter(
     "retry_later (a backend is unavailable), given_up, error (a bug; must stay 0)",
     ("outcome",),
 )
-for _outcome in ("error", "given_up"):
-    REPAIRS.labels(_outcome)  # exported from the start, so that rate() sees the first increase
+create_series(REPAIRS, ("completed", "refused", "retry_later", "given_up", "error"))
 
 PENDING_WRITES = Gauge(
     "tenantry_gateway_pending_writes",

@@ -14,11 +14,12 @@ from typing import ParamSpec, TypeVar
 
 import stamina
 from opentelemetry import trace
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 
 from . import deadline
-from .breaker import Breaker
+from .breaker import REJECTED_CALLS, Breaker
 from .errors import BackendRefused, BackendUnavailable
+from .series import create_series
 
 __all__ = ["FailureClass", "Remote"]
 
@@ -30,6 +31,12 @@ BACKEND_SECONDS = Histogram(
     "Duration of each attempt to call a backend",
     ("system", "operation", "outcome"),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+FAILURES = Counter(
+    "tenantry_backend_failures_total",
+    "Failed attempts to call a backend: transient (no answer), busy (throttled) or permanent (refused)",
+    ("system", "outcome"),
 )
 
 _TRACER = trace.get_tracer("servicekit.remote")
@@ -46,6 +53,10 @@ class FailureClass(enum.Enum):
 
     PERMANENT = "permanent"
     """The system refused the call."""
+
+
+FAILURE_CLASSES = tuple(each.value for each in FailureClass)
+"""Outcomes of a failed call, as labels."""
 
 
 class CircuitOpen(Exception):
@@ -93,6 +104,8 @@ class Remote:
         self._bound = asyncio.Semaphore(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=system)
         self._breakers = defaultdict[str, Breaker](lambda: Breaker(system)) if circuit_breaker else None
+        create_series(FAILURES, (system,), FAILURE_CLASSES)
+        create_series(REJECTED_CALLS, (system,))
 
     async def call(self, operation: str, call: Callable[[], Awaitable[T]], *, circuit: str = "") -> T:
         """Await ``call()`` until it succeeds, is refused, or no attempt is left.
@@ -208,6 +221,8 @@ class Remote:
             finally:
                 elapsed = asyncio.get_running_loop().time() - started
                 BACKEND_SECONDS.labels(self.system, operation, outcome).observe(elapsed)
+                if outcome in FAILURE_CLASSES:
+                    FAILURES.labels(self.system, outcome).inc()
                 span.set_attribute("outcome", outcome)
                 if breaker:
                     _record(breaker, outcome, elapsed)

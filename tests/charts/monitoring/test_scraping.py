@@ -22,8 +22,15 @@ def release(request: pytest.FixtureRequest) -> Release:
 
 
 @pytest.fixture(scope="module")
+def memory_rule() -> dict[str, Any]:
+    """The example's rule for prometheus-adapter about pods."""
+    (rule,) = yaml.safe_load(EXAMPLE.read_text())["rules"]["custom"]
+    return dict(rule)
+
+
+@pytest.fixture(scope="module")
 def adapter_rule() -> dict[str, Any]:
-    """The example's only rule for prometheus-adapter."""
+    """The example's rule for prometheus-adapter about the queue."""
     (rule,) = yaml.safe_load(EXAMPLE.read_text())["rules"]["external"]
     return dict(rule)
 
@@ -180,3 +187,23 @@ def test_the_queue_depth_is_the_maximum_in_this_namespace(adapter_rule: dict[str
     check_queries(
         samples, {f"group(({query}) == 200)": {"{}"}, f"group({adapter_rule['seriesQuery']})": {"{}"}}
     )
+
+
+def test_prometheus_adapter_serves_the_memory_of_qdrants_autoscaler(memory_rule: dict[str, Any]) -> None:
+    release = render("values-eks-prod.yaml")
+    (metric,) = release.get("HorizontalPodAutoscaler", "qdrant")["spec"]["metrics"]
+    name = metric["pods"]["metric"]["name"]
+    assert memory_rule["seriesQuery"].startswith(f"{name}{{")
+    overrides = {each: {"resource": each} for each in ("namespace", "pod")}
+    assert memory_rule["resources"]["overrides"] == overrides
+    pods = f'namespace="{NAMESPACE}",pod=~"{RELEASE}-qdrant-0|{RELEASE}-qdrant-1"'
+    query = memory_rule["metricsQuery"].replace("<<.Series>>", name).replace("<<.GroupBy>>", "pod")
+    query = query.replace("<<.LabelMatchers>>", pods)
+    samples = {
+        series: values
+        for container, value in (("qdrant", 3e9), ("", 3.1e9), ("another", 1e9))
+        for pod in (f"{RELEASE}-qdrant-0", f"{RELEASE}-qdrant-1")
+        for series, values in make_series(name, make_constant(value), pod=pod, container=container).items()
+    }
+    found = {f'{{pod="{RELEASE}-qdrant-{number}"}}' for number in (0, 1)}
+    check_queries(samples, {f"({query}) == bool 3e9": found})

@@ -43,6 +43,7 @@ MAXIMUM = {name: BOUNDS[name][1] for name in SCALED_DOWN}
 def set_idle(load: CpuLoad) -> None:
     load.cpu = dict.fromkeys(BY_CPU, 0.1)
     load.memory = {}
+    load.resident_memory = {}
     load.external = {QUEUE: 0}
 
 
@@ -193,15 +194,38 @@ async def test_without_the_queue_metric_the_three_initial_workers_stay_until_it_
         await wait_until(lambda: cluster.get_replicas()[worker] == 2, seconds=TIMEOUT_SECONDS)
 
 
+async def test_without_its_metric_qdrant_has_the_minimum_of_peers(platform: Platform, load: CpuLoad) -> None:
+    set_idle(load)
+    load.resident_memory = None
+    with create_cluster(platform) as cluster:
+        cluster.apply([*cluster.list_workloads(), *cluster.list_autoscalers()])
+        await wait_until(
+            lambda: cluster.get_state()["qdrant"].get_reason("ScalingActive") == "FailedGetPodsMetric",
+            seconds=TIMEOUT_SECONDS,
+        )
+        assert cluster.get_replicas()["qdrant"] == 2
+
+
+async def test_mapped_files_add_no_peer(cluster: ScalingCluster, load: CpuLoad) -> None:
+    set_idle(load)
+    load.memory = {"qdrant": 0.99}
+    load.resident_memory = {"qdrant": 0.3}
+    await wait_until(
+        lambda: cluster.get_state()["qdrant"].get_reason("ScalingActive") == "ValidMetricFound",
+        seconds=TIMEOUT_SECONDS,
+    )
+    assert cluster.get_replicas()["qdrant"] == 2
+
+
 async def test_qdrant_scales_up_by_memory_and_never_down(cluster: ScalingCluster, load: CpuLoad) -> None:
     set_idle(load)
-    load.memory = {"qdrant": 0.9}
+    load.resident_memory = {"qdrant": 0.9}
     await wait_until(
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "TooManyReplicas",
         seconds=TIMEOUT_SECONDS,
     )
     assert cluster.get_replicas()["qdrant"] == 5
-    load.memory = {"qdrant": 0.1}
+    load.resident_memory = {"qdrant": 0.1}
     # The metric demands fewer peers, but scaling down is disabled.
     await wait_until(
         lambda: cluster.get_state()["qdrant"].get_reason("ScalingLimited") == "ScaleDownLimit",

@@ -1,4 +1,4 @@
-"""Fake of metrics-server and prometheus-adapter with configurable metrics for autoscalers.
+"""Fake of metrics-server and prometheus-adapter, with configurable metrics for autoscalers.
 
 The API server calls the fake through APIServices, as it would call the real servers.
 """
@@ -27,6 +27,10 @@ __all__ = ["FROM_CACHE", "CpuLoad", "serve_metrics"]
 
 RESOURCE = "metrics.k8s.io/v1beta1"
 EXTERNAL = "external.metrics.k8s.io/v1beta1"
+CUSTOM = "custom.metrics.k8s.io/v1beta2"
+GROUPS = (RESOURCE, EXTERNAL, CUSTOM)
+
+RESIDENT_MEMORY = "container_memory_rss"
 
 WINDOW = "30s"
 
@@ -42,6 +46,8 @@ class CpuLoad:
     ----------
     cpu, memory
         Used share of a pod's request, by workload; 0.5 by default.
+    resident_memory
+        Used share of a pod's memory request without mapped files, by workload; None: unavailable.
     external
         External metrics by name; a missing one is unavailable.
     """
@@ -49,6 +55,7 @@ class CpuLoad:
     cpu: dict[str, float] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
     external: dict[str, int] = field(default_factory=dict)
+    resident_memory: dict[str, float] | None = field(default_factory=dict)
 
 
 @contextmanager
@@ -59,7 +66,7 @@ def serve_metrics(platform: Platform) -> Iterator[CpuLoad]:
         registered = _make_registrations(port)
         apply(platform, registered)
         try:
-            names = [f"apiservice/{_get_service_name(group)}" for group in (RESOURCE, EXTERNAL)]
+            names = [f"apiservice/{_get_service_name(group)}" for group in GROUPS]
             run_kubectl(platform.context, "wait", "--for=condition=Available", "--timeout=60s", *names)
             yield load
         finally:
@@ -111,7 +118,7 @@ def _run_server(platform: Platform, load: CpuLoad, api: client.CoreV1Api) -> Ite
 
 def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any] | None:
     parts = urlsplit(target)
-    for group in (RESOURCE, EXTERNAL):
+    for group in GROUPS:
         if parts.path == f"/apis/{group}":
             resource = {"name": "pods", "kind": "PodMetrics", "namespaced": True, "verbs": ["get", "list"]}
             resources = [resource | {"singularName": ""}] if group == RESOURCE else []
@@ -121,13 +128,15 @@ def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any]
                 "groupVersion": group,
                 "resources": resources,
             }
+    selector = parse_qs(parts.query).get("labelSelector", [""])[0]
     if match := re.fullmatch(rf"/apis/{RESOURCE}/namespaces/([^/]+)/pods", parts.path):
-        selector = parse_qs(parts.query).get("labelSelector", [""])[0]
-        pods: Any = api.list_namespaced_pod(
-            match[1], label_selector=selector, resource_version=FROM_CACHE, _preload_content=False
-        )
-        items = [_make_usage(pod, load) for pod in json.loads(pods.data)["items"]]
+        items = [_make_usage(pod, load) for pod in _list_pods(api, match[1], selector)]
         return {"kind": "PodMetricsList", "apiVersion": RESOURCE, "metadata": {}, "items": items}
+    resident = rf"/apis/{CUSTOM}/namespaces/([^/]+)/pods/(\*|%2A)/{RESIDENT_MEMORY}"
+    if load.resident_memory is not None and (match := re.fullmatch(resident, parts.path)):
+        shares = load.resident_memory
+        items = [_make_resident_memory(pod, shares) for pod in _list_pods(api, match[1], selector)]
+        return {"kind": "MetricValueList", "apiVersion": CUSTOM, "metadata": {}, "items": items}
     if match := re.fullmatch(rf"/apis/{EXTERNAL}/namespaces/[^/]+/([^/]+)", parts.path):
         if match[1] not in load.external:
             return None
@@ -139,6 +148,27 @@ def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any]
             "items": [value | {"metricLabels": {}}],
         }
     return None
+
+
+def _list_pods(api: client.CoreV1Api, namespace: str, selector: str) -> list[dict[str, Any]]:
+    listed: Any = api.list_namespaced_pod(
+        namespace, label_selector=selector, resource_version=FROM_CACHE, _preload_content=False
+    )
+    pods: list[dict[str, Any]] = json.loads(listed.data)["items"]
+    return pods
+
+
+def _make_resident_memory(pod: dict[str, Any], shares: dict[str, float]) -> dict[str, Any]:
+    metadata = pod["metadata"]
+    share = shares.get(metadata["labels"]["app.kubernetes.io/name"], 0.5)
+    (container,) = pod["spec"]["containers"]
+    described = {"kind": "Pod", "apiVersion": "v1"} | {key: metadata[key] for key in ("name", "namespace")}
+    return {
+        "describedObject": described,
+        "metric": {"name": RESIDENT_MEMORY},
+        "timestamp": _format_now(),
+        "value": f"{float(parse_quantity(container['resources']['requests']['memory'])) * share:.0f}",
+    }
 
 
 def _make_usage(pod: dict[str, Any], load: CpuLoad) -> dict[str, Any]:
@@ -173,7 +203,7 @@ def _make_registrations(port: int) -> list[dict[str, Any]]:
             "spec": {"type": "ExternalName", "externalName": "localhost"},
         }
     ]
-    for registered in (RESOURCE, EXTERNAL):
+    for registered in GROUPS:
         group, _, version = registered.partition("/")
         spec = {
             "group": group,

@@ -103,7 +103,10 @@ def make_calls(target: str, outcome: str, seconds: float = 0.1, a_minute: float 
     """Return the series of calls; the target ``file-sync s3 put`` is caller, system and operation."""
     job, system, operation = target.split()
     labels = {"system": system, "operation": operation, "outcome": outcome}
-    return make_histogram(remote.BACKEND_SECONDS, seconds, job, a_minute, **labels)
+    series = make_histogram(remote.BACKEND_SECONDS, seconds, job, a_minute, **labels)
+    if outcome in remote.FAILURE_CLASSES:
+        series |= make_counter(remote.FAILURES, make_rising(a_minute), job, system=system, outcome=outcome)
+    return series
 
 
 def make_runs(outcome: str, values: str) -> Series:

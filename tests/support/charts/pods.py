@@ -64,6 +64,8 @@ class ChartPods:
     database_url: str = ""
     names: dict[str, str] = field(default_factory=dict)
     """URL of each Service of the release, by the Service's name without the release's name."""
+    metrics_urls: dict[str, str] = field(default_factory=dict)
+    """URL of the metrics of each service that was started."""
 
     def __post_init__(self) -> None:
         self.release = self._render_release()
@@ -77,7 +79,9 @@ class ChartPods:
         port = find_free_port()
         env = self.build_environment(service) | {f"{prefix}_HOST": "127.0.0.1", f"{prefix}_PORT": str(port)}
         # Pods have separate addresses; these processes share one.
-        env[f"{prefix.partition('_PROBES')[0]}_METRICS_PORT"] = str(find_free_port())
+        metrics_port = find_free_port()
+        env[f"{prefix.partition('_PROBES')[0]}_METRICS_PORT"] = str(metrics_port)
+        self.metrics_urls[service] = f"http://127.0.0.1:{metrics_port}"
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", module),
@@ -129,7 +133,8 @@ class ChartPods:
         }
         options = ",".join(f"global.{path}={value}" for path, value in values.items())
         options += f",gateway.modelRoleArn=arn:aws:iam::{ACCOUNT}:role/tenantry-models"
-        options += ",qdrant.enabled=false"  # Qdrant is external; Open WebUI has only a database
+        # Qdrant is external; Open WebUI has only a database.
+        options += ",qdrant.enabled=false,global.network.qdrant.cidrs={127.0.0.1/32}"
         options += ",global.postgres.tls.enabled=false,global.redis.tls.enabled=false"
         options += ",open-webui.enabled=false,global.openWebui.adminEmail=,ingress.enabled=false"
         return render("values-eks-prod.yaml", "--set", options, namespace=self.namespace)

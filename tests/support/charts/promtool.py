@@ -31,9 +31,14 @@ def check_rules(rules: RuleFile) -> None:
 
 
 def check_queries(
-    series: Mapping[str, str], expected: Mapping[str, set[str]], rules: RuleFile | None = None
+    series: Mapping[str, str],
+    expected: Mapping[str, set[str]],
+    rules: RuleFile | None = None,
+    *,
+    minutes: int = MINUTES,
+    rule_minutes: int = 1,
 ) -> None:
-    """Evaluate queries an hour after the series began, and compare the results.
+    """Evaluate queries some minutes after the series began, and compare the results.
 
     Parameters
     ----------
@@ -42,7 +47,7 @@ def check_queries(
     expected
         Series that each query returns, by query, each with the value 1: ``{'{job="gateway"}'}``.
     rules
-        Evaluated every minute meanwhile; alerts are then series of ``ALERTS``.
+        Evaluated every ``rule_minutes`` meanwhile; alerts are then series of ``ALERTS``.
 
     Raises
     ------
@@ -52,7 +57,7 @@ def check_queries(
     tests = [
         {
             "expr": query,
-            "eval_time": f"{MINUTES}m",
+            "eval_time": f"{minutes}m",
             "exp_samples": [{"labels": labels, "value": 1} for labels in sorted(answer)],
         }
         for query, answer in expected.items()
@@ -62,7 +67,15 @@ def check_queries(
         (Path(folder) / "rules.yaml").write_text(json.dumps(dict(rules or {"groups": []})))
         test_file = Path(folder) / "test.yaml"
         test = {"interval": "1m", "input_series": inputs, "promql_expr_test": tests}
-        test_file.write_text(json.dumps({"rule_files": ["rules.yaml"], "tests": [test]}))
+        test_file.write_text(
+            json.dumps(
+                {
+                    "rule_files": ["rules.yaml"],
+                    "evaluation_interval": f"{rule_minutes}m",
+                    "tests": [test],
+                }
+            )
+        )
         _run("test", "rules", str(test_file))
 
 

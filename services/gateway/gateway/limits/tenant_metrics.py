@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 
+from servicekit.series import create_series
 from tenancy.model import Tenant
 
 from ..metrics import ANSWERS, TOKENS
@@ -28,6 +29,9 @@ class TenantMetrics:
     def __init__(self, *, by_tenant: bool = False) -> None:
         self._by_tenant = by_tenant
         self._tenants: set[str] = set()
+        if not by_tenant:
+            create_series(ANSWERS, (ALL_TENANTS,))
+            create_series(TOKENS, (ALL_TENANTS,), ("input", "output", "embedding"))
 
     def record_tokens(self, tenant: Tenant, **tokens: int) -> None:
         """Add numbers of tokens to a tenant's counters; the keywords are kinds of tokens."""

@@ -1,15 +1,17 @@
 """FastAPI application and server of a service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
-from prometheus_client import start_http_server
+from fastapi.routing import APIRoute
+from prometheus_client import Histogram, start_http_server
 from starlette.types import ASGIApp
 
+from ..series import create_series
 from ..settings import HttpSettings
 from ..tracing import export_spans
 from .server import BoundedH11Protocol
@@ -24,7 +26,8 @@ request on a connection that the server is closing, and answer 502."""
 def make_app(
     name: str,
     open_context: Callable[[], AbstractAsyncContextManager[object]],
-    routers: Iterable[APIRouter],
+    routers: Sequence[APIRouter],
+    durations: Histogram,
     **options: Any,
 ) -> FastAPI:
     """Return an application whose context is opened at start and closed at the end.
@@ -35,6 +38,9 @@ def make_app(
         Name of the service in traces and in the API's title: ``gateway``.
     open_context
         Opens ``app.state.context``.
+    durations
+        Histogram of the requests. Each route gets its series of server errors, so that the first error is an
+        increase.
     options
         Further arguments of :class:`fastapi.FastAPI`.
     """
@@ -60,6 +66,9 @@ def make_app(
     )
     for router in routers:
         app.include_router(router)
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                create_series(durations, route.methods or (), (route.path,), ("5xx",))
     return app
 
 

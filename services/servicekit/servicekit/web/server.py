@@ -15,6 +15,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from ..series import create_series
+
 __all__ = ["CLOSED_CONNECTIONS", "BoundedH11Protocol"]
 
 HEAD_TIMEOUT_SECONDS = 10.0
@@ -42,6 +44,7 @@ CLOSED_CONNECTIONS = Counter(
     "Connections closed before authentication, by reason: head_timeout, too_many",
     ("reason",),
 )
+create_series(CLOSED_CONNECTIONS, ("head_timeout", "too_many"))
 
 
 class BoundedH11Protocol(H11Protocol):
