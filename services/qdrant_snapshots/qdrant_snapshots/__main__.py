@@ -14,7 +14,7 @@ from servicekit.tls import create_ssl_context
 from .backups import Backups, open_backups
 from .create import create_backup
 from .errors import IncompleteSnapshot, SnapshotsFailed
-from .qdrant import Qdrant, open_qdrant
+from .qdrant import QdrantCluster, open_qdrant
 from .restore import restore_backup
 from .settings import SnapshotSettings
 from .tenants import list_tenants
@@ -53,11 +53,11 @@ def main() -> None:
         raise SystemExit(1) from exc
 
 
-def _create(qdrant: Qdrant, backups: Backups, settings: SnapshotSettings) -> None:
+def _create(qdrant: QdrantCluster, backups: Backups, settings: SnapshotSettings) -> None:
     create_backup(qdrant, backups, keep=settings.keep, now=datetime.now(UTC))
 
 
-def _restore(qdrant: Qdrant, backups: Backups, settings: SnapshotSettings) -> None:
+def _restore(qdrant: QdrantCluster, backups: Backups, settings: SnapshotSettings) -> None:
     restore_backup(qdrant, backups, list_tenants(), backup=settings.backup, replace=settings.replace)
 
 

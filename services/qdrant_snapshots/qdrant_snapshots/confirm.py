@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tenancy.model import Tenant
 from tenancy.names import build_tenant_prefix, parse_object_key
 
-from .qdrant import Qdrant
+from .qdrant import QdrantCluster
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,7 +30,7 @@ Content = tuple[str, str, str, str]
 
 
 def delete_unconfirmed(
-    qdrant: Qdrant, s3: "S3Client", bucket: str, collection: str, tenants: Iterable[Tenant]
+    qdrant: QdrantCluster, s3: "S3Client", bucket: str, collection: str, tenants: Iterable[Tenant]
 ) -> tuple[int, int]:
     """Delete the points in a collection that no existing document confirms.
 
@@ -61,7 +61,7 @@ def delete_unconfirmed(
     return len(confirmed), len(indexed) - len(confirmed)
 
 
-def _list_indexed(qdrant: Qdrant, collection: str) -> dict[DocumentKey, Content | None]:
+def _list_indexed(qdrant: QdrantCluster, collection: str) -> dict[DocumentKey, Content | None]:
     """Return the content of each document in a collection; ``None`` if its first chunk is missing."""
     indexed: dict[DocumentKey, Content | None] = {}
     for payload in qdrant.scroll_payloads(collection, FIELDS):
@@ -87,7 +87,7 @@ def _list_stored(s3: "S3Client", bucket: str, tenant: Tenant) -> Iterator[tuple[
                 yield document_id, (tenant.key, persona_id, filename, listed["ETag"])
 
 
-def _delete_documents(qdrant: Qdrant, collection: str, uid: str, document_ids: list[str]) -> None:
+def _delete_documents(qdrant: QdrantCluster, collection: str, uid: str, document_ids: list[str]) -> None:
     conditions = [
         {"key": "tenantUid", "match": {"value": uid}},
         {"key": "documentId", "match": {"any": document_ids}},

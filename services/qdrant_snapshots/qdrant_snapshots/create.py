@@ -13,7 +13,7 @@ import structlog
 
 from .backups import Backups, Manifest, StoredSnapshot
 from .errors import IncompleteSnapshot
-from .qdrant import RETRY, WRITE_SNAPSHOT_TIMEOUT_SECONDS, Peer, Qdrant, SnapshotDescription
+from .qdrant import RETRY, WRITE_SNAPSHOT_TIMEOUT_SECONDS, Peer, QdrantCluster, SnapshotDescription
 from .streams import HashingReader
 
 __all__ = ["create_backup"]
@@ -26,7 +26,7 @@ CLOCK_SKEW = timedelta(minutes=1)
 log = structlog.get_logger("qdrant_snapshots")
 
 
-def create_backup(qdrant: Qdrant, backups: Backups, *, keep: int, now: datetime) -> Manifest | None:
+def create_backup(qdrant: QdrantCluster, backups: Backups, *, keep: int, now: datetime) -> Manifest | None:
     """Save all collections of all peers, then delete old backups.
 
     Returns
@@ -69,7 +69,7 @@ def create_backup(qdrant: Qdrant, backups: Backups, *, keep: int, now: datetime)
 
 
 def _save_snapshot(
-    qdrant: Qdrant, backups: Backups, backup: str, peer: Peer, collection: str
+    qdrant: QdrantCluster, backups: Backups, backup: str, peer: Peer, collection: str
 ) -> StoredSnapshot | None:
     """Store a snapshot of a collection on one peer; return ``None`` if the collection was deleted."""
     record = f"{backup}/{peer.host}/{collection}{PENDING}"
@@ -93,7 +93,12 @@ def _save_snapshot(
 
 
 def _store(
-    qdrant: Qdrant, backups: Backups, backup: str, peer: Peer, collection: str, created: SnapshotDescription
+    qdrant: QdrantCluster,
+    backups: Backups,
+    backup: str,
+    peer: Peer,
+    collection: str,
+    created: SnapshotDescription,
 ) -> StoredSnapshot:
     """Copy a snapshot from a peer's volume to the bucket.
 
@@ -114,7 +119,7 @@ def _store(
     return StoredSnapshot(peer.host, collection, key, size, reader.sha256)
 
 
-def _delete_leftovers(qdrant: Qdrant, backups: Backups, peers: Iterable[Peer]) -> int:
+def _delete_leftovers(qdrant: QdrantCluster, backups: Backups, peers: Iterable[Peer]) -> int:
     """Delete the snapshots that interrupted runs left on the peers' volumes; return their number.
 
     Only snapshots that appeared while the run waited for its own are deleted, because people can create

@@ -19,7 +19,7 @@ import stamina
 from .errors import IncompleteSnapshot, SnapshotsFailed
 from .streams import IteratorReader, Readable
 
-__all__ = ["RETRY", "Peer", "Qdrant", "SnapshotDescription", "is_transient", "open_qdrant"]
+__all__ = ["RETRY", "Peer", "QdrantCluster", "SnapshotDescription", "is_transient", "open_qdrant"]
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 
@@ -68,15 +68,15 @@ RETRY = stamina.RetryingCaller(attempts=4, timeout=None, wait_initial=1, wait_ma
 
 
 @contextmanager
-def open_qdrant(url: str, api_key: str, *, verify: ssl.SSLContext | bool) -> "Iterator[Qdrant]":
+def open_qdrant(url: str, api_key: str, *, verify: ssl.SSLContext | bool) -> "Iterator[QdrantCluster]":
     """Open a client for the cluster at a URL."""
     timeout = httpx.Timeout(READ_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
     headers = {"api-key": api_key} if api_key else {}
     with httpx.Client(verify=verify, headers=headers, timeout=timeout) as http:
-        yield Qdrant(url, http)
+        yield QdrantCluster(url, http)
 
 
-class Qdrant:
+class QdrantCluster:
     """Calls to a cluster and its peers.
 
     Parameters

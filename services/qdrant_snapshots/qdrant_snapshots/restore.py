@@ -6,7 +6,7 @@ from tenancy.model import Tenant
 from .backups import Backups, Manifest, StoredSnapshot
 from .confirm import delete_unconfirmed
 from .errors import SnapshotsFailed
-from .qdrant import RETRY, Peer, Qdrant
+from .qdrant import RETRY, Peer, QdrantCluster
 
 __all__ = ["restore_backup"]
 
@@ -14,7 +14,7 @@ log = structlog.get_logger("qdrant_snapshots")
 
 
 def restore_backup(
-    qdrant: Qdrant, backups: Backups, tenants: list[Tenant], *, backup: str = "", replace: bool = False
+    qdrant: QdrantCluster, backups: Backups, tenants: list[Tenant], *, backup: str = "", replace: bool = False
 ) -> None:
     """Restore the collections of a backup, and keep only points of existing documents.
 
@@ -82,7 +82,7 @@ def _parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.partition("-")[0].split("."))
 
 
-def _require_no_points(qdrant: Qdrant, collections: list[str]) -> None:
+def _require_no_points(qdrant: QdrantCluster, collections: list[str]) -> None:
     counts = {collection: qdrant.count_points(collection) for collection in collections}
     if present := {collection: count for collection, count in counts.items() if count}:
         named = ", ".join(f"{collection} ({count} points)" for collection, count in present.items())
@@ -92,7 +92,7 @@ def _require_no_points(qdrant: Qdrant, collections: list[str]) -> None:
         )
 
 
-def _recover(qdrant: Qdrant, backups: Backups, peers: dict[str, Peer], stored: StoredSnapshot) -> None:
+def _recover(qdrant: QdrantCluster, backups: Backups, peers: dict[str, Peer], stored: StoredSnapshot) -> None:
     """Have a peer recover its snapshot of a collection."""
     peer = peers.get(stored.peer)
     if not peer:

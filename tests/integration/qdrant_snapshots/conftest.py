@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from qdrant_client import QdrantClient, models
 from qdrant_snapshots.backups import Backups, open_backups
-from qdrant_snapshots.qdrant import Qdrant, open_qdrant
+from qdrant_snapshots.qdrant import QdrantCluster, open_qdrant
 from tenancy.model import Tenant
 from tenancy.names import COLLECTION, DENSE_VECTOR, LEXICAL_VECTOR, build_object_key
 from tenant_operator.parts.vectors import DIMENSIONS, VectorsPart
@@ -28,7 +28,7 @@ async def accept_any_version() -> None:
 
 
 @dataclass
-class Index:
+class IndexedDocuments:
     """A Qdrant, and documents that are both in it and in the bucket."""
 
     standin: Standin
@@ -105,14 +105,14 @@ class Index:
 
 
 @pytest.fixture
-def index(platform: Platform, tmp_path: Path) -> Iterator[Index]:
+def index(platform: Platform, tmp_path: Path) -> Iterator[IndexedDocuments]:
     aws = platform.parts["aws"]
     assert isinstance(aws, Aws)
     with run_qdrant(tmp_path / "qdrant") as standin:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
             client = QdrantClient(url=standin.url, api_key=QDRANT_KEY, timeout=30, check_compatibility=False)
-        made = Index(standin, aws, client)
+        made = IndexedDocuments(standin, aws, client)
         yield made
         client.close()
     for prefix in (*made.keys, PREFIX):
@@ -122,7 +122,9 @@ def index(platform: Platform, tmp_path: Path) -> Iterator[Index]:
 
 
 @pytest.fixture
-def environment(platform: Platform, index: Index, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def environment(
+    platform: Platform, index: IndexedDocuments, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
     """The environment of the jobs, also of this process: their IAM role and the index."""
     variables = {
         **build_snapshots_env(platform.context),
@@ -136,7 +138,7 @@ def environment(platform: Platform, index: Index, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def qdrant(index: Index) -> Iterator[Qdrant]:
+def qdrant(index: IndexedDocuments) -> Iterator[QdrantCluster]:
     with open_qdrant(index.standin.url, QDRANT_KEY, verify=True) as client:
         yield client
 

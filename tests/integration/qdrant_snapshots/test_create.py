@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 from qdrant_snapshots.backups import Backups
 from qdrant_snapshots.create import create_backup
 from qdrant_snapshots.errors import IncompleteSnapshot
-from qdrant_snapshots.qdrant import Qdrant, open_qdrant
+from qdrant_snapshots.qdrant import QdrantCluster, open_qdrant
 from qdrant_snapshots.streams import Readable
 from tenancy.names import COLLECTION
 from tenantry_local.parts.aws import BUCKET
@@ -22,7 +22,7 @@ from tests.support.faults.crashes import ProcessKilled
 from tests.support.programs.standins import QDRANT_KEY
 from tests.support.tenants.manifests import make_tenant
 
-from .conftest import PREFIX, Index
+from .conftest import PREFIX, IndexedDocuments
 
 TENANT = make_tenant("snap-a")
 make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
@@ -37,20 +37,20 @@ def _retry_immediately() -> Iterator[None]:
 
 
 @pytest.fixture
-async def filled(index: Index) -> Index:
+async def filled(index: IndexedDocuments) -> IndexedDocuments:
     await index.create_collection(TENANT)
     for number in range(3):
         index.add_document(TENANT, f"snap-a-{number}", "x" * 1000)
     return index
 
 
-def back_up(qdrant: Qdrant, backups: Backups, week: int, keep: int = 4) -> str:
+def back_up(qdrant: QdrantCluster, backups: Backups, week: int, keep: int = 4) -> str:
     manifest = create_backup(qdrant, backups, keep=keep, now=NOW + timedelta(weeks=week))
     assert manifest
     return manifest.backup
 
 
-def list_leftovers(index: Index) -> list[str]:
+def list_leftovers(index: IndexedDocuments) -> list[str]:
     """Return what interrupted runs left: snapshots on the volume, parts of uploads, and records."""
     uploads = index.aws.s3.list_multipart_uploads(Bucket=BUCKET, Prefix=PREFIX).get("Uploads", [])
     names = [listed["Key"] for listed in list_objects(index) if listed["Key"].endswith(".pending")]
@@ -58,12 +58,12 @@ def list_leftovers(index: Index) -> list[str]:
     return [*snapshots, *(upload["Key"] for upload in uploads), *names]
 
 
-def list_objects(index: Index) -> list[Any]:
+def list_objects(index: IndexedDocuments) -> list[Any]:
     return list(index.aws.s3.list_objects_v2(Bucket=BUCKET, Prefix=PREFIX).get("Contents", []))
 
 
 async def test_a_backup_has_the_size_and_checksum_of_each_snapshot(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     manifest = backups.read_manifest(back_up(qdrant, backups, 0))
     (snapshot,) = manifest.snapshots
@@ -75,7 +75,9 @@ async def test_a_backup_has_the_size_and_checksum_of_each_snapshot(
     assert list_leftovers(filled) == []
 
 
-async def test_the_newest_backups_are_kept(filled: Index, qdrant: Qdrant, backups: Backups) -> None:
+async def test_the_newest_backups_are_kept(
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
+) -> None:
     made = [back_up(qdrant, backups, week) for week in range(6)]
     assert backups.list_complete() == made[-4:]
     assert len(list_objects(filled)) == 4 * 2
@@ -84,7 +86,7 @@ async def test_the_newest_backups_are_kept(filled: Index, qdrant: Qdrant, backup
 
 
 async def test_without_a_collection_no_backup_is_made_or_deleted(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     made = back_up(qdrant, backups, 0)
     filled.client.delete_collection(COLLECTION)
@@ -123,7 +125,7 @@ def crash_at(number: int, *, after: bool) -> Iterator[Killer]:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
 async def test_a_crash_at_any_call_leaves_a_good_backup_and_nothing_else(
-    filled: Index, qdrant: Qdrant, backups: Backups, *, after: bool
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups, *, after: bool
 ) -> None:
     first = back_up(qdrant, backups, 0, keep=1)
     number, crashed = 0, True
@@ -152,7 +154,7 @@ async def test_a_crash_at_any_call_leaves_a_good_backup_and_nothing_else(
 
 
 async def test_a_snapshot_that_a_person_created_stays(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     own = filled.client.create_snapshot(COLLECTION)
     assert own
@@ -167,20 +169,20 @@ async def test_a_snapshot_that_a_person_created_stays(
 
 
 async def test_a_truncated_download_is_repeated_and_then_fails(
-    filled: Index, qdrant: Qdrant, backups: Backups, monkeypatch: pytest.MonkeyPatch
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = back_up(qdrant, backups, 0)
     opened = []
-    original = Qdrant.open_snapshot
+    original = QdrantCluster.open_snapshot
 
     @contextmanager
-    def truncate(self: Qdrant, *arguments: Any) -> Iterator[Readable]:
+    def truncate(self: QdrantCluster, *arguments: Any) -> Iterator[Readable]:
         opened.append(arguments)
         with original(self, *arguments) as content:
             content.read(10)
             yield content
 
-    monkeypatch.setattr(Qdrant, "open_snapshot", truncate)
+    monkeypatch.setattr(QdrantCluster, "open_snapshot", truncate)
     with pytest.raises(IncompleteSnapshot, match="are stored"):
         back_up(qdrant, backups, 1)
     assert len(opened) == 4
@@ -189,7 +191,7 @@ async def test_a_truncated_download_is_repeated_and_then_fails(
 
 
 async def test_memory_does_not_grow_with_the_snapshot(
-    filled: Index, backups: Backups, monkeypatch: pytest.MonkeyPatch
+    filled: IndexedDocuments, backups: Backups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = 200 * 1024**2
 
@@ -211,7 +213,9 @@ async def test_memory_does_not_grow_with_the_snapshot(
     assert filled.standin.process.poll() is None
 
 
-async def test_an_unavailable_peer_fails_after_bounded_retries(filled: Index, backups: Backups) -> None:
+async def test_an_unavailable_peer_fails_after_bounded_retries(
+    filled: IndexedDocuments, backups: Backups
+) -> None:
     filled.standin.kill()
     with (
         open_qdrant(filled.standin.url, QDRANT_KEY, verify=True) as qdrant,

@@ -10,14 +10,14 @@ import pytest
 from qdrant_snapshots.backups import Backups
 from qdrant_snapshots.create import create_backup
 from qdrant_snapshots.errors import SnapshotsFailed
-from qdrant_snapshots.qdrant import Qdrant
+from qdrant_snapshots.qdrant import QdrantCluster
 from qdrant_snapshots.restore import restore_backup
 from tenancy.names import COLLECTION
 from tenantry_local.platform import Platform
 
 from tests.support.tenants.manifests import apply_tenants, make_tenant, make_tenant_manifest
 
-from .conftest import Index
+from .conftest import IndexedDocuments
 
 A, B = make_tenant("snap-a"), make_tenant("snap-b")
 DEDICATED = make_tenant("snap-d", tier="dedicated")
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
 
 
 @pytest.fixture
-async def filled(index: Index) -> Index:
+async def filled(index: IndexedDocuments) -> IndexedDocuments:
     """An index with documents of three tenants, one of them dedicated."""
     for tenant in (A, DEDICATED):
         await index.create_collection(tenant)
@@ -35,19 +35,19 @@ async def filled(index: Index) -> Index:
     return index
 
 
-def back_up(qdrant: Qdrant, backups: Backups, *, weeks: int = 0, keep: int = 4) -> str:
+def back_up(qdrant: QdrantCluster, backups: Backups, *, weeks: int = 0, keep: int = 4) -> str:
     manifest = create_backup(qdrant, backups, keep=keep, now=NOW + timedelta(weeks=weeks))
     assert manifest
     return manifest.backup
 
 
-def wipe(index: Index) -> None:
+def wipe(index: IndexedDocuments) -> None:
     for collection in index.client.get_collections().collections:
         index.client.delete_collection(collection.name)
 
 
 async def test_a_wiped_index_answers_as_before_after_a_restore(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     before = {tenant.id: filled.search(tenant) for tenant in (A, B, DEDICATED)}
     described = filled.client.get_collection(COLLECTION)
@@ -61,7 +61,9 @@ async def test_a_wiped_index_answers_as_before_after_a_restore(
     assert restored.payload_schema == described.payload_schema
 
 
-async def test_a_deleted_tenant_does_not_come_back(filled: Index, qdrant: Qdrant, backups: Backups) -> None:
+async def test_a_deleted_tenant_does_not_come_back(
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
+) -> None:
     back_up(qdrant, backups)
     wipe(filled)
     restore_backup(qdrant, backups, [A])
@@ -70,7 +72,7 @@ async def test_a_deleted_tenant_does_not_come_back(filled: Index, qdrant: Qdrant
 
 
 async def test_a_recreated_tenant_gets_nothing_of_the_earlier_one(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     back_up(qdrant, backups)
     wipe(filled)
@@ -81,7 +83,7 @@ async def test_a_recreated_tenant_gets_nothing_of_the_earlier_one(
 
 
 async def test_deleted_and_changed_documents_do_not_come_back(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     back_up(qdrant, backups)
     wipe(filled)
@@ -92,7 +94,7 @@ async def test_deleted_and_changed_documents_do_not_come_back(
 
 
 async def test_a_document_without_its_first_chunk_is_not_restored(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     filled.add_document(A, "torn", chunks=3)
     points, _ = filled.client.scroll(COLLECTION, limit=1000)
@@ -108,7 +110,7 @@ async def test_a_document_without_its_first_chunk_is_not_restored(
 
 
 async def test_a_restore_replaces_points_only_on_request(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     back_up(qdrant, backups)
     filled.add_document(A, "newer")
@@ -120,7 +122,7 @@ async def test_a_restore_replaces_points_only_on_request(
 
 
 async def test_the_latest_or_the_named_backup_is_restored(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     older = back_up(qdrant, backups)
     filled.add_document(A, "newer")
@@ -138,7 +140,11 @@ async def test_the_latest_or_the_named_backup_is_restored(
     [((0, 1, 0), "Restore it with Qdrant"), ((0, 0, 1), "Restore it with"), ((0, 0, 0), "")],
 )
 async def test_only_the_same_minor_version_is_restored(
-    filled: Index, qdrant: Qdrant, backups: Backups, change: tuple[int, int, int], message: str
+    filled: IndexedDocuments,
+    qdrant: QdrantCluster,
+    backups: Backups,
+    change: tuple[int, int, int],
+    message: str,
 ) -> None:
     backup = back_up(qdrant, backups)
     manifest = backups.read_json(f"{backup}/manifest.json")
@@ -156,7 +162,7 @@ async def test_only_the_same_minor_version_is_restored(
 
 
 async def test_a_damaged_snapshot_is_refused_and_leaves_no_point(
-    filled: Index, qdrant: Qdrant, backups: Backups
+    filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
     backup = back_up(qdrant, backups)
     (snapshot,) = [each for each in backups.read_manifest(backup).snapshots if each.collection == COLLECTION]
@@ -182,7 +188,7 @@ def run_job(command: str, environment: dict[str, str], **settings: str) -> list[
 
 
 async def test_the_programs_read_tenants_from_the_api_server(
-    filled: Index, environment: dict[str, str], platform: Platform
+    filled: IndexedDocuments, environment: dict[str, str], platform: Platform
 ) -> None:
     with apply_tenants(platform, make_tenant_manifest("snap-real")) as tenants:
         body = tenants.get("snap-real")
@@ -201,7 +207,9 @@ async def test_the_programs_read_tenants_from_the_api_server(
         assert "contain points" in str(refused[-2]["reason"])
 
 
-async def test_a_wrong_api_key_fails_with_the_reason(filled: Index, environment: dict[str, str]) -> None:
+async def test_a_wrong_api_key_fails_with_the_reason(
+    filled: IndexedDocuments, environment: dict[str, str]
+) -> None:
     failed = run_job("create", environment, QDRANT_SNAPSHOTS_QDRANT_API_KEY="wrong")
     assert failed[-1] == {"exit": 1}
     assert "401" in str(failed[-2]["reason"])
