@@ -155,7 +155,7 @@ class QdrantCluster:
             if exc.response.status_code != HTTPStatus.NOT_FOUND:
                 raise
 
-    def recover_snapshot(self, peer: Peer, collection: str, content: Readable, sha256: str) -> None:
+    def restore_snapshot(self, peer: Peer, collection: str, content: Readable, sha256: str) -> None:
         """Upload a snapshot to a peer, which verifies it and takes its shards from it."""
         response = self._http.post(
             f"{_build_snapshots_url(peer, collection)}/upload",

@@ -49,7 +49,7 @@ def restore_backup(
         for collection in collections:
             qdrant.delete_collection(collection)
         for stored in chosen:
-            _recover(qdrant, backups, peers, stored)
+            _restore_snapshot(qdrant, backups, peers, stored)
     finally:
         # A failed restore must not leave points of deleted documents either.
         for collection in sorted(set(qdrant.list_collections()) & set(collections)):
@@ -92,16 +92,18 @@ def _require_no_points(qdrant: QdrantCluster, collections: list[str]) -> None:
         )
 
 
-def _recover(qdrant: QdrantCluster, backups: Backups, peers: dict[str, Peer], stored: StoredSnapshot) -> None:
+def _restore_snapshot(
+    qdrant: QdrantCluster, backups: Backups, peers: dict[str, Peer], stored: StoredSnapshot
+) -> None:
     """Have a peer recover its snapshot of a collection."""
     peer = peers.get(stored.peer)
     if not peer:
         log.warning("The peer of a snapshot does not exist", peer=stored.peer, collection=stored.collection)
         return
 
-    def recover() -> None:
+    def restore() -> None:
         with backups.open(stored.key) as content:
-            qdrant.recover_snapshot(peer, stored.collection, content, stored.sha256)
+            qdrant.restore_snapshot(peer, stored.collection, content, stored.sha256)
 
-    RETRY(recover)
+    RETRY(restore)
     log.info("Snapshot restored", peer=peer.host, collection=stored.collection, bytes=stored.size)

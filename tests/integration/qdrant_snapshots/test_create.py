@@ -44,7 +44,7 @@ async def filled(index: IndexedDocuments) -> IndexedDocuments:
     return index
 
 
-def back_up(qdrant: QdrantCluster, backups: Backups, week: int, keep: int = 4) -> str:
+def create_next_backup(qdrant: QdrantCluster, backups: Backups, week: int, keep: int = 4) -> str:
     manifest = create_backup(qdrant, backups, keep=keep, now=NOW + timedelta(weeks=week))
     assert manifest
     return manifest.backup
@@ -65,7 +65,7 @@ def list_objects(index: IndexedDocuments) -> list[Any]:
 async def test_a_backup_has_the_size_and_checksum_of_each_snapshot(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    manifest = backups.read_manifest(back_up(qdrant, backups, 0))
+    manifest = backups.read_manifest(create_next_backup(qdrant, backups, 0))
     (snapshot,) = manifest.snapshots
     stored = filled.aws.s3.head_object(Bucket=BUCKET, Key=snapshot.key)
     assert snapshot.size == stored["ContentLength"] > 1000
@@ -78,17 +78,17 @@ async def test_a_backup_has_the_size_and_checksum_of_each_snapshot(
 async def test_the_newest_backups_are_kept(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    made = [back_up(qdrant, backups, week) for week in range(6)]
+    made = [create_next_backup(qdrant, backups, week) for week in range(6)]
     assert backups.list_complete() == made[-4:]
     assert len(list_objects(filled)) == 4 * 2
-    assert back_up(qdrant, backups, 6, keep=1) == "20270110T030000Z"
+    assert create_next_backup(qdrant, backups, 6, keep=1) == "20270110T030000Z"
     assert backups.list_complete() == ["20270110T030000Z"]
 
 
 async def test_without_a_collection_no_backup_is_made_or_deleted(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    made = back_up(qdrant, backups, 0)
+    made = create_next_backup(qdrant, backups, 0)
     filled.client.delete_collection(COLLECTION)
     for week in range(1, 6):
         assert create_backup(qdrant, backups, keep=1, now=NOW + timedelta(weeks=week)) is None
@@ -102,7 +102,7 @@ class Killer:
         self._last, self._after, self.calls = last, after, 0
 
     def watch(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*arguments: Any, **options: Any) -> Any:
+        def call_watched(*arguments: Any, **options: Any) -> Any:
             self.calls += 1
             if self.calls > self._last or (self.calls == self._last and not self._after):
                 raise ProcessKilled
@@ -111,7 +111,7 @@ class Killer:
                 raise ProcessKilled
             return result
 
-        return watched
+        return call_watched
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def crash_at(number: int, *, after: bool) -> Iterator[Killer]:
 async def test_a_crash_at_any_call_leaves_a_good_backup_and_nothing_else(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups, *, after: bool
 ) -> None:
-    first = back_up(qdrant, backups, 0, keep=1)
+    first = create_next_backup(qdrant, backups, 0, keep=1)
     number, crashed = 0, True
     while crashed:
         number += 1
@@ -135,7 +135,7 @@ async def test_a_crash_at_any_call_leaves_a_good_backup_and_nothing_else(
         good = backups.list_complete()
         with crash_at(number, after=after) as killer:
             try:
-                back_up(qdrant, backups, week, keep=1)
+                create_next_backup(qdrant, backups, week, keep=1)
                 crashed = False
             except ProcessKilled:
                 pass
@@ -146,7 +146,7 @@ async def test_a_crash_at_any_call_leaves_a_good_backup_and_nothing_else(
             for snapshot in backups.read_manifest(backup).snapshots:
                 stored = filled.aws.s3.head_object(Bucket=BUCKET, Key=snapshot.key)
                 assert stored["ContentLength"] == snapshot.size
-        back_up(qdrant, backups, week + 1, keep=1)
+        create_next_backup(qdrant, backups, week + 1, keep=1)
         assert list_leftovers(filled) == []
         assert len(list_objects(filled)) == 2
     assert number > 10
@@ -164,14 +164,14 @@ async def test_a_snapshot_that_a_person_created_stays(
         existing = [] if age else [own.name]
         record = f"20260101T000000Z/{peer.host}/{COLLECTION}.pending"
         backups.put_json(record, {"existing": existing, "started": started.isoformat()})
-        back_up(qdrant, backups, 0)
+        create_next_backup(qdrant, backups, 0)
         assert [each.name for each in filled.client.list_snapshots(COLLECTION)] == [own.name]
 
 
 async def test_a_truncated_download_is_repeated_and_then_fails(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = back_up(qdrant, backups, 0)
+    good = create_next_backup(qdrant, backups, 0)
     opened = []
     original = QdrantCluster.open_snapshot
 
@@ -184,7 +184,7 @@ async def test_a_truncated_download_is_repeated_and_then_fails(
 
     monkeypatch.setattr(QdrantCluster, "open_snapshot", truncate)
     with pytest.raises(IncompleteSnapshot, match="are stored"):
-        back_up(qdrant, backups, 1)
+        create_next_backup(qdrant, backups, 1)
     assert len(opened) == 4
     assert backups.list_complete() == [good]
     assert filled.client.list_snapshots(COLLECTION) == []
@@ -221,5 +221,5 @@ async def test_an_unavailable_peer_fails_after_bounded_retries(
         open_qdrant(filled.standin.url, QDRANT_KEY, verify=True) as qdrant,
         pytest.raises(httpx.ConnectError),
     ):
-        back_up(qdrant, backups, 0)
+        create_next_backup(qdrant, backups, 0)
     assert backups.list_complete() == []

@@ -35,13 +35,13 @@ async def filled(index: IndexedDocuments) -> IndexedDocuments:
     return index
 
 
-def back_up(qdrant: QdrantCluster, backups: Backups, *, weeks: int = 0, keep: int = 4) -> str:
+def create_next_backup(qdrant: QdrantCluster, backups: Backups, *, weeks: int = 0, keep: int = 4) -> str:
     manifest = create_backup(qdrant, backups, keep=keep, now=NOW + timedelta(weeks=weeks))
     assert manifest
     return manifest.backup
 
 
-def wipe(index: IndexedDocuments) -> None:
+def delete_collections(index: IndexedDocuments) -> None:
     for collection in index.client.get_collections().collections:
         index.client.delete_collection(collection.name)
 
@@ -52,8 +52,8 @@ async def test_a_wiped_index_answers_as_before_after_a_restore(
     before = {tenant.id: filled.search(tenant) for tenant in (A, B, DEDICATED)}
     described = filled.client.get_collection(COLLECTION)
     assert all(before.values())
-    back_up(qdrant, backups)
-    wipe(filled)
+    create_next_backup(qdrant, backups)
+    delete_collections(filled)
     restore_backup(qdrant, backups, [A, B, DEDICATED])
     assert {tenant.id: filled.search(tenant) for tenant in (A, B, DEDICATED)} == before
     restored = filled.client.get_collection(COLLECTION)
@@ -64,8 +64,8 @@ async def test_a_wiped_index_answers_as_before_after_a_restore(
 async def test_a_deleted_tenant_does_not_come_back(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    back_up(qdrant, backups)
-    wipe(filled)
+    create_next_backup(qdrant, backups)
+    delete_collections(filled)
     restore_backup(qdrant, backups, [A])
     assert set(filled.list_documents()) == {"snap-a-0", "snap-a-1", "snap-a-2"}
     assert [each.name for each in filled.client.get_collections().collections] == [COLLECTION]
@@ -74,8 +74,8 @@ async def test_a_deleted_tenant_does_not_come_back(
 async def test_a_recreated_tenant_gets_nothing_of_the_earlier_one(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    back_up(qdrant, backups)
-    wipe(filled)
+    create_next_backup(qdrant, backups)
+    delete_collections(filled)
     later = [make_tenant(tenant.id, uid="later", tier=tenant.spec.tier) for tenant in (B, DEDICATED)]
     restore_backup(qdrant, backups, [A, *later])
     assert set(filled.list_documents()) == {"snap-a-0", "snap-a-1", "snap-a-2"}
@@ -85,8 +85,8 @@ async def test_a_recreated_tenant_gets_nothing_of_the_earlier_one(
 async def test_deleted_and_changed_documents_do_not_come_back(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    back_up(qdrant, backups)
-    wipe(filled)
+    create_next_backup(qdrant, backups)
+    delete_collections(filled)
     filled.delete_object(A, "snap-a-0")
     filled.store(A, "snap-a-1", "a new version")
     restore_backup(qdrant, backups, [A, B, DEDICATED])
@@ -103,8 +103,8 @@ async def test_a_document_without_its_first_chunk_is_not_restored(
         and point.payload["chunk"] == 0
     )  # fmt: skip
     filled.client.delete(COLLECTION, [first])
-    back_up(qdrant, backups)
-    wipe(filled)
+    create_next_backup(qdrant, backups)
+    delete_collections(filled)
     restore_backup(qdrant, backups, [A, B])
     assert "torn" not in filled.list_documents()
 
@@ -112,7 +112,7 @@ async def test_a_document_without_its_first_chunk_is_not_restored(
 async def test_a_restore_replaces_points_only_on_request(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    back_up(qdrant, backups)
+    create_next_backup(qdrant, backups)
     filled.add_document(A, "newer")
     with pytest.raises(SnapshotsFailed, match=r"contain points: .*QDRANT_SNAPSHOTS_REPLACE=true"):
         restore_backup(qdrant, backups, [A, B, DEDICATED])
@@ -124,9 +124,9 @@ async def test_a_restore_replaces_points_only_on_request(
 async def test_the_latest_or_the_named_backup_is_restored(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    older = back_up(qdrant, backups)
+    older = create_next_backup(qdrant, backups)
     filled.add_document(A, "newer")
-    back_up(qdrant, backups, weeks=1)
+    create_next_backup(qdrant, backups, weeks=1)
     restore_backup(qdrant, backups, [A, B], replace=True)
     assert "newer" in filled.list_documents()
     restore_backup(qdrant, backups, [A, B], backup=older, replace=True)
@@ -146,12 +146,12 @@ async def test_only_the_same_minor_version_is_restored(
     change: tuple[int, int, int],
     message: str,
 ) -> None:
-    backup = back_up(qdrant, backups)
+    backup = create_next_backup(qdrant, backups)
     manifest = backups.read_json(f"{backup}/manifest.json")
     version = zip(map(int, manifest["version"].split(".")), change, strict=True)
     manifest["version"] = ".".join(str(own + added) for own, added in version)
     backups.put_json(f"{backup}/manifest.json", manifest)
-    wipe(filled)
+    delete_collections(filled)
     if message:
         with pytest.raises(SnapshotsFailed, match=message):
             restore_backup(qdrant, backups, [A, B, DEDICATED])
@@ -164,10 +164,10 @@ async def test_only_the_same_minor_version_is_restored(
 async def test_a_damaged_snapshot_is_refused_and_leaves_no_point(
     filled: IndexedDocuments, qdrant: QdrantCluster, backups: Backups
 ) -> None:
-    backup = back_up(qdrant, backups)
+    backup = create_next_backup(qdrant, backups)
     (snapshot,) = [each for each in backups.read_manifest(backup).snapshots if each.collection == COLLECTION]
     backups.s3.put_object(Bucket=backups.bucket, Key=snapshot.key, Body=b"damaged")
-    wipe(filled)
+    delete_collections(filled)
     with pytest.raises(SnapshotsFailed, match=r"refuses the snapshot of digital_twin_knowledge: .*checksum"):
         restore_backup(qdrant, backups, [A, B])
     assert COLLECTION not in {each.name for each in filled.client.get_collections().collections}
@@ -198,7 +198,7 @@ async def test_the_programs_read_tenants_from_the_api_server(
         created = run_job("create", environment)
         assert created[-1] == {"exit": 0}
         assert [record["event"] for record in created[:-1]].count("Snapshot stored") == 2
-        wipe(filled)
+        delete_collections(filled)
         restored = run_job("restore", environment)
         assert restored[-1] == {"exit": 0}, restored
         assert set(filled.list_documents()) == {"real-0"}

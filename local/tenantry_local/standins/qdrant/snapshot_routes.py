@@ -50,7 +50,7 @@ def delete_snapshot(name: str, snapshot: str, call: AuthenticatedCall, request: 
 
 
 @router.post("/collections/{name}/snapshots/upload")
-def recover_snapshot(
+def restore_snapshot(
     name: str,
     call: AuthenticatedCall,
     request: Request,
@@ -59,5 +59,5 @@ def recover_snapshot(
 ) -> Response:
     """Recover a collection from an uploaded snapshot."""
     call.require(name, Level.MANAGE)
-    get_snapshots(request).recover(name, snapshot.file, checksum)
+    get_snapshots(request).restore(name, snapshot.file, checksum)
     return call.respond(result=True)

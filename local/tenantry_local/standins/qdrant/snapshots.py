@@ -64,7 +64,7 @@ class Snapshots:
             raise NotFound(f"Not found: Snapshot {snapshot} not found")
         return file
 
-    def recover(self, name: str, content: BinaryIO, checksum: str | None) -> None:
+    def restore(self, name: str, content: BinaryIO, checksum: str | None) -> None:
         """Replace a collection by the content of a snapshot; create it if it does not exist."""
         if checksum and (found := _calculate_checksum(content)) != checksum:
             raise BadRequest(f"Wrong input: Snapshot checksum mismatch: expected {checksum}, got {found}")
