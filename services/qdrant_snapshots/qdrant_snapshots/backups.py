@@ -1,6 +1,6 @@
 """Backups in the bucket: a folder for each, whose manifest is written last and makes it complete.
 
-The folder ``snapshots/NAMESPACE-RELEASE/20261129T030000Z/`` contains ``manifest.json``, and
+The folder ``snapshots/NAMESPACE/RELEASE-qdrant/20261129T030000Z/`` contains ``manifest.json``, and
 ``PEER/COLLECTION.snapshot`` for each peer and collection. A folder without a manifest was left by an
 interrupted run.
 """
