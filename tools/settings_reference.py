@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from databases_install.settings import DatabasesInstallSettings
 from file_sync.jobs.grants import GrantsSettings
 from file_sync.settings import FileSyncSettings
 from gateway.settings import GatewaySettings
@@ -23,6 +24,7 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "Gateway": GatewaySettings,
     "File-sync": FileSyncSettings,
     "Grants for file-sync": GrantsSettings,
+    "Databases on an external Postgres": DatabasesInstallSettings,
     "Import of n8n's workflows": N8nInstallSettings,
     "Installer of Open WebUI": InstallerSettings,
 }

@@ -51,6 +51,7 @@ ALLOWED = {
     ("open-webui", LOAD_BALANCER, 443),
     ("open-webui-migrate", POSTGRES, 5432),
     ("file-sync-grants", POSTGRES, 5432),
+    ("databases-install", POSTGRES, 5432),
     ("gateway", "qdrant", 6333),
     ("operator", "qdrant", 6333),
     ("file-sync", "gateway", 8080),

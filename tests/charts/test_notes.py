@@ -25,6 +25,9 @@ SAFE_PRODUCTION = (
 """Values in addition to the production profile, with which nothing is off."""
 
 
+NGINX = ["ingress.className=nginx", "ingress.alb.prefixLists=[]", "ingress.alb.webAclArn="]
+
+
 def to_options(*values: str) -> list[str]:
     """Return helm options; a value that begins with a bracket is JSON."""
     return [word for value in values for word in ("--set-json" if "=[" in value else "--set", value)]
@@ -98,6 +101,11 @@ def test_the_printed_command_creates_a_complete_tenant(profile: str, tmp_path: P
     assert f"tenant/{tenant['metadata']['name']} " in output.splitlines()[-1]
 
 
+def test_the_printed_tenant_has_the_class_of_the_release() -> None:
+    assert "tenantClass" not in read_notes("values-kind.yaml")
+    assert "\n  tenantClass: staging\n" in read_notes("values-kind.yaml", "global.tenantClass=staging")
+
+
 def test_without_an_ingress_the_notes_name_a_port_forward() -> None:
     without = read_notes("values-kind.yaml", "ingress.enabled=false")
     assert f"svc/{RELEASE}-open-webui 8080" in without
@@ -128,26 +136,43 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
         (["ingress.enabled=false"], "ingress.enabled"),
         (["ingress.alb.sslPolicy=ELBSecurityPolicy-TLS13-1-2-2021-06"], "ingress.alb.sslPolicy"),
         (["ingress.alb.webAclArn="], "ingress.alb.webAclArn"),
-        (["ingress.className=nginx"], "ingress.tlsSecret"),
-        (["global.openWebui.url=http://chat.example.com"], "global.openWebui.url"),
-        (["global.keycloak.url=http://login.example.com"], "global.keycloak.url"),
+        (NGINX, "ingress.tlsSecret"),
+        ([*NGINX, "global.openWebui.url=http://chat.example.com"], "global.openWebui.url"),
+        (
+            ["global.keycloak.url=http://login.example.com", "global.network.keycloak.port=80"],
+            "global.keycloak.url",
+        ),
         (["file-sync.enabled=false"], "file-sync.enabled"),
         (["n8n.enabled=false", "open-webui.orchestrator=direct"], "n8n.enabled"),
         (["crds.install=false"], "crds.install"),
+        (["global.postgres.tls.enabled=false"], "global.postgres.tls.enabled"),
+        (["global.redis.tls.enabled=false"], "global.redis.tls.enabled"),
         (
             [
                 "postgres.enabled=true",
-                "global.postgres.tls.enabled=false",
+                "n8n.postgres.host=",
                 "global.network.postgres.cidrs=[]",
+                "global.postgres.tls.enabled=false",
             ],
             "postgres.enabled",
         ),
         (
-            ["redis.enabled=true", "global.redis.tls.enabled=false", "global.network.redis.cidrs=[]"],
+            [
+                "redis.enabled=true",
+                "n8n.redis.host=",
+                "global.network.redis.cidrs=[]",
+                "global.redis.tls.enabled=false",
+            ],
             "redis.enabled",
         ),
         (
-            ["keycloak.enabled=true", "global.keycloak.url=", "global.network.keycloak.cidrs=[]"],
+            [
+                "keycloak.enabled=true",
+                "keycloak.postgres.host=db.example.com",
+                "global.keycloak.url=",
+                "global.network.keycloak.cidrs=[]",
+                "global.network.keycloak.port=8080",
+            ],
             "keycloak.enabled",
         ),
     ],

@@ -46,7 +46,10 @@ FIELDS: dict[str, Any] = {
 
 SPREAD = {"topologyKey": "rack", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"}
 
-JOBS = {"file-sync-grants", "n8n-install", "n8n-initial-scale", "open-webui-migrate", "open-webui-install"}
+JOBS = {
+    "databases-install", "file-sync-grants", "n8n-install", "n8n-initial-scale", "open-webui-migrate",
+    "open-webui-install",
+}  # fmt: skip
 
 
 def set_json(path: str, values: dict[str, Any]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ def list_classes(release: Release) -> dict[str, str | None]:
 def test_each_workload_has_its_priority_class(profile: str) -> None:
     found = list_classes(render(profile))
     background = {name for name, value in found.items() if value == "chart-test-demo-background"}
-    assert background - {"n8n-initial-scale"} == BACKGROUND
+    assert background - {"n8n-initial-scale", "databases-install"} == BACKGROUND
     assert {found[name] for name in set(found) - background} == {"chart-test-demo-serving"}
 
 

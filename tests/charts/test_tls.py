@@ -19,6 +19,7 @@ OPEN_WEBUI = ("open-webui", "open-webui-migrate")
 
 POSTGRES_VARIABLES: dict[tuple[str, ...], dict[str, str]] = {
     ("file-sync",): {"FILE_SYNC_DATABASE_CA_FILE": POSTGRES_CA},
+    ("databases-install",): {"DATABASES_INSTALL_CA_FILE": POSTGRES_CA},
     ("file-sync-grants",): {"FILE_SYNC_GRANTS_DATABASE_CA_FILE": POSTGRES_CA},
     OPEN_WEBUI: {"TENANTRY_DATABASE_CA_FILE": POSTGRES_CA},
     N8N: {
@@ -162,9 +163,9 @@ def test_programs_do_not_require_tls_of_the_included_databases() -> None:
 @pytest.mark.parametrize(
     ("profile", "option", "path"),
     [
-        (KIND, "global.postgres.tls.enabled=true", "/global/postgres/tls/enabled"),
-        (KIND, "global.redis.tls.enabled=true", "/global/redis/tls/enabled"),
-        ("values-eks-prod.yaml", "global.postgres.tls.caConfigMap=", "/global/postgres/tls/caConfigMap"),
+        (KIND, "global.postgres.tls.enabled=true", "global.postgres.tls.enabled"),
+        (KIND, "global.redis.tls.enabled=true", "global.redis.tls.enabled"),
+        ("values-eks-prod.yaml", "global.postgres.tls.caConfigMap=", "global.postgres.tls.caConfigMap"),
         ("values-eks-prod.yaml", "global.postgres.tls.mode=require", "additional properties 'mode'"),
     ],
 )

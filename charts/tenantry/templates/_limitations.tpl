@@ -25,6 +25,11 @@
 {{- if .Values.redis.enabled }}
 - Redis is a single pod without backups (redis.enabled).
 {{- end }}
+{{- range $store := list "postgres" "redis" }}
+{{- if not (or (index $.Values $store).enabled (index $.Values.global $store).tls.enabled) }}
+- Connections to {{ title $store }} are not encrypted (global.{{ $store }}.tls.enabled).
+{{- end }}
+{{- end }}
 {{- if .Values.qdrant.enabled }}
 {{- if lt (int .Values.qdrant.autoscaling.minReplicas) 2 }}
 - Qdrant has one copy of the index: answers stop while its pod restarts (qdrant.autoscaling.minReplicas).

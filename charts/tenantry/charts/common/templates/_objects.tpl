@@ -50,12 +50,16 @@ volumeClaimTemplates:
 {{- end -}}
 {{- end }}
 
-{{/* A Job that runs once for each pod template, which is immutable: its name has a hash of it. Also takes pod, the pod's spec. */}}
+{{/*
+A Job that runs once for each pod template, which is immutable: its name has a hash of it. Also takes:
+  pod  the pod's spec
+  run  a number, if the Job also runs whenever this number changes
+*/}}
 {{- define "tenantry.job" -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ include "tenantry.name" . }}-{{ print .pod (include "tenantry.extra-labels" .) (include "tenantry.pod-annotations" .) | sha256sum | trunc 8 }}
+  name: {{ include "tenantry.name" . }}-{{ print .pod (.run | default "") (include "tenantry.extra-labels" .) (include "tenantry.pod-annotations" .) | sha256sum | trunc 8 }}
   namespace: {{ .top.Release.Namespace }}
   labels:
     {{- include "tenantry.labels" . | nindent 4 }}

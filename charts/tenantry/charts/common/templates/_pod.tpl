@@ -110,10 +110,38 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{/*
+A changed annotation restarts the pods. A job runs once and reads its Secrets then. Also takes:
+  certificate  a Secret of a certificate that the pod reads, or ""
+  config       the content of the ConfigMap that the pod reads when it starts
+*/}}
 {{- define "tenantry.pod-annotations" -}}
-{{- with merge (deepCopy (.values.podAnnotations | default dict)) .top.Values.global.podAnnotations }}
+{{- $annotations := merge (deepCopy (.values.podAnnotations | default dict)) .top.Values.global.podAnnotations }}
+{{- with .config }}
+{{- $_ := set $annotations "checksum/config" (sha256sum .) }}
+{{- end }}
+{{- if not .job }}
+{{- with include "tenantry.secret-versions" . }}
+{{- $_ := set $annotations "tenantry.io/secret-versions" . }}
+{{- end }}
+{{- end }}
+{{- with $annotations }}
 {{- toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/*
+The versions of the Secrets that a pod reads, as Kubernetes counts them: "tenantry-gateway=1234". A version changes with the
+Secret and holds nothing of its content. `helm template` and Argo CD see no cluster, so there is none.
+*/}}
+{{- define "tenantry.secret-versions" -}}
+{{- $versions := list }}
+{{- range concat (.secrets | default list) (list (.certificate | default "")) | uniq | sortAlpha | compact }}
+{{- with lookup "v1" "Secret" $.top.Release.Namespace . }}
+{{- $versions = append $versions (printf "%s=%s" .metadata.name .metadata.resourceVersion) }}
+{{- end }}
+{{- end }}
+{{- join "," $versions }}
 {{- end }}
 
 {{- define "tenantry.container" -}}

@@ -1,0 +1,1 @@
+../../file_sync/file_sync/role.sql
