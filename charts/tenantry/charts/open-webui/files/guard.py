@@ -153,7 +153,7 @@ class ResponseCounter:
 def serve_metrics(counter: ResponseCounter, host: str, port: int) -> ThreadingHTTPServer:
     """Serve the counters on a separate port, in a thread."""
 
-    class MetricsRequestHandler(BaseHTTPRequestHandler):
+    class ResponseMetricsHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = counter.render().encode()
             self.send_response(200)
@@ -165,7 +165,7 @@ def serve_metrics(counter: ResponseCounter, host: str, port: int) -> ThreadingHT
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (its name in the base class)
             pass
 
-    server = ThreadingHTTPServer((host, port), MetricsRequestHandler)
+    server = ThreadingHTTPServer((host, port), ResponseMetricsHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
