@@ -507,7 +507,8 @@ NEIGHBOURS: list[tuple[str, Values]] = [
             "global.network.qdrant.port": 6333,
         },
     ),
-    (PRODUCTION, {"qdrant.image.tag": "v1.20.0-unprivileged", "qdrant.image.repository": "a.example/qdrant"}),
+    (PRODUCTION, {"qdrant.image.tag": "v1.20.0-unprivileged"}),
+    (PRODUCTION, {"qdrant.image.tag": "of-my-own", "qdrant.image.repository": "a.example/my-qdrant"}),
     (
         PRODUCTION,
         {

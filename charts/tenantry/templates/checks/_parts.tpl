@@ -39,7 +39,7 @@ open-webui.enabled is false, but global.openWebui.adminEmail is {{ .Values.globa
 n8n.enabled is false, but open-webui.orchestrator is n8n. Set open-webui.orchestrator to direct.
 {{- end }}
 {{- with .Values.qdrant.image }}
-{{- if and .tag (not (hasSuffix "-unprivileged" .tag)) }}
+{{- if and .tag (hasSuffix "qdrant/qdrant" .repository) (not (hasSuffix "-unprivileged" .tag)) }}
 qdrant.image.tag ({{ .tag }}) of qdrant.image.repository ({{ .repository }}) is an image that runs as root, which the pod does not allow. Use {{ .tag }}-unprivileged.
 {{- end }}
 {{- end }}
