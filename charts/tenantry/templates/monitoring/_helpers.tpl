@@ -27,6 +27,7 @@ the list, if it has no monitor: alerts select series by these names.
 - {name: keycloak, kind: Deployment{{ if .Values.keycloak.enabled }}, monitor: metrics-keycloak{{ end }}}
 - {name: postgres, kind: StatefulSet}
 - {name: redis, kind: StatefulSet}
+- {name: databases-install, kind: Job}
 - {name: file-sync-grants, kind: Job}
 - {name: n8n-initial-scale, kind: Job}
 - {name: n8n-install, kind: Job}
