@@ -18,6 +18,7 @@ NAMESPACE = "chart-test"
 KINDS = {"svc": "Service", "deployment": "Deployment", "statefulset": "StatefulSet"}
 
 SAFE_PRODUCTION = (
+    "qdrant.snapshots.enabled=true",
     "global.qdrant.tlsSecret=qdrant-tls",
     'global.network.aws.cidrs=["10.0.0.0/16"]',
     'global.network.keycloak.cidrs=["203.0.113.7/32"]',
@@ -127,6 +128,7 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
     ("values", "said"),
     [
         (["monitoring.enabled=false"], "monitoring.enabled"),
+        (["qdrant.snapshots.enabled=false"], "qdrant.snapshots.enabled"),
         (["global.qdrant.tlsSecret="], "global.qdrant.tlsSecret"),
         (["qdrant.autoscaling.minReplicas=1"], "qdrant.autoscaling.minReplicas"),
         (['global.network.aws.cidrs=["0.0.0.0/0"]'], "global.network.aws.cidrs"),

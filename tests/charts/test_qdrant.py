@@ -164,7 +164,7 @@ def test_only_qdrant_and_its_clients_mount_the_certificate(release_with_tls: Rel
         for volume in pod["spec"].get("volumes", [])
         if volume.get("secret", {}).get("secretName") == SECRET
     }
-    assert readers == {"qdrant", *CLIENTS}
+    assert readers == {"qdrant", "qdrant-snapshots", "smoke-test", *CLIENTS}
 
 
 def test_an_external_qdrant_may_have_a_private_ca() -> None:

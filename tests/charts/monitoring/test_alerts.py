@@ -322,6 +322,21 @@ CASES = [
         ("TenantryJobFailed",),
     ),
     Case(
+        "no backup of Qdrant was completed for nine days",
+        make_series(
+            "kube_cronjob_status_last_successful_time",
+            make_constant(-9 * 86400),
+            cronjob=f"{RELEASE}-qdrant-snapshots",
+        ),
+        ("TenantrySnapshotsOld",),
+    ),
+    Case(
+        "no backup of Qdrant was ever completed",
+        make_series("kube_cronjob_created", make_constant(-9 * 86400), cronjob=f"{RELEASE}-qdrant-snapshots"),
+        ("TenantrySnapshotsOld",),
+        absent="kube_cronjob_status_last_successful_time",
+    ),
+    Case(
         "the pod of a job cannot start",
         make_job_series(f"{RELEASE}-n8n-install", active=True),
         ("TenantryJobStuck",),

@@ -212,6 +212,10 @@ HEALTHY: Series = (
     | _make_peer(0)
     | _make_peer(1)
     | make_job_series(f"{RELEASE}-open-webui-migrate-0a1b2c3d")
+    | make_series(
+        "kube_cronjob_status_last_successful_time", make_constant(0), cronjob=f"{RELEASE}-qdrant-snapshots"
+    )
+    | make_series("kube_cronjob_created", make_constant(-30 * 86400), cronjob=f"{RELEASE}-qdrant-snapshots")
     | make_series("kube_statefulset_status_replicas_ready", make_constant(2), statefulset=f"{RELEASE}-qdrant")
     | make_series("kubelet_volume_stats_available_bytes", make_constant(60e9), **_VOLUME)
     | make_series("kubelet_volume_stats_capacity_bytes", make_constant(100e9), **_VOLUME)

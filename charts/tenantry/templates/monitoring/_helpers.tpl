@@ -33,6 +33,7 @@ the list, if it has no monitor: alerts select series by these names.
 - {name: n8n-install, kind: Job}
 - {name: open-webui-install, kind: Job}
 - {name: open-webui-migrate, kind: Job}
+- {name: qdrant-snapshots, kind: CronJob}
 {{- end }}
 
 {{/* The groups of workloads that are scraped in the same way, as a YAML list: the port's name and number, its TLS and its key. */}}
@@ -49,12 +50,12 @@ the list, if it has no monitor: alerts select series by these names.
 
 {{/*
 A file in files/monitoring. The chart replaces $namespace, $release, and these regular expressions of names: $deployments,
-$statefulsets, $jobs (with the hash or the time in a job's name) and $pods. A plain prefix would also select the objects of
+$statefulsets, $cronjobs, $jobs (with the hash or the time in a job's name) and $pods. A plain prefix would also select the objects of
 another release, whose name begins with this release's name.
 */}}
 {{- define "monitoring.file" -}}
 {{- $top := index . 0 -}}
-{{- $names := dict "Deployment" list "StatefulSet" list "Job" list -}}
+{{- $names := dict "Deployment" list "StatefulSet" list "Job" list "CronJob" list -}}
 {{- range include "monitoring.workloads" $top | fromYamlArray -}}
 {{- $_ := set $names .kind (append (index $names .kind) (include "tenantry.name" (dict "top" $top "name" .name))) -}}
 {{- end -}}
@@ -64,6 +65,7 @@ another release, whose name begins with this release's name.
 {{- $text := $top.Files.Get (printf "files/monitoring/%s" (index . 1)) -}}
 {{- $text = $text | replace "$namespace" $top.Release.Namespace | replace "$release" $top.Release.Name -}}
 {{- $text = $text | replace "$deployments" $deployments | replace "$statefulsets" $statefulsets | replace "$pods" $pods -}}
+{{- $text = $text | replace "$cronjobs" (join "|" $names.CronJob) -}}
 {{- $text | replace "$jobs" (printf "(%s)(-[a-z0-9]+)?" (join "|" $names.Job)) -}}
 {{- end }}
 

@@ -1,5 +1,5 @@
 {{/*
-Tenantry's own images, also those of install jobs, have the chart's version as their tag. Images of other programs have
+Tenantry's own images, also those of jobs, have the chart's version as their tag. Images of other programs have
 their subchart's appVersion. The digest in Chart.yaml belongs to that appVersion, so another tag has no digest.
 A registry for all images replaces the registry of each repository.
 */}}
@@ -10,7 +10,7 @@ A registry for all images replaces the registry of each repository.
 {{- with .top.Values.global.imageRegistry -}}
 {{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
 {{- end -}}
-{{- $ours := eq (.role | default "") "install" -}}
+{{- $ours := has (.role | default "") (list "install" "backup" "test") -}}
 {{- $version := ternary .top.Chart.Version .top.Chart.AppVersion $ours -}}
 {{- $tested := ternary (index .top.Chart.Annotations "tenantry.io/image-digest") "" (and (empty $image.tag) (not $ours)) -}}
 {{ $repository }}:{{ $image.tag | default $version }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
@@ -18,10 +18,10 @@ A registry for all images replaces the registry of each repository.
 
 {{/*
 The fields of every pod: Pod Security "restricted", its PriorityClass, its nodes, and the spread over zones and nodes. Also
-takes zones: the number of zones over which the pods must be spread, if the spread is not optional.
+takes serviceAccount: the workload whose ServiceAccount it uses, if not its own; and zones: the number of zones over which the pods must be spread, if the spread is not optional.
 */}}
 {{- define "tenantry.pod" -}}
-serviceAccountName: {{ include "tenantry.name" . }}
+serviceAccountName: {{ include "tenantry.name" (merge (dict "name" (.serviceAccount | default .name)) .) }}
 automountServiceAccountToken: {{ .token | default false }}
 enableServiceLinks: false
 {{- with .top.Values.global.imagePullSecrets }}
