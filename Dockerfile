@@ -46,13 +46,13 @@ RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/file-s
 FROM wheels AS file-sync-packages
 RUN uv pip install -q --compile-bytecode --no-deps --target /packages /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_file_sync-*.whl
 
-# All install jobs have the same packages.
+# All jobs have the same packages.
 FROM tools AS jobs-dependencies
 COPY requirements/jobs.txt requirements/
 RUN uv pip install -q --compile-bytecode --require-hashes -r requirements/jobs.txt
 
 FROM wheels AS jobs-packages
-RUN uv pip install -q --compile-bytecode --no-deps --target /packages /wheels/tenantry_servicekit-*.whl /wheels/tenantry_databases_install-*.whl /wheels/tenantry_n8n_install-*.whl /wheels/tenantry_open_webui-*.whl
+RUN uv pip install -q --compile-bytecode --no-deps --target /packages /wheels/tenantry_servicekit-*.whl /wheels/tenantry_tenancy-*.whl /wheels/tenantry_databases_install-*.whl /wheels/tenantry_n8n_install-*.whl /wheels/tenantry_open_webui-*.whl /wheels/tenantry_qdrant_snapshots-*.whl /wheels/tenantry_smoke_test-*.whl
 
 FROM ${BASE} AS runtime
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -74,7 +74,7 @@ COPY --from=file-sync-dependencies /app /app
 COPY --from=file-sync-packages /packages /packages
 ENTRYPOINT ["python", "-m", "file_sync"]
 
-# The argument selects the job: databases_install, n8n_install or webui_install.
+# The argument selects the job: databases_install, n8n_install, webui_install, qdrant_snapshots or smoke_test.
 FROM runtime AS jobs
 COPY --from=jobs-dependencies /app /app
 COPY --from=jobs-packages /packages /packages

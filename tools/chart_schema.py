@@ -8,13 +8,17 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from file_sync.settings import FileSyncSettings
 from gateway.settings import GatewaySettings
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 from tenant_operator.settings import OperatorSettings
+
+from . import chart_formats as formats
+from .chart_formats import Schema
 
 __all__ = ["CHART", "PAGE", "POD_FIELDS", "SERVICES", "list_derived_settings", "render"]
 
@@ -29,16 +33,15 @@ SERVICES: dict[str, type[BaseSettings]] = {
 
 PARTS = {file.parent.name for file in CHART.glob("charts/*/Chart.yaml")}
 
-Schema = dict[str, Any]
-
 TEXT: Schema = {"type": "string", "minLength": 1}
-TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
-QUANTITY: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|[kMGT]i?)?$"}
-QUANTITIES: Schema = {
+REQUESTS: Schema = {
     "type": "object",
     "additionalProperties": False,
-    "properties": {"cpu": QUANTITY, "memory": QUANTITY, "ephemeral-storage": QUANTITY},
+    "properties": {"cpu": formats.CPU, "memory": formats.MEMORY, "ephemeral-storage": formats.MEMORY},
+    "required": ["cpu", "memory"],  # the autoscalers need them
 }
+LIMITS: Schema = {key: value for key, value in REQUESTS.items() if key != "required"}
+PERCENTAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 100}
 
 LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_KEY = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{LABEL_NAME}"
@@ -125,129 +128,90 @@ POD_FIELDS: dict[str, Schema] = {
 """Schemas of the fields that the values have for the pods of each workload."""
 
 REQUIRED_VALUES: dict[str, Schema] = {
-    "global.aws.documentsBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
-    "global.aws.filesBucket": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"},
-    "global.aws.tenantRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
-    "gateway.modelRoleArn": {"type": "string", "pattern": "^arn:[a-z-]+:iam::[0-9]{12}:role/.+$"},
+    "global.aws.documentsBucket": formats.BUCKET,
+    "global.aws.filesBucket": formats.BUCKET,
+    "global.aws.tenantRoleArn": formats.ROLE_ARN,
+    "gateway.modelRoleArn": formats.ROLE_ARN,
 }
 """Values that are empty in values.yaml and that each deployment must set."""
 
-EMPTY_LIST: Schema = {"maxItems": 0}
-NONEMPTY_LIST: Schema = {"minItems": 1}
-NONEMPTY_TEXT: Schema = {"minLength": 1}
-EMPTY_TEXT: Schema = {"maxLength": 0}
 
-EXPOSED: dict[str, Schema] = {"global.openWebui.url": NONEMPTY_TEXT, "open-webui.enabled": {"const": True}}
-"""Schemas by path that each way to Open WebUI needs."""
+def _build_list(item: Schema) -> Schema:
+    """Return the schema of a list without repetitions."""
+    return {"type": "array", "uniqueItems": True, "items": item}
 
-RULES: list[tuple[str, dict[str, Schema], dict[str, Schema]]] = [
-    (
-        "keycloak.enabled",
-        {"global.keycloak.url": EMPTY_TEXT, "global.network.keycloak.cidrs": EMPTY_LIST},
-        {"global.keycloak.url": NONEMPTY_TEXT, "global.network.keycloak.cidrs": NONEMPTY_LIST},
-    ),
-    (
-        "open-webui.enabled",
-        {"global.openWebui.adminEmail": NONEMPTY_TEXT},
-        {"global.openWebui.adminEmail": EMPTY_TEXT},
-    ),
-    (
-        "externalSecrets.enabled",
-        # Both features would create the same Secrets, and overwrite the Secrets of the other.
-        {"externalSecrets.store.name": NONEMPTY_TEXT, "global.secretsStore.enabled": {"const": False}},
-        {},
-    ),
-    ("ingress.enabled", EXPOSED, {}),
-    ("httpRoute.enabled", {**EXPOSED, "httpRoute.parentRefs": NONEMPTY_LIST}, {}),
-    ("targetGroupBinding.enabled", {**EXPOSED, "targetGroupBinding.targetGroupArn": NONEMPTY_TEXT}, {}),
-    ("n8n.enabled", {}, {"open-webui.orchestrator": {"const": "direct"}}),
-    (
-        "qdrant.enabled",
-        {"global.qdrant.url": EMPTY_TEXT, "global.network.qdrant.cidrs": EMPTY_LIST},
-        {"global.qdrant.url": NONEMPTY_TEXT, "global.network.qdrant.cidrs": NONEMPTY_LIST},
-    ),
-    (
-        "postgres.enabled",
-        {"global.network.postgres.cidrs": EMPTY_LIST, "global.postgres.tls.enabled": {"const": False}},
-        {"n8n.postgres.host": NONEMPTY_TEXT, "global.network.postgres.cidrs": NONEMPTY_LIST},
-    ),
-    (
-        "redis.enabled",
-        {"global.network.redis.cidrs": EMPTY_LIST, "global.redis.tls.enabled": {"const": False}},
-        {"n8n.redis.host": NONEMPTY_TEXT, "global.network.redis.cidrs": NONEMPTY_LIST},
-    ),
-    ("global.postgres.tls.enabled", {"global.postgres.tls.caConfigMap": NONEMPTY_TEXT}, {}),
-]
-"""Switches, each with the schemas that apply by path if it is on and if it is off."""
 
 SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.fullnameOverride", {"type": "string", "pattern": "^([a-z]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
     (r"global\.imageRegistry", {"type": "string", "pattern": r"^([\w.-]+(:[0-9]+)?(/[\w.-]+)*)?$"}),
     *((rf".*\.{field}", schema) for field, schema in POD_FIELDS.items()),
     (r"global\.nameOverride", {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
+    (r"qdrant\.snapshots\.schedule", {"type": "string", "pattern": r"^(\S+ ){4}\S+$"}),
+    (r"qdrant\.snapshots\.keep", {"type": "integer", "minimum": 1}),
+    (r"qdrant\.snapshots\.activeDeadlineSeconds", {"type": "integer", "minimum": 60}),
     (r"global\.tenantClass", {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"}),
-    (r"global\.aws\.region", {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]$"}),
-    (r"global\.(keycloak|openWebui|qdrant)\.url", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
+    (r"global\.aws\.region", formats.REGION),
+    (r"global\.keycloak\.url", formats.allow_empty(formats.KEYCLOAK_URL)),
+    (r"global\.keycloak\.realm", formats.REALM),
+    (r"global\.openWebui\.url", formats.allow_empty(formats.PUBLIC_URL)),
+    (r"global\.openWebui\.adminEmail", formats.allow_empty(formats.EMAIL)),
+    (r"global\.qdrant\.url", formats.allow_empty(formats.QDRANT_URL)),
+    (r".*[nN]amespace", formats.allow_empty(formats.NAMESPACE)),
+    (r"n8n\.ownerEmail", formats.EMAIL),
+    (r"(n8n|keycloak)\.(postgres|redis)\.host", formats.allow_empty(formats.HOST)),
+    (r"(n8n|keycloak)\.postgres\.(database|user)", formats.POSTGRES_NAME),
+    (r"n8n\.redis\.user", formats.explain("^[!-~]+$", "the name of a user in Redis, without spaces")),
+    (r".*\.(tlsSecret|caConfigMap|store\.name|storage\.class)", formats.allow_empty(formats.NAME)),
+    (r"global\.priorityClasses\.(serving|background)", formats.allow_empty(formats.NAME)),
+    (r".*\.prefix", formats.STORE_PREFIX),
     (r"externalSecrets\.store\.kind", {"enum": ["ClusterSecretStore", "SecretStore"]}),
-    (r"externalSecrets\.refreshInterval", {"type": "string", "pattern": "^([0-9]+[hms])+$"}),
+    (r"externalSecrets\.refreshInterval", formats.DURATION),
     (r"ingress\.alb\.scheme", {"enum": ["internet-facing", "internal"]}),
-    (r"ingress\.alb\.certificateArns", {"type": "array", "items": {"type": "string", "pattern": "^arn:"}}),
-    (r"ingress\.alb\.prefixLists", {"type": "array", "items": {"type": "string", "pattern": "^pl-"}}),
-    (r"ingress\.alb\.webAclArn", {"type": "string", "pattern": "^(arn:.+)?$"}),
-    (r"ingress\.className", TEXT),
+    (r"ingress\.alb\.sslPolicy", formats.TLS_POLICY),
+    (r"ingress\.alb\.certificateArns", _build_list(formats.ACM_CERTIFICATE)),
+    (r"ingress\.alb\.prefixLists", _build_list(formats.PREFIX_LIST)),
+    (r"ingress\.alb\.webAclArn", formats.allow_empty(formats.WEB_ACL)),
+    (r"ingress\.className", formats.NAME),
     (r"httpRoute\.parentRefs", _build_list_schema(
         ("name",),
-        group={"type": "string"}, kind=TEXT, name=TEXT, namespace=TEXT, sectionName=TEXT,
+        group={"type": "string"}, kind=TEXT, name=formats.NAME, namespace=formats.NAMESPACE, sectionName=TEXT,
         port={"type": "integer", "minimum": 1, "maximum": 65535},
     )),
-    (r"targetGroupBinding\.targetGroupArn", {
-        "type": "string", "pattern": "^(arn:[a-z-]+:elasticloadbalancing:.+:targetgroup/.+)?$",
-    }),
-    (r"targetGroupBinding\.securityGroups", {
-        "type": "array", "items": {"type": "string", "pattern": "^sg-[0-9a-z]+$"},
-    }),
-    (r".*(\.cidrs|Cidrs)", {
-        "type": "array",
-        "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"},
-    }),
+    (r"targetGroupBinding\.targetGroupArn", formats.allow_empty(formats.TARGET_GROUP)),
+    (r"targetGroupBinding\.securityGroups", _build_list(formats.SECURITY_GROUP)),
+    (r".*(\.cidrs|Cidrs)", _build_list(formats.CIDR)),
     (r".*\.imagePullSecrets", {
         "type": "array",
         "items": {
             "type": "object",
             "additionalProperties": False,
-            "properties": {"name": TEXT},
+            "properties": {"name": formats.NAME},
             "required": ["name"],
         },
     }),
-    (r".*\.image\.digest", {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}),
-    (r".*\.image\.tag", {"type": "string", "pattern": "^[A-Za-z0-9_.-]{0,128}$"}),
+    (r".*\.image\.digest", formats.DIGEST),
+    (r"n8n\.initialScale\.image\.tag", formats.IMAGE_TAG),
+    (r".*\.image\.tag", formats.allow_empty(formats.IMAGE_TAG)),
+    (r".*\.image\.repository", formats.REPOSITORY),
     (r".*\.pullPolicy", {"enum": ["Always", "IfNotPresent", "Never"]}),
     (r".*\.resources", {
         "type": "object",
         "additionalProperties": False,
-        "properties": {"requests": QUANTITIES, "limits": QUANTITIES},
-        "required": ["requests"],  # the autoscaler needs them
+        "properties": {"requests": REQUESTS, "limits": LIMITS},
+        "required": ["requests"],
     }),
-    (r".*\.annotations", TEXTS),
-    (r"monitoring\.(labels|dashboardLabels)", TEXTS),
-    (r".*\.extraEnv", {
-        "type": "array",
-        "items": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {"name": TEXT, "value": {"type": "string"}, "valueFrom": {"type": "object"}},
-            "required": ["name"],
-        },
-    }),
-    (r".*\.storage\.size", QUANTITY),
-    (r".*\.existingSecret|.*\.repository", TEXT),
+    (r".*\.annotations", formats.ANNOTATIONS),
+    (r"monitoring\.(labels|dashboardLabels)", formats.LABELS),
+    (r".*\.extraEnv", formats.ENVIRONMENT),
+    (r".*\.storage\.size", formats.MEMORY),
+    (r".*\.existingSecret", formats.NAME),
     (r"monitoring\.enabled", {"enum": ["auto", True, False]}),
     (r"monitoring\.monitorKind", {"enum": ["PodMonitor", "ServiceMonitor"]}),
-    (r"monitoring\.interval", {"type": "string", "pattern": "^[1-9][0-9]*(s|m)$"}),
-    (r"monitoring\.docsUrl", {"type": "string", "pattern": "^(https?://.+[^/])?$"}),
+    (r"monitoring\.interval", formats.explain("^[1-9][0-9]*(s|m)$", "seconds or minutes, such as 30s or 1m")),
+    (r"monitoring\.docsUrl", formats.allow_empty(formats.URL)),
     (r".*\.port", {"type": "integer", "minimum": 1, "maximum": 65535}),
-    (r".*UtilizationPercentage", {"type": "integer", "minimum": 1, "maximum": 100}),
-    (r".*(Seconds|\.drainSeconds)", {"type": "integer", "minimum": 0, "maximum": 3600}),
+    (r".*UtilizationPercentage", PERCENTAGE),
+    (r".*(Seconds|\.drainSeconds)", {"type": "integer", "minimum": 1, "maximum": 3600}),
     (r"n8n\.redis\.database", {"type": "integer", "minimum": 0}),
     (r"open-webui\.orchestrator", {"enum": ["n8n", "direct"]}),
     (r"qdrant\.autoscaling\.source", {"enum": ["prometheus-adapter", "metrics-server"]}),
@@ -262,8 +226,7 @@ def render() -> str:
     """Return the schema."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart tenantry"}
-    rules = {"allOf": [_build_rule(switch, if_on, if_off) for switch, if_on, if_off in RULES]}
-    return json.dumps(schema | _build_object_schema(values, "") | rules, indent=2) + "\n"
+    return json.dumps(schema | _build_object_schema(values, ""), indent=2) + "\n"
 
 
 def list_derived_settings(service: str) -> set[str]:
@@ -273,22 +236,6 @@ def list_derived_settings(service: str) -> set[str]:
     return {name for text in texts for name in re.findall(rf"\b{prefix}[A-Z_]+\b", text)}
 
 
-def _build_rule(switch: str, if_on: dict[str, Schema], if_off: dict[str, Schema]) -> Schema:
-    """Return the rule for a switch: one schema if it is on, another if it is off."""
-    sides = {
-        side: {"allOf": [_nest_schema(path, schema) for path, schema in rules.items()]}
-        for side, rules in (("then", if_on), ("else", if_off))
-        if rules
-    }
-    return {"if": _nest_schema(switch, {"const": True}), **sides}
-
-
-def _nest_schema(path: str, schema: Schema) -> Schema:
-    for key in reversed(path.split(".")):
-        schema = {"properties": {key: schema}}
-    return schema
-
-
 def _build_object_schema(values: dict[str, Any], path: str) -> Schema:
     properties = {key: _build_schema(value, f"{path}.{key}".lstrip(".")) for key, value in values.items()}
     # Helm passes "global" to each subchart, and adds a key for the library chart.
@@ -296,15 +243,18 @@ def _build_object_schema(values: dict[str, Any], path: str) -> Schema:
         properties["common"] = {"type": "object"}
     elif path in PARTS:
         properties["global"] = {"type": "object"}
-    return {"type": "object", "additionalProperties": False, "properties": properties}
+    # A null removes a default. Templates accept it for lists and for objects that are empty by default.
+    required = [key for key, value in values.items() if not isinstance(value, list) and value != {}]
+    return {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
 
 
 def _build_schema(value: Any, path: str) -> Schema:
     if path in REQUIRED_VALUES:
         return REQUIRED_VALUES[path]
-    service, _, rest = path.partition(".")
-    if rest == "settings" and service in SERVICES:
-        return _build_settings_schema(service)
+    service, _, section = path.partition(".")
+    if service in SERVICES and section in ("settings", "extraEnv"):
+        build = _build_settings_schema if section == "settings" else _build_variables_schema
+        return build(service)
     for pattern, schema in SCHEMAS_BY_PATH:
         if re.fullmatch(pattern, path):
             return schema
@@ -322,14 +272,51 @@ def _build_schema(value: Any, path: str) -> Schema:
 def _build_settings_schema(service: str) -> Schema:
     settings = SERVICES[service]
     prefix = settings.model_config["env_prefix"]
-    names = sorted(
-        {f"{prefix}{field.upper()}" for field in settings.model_fields} - list_derived_settings(service)
-    )
+    fields = {f"{prefix}{field.upper()}": info for field, info in settings.model_fields.items()}
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: {"type": "string"} for name in names},
+        "properties": {
+            name: _build_setting_schema(fields[name])
+            for name in sorted(fields.keys() - list_derived_settings(service))
+        },
     }
+
+
+def _build_variables_schema(service: str) -> Schema:
+    """Return the schema of additional variables: a name with the prefix of the service must be a setting."""
+    settings = SERVICES[service]
+    prefix = settings.model_config["env_prefix"]
+    names = [f"{prefix}{field.upper()}" for field in settings.model_fields]
+    known = formats.explain(
+        {"anyOf": [{"not": {"pattern": f"^{prefix}"}}, {"enum": names}]},
+        f"a setting in docs/reference/settings.md, because it begins with {prefix}",
+    )
+    return _build_list({"allOf": [formats.ENVIRONMENT["items"], {"properties": {"name": known}}]})
+
+
+def _build_setting_schema(info: FieldInfo) -> Schema:
+    """Return the schema of a setting's text in the environment, by the type and the limits of its field."""
+    limits = {
+        name: getattr(limit, name)
+        for limit in info.metadata
+        for name in ("ge", "gt", "le", "min_length", "pattern")
+        if getattr(limit, name, None) is not None
+    }
+    if info.annotation is bool:
+        return {"enum": ["true", "false"]}
+    if info.annotation is int:
+        return formats.build_integer(limits["ge"], limits.get("le"))
+    if info.annotation is float:
+        return formats.build_number(is_positive="gt" in limits, most=limits.get("le"))
+    if info.annotation is str and "pattern" in limits:
+        return {"type": "string", "pattern": limits["pattern"]}
+    if info.annotation is str:
+        return {"type": "string", "minLength": limits.get("min_length", 0)}
+    if get_origin(info.annotation) in (list, dict):
+        brackets = r"\[.*\]" if get_origin(info.annotation) is list else r"\{.*\}"
+        return formats.explain(f"^{brackets}$", "JSON")
+    raise TypeError(f"tools/chart_schema.py needs a schema for settings of the type {info.annotation}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,13 @@ __all__ = ["PAGE", "render"]
 
 PAGE = INFRA / "cloudformation" / "identity.yaml"
 
-PODS = {"operator": "Operator", "gateway": "Gateway", "file-sync": "FileSync", "open-webui": "OpenWebui"}
+PODS = {
+    "operator": "Operator",
+    "gateway": "Gateway",
+    "file-sync": "FileSync",
+    "open-webui": "OpenWebui",
+    "qdrant-snapshots": "QdrantSnapshots",
+}
 """Roles that pods get from EKS Pod Identity, with the names of their resources."""
 
 ASSUMED = {

@@ -12,6 +12,8 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
+from qdrant_snapshots.settings import SnapshotSettings
+from smoke_test.settings import SmokeTestSettings
 from tenant_operator.settings import OperatorSettings
 from webui_install.settings import WebUIInstallSettings as InstallerSettings
 
@@ -27,6 +29,8 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "Databases on an external Postgres": DatabasesInstallSettings,
     "Import of n8n's workflows": N8nInstallSettings,
     "Installer of Open WebUI": InstallerSettings,
+    "Snapshots of Qdrant": SnapshotSettings,
+    "Smoke test": SmokeTestSettings,
 }
 
 HEAD = """# Settings

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 import yaml
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rich.console import Console
 from rich.markup import escape
 
@@ -172,13 +172,9 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (DeploymentError, BotoCoreError, ClientError) as exc:
-        Console(stderr=True).print(f"[bold red]{escape(str(exc))}[/]", highlight=False, soft_wrap=True)
+        hint = ". Select some, for example with AWS_PROFILE." if isinstance(exc, NoCredentialsError) else ""
+        Console(stderr=True).print(f"[bold red]{escape(f'{exc}{hint}')}[/]", highlight=False, soft_wrap=True)
         raise SystemExit(1) from exc
-    except KeyboardInterrupt:
-        Console(stderr=True).print(
-            "Interrupted. A running operation continues in AWS: run the command again."
-        )
-        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

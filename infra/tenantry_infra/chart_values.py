@@ -53,6 +53,8 @@ VALUES = (
     ChartValue("file-sync.image.repository", "registry", "FileSyncRepository"),
     ChartValue("n8n.install.image.repository", "registry", "JobsRepository"),
     ChartValue("open-webui.install.image.repository", "registry", "JobsRepository"),
+    ChartValue("qdrant.snapshots.image.repository", "registry", "JobsRepository"),
+    ChartValue("smokeTest.image.repository", "registry", "JobsRepository"),
 )
 """Values that outputs determine."""
 

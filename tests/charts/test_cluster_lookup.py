@@ -1,14 +1,16 @@
 """Tests of templates that look up objects in the cluster: helm installs releases in a real API server."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
 from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
 from tenantry_local.platform import Platform
 
-from tests.support.backends.api_server import create_namespace
-from tests.support.charts.rendering import RELEASE, HelmError, run_helm
+from tests.support.backends.api_server import apply, create_namespace
+from tests.support.charts.rendering import RELEASE, HelmError, Object, render, run_helm
+from tests.support.charts.secrets import list_pod_secrets, list_read_secrets
 from tools.chart_schema import CHART
 
 PROFILE = CHART / "values-kind.yaml"
@@ -40,6 +42,28 @@ class LookupCluster:
         """Run helm with the rights of an administrator."""
         kubeconfig = get_kubeconfig(self.platform.context, "admin")
         return run_helm(*arguments, "-n", self.namespace, f"--kubeconfig={kubeconfig}")
+
+    def write_secrets(self, names: Iterable[str], value: str) -> None:
+        """Write Secrets with one value."""
+        apply(
+            self.platform,
+            [
+                {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "metadata": {"name": name, "namespace": self.namespace},
+                    "stringData": {"password": value},
+                }
+                for name in names
+            ],
+        )
+
+    def get_pods(self) -> dict[str, Object]:
+        """Return the pod template of each Deployment and StatefulSet."""
+        found = run_kubectl(
+            self.platform.context, "get", "deployments,statefulsets", "-n", self.namespace, "-o", "json"
+        )
+        return {item["metadata"]["name"]: item["spec"]["template"] for item in json.loads(found)["items"]}
 
 
 @pytest.fixture
@@ -145,3 +169,63 @@ def test_a_second_release_that_would_own_the_tenant_resource_is_refused(
         other_cluster.upgrade(*other_class, *own, release="second")  # the owner is gone
     finally:
         cluster.platform.parts["kubernetes"].provision()  # restore the Tenant resource, which all tests share
+
+
+WITH_TLS = ("--set", "global.qdrant.tlsSecret=qdrant-tls")
+
+
+@pytest.mark.parametrize(
+    "rotated", ["tenantry-gateway", "tenantry-n8n", "tenantry-ticket-keys", "qdrant-tls"]
+)
+def test_an_upgrade_restarts_only_the_readers_of_a_changed_secret(
+    cluster: LookupCluster, rotated: str
+) -> None:
+    names = {name for name, _ in list_read_secrets(render(PROFILE.name, *WITH_TLS))}
+    cluster.write_secrets(names, "before")
+    cluster.upgrade(*WITH_TLS)
+    before = cluster.get_pods()
+    cluster.upgrade(*WITH_TLS)
+    assert cluster.get_pods() == before
+    cluster.write_secrets([rotated], "after")
+    cluster.upgrade(*WITH_TLS)
+    after = cluster.get_pods()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {
+        name
+        for name, pod in before.items()
+        if rotated in {secret for secret, _ in list_pod_secrets(pod["spec"])}
+    }
+
+
+def test_every_secret_that_a_pod_reads_restarts_it_and_its_content_is_not_in_the_pod(
+    cluster: LookupCluster,
+) -> None:
+    names = {name for name, _ in list_read_secrets(render(PROFILE.name, *WITH_TLS))}
+    cluster.write_secrets(names, "hunter2")
+    cluster.upgrade(*WITH_TLS)
+    versions = {
+        name: json.loads(
+            run_kubectl(
+                cluster.platform.context, "get", "secret", name, "-n", cluster.namespace, "-o", "json"
+            )
+        )["metadata"]["resourceVersion"]
+        for name in names
+    }
+    for name, pod in cluster.get_pods().items():
+        read = sorted({secret for secret, _ in list_pod_secrets(pod["spec"])})
+        expected = ",".join(f"{secret}={versions[secret]}" for secret in read)
+        assert pod["metadata"]["annotations"]["tenantry.io/secret-versions"] == expected, name
+
+
+def test_without_a_cluster_pods_have_no_versions_of_secrets() -> None:
+    for _, pod in render(PROFILE.name, *WITH_TLS).iter_pods():
+        assert "tenantry.io/secret-versions" not in pod["metadata"].get("annotations", {})
+
+
+def test_a_changed_realm_restarts_keycloak_only() -> None:
+    plain, changed = (
+        dict(render(PROFILE.name, *options).iter_pods()) for options in ((), ("--set", "keycloak.demo=false"))
+    )
+    assert plain["keycloak"]["metadata"] != changed["keycloak"]["metadata"]
+    del plain["keycloak"], changed["keycloak"]
+    assert plain == changed

@@ -57,13 +57,13 @@ def test_the_job_knows_every_program_with_a_database(monkeypatch: pytest.MonkeyP
     ("option", "password"),
     [
         ("databases.keycloak=true", "of-another-keycloak"),
-        ("keycloak.enabled=true,global.keycloak.url=,global.network.keycloak.cidrs=null", "of-keycloak"),
+        ("keycloak.enabled=true,keycloak.postgres.host=db.example,global.keycloak.url=", "of-keycloak"),
     ],
 )
 def test_keycloaks_database_is_created_on_request_and_for_the_included_keycloak(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str, password: str
 ) -> None:
-    options = ["--set", option.removesuffix(",global.network.keycloak.cidrs=null")]
+    options = ["--set", option]
     if "enabled" in option:
         options += ["--set-json", 'global.network.keycloak={"cidrs":[],"port":8080}']
     settings = read_settings(monkeypatch, tmp_path, render(PROFILE, *options))

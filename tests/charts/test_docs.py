@@ -128,7 +128,9 @@ def test_the_commands_create_all_roles_with_complete_policies(tmp_path: Path) ->
     associated = {
         call[call.index("--service-account-name") + 1] for call in calls if "podidentityassociation" in call
     }
-    assert associated == {f"tenantry-{name}" for name in ("operator", "gateway", "file-sync", "open-webui")}
+    assert associated == {
+        f"tenantry-{name}" for name in ("operator", "gateway", "file-sync", "open-webui", "qdrant-snapshots")
+    }
     assert roles == associated | {
         profile["global"]["aws"]["tenantRoleArn"].rpartition("/")[2],
         profile["gateway"]["modelRoleArn"].rpartition("/")[2],

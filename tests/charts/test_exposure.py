@@ -81,14 +81,14 @@ def test_only_the_load_balancers_addresses_reach_open_webui(options: tuple[str, 
 @pytest.mark.parametrize(
     ("options", "path"),
     [
-        ((*ROUTE, "--set", "global.openWebui.url="), "/global/openWebui/url"),
-        ((*URL, "--set", "httpRoute.enabled=true"), "/httpRoute/parentRefs"),
+        ((*ROUTE, "--set", "global.openWebui.url="), "global.openWebui.url is empty"),
+        ((*URL, "--set", "httpRoute.enabled=true"), "httpRoute.parentRefs is empty"),
         (
             (*URL, "--set", "httpRoute.enabled=true,httpRoute.parentRefs[0].namespace=x"),
             "/httpRoute/parentRefs",
         ),
-        ((*BINDING, "--set", "global.openWebui.url="), "/global/openWebui/url"),
-        ((*URL, "--set", "targetGroupBinding.enabled=true"), "/targetGroupBinding/targetGroupArn"),
+        ((*BINDING, "--set", "global.openWebui.url="), "global.openWebui.url is empty"),
+        ((*URL, "--set", "targetGroupBinding.enabled=true"), "targetGroupBinding.targetGroupArn is empty"),
         (
             (*BINDING, "--set", "targetGroupBinding.targetGroupArn=tenantry"),
             "/targetGroupBinding/targetGroupArn",
@@ -97,8 +97,14 @@ def test_only_the_load_balancers_addresses_reach_open_webui(options: tuple[str, 
             (*BINDING, "--set", "targetGroupBinding.securityGroups={default}"),
             "/targetGroupBinding/securityGroups",
         ),
-        ((*ROUTE, "--set", "open-webui.enabled=false,global.openWebui.adminEmail="), "/open-webui/enabled"),
-        ((*BINDING, "--set", "open-webui.enabled=false,global.openWebui.adminEmail="), "/open-webui/enabled"),
+        (
+            (*ROUTE, "--set", "open-webui.enabled=false,global.openWebui.adminEmail="),
+            "open-webui.enabled is false",
+        ),
+        (
+            (*BINDING, "--set", "open-webui.enabled=false,global.openWebui.adminEmail="),
+            "open-webui.enabled is false",
+        ),
     ],
 )
 def test_an_incomplete_way_is_refused(options: tuple[str, ...], path: str) -> None:

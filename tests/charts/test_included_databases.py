@@ -85,11 +85,11 @@ def test_volumes_of_included_databases_are_kept(release: Release) -> None:
 @pytest.mark.parametrize(
     ("option", "path"),
     [
-        ("keycloak.enabled=false", "/global/keycloak/url"),
-        ("postgres.enabled=false", "/n8n/postgres/host"),
-        ("redis.enabled=false", "/n8n/redis/host"),
-        ("global.keycloak.url=https://login.example.com", "/global/keycloak/url"),
-        ("global.network.postgres.cidrs={10.0.20.0/24}", "/global/network/postgres/cidrs"),
+        ("keycloak.enabled=false", "global.keycloak.url"),
+        ("postgres.enabled=false", "n8n.postgres.host"),
+        ("redis.enabled=false", "n8n.redis.host"),
+        ("global.keycloak.url=https://login.example.com", "global.keycloak.url"),
+        ("global.network.postgres.cidrs={10.0.20.0/24}", "global.network.postgres.cidrs"),
     ],
 )
 def test_each_database_is_either_included_or_configured(option: str, path: str) -> None:

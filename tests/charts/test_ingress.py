@@ -74,7 +74,7 @@ def test_another_controller_gets_no_aws_annotations() -> None:
 
 def test_kind_has_no_ingress_by_default() -> None:
     assert not render("values-kind.yaml").list_objects("Ingress")
-    with pytest.raises(HelmError, match="/global/openWebui/url"):
+    with pytest.raises(HelmError, match=r"global\.openWebui\.url is empty"):
         render("values-kind.yaml", "--set", "ingress.enabled=true")
 
 

@@ -33,8 +33,8 @@ AGENTS = ("169.254.170.23", "fd00:ec2::23")
 FOREIGN = make_pod("foreign-pod", "10.0.11.250", {"app.kubernetes.io/name": "shell"})
 """A pod in the same namespace that is not part of the release."""
 
-AWS_CLIENTS = ("gateway", "operator", "file-sync", "open-webui")
-API_CLIENTS = ("gateway", "operator", "file-sync", "n8n-initial-scale")
+AWS_CLIENTS = ("gateway", "operator", "file-sync", "open-webui", "qdrant-snapshots", "smoke-test")
+API_CLIENTS = ("gateway", "operator", "file-sync", "n8n-initial-scale", "qdrant-snapshots")
 
 ALLOWED = {
     (LOAD_BALANCER, "open-webui", 8080),
@@ -83,6 +83,17 @@ ALLOWED = {
     ("gateway", LOAD_BALANCER, 443),
     ("operator", LOAD_BALANCER, 443),
     ("file-sync", LOAD_BALANCER, 443),
+    ("qdrant-snapshots", "qdrant", 6333),
+    ("smoke-test", "gateway", 8080),
+    ("smoke-test", "file-sync", 8080),
+    ("smoke-test", "n8n-webhook", 5678),
+    ("smoke-test", "open-webui", 8080),
+    ("smoke-test", "qdrant", 6333),
+    *(
+        (client, address, 443)
+        for client in ("qdrant-snapshots", "smoke-test")
+        for address in (WORLD, POSTGRES, KUBERNETES, LOAD_BALANCER)
+    ),
 }
 """Allowed connections. Port 443 is open to all addresses, because Bedrock, S3 and STS have no fixed
 addresses. Clients of only the Kubernetes API may reach port 443 in the whole VPC."""
@@ -106,6 +117,7 @@ INCLUDED = {
     ("gateway", "keycloak", 8080),
     ("operator", "keycloak", 8080),
     ("file-sync", "keycloak", 8080),
+    ("smoke-test", "keycloak", 8080),
 }
 """Additional connections in kind, to the release's own Postgres, Redis and Keycloak."""
 
@@ -293,7 +305,11 @@ def test_an_external_qdrant_has_its_addresses(egress_filter: EgressFilter) -> No
         "--set", "global.network.qdrant.cidrs={198.51.100.0/24},global.network.qdrant.port=6334",
     )  # fmt: skip
     release = assign_addresses(render("values-eks-prod.yaml", *options))
-    assert list_sources(release, egress_filter, "198.51.100.9", 6334) == {"gateway", "operator"}
+    assert list_sources(release, egress_filter, "198.51.100.9", 6334) == {
+        "gateway",
+        "operator",
+        "smoke-test",
+    }
     with pytest.raises(HelmError, match=r"global/network/qdrant/cidrs|global\.network\.qdrant\.cidrs"):
         render("values-eks-prod.yaml", *options[:2])
 
@@ -336,6 +352,7 @@ def test_the_monitoring_namespace_may_scrape_metrics(egress_filter: EgressFilter
         ("operator", 9090),
         ("gateway", 9090),
         ("file-sync", 9090),
+        ("open-webui", 9090),
         ("n8n", 5678),
         ("n8n-webhook", 5678),
         ("n8n-worker", 5678),

@@ -18,11 +18,15 @@ NAMESPACE = "chart-test"
 KINDS = {"svc": "Service", "deployment": "Deployment", "statefulset": "StatefulSet"}
 
 SAFE_PRODUCTION = (
+    "qdrant.snapshots.enabled=true",
     "global.qdrant.tlsSecret=qdrant-tls",
     'global.network.aws.cidrs=["10.0.0.0/16"]',
     'global.network.keycloak.cidrs=["203.0.113.7/32"]',
 )
 """Values in addition to the production profile, with which nothing is off."""
+
+
+NGINX = ["ingress.className=nginx", "ingress.alb.prefixLists=[]", "ingress.alb.webAclArn="]
 
 
 def to_options(*values: str) -> list[str]:
@@ -124,6 +128,7 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
     ("values", "said"),
     [
         (["monitoring.enabled=false"], "monitoring.enabled"),
+        (["qdrant.snapshots.enabled=false"], "qdrant.snapshots.enabled"),
         (["global.qdrant.tlsSecret="], "global.qdrant.tlsSecret"),
         (["qdrant.autoscaling.minReplicas=1"], "qdrant.autoscaling.minReplicas"),
         (['global.network.aws.cidrs=["0.0.0.0/0"]'], "global.network.aws.cidrs"),
@@ -133,9 +138,12 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
         (["ingress.enabled=false"], "ingress.enabled"),
         (["ingress.alb.sslPolicy=ELBSecurityPolicy-TLS13-1-2-2021-06"], "ingress.alb.sslPolicy"),
         (["ingress.alb.webAclArn="], "ingress.alb.webAclArn"),
-        (["ingress.className=nginx"], "ingress.tlsSecret"),
-        (["global.openWebui.url=http://chat.example.com"], "global.openWebui.url"),
-        (["global.keycloak.url=http://login.example.com"], "global.keycloak.url"),
+        (NGINX, "ingress.tlsSecret"),
+        ([*NGINX, "global.openWebui.url=http://chat.example.com"], "global.openWebui.url"),
+        (
+            ["global.keycloak.url=http://login.example.com", "global.network.keycloak.port=80"],
+            "global.keycloak.url",
+        ),
         (["file-sync.enabled=false"], "file-sync.enabled"),
         (["n8n.enabled=false", "open-webui.orchestrator=direct"], "n8n.enabled"),
         (["crds.install=false"], "crds.install"),
@@ -144,17 +152,29 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
         (
             [
                 "postgres.enabled=true",
+                "n8n.postgres.host=",
                 "global.network.postgres.cidrs=[]",
                 "global.postgres.tls.enabled=false",
             ],
             "postgres.enabled",
         ),
         (
-            ["redis.enabled=true", "global.network.redis.cidrs=[]", "global.redis.tls.enabled=false"],
+            [
+                "redis.enabled=true",
+                "n8n.redis.host=",
+                "global.network.redis.cidrs=[]",
+                "global.redis.tls.enabled=false",
+            ],
             "redis.enabled",
         ),
         (
-            ["keycloak.enabled=true", "global.keycloak.url=", "global.network.keycloak.cidrs=[]"],
+            [
+                "keycloak.enabled=true",
+                "keycloak.postgres.host=db.example.com",
+                "global.keycloak.url=",
+                "global.network.keycloak.cidrs=[]",
+                "global.network.keycloak.port=8080",
+            ],
             "keycloak.enabled",
         ),
     ],

@@ -26,9 +26,11 @@ SECTIONS = {
     "open-webui-migrate": "open-webui",  # it has Open WebUI's variables, and so may need its volumes
     "open-webui-install": "open-webui.install",
     "qdrant": "qdrant",
+    "qdrant-snapshots": "qdrant.snapshots",
     "keycloak": "keycloak",
     "postgres": "postgres",
     "redis": "redis",
+    "smoke-test": "smokeTest",
 }
 """Each workload, and the section of the values with the fields of its pods."""
 
@@ -48,7 +50,7 @@ SPREAD = {"topologyKey": "rack", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedu
 
 JOBS = {
     "databases-install", "file-sync-grants", "n8n-install", "n8n-initial-scale", "open-webui-migrate",
-    "open-webui-install",
+    "open-webui-install", "qdrant-snapshots", "smoke-test",
 }  # fmt: skip
 
 
@@ -69,8 +71,14 @@ def describe_pod(pod: Object) -> dict[str, Any]:
         "tolerations": spec.get("tolerations"),
         "affinity": spec.get("affinity"),
         "priorityClassName": spec.get("priorityClassName"),
-        "podLabels": {k: v for k, v in metadata["labels"].items() if "kubernetes.io" not in k},
-        "podAnnotations": {k: v for k, v in metadata.get("annotations", {}).items() if "checksum" not in k},
+        "podLabels": {
+            k: v for k, v in metadata["labels"].items() if "kubernetes.io" not in k and "helm.sh" not in k
+        },
+        "podAnnotations": {
+            k: v
+            for k, v in metadata.get("annotations", {}).items()
+            if "checksum" not in k and "helm.sh" not in k
+        },
         "extraVolumes": [each for each in spec.get("volumes", []) if each["name"] == "ca"],
         "extraVolumeMounts": [
             each for each in spec["containers"][0].get("volumeMounts", []) if each["name"] == "ca"

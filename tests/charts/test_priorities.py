@@ -4,9 +4,14 @@ import pytest
 
 from tests.support.charts.rendering import PROFILES, Release, render
 
-BACKGROUND = {"operator", "file-sync", "file-sync-grants", "open-webui-migrate"} | {
-    f"{name}-install" for name in ("n8n", "open-webui")
-}
+BACKGROUND = {
+    "operator",
+    "file-sync",
+    "file-sync-grants",
+    "open-webui-migrate",
+    "qdrant-snapshots",
+    "smoke-test",
+} | {f"{name}-install" for name in ("n8n", "open-webui")}
 
 
 def list_classes(release: Release) -> dict[str, str | None]:

@@ -164,13 +164,13 @@ def test_only_qdrant_and_its_clients_mount_the_certificate(release_with_tls: Rel
         for volume in pod["spec"].get("volumes", [])
         if volume.get("secret", {}).get("secretName") == SECRET
     }
-    assert readers == {"qdrant", *CLIENTS}
+    assert readers == {"qdrant", "qdrant-snapshots", "smoke-test", *CLIENTS}
 
 
 def test_an_external_qdrant_may_have_a_private_ca() -> None:
     outside = (
-        "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com,"
-        f"global.network.qdrant.cidrs={{10.0.30.0/24}},global.qdrant.tlsSecret={SECRET}"
+        f"qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com,global.qdrant.tlsSecret={SECRET},"
+        "global.network.qdrant.cidrs={10.0.30.0/24}"
     )
     release = render(PROFILE, "--set", outside)
     for service, prefix in CLIENTS.items():
@@ -184,11 +184,11 @@ def test_with_an_external_qdrant_the_chart_deploys_no_qdrant() -> None:
     release = render(
         PROFILE,
         "--set",
-        "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com:6333,"
+        "qdrant.enabled=false,global.qdrant.url=https://qdrant.example.com,"
         "global.network.qdrant.cidrs={10.0.30.0/24}",
     )
     assert not [item for item in release.objects if "demo-qdrant" in item["metadata"]["name"]]
-    with pytest.raises(HelmError, match="/global/qdrant/url"):
+    with pytest.raises(HelmError, match=r"global\.qdrant\.url is empty"):
         render(PROFILE, "--set", "qdrant.enabled=false")
 
 

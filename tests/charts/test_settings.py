@@ -8,6 +8,8 @@ import pytest
 from file_sync.jobs.grants import GrantsSettings
 from n8n_install.settings import N8nInstallSettings
 from pydantic import SecretStr, ValidationError
+from qdrant_snapshots.settings import SnapshotSettings
+from smoke_test.settings import SmokeTestSettings
 from tenantry_local.receipts import ensure_private_key
 from webui_install.settings import WebUIInstallSettings
 
@@ -19,6 +21,8 @@ SERVICES = chart_schema.SERVICES | {
     "file-sync-grants": GrantsSettings,
     "n8n-install": N8nInstallSettings,
     "open-webui-install": WebUIInstallSettings,
+    "qdrant-snapshots": SnapshotSettings,
+    "smoke-test": SmokeTestSettings,
 }
 
 SECRETS = {"REDIS_URL": "rediss://redis.example:6379/0", "DATABASE_URL": "postgresql://db.example/openwebui"}

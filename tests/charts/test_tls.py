@@ -163,9 +163,9 @@ def test_programs_do_not_require_tls_of_the_included_databases() -> None:
 @pytest.mark.parametrize(
     ("profile", "option", "path"),
     [
-        (KIND, "global.postgres.tls.enabled=true", "/global/postgres/tls/enabled"),
-        (KIND, "global.redis.tls.enabled=true", "/global/redis/tls/enabled"),
-        ("values-eks-prod.yaml", "global.postgres.tls.caConfigMap=", "/global/postgres/tls/caConfigMap"),
+        (KIND, "global.postgres.tls.enabled=true", "global.postgres.tls.enabled"),
+        (KIND, "global.redis.tls.enabled=true", "global.redis.tls.enabled"),
+        ("values-eks-prod.yaml", "global.postgres.tls.caConfigMap=", "global.postgres.tls.caConfigMap"),
         ("values-eks-prod.yaml", "global.postgres.tls.mode=require", "additional properties 'mode'"),
     ],
 )

@@ -24,9 +24,9 @@ def test_helm_lints_each_profile(profile: str) -> None:
         ("gateway.settings.GATEWAY_CHAT_MODELL=x", "/gateway/settings"),
         ("gateway.settings.GATEWAY_HOST=x", "/gateway/settings"),
         ("file-sync.replicas=two", "/file-sync/replicas"),
-        ("n8n.enabled=false", "/open-webui/orchestrator"),
-        ("open-webui.enabled=false", "/global/openWebui/adminEmail"),
-        ("open-webui.enabled=false", "/open-webui/enabled"),  # the ingress needs it
+        ("n8n.enabled=false", "open-webui.orchestrator"),
+        ("open-webui.enabled=false", "global.openWebui.adminEmail"),
+        ("open-webui.enabled=false", "open-webui.enabled is false, so requests have no target"),
         ("operator.image.pullPolicy=always", "/operator/image/pullPolicy"),
         ("global.aws.tenantRoleArn=tenantry-tenant", "/global/aws/tenantRoleArn"),
         ("global.keycloak.url=https://login.example.com/", "/global/keycloak/url"),
@@ -52,8 +52,9 @@ def test_a_wrong_value_is_refused_with_its_path(option: str, path: str) -> None:
     ],
 )
 def test_required_values_are_enforced(path: str) -> None:
-    with pytest.raises(HelmError, match=f"/{path.replace('.', '/')}"):
+    with pytest.raises(HelmError) as refusal:
         render("values-eks-prod.yaml", "--set", f"{path}=")
+    assert path in str(refusal.value).replace("/", ".")
 
 
 def test_a_digest_is_part_of_the_image() -> None:
@@ -67,9 +68,9 @@ def test_a_digest_is_part_of_the_image() -> None:
 def test_only_the_tested_version_has_the_charts_digest() -> None:
     tested, other = (
         render("values-eks-prod.yaml", *options).get("StatefulSet", "qdrant")["spec"]["template"]["spec"]
-        for options in ((), ("--set", "qdrant.image.tag=v9"))
+        for options in ((), ("--set", "qdrant.image.tag=v9-unprivileged"))
     )
     chart = yaml.safe_load((CHART / "charts" / "qdrant" / "Chart.yaml").read_text())
     digest = chart["annotations"]["tenantry.io/image-digest"]
     assert tested["containers"][0]["image"] == f"qdrant/qdrant:{chart['appVersion']}@{digest}"
-    assert other["containers"][0]["image"] == "qdrant/qdrant:v9"
+    assert other["containers"][0]["image"] == "qdrant/qdrant:v9-unprivileged"

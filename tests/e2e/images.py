@@ -34,7 +34,7 @@ VALUES_PATHS = {
     "operator": ["operator.image"],
     "gateway": ["gateway.image"],
     "file-sync": ["file-sync.image"],
-    "jobs": ["n8n.install.image", "open-webui.install.image"],
+    "jobs": ["n8n.install.image", "open-webui.install.image", "qdrant.snapshots.image", "smokeTest.image"],
     "kubectl": ["n8n.initialScale.image"],
     "postgres": ["postgres.image"],
     "redis": ["redis.image"],

@@ -172,7 +172,10 @@ class Installation:
         }
         files = {"S3_ENDPOINT_URL": url["aws"], "S3_ADDRESSING_STYLE": "path"}
         services["open-webui"] = _make_variables("aws-open-webui", files, FILES_VARIABLES)
-        return {service: {"extraEnv": variables} for service, variables in services.items()}
+        values: dict[str, Any] = {service: {"extraEnv": variables} for service, variables in services.items()}
+        values["qdrant"] = {"snapshots": values.pop("qdrant-snapshots")}
+        values["smokeTest"] = values["gateway"]
+        return values
 
     def _provision_aws(self) -> None:
         with self.cluster.forward_port("aws", 4566) as port, _make_state() as state:

@@ -34,6 +34,9 @@
 {{- if lt (int .Values.qdrant.autoscaling.minReplicas) 2 }}
 - Qdrant has one copy of the index: answers stop while its pod restarts (qdrant.autoscaling.minReplicas).
 {{- end }}
+{{- if not .Values.qdrant.snapshots.enabled }}
+- No snapshots: a lost index is built from the documents again, which takes longer (qdrant.snapshots.enabled).
+{{- end }}
 {{- if not .Values.global.qdrant.tlsSecret }}
 - Connections to Qdrant are not encrypted (global.qdrant.tlsSecret).
 {{- end }}

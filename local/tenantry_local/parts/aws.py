@@ -36,7 +36,7 @@ POLICIES = REPOSITORY / "infra" / "iam"
 SESSION_LOCK = threading.Lock()
 """Lock for the creation of clients: a session of boto3 can create only one at a time."""
 
-ROLE_SERVICES = ("operator", "gateway", "file-sync")
+ROLE_SERVICES = ("operator", "gateway", "file-sync", "qdrant-snapshots")
 
 
 class Aws(PlatformPart):

@@ -29,7 +29,13 @@ __all__ = [
     "wait_until_established",
 ]
 
-USERS = {"admin": "system:masters", "operator": "tenantry", "gateway": "tenantry", "file-sync": "tenantry"}
+USERS = {
+    "admin": "system:masters",
+    "operator": "tenantry",
+    "gateway": "tenantry",
+    "file-sync": "tenantry",
+    "qdrant-snapshots": "tenantry",
+}
 """Users of the API server and the group of each. manifests/rbac.yaml has the rights of the services."""
 
 KUBECTL_TIMEOUT_SECONDS = 120

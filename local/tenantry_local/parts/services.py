@@ -26,6 +26,7 @@ __all__ = [
     "build_file_sync_env",
     "build_gateway_env",
     "build_operator_env",
+    "build_snapshots_env",
 ]
 
 
@@ -88,6 +89,16 @@ def build_file_sync_env(context: Context) -> dict[str, str]:
         "FILE_SYNC_KEYCLOAK_CLIENT_SECRET": context.secrets["keycloak-file-sync"],
         "FILE_SYNC_OIDC_ISSUER": f"{context.build_url('keycloak')}/realms/{REALM}",
         "FILE_SYNC_HINT_SECRET": context.secrets["file-sync-hints"],
+    }
+
+
+def build_snapshots_env(context: Context) -> dict[str, str]:
+    """Return the environment variables of the jobs that save and restore Qdrant's collections."""
+    return {
+        **_build_common_env(context, "qdrant-snapshots"),
+        "QDRANT_SNAPSHOTS_QDRANT_URL": Qdrant(context).url,
+        "QDRANT_SNAPSHOTS_QDRANT_API_KEY": Qdrant(context).api_key,
+        "QDRANT_SNAPSHOTS_BUCKET": BUCKET,
     }
 
 

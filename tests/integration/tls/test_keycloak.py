@@ -18,13 +18,13 @@ pytestmark = pytest.mark.programs
 
 def build_command(platform: Platform, stores: Stores) -> tuple[list[str], dict[str, str]]:
     """Return the platform's command for Keycloak with the chart's URL of an external Postgres."""
-    options = f"keycloak.enabled=true,keycloak.postgres.host={HOST},global.keycloak.url="
+    options = "keycloak.enabled=true,keycloak.postgres.host=db.example.com,global.keycloak.url="
     options += f",global.network.postgres.port={stores.postgres.port}"
     network = 'global.network.keycloak={"cidrs":[],"port":8080}'
     release = render("values-eks-dev.yaml", "--set", options, "--set-json", network)
     (container,) = release.get("Deployment", "keycloak")["spec"]["template"]["spec"]["containers"]
     (url,) = [entry["value"] for entry in container["env"] if entry["name"] == "KC_DB_URL"]
-    url = url.replace("/etc/tenantry/postgres/ca.crt", str(stores.authority))
+    url = url.replace("/etc/tenantry/postgres/ca.crt", str(stores.authority)).replace("db.example.com", HOST)
     command = platform.parts[Keycloak.name].build_command()
     argv = [f"--db-url={url}" if each.startswith("--db-url=") else each for each in command.argv]
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -58,8 +58,10 @@ class Release:
 
     def iter_pods(self) -> Iterator[tuple[str, Object]]:
         """Yield the name of each workload, without the hash of a job, and its pod template."""
-        for item in self.list_objects("Deployment", "StatefulSet", "Job"):
-            yield item["metadata"]["labels"]["app.kubernetes.io/name"], item["spec"]["template"]
+        for item in self.list_objects("Deployment", "StatefulSet", "Job", "CronJob", "Pod"):
+            spec = item["spec"]["jobTemplate"]["spec"] if item["kind"] == "CronJob" else item["spec"]
+            template = item if item["kind"] == "Pod" else spec["template"]
+            yield item["metadata"]["labels"]["app.kubernetes.io/name"], template
 
 
 @cache

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 __all__ = ["run_command"]
 
-RUN_TIMEOUT_SECONDS = 240
+RUN_TIMEOUT_SECONDS = 600
+"""Time limit of a program: the first start of n8n migrates a database, minutes on a busy machine."""
 
 
 async def run_command(*argv: str, env: Mapping[str, str]) -> tuple[int, str]:

@@ -2,8 +2,11 @@
 {{- define "tenantry.checks.scaling" -}}
 {{ include "tenantry.checks.each" (dict "values" .Values "path" "" "section" "autoscaling" "check" "tenantry.checks.autoscaler") }}
 {{- with .Values.gateway }}
-{{- if lt (int .embeddingsPerMinute) (int .autoscaling.maxReplicas) }}
-gateway.embeddingsPerMinute ({{ .embeddingsPerMinute }}) is below gateway.autoscaling.maxReplicas ({{ .autoscaling.maxReplicas }}): the gateways share this quota, and each needs at least one embedding per minute. Set Bedrock's quota of the account, or lower the maximum.
+{{- $most := .autoscaling.maxReplicas }}
+{{- range $name, $quota := pick . "embeddingsPerMinute" "embeddingTokensPerMinute" }}
+{{- if lt (int $quota) (int $most) }}
+gateway.{{ $name }} ({{ $quota }}) is below gateway.autoscaling.maxReplicas ({{ $most }}), but the gateways share this quota. Set Bedrock's quota of your account, or lower the maximum.
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -19,3 +19,18 @@ Check each section of the values that has a given name, in whatever part it is. 
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* The text of a value, empty for a missing one; the items of a list have commas between them. Takes a list: all values, the path. */}}
+{{- define "tenantry.checks.text" -}}
+{{- $value := index . 0 -}}
+{{- range splitList "." (index . 1) -}}
+{{- $value = get ($value | default dict) . -}}
+{{- end -}}
+{{- if kindIs "slice" $value }}{{ join ", " $value }}{{ else if not (kindIs "invalid" $value) }}{{ $value }}{{ end -}}
+{{- end }}
+
+{{/* "true" if the part at the beginning of a path is in this release. Takes a list: all values, the path. */}}
+{{- define "tenantry.checks.is-enabled" -}}
+{{- $part := index . 1 | splitList "." | first | get (index . 0) -}}
+{{- ne (toString $part.enabled) "false" | ternary "true" "" -}}
+{{- end }}

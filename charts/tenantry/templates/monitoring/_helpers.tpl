@@ -22,16 +22,18 @@ the list, if it has no monitor: alerts select series by these names.
 - {name: n8n, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
 - {name: n8n-webhook, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
 - {name: n8n-worker, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
-- {name: open-webui, kind: Deployment}
+- {name: open-webui, kind: Deployment{{ if index .Values "open-webui" "enabled" }}, monitor: metrics{{ end }}}
 - {name: qdrant, kind: StatefulSet{{ if .Values.qdrant.enabled }}, monitor: metrics-qdrant{{ end }}}
 - {name: keycloak, kind: Deployment{{ if .Values.keycloak.enabled }}, monitor: metrics-keycloak{{ end }}}
 - {name: postgres, kind: StatefulSet}
 - {name: redis, kind: StatefulSet}
+- {name: databases-install, kind: Job}
 - {name: file-sync-grants, kind: Job}
 - {name: n8n-initial-scale, kind: Job}
 - {name: n8n-install, kind: Job}
 - {name: open-webui-install, kind: Job}
 - {name: open-webui-migrate, kind: Job}
+- {name: qdrant-snapshots, kind: CronJob}
 {{- end }}
 
 {{/* The groups of workloads that are scraped in the same way, as a YAML list: the port's name and number, its TLS and its key. */}}
@@ -48,12 +50,12 @@ the list, if it has no monitor: alerts select series by these names.
 
 {{/*
 A file in files/monitoring. The chart replaces $namespace, $release, and these regular expressions of names: $deployments,
-$statefulsets, $jobs (with the hash or the time in a job's name) and $pods. A plain prefix would also select the objects of
+$statefulsets, $cronjobs, $jobs (with the hash or the time in a job's name) and $pods. A plain prefix would also select the objects of
 another release, whose name begins with this release's name.
 */}}
 {{- define "monitoring.file" -}}
 {{- $top := index . 0 -}}
-{{- $names := dict "Deployment" list "StatefulSet" list "Job" list -}}
+{{- $names := dict "Deployment" list "StatefulSet" list "Job" list "CronJob" list -}}
 {{- range include "monitoring.workloads" $top | fromYamlArray -}}
 {{- $_ := set $names .kind (append (index $names .kind) (include "tenantry.name" (dict "top" $top "name" .name))) -}}
 {{- end -}}
@@ -63,6 +65,7 @@ another release, whose name begins with this release's name.
 {{- $text := $top.Files.Get (printf "files/monitoring/%s" (index . 1)) -}}
 {{- $text = $text | replace "$namespace" $top.Release.Namespace | replace "$release" $top.Release.Name -}}
 {{- $text = $text | replace "$deployments" $deployments | replace "$statefulsets" $statefulsets | replace "$pods" $pods -}}
+{{- $text = $text | replace "$cronjobs" (join "|" $names.CronJob) -}}
 {{- $text | replace "$jobs" (printf "(%s)(-[a-z0-9]+)?" (join "|" $names.Job)) -}}
 {{- end }}
 

@@ -11,6 +11,8 @@ from .access import Authenticator, Forbidden, Unauthenticated
 from .cluster import router as cluster_router
 from .engine import AlreadyExists, BadRequest, Engine, NotFound
 from .routes import router
+from .snapshot_routes import router as snapshot_router
+from .snapshots import Snapshots
 
 __all__ = ["VERSION", "make_app"]
 
@@ -40,7 +42,9 @@ def make_app(
     app.state.engine = engine
     app.state.authenticator = Authenticator(api_key)
     app.state.versions = (server_version, *peer_versions)
+    app.state.snapshots = Snapshots(engine, engine.folder / "snapshots")
     app.include_router(router)
+    app.include_router(snapshot_router)
     app.include_router(cluster_router)
     _add_probes(app)
     _add_errors(app)

@@ -1,4 +1,4 @@
-"""Route of the cluster's telemetry, and the difference between versions that Tenantry depends on."""
+"""Routes of the cluster's state, and the difference between versions that Tenantry depends on."""
 
 import re
 
@@ -13,6 +13,13 @@ router = APIRouter()
 
 IDF_VERSION = (1, 19)
 """First version that knows ``params.idf``. An older one ignores it, like every unknown field."""
+
+
+@router.get("/cluster")
+def get_cluster(call: AuthenticatedCall) -> Response:
+    """Return the state of the cluster: this server runs without cluster mode."""
+    call.access.require_global()
+    return call.respond({"status": "disabled"})
 
 
 @router.get("/cluster/telemetry")

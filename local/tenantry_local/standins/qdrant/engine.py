@@ -59,6 +59,7 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self._local = QdrantLocal(str(folder), force_disable_check_same_thread=True)
         self._lock = threading.Lock()
         self._extras_file = folder / "front.json"

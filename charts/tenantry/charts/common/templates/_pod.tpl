@@ -1,5 +1,5 @@
 {{/*
-Tenantry's own images, also those of install jobs, have the chart's version as their tag. Images of other programs have
+Tenantry's own images, also those of jobs, have the chart's version as their tag. Images of other programs have
 their subchart's appVersion. The digest in Chart.yaml belongs to that appVersion, so another tag has no digest.
 A registry for all images replaces the registry of each repository.
 */}}
@@ -10,7 +10,7 @@ A registry for all images replaces the registry of each repository.
 {{- with .top.Values.global.imageRegistry -}}
 {{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
 {{- end -}}
-{{- $ours := eq (.role | default "") "install" -}}
+{{- $ours := has (.role | default "") (list "install" "backup" "test") -}}
 {{- $version := ternary .top.Chart.Version .top.Chart.AppVersion $ours -}}
 {{- $tested := ternary (index .top.Chart.Annotations "tenantry.io/image-digest") "" (and (empty $image.tag) (not $ours)) -}}
 {{ $repository }}:{{ $image.tag | default $version }}{{ with $image.digest | default $tested }}@{{ . }}{{ end }}
@@ -18,10 +18,10 @@ A registry for all images replaces the registry of each repository.
 
 {{/*
 The fields of every pod: Pod Security "restricted", its PriorityClass, its nodes, and the spread over zones and nodes. Also
-takes zones: the number of zones over which the pods must be spread, if the spread is not optional.
+takes serviceAccount: the workload whose ServiceAccount it uses, if not its own; and zones: the number of zones over which the pods must be spread, if the spread is not optional.
 */}}
 {{- define "tenantry.pod" -}}
-serviceAccountName: {{ include "tenantry.name" . }}
+serviceAccountName: {{ include "tenantry.name" (merge (dict "name" (.serviceAccount | default .name)) .) }}
 automountServiceAccountToken: {{ .token | default false }}
 enableServiceLinks: false
 {{- with .top.Values.global.imagePullSecrets }}
@@ -110,10 +110,38 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{/*
+A changed annotation restarts the pods. A job runs once and reads its Secrets then. Also takes:
+  certificate  a Secret of a certificate that the pod reads, or ""
+  config       the content of the ConfigMap that the pod reads when it starts
+*/}}
 {{- define "tenantry.pod-annotations" -}}
-{{- with merge (deepCopy (.values.podAnnotations | default dict)) .top.Values.global.podAnnotations }}
+{{- $annotations := merge (deepCopy (.values.podAnnotations | default dict)) .top.Values.global.podAnnotations }}
+{{- with .config }}
+{{- $_ := set $annotations "checksum/config" (sha256sum .) }}
+{{- end }}
+{{- if not .job }}
+{{- with include "tenantry.secret-versions" . }}
+{{- $_ := set $annotations "tenantry.io/secret-versions" . }}
+{{- end }}
+{{- end }}
+{{- with $annotations }}
 {{- toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/*
+The versions of the Secrets that a pod reads, as Kubernetes counts them: "tenantry-gateway=1234". A version changes with the
+Secret and holds nothing of its content. `helm template` and Argo CD see no cluster, so there is none.
+*/}}
+{{- define "tenantry.secret-versions" -}}
+{{- $versions := list }}
+{{- range concat (.secrets | default list) (list (.certificate | default "")) | uniq | sortAlpha | compact }}
+{{- with lookup "v1" "Secret" $.top.Release.Namespace . }}
+{{- $versions = append $versions (printf "%s=%s" .metadata.name .metadata.resourceVersion) }}
+{{- end }}
+{{- end }}
+{{- join "," $versions }}
 {{- end }}
 
 {{- define "tenantry.container" -}}
