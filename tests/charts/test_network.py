@@ -352,6 +352,7 @@ def test_the_monitoring_namespace_may_scrape_metrics(egress_filter: EgressFilter
         ("operator", 9090),
         ("gateway", 9090),
         ("file-sync", 9090),
+        ("open-webui", 9090),
         ("n8n", 5678),
         ("n8n-webhook", 5678),
         ("n8n-worker", 5678),

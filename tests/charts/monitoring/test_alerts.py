@@ -28,6 +28,7 @@ from tests.support.charts.monitoring_series import (
     make_gauge,
     make_histogram,
     make_job_series,
+    make_open_webui_responses,
     make_qdrant_series,
     make_requests,
     make_rising,
@@ -36,7 +37,7 @@ from tests.support.charts.monitoring_series import (
     make_step,
 )
 from tests.support.charts.promtool import check_queries, check_rules
-from tests.support.charts.rendering import MONITORED, RELEASE, render
+from tests.support.charts.rendering import MONITORED, RELEASE, Release, render
 from tools.chart_schema import CHART
 
 DOCS = "https://docs.example.com"
@@ -107,6 +108,11 @@ CASES = [
         "a readiness probe fails",
         make_histogram(gateway.REQUEST_SECONDS, 0.01, "gateway", method="GET", route="/readyz", status="5xx"),
         (),
+    ),
+    Case(
+        "Open WebUI fails to serve a tenth of its requests",
+        make_open_webui_responses("5xx", 40),
+        ("TenantryOpenWebUIErrorRateHigh",),
     ),
     Case(
         "requests are rejected for overload",
@@ -387,14 +393,22 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def rules() -> dict[str, Any]:
-    """Rules of the rendered release."""
-    release = render("values-eks-prod.yaml", *MONITORED, "--set", f"monitoring.docsUrl={DOCS}")
-    return {
-        "groups": [
-            group for item in release.list_objects("PrometheusRule") for group in item["spec"]["groups"]
-        ]
-    }
+def release() -> Release:
+    """A release with monitoring."""
+    return render("values-eks-prod.yaml", *MONITORED, "--set", f"monitoring.docsUrl={DOCS}")
+
+
+@pytest.fixture(scope="module")
+def rules(release: Release) -> dict[str, Any]:
+    """Rules of the alerts; test_slos.py covers those of the objectives."""
+    return dict(release.get("PrometheusRule", "alerts")["spec"])
+
+
+@pytest.fixture(scope="module")
+def all_rules(release: Release) -> dict[str, Any]:
+    """Rules of the alerts and of the objectives."""
+    found = release.list_objects("PrometheusRule")
+    return {"groups": [group for item in found for group in item["spec"]["groups"]]}
 
 
 def list_alerts(rules: dict[str, Any]) -> list[dict[str, Any]]:
@@ -417,9 +431,9 @@ def test_exactly_the_expected_alerts_fire(rules: dict[str, Any], case: Case) -> 
     check_queries(case.build_series(), {FIRING: fires}, rules)
 
 
-def test_every_alert_has_a_case_in_which_it_fires(rules: dict[str, Any]) -> None:
+def test_every_alert_has_a_case_in_which_it_fires(all_rules: dict[str, Any]) -> None:
     fire = {name for case in CASES for name in case.fires} | {name for burn in BURNS for name in burn.fires}
-    assert {rule["alert"] for rule in list_alerts(rules)} == fire
+    assert {rule["alert"] for rule in list_alerts(all_rules)} == fire
 
 
 def test_error_counters_exist_at_start_so_that_the_first_error_is_an_increase(rules: dict[str, Any]) -> None:
@@ -457,20 +471,20 @@ def test_another_release_does_not_hide_a_missing_series(
         check_queries(move(HEALTHY) | case.build_series(), {FIRING: fires}, rules)
 
 
-def test_each_rule_names_its_namespace_and_release(rules: dict[str, Any]) -> None:
-    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
+def test_each_rule_names_its_namespace_and_release(all_rules: dict[str, Any]) -> None:
+    for rule in (rule for group in all_rules["groups"] for rule in group["rules"]):
         assert (rule["labels"]["namespace"], rule["labels"]["release"]) == (NAMESPACE, RELEASE)
 
 
-def test_severities_are_those_of_the_aws_architecture(rules: dict[str, Any]) -> None:
-    severities = {rule["alert"]: rule["labels"]["severity"] for rule in list_alerts(rules)}
+def test_severities_are_those_of_the_aws_architecture(all_rules: dict[str, Any]) -> None:
+    severities = {rule["alert"]: rule["labels"]["severity"] for rule in list_alerts(all_rules)}
     assert SEVERITIES_IN_AWS_ARCHITECTURE.items() <= severities.items()
     assert set(severities.values()) == {"critical", "warning"}
 
 
-def test_every_alert_has_a_runbook_and_every_runbook_an_alert(rules: dict[str, Any]) -> None:
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert(all_rules: dict[str, Any]) -> None:
     page = (CHART.parents[1] / "docs" / "runbooks" / "alerts.md").read_text()
     runbooks = set(re.findall(r"^## (Tenantry\w+)$", page, re.MULTILINE))
-    assert {rule["alert"] for rule in list_alerts(rules)} == runbooks
-    for rule in list_alerts(rules):
+    assert {rule["alert"] for rule in list_alerts(all_rules)} == runbooks
+    for rule in list_alerts(all_rules):
         assert rule["annotations"]["runbook_url"] == f"{DOCS}/runbooks/alerts.html#{rule['alert'].lower()}"

@@ -1,9 +1,9 @@
 """Tests of the metrics of the running services, before any event: rules and panels find what they name."""
 
+import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterable, Iterator
 
 import httpx
 import pytest
@@ -14,7 +14,6 @@ from tenantry_local.platform import Platform
 from tests.support.backends.api_server import create_namespace
 from tests.support.charts.pods import SERVICES, ChartPods
 from tests.support.charts.rendering import MONITORED, render
-from tests.support.file_sync.replica import serve_fake_n8n
 from tests.support.open_webui.database import create_fake_open_webui
 from tests.support.tenants.manifests import apply_tenants, make_tenant_manifest
 
@@ -29,7 +28,10 @@ Families = dict[str, tuple[str, list[Sample]]]
 
 
 def list_selectors() -> list[tuple[str, dict[str, str]]]:
-    """Return the name and the matchers of each selector of the project's metrics, in rules and panels."""
+    """Return the name and the matchers of each selector of the services' metrics, in rules and panels.
+
+    tests/unit/charts/test_guard.py covers the counter of Open WebUI's guard.
+    """
     release = render("values-eks-prod.yaml", *MONITORED)
     rules = [str(item["spec"]) for item in release.list_objects("PrometheusRule")]
     text = "".join([*rules, release.get("ConfigMap", "rag-system-health")["data"]["rag-system-health.json"]])
@@ -43,31 +45,27 @@ def list_selectors() -> list[tuple[str, dict[str, str]]]:
             },
         )
         for name, matchers in SELECTOR.findall(text)
+        if not name.startswith("tenantry_open_webui_")
     ]
 
 
 @pytest.fixture(scope="module")
-def namespace(platform: Platform) -> Iterator[str]:
-    with create_namespace(platform, "metrics") as name:
-        yield name
-
-
-@pytest.fixture
-async def families(platform: Platform, namespace: str) -> AsyncIterator[dict[str, Families]]:
+def families(platform: Platform) -> Iterator[dict[str, Families]]:
     """The metrics of each service right after its start, by service."""
     tenant_id = f"metrics-{uuid.uuid4().hex[:8]}"
     manifest = make_tenant_manifest(tenant_id, identity={"emails": [f"*@{tenant_id}.example"]})
-    with create_fake_open_webui(platform) as owui, apply_tenants(platform, manifest):
+    with (
+        create_namespace(platform, "metrics") as namespace,
+        create_fake_open_webui(platform) as owui,
+        apply_tenants(platform, manifest),
+    ):
         pods = ChartPods(platform, namespace, owui.url)
-        async with serve_fake_n8n("http://127.0.0.1:1") as n8n, AsyncExitStack() as stack:
-            pods.names = {"n8n-webhook": n8n.url.partition("/webhook")[0]}
-            for service in SERVICES:
-                await stack.enter_async_context(pods.run_service(service))
-            async with httpx.AsyncClient() as http:
-                yield {
-                    service: _parse((await http.get(f"{pods.metrics_urls[service]}/metrics")).text)
-                    for service in SERVICES
-                }
+        yield {service: asyncio.run(_read_metrics(pods, service)) for service in SERVICES}
+
+
+async def _read_metrics(pods: ChartPods, service: str) -> Families:
+    async with pods.run_service(service), httpx.AsyncClient() as http:
+        return _parse((await http.get(f"{pods.metrics_urls[service]}/metrics")).text)
 
 
 def _parse(text: str) -> Families:
@@ -90,13 +88,13 @@ def _has_series(families: Iterable[Families], name: str, label: str, pattern: st
     )
 
 
-async def test_rules_and_panels_name_what_the_services_emit(families: dict[str, Families]) -> None:
+def test_rules_and_panels_name_what_the_services_emit(families: dict[str, Families]) -> None:
     emitted = {name for found in families.values() for name in found}
     assert len(list_selectors()) > 20
     assert {name for name, _ in list_selectors()} <= emitted
 
 
-async def test_every_counter_exists_before_its_first_event(families: dict[str, Families]) -> None:
+def test_every_counter_exists_before_its_first_event(families: dict[str, Families]) -> None:
     """Prometheus sees no increase in a series that begins with its first event."""
     absent = {
         (service, name)
@@ -107,7 +105,7 @@ async def test_every_counter_exists_before_its_first_event(families: dict[str, F
     assert absent == set()
 
 
-async def test_the_series_of_each_rule_exist_before_the_first_event(families: dict[str, Families]) -> None:
+def test_the_series_of_each_rule_exist_before_the_first_event(families: dict[str, Families]) -> None:
     for name, matchers in list_selectors():
         if not (name.endswith("_total") or matchers.get("status") == "5xx"):
             continue

@@ -63,10 +63,13 @@ async def test_a_person_who_moved_does_not_see_files_of_the_old_tenant(
     assert set(await list_own_files(program, token)) == {"new.txt"}
 
 
-@pytest.mark.usefixtures("program")  # it is the leader
-async def test_people_of_another_class_are_refused(harness: FileSyncHarness) -> None:
+@pytest.mark.usefixtures("anna")
+async def test_people_of_another_class_are_refused(
+    harness: FileSyncHarness, program: httpx.AsyncClient
+) -> None:
+    headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
+    assert (await program.get("/v1/files", headers=headers)).status_code == 200
     async with run_file_sync(harness.program_env, FILE_SYNC_TENANT_CLASS="staging") as running:
-        headers = {"Authorization": f"Bearer {harness.tokens[ANNA]}"}
         response = await running.http.get("/v1/files", headers=headers)
         assert response.status_code == 403
         assert response.json()["type"].endswith("/no-tenant")

@@ -30,6 +30,7 @@ __all__ = [
     "make_gauge",
     "make_histogram",
     "make_job_series",
+    "make_open_webui_responses",
     "make_qdrant_series",
     "make_requests",
     "make_rising",
@@ -107,6 +108,12 @@ def make_calls(target: str, outcome: str, seconds: float = 0.1, a_minute: float 
     if outcome in remote.FAILURE_CLASSES:
         series |= make_counter(remote.FAILURES, make_rising(a_minute), job, system=system, outcome=outcome)
     return series
+
+
+def make_open_webui_responses(status: str, a_minute: float) -> Series:
+    """Return the responses that the guard in front of Open WebUI counts."""
+    target = _make_target_labels("open-webui")
+    return make_series("tenantry_open_webui_responses_total", make_rising(a_minute), **target, status=status)
 
 
 def make_runs(outcome: str, values: str) -> Series:
@@ -198,6 +205,7 @@ HEALTHY: Series = (
     _make_foreign_workload("gateway")
     | _make_foreign_workload("file-sync")
     | _make_foreign_workload("operator")
+    | _make_foreign_workload("open-webui")
     | _make_foreign_workload("n8n")
     | _make_foreign_workload("n8n-webhook")
     | _make_foreign_workload("n8n-worker")
@@ -215,6 +223,8 @@ HEALTHY: Series = (
     | make_series("n8n_scaling_mode_queue_jobs_active", make_constant(8), **_make_target_labels("n8n"))
     # One request in a hundred fails, and one in twenty is the caller's mistake.
     | make_requests(2.4, "2xx")
+    | make_open_webui_responses("2xx", 300)
+    | make_open_webui_responses("5xx", 1)
     | make_requests(0.01, "4xx", a_minute=3)
     | make_requests(0.2, "5xx", a_minute=0.6)
     | make_histogram(gateway.STAGE_SECONDS, 0.8, "gateway", stage="first_token")

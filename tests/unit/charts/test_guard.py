@@ -504,3 +504,42 @@ async def test_only_users_without_a_tenant_see_the_notice(
 def test_a_missing_banner_route_prevents_the_start(store: FakeStore) -> None:
     with pytest.raises(LookupError, match="GET /banners"):
         guard.add_notice_banner(APIRouter(), store, get_user, NOTICE)
+
+
+async def test_responses_are_counted_by_the_class_of_their_status() -> None:
+    app = FastAPI()
+
+    @app.get("/health/db")
+    async def _() -> None: ...
+
+    @app.get("/ok")
+    async def _() -> None: ...
+
+    @app.get("/broken")
+    async def _() -> None:
+        raise RuntimeError("a bug")
+
+    counter = guard.ResponseCounter(app)
+    assert 'tenantry_open_webui_responses_total{status="5xx"} 0' in counter.render()
+    async with make_client(counter) as http:
+        for path in ("/health/db", "/ok", "/absent"):
+            await http.get(path)
+        with pytest.raises(RuntimeError):
+            await http.get("/broken")
+    assert re.findall(r'status="(\dxx)"} (\d)', counter.render()) == [
+        ("2xx", "1"),
+        ("3xx", "0"),
+        ("4xx", "1"),
+        ("5xx", "1"),
+    ]
+
+
+def test_the_counters_are_served_on_a_separate_port() -> None:
+    counter = guard.ResponseCounter(FastAPI())
+    server = guard.serve_metrics(counter, "127.0.0.1", 0)
+    try:
+        found = httpx.get(f"http://127.0.0.1:{server.server_address[1]}/metrics")
+        assert found.text == counter.render()
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -35,6 +35,7 @@ NAMED_BY_LIBRARIES = frozenset(
         ("tests/", "chunk_indices"),  # semantic_text_splitter
         ("tests/", "client"),  # boto3
         ("tests/", "do_GET"),  # http.server
+        ("charts/tenantry/charts/open-webui/files/", "do_GET"),  # http.server
         ("tests/", "do_POST"),  # http.server
         ("tests/", "fetchone"),  # psycopg
         ("tests/", "head_object"),  # boto3

@@ -22,11 +22,12 @@ the list, if it has no monitor: alerts select series by these names.
 - {name: n8n, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
 - {name: n8n-webhook, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
 - {name: n8n-worker, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
-- {name: open-webui, kind: Deployment}
+- {name: open-webui, kind: Deployment{{ if index .Values "open-webui" "enabled" }}, monitor: metrics{{ end }}}
 - {name: qdrant, kind: StatefulSet{{ if .Values.qdrant.enabled }}, monitor: metrics-qdrant{{ end }}}
 - {name: keycloak, kind: Deployment{{ if .Values.keycloak.enabled }}, monitor: metrics-keycloak{{ end }}}
 - {name: postgres, kind: StatefulSet}
 - {name: redis, kind: StatefulSet}
+- {name: databases-install, kind: Job}
 - {name: file-sync-grants, kind: Job}
 - {name: n8n-initial-scale, kind: Job}
 - {name: n8n-install, kind: Job}

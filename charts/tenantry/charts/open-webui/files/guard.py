@@ -12,7 +12,9 @@ rule here is refused.
 import json
 import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +45,12 @@ TENANT_GROUP_PREFIX = "/tenants/"
 NOTICE_VARIABLE = "TENANTRY_NO_TENANT_NOTICE"
 """Environment variable with the notice above an empty chat for users without a tenant; empty for no
 notice."""
+
+METRICS_VARIABLE = "TENANTRY_METRICS_PORT"
+"""Environment variable with the port that serves only `/metrics`; without it, no metrics are served."""
+
+PROBES = ("/health", "/ready")
+"""Paths of probes, whose responses are not counted."""
 
 TOO_LARGE = "This file is too large. Please upload a file that is less than 50 MB."
 NO_USER_SEARCH = "You cannot search for other people here."
@@ -101,6 +109,65 @@ class BodyLimitMiddleware:
             return message if received <= MAX_BODY_BYTES else {"type": "http.disconnect"}
 
         await self._app(scope, receive_limited, send)
+
+
+class ResponseCounter:
+    """ASGI middleware that counts responses by the class of their status, for Prometheus.
+
+    Open WebUI itself can only push metrics to an OpenTelemetry collector.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._counts = dict.fromkeys(("2xx", "3xx", "4xx", "5xx"), 0)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request to the app, and count its response; an exception counts as 5xx."""
+        if scope["type"] != "http" or scope["path"].startswith(PROBES):
+            await self._app(scope, receive, send)
+            return
+        status = 0
+
+        async def send_and_read_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_read_status)
+        except Exception:
+            status = status or 500
+            raise
+        finally:
+            if status:  # otherwise the caller has disconnected
+                self._counts[f"{status // 100}xx"] += 1
+
+    def render(self) -> str:
+        """Return the counters in Prometheus' text format."""
+        name = "tenantry_open_webui_responses"
+        lines = [f'{name}_total{{status="{status}"}} {count}' for status, count in self._counts.items()]
+        return "\n".join([f"# TYPE {name}_total counter", *lines, ""])
+
+
+def serve_metrics(counter: ResponseCounter, host: str, port: int) -> ThreadingHTTPServer:
+    """Serve the counters on a separate port, in a thread."""
+
+    class ResponseMetricsHandler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = counter.render().encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (its name in the base class)
+            pass
+
+    server = ThreadingHTTPServer((host, port), ResponseMetricsHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
 
 
 class KnowledgeStore(Protocol):
@@ -756,9 +823,12 @@ def create_app() -> BodyLimitMiddleware:
 
 
 if __name__ == "__main__":
+    app, host = ResponseCounter(create_app()), os.environ.get("HOST", "0.0.0.0")
+    if metrics_port := int(os.environ.get(METRICS_VARIABLE, "0")):
+        serve_metrics(app, host, metrics_port)
     uvicorn.run(
-        create_app(),
-        host=os.environ.get("HOST", "0.0.0.0"),
+        app,
+        host=host,
         port=int(os.environ.get("PORT", "8080")),
         forwarded_allow_ips="*",
         server_header=False,
