@@ -22,8 +22,10 @@ EXEMPTIONS = {
 def run_checkov() -> set[tuple[str, str]]:
     """Return the check and the logical id of each failed check."""
     program = checkov.install(print)
-    argv = [program, "-d", INFRA / "cloudformation", "--framework", "cloudformation", "-o", "json", "--quiet"]
-    done = subprocess.run([*argv, "--compact"], capture_output=True, text=True, check=False)
+    options = ["--framework", "cloudformation", "-o", "json", "--quiet", "--compact"]
+    done = subprocess.run(
+        [program, "-d", INFRA / "cloudformation", *options], capture_output=True, text=True, check=False
+    )
     report = json.loads(done.stdout)
     assert report["summary"]["parsing_errors"] == 0
     assert report["summary"]["passed"] > 100

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator  # type: ignore[import-untyped]
+from jsonschema import Draft7Validator
 from tenantry_infra.chart_values import VALUES, build_values, list_missing
 from tenantry_infra.environment import Environment, find_environment
 from tenantry_infra.stacks import STACKS
