@@ -42,6 +42,7 @@ def test_only_the_administrator_is_a_cluster_administrator(context: Context) -> 
         "tenantry-operator": "tenantry",
         "tenantry-gateway": "tenantry",
         "tenantry-file-sync": "tenantry",
+        "tenantry-qdrant-snapshots": "tenantry",
     }
 
 

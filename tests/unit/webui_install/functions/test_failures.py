@@ -111,6 +111,10 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
         make_problem(503, "backend-unavailable", headers={"Retry-After": "5"}),
         "A service does not answer right now. Try again in 5 seconds.",
     ),
+    "unsupported-qdrant": (
+        make_problem(503, "unsupported-qdrant", headers={"Retry-After": "5"}),
+        "I cannot search your documents until the platform is upgraded. Tell your administrator.",
+    ),
     "backend-refused": (
         make_problem(502, "backend-refused"),
         "A service refused the request. Give your administrator the request id {request}.",
