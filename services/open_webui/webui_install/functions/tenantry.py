@@ -97,7 +97,7 @@ MESSAGES = {
     "identity-unavailable": "I cannot check who you are right now. Try again {when}.",
     "overloaded": "Too many questions are being answered right now. Try again {when}.",
     "backend-unavailable": "A service does not answer right now. Try again {when}.",
-    "unsupported-qdrant": "I cannot search your documents until the platform is upgraded. Tell your administrator.",
+    "unsupported-qdrant": "I cannot search your documents until your administrator upgrades the platform.",
     "backend-refused": "A service refused the request. Give your administrator the request id {request}.",
     "deadline-exceeded": "The answer took too long, so I stopped waiting for it. Try again, or ask a shorter question.",
     "n8n-unavailable": "The assistant's workflow cannot be reached right now. Try again in a few minutes.",

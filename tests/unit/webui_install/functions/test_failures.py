@@ -113,7 +113,7 @@ REFUSALS: dict[str, tuple[httpx.Response, str]] = {
     ),
     "unsupported-qdrant": (
         make_problem(503, "unsupported-qdrant", headers={"Retry-After": "5"}),
-        "I cannot search your documents until the platform is upgraded. Tell your administrator.",
+        "I cannot search your documents until your administrator upgrades the platform.",
     ),
     "backend-refused": (
         make_problem(502, "backend-refused"),
