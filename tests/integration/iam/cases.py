@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import Template
 from typing import Any
 
@@ -21,6 +21,8 @@ ACCOUNT = "123456789012"
 OTHER_ACCOUNT = "210987654321"
 BUCKET, FILES = "the-documents", "the-files"
 OWN, OTHER = "acme", "globex"
+CLUSTER, NAMESPACE, SERVICE_ACCOUNT = "tenantry-prod", "tenantry", "tenantry-gateway"
+POD_IDENTITY = "pods.eks.amazonaws.com"
 
 BUCKET_ARN, FILES_ARN = f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{FILES}"
 DOCUMENT = f"{BUCKET_ARN}/tenant-{OWN}/hr/documents/d1/leave.pdf"
@@ -44,24 +46,41 @@ def _to_arn(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/tenantry-{name}"
 
 
-OTHER_TRUSTS: dict[str, Mapping[str, Any]] = {
-    "account-trust": {
+def _trust_account(*actions: str) -> dict[str, Any]:
+    return {
         "Version": "2012-10-17",
         "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-            }
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": [*actions]}
         ],
     }
+
+
+OTHER_DOCUMENTS: dict[str, dict[str, Any]] = {
+    # Most accounts have a role that trusts the whole account.
+    "account-trust": _trust_account("sts:AssumeRole", "sts:TagSession"),
+    "open-trust": _trust_account("sts:*"),
+    "too-wide": {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    },
 }
-"""Trust policies of other roles in the account. Most accounts have a role that trusts the whole account."""
+"""Documents that others could write: trust policies, and a policy that only the boundary limits."""
+
+
+def _to_session_arn(role: str) -> str:
+    return f"arn:aws:sts::{ACCOUNT}:assumed-role/tenantry-{role}/session"
 
 
 def load_documents() -> dict[str, dict[str, Any]]:
     """Return the documents by name, with their variables filled in. Variables of AWS remain."""
-    values = {"account": ACCOUNT, "bucket": BUCKET, "files": FILES}
+    values = {
+        "account": ACCOUNT,
+        "bucket": BUCKET,
+        "files": FILES,
+        "cluster": CLUSTER,
+        "namespace": NAMESPACE,
+    }
+    values["serviceAccount"] = SERVICE_ACCOUNT
     return {
         file.stem: json.loads(Template(file.read_text()).safe_substitute(values))
         for file in sorted(FOLDER.glob("*.json"))
@@ -89,6 +108,8 @@ class PolicyCase:
         Document of the trust policy of the role that is assumed.
     context
         Further context keys.
+    bounded
+        True if the role has the permission boundary, as every role has on AWS.
     """
 
     role: str
@@ -99,29 +120,32 @@ class PolicyCase:
     session: str = ""
     trust: str = ""
     context: Mapping[str, str] = field(default_factory=dict)
+    bounded: bool = False
 
     @override
     def __str__(self) -> str:
-        decision = "may" if self.allowed else "may not"
+        decision = ("may" if self.allowed else "may not") + (" within the boundary" if self.bounded else "")
         return f"{self.role}{self.tenant and f'[{self.tenant}]'} {decision} {self.action} {self.resource}"
 
     @property
     def documents(self) -> set[str]:
         """Return the names of the documents that decide."""
-        return {self.role} | ({self.trust} if self.trust else set())
+        return {self.role, self.trust} | ({"boundary"} if self.bounded else set())
 
     def to_request(self, documents: Mapping[str, Mapping[str, Any]]) -> Request:
         """Return the request to the simulator."""
         tags = {"aws:PrincipalTag/tenant": f"tenant-{self.tenant}"} if self.tenant else {}
+        documents = OTHER_DOCUMENTS | dict(documents)
         policy = documents.get(self.role)
         return Request(
-            f"arn:aws:sts::{ACCOUNT}:assumed-role/tenantry-{self.role}/session",
+            self.role if self.role == POD_IDENTITY else _to_session_arn(self.role),
             self.action,
             self.resource,
             ACCOUNT,
             {self.role: policy} if policy and policy["Statement"] else {},
             session_policy=build_session_policy(BUCKET, make_tenant(self.session)) if self.session else None,
-            resource_policy=(OTHER_TRUSTS | dict(documents))[self.trust] if self.trust else None,
+            resource_policy=documents[self.trust] if self.trust else None,
+            boundary=documents["boundary"] if self.bounded else None,
             context={**tags, **self.context},
         )
 
@@ -148,9 +172,21 @@ def _list(
 
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 
+OTHER_BUCKET = "arn:aws:s3:::the-backups"
+OTHER_OBJECT = f"{OTHER_BUCKET}/x"
+GATEWAY_ROLE = _to_arn("gateway")
+SNAPSHOT = f"{BUCKET_ARN}/snapshots/tenantry/tenantry-qdrant/1.snapshot"
+POD_TAGS = {
+    "aws:SourceAccount": ACCOUNT,
+    "aws:RequestTag/eks-cluster-name": CLUSTER,
+    "aws:RequestTag/kubernetes-namespace": NAMESPACE,
+    "aws:RequestTag/kubernetes-service-account": SERVICE_ACCOUNT,
+}
+"""Context of the Pod Identity agent's call for a pod of the gateway."""
+
 LISTS = ("s3:ListBucket", "s3:ListBucketMultipartUploads")
 
-CASES = [
+ROLE_CASES = [
     # --- no role of Tenantry reaches a role that trusts the whole account ---
     *(
         PolicyCase(role, action, OTHER_ROLE, allowed=False, trust="account-trust")
@@ -252,4 +288,51 @@ CASES = [
     *_call("open-webui", {MODEL: False}, "bedrock:InvokeModel"),
     *_assume_role("open-webui", "tenant", allowed=False),
     *_assume_role("open-webui", "models", allowed=False),
+    # --- snapshots of Qdrant: their prefix, and the names of documents ---
+    *_call(
+        "qdrant-snapshots",
+        {SNAPSHOT: True, DOCUMENT: False, RECEIPT: False, FILE: False},
+        "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload",
+    ),
+    *_call("qdrant-snapshots", {SNAPSHOT: False}, "s3:DeleteObjectVersion", "s3:PutObjectAcl"),
+    *_call("qdrant-snapshots", {BUCKET_ARN: True, FILES_ARN: False}, "s3:ListBucketMultipartUploads"),
+    *_call("qdrant-snapshots", {BUCKET_ARN: False}, "s3:PutBucketPolicy", "s3:ListBucketVersions"),
+    _list("qdrant-snapshots", BUCKET_ARN, "snapshots/tenantry/", allowed=True),
+    _list("qdrant-snapshots", BUCKET_ARN, f"tenant-{OWN}/", allowed=True),
+    _list("qdrant-snapshots", BUCKET_ARN, "receipts/", allowed=False),
+    _list("qdrant-snapshots", FILES_ARN, "snapshots/", allowed=False),
+    *_assume_role("qdrant-snapshots", "tenant", allowed=False),
+    # --- Pod Identity: only pods of one ServiceAccount, namespace, cluster and account ---
+    *(
+        PolicyCase(POD_IDENTITY, action, GATEWAY_ROLE, allowed, trust="pod-trust", context=context)
+        for action in ("sts:AssumeRole", "sts:TagSession")
+        for allowed, context in (
+            (True, POD_TAGS),
+            *((False, {**POD_TAGS, key: f"other-{value}"}) for key, value in POD_TAGS.items()),
+        )
+    ),
+    *(
+        PolicyCase(role, action, GATEWAY_ROLE, allowed=False, trust="pod-trust", context=POD_TAGS)
+        for role, action in ((POD_IDENTITY, "sts:SetSourceIdentity"), ("too-wide", "sts:AssumeRole"))
+    ),
 ]  # fmt: skip
+
+BOUNDARY_CASES = [
+    # It limits a policy that is too wide.
+    *_call("too-wide", {DOCUMENT: True, FILE: True, OTHER_OBJECT: False}, "s3:GetObject", "s3:PutObject"),
+    *_call("too-wide", {BUCKET_ARN: False, FILES_ARN: False}, "s3:PutBucketPolicy", "s3:DeleteBucket"),
+    *_call("too-wide", {OTHER_BUCKET: False}, *LISTS),
+    *_call("too-wide", {GUARDRAIL: False}, "bedrock:DeleteGuardrail"),
+    *_call("too-wide", {GATEWAY_ROLE: False}, "iam:PutRolePolicy", "iam:DeleteRolePermissionsBoundary"),
+    PolicyCase("too-wide", "sts:SetSourceIdentity", _to_arn("x"), allowed=False, trust="open-trust"),
+    PolicyCase("too-wide", "sts:AssumeRole", _to_arn("x"), allowed=True, trust="open-trust"),
+    PolicyCase("too-wide", "sts:AssumeRole", OTHER_ROLE, allowed=False, trust="open-trust"),
+]  # fmt: skip
+
+CASES = [
+    *ROLE_CASES,
+    # The boundary blocks nothing that a role needs.
+    *(replace(case, bounded=True) for case in ROLE_CASES if case.allowed and case.role != POD_IDENTITY),
+    *(replace(case, bounded=True) for case in BOUNDARY_CASES),
+]
+"""Requests of the roles, and the same behind the permission boundary."""

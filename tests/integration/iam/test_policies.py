@@ -29,8 +29,12 @@ EQUIVALENT = {
     fault
     for fault in MUTATIONS
     if any(f" {name}: {narrowing}" in fault for name in ALLOWED_BY_TRUST for narrowing in NARROWING)
+} | {
     # Only actions that list have the condition's key.
-    or fault == "operator.json ListVersionsOfTenants: with s3:*"
+    "operator.json ListVersionsOfTenants: with s3:*",
+    "qdrant-snapshots.json ListSnapshotsAndNamesOfDocuments: with s3:*",
+    # Every resource of Bedrock has this form.
+    "boundary.json UseModels: on all resources",
 }
 """Faults that change no decision of AWS."""
 
