@@ -322,6 +322,11 @@ CASES = [
         ("TenantryJobFailed",),
     ),
     Case(
+        "a backup of Qdrant failed",
+        make_job_series(f"{RELEASE}-qdrant-snapshots-29384756", failed=True),
+        ("TenantryJobFailed",),
+    ),
+    Case(
         "no backup of Qdrant was completed for nine days",
         make_series(
             "kube_cronjob_status_last_successful_time",

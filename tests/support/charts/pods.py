@@ -41,6 +41,9 @@ SERVICES = {
 }
 """By service: its module, the prefix of its host and port, and the function for its local variables."""
 
+PARTS = {"keycloak": "keycloak.example:443", "qdrant": "qdrant.example:443"}
+"""Hosts of external parts, which the platform's addresses replace. The chart refuses loopback addresses."""
+
 INHERITED = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "COVERAGE_PROCESS_CONFIG")
 """Variables that every container has, and variables that coverage needs."""
 
@@ -127,9 +130,8 @@ class ChartPods:
             "aws.documentsBucket": BUCKET,
             "aws.filesBucket": FILES_BUCKET,
             "aws.tenantRoleArn": f"arn:aws:iam::{ACCOUNT}:role/tenantry-tenant",
-            "keycloak.url": self.platform.context.build_url("keycloak"),
             "keycloak.realm": REALM,
-            "qdrant.url": Qdrant(self.platform.context).url,
+            **{f"{part}.url": f"http://{host}" for part, host in PARTS.items()},
         }
         options = ",".join(f"global.{path}={value}" for path, value in values.items())
         options += f",gateway.modelRoleArn=arn:aws:iam::{ACCOUNT}:role/tenantry-models"
@@ -184,6 +186,10 @@ class ChartPods:
     def _resolve_names(self, value: str) -> str:
         for name, address in self.names.items():
             value = re.sub(rf"http://{RELEASE}-{name}:[0-9]+", address, value)
+        context = self.platform.context
+        urls = {"keycloak": context.build_url("keycloak"), "qdrant": Qdrant(context).url}
+        for part, host in PARTS.items():
+            value = value.replace(f"http://{host}", urls[part])
         return value
 
     def _create_kubeconfig(self, name: str) -> Path:
