@@ -55,12 +55,20 @@ VALUES = (
     ChartValue("open-webui.install.image.repository", "registry", "JobsRepository"),
     ChartValue("qdrant.snapshots.image.repository", "registry", "JobsRepository"),
     ChartValue("smokeTest.image.repository", "registry", "JobsRepository"),
+    ChartValue("databases.image.repository", "registry", "JobsRepository"),
 )
 """Values that outputs determine."""
 
+CLUSTER_VALUES: dict[str, Any] = {
+    "qdrant.nodeSelector": {"tenantry.io/nodes": "qdrant"},
+    "qdrant.tolerations": [{"key": "tenantry.io/nodes", "value": "qdrant", "effect": "NoSchedule"}],
+    "qdrant.storage.class": "gp3",
+}
+"""Values that the files in ``eksctl`` determine: Qdrant's groups of nodes, and the StorageClass."""
+
 
 def build_values(environment: Environment, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Return the chart's values that the outputs of the existing stacks determine.
+    """Return the chart's values that the cluster and the outputs of the existing stacks determine.
 
     Parameters
     ----------
@@ -75,6 +83,8 @@ def build_values(environment: Environment, outputs: Mapping[str, Mapping[str, st
     services = ip_network(environment.service_cidr)
     api = f"{services[1]}/{services.max_prefixlen}"
     _set(values, "global.network.kubernetes.serviceCidrs", [api])
+    for path, given in CLUSTER_VALUES.items():
+        _set(values, path, given)
     for value in VALUES:
         if value.output in outputs.get(value.stack, {}):
             _set(values, value.path, value.convert(outputs[value.stack][value.output]))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft7Validator
+from tenantry_infra.chart_values import CLUSTER_VALUES
 from tenantry_infra.cluster_config import build_cluster_config, build_node_pool
 from tenantry_infra.environment import Environment, find_environment
 from tenantry_infra.errors import DeploymentError
@@ -136,6 +137,14 @@ def test_qdrant_has_a_tainted_group_in_each_zone(config: dict[str, Any]) -> None
     for group in qdrant:
         assert group["taints"] == [{"key": "tenantry.io/nodes", "value": "qdrant", "effect": "NoSchedule"}]
         assert group["labels"] == {"tenantry.io/nodes": "qdrant"}
+
+
+def test_the_charts_values_place_qdrant_on_its_groups(config: dict[str, Any]) -> None:
+    for group in config["managedNodeGroups"][1:]:
+        assert group["labels"] == CLUSTER_VALUES["qdrant.nodeSelector"]
+        assert group["taints"] == CLUSTER_VALUES["qdrant.tolerations"]
+    storage = yaml.safe_load((INFRA / "eksctl" / "storage-class.yaml").read_text())
+    assert storage["metadata"]["name"] == CLUSTER_VALUES["qdrant.storage.class"]
 
 
 def test_each_needed_addon_is_installed(config: dict[str, Any]) -> None:
