@@ -46,7 +46,7 @@ def _to_arn(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/tenantry-{name}"
 
 
-def _trust_account(*actions: str) -> dict[str, Any]:
+def _build_account_trust(*actions: str) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -57,8 +57,8 @@ def _trust_account(*actions: str) -> dict[str, Any]:
 
 OTHER_DOCUMENTS: dict[str, dict[str, Any]] = {
     # Most accounts have a role that trusts the whole account.
-    "account-trust": _trust_account("sts:AssumeRole", "sts:TagSession"),
-    "open-trust": _trust_account("sts:*"),
+    "account-trust": _build_account_trust("sts:AssumeRole", "sts:TagSession"),
+    "open-trust": _build_account_trust("sts:*"),
     "too-wide": {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
