@@ -69,39 +69,35 @@ class StackRemoval:
         ]
 
     def _check_data_is_gone(self, stacks: list[Stack]) -> None:
-        protected = [
-            database
-            for stack in stacks
-            for database in self._list_physical_ids(stack, "AWS::RDS::DBInstance")
-            if self._is_deletion_protected(stack, database)
-        ]
+        protected = self._list_blocking(stacks, "AWS::RDS::DBInstance", self._is_deletion_protected)
         if protected:
             raise DeploymentError(
                 f"These databases are protected from deletion: {', '.join(protected)}. Nothing was removed. "
                 "Set parameters.data.DeletionProtection to false, run aws-up, then run the command again."
             )
-        vaults = [
-            vault
-            for stack in stacks
-            for vault in self._list_physical_ids(stack, "AWS::Backup::BackupVault")
-            if self._has_backups(stack, vault)
-        ]
+        vaults = self._list_blocking(stacks, "AWS::Backup::BackupVault", self._has_backups)
         if vaults:
             raise DeploymentError(
                 f"These vaults hold backups: {', '.join(vaults)}. Nothing was removed. Delete the backups in "
                 "the console of AWS Backup, or wait until they expire, then run the command again."
             )
-        full = [
-            bucket
-            for stack in stacks
-            for bucket in self._list_physical_ids(stack, "AWS::S3::Bucket")
-            if self._has_objects(stack, bucket)
-        ]
+        full = self._list_blocking(stacks, "AWS::S3::Bucket", self._has_objects)
         if full:
             raise DeploymentError(
                 f"These buckets are not empty: {', '.join(full)}. Nothing was removed. Empty them in the "
                 "console of S3 (button Empty, which also deletes old versions), then run the command again."
             )
+
+    def _list_blocking(
+        self, stacks: list[Stack], kind: str, is_blocking: Callable[[Stack, str], bool]
+    ) -> list[str]:
+        """Return the ids of the resources of a type that block the removal of their stack."""
+        return [
+            resource
+            for stack in stacks
+            for resource in self._list_physical_ids(stack, kind)
+            if is_blocking(stack, resource)
+        ]
 
     def _is_deletion_protected(self, stack: Stack, database: str) -> bool:
         rds = self._account.get_rds(stack)
