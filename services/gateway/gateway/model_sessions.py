@@ -5,15 +5,14 @@ would need memory and TLS connections for each.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import boto3
 import botocore.session
 from botocore.credentials import CredentialProvider, Credentials, ReadOnlyCredentials
-from servicekit.aws import build_client_config, classify, is_dead_session
-from servicekit.errors import BackendRefused
+from servicekit.aws import build_client_config, classify
 from servicekit.remote import Remote
 from tenancy.role_sessions import RoleSessions
 from typing_extensions import override
@@ -68,25 +67,17 @@ class ModelSessions:
         BackendUnavailable, BackendRefused
             STS or Bedrock did not answer, or refused the call.
         """
-        try:
-            return await self._call(tenant_key, remote, operation, function, circuit)
-        except BackendRefused as exc:
-            if not is_dead_session(exc.__cause__):
-                raise
-        self._sessions.discard(tenant_key)
-        return await self._call(tenant_key, remote, operation, function, circuit)
+
+        def call(credentials: ReadOnlyCredentials) -> Awaitable[T]:
+            run = remote.make_thread_call(functools.partial(_run_with, credentials, function))
+            return remote.call(operation, run, circuit=circuit)
+
+        return await self._sessions.call(tenant_key, call)
 
     def close(self) -> None:
         """Release threads and connections."""
         self._remote.close()
         self._sessions.close()
-
-    async def _call(
-        self, tenant_key: str, remote: Remote, operation: str, function: Callable[[], T], circuit: str
-    ) -> T:
-        credentials = await self._sessions.get(tenant_key)
-        run = remote.make_thread_call(functools.partial(_run_with, credentials, function))
-        return await remote.call(operation, run, circuit=circuit)
 
 
 def open_model_session() -> boto3.Session:

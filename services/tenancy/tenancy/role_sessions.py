@@ -7,7 +7,7 @@ import functools
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import boto3
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
+from servicekit.aws import is_dead_session
+from servicekit.errors import BackendRefused
 from servicekit.locks import KeyedLocks
 from servicekit.remote import Remote
 
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["RoleSessions"]
 
+R = TypeVar("R")
 T = TypeVar("T")
+
+PolicyBuilder = Callable[[], Mapping[str, Any]]
 
 RENEW_BEFORE = timedelta(minutes=5)
 """A session is renewed this long before it expires, so that no call is interrupted."""
@@ -83,13 +88,39 @@ class RoleSessions(Generic[T]):
         """Iterate over the cached values."""
         return (entry.value for entry in self._entries.values())
 
-    async def get(self, tenant_key: str, policy: Mapping[str, Any] | None = None) -> T:
+    async def call(
+        self, tenant_key: str, call: Callable[[T], Awaitable[R]], build_policy: PolicyBuilder | None = None
+    ) -> R:
+        """Await a call with the tenant's value; if AWS rejects the session, retry with a new one.
+
+        Parameters
+        ----------
+        call
+            Makes the call with the value.
+        build_policy
+            As for :meth:`get`.
+
+        Raises
+        ------
+        BackendUnavailable, BackendRefused
+            As :meth:`get` and ``call``.
+        """
+        try:
+            return await call(await self.get(tenant_key, build_policy))
+        except BackendRefused as exc:
+            if not is_dead_session(exc.__cause__):
+                raise
+        self._discard(tenant_key)
+        return await call(await self.get(tenant_key, build_policy))
+
+    async def get(self, tenant_key: str, build_policy: PolicyBuilder | None = None) -> T:
         """Return the tenant's value; concurrent callers share one AssumeRole.
 
         Parameters
         ----------
-        policy
-            Session policy, which further limits the role's policy; the same for each call of a tenant.
+        build_policy
+            Returns the session policy, which further limits the role's policy; the same for each call of a
+            tenant.
 
         Raises
         ------
@@ -100,32 +131,34 @@ class RoleSessions(Generic[T]):
             entry = self._entries.get(tenant_key)
             if entry is None or datetime.now(UTC) >= entry.renew_at:
                 # STS can fail while the system works that is called with the session, and vice versa.
-                assume = self._remote.make_thread_call(functools.partial(self._assume, tenant_key, policy))
+                assume = self._remote.make_thread_call(
+                    functools.partial(self._assume, tenant_key, build_policy)
+                )
                 entry = await self._remote.call("assume-role", assume, circuit="sts")
                 self._keep(tenant_key, entry)
             self._entries.move_to_end(tenant_key)
             return entry.value
-
-    def discard(self, tenant_key: str) -> None:
-        """Forget a session that AWS rejects, and the service's own, which can be the reason."""
-        self._entries.pop(tenant_key, None)
-        self._own = None
 
     def close(self) -> None:
         """Release the STS client's connections."""
         if self._own is not None:
             self._own[1].close()
 
+    def _discard(self, tenant_key: str) -> None:
+        """Forget a session that AWS rejects, and the service's own, which can be the reason."""
+        self._entries.pop(tenant_key, None)
+        self._own = None
+
     def _keep(self, tenant_key: str, entry: _Entry[T]) -> None:
         self._entries[tenant_key] = entry
         if len(self._entries) > MAX_SESSIONS:
             self._entries.popitem(last=False)  # its value is not closed: it can have a call in flight
 
-    def _assume(self, tenant_key: str, policy: Mapping[str, Any] | None) -> _Entry[T]:
+    def _assume(self, tenant_key: str, build_policy: PolicyBuilder | None) -> _Entry[T]:
         with self._client_lock:
             # Read once: another thread can reset the attribute after AWS has rejected the session.
             own, sts = self._own = self._own or self._open_own()
-        limits: Any = {"Policy": json.dumps(policy)} if policy else {}
+        limits: Any = {"Policy": json.dumps(build_policy())} if build_policy else {}
         assumed = sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"{self._service}-{tenant_key}",

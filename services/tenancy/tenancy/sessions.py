@@ -4,13 +4,14 @@ Two policies limit a session: the session policy and, on AWS, the role's policy,
 tag ``tenant``. So a wrongly built key cannot reach another tenant's object.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import boto3
 from botocore.credentials import ReadOnlyCredentials
-from servicekit.aws import build_client_config, classify, is_dead_session
-from servicekit.errors import BackendRefused, BackendUnavailable
+from servicekit.aws import build_client_config, classify
+from servicekit.errors import BackendUnavailable
 from servicekit.remote import Remote
 
 from .model import Tenant
@@ -84,19 +85,15 @@ class TenantSessions:
         """
         if not tenant.owns_storage:
             raise BackendUnavailable("s3", operation, "the tenant's storage has not been prepared yet")
-        try:
-            client = await self.get_client(tenant)
-            return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
-        except BackendRefused as exc:
-            if not is_dead_session(exc.__cause__):
-                raise
-        self._sessions.discard(tenant.key)
-        client = await self.get_client(tenant)
-        return await self._remote.call_in_thread(operation, function, client, *args, **kwargs)
+
+        def call(client: "S3Client") -> Awaitable[T]:
+            return self._remote.call_in_thread(operation, function, client, *args, **kwargs)
+
+        return await self._sessions.call(tenant.key, call, self._make_policy_builder(tenant))
 
     async def get_client(self, tenant: Tenant) -> "S3Client":
         """Return the tenant's client; concurrent callers share one AssumeRole."""
-        return await self._sessions.get(tenant.key, build_session_policy(self._bucket, tenant))
+        return await self._sessions.get(tenant.key, self._make_policy_builder(tenant))
 
     def close(self) -> None:
         """Release threads and connections."""
@@ -104,6 +101,9 @@ class TenantSessions:
         self._sessions.close()
         for client in self._sessions:
             client.close()
+
+    def _make_policy_builder(self, tenant: Tenant) -> Callable[[], dict[str, Any]]:
+        return functools.partial(build_session_policy, self._bucket, tenant)
 
     def _make_client(self, own: boto3.Session, credentials: ReadOnlyCredentials) -> "S3Client":
         return own.client(
