@@ -18,10 +18,11 @@ from gateway.problems import ModelUnavailable
 from hypothesis import given
 from hypothesis import strategies as st
 from servicekit.errors import BackendRefused, BackendUnavailable
-from servicekit.token_bucket import BURST_SECONDS
+from servicekit.token_bucket import BURST_SECONDS, TokenBucket
 from tenancy.model import Guardrail
 
 from tests.support.fakes.sts import FakeStsSession
+from tests.support.timing.clock import ManualClock
 
 TITAN = "amazon.titan-embed-text-v2:0"
 TOKENS_PER_MINUTE = 60_000
@@ -177,7 +178,8 @@ async def measure_wait(bedrock: Bedrock, texts: list[str], monkeypatch: pytest.M
 
 
 def fake_tokens(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
-    """Answer each embedding with a number of tokens."""
+    """Answer each embedding with a number of tokens, and stop the clock of their quota."""
+    monkeypatch.setattr(bedrock, "_tokens", TokenBucket(TOKENS_PER_MINUTE, ManualClock()))
     reply = {"embedding": EMBEDDING, "inputTextTokenCount": tokens}
     monkeypatch.setattr(bedrock, "_invoke", lambda _: reply)
 
