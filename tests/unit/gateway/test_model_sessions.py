@@ -24,6 +24,8 @@ class ModelServer(ThreadingHTTPServer):
     """HTTP server that answers each call with an embedding and records who signed it."""
 
     daemon_threads = True
+    request_queue_size = 128
+    """With the default of 5, the kernel resets some of many concurrent connections."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
