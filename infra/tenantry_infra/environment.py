@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from .cluster_settings import ClusterSettings
 from .errors import DeploymentError
 from .stacks import INFRA, STACKS, Stack, StackRegion
+from .usage import ExpectedUsage
 
 __all__ = ["Environment", "find_environment"]
 
@@ -56,6 +57,8 @@ class Environment(BaseModel):
         Addresses of the cluster's Services. EKS cannot change them later.
     cluster
         Settings of the EKS cluster.
+    usage
+        Expected use, from which `make aws-plan` estimates the cost.
     parameters
         Parameters by stack and name, as in the stacks' templates.
     """
@@ -68,6 +71,7 @@ class Environment(BaseModel):
     replica_region: Region | None = None
     service_cidr: Network
     cluster: ClusterSettings
+    usage: ExpectedUsage = ExpectedUsage()
     parameters: dict[str, dict[str, ParameterValue]]
 
     @classmethod
