@@ -63,7 +63,7 @@ class TlsFront:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
-        with suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError):  # ends of connections, and of TLS
             if self._negotiates:
                 request = await reader.readexactly(REQUEST_BYTES)
                 if not request.endswith(SSL_REQUEST):
@@ -87,9 +87,9 @@ class TlsFront:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError, ssl.SSLError):
+    with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    with suppress(ConnectionError, ssl.SSLError):
+    with suppress(OSError):
         writer.close()
