@@ -1,4 +1,4 @@
-"""Transport of HTTP clients that use host names which only pods, or nobody, can look up."""
+"""Transport of HTTP clients that use host names which no DNS server of this machine knows."""
 
 import ssl
 from collections.abc import Mapping
