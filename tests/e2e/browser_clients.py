@@ -30,7 +30,7 @@ class RoutedWebUI(WebUI):
 @asynccontextmanager
 async def log_in_users(installation: Installation, *emails: str) -> AsyncIterator[list[Person]]:
     """Log demo users in to Open WebUI through Keycloak's login page."""
-    with installation.route_browser() as routes:
+    with installation.open_browser_routes() as routes:
         webui = RoutedWebUI(installation.chat_url, routes)
         try:
             yield [await webui.log_in(email, installation.password) for email in emails]

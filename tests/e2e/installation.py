@@ -144,7 +144,7 @@ class Installation:
         return f"http://{self.get_workload_name('open-webui')}:8080"
 
     @contextmanager
-    def route_browser(self) -> Iterator[dict[str, Route]]:
+    def open_browser_routes(self) -> Iterator[dict[str, Route]]:
         """Yield the routes of a browser: to Open WebUI and to Keycloak."""
         names = [self.get_workload_name(name) for name in ("open-webui", "keycloak")]
         with ExitStack() as stack:

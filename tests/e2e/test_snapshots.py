@@ -4,7 +4,7 @@ import json
 
 from .demo import ALICE, DIANA, EXPECTED_ANSWER, ask_question
 from .installation import Installation
-from .pod_scripts import EMPTY_INDEX
+from .pod_scripts import DELETE_COLLECTIONS
 
 STOPPED = ("gateway", "file-sync", "operator")
 """Deployments that use the index: docs/how-to/snapshots.md stops them for a restore."""
@@ -13,14 +13,14 @@ STOPPED = ("gateway", "file-sync", "operator")
 def test_a_restored_index_answers_for_each_tenant_as_before(demo_installation: Installation) -> None:
     assert "Backup complete" in _run_job(demo_installation, "backup", cronjob="qdrant-snapshots")
     pods = {name: _count_pods(demo_installation, name) for name in STOPPED}
-    _empty_index(demo_installation)
+    _delete_collections(demo_installation)
     try:
         for name in STOPPED:
-            _scale(demo_installation, name, 0)
+            _set_replicas(demo_installation, name, 0)
         output = _run_job(demo_installation, "restore", cronjob="qdrant-restore")
     finally:
         for name, count in pods.items():
-            _scale(demo_installation, name, count)
+            _set_replicas(demo_installation, name, count)
     assert "Restore complete" in output
     workloads = [f"deployment/{demo_installation.get_workload_name(name)}" for name in STOPPED]
     demo_installation.cluster.wait_until_ready(*workloads)
@@ -38,14 +38,14 @@ def _run_job(installation: Installation, name: str, *, cronjob: str) -> str:
     return cluster.run_kubectl("logs", f"job/{name}")
 
 
-def _empty_index(installation: Installation) -> None:
+def _delete_collections(installation: Installation) -> None:
     """Delete all collections of Qdrant, as the loss of its volume would."""
     given = {
         "url": f"http://{installation.get_workload_name('qdrant')}:6333",
         "key": installation.read_secret("tenantry-qdrant")["api-key"],
     }
     gateway = f"deployment/{installation.get_workload_name('gateway')}"
-    deleted = json.loads(installation.cluster.run(gateway, EMPTY_INDEX, stdin=json.dumps(given)))
+    deleted = json.loads(installation.cluster.run(gateway, DELETE_COLLECTIONS, stdin=json.dumps(given)))
     assert deleted
 
 
@@ -54,6 +54,6 @@ def _count_pods(installation: Installation, name: str) -> int:
     return int(spec["replicas"])
 
 
-def _scale(installation: Installation, name: str, count: int) -> None:
+def _set_replicas(installation: Installation, name: str, count: int) -> None:
     workload = f"deployment/{installation.get_workload_name(name)}"
     installation.cluster.run_kubectl("scale", workload, f"--replicas={count}")

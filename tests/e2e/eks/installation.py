@@ -103,7 +103,7 @@ class EksInstallation(Installation):
 
     @override
     @contextmanager
-    def route_browser(self) -> Iterator[dict[str, Route]]:
+    def open_browser_routes(self) -> Iterator[dict[str, Route]]:
         authority = ssl.create_default_context(cafile=self.servers.authorities["keycloak"])
         login = Route(f"https://{ADDRESSES['keycloak']}", authority)
         # No load balancer: Open WebUI gets the requests that it would forward.

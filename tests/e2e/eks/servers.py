@@ -20,7 +20,7 @@ from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 from typing_extensions import override
 
-from tests.support.backends.rds import create_master_user, trust_vector_extension
+from tests.support.backends.rds import allow_vector_extension, create_master_user
 from tests.support.backends.tls_front import TlsFront
 from tests.support.security.certificates import Certificates, make_certificates
 
@@ -103,7 +103,7 @@ class Servers:
         try:
             platform.start_parts(PARTS)
             postgres = Postgres(self.context)
-            trust_vector_extension(postgres, self.context.state / "trusted")
+            allow_vector_extension(postgres, self.context.state / "trusted")
             create_master_user(postgres, MASTER_USER, self.context.secrets["postgres"])
             create_open_webui_role(Aws(self.context))
             with (

@@ -13,7 +13,7 @@ from databases_install.settings import DatabasesInstallSettings
 from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
 
-from tests.support.backends.rds import create_master_user, trust_vector_extension
+from tests.support.backends.rds import allow_vector_extension, create_master_user
 
 RELEASE = "tenantry/tenantry"
 
@@ -91,7 +91,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def rds(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let an administrator who is no superuser create the extension vector, as RDS does."""
-    trust_vector_extension(postgres, tmp_path_factory.mktemp("trusted"))
+    allow_vector_extension(postgres, tmp_path_factory.mktemp("trusted"))
     yield
     postgres.run("alter system reset extension_control_path")
     postgres.run("select pg_reload_conf()")

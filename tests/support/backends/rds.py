@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tenantry_local.parts.postgres import Postgres, find_postgres_programs
 
-__all__ = ["create_master_user", "trust_vector_extension"]
+__all__ = ["allow_vector_extension", "create_master_user"]
 
 
 def create_master_user(postgres: Postgres, name: str, password: str) -> None:
@@ -13,7 +13,7 @@ def create_master_user(postgres: Postgres, name: str, password: str) -> None:
     postgres.run(f"create role {name} login createdb createrole password '{password}'")
 
 
-def trust_vector_extension(postgres: Postgres, folder: Path) -> None:
+def allow_vector_extension(postgres: Postgres, folder: Path) -> None:
     """Let an administrator who is no superuser create the extension ``vector``, as RDS does.
 
     Parameters
