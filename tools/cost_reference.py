@@ -10,12 +10,12 @@ from gateway.settings import GatewaySettings
 from gateway.token_estimate import estimate_tokens
 from tenantry_infra.costs.estimate import Cost, CostItem, estimate_environment
 from tenantry_infra.costs.prices import FROM_MEMORY, PriceTable
-from tenantry_infra.environment import Environment, find_environment
+from tenantry_infra.environment import EdgeSettings, Environment, find_environment
 from tenantry_infra.stacks import INFRA
 
 from .wrap import wrap
 
-__all__ = ["PAGE", "render"]
+__all__ = ["ENVIRONMENTS", "PAGE", "load_complete", "render"]
 
 PAGE = INFRA / "cost.md"
 ENVIRONMENTS = ("dev", "staging", "small", "prod")
@@ -32,6 +32,7 @@ Not in these figures:
 
 - Questions to models, and embeddings: see [a thousand questions](#a-thousand-questions).
 - Keycloak and Prometheus: all environments expect both outside of these stacks.
+- The hosted zone of the host, which exists before: half a dollar.
 - Nodes and pods above the minimum.
 - Detailed metrics of Container Insights, which the add-on `amazon-cloudwatch-observability` sends by default.
 - CPU credits of t3 and t4g nodes above their baseline, and data between zones.
@@ -49,9 +50,16 @@ VECTOR_OVERHEAD = Decimal("1.5")
 """Memory for each byte of a vector, by Qdrant's rule for planning."""
 
 
+def load_complete(name: str) -> Environment:
+    """Return an environment of the repository, with an example of the host that each user has to set."""
+    environment = Environment.load(find_environment(name))
+    edge = EdgeSettings(host="chat.example.com", hosted_zone_id="Z0123456789ABCDEFGHIJ")
+    return environment if environment.edge else environment.model_copy(update={"edge": edge})
+
+
 def render() -> str:
     """Return the page."""
-    environments = [Environment.load(find_environment(name)) for name in ENVIRONMENTS]
+    environments = [load_complete(name) for name in ENVIRONMENTS]
     costs = {environment.name: estimate_environment(environment) for environment in environments}
     return "\n".join(
         [

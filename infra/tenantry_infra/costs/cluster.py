@@ -57,5 +57,5 @@ def _has_load_balancer(environment: Environment) -> bool:
     return any(
         resource["Type"] == LOAD_BALANCER
         for stack in environment.stacks
-        for resource in stack.template.list_resources(environment.get_parameters(stack)).values()
+        for resource in stack.template.document["Resources"].values()
     )

@@ -90,10 +90,11 @@ def estimate_stack(
         Other parameters than those of the environment, for example those of the existing stack.
     """
     parameters = environment.get_parameters(stack) if parameters is None else parameters
+    values = {"AWS::Region": environment.get_region(stack), **parameters}
     charges, unknown = [*_list_use_charges(environment, stack.name)], []
-    for resource in stack.template.list_resources(parameters).values():
+    for resource in stack.template.list_resources(values).values():
         if rule := RULES.get(resource["Type"]):
-            properties = stack.template.resolve(resource.get("Properties", {}), parameters)
+            properties = stack.template.resolve(resource.get("Properties", {}), values)
             charges += rule(properties)
         else:
             unknown.append(resource["Type"])

@@ -122,6 +122,9 @@ RULES: Mapping[str, Rule] = {
     "AWS::KMS::Key": apply("kms-key"),
     "AWS::Lambda::Function": FREE,
     "AWS::Lambda::Permission": FREE,
+    "AWS::Logs::Delivery": FREE,
+    "AWS::Logs::DeliveryDestination": FREE,
+    "AWS::Logs::DeliverySource": FREE,
     "AWS::Logs::LogGroup": FREE,
     "AWS::Logs::MetricFilter": apply("metric"),
     "AWS::RDS::DBInstance": _list_database_charges,
@@ -137,6 +140,7 @@ RULES: Mapping[str, Rule] = {
     "AWS::SNS::TopicPolicy": FREE,
     "AWS::Scheduler::Schedule": FREE,
     "AWS::SecretsManager::Secret": apply("secret"),
+    "AWS::WAFv2::LoggingConfiguration": FREE,
     "AWS::WAFv2::WebACL": _list_web_acl_charges,
     "AWS::WAFv2::WebACLAssociation": FREE,
 }

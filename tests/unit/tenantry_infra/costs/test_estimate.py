@@ -11,11 +11,11 @@ from tenantry_infra.environment import Environment, find_environment
 from tenantry_infra.stacks import INFRA, STACKS, Stack
 from tenantry_infra.template import Template
 
-NAMES = sorted(file.stem for file in (INFRA / "environments").glob("*.yaml"))
+from tools.cost_reference import ENVIRONMENTS, load_complete
 
 
 def load(name: str) -> Environment:
-    return Environment.load(find_environment(name))
+    return load_complete(name)
 
 
 def change(folder: Path, name: str, changes: dict[str, dict[str, Any]]) -> Environment:
@@ -38,13 +38,17 @@ def count(cost: Cost, name: str) -> float:
     return float(sum(item.count for item in cost.items if item.price.name == name))
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_all_environments_are_on_the_page() -> None:
+    assert set(ENVIRONMENTS) == {file.stem for file in (INFRA / "environments").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_everything_in_the_repositorys_environments_has_a_price(name: str) -> None:
     for stack, cost in estimate_environment(load(name)).items():
         assert cost.unknown == (), stack
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_budget_of_an_environment_is_more_than_its_estimate(name: str) -> None:
     environment = load(name)
     estimate = sum(cost.dollars for cost in estimate_environment(environment).values())
@@ -110,6 +114,13 @@ def test_the_cluster_has_its_nodes_and_the_volumes_of_nodes_and_peers() -> None:
     assert count(cost, "node m7i.2xlarge") == 3
     assert count(cost, "node r7i.xlarge") == 2  # one in each zone
     assert count(cost, "volumes of gp3") == 5 * 80 + 2 * 100
+
+
+def test_the_load_balancer_is_counted_once(tmp_path: Path) -> None:
+    without_edge = change(tmp_path, "prod", {})
+    assert count(estimate_environment(without_edge)[CLUSTER], "application load balancer") == 1
+    costs = estimate_environment(load("prod"))
+    assert [stack for stack, cost in costs.items() if count(cost, "application load balancer")] == ["edge"]
 
 
 def test_an_hour_is_charged_730_times_and_a_gigabyte_once() -> None:
