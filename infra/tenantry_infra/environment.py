@@ -106,7 +106,10 @@ class Environment(BaseModel):
     def stacks(self) -> tuple[Stack, ...]:
         """Return the stacks of this environment, in order."""
         return tuple(
-            stack for stack in STACKS if stack.region is StackRegion.HOME or self.replica_region is not None
+            stack
+            for stack in STACKS
+            if (stack.region is StackRegion.HOME or self.replica_region is not None)
+            and (stack.name in self.parameters or not stack.optional)
         )
 
     @property
@@ -142,9 +145,14 @@ class Environment(BaseModel):
                 yield f"parameters.{name}: there is no stack {name}{_format_suggestion(name, by_name)}"
         for stack in self.stacks:
             yield from self._find_faults_of_stack(stack)
-        buckets = [
-            value for values in self.parameters.values() for key, value in values.items() if "Bucket" in key
-        ]
+        # Two stacks may name one bucket by one parameter.
+        named = {
+            (key, value)
+            for values in self.parameters.values()
+            for key, value in values.items()
+            if "Bucket" in key
+        }
+        buckets = [value for _, value in named]
         yield from (
             f"parameters: {bucket} is the name of two buckets"
             for bucket in sorted(set(buckets))

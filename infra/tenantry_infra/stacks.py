@@ -51,6 +51,8 @@ class Stack:
         True if the stack has data that cannot be created again. Then its deletion is refused.
     region
         Region of the stack.
+    optional
+        True if only environments with parameters of this stack have it.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Stack:
     needs: tuple[str, ...] = ()
     holds_data: bool = False
     region: StackRegion = StackRegion.HOME
+    optional: bool = False
 
     @property
     def template_file(self) -> Path:
@@ -80,4 +83,12 @@ STACKS = (
     Stack("data", "RDS for PostgreSQL, ElastiCache", needs=("network", "keys"), holds_data=True),
     Stack("backup", "AWS Backup", needs=("keys", "storage", "data"), holds_data=True),
     Stack("budget", "monthly budget of the account"),
+    Stack("deployer", "installation of releases by the pipeline", needs=("network",), optional=True),
+    Stack(
+        "pipeline",
+        "pipeline of releases to all environments",
+        needs=("storage",),
+        holds_data=True,
+        optional=True,
+    ),
 )

@@ -15,6 +15,7 @@ EXEMPTIONS = {
     ("CKV_AWS_118", "Database"): "The alarms use metrics that RDS has without an agent.",
     ("CKV_AWS_136", "*"): "ECR encrypts images with AES-256; they hold no secret that needs a separate key.",
     ("CKV_AWS_158", "FlowLogGroup"): "CloudWatch encrypts logs; addresses need no separate key.",
+    ("CKV_AWS_158", "LogGroup"): "CloudWatch encrypts logs; helm prints names of objects, and no secret.",
 }
 """Check and logical id of a resource (or ``*``) to the reason."""
 

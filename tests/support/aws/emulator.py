@@ -24,11 +24,12 @@ ADDED_TYPES = (
     "AWS::EC2::FlowLog",
     "AWS::EC2::NatGateway",
     "AWS::EC2::SecurityGroupIngress",
+    "AWS::IAM::OIDCProvider",
 )
 """Types that are created in the emulator's services."""
 
-PLACEHOLDER_TYPES = ("AWS::ECR::ReplicationConfiguration",)
-"""Types that the emulator has in no service. Only their templates are tested."""
+PLACEHOLDER_TYPES = ("AWS::CodePipeline::Pipeline", "AWS::ECR::ReplicationConfiguration")
+"""Types that the emulator has in no service. Their templates are tested, and the pipeline in moto."""
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -38,7 +39,7 @@ def main() -> None:
     """Run ministack with more types, in the foreground."""
     from ministack import app  # noqa: PLC0415 (reads its settings from the environment)
     from ministack.core.responses import get_account_id  # noqa: PLC0415
-    from ministack.services import backup, budgets, ec2  # noqa: PLC0415
+    from ministack.services import backup, budgets, ec2, iam  # noqa: PLC0415
     from ministack.services.cloudformation import provisioners, stacks  # noqa: PLC0415
 
     handlers: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS
@@ -82,6 +83,15 @@ def main() -> None:
         group["IpPermissions"] += provisioners._ec2_sg_permissions([properties])
         return name, {"Id": name}
 
+    def create_provider(_name: str, properties: Properties, _stack: str) -> Created:
+        clients = {f"ClientIDList.member.{n}": [each] for n, each in enumerate(properties["ClientIdList"], 1)}
+        parameters = {"Url": [properties["Url"]], **clients}
+        (provider,) = create_record(iam._oidc_providers, iam._create_oidc_provider, parameters)
+        return provider, {"Arn": provider}
+
+    def delete_provider(provider: str, _properties: Properties) -> None:
+        iam._oidc_providers.pop(provider, None)
+
     def delete_address(_address: str, _properties: Properties) -> None: ...
 
     def delete_nat_gateway(gateway: str, _properties: Properties) -> None:
@@ -109,6 +119,7 @@ def main() -> None:
         "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
         "AWS::EC2::FlowLog": {"create": create_flow_log, "delete": delete_flow_log},
         "AWS::EC2::SecurityGroupIngress": {"create": create_ingress, "delete": delete_ingress},
+        "AWS::IAM::OIDCProvider": {"create": create_provider, "delete": delete_provider},
     }
     for kind in PLACEHOLDER_TYPES:
         handlers[kind] = {"create": lambda name, *_: (name, {}), "delete": lambda *_: None}
