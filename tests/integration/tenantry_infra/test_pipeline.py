@@ -86,7 +86,9 @@ def test_the_project_runs_the_buildspec_of_a_release_in_its_cluster(production: 
     assert project["source"] == {"type": "CODEPIPELINE", "buildspec": "buildspec.yaml"}
     assert project["serviceRole"] == f"arn:aws:iam::{ACCOUNT}:role/tenantry-deploy"
     variables = {each["name"]: each["value"] for each in project["environment"]["environmentVariables"]}
-    assert variables == {"CLUSTER": "tenantry-prod", "NAMESPACE": "tenantry", "RELEASE": "tenantry"}
+    assert variables == {
+        "CLUSTER": "tenantry-prod", "NAMESPACE": "tenantry", "RELEASE": "tenantry", "SMOKE_URL": "",
+    }  # fmt: skip
     assert project["timeoutInMinutes"] == 120
 
 
