@@ -8,7 +8,7 @@ from types import ModuleType
 from file_sync import metrics as of_file_sync
 from gateway import metrics as of_gateway
 from prometheus_client.metrics import MetricWrapperBase
-from servicekit import breaker, loop_lag, remote
+from servicekit import breaker, certificates, loop_lag, remote
 from servicekit.web import server
 from tenancy import registry
 from tenant_operator import metrics as of_operator
@@ -18,7 +18,7 @@ __all__ = ["PAGE", "render"]
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
 
 SECTIONS: dict[str, tuple[ModuleType, ...]] = {
-    "Every service": (remote, breaker, loop_lag),
+    "Every service": (remote, breaker, loop_lag, certificates),
     "Gateway": (of_gateway, registry, server),
     "Operator": (of_operator,),
     "File-sync": (of_file_sync, registry, server),
