@@ -1,7 +1,7 @@
 """Builder of a release for the pipeline: ``python -m tools.bundle``, after ``make release``.
 
-The zip file has all that an installation needs: the chart, values with its images' digests, the commands, helm
-and kubectl. The project that installs it reaches only AWS and the cluster.
+The zip file has all that an installation needs: chart, digests of its images, commands, helm and kubectl. The
+project that installs it reaches only AWS and the cluster.
 """
 
 import argparse
