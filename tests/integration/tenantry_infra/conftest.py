@@ -8,6 +8,7 @@ from tests.support.aws.running import (
     ACCOUNT,
     DeployedEnvironment,
     Emulator,
+    create_hosted_zone,
     make_environment_file,
     run_emulator,
 )
@@ -24,10 +25,12 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def production(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> DeployedEnvironment:
-    """Return production with a pipeline, deployed by the command. Tests only read it."""
+    """Return production with a host and a pipeline, deployed by the command. Tests only read it."""
+    edge = {"host": "chat.example.com", "hostedZoneId": create_hosted_zone(emulator, "example.com")}
     file = make_environment_file(
         tmp_path_factory.mktemp("production"),
         "prod",
+        fields={"edge": edge},
         registry={"PullAccounts": [DEV_ACCOUNT, STAGING_ACCOUNT]},
         deployer={"PipelineAccount": ACCOUNT, "PipelineBucket": RELEASES},
         pipeline={
