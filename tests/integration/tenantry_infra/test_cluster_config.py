@@ -15,7 +15,7 @@ from tenantry_infra.stacks import INFRA
 from tests.support.charts.rendering import render
 from tools.linters import eksctl
 
-NAMES = ("dev", "staging", "prod")
+NAMES = ("dev", "small", "staging", "prod")
 ADMINISTRATORS = "arn:aws:iam::123456789012:role/platform-engineers"
 ROLES = ("Operator", "Gateway", "FileSync", "OpenWebui")
 OUTPUTS = {
