@@ -7,7 +7,6 @@ import asyncio
 import base64
 import json
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -81,14 +80,12 @@ class Installation:
 
     def upgrade(self, *options: str) -> None:
         """Install or upgrade the chart with helm options and wait until all pods are ready."""
-        began = time.monotonic()
         files = [f"--values={file}" for file in self.list_values_files()]
         self.cluster.run_helm(
             "upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=14m",
             *files, "--values=-", *list_image_options(self.images), *self._list_addresses(), *options,
             stdin=json.dumps(self.make_values()),
         )  # fmt: skip
-        print(f"{time.monotonic() - began:6.1f} s  helm upgrade of {self.release}", flush=True)
 
     def prepare_surroundings(self) -> None:
         """Install the stand-ins, and create the roles and their credentials."""
@@ -152,6 +149,11 @@ class Installation:
                 name: Route(f"http://127.0.0.1:{stack.enter_context(self.cluster.forward_port(name, 8080))}")
                 for name in names
             }
+
+    @property
+    def worker_counts(self) -> tuple[int, int]:
+        """Return the minimum and the initial number of n8n's workers in the values."""
+        return 1, 2
 
     @property
     def installed(self) -> bool:

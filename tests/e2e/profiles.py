@@ -20,6 +20,7 @@ so these first install."""
 
 EKS_TESTS = _list_paths(
     "test_smoke_test",
+    "test_autoscaling",
     "test_answers",
     "test_uploads",
     "test_outside_servers",

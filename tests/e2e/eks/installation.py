@@ -58,6 +58,11 @@ class EksInstallation(Installation):
     def list_values_files(self) -> list[Path]:
         return [CHART / f"values-{self.servers.profile}.yaml", *OVERLAYS]
 
+    @property
+    @override
+    def worker_counts(self) -> tuple[int, int]:
+        return 2, 3
+
     @override
     def make_values(self) -> dict[str, Any]:
         return {}

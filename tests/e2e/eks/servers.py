@@ -4,6 +4,7 @@ Postgres, Redis and Keycloak are real; AWS and Bedrock are stand-ins. All have T
 """
 
 import asyncio
+import logging
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -151,6 +152,8 @@ def _assign_addresses(addresses: Iterable[str]) -> Iterator[None]:
 @contextmanager
 def _serve(fronts: Sequence[TlsFront]) -> Iterator[None]:
     """Serve TLS in a thread inside the block."""
+    # At each end of a connection, asyncio logs that TLS connections cannot be half-closed.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -27,6 +27,10 @@ MAX_BODY_BYTES = 52 * 1024 * 1024
 """Largest request body: the largest file and its form. Open WebUI reads a body into memory before it checks
 the size."""
 
+KEEP_ALIVE_SECONDS = 310
+"""Time for which an idle connection stays open: longer than a load balancer keeps it, which is 300 seconds.
+If both close it at the same time, a request on it gets the status 502."""
+
 GATEWAY_TIMEOUT_SECONDS = 10.0
 """Timeout of the request to the gateway for a user's tenant and role."""
 
@@ -854,4 +858,5 @@ if __name__ == "__main__":
         port=int(os.environ.get("PORT", "8080")),
         forwarded_allow_ips="*",
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
