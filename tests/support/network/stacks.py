@@ -1,6 +1,6 @@
 """Resources of an environment's stacks, with the functions of their templates resolved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,29 +24,30 @@ class Resource:
 
 def resolve_stacks(environment: str, names: Iterable[str]) -> dict[str, Resource]:
     """Return the resources of stacks by logical id; a stack's outputs are parameters of later stacks."""
-    parameters = Environment.load(INFRA / "environments" / f"{environment}.yaml").parameters
+    settings = Environment.load(INFRA / "environments" / f"{environment}.yaml")
     resources: dict[str, Resource] = {}
     outputs: dict[str, Any] = {"Environment": environment, "ClusterName": environment}
     for stack in (stack for stack in STACKS if stack.name in names):
-        resolver = _Resolver(stack.template, outputs | dict(parameters.get(stack.name, {})))
+        given = outputs | dict(settings.parameters.get(stack.name, {}))
+        resolver = _Resolver(stack.template, given, settings.region)
         resources |= resolver.resolve_resources()
         outputs |= resolver.resolve_outputs()
     return resources
 
 
 class _Resolver:
-    def __init__(self, template: Template, given: Mapping[str, Any]) -> None:
+    def __init__(self, template: Template, given: Mapping[str, Any], region: str) -> None:
         self._template = template
         self._values: dict[str, Any] = {
             name: given.get(name, parameter.default or "") for name, parameter in template.parameters.items()
         }
+        self._texts = {name: str(value) for name, value in self._values.items()} | {"AWS::Region": region}
 
     def resolve_resources(self) -> dict[str, Resource]:
         """Return the resources that exist."""
-        texts = {name: str(value) for name, value in self._values.items()}
         return {
             name: Resource(each["Type"], self._resolve(each.get("Properties", {})))
-            for name, each in self._template.list_resources(texts).items()
+            for name, each in self._template.list_resources(self._texts).items()
         }
 
     def resolve_outputs(self) -> dict[str, Any]:
@@ -58,8 +59,8 @@ class _Resolver:
         }
 
     def _is_true(self, condition: str) -> bool:
-        texts = {name: str(value) for name, value in self._values.items()}
-        return self._template._is_true({"Condition": condition}, texts)  # noqa: SLF001 (production resolves none)
+        # Production code only lists resources.
+        return self._template._is_true({"Condition": condition}, self._texts)
 
     def _resolve(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -74,26 +75,22 @@ class _Resolver:
         return {name: item for name, item in resolved.items() if item is not _ABSENT}
 
     def _call(self, function: str, argument: Any) -> Any:
-        match function:
-            case "Ref":
-                return self._refer(argument)
-            case "Fn::If":
-                condition, then, otherwise = argument
-                return self._resolve(then if self._is_true(condition) else otherwise)
-            case "Fn::Select":
-                return self._resolve(argument[1])[int(argument[0])]
-            case "Fn::GetAZs":
-                return ["zone-a", "zone-b"]
-            case "Fn::Join":
-                return argument[0].join(self._resolve(argument[1]))
-            case "Fn::GetAtt":
-                return ".".join(argument)
-            case "Fn::Sub":
-                return argument  # names and ARNs, which no rule reads
-            case _:
-                raise ValueError(f"this reader does not know {function}")
+        if function == "Fn::If":
+            condition, then, otherwise = argument
+            return self._resolve(then if self._is_true(condition) else otherwise)
+        if function == "Fn::Select":
+            return self._resolve(argument[1])[int(argument[0])]
+        simple: dict[str, Callable[[], Any]] = {
+            "Ref": lambda: self._resolve_reference(argument),
+            "Fn::GetAZs": lambda: ["zone-a", "zone-b"],
+            "Fn::Join": lambda: argument[0].join(self._resolve(argument[1])),
+            "Fn::GetAtt": lambda: ".".join(argument),
+            # Names and ARNs, which no rule reads.
+            "Fn::Sub": lambda: argument if isinstance(argument, str) else argument[0],
+        }
+        return simple[function]()
 
-    def _refer(self, name: str) -> Any:
+    def _resolve_reference(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return _ABSENT
         parameter = self._template.parameters.get(name)

@@ -1,4 +1,4 @@
-"""Connections that a VPC allows: its routes and its security groups, read from the templates of CloudFormation."""
+"""Connections that a VPC allows by its routes and its security groups, from the stacks' resources."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,7 @@ class Host:
 
 @dataclass(frozen=True)
 class GroupRule:
-    """A rule of a security group: ports, and a peer by its block of addresses, its group or its prefix list."""
+    """A rule of a security group: ports, and a peer by its addresses, its group or its prefix list."""
 
     ports: Ports
     block: IPv4Network | IPv6Network | None = None
@@ -84,7 +84,7 @@ class Vpc:
             each["SubnetId"]: each["RouteTableId"]
             for each in self._list_properties("AWS::EC2::SubnetRouteTableAssociation").values()
         }
-        self._groups = self._read_groups() | dict(other_groups or {})
+        self.groups = self._read_groups() | dict(other_groups or {})
 
     def find_subnet(self, address: str) -> str:
         """Return the subnet of an address in the VPC."""
@@ -106,7 +106,7 @@ class Vpc:
     def _is_allowed(
         self, groups: Iterable[str], direction: str, peer: Host, port: int, is_inside: bool
     ) -> bool:
-        rules = [rule for name in groups for rule in getattr(self._groups[name], direction)]
+        rules = [rule for name in groups for rule in getattr(self.groups[name], direction)]
         return not is_inside or any(rule.matches(peer, port) for rule in rules)
 
     def _has_route(self, source: Host, target: Host) -> bool:
@@ -131,7 +131,8 @@ class Vpc:
 
     def _has_internet_gateway(self, subnet: str) -> bool:
         attached = {
-            each["InternetGatewayId"] for each in self._list_properties("AWS::EC2::VPCGatewayAttachment").values()
+            each["InternetGatewayId"]
+            for each in self._list_properties("AWS::EC2::VPCGatewayAttachment").values()
         }
         return any(route.get("GatewayId") in attached for route in self._list_routes(subnet))
 
