@@ -26,7 +26,8 @@ __all__ = [
     "USAGE_WRITE_FAILURES",
 ]
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 6, 10, 30, 60)
+"""With bounds at the thresholds of the alerts and alarms on response times: 6 and 10 seconds."""
 
 REQUEST_SECONDS = Histogram(
     "tenantry_gateway_request_seconds",
