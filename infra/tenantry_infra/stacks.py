@@ -71,7 +71,7 @@ class Stack:
 
 
 STACKS = (
-    Stack("keys", "encryption keys of the data tier and of the cluster", holds_data=True),
+    Stack("keys", "encryption keys of the data tier, of the cluster and of alarms", holds_data=True),
     Stack("network", "VPC, subnets, NAT gateways, endpoints, security groups"),
     Stack("replica", "bucket of copies in another region", holds_data=True, region=StackRegion.REPLICA),
     Stack("storage", "buckets of documents, files and access logs", needs=("replica",), holds_data=True),
@@ -79,5 +79,6 @@ STACKS = (
     Stack("identity", "roles of the services", needs=("storage",)),
     Stack("data", "RDS for PostgreSQL, ElastiCache", needs=("network", "keys"), holds_data=True),
     Stack("backup", "AWS Backup", needs=("keys", "storage", "data"), holds_data=True),
+    Stack("observability", "dashboard, alarms, log groups", needs=("keys", "data")),
     Stack("budget", "monthly budget of the account"),
 )
