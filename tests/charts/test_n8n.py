@@ -1,17 +1,23 @@
 """Tests of n8n in the chart: settings of its processes, shutdown, and scaling of the workers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from n8n_install.environment import ENVIRONMENT
 from tenantry_local.parts.n8n import CONCURRENCY, NO_TELEMETRY
 from tenantry_local.programs import n8n
 
+from tests.support.charts.monitoring_series import ELSEWHERE, NAMESPACE, make_constant, make_series
+from tests.support.charts.promtool import check_queries
 from tests.support.charts.rendering import Release, render
+from tools.chart_schema import CHART
 
 PROCESSES = ("n8n", "n8n-webhook", "n8n-worker")
 PROFILE = "values-eks-prod.yaml"
 LONGEST_UPLOAD_SECONDS = 610
+ADAPTER = CHART.parents[1] / "docs" / "examples" / "prometheus-adapter.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +75,26 @@ def test_workers_scale_by_the_queue(release: Release) -> None:
     spec = release.get("HorizontalPodAutoscaler", "n8n-worker")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 20)
     (metric,) = spec["metrics"]
-    assert metric["external"]["metric"] == {"name": "n8n_scaling_mode_queue_jobs_waiting"}
+    assert metric["external"]["metric"]["name"] == "n8n_scaling_mode_queue_jobs_waiting"
     waiting, each = 200, int(metric["external"]["target"]["averageValue"])
     assert waiting / each == spec["maxReplicas"]
+
+
+@pytest.mark.parametrize("move", ELSEWHERE, ids=lambda move: move.__name__)
+def test_the_queue_of_another_release_does_not_scale_the_workers(
+    release: Release, move: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
+    """The query of prometheus-adapter sees the queue of this release, also if the other queue is longer."""
+    (metric,) = release.get("HorizontalPodAutoscaler", "n8n-worker")["spec"]["metrics"]
+    asked = metric["external"]["metric"]
+    (rule,) = yaml.safe_load(ADAPTER.read_text())["rules"]["external"]
+    # The adapter adds the namespace of the autoscaler.
+    labels = {"namespace": NAMESPACE} | asked.get("selector", {}).get("matchLabels", {})
+    matchers = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    query = rule["metricsQuery"].replace("<<.Series>>", asked["name"]).replace("<<.LabelMatchers>>", matchers)
+    own = make_series(asked["name"], make_constant(4), job="n8n")
+    other = move(make_series(asked["name"], make_constant(400), job="n8n"))
+    check_queries(own | other, {f"{query} == bool 4": {"{}"}})
 
 
 def test_keda_scales_the_workers_within_the_same_bounds(release: Release) -> None:

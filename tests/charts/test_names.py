@@ -11,7 +11,7 @@ PRODUCTION = "values-eks-prod.yaml"
 EVERYTHING = (
     *MONITORED,
     "--set", "monitoring.monitorKind=ServiceMonitor,global.qdrant.tlsSecret=qdrant-tls",
-    "--set", "n8n.worker.autoscaling.source=keda",
+    "--set", "n8n.worker.autoscaling.source=keda,global.network.kedaNamespace=keda",
 )  # fmt: skip
 """Options of objects that the profiles leave out."""
 

@@ -360,6 +360,24 @@ def test_the_monitoring_namespace_may_scrape_metrics(egress_filter: EgressFilter
     }
 
 
+KEDA = make_pod("keda-operator", "10.0.11.241", {"app": "keda-operator"}, namespace="keda")
+
+
+@pytest.mark.parametrize("namespace", ["", "keda", "monitoring"])
+def test_keda_reaches_only_the_included_redis(namespace: str, egress_filter: EgressFilter) -> None:
+    options = ["--set", f"global.network.kedaNamespace={namespace}"]
+    options += ["--set", "n8n.worker.autoscaling.source=keda"] if namespace else []
+    release = assign_addresses(render("values-kind.yaml", *options), other_pods=[KEDA])
+    reachability = Reachability(release.objects, egress_filter)
+    reached = {
+        (name, port)
+        for name, pod in release.pods.items()
+        for port in PORTS
+        if reachability.can_connect(KEDA["status"]["podIP"], pod, port)
+    }
+    assert reached == ({("redis", 6379)} if namespace == "keda" else set())
+
+
 def test_jobs_allow_no_ingress(release: Release, egress_filter: EgressFilter) -> None:
     addressed = assign_addresses(release)
     jobs = {item["metadata"]["labels"]["app.kubernetes.io/name"] for item in release.list_objects("Job")}

@@ -471,6 +471,16 @@ CONTRADICTIONS: list[tuple[str, Values, list[str]]] = [
         {"n8n.existingSecret": "tenantry-keycloak"},
         ["n8n.existingSecret", "keycloak.existingSecret", "postgres-password"],
     ),
+    (
+        KIND,
+        {"n8n.worker.autoscaling.source": "keda"},
+        ["n8n.worker.autoscaling.source is keda", "global.network.kedaNamespace is empty"],
+    ),
+    (
+        KIND,
+        {"global.network.kedaNamespace": "keda"},
+        ["global.network.kedaNamespace is keda", "n8n.worker.autoscaling.source is prometheus-adapter"],
+    ),
     # Monitoring.
     (
         KIND,
@@ -564,6 +574,8 @@ NEIGHBOURS: list[tuple[str, Values]] = [
             "operator.settings.OPERATOR_RETRY_DELAY_SECONDS": "60",
         },
     ),
+    (PRODUCTION, {"n8n.worker.autoscaling.source": "keda"}),
+    (KIND, {"n8n.worker.autoscaling.source": "keda", "global.network.kedaNamespace": "keda"}),
     (PRODUCTION, {"monitoring.interval": "2m"}),
     (PRODUCTION, {"monitoring.interval": "5m", "monitoring.enabled": False}),
     (KIND, {"monitoring.enabled": "auto"}),

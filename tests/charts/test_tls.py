@@ -128,7 +128,7 @@ def test_keda_verifies_the_certificate_of_redis() -> None:
     private = render("values-eks-prod.yaml", "--set", f"{keda},{PRIVATE}")
     given = private.get("TriggerAuthentication", "n8n-worker")["spec"]
     assert given["configMapTargetRef"] == [{"parameter": "ca", "name": "of-redis", "key": "ca.crt"}]
-    included = render(KIND, "--set", keda)
+    included = render(KIND, "--set", f"{keda},global.network.kedaNamespace=keda")
     (trigger,) = included.get("ScaledObject", "n8n-worker")["spec"]["triggers"]
     assert trigger["metadata"]["enableTLS"] == "false"
 

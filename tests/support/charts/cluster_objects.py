@@ -77,6 +77,7 @@ def assign_addresses(
     namespaces = {
         NAMESPACE,
         "default",
+        "keda",
         "kube-system",
         "monitoring",
         *([dns_namespace] if dns_namespace else []),

@@ -23,6 +23,8 @@ from typing_extensions import override
 
 from tests.support.backends.api_server import apply, open_admin_client, to_manifest_list
 
+from .rendering import RELEASE
+
 __all__ = ["FROM_CACHE", "CpuLoad", "serve_metrics"]
 
 RESOURCE = "metrics.k8s.io/v1beta1"
@@ -138,7 +140,8 @@ def _answer(target: str, load: CpuLoad, api: client.CoreV1Api) -> dict[str, Any]
         items = [_make_resident_memory(pod, shares) for pod in _list_pods(api, match[1], selector)]
         return {"kind": "MetricValueList", "apiVersion": CUSTOM, "metadata": {}, "items": items}
     if match := re.fullmatch(rf"/apis/{EXTERNAL}/namespaces/[^/]+/([^/]+)", parts.path):
-        if match[1] not in load.external:
+        # As prometheus-adapter, the fake serves series with labels.
+        if match[1] not in load.external or f"release={RELEASE}" not in selector.split(","):
             return None
         value = {"metricName": match[1], "timestamp": _format_now(), "value": str(load.external[match[1]])}
         return {

@@ -1,6 +1,14 @@
 {{/* Numbers of pods. */}}
 {{- define "tenantry.checks.scaling" -}}
 {{ include "tenantry.checks.each" (dict "values" .Values "path" "" "section" "autoscaling" "check" "tenantry.checks.autoscaler") }}
+{{- $keda := .Values.global.network.kedaNamespace }}
+{{- with .Values.n8n.worker.autoscaling.source }}
+{{- if and $keda (ne . "keda") }}
+global.network.kedaNamespace is {{ $keda }}, but n8n.worker.autoscaling.source is {{ . }}, so KEDA does not read the queue. Empty global.network.kedaNamespace.
+{{- else if and (eq . "keda") $.Values.redis.enabled $.Values.n8n.enabled (not $keda) }}
+n8n.worker.autoscaling.source is keda, but global.network.kedaNamespace is empty, so the network policies keep KEDA out of the Redis of this release. Set the namespace of KEDA's operator.
+{{- end }}
+{{- end }}
 {{- with .Values.gateway }}
 {{- $most := .autoscaling.maxReplicas }}
 {{- range $name, $quota := pick . "embeddingsPerMinute" "embeddingTokensPerMinute" }}

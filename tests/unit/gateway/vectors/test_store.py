@@ -52,16 +52,22 @@ async def allow_write(tenant: Tenant) -> AsyncIterator[None]:
     yield
 
 
+def make_vectors(**settings: Any) -> Vectors:
+    """Return a store of Qdrant at ``URL`` that allows every write, except for what ``settings`` change."""
+    defaults: dict[str, Any] = {
+        "url": URL,
+        "api_key": SecretStr(KEY),
+        "dimension": 4,
+        "write_fence": allow_write,
+        "require_supported": accept_any_version,
+    }
+    return Vectors(**defaults | settings)
+
+
 @pytest.fixture
 async def vectors() -> AsyncIterator[Vectors]:
     with stamina.set_testing(True, attempts=2, cap=True):
-        vectors = Vectors(
-            url=URL,
-            api_key=SecretStr(KEY),
-            dimension=4,
-            write_fence=allow_write,
-            require_supported=accept_any_version,
-        )
+        vectors = make_vectors()
         yield vectors
         await vectors.close()
 
@@ -221,26 +227,14 @@ async def test_the_key_itself_is_never_sent(vectors: Vectors, qdrant: respx.Mock
     ],
 )
 async def test_a_url_without_a_port_has_the_port_of_its_scheme(url: str, address: str) -> None:
-    vectors = Vectors(
-        url=url,
-        api_key=SecretStr(KEY),
-        dimension=4,
-        write_fence=allow_write,
-        require_supported=accept_any_version,
-    )
+    vectors = make_vectors(url=url)
     remote: Any = vectors._client._client
     assert remote.rest_uri == address
     await vectors.close()
 
 
 async def test_without_a_key_no_token_is_sent(qdrant: respx.MockRouter) -> None:
-    open_qdrant = Vectors(
-        url=URL,
-        api_key=SecretStr(""),
-        dimension=4,
-        write_fence=allow_write,
-        require_supported=accept_any_version,
-    )
+    open_qdrant = make_vectors(api_key=SecretStr(""))
     route = qdrant.post(f"/collections/{COLLECTION}/points/query").mock(
         return_value=make_result({"points": []})
     )
@@ -267,14 +261,7 @@ async def test_qdrants_certificate_is_verified(
             super().__init__(verify=verify, limits=limits)
 
     monkeypatch.setattr("gateway.vectors.store.AiohttpTransport", Recorded)
-    vectors = Vectors(
-        url=URL,
-        api_key=SecretStr(KEY),
-        dimension=4,
-        write_fence=allow_write,
-        require_supported=accept_any_version,
-        **given,
-    )
+    vectors = make_vectors(**given)
     await vectors.close()
     assert checked == [expected]
 
@@ -568,13 +555,7 @@ async def test_a_broken_connection_or_protocol_is_an_outage(answer: bytes) -> No
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with stamina.set_testing(True, attempts=2, cap=True):
-            vectors = Vectors(
-                url=url,
-                api_key=SecretStr(KEY),
-                dimension=4,
-                write_fence=allow_write,
-                require_supported=accept_any_version,
-            )
+            vectors = make_vectors(url=url)
             with pytest.raises(BackendUnavailable):
                 await search(vectors)
             await vectors.close()
@@ -662,13 +643,7 @@ async def test_every_write_is_fenced_and_nothing_is_written_if_the_fence_refuses
         else:
             await vectors.remove(TENANT, "doc-1")
 
-    vectors = Vectors(
-        url=URL,
-        api_key=SecretStr(KEY),
-        dimension=4,
-        write_fence=fence_write,
-        require_supported=accept_any_version,
-    )
+    vectors = make_vectors(write_fence=fence_write)
     refused: BackendUnavailable | None = BackendUnavailable("redis", "begin-index-write", "gone")
     with pytest.raises(BackendUnavailable):
         await apply_change()

@@ -1,6 +1,6 @@
 {{/*
 The NetworkPolicy of a workload. Also takes:
-  from      {port of this workload: [workloads of this release that connect to it]}; "load-balancer" is also allowed
+  from      {port of this workload: [workloads of this release that connect to it]}; "load-balancer" and "keda" are also allowed
   to        [[workload of this release, its port], ...]
   external  names in global.network: postgres, redis, keycloak, qdrant, aws, kubernetes
   metricsPort  the port that Prometheus scrapes, if there is one
@@ -25,7 +25,12 @@ spec:
 {{- $network := .top.Values.global.network }}
 {{- range $port, $callers := .from }}
 {{- range $callers }}
-{{- $peers := eq . "load-balancer" | ternary (include "tenantry.address-peers" $network.loadBalancer.cidrs) (include "tenantry.pod-peer" (list $.top .)) }}
+{{- $peers := include "tenantry.pod-peer" (list $.top .) }}
+{{- if eq . "load-balancer" }}
+{{- $peers = include "tenantry.address-peers" $network.loadBalancer.cidrs }}
+{{- else if eq . "keda" }}
+{{- $peers = include "tenantry.namespace-peer" $network.kedaNamespace }}
+{{- end }}
 {{- include "tenantry.network-rule" (list (printf "%s --> %s" . $.name) "from" $port $peers) }}
 {{- end }}
 {{- end }}
