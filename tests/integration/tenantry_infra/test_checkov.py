@@ -7,6 +7,8 @@ from tenantry_infra.stacks import INFRA
 
 from tools.linters import checkov
 
+CLUSTER_LOGS = ("ApplicationLogs", "DataplaneLogs", "HostLogs", "MetricLogs", "PerformanceLogs")
+
 EXEMPTIONS = {
     ("CKV_AWS_18", "Logs"): "Logs of access to the logs would be logged without an end.",
     ("CKV_AWS_18", "Replica"): "Only S3 itself writes there, and access logs must be in the same region.",
@@ -15,6 +17,10 @@ EXEMPTIONS = {
     ("CKV_AWS_118", "Database"): "The alarms use metrics that RDS has without an agent.",
     ("CKV_AWS_136", "*"): "ECR encrypts images with AES-256; they hold no secret that needs a separate key.",
     ("CKV_AWS_158", "FlowLogGroup"): "CloudWatch encrypts logs; addresses need no separate key.",
+    **{
+        ("CKV_AWS_158", group): "CloudWatch encrypts logs; programs log no text of a document or a question."
+        for group in CLUSTER_LOGS
+    },
 }
 """Check and logical id of a resource (or ``*``) to the reason."""
 
