@@ -10,7 +10,7 @@ from file_sync import metrics as of_file_sync
 from gateway import cloudwatch as cloudwatch_of_gateway
 from gateway import metrics as of_gateway
 from prometheus_client.metrics import MetricWrapperBase
-from servicekit import breaker, loop_lag, remote
+from servicekit import breaker, certificates, loop_lag, remote
 from servicekit.cloudwatch import MAX_TENANTS, NAMESPACE, TENANT, CloudWatchMetric
 from servicekit.web import server
 from tenancy import registry
@@ -21,7 +21,7 @@ __all__ = ["PAGE", "render"]
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
 
 SECTIONS: dict[str, tuple[ModuleType, ...]] = {
-    "Every service": (remote, breaker, loop_lag),
+    "Every service": (remote, breaker, loop_lag, certificates),
     "Gateway": (of_gateway, registry, server),
     "Operator": (of_operator,),
     "File-sync": (of_file_sync, registry, server),

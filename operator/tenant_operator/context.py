@@ -12,6 +12,7 @@ import structlog
 from qdrant_client import AsyncQdrantClient
 from redis.asyncio import Redis
 from servicekit import kube
+from servicekit.certificates import TlsServer, watch_certificates
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import cancel_and_wait
 from servicekit.tls import create_ssl_context
@@ -127,6 +128,12 @@ class OperatorContext:
         self._start_task(self._qdrant_monitor.run(), "qdrant-version")
         self._start_task(watch_loop(), "loop-lag")
         settings = self.settings
+        servers = [
+            *TlsServer.list_from_url("qdrant", str(settings.qdrant_url), settings.qdrant_ca_file),
+            *TlsServer.list_from_url("redis", settings.redis_url.get_secret_value(), settings.redis_ca_file),
+            *TlsServer.list_from_url("keycloak", str(settings.keycloak_url)),
+        ]
+        self._start_task(watch_certificates(servers), "certificates")
 
         def list_missing() -> list[str]:
             stopped = ["the work queue has stopped"] if has_stopped() else []

@@ -10,6 +10,7 @@ from functools import partial
 import httpx
 import structlog
 from servicekit.aws import open_session
+from servicekit.certificates import TlsServer, watch_certificates
 from servicekit.errors import BackendError
 from servicekit.fair_semaphore import FairSemaphore
 from servicekit.keycloak import KeycloakAdmin
@@ -136,6 +137,13 @@ async def open_context(settings: FileSyncSettings) -> AsyncIterator[FileSyncCont
         )
         leader_elector = LeaderElector(database, sync.run, sync.wake)
         stack.push_async_callback(leader_elector.close)
+        servers = [
+            *TlsServer.list_from_url(
+                "postgres", settings.database_url.get_secret_value(), settings.database_ca_file
+            ),
+            *TlsServer.list_from_url("keycloak", settings.keycloak_url),
+        ]
+        _ = await stack.enter_async_context(run_background_task(watch_certificates(servers), "certificates"))
         endless = [watching, await stack.enter_async_context(run_background_task(watch_loop(), "loop-lag"))]
         check_database = run_until_passed(database.check)
         # A replica that is not the leader serves the API as well.

@@ -8,6 +8,7 @@ __all__ = [
     "FILES",
     "HELD_DELETIONS",
     "HINTS",
+    "LATE_FILES",
     "LEADER",
     "POLL_SECONDS",
     "QUEUE",
@@ -31,14 +32,20 @@ FILES = Gauge(
 
 STORE_LAG = Histogram(
     "tenantry_file_sync_store_lag_seconds",
-    "Time from a file's upload to Open WebUI until it is in the documents' bucket",
+    "Time from a file's upload for a persona until it is in the documents' bucket",
     buckets=_LAGS,
 )
 
 READY_LAG = Histogram(
     "tenantry_file_sync_ready_lag_seconds",
-    "Time from a file's upload to Open WebUI until searches find it",
+    "Time from a file's upload for a persona until searches find it",
     buckets=_LAGS,
+)
+
+LATE_FILES = Counter(
+    "tenantry_file_sync_late_files_total",
+    "Files that searches did not find five minutes after their upload for a persona, also if they never "
+    "will. Each counts once, and again if another replica becomes leader. A refused file does not count.",
 )
 
 ACTIONS = Counter(

@@ -87,6 +87,11 @@ class File:
         return self.subject or self.owner
 
     @property
+    def given_at(self) -> int:
+        """Time at which the file with its current content was first linked, in seconds."""
+        return max(self.created_at, self.updated_at, min((link.since for link in self.links), default=0))
+
+    @property
     def document_id(self) -> str:
         """Id of the document that is made from the file."""
         return derive_file_document_id(self.id)

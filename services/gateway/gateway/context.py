@@ -10,6 +10,7 @@ from functools import partial
 import httpx
 import structlog
 from servicekit.aws import open_session
+from servicekit.certificates import TlsServer, watch_certificates
 from servicekit.errors import BackendError
 from servicekit.loop_lag import watch_loop
 from servicekit.tasks import run_background_task
@@ -130,6 +131,9 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         objects = TenantObjects(open_session, bucket=settings.bucket, role_arn=settings.tenant_role_arn)
         stack.callback(objects.close)
         watching_loop = await stack.enter_async_context(run_background_task(watch_loop(), "loop-lag"))
+        _ = await stack.enter_async_context(
+            run_background_task(watch_certificates(_list_tls_servers(settings)), "certificates")
+        )
         tenant_metrics = TenantMetrics(by_tenant=settings.metrics_by_tenant)
         _ = await stack.enter_async_context(
             run_background_task(tenant_metrics.run(registry.list_tenants), "tenant-metrics")
@@ -215,6 +219,14 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
             usage=usage,
             readiness=readiness,
         )
+
+
+def _list_tls_servers(settings: GatewaySettings) -> list[TlsServer]:
+    return [
+        *TlsServer.list_from_url("qdrant", settings.qdrant_url, settings.qdrant_ca_file),
+        *TlsServer.list_from_url("redis", settings.redis_url.get_secret_value(), settings.redis_ca_file),
+        *TlsServer.list_from_url("keycloak", settings.oidc_issuer),
+    ]
 
 
 async def _check_qdrant(monitor: QdrantMonitor, check_collection: Check) -> None:

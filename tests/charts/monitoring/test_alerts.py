@@ -11,7 +11,7 @@ import pytest
 import yaml
 from file_sync import metrics as file_sync
 from gateway import metrics as gateway
-from servicekit import loop_lag
+from servicekit import certificates, loop_lag
 from tenancy import registry
 from tenant_operator import metrics as operator
 
@@ -164,6 +164,21 @@ CASES = [
         "S3 refuses calls",
         make_calls("file-sync s3 put", "permanent", a_minute=1),
         ("TenantryS3RequestsRefused",),
+    ),
+    Case(
+        "Qdrant's certificate ends in twenty days",
+        make_gauge(certificates.EXPIRY, make_constant(20 * 86400), "gateway", system="qdrant"),
+        ("TenantryCertificateExpiring",),
+    ),
+    Case(
+        "Postgres' certificate ends in six days",
+        make_gauge(certificates.EXPIRY, make_constant(6 * 86400), "file-sync", system="postgres"),
+        ("TenantryCertificateExpiring", "TenantryCertificateNearlyExpired"),
+    ),
+    Case(
+        "Redis' certificate has expired",
+        make_gauge(certificates.EXPIRY, make_constant(-60), "gateway", system="redis"),
+        ("TenantryCertificateExpiring", "TenantryCertificateNearlyExpired"),
     ),
     Case(
         "the Kubernetes API is unavailable",

@@ -32,10 +32,14 @@ class TlsFront:
         self._target = target
         self._negotiates = negotiates
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._context.load_cert_chain(shown.certificate, shown.key)
+        self.show(shown)
         self._writers: set[asyncio.StreamWriter] = set()
         self.connections = 0
         """Number of clients that accepted the certificate and sent data."""
+
+    def show(self, shown: Certificates) -> None:
+        """Show another certificate to new clients."""
+        self._context.load_cert_chain(shown.certificate, shown.key)
 
     async def __aenter__(self) -> Self:
         context = None if self._negotiates else self._context

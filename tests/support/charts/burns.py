@@ -65,22 +65,20 @@ def _make_uploads(seconds: float) -> Series:
     return make_histogram(file_sync.READY_LAG, seconds, "file-sync", a_minute=1)
 
 
-_ERRORS = make_counter(file_sync.ACTIONS, make_rising(0), "file-sync", action="index", outcome="error")
-_FAILED_UPLOADS = make_counter(
-    file_sync.ACTIONS, make_rising(1), "file-sync", action="index", outcome="error"
-)
+_NONE_LATE = make_counter(file_sync.LATE_FILES, make_rising(0), "file-sync")
+_LATE = make_counter(file_sync.LATE_FILES, make_rising(1), "file-sync")
 
 _OBJECTIVES = (
     ("questions fail", _make_answers(1, "5xx"), _make_answers(1, "2xx"), 0.005, "TenantryAnswersFailing"),
     ("answers are late", _make_answers(20, "2xx"), _make_answers(1, "2xx"), 0.01, "TenantryAnswersLate"),
     (
         "files are late",
-        _make_uploads(900) | _ERRORS,
-        _make_uploads(20) | _ERRORS,
+        _make_uploads(900) | _LATE,
+        _make_uploads(20) | _NONE_LATE,
         0.01,
         "TenantryUploadsLate",
     ),
-    ("files fail", _FAILED_UPLOADS, _make_uploads(20) | _ERRORS, 0.01, "TenantryUploadsLate"),
+    ("files never become searchable", _LATE, _make_uploads(20) | _NONE_LATE, 0.01, "TenantryUploadsLate"),
 )
 
 

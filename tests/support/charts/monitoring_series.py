@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from file_sync import metrics as file_sync
 from gateway import metrics as gateway
 from prometheus_client.metrics import MetricWrapperBase
-from servicekit import remote
+from servicekit import certificates, remote
 from tenancy import registry
 from tenant_operator import metrics as operator
 
@@ -241,6 +241,8 @@ HEALTHY: Series = (
     | make_calls("gateway bedrock converse", "busy", a_minute=0)
     | make_calls("gateway qdrant search", "ok", 0.02)
     | make_calls("file-sync s3 put", "permanent", a_minute=0.1)
+    | make_gauge(certificates.EXPIRY, make_constant(40 * 86400), "gateway", system="qdrant")
+    | make_gauge(certificates.EXPIRY, make_constant(29 * 86400), "file-sync", system="postgres")
     | make_counter(registry.FAILURES, make_constant(2), "gateway")
     | make_counter(registry.UNREADABLE, make_constant(0), "gateway")
     | make_gauge(registry.TENANTS, make_constant(2), "file-sync")

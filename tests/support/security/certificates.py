@@ -33,21 +33,37 @@ class Certificates:
     key: Path
 
 
-def make_certificates(folder: Path, host: str) -> Certificates:
-    """Make an authority, and a certificate for a host name or IP address, in a new folder, for an hour."""
+AN_HOUR = timedelta(hours=1)
+
+
+def make_certificates(
+    folder: Path,
+    host: str,
+    *,
+    valid: timedelta = AN_HOUR,
+    ca_valid: timedelta = AN_HOUR,
+    authority_name: str = "An authority of ours",
+) -> Certificates:
+    """Make an authority, and a certificate for a host name or IP address, in a new folder.
+
+    Parameters
+    ----------
+    valid, ca_valid
+        Time for which the certificate and that of the authority are valid; negative if they have expired.
+    """
     folder.mkdir()
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    root_name = x509.Name.from_rfc4514_string("CN=An authority of ours")
+    root_name = x509.Name.from_rfc4514_string(f"CN={authority_name}")
     identifier = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key())
     root = (
-        _begin_certificate("CN=An authority of ours", root_key.public_key(), root_name)
+        _begin_certificate(f"CN={authority_name}", root_key.public_key(), root_name, ca_valid)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(identifier, critical=False)
         .sign(root_key, SHA256())
     )
     issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     server = (
-        _begin_certificate("CN=A server", key.public_key(), root_name)
+        _begin_certificate("CN=A server", key.public_key(), root_name, valid)
         .add_extension(x509.SubjectAlternativeName([_make_name(host)]), critical=False)
         .add_extension(issuer, critical=False)
         .sign(root_key, SHA256())
@@ -66,7 +82,7 @@ def _make_name(host: str) -> x509.GeneralName:
 
 
 def _begin_certificate(
-    name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name
+    name: str, key: ec.EllipticCurvePublicKey, issuer: x509.Name, valid: timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -76,5 +92,5 @@ def _begin_certificate(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_after(now + valid)
     )

@@ -85,6 +85,7 @@ class SyncLoops:
         fingerprints: dict[str, int] = {}
         delays: list[float] = []
         while True:
+            self._tenant_sync.uploads.count_late()  # also while no plan can be made
             try:
                 fingerprints = await self._poll(schedule, fingerprints)
             except BackendError as exc:

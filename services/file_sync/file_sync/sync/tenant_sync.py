@@ -25,7 +25,7 @@ from ..adapters.gateway import GatewayClient
 from ..adapters.open_webui_database import OpenWebUIDatabase
 from ..adapters.owners import OwnerResolver
 from ..adapters.upload_workflow import UploadWorkflow
-from ..metrics import ACTIONS, READY_LAG, STORE_LAG
+from ..metrics import ACTIONS, STORE_LAG
 from ..models import File, StorageUsage
 from ..planner.models import ActionType, FileReport, FileState, Plan, PlanConfig, PlannedAction
 from ..planner.persona_index import PersonaIndex
@@ -33,14 +33,15 @@ from ..planner.plan import build_plan
 from ..problems import DeletionsHeld, FileRefused, IngestRefused, RetryLater
 from .backoff import BackoffGate
 from .in_flight_calls import InFlightCalls
+from .upload_tracker import UploadTracker
 
 __all__ = ["SyncResult", "TenantSync"]
 
 MAX_ACTIONS = 2000
 """Maximum number of actions of one run, to limit memory; the next sync plans the others."""
 
-MAX_TRACKED = 100_000
-"""Limit of the files that are tracked for the lag metrics, and of the kept files that were logged."""
+MAX_LOGGED = 100_000
+"""Limit of the kept files that were logged."""
 
 
 @dataclass
@@ -103,7 +104,7 @@ class TenantSync:
         self._ingest_slots = ingest_slots
         self.backoff = BackoffGate()
         self._calls = InFlightCalls()
-        self._new_files: dict[tuple[str, str], int] = {}
+        self.uploads = UploadTracker()
         self._logged_kept: set[tuple[str, str]] = set()
         self._log = structlog.get_logger("file_sync.sync.tenant_sync")
 
@@ -133,6 +134,7 @@ class TenantSync:
         structlog.contextvars.bind_contextvars(tenant=tenant.key, request_id=uuid.uuid4().hex)
         async with slots or nullcontext():
             plan, files = await self._plan(tenant, personas, config)
+        self.uploads.update(tenant.id, files, plan)
         result = SyncResult(plan, remaining=len(plan.actions))
         for file in files:
             report = plan.reports.get(file.id)
@@ -151,8 +153,9 @@ class TenantSync:
         return result
 
     def close(self) -> None:
-        """Cancel the calls in flight; the next sync observes their results."""
+        """Cancel the calls in flight; the next sync, perhaps of another replica, observes their results."""
         self._calls.close()
+        self.uploads.clear()
 
     async def _plan(
         self, tenant: Tenant, personas: PersonaIndex, config: PlanConfig
@@ -319,9 +322,7 @@ class TenantSync:
             await self._store.put(tenant, action.persona_id, action.filename, file, content)
         self._log_action("Stored a file as a document", action)
         if action.type is ActionType.STORE and not action.former:
-            STORE_LAG.observe(max(time.time() - file.created_at, 0.0))
-            if len(self._new_files) < MAX_TRACKED:
-                self._new_files[tenant.id, action.document_id] = file.created_at
+            STORE_LAG.observe(max(time.time() - file.given_at, 0.0))
         return FileState.RECEIVED
 
     async def _index(self, tenant: Tenant, action: PlannedAction) -> FileState:
@@ -333,8 +334,7 @@ class TenantSync:
         self.backoff.record_success()
         # Delete former copies last: as long as one exists, the next sync indexes the document again.
         await self._delete_superseded(tenant, action.document_id, action.former)
-        if (created_at := self._new_files.pop((tenant.id, action.document_id), None)) is not None:
-            READY_LAG.observe(max(time.time() - created_at, 0.0))
+        self.uploads.record_ready(tenant.id, action.document_id)
         self._log_action("Indexed a document", action)
         return FileState.READY
 
@@ -347,7 +347,7 @@ class TenantSync:
 
     def _log_kept(self, tenant: Tenant, file: File) -> None:
         """Log once that a document is kept although its file was removed from the knowledge base."""
-        if (tenant.id, file.id) not in self._logged_kept and len(self._logged_kept) < MAX_TRACKED:
+        if (tenant.id, file.id) not in self._logged_kept and len(self._logged_kept) < MAX_LOGGED:
             self._logged_kept.add((tenant.id, file.id))
             self._log.warning(
                 "A file was removed from a knowledge base, but not by its owner or an administrator; "

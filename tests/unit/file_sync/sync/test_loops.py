@@ -14,6 +14,7 @@ from file_sync.settings import FileSyncSettings
 from file_sync.sync.backoff import BackoffGate
 from file_sync.sync.loops import SyncLoops
 from file_sync.sync.tenant_sync import SyncResult, TenantSync
+from file_sync.sync.upload_tracker import UploadTracker
 from servicekit.errors import BackendUnavailable
 from tenancy.model import Tenant
 
@@ -39,6 +40,7 @@ class LoopHarness:
         self.indexing: set[str] = set()
         self.blocked_deletions: dict[str, int] = {}
         self.backoff = BackoffGate()
+        self.uploads = UploadTracker()
         self.plan_seconds = 0.0
         self.planning = 0
         self.most_planning = 0
