@@ -28,8 +28,8 @@ __all__ = [
     "TENANT",
     "CloudWatchMetric",
     "Count",
+    "CurrentValue",
     "Duration",
-    "Level",
     "MetricWriter",
     "Share",
     "write_metrics",
@@ -197,7 +197,7 @@ class Share(CloudWatchMetric):
 
 
 @dataclass(frozen=True, eq=False)
-class Level(CloudWatchMetric):
+class CurrentValue(CloudWatchMetric):
     """Current value, from a gauge: the sum of its series."""
 
     source: Gauge

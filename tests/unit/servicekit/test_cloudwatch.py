@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from servicekit import cloudwatch
-from servicekit.cloudwatch import CloudWatchMetric, Count, Duration, Level, MetricWriter, Share, write_metrics
+from servicekit.cloudwatch import (
+    CloudWatchMetric,
+    Count,
+    CurrentValue,
+    Duration,
+    MetricWriter,
+    Share,
+    write_metrics,
+)
 
 DIMENSIONS = {"Namespace": "tenantry", "Release": "blue"}
 
@@ -125,7 +133,7 @@ def test_the_average_of_a_share_over_pods_and_minutes_is_exact() -> None:
 
 def test_a_level_is_the_current_value() -> None:
     gauge = Gauge("legacy", "Legacy", ("model",), registry=CollectorRegistry())
-    lines = Lines(Level("Legacy", gauge, "Legacy"))
+    lines = Lines(CurrentValue("Legacy", gauge, "Legacy"))
     assert lines.read() == []
     gauge.labels("a").set(1)
     gauge.labels("b").set(0)
