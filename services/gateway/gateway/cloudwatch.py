@@ -1,9 +1,9 @@
 """Metrics of the gateway in CloudWatch: those that the dashboard and the alarms of ``infra`` need."""
 
-from servicekit.cloudwatch import CloudWatchMetric, Count, Duration, Share
+from servicekit.cloudwatch import CloudWatchMetric, Count, CurrentValue, Duration, Share
 from servicekit.remote import BACKEND_SECONDS, FAILURES
 
-from .metrics import ANSWERS, CROSS_TENANT_HITS, REQUEST_SECONDS
+from .metrics import ANSWERS, CROSS_TENANT_HITS, MODEL_REPLACEMENT_DUE, REQUEST_SECONDS
 
 __all__ = ["METRICS"]
 
@@ -65,5 +65,10 @@ METRICS: tuple[CloudWatchMetric, ...] = (
         "IsolationViolations",
         CROSS_TENANT_HITS,
         "Points of another tenant that Qdrant returned despite the filter; the gateway dropped them",
+    ),
+    CurrentValue(
+        "ModelsToReplace",
+        MODEL_REPLACEMENT_DUE,
+        "Configured models that Bedrock retires within 90 days, or lists as legacy",
     ),
 )

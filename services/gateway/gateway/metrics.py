@@ -14,6 +14,7 @@ __all__ = [
     "FALLBACKS",
     "LIMIT_CHECKS_SKIPPED",
     "LIMIT_EXCEEDED",
+    "MODEL_REPLACEMENT_DUE",
     "MODEL_SERVED",
     "PENDING_WRITES",
     "REJECTED",
@@ -63,6 +64,12 @@ CROSS_TENANT_HITS = Counter(
 MODEL_SERVED = Gauge(
     "tenantry_gateway_model_served",
     "1 if Bedrock served the configured model when the gateway started, else 0",
+    ("model",),
+)
+
+MODEL_REPLACEMENT_DUE = Gauge(
+    "tenantry_gateway_model_replacement_due",
+    "1 if Bedrock retires the configured model within 90 days, or lists it as legacy; else 0. Checked daily",
     ("model",),
 )
 

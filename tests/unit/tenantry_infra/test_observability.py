@@ -201,6 +201,15 @@ def test_warnings_fire_above_their_number(name: str, metric: str, count: float, 
     assert get_state(name, make_data(metric, [28], {count: 1.0})) == state
 
 
+def test_a_model_to_replace_fires_and_an_unknown_lifecycle_is_no_data() -> None:
+    for count, state in ((1.0, "ALARM"), (0.0, "OK")):
+        assert (
+            get_state("ModelToReplace", make_data("ModelsToReplace", [50, 59], {count: 1.0}), now=60) == state
+        )
+    assert get_state("ModelToReplace", now=60) == "INSUFFICIENT_DATA"
+    assert ALARMS["ModelToReplace"]["InsufficientDataActions"] == ["WarningTopic"]
+
+
 def test_refused_calls_of_two_services_add_up() -> None:
     data = make_data("S3ClientErrors", [20, 21], {2.0: 1.0})
     assert get_state("S3RequestsRefused", data) == "ALARM"
