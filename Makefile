@@ -25,7 +25,7 @@ INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 BASE ?= origin/main
 
-.PHONY: help setup aws-plan aws-up aws-cluster aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
+.PHONY: help setup aws-plan aws-up aws-cluster aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e e2e-profiles kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -144,10 +144,17 @@ e2e: $(READY) ## Run tests of the chart with real pods, on a local node
 	@tenantry prepare --all
 	@python -m tests.e2e local_node
 
+PROFILES ?= eks-dev eks-staging eks-prod
+e2e-profiles: $(READY) ## Run tests of the chart's PROFILES for EKS (default: all) with real pods, on a local node
+	@tenantry prepare --all
+	@python -m tests.e2e local_node --profiles $(PROFILES)
+
 kind: $(READY) ## Run tests of the chart on a kind cluster and keep the cluster; needs Docker and kind
 	@python -m tests.e2e kind
 
-test-all: test programs ## Run `make test` and `make programs`
+test-all: test programs ## Run `make test`, `make programs` and, where a node can run, `make e2e-profiles`
+	@tenantry prepare --all
+	@python -m tests.e2e local_node --optional --profiles $(PROFILES)
 
 bench: $(READY) ## Run benchmarks; prints tables and writes build/bench.json
 	@tenantry prepare --all

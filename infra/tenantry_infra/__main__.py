@@ -73,7 +73,7 @@ def values(
         + yaml.safe_dump(build_values(environment, outputs), sort_keys=False)
     )
     console.print(f"Wrote {file}.")
-    if missing := list_missing(outputs):
+    if missing := list_missing(environment, outputs):
         console.print(f"Not in it, because their stacks do not exist: {', '.join(missing)}.")
 
 

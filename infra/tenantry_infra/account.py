@@ -81,6 +81,10 @@ class AwsAccount:
         """Return RDS in the region of a stack."""
         return self._session.client("rds", region_name=self.environment.get_region(stack), config=RETRIES)
 
+    def get_elb(self, stack: "Stack") -> Any:
+        """Return Elastic Load Balancing in the region of a stack."""
+        return self._session.client("elbv2", region_name=self.environment.get_region(stack), config=RETRIES)
+
     def get_backup(self, stack: "Stack") -> Any:
         """Return AWS Backup in the region of a stack."""
         return self._session.client("backup", region_name=self.environment.get_region(stack), config=RETRIES)

@@ -48,6 +48,7 @@ VALUES = (
     ChartValue("global.network.redis.cidrs", "network", "DataCidrs", _split),
     ChartValue("global.network.kubernetes.cidrs", "network", "AppCidrs", _split),
     ChartValue("ingress.alb.prefixLists", "network", "LoadBalancerPrefixList", _split),
+    ChartValue("targetGroupBinding.targetGroupArn", "edge", "TargetGroupArn"),
     ChartValue("operator.image.repository", "registry", "OperatorRepository"),
     ChartValue("gateway.image.repository", "registry", "GatewayRepository"),
     ChartValue("file-sync.image.repository", "registry", "FileSyncRepository"),
@@ -89,12 +90,22 @@ def build_values(environment: Environment, outputs: Mapping[str, Mapping[str, st
     for value in VALUES:
         if value.output in outputs.get(value.stack, {}):
             _set(values, value.path, value.convert(outputs[value.stack][value.output]))
+    if environment.edge:
+        _set(values, "global.openWebui.url", f"https://{environment.edge.host}")
+        # The load balancer of the stacks serves the host, and not one that the cluster creates.
+        _set(values, "ingress.enabled", False)
+        _set(values, "targetGroupBinding.enabled", True)
     return values
 
 
-def list_missing(outputs: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the paths of the values whose stack does not exist yet."""
-    return [value.path for value in VALUES if value.output not in outputs.get(value.stack, {})]
+def list_missing(environment: Environment, outputs: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the paths of the values whose stack belongs to the environment, but does not exist yet."""
+    stacks = {stack.name for stack in environment.stacks}
+    return [
+        value.path
+        for value in VALUES
+        if value.stack in stacks and value.output not in outputs.get(value.stack, {})
+    ]
 
 
 def _set(values: dict[str, Any], path: str, value: Any) -> None:

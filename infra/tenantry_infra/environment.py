@@ -16,7 +16,7 @@ from .stacks import INFRA, STACKS, Stack, StackRegion
 
 __all__ = ["Environment", "find_environment"]
 
-GIVEN = frozenset({"Environment", "ClusterName", "ReplicaRegion"})
+GIVEN = frozenset({"Environment", "ClusterName", "Host", "HostedZoneId", "ReplicaRegion", "Scope"})
 """Parameters that every environment derives from its own fields."""
 
 
@@ -34,9 +34,29 @@ def _check_network(value: str) -> str:
     return value
 
 
+HOST_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+"""Pattern of one part of a host's name."""
+
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 ParameterValue = Annotated[str, BeforeValidator(_to_parameter)]
 Network = Annotated[str, AfterValidator(_check_network)]
+
+
+class EdgeSettings(BaseModel):
+    """Settings of the way from browsers to Open WebUI: CloudFront, AWS WAF, the load balancer and DNS.
+
+    Parameters
+    ----------
+    host
+        Host under which browsers open Open WebUI.
+    hosted_zone_id
+        Hosted zone in Route 53 that contains the host.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
+
+    host: Annotated[str, Field(max_length=57, pattern=rf"^{HOST_LABEL}(\.{HOST_LABEL})+$")]
+    hosted_zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{5,31}$")]
 
 
 class Environment(BaseModel):
@@ -54,6 +74,8 @@ class Environment(BaseModel):
         Region of copies; None for no copies.
     service_cidr
         Addresses of the cluster's Services. EKS cannot change them later.
+    edge
+        Settings of CloudFront and of the load balancer; None for neither of them.
     cluster
         Settings of the EKS cluster.
     parameters
@@ -67,6 +89,7 @@ class Environment(BaseModel):
     region: Region
     replica_region: Region | None = None
     service_cidr: Network
+    edge: EdgeSettings | None = None
     cluster: ClusterSettings
     parameters: dict[str, dict[str, ParameterValue]]
 
@@ -105,9 +128,7 @@ class Environment(BaseModel):
     @property
     def stacks(self) -> tuple[Stack, ...]:
         """Return the stacks of this environment, in order."""
-        return tuple(
-            stack for stack in STACKS if stack.region is StackRegion.HOME or self.replica_region is not None
-        )
+        return tuple(stack for stack in STACKS if not stack.setting or getattr(self, stack.setting))
 
     @property
     def tags(self) -> dict[str, str]:
@@ -118,7 +139,7 @@ class Environment(BaseModel):
         """Return the region of a stack."""
         if stack.region is StackRegion.REPLICA and self.replica_region:
             return self.replica_region
-        return self.region
+        return stack.region.value if stack.region is StackRegion.GLOBAL else self.region
 
     def get_stack_name(self, stack: Stack) -> str:
         """Return the name of a stack in CloudFormation."""
@@ -129,7 +150,10 @@ class Environment(BaseModel):
         given = {
             "Environment": self.name,
             "ClusterName": self.cluster_name,
+            "Host": self.edge.host if self.edge else "",
+            "HostedZoneId": self.edge.hosted_zone_id if self.edge else "",
             "ReplicaRegion": self.replica_region or "",
+            "Scope": "CLOUDFRONT" if stack.region is StackRegion.GLOBAL else "REGIONAL",
         }
         derived = {name: value for name, value in given.items() if name in stack.template.parameters}
         return derived | self.parameters.get(stack.name, {})
@@ -151,6 +175,12 @@ class Environment(BaseModel):
             if buckets.count(bucket) > 1
         )
         yield from self._find_overlaps()
+        if self.edge and not self.parameters.get("network", {}).get("LoadBalancerPrefixList"):
+            yield (
+                "parameters.network.LoadBalancerPrefixList: is missing, but edge is set, and only "
+                "CloudFront may reach its load balancer. Set the id of the prefix list "
+                f"com.amazonaws.global.cloudfront.origin-facing in {self.region}"
+            )
         if self.replica_region == self.region:
             yield f"replicaRegion: must differ from region, which is {self.region}"
 
@@ -162,7 +192,8 @@ class Environment(BaseModel):
             if name in GIVEN:
                 yield f"{path}: is derived from the other fields. Remove it"
             elif name not in parameters:
-                yield f"{path}: {stack.name}.yaml has no such parameter{_format_suggestion(name, parameters)}"
+                suggestion = _format_suggestion(name, parameters)
+                yield f"{path}: {stack.template_file.name} has no such parameter{suggestion}"
             elif fault := parameters[name].find_fault(value):
                 yield f"{path}: {fault}, not {value!r}"
         outputs = {

@@ -51,10 +51,10 @@ class StackRemoval:
         Raises
         ------
         DeploymentError
-            A bucket is not empty, or a stack cannot be deleted.
+            A bucket is not empty, a resource is protected, or a stack cannot be deleted.
         """
         removed = self.list_removed()
-        self._check_data_is_gone(removed)
+        self._check_removable(removed)
         for stack in removed:
             self._remove_stack(stack)
 
@@ -68,8 +68,17 @@ class StackRemoval:
             is not StackPhase.ABSENT
         ]
 
-    def _check_data_is_gone(self, stacks: list[Stack]) -> None:
-        protected = self._list_blocking(stacks, "AWS::RDS::DBInstance", self._is_deletion_protected)
+    def _check_removable(self, stacks: list[Stack]) -> None:
+        balancers = self._list_blocking(
+            stacks, "AWS::ElasticLoadBalancingV2::LoadBalancer", self._is_balancer_protected
+        )
+        if balancers:
+            raise DeploymentError(
+                f"These load balancers are protected from deletion: {', '.join(balancers)}. "
+                "Nothing was removed. Set parameters.edge.DeletionProtection to false, run aws-up, then run "
+                "the command again."
+            )
+        protected = self._list_blocking(stacks, "AWS::RDS::DBInstance", self._is_database_protected)
         if protected:
             raise DeploymentError(
                 f"These databases are protected from deletion: {', '.join(protected)}. Nothing was removed. "
@@ -99,7 +108,15 @@ class StackRemoval:
             if is_blocking(stack, resource)
         ]
 
-    def _is_deletion_protected(self, stack: Stack, database: str) -> bool:
+    def _is_balancer_protected(self, stack: Stack, balancer: str) -> bool:
+        elb = self._account.get_elb(stack)
+        try:
+            found = elb.describe_load_balancer_attributes(LoadBalancerArn=balancer)["Attributes"]
+        except elb.exceptions.LoadBalancerNotFoundException:
+            return False
+        return {"Key": "deletion_protection.enabled", "Value": "true"} in found
+
+    def _is_database_protected(self, stack: Stack, database: str) -> bool:
         rds = self._account.get_rds(stack)
         try:
             (found,) = rds.describe_db_instances(DBInstanceIdentifier=database)["DBInstances"]

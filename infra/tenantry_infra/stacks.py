@@ -29,12 +29,15 @@ class StackRegion(Enum):
     """The environment's region."""
 
     REPLICA = "replicaRegion"
-    """The region of copies. An environment without one has no such stack."""
+    """The region of copies."""
+
+    GLOBAL = "us-east-1"
+    """The region of CloudFront, whatever the environment's region is."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack of an environment. Its template is ``cloudformation/<name>.yaml``.
+    """One stack of an environment.
 
     A parameter that an environment does not set gets its value from an output of the same name of a stack in
     ``needs``.
@@ -51,6 +54,10 @@ class Stack:
         True if the stack has data that cannot be created again. Then its deletion is refused.
     region
         Region of the stack.
+    setting
+        Field of the environment without which the stack is left out; empty for none.
+    template_name
+        Name of the template in ``cloudformation``; empty for the name of the stack.
     """
 
     name: str
@@ -58,11 +65,13 @@ class Stack:
     needs: tuple[str, ...] = ()
     holds_data: bool = False
     region: StackRegion = StackRegion.HOME
+    setting: str = ""
+    template_name: str = ""
 
     @property
     def template_file(self) -> Path:
         """Return the file of the stack's template."""
-        return INFRA / "cloudformation" / f"{self.name}.yaml"
+        return INFRA / "cloudformation" / f"{self.template_name or self.name}.yaml"
 
     @property
     def template(self) -> Template:
@@ -73,12 +82,40 @@ class Stack:
 STACKS = (
     Stack("keys", "encryption keys of the data tier, of the cluster and of alarms", holds_data=True),
     Stack("network", "VPC, subnets, NAT gateways, endpoints, security groups"),
-    Stack("replica", "bucket of copies in another region", holds_data=True, region=StackRegion.REPLICA),
+    Stack(
+        "replica",
+        "bucket of copies in another region",
+        holds_data=True,
+        region=StackRegion.REPLICA,
+        setting="replica_region",
+    ),
     Stack("storage", "buckets of documents, files and access logs", needs=("replica",), holds_data=True),
     Stack("registry", "repositories of images", holds_data=True),
     Stack("identity", "roles of the services", needs=("storage",)),
     Stack("data", "RDS for PostgreSQL, ElastiCache", needs=("network", "keys"), holds_data=True),
     Stack("backup", "AWS Backup", needs=("keys", "storage", "data"), holds_data=True),
+    Stack("web-acl", "rules of AWS WAF for the load balancer", setting="edge"),
+    Stack(
+        "edge",
+        "load balancer in front of Open WebUI",
+        needs=("network", "storage", "web-acl"),
+        setting="edge",
+    ),
+    Stack(
+        "web-acl-global",
+        "rules of AWS WAF for CloudFront",
+        region=StackRegion.GLOBAL,
+        setting="edge",
+        template_name="web-acl",
+    ),
+    Stack(
+        "edge-global",
+        "CloudFront in front of the load balancer",
+        needs=("storage", "edge", "web-acl-global"),
+        region=StackRegion.GLOBAL,
+        setting="edge",
+    ),
+    Stack("dns", "records of the host in Route 53", needs=("edge", "edge-global"), setting="edge"),
     Stack("observability", "dashboard, alarms, log groups", needs=("keys", "data")),
     Stack("budget", "monthly budget of the account"),
 )

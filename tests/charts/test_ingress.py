@@ -1,6 +1,7 @@
 """Tests of the Ingress: it exposes only Open WebUI, with the AWS Load Balancer Controller or another."""
 
 import pytest
+from gateway.settings import GatewaySettings
 
 from tests.support.charts.rendering import HelmError, Release, render
 
@@ -44,9 +45,16 @@ def test_on_aws_only_https_with_tls_1_3_is_allowed(release: Release) -> None:
     assert annotations[ALB + "ssl-policy"] == "ELBSecurityPolicy-TLS13-1-3-2021-06"
 
 
-def test_sessions_are_sticky_and_the_idle_timeout_covers_an_answer(release: Release) -> None:
-    assert parse_attributes(release, "target-group-attributes")["stickiness.enabled"] == "true"
-    assert int(parse_attributes(release, "load-balancer-attributes")["idle_timeout.timeout_seconds"]) > 90
+def test_the_load_balancer_waits_for_an_answer_and_for_those_of_a_pod_that_stops(release: Release) -> None:
+    deadline = GatewaySettings.model_fields["request_timeout_seconds"].default
+    balancer = parse_attributes(release, "load-balancer-attributes")
+    pods = parse_attributes(release, "target-group-attributes")
+    assert int(balancer["idle_timeout.timeout_seconds"]) > deadline
+    assert int(pods["deregistration_delay.timeout_seconds"]) > deadline
+
+
+def test_no_browser_sticks_to_a_pod_because_that_defeats_the_weights_of_a_rollout(release: Release) -> None:
+    assert parse_attributes(release, "target-group-attributes")["stickiness.enabled"] == "false"
 
 
 def test_the_load_balancer_checks_the_path_of_the_readiness_probe(release: Release) -> None:

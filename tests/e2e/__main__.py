@@ -2,7 +2,8 @@
 
 On the local node all tests run with network policies that filter egress as EKS' VPC CNI does. Without pytest
 arguments, some tests are repeated on a new installation with the filter of most other CNIs.
-``--egress-filter`` selects one of both.
+``--egress-filter`` selects one of both. ``--profiles`` selects other profiles than that for kind.
+``--optional`` succeeds where the cluster cannot run.
 """
 
 import argparse
@@ -15,18 +16,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tests.support.network.policies import EgressFilter
 
+from .eks.leftovers import remove_leftovers
+from .eks.servers import Servers
 from .images import REPLACED_BY_STANDINS, REPLACED_IMAGES, STANDIN_IMAGE, TENANTRY_IMAGES, Image
 from .kind import Kind
 from .local_node import LocalNode
+from .profiles import EKS_PROFILES, EKS_TESTS, KIND, REPEATED_TESTS
 
 FOLDER = Path(__file__).parent
-
-REPEATED = tuple(str(FOLDER / name) for name in ("test_network.py", "test_answers.py"))
-"""Tests of the second filter. The tests of the first one end with an uninstall, so these first install."""
 
 CONCURRENCY = 2
 """Number of images that are built and loaded concurrently: packing and unpacking use one processor each."""
@@ -37,23 +39,56 @@ def main(*arguments: str) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e", allow_abbrev=False)
     parser.add_argument("cluster", choices=("local_node", "kind"))
     parser.add_argument("--egress-filter", type=EgressFilter, choices=list(EgressFilter))
+    parser.add_argument("--profiles", nargs="+", choices=(KIND, *EKS_PROFILES), default=[KIND])
+    parser.add_argument("--optional", action="store_true")
     options, pytest_arguments = parser.parse_known_args(arguments)
     provider = Kind() if options.cluster == "kind" else LocalNode()
     if provider.missing:
         print(f"Skipping the tests on a cluster: {provider.missing}.")
-        return 1
+        return 0 if options.optional else 1
     with provider.run(), tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(_load_images(provider), file)
         file.flush()
         given = {"KUBECONFIG": str(provider.kubeconfig), "TENANTRY_E2E_IMAGES": file.name}
         if isinstance(provider, Kind):
             return _run_tests(given, [str(FOLDER), *pytest_arguments])
-        provider.enforce_policies(options.egress_filter or EgressFilter.BEFORE_DNAT)
-        code = _run_tests(given, [str(FOLDER), *pytest_arguments])
-        if code or options.egress_filter or pytest_arguments:
-            return code
-        provider.enforce_policies(EgressFilter.AFTER_DNAT)
-        return _run_tests(given, REPEATED)
+        for profile in options.profiles:
+            test = _test_kind_profile if profile == KIND else partial(_test_eks_profile, profile)
+            if code := test(provider, given, options.egress_filter, pytest_arguments):
+                return code
+    return 0
+
+
+def _test_kind_profile(
+    node: LocalNode, given: dict[str, str], chosen: EgressFilter | None, pytest_arguments: Sequence[str]
+) -> int:
+    node.enforce_policies(chosen or EgressFilter.BEFORE_DNAT)
+    code = _run_tests(given, [str(FOLDER), *pytest_arguments])
+    if code or chosen or pytest_arguments:
+        return code
+    node.enforce_policies(EgressFilter.AFTER_DNAT)
+    return _run_tests(given, REPEATED_TESTS)
+
+
+def _test_eks_profile(
+    profile: str,
+    node: LocalNode,
+    given: dict[str, str],
+    chosen: EgressFilter | None,
+    pytest_arguments: Sequence[str],
+) -> int:
+    """Test a profile with one filter or both; the servers and their data stay the same."""
+    remove_leftovers(node.kubeconfig)
+    with tempfile.TemporaryDirectory(prefix="tenantry-e2e-") as state:
+        servers = Servers.open(Path(state), profile)
+        variables = given | {"TENANTRY_E2E_PROFILE": profile, "TENANTRY_E2E_SERVERS": state}
+        with servers.run():
+            for egress_filter in [chosen] if chosen else list(EgressFilter):
+                print(f"Profile {profile}, egress filter {egress_filter}", flush=True)
+                node.enforce_policies(egress_filter)
+                if code := _run_tests(variables, [*EKS_TESTS, *pytest_arguments]):
+                    return code
+    return 0
 
 
 def _run_tests(variables: dict[str, str], arguments: Sequence[str]) -> int:

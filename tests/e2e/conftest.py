@@ -9,11 +9,16 @@ import pytest
 from tests.support.backends.cluster import Cluster
 
 from .demo import load_demo_data
+from .eks.installation import EksInstallation
+from .eks.servers import Servers
 from .installation import Installation
+from .profiles import KIND
 
 RELEASE = os.environ.get("TENANTRY_E2E_RELEASE", "tenantry")
 
-MINUTES = 15
+PROFILE = os.environ.get("TENANTRY_E2E_PROFILE", KIND)
+
+MINUTES = 20
 """Timeout of a test; the first test waits for the installation."""
 
 
@@ -31,7 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def prepared_installation() -> Installation:
     """All prerequisites of the chart; the chart itself can be absent."""
     images = json.loads(Path(os.environ["TENANTRY_E2E_IMAGES"]).read_text())
-    installation = Installation(Cluster(RELEASE), RELEASE, images)
+    cluster = Cluster(RELEASE)
+    if PROFILE == KIND:
+        installation = Installation(cluster, RELEASE, images)
+    else:
+        servers = Servers.open(Path(os.environ["TENANTRY_E2E_SERVERS"]), PROFILE)
+        installation = EksInstallation(cluster, RELEASE, images, servers)
     installation.prepare()
     return installation
 

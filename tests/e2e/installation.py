@@ -1,4 +1,4 @@
-"""Installation of the chart with its kind profile and stand-ins for AWS.
+"""Installation of the chart: with its kind profile, and stand-ins for AWS in the cluster.
 
 Pods use the same roles as on EKS: each pod has the credentials of a session of its role.
 """
@@ -8,16 +8,15 @@ import base64
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 from tenantry_local.context import Context
 from tenantry_local.demo_users import get_access_token
-from tenantry_local.parts.aws import ACCOUNT, REGION, ROLE_SERVICES, Aws
+from tenantry_local.parts.aws import ROLE_SERVICES, Aws
 
 from tests.support.backends.cluster import Cluster, wait_until_true
 from tests.support.backends.keycloak_users import LONG_LIVED_CLIENT, People
@@ -26,15 +25,14 @@ from tools.chart_schema import CHART
 
 from .images import STANDIN_IMAGE, list_image_options
 from .pod_scripts import CALL
+from .roles import assume_role
+from .routes import Route
 
 __all__ = ["Installation", "get_client_pod_name"]
 
 FOLDER = Path(__file__).parent
 
 STANDINS = ("aws", "bedrock")
-
-SESSION_SECONDS = 12 * 3600
-"""Maximum duration of a role's session."""
 
 SESSION_VARIABLES = {
     "AWS_ACCESS_KEY_ID": "AccessKeyId",
@@ -74,9 +72,7 @@ class Installation:
         self.cluster.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
         )
-        image = f"--set-string=image={self.images[STANDIN_IMAGE.name]}"
-        self.cluster.run_helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", image)
-        self._provision_aws()
+        self.prepare_surroundings()
         self._make_secrets()
         self.cluster.apply(*[self._make_client_pod(name) for name in CLIENT_PODS])
         pods = [f"pod/{get_client_pod_name(name)}" for name in CLIENT_PODS]
@@ -84,12 +80,80 @@ class Installation:
 
     def upgrade(self, *options: str) -> None:
         """Install or upgrade the chart with helm options and wait until all pods are ready."""
-        files = ["-f", str(CHART / "values-kind.yaml"), "-f", str(FOLDER / "values.yaml"), "-f", "-"]
+        files = [f"--values={file}" for file in self.list_values_files()]
         self.cluster.run_helm(
-            "upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=10m",
-            *files, *list_image_options(self.images), *self._list_addresses(), *options,
-            stdin=json.dumps(self._make_aws_values()),
+            "upgrade", "--install", self.release, str(CHART), "--wait", "--timeout=14m",
+            *files, "--values=-", *list_image_options(self.images), *self._list_addresses(), *options,
+            stdin=json.dumps(self.make_values()),
         )  # fmt: skip
+
+    def prepare_surroundings(self) -> None:
+        """Install the stand-ins, and create the roles and their credentials."""
+        image = f"--set-string=image={self.images[STANDIN_IMAGE.name]}"
+        self.cluster.run_helm("upgrade", "--install", "standins", str(FOLDER / "standins"), "--wait", image)
+        with self.cluster.forward_port("aws", 4566) as port, _make_state() as state:
+            aws = Aws(_make_context({"aws": port}, {}, state))
+            wait_until_true(aws.is_healthy, "AWS is healthy", seconds=60)
+            aws.provision()
+            for service in ROLE_SERVICES:
+                self.apply_secret(f"aws-{service}", assume_role(aws, service))
+            key, secret = aws.get_key_pair("open-webui")
+            self.apply_secret("aws-open-webui", {"AccessKeyId": key, "SecretAccessKey": secret})
+
+    def list_values_files(self) -> list[Path]:
+        """Return the files with the chart's values."""
+        return [CHART / "values-kind.yaml", FOLDER / "values.yaml"]
+
+    def make_values(self) -> dict[str, Any]:
+        """Return values with the stand-ins' endpoints and credentials.
+
+        The endpoints are IP addresses, because boto3 would prepend the bucket to a host name.
+        """
+        url = {
+            name: f"http://{self.cluster.get('service', name)['spec']['clusterIP']}:4566" for name in STANDINS
+        }
+        urls = {"AWS_ENDPOINT_URL": url["aws"], "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url["bedrock"]}
+        services = {
+            service: _make_variables(f"aws-{service}", urls, SESSION_VARIABLES) for service in ROLE_SERVICES
+        }
+        files = {"S3_ENDPOINT_URL": url["aws"], "S3_ADDRESSING_STYLE": "path"}
+        services["open-webui"] = _make_variables("aws-open-webui", files, FILES_VARIABLES)
+        values: dict[str, Any] = {service: {"extraEnv": variables} for service, variables in services.items()}
+        values["qdrant"] = {"snapshots": values.pop("qdrant-snapshots")}
+        values["smokeTest"] = values["gateway"]
+        return values
+
+    def generate_secrets(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the data of the chart's Secrets, by their names."""
+        return dev_secrets.generate_secrets(self.release)
+
+    @contextmanager
+    def open_keycloak(self) -> Iterator[Context]:
+        """Yield a context with the port of Keycloak, and the passwords ``people`` and ``keycloak-admin``."""
+        secret = self.read_secret("tenantry-keycloak")
+        passwords = {"people": secret["people-password"], "keycloak-admin": secret["admin-password"]}
+        with self.cluster.forward_port(self.get_workload_name("keycloak"), 8080) as port:
+            yield _make_context({"keycloak": port}, passwords)
+
+    @property
+    def chat_url(self) -> str:
+        """Return the URL of Open WebUI for browsers."""
+        return f"http://{self.get_workload_name('open-webui')}:8080"
+
+    @contextmanager
+    def open_browser_routes(self) -> Iterator[dict[str, Route]]:
+        """Yield the routes of a browser: to Open WebUI and to Keycloak."""
+        names = [self.get_workload_name(name) for name in ("open-webui", "keycloak")]
+        with ExitStack() as stack:
+            yield {
+                name: Route(f"http://127.0.0.1:{stack.enter_context(self.cluster.forward_port(name, 8080))}")
+                for name in names
+            }
+
+    @property
+    def worker_counts(self) -> tuple[int, int]:
+        """Return the minimum and the initial number of n8n's workers in the values."""
+        return 1, 2
 
     @property
     def installed(self) -> bool:
@@ -112,20 +176,20 @@ class Installation:
     @property
     def password(self) -> str:
         """Return the password of all demo users."""
-        return self._read_secret("tenantry-keycloak")["people-password"]
+        with self.open_keycloak() as context:
+            return context.secrets["people"]
 
     def fetch_token(self, email: str) -> str:
-        """Return an access token of a demo user from the release's Keycloak."""
-        with self.cluster.forward_port(self.get_workload_name("keycloak"), 8080) as port:
-            return get_access_token(
-                _make_context({"keycloak": port}, {"people": self.password}), email, LONG_LIVED_CLIENT
-            )
+        """Return an access token of a demo user."""
+        with self.open_keycloak() as context:
+            return get_access_token(context, email, LONG_LIVED_CLIENT)
 
     def create_token_client(self) -> None:
         """Create a Keycloak client whose tokens outlive the tests."""
-        with self.cluster.forward_port(self.get_workload_name("keycloak"), 8080) as port:
-            admin_password = self._read_secret("tenantry-keycloak")["admin-password"]
-            asyncio.run(_create_token_client(f"http://127.0.0.1:{port}", admin_password))
+        with self.open_keycloak() as context:
+            asyncio.run(
+                _create_token_client(context.build_url("keycloak"), context.secrets["keycloak-admin"])
+            )
 
     def call(
         self, requests: Iterable[Mapping[str, Any]], *, as_: str = "n8n-worker"
@@ -158,47 +222,20 @@ class Installation:
         address = self.get_api_service()[0]
         yield f"--set={network}.serviceCidrs[0]={address}/32"
 
-    def _make_aws_values(self) -> dict[str, Any]:
-        """Return values with the stand-ins' endpoints and credentials.
-
-        The endpoints are IP addresses, because boto3 would prepend the bucket to a host name.
-        """
-        url = {
-            name: f"http://{self.cluster.get('service', name)['spec']['clusterIP']}:4566" for name in STANDINS
-        }
-        urls = {"AWS_ENDPOINT_URL": url["aws"], "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url["bedrock"]}
-        services = {
-            service: _make_variables(f"aws-{service}", urls, SESSION_VARIABLES) for service in ROLE_SERVICES
-        }
-        files = {"S3_ENDPOINT_URL": url["aws"], "S3_ADDRESSING_STYLE": "path"}
-        services["open-webui"] = _make_variables("aws-open-webui", files, FILES_VARIABLES)
-        values: dict[str, Any] = {service: {"extraEnv": variables} for service, variables in services.items()}
-        values["qdrant"] = {"snapshots": values.pop("qdrant-snapshots")}
-        values["smokeTest"] = values["gateway"]
-        return values
-
-    def _provision_aws(self) -> None:
-        with self.cluster.forward_port("aws", 4566) as port, _make_state() as state:
-            aws = Aws(_make_context({"aws": port}, {}, state))
-            wait_until_true(aws.is_healthy, "AWS is healthy", seconds=60)
-            aws.provision()
-            for service in ROLE_SERVICES:
-                self._apply_secret(f"aws-{service}", _assume_role(aws, service))
-            key, secret = aws.get_key_pair("open-webui")
-            self._apply_secret("aws-open-webui", {"AccessKeyId": key, "SecretAccessKey": secret})
-
     def _make_secrets(self) -> None:
         existing = {item["metadata"]["name"] for item in self.cluster.list("secrets")}
-        for name, values in dev_secrets.generate_secrets(self.release).items():
+        for name, values in self.generate_secrets().items():
             if name not in existing:
-                self._apply_secret(name, values)
+                self.apply_secret(name, values)
 
-    def _apply_secret(self, name: str, values: Mapping[str, str]) -> None:
+    def apply_secret(self, name: str, values: Mapping[str, str]) -> None:
+        """Create or update a Secret."""
         self.cluster.apply(
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(values)}
         )
 
-    def _read_secret(self, name: str) -> dict[str, str]:
+    def read_secret(self, name: str) -> dict[str, str]:
+        """Return the data of a Secret."""
         data = self.cluster.get("secret", name)["data"]
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
@@ -266,17 +303,3 @@ def _make_variables(secret: str, plain: Mapping[str, str], keys: Mapping[str, st
             for name, key in keys.items()
         ),
     ]
-
-
-def _assume_role(aws: Aws, service: str) -> dict[str, str]:
-    """Return credentials of a session of a service's role, as a pod on EKS gets them."""
-    key, secret = aws.get_key_pair(service)
-    sts = boto3.client(
-        "sts", endpoint_url=aws.url, region_name=REGION, aws_access_key_id=key, aws_secret_access_key=secret
-    )
-    response = sts.assume_role(
-        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/tenantry-{service}",
-        RoleSessionName="e2e",
-        DurationSeconds=SESSION_SECONDS,
-    )["Credentials"]
-    return {name: response[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}

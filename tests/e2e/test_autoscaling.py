@@ -11,7 +11,10 @@ from .load import generate_load
 def test_gateways_are_added_under_load(demo_installation: Installation) -> None:
     _require_metrics(demo_installation)
     name = demo_installation.get_workload_name("gateway")
-    minimum = demo_installation.cluster.get("hpa", name)["spec"]["minReplicas"]
+    spec = demo_installation.cluster.get("hpa", name)["spec"]
+    minimum = spec["minReplicas"]
+    if spec["maxReplicas"] == minimum:
+        pytest.skip("the values leave no room for more gateways")
 
     def has_more_ready() -> bool:
         return int(demo_installation.cluster.get("deployment", name)["status"].get("readyReplicas", 0)) > int(
@@ -31,9 +34,10 @@ def test_without_the_queue_metric_n8n_has_its_initial_workers(installation: Inst
     if active["status"] == "True":
         pytest.skip("the cluster serves the metric")
     assert active["reason"] == "FailedGetExternalMetric"
-    # The minimum is 1. The job that sets the initial number reaches the API server through its Service.
+    # The job that sets the initial number reaches the API server through its Service.
     workers = installation.cluster.get("deployment", name)
-    assert (autoscaler["spec"]["minReplicas"], workers["spec"]["replicas"]) == (1, 2)
+    counts = autoscaler["spec"]["minReplicas"], workers["spec"]["replicas"]
+    assert counts == installation.worker_counts
 
 
 def _require_metrics(installation: Installation) -> None:

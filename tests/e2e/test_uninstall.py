@@ -1,7 +1,12 @@
 """Tests that an uninstall removes everything but the tenants and their data."""
 
+import pytest
+from tenantry_local.parts.aws import BUCKET, FILES_BUCKET, Aws
+from tenantry_local.parts.postgres import Postgres
+
 from tests.support.backends.cluster import wait_until_true
 
+from .eks.installation import EksInstallation
 from .installation import Installation
 
 KINDS = (
@@ -24,3 +29,13 @@ def test_an_uninstall_keeps_only_tenants_and_their_volumes(demo_installation: In
     assert cluster.list(
         "persistentvolumeclaims", "-l", f"app.kubernetes.io/instance={demo_installation.release}"
     )
+
+
+def test_an_uninstall_keeps_documents_and_databases_outside(prepared_installation: Installation) -> None:
+    if not isinstance(prepared_installation, EksInstallation):
+        pytest.skip("the profile for kind has no servers outside the cluster")
+    context = prepared_installation.servers.context
+    for bucket in (BUCKET, FILES_BUCKET):
+        assert Aws(context).s3.list_objects_v2(Bucket=bucket)["KeyCount"]
+    for database, table in {"openwebui": '"user"', "n8n": "workflow_entity"}.items():
+        assert int(Postgres(context).run(f"select count(*) from {table}", database))

@@ -8,8 +8,8 @@ from tests.support.documents.uploads import SampleFile, upload
 from tests.support.open_webui.clients import Person
 from tests.support.timing.waiting import wait_until
 
+from .browser_clients import log_in_users
 from .demo import ALICE, DIANA
-from .forwarded_clients import log_in_users
 from .installation import Installation
 
 FINANCE = build_model_id("tenantb", "finance")

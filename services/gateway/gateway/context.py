@@ -158,7 +158,7 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
             (ModelCheck(bedrock, models), "model-check"),
             (ModelLifecycleCheck(open_session, [settings.embedding_model, *models]), "model-lifecycle"),
         ):
-            await stack.enter_async_context(run_background_task(check.run(), name))
+            _ = await stack.enter_async_context(run_background_task(check.run(), name))
         retrieval = RetrievalService(bedrock, vectors, usage)
         documents = DocumentService(
             reader, bedrock, objects, vectors, quota, usage, journal, max_bytes=settings.document_bytes

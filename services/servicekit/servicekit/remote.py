@@ -39,6 +39,13 @@ FAILURES = Counter(
     ("system", "outcome"),
 )
 
+WAITING_CALLS = Counter(
+    "tenantry_backend_waiting_calls_total",
+    "Attempts to call a backend that waited, because as many calls as allowed were in progress. Each call in "
+    "progress has a connection",
+    ("system",),
+)
+
 _TRACER = trace.get_tracer("servicekit.remote")
 
 
@@ -106,6 +113,7 @@ class Remote:
         self._breakers = defaultdict[str, Breaker](lambda: Breaker(system)) if circuit_breaker else None
         create_series(FAILURES, (system,), FAILURE_CLASSES)
         create_series(REJECTED_CALLS, (system,))
+        create_series(WAITING_CALLS, (system,))
 
     async def call(self, operation: str, call: Callable[[], Awaitable[T]], *, circuit: str = "") -> T:
         """Await ``call()`` until it succeeds, is refused, or no attempt is left.
@@ -195,6 +203,8 @@ class Remote:
         raise AssertionError("unreachable: the retry loop returns or raises")
 
     async def _attempt(self, operation: str, call: Callable[[], Awaitable[T]], breaker: Breaker | None) -> T:
+        if self._bound.locked():
+            WAITING_CALLS.labels(self.system).inc()
         async with self._bound:
             return await self._call_once(operation, call, breaker)
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from file_sync import metrics as file_sync
 from gateway import metrics as gateway
-from servicekit import certificates, loop_lag
+from servicekit import certificates, loop_lag, remote
 from tenancy import registry
 from tenant_operator import metrics as operator
 
@@ -28,6 +28,7 @@ from tests.support.charts.monitoring_series import (
     make_gauge,
     make_histogram,
     make_job_series,
+    make_open_webui_connections,
     make_open_webui_responses,
     make_qdrant_series,
     make_requests,
@@ -145,6 +146,22 @@ CASES = [
         make_calls("file-sync keycloak user", "transient"),
         ("TenantryBackendUnavailable",),
     ),
+    Case(
+        "most calls to Qdrant wait for a connection",
+        make_counter(remote.WAITING_CALLS, make_rising(40), "gateway", system="qdrant"),
+        ("TenantryConnectionsExhausted",),
+    ),
+    Case(
+        "some calls to Qdrant wait for a connection",
+        make_counter(remote.WAITING_CALLS, make_rising(5), "gateway", system="qdrant"),
+        (),
+    ),
+    Case(
+        "Open WebUI uses nearly all its connections to the database",
+        make_open_webui_connections(19),
+        ("TenantryConnectionsExhausted",),
+    ),
+    Case("Open WebUI uses most of its connections to the database", make_open_webui_connections(16), ()),
     Case(
         "a third of the calls to Bedrock fail",
         make_calls("gateway bedrock converse", "transient", a_minute=30),

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-__all__ = ["CALL", "LOAD", "REACH"]
+__all__ = ["CALL", "DELETE_COLLECTIONS", "LOAD", "REACH"]
 
 FOLDER = Path(__file__).parent
 
 CALL = (FOLDER / "call.py").read_text()
+DELETE_COLLECTIONS = (FOLDER / "delete_collections.py").read_text()
 LOAD = (FOLDER / "load.py").read_text()
 REACH = (FOLDER / "reach.py").read_text()

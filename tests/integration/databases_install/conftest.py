@@ -1,6 +1,5 @@
 """Fixtures: a real Postgres, and an administrator with the rights of the master user of RDS."""
 
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -11,8 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 from databases_install.settings import DatabasesInstallSettings
-from tenantry_local.parts.postgres import Postgres, find_postgres_programs
+from tenantry_local.parts.postgres import Postgres
 from tenantry_local.platform import Platform
+
+from tests.support.backends.rds import allow_vector_extension, create_master_user
 
 RELEASE = "tenantry/tenantry"
 
@@ -90,15 +91,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def rds(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let an administrator who is no superuser create the extension vector, as RDS does."""
-    installed = find_postgres_programs().parent / "share" / "postgresql" / "extension"
-    extension = tmp_path_factory.mktemp("trusted") / "extension"
-    extension.mkdir()
-    for file in installed.glob("vector*"):
-        shutil.copy(file, extension)
-    control = extension / "vector.control"
-    control.write_text(control.read_text() + "trusted = true\n")
-    postgres.run(f"alter system set extension_control_path = '{extension.parent}:$system'")
-    postgres.run("select pg_reload_conf()")
+    allow_vector_extension(postgres, tmp_path_factory.mktemp("trusted"))
     yield
     postgres.run("alter system reset extension_control_path")
     postgres.run("select pg_reload_conf()")
@@ -109,7 +102,7 @@ def server(postgres: Postgres) -> Iterator[Server]:
     """The server with a new administrator; what tests create is removed."""
     suffix = uuid.uuid4().hex[:8]
     admin = f"master_{suffix}"
-    postgres.run(f"create role {admin} login createdb createrole password 'of-the-admin'")
+    create_master_user(postgres, admin, "of-the-admin")
     yield Server(postgres, admin, suffix)
     for database in postgres.run(f"select datname from pg_database where datname like '%{suffix}'").split():
         postgres.run(f"drop database {database} with (force)")

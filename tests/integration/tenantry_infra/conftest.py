@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.aws.running import DeployedEnvironment, Emulator, make_environment_file, run_emulator
+from tests.support.aws.running import (
+    DeployedEnvironment,
+    Emulator,
+    create_hosted_zone,
+    make_environment_file,
+    run_emulator,
+)
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +21,9 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def production(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> DeployedEnvironment:
-    """Return production as the repository describes it, deployed by the command. Tests only read it."""
-    file = make_environment_file(tmp_path_factory.mktemp("production"), "prod")
+    """Return production as the repository describes it, with a host. Tests only read it."""
+    edge = {"host": "chat.example.com", "hostedZoneId": create_hosted_zone(emulator, "example.com")}
+    file = make_environment_file(tmp_path_factory.mktemp("production"), "prod", fields={"edge": edge})
     status, output = emulator.run_command("up", str(file))
     assert status == 0, output
     return DeployedEnvironment(emulator, file, output)

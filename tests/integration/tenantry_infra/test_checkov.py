@@ -14,8 +14,17 @@ EXEMPTIONS = {
     ("CKV_AWS_18", "Replica"): "Only S3 itself writes there, and access logs must be in the same region.",
     ("CKV_AWS_21", "Files"): "An erased tenant must leave nothing. Each file that matters is a document.",
     ("CKV_AWS_21", "Logs"): "Only S3 writes there, and it overwrites nothing.",
+    (
+        "CKV_AWS_86",
+        "Distribution",
+    ): "The check knows only old logs, which need ACLs. See AccessLogs.",
     ("CKV_AWS_118", "Database"): "The alarms use metrics that RDS has without an agent.",
     ("CKV_AWS_136", "*"): "ECR encrypts images with AES-256; they hold no secret that needs a separate key.",
+    (
+        "CKV_AWS_149",
+        "OriginHeaderA",
+    ): "The value is copied to us-east-1, which has no key of the stacks.",
+    ("CKV_AWS_158", "BlockedRequests"): "CloudWatch encrypts logs; sessions are not in them.",
     ("CKV_AWS_158", "FlowLogGroup"): "CloudWatch encrypts logs; addresses need no separate key.",
     **{
         ("CKV_AWS_158", group): "CloudWatch encrypts logs; programs log no text of a document or a question."

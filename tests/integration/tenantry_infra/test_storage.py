@@ -61,5 +61,10 @@ def test_no_bucket_policy_allows_access_but_the_one_for_access_logs(
     s3: Any, outputs: dict[str, str], output: str
 ) -> None:
     statements = json.loads(s3.get_bucket_policy(Bucket=outputs[output])["Policy"])["Statement"]
-    allowed = [each["Sid"] for each in statements if each["Effect"] == "Allow"]
-    assert allowed == (["WriteAccessLogs"] if output == "LogsBucket" else [])
+    allowed = {each["Sid"]: each for each in statements if each["Effect"] == "Allow"}
+    writers = {"WriteAccessLogs", "WriteLoadBalancerLogs", "WriteCloudFrontLogs"}
+    assert set(allowed) == (writers if output == "LogsBucket" else set())
+    for statement in allowed.values():
+        assert statement["Action"] == "s3:PutObject"
+        # Otherwise another account's logs could be written there.
+        assert "111122223333" in json.dumps(statement["Condition"])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import uuid
 from collections.abc import Iterator, Mapping
 
@@ -102,6 +103,25 @@ async def test_the_migration_refuses_another_certificate(
         await process.wait()
     assert b"certificate" in line
     assert untrusted.postgres.connections == 0
+
+
+async def test_a_program_that_waits_for_the_migration_ends_on_sigterm(
+    backends: Platform, untrusted: Stores, database: str
+) -> None:
+    argv, env = build_command(backends, untrusted, database, "schema.py")
+    process = await asyncio.create_subprocess_exec(*argv, env=env, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout
+        async with asyncio.timeout(120):
+            while not (await process.stdout.readline()).startswith(b"Waiting: "):
+                assert process.returncode is None
+        process.terminate()
+        # In a pod it is process 1, to which a signal without a handler does nothing.
+        assert await asyncio.wait_for(process.wait(), 30) == 128 + signal.SIGTERM
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 @pytest.mark.parametrize("script", ["schema.py", "guard.py"])

@@ -1,7 +1,8 @@
 """ministack with more types of resources in CloudFormation: ``python -m tests.support.aws.emulator``.
 
-Its services have NAT gateways, flow logs, budgets and more, but its CloudFormation cannot create them.
-:data:`ADDED_TYPES` connects both. Databases get the ARN of a secret that RDS would manage.
+Its services have NAT gateways, flow logs, health checks and more, but its CloudFormation cannot create them.
+:data:`ADDED_TYPES` connects both. Databases get the ARN of a secret that RDS would manage, and conditions can
+name the region.
 Two accounts are special: :data:`SLOW_ACCOUNT` and :data:`FAILING_ACCOUNT`.
 """
 
@@ -25,13 +26,18 @@ ADDED_TYPES = (
     "AWS::EC2::FlowLog",
     "AWS::EC2::NatGateway",
     "AWS::EC2::SecurityGroupIngress",
+    "AWS::Logs::Delivery",
+    "AWS::Logs::DeliveryDestination",
+    "AWS::Logs::DeliverySource",
+    "AWS::Route53::HealthCheck",
+    "AWS::WAFv2::WebACLAssociation",
 )
 """Types that are created in the emulator's services."""
 
 FORMULA = "(formula)"
 """Name and namespace of the metric of an alarm with a formula, which the emulator does not evaluate."""
 
-PLACEHOLDER_TYPES = ("AWS::ECR::ReplicationConfiguration",)
+PLACEHOLDER_TYPES = ("AWS::ECR::ReplicationConfiguration", "AWS::WAFv2::LoggingConfiguration")
 """Types that the emulator has in no service. Only their templates are tested."""
 
 Properties = dict[str, Any]
@@ -41,9 +47,17 @@ Created = tuple[str, dict[str, Any]]
 def main() -> None:
     """Run ministack with more types, in the foreground."""
     from ministack import app  # noqa: PLC0415 (reads its settings from the environment)
-    from ministack.core.responses import get_account_id  # noqa: PLC0415
-    from ministack.services import backup, budgets, cloudwatch, ec2  # noqa: PLC0415
-    from ministack.services.cloudformation import provisioners, stacks  # noqa: PLC0415
+    from ministack.core.responses import get_account_id, get_region  # noqa: PLC0415
+    from ministack.services import (  # noqa: PLC0415
+        backup,
+        budgets,
+        cloudwatch,
+        cloudwatch_logs,
+        ec2,
+        route53,
+        waf,
+    )
+    from ministack.services.cloudformation import changesets, provisioners, stacks  # noqa: PLC0415
 
     handlers: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS
 
@@ -98,6 +112,53 @@ def main() -> None:
         group["IpPermissions"] += provisioners._ec2_sg_permissions([properties])
         return name, {"Id": name}
 
+    def create_delivery_source(_name: str, properties: Properties, _stack: str) -> Created:
+        names = {"name": "Name", "resourceArn": "ResourceArn", "logType": "LogType"}
+        (source,) = create_record(
+            cloudwatch_logs._delivery_sources,
+            cloudwatch_logs._put_delivery_source,
+            {key: properties[name] for key, name in names.items()},
+        )
+        return source, {}
+
+    def create_delivery_destination(_name: str, properties: Properties, _stack: str) -> Created:
+        request = {
+            "name": properties["Name"],
+            "outputFormat": properties["OutputFormat"],
+            "deliveryDestinationConfiguration": {
+                "destinationResourceArn": properties["DestinationResourceArn"]
+            },
+        }
+        destinations = cloudwatch_logs._delivery_destinations
+        (name,) = create_record(destinations, cloudwatch_logs._put_delivery_destination, request)
+        return name, {"Arn": destinations[name]["arn"]}
+
+    def create_delivery(_name: str, properties: Properties, _stack: str) -> Created:
+        names = ("DeliverySourceName", "DeliveryDestinationArn")
+        request = {name[0].lower() + name[1:]: properties[name] for name in names}
+        (delivery,) = create_record(cloudwatch_logs._deliveries, cloudwatch_logs._create_delivery, request)
+        return delivery, {"DeliveryId": delivery}
+
+    def create_health_check(name: str, properties: Properties, stack: str) -> Created:
+        alarm = properties["HealthCheckConfig"]["AlarmIdentifier"]
+        check = f"{stack}-{name}"
+        route53._health_checks[check] = {
+            "id": check,
+            "caller_reference": check,
+            "config": {**properties["HealthCheckConfig"], "AlarmIdentifier": alarm},
+            "version": 1,
+        }
+        return check, {"HealthCheckId": check}
+
+    def create_association(_name: str, properties: Properties, _stack: str) -> Created:
+        status, _, answer = waf._associate_web_acl(properties)
+        if status != 200:
+            raise ValueError(answer)
+        return properties["ResourceArn"], {}
+
+    def delete_association(balancer: str, _properties: Properties) -> None:
+        waf._associations.pop(balancer, None)
+
     def delete_address(_address: str, _properties: Properties) -> None: ...
 
     def delete_nat_gateway(gateway: str, _properties: Properties) -> None:
@@ -142,6 +203,23 @@ def main() -> None:
         "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
         "AWS::EC2::FlowLog": {"create": create_flow_log, "delete": delete_flow_log},
         "AWS::EC2::SecurityGroupIngress": {"create": create_ingress, "delete": delete_ingress},
+        "AWS::Logs::Delivery": {
+            "create": create_delivery,
+            "delete": lambda delivery, _: cloudwatch_logs._delete_delivery({"id": delivery}),
+        },
+        "AWS::Logs::DeliveryDestination": {
+            "create": create_delivery_destination,
+            "delete": lambda name, _: cloudwatch_logs._delete_delivery_destination({"name": name}),
+        },
+        "AWS::Logs::DeliverySource": {
+            "create": create_delivery_source,
+            "delete": lambda name, _: cloudwatch_logs._delete_delivery_source({"name": name}),
+        },
+        "AWS::Route53::HealthCheck": {
+            "create": create_health_check,
+            "delete": lambda check, _: route53._health_checks.pop(check, None),
+        },
+        "AWS::WAFv2::WebACLAssociation": {"create": create_association, "delete": delete_association},
     }
     for kind in PLACEHOLDER_TYPES:
         handlers[kind] = {"create": lambda name, *_: (name, {}), "delete": lambda *_: None}
@@ -155,6 +233,12 @@ def main() -> None:
             raise ValueError("You have reached the limit of NAT gateways.")
         return create_nat_gateway(*arguments)
 
+    evaluate_conditions = changesets._evaluate_conditions
+
+    def evaluate_conditions_in_region(template: Any, parameters: dict[str, Any]) -> Any:
+        return evaluate_conditions(template, {**parameters, "AWS::Region": {"Value": get_region()}})
+
+    changesets._evaluate_conditions = stacks._evaluate_conditions = evaluate_conditions_in_region
     handlers["AWS::EC2::FlowLog"]["create"] = create_slow_flow_log
     handlers["AWS::EC2::NatGateway"]["create"] = create_or_refuse_nat_gateway
     is_blocking = stacks._runs_on_worker_thread

@@ -28,6 +28,7 @@ __all__ = [
     "ACCOUNT",
     "DeployedEnvironment",
     "Emulator",
+    "create_hosted_zone",
     "make_environment_file",
     "open_account",
     "run_emulator",
@@ -61,9 +62,9 @@ class Emulator:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
 
-    def connect(self, service: str, account: str | None = None) -> Any:
+    def connect(self, service: str, account: str | None = None, region: str = "us-east-1") -> Any:
         """Return a client of a service."""
-        session = boto3.Session(account or self.account, "secret-of-the-emulator", region_name="us-east-1")
+        session = boto3.Session(account or self.account, "secret-of-the-emulator", region_name=region)
         return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
 
     def start_command(self, *arguments: str) -> subprocess.Popen[str]:
@@ -110,14 +111,14 @@ class DeployedEnvironment:
     file: Path
     output: str
 
-    def connect(self, service: str) -> Any:
+    def connect(self, service: str, region: str = "us-east-1") -> Any:
         """Return a client of a service in the environment's account."""
-        return self.emulator.connect(service)
+        return self.emulator.connect(service, region=region)
 
-    def get_outputs(self, stack: str) -> dict[str, str]:
+    def get_outputs(self, stack: str, region: str = "us-east-1") -> dict[str, str]:
         """Return the outputs of a stack."""
         name = f"tenantry-{self.file.stem}-{stack}"
-        (found,) = self.connect("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        (found,) = self.connect("cloudformation", region).describe_stacks(StackName=name)["Stacks"]
         return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
 
 
@@ -142,16 +143,26 @@ def run_emulator() -> Iterator[Emulator]:
 
 
 def make_environment_file(
-    folder: Path, name: str = "dev", account: str = ACCOUNT, **parameters: Mapping[str, Any]
+    folder: Path,
+    name: str = "dev",
+    account: str = ACCOUNT,
+    fields: Mapping[str, Any] | None = None,
+    **parameters: Mapping[str, Any],
 ) -> Path:
-    """Write a copy of an environment with an account and with changed parameters; return its file."""
+    """Write a copy of an environment with an account, other fields and parameters; return its file."""
     document = yaml.safe_load((INFRA / "environments" / f"{name}.yaml").read_text())
-    document["account"] = account
+    document |= {"account": account, **(fields or {})}
     for stack, values in parameters.items():
         document["parameters"].setdefault(stack, {}).update(values)
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(document))
     return file
+
+
+def create_hosted_zone(emulator: Emulator, domain: str) -> str:
+    """Create a hosted zone in Route 53 and return its id."""
+    zone = emulator.connect("route53").create_hosted_zone(Name=domain, CallerReference=domain)
+    return str(zone["HostedZone"]["Id"]).removeprefix("/hostedzone/")
 
 
 def open_account(emulator: Emulator, file: Path, monkeypatch: Any) -> AwsAccount:

@@ -15,7 +15,7 @@ SSL_REQUEST = (80877103).to_bytes(4, "big")
 
 
 class TlsFront:
-    """Serves TLS on a free port of localhost, and forwards plain data to a port of 127.0.0.1.
+    """Serves TLS, by default on a free port of localhost, and forwards plain data to a port of 127.0.0.1.
 
     Parameters
     ----------
@@ -26,10 +26,22 @@ class TlsFront:
     negotiates
         True for Postgres, whose clients ask for TLS first. A client that does not ask is disconnected, as by
         ``rds.force_ssl``.
+    address, port
+        Address of this machine and port on which TLS is served.
     """
 
-    def __init__(self, target: int, shown: Certificates, *, negotiates: bool = False) -> None:
+    def __init__(
+        self,
+        target: int,
+        shown: Certificates,
+        *,
+        negotiates: bool = False,
+        address: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self._target = target
+        self._address = address
+        self.port = port
         self._negotiates = negotiates
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.show(shown)
@@ -43,8 +55,8 @@ class TlsFront:
 
     async def __aenter__(self) -> Self:
         context = None if self._negotiates else self._context
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._serve, self._address, self.port, ssl=context)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -55,7 +67,7 @@ class TlsFront:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
-        with suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError):  # ends of connections, and of TLS
             if self._negotiates:
                 request = await reader.readexactly(REQUEST_BYTES)
                 if not request.endswith(SSL_REQUEST):
@@ -79,9 +91,9 @@ class TlsFront:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError, ssl.SSLError):
+    with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    with suppress(ConnectionError, ssl.SSLError):
+    with suppress(OSError):
         writer.close()

@@ -30,6 +30,7 @@ __all__ = [
     "make_gauge",
     "make_histogram",
     "make_job_series",
+    "make_open_webui_connections",
     "make_open_webui_responses",
     "make_qdrant_series",
     "make_requests",
@@ -114,6 +115,15 @@ def make_open_webui_responses(status: str, a_minute: float) -> Series:
     """Return the responses that the guard in front of Open WebUI counts."""
     target = _make_target_labels("open-webui")
     return make_series("tenantry_open_webui_responses_total", make_rising(a_minute), **target, status=status)
+
+
+def make_open_webui_connections(used: int) -> Series:
+    """Return the connections of a pool of 20 that the guard in front of Open WebUI shows."""
+    target = _make_target_labels("open-webui") | {"pool": "async"}
+    name = "tenantry_open_webui_database_connections"
+    return make_series(name, make_constant(used), **target) | make_series(
+        f"{name}_limit", make_constant(20), **target
+    )
 
 
 def make_runs(outcome: str, values: str) -> Series:
@@ -225,6 +235,8 @@ HEALTHY: Series = (
     | make_requests(2.4, "2xx")
     | make_open_webui_responses("2xx", 300)
     | make_open_webui_responses("5xx", 1)
+    | make_open_webui_connections(3)
+    | make_counter(remote.WAITING_CALLS, make_rising(1), "gateway", system="qdrant")
     | make_requests(0.01, "4xx", a_minute=3)
     | make_requests(0.2, "5xx", a_minute=0.6)
     | make_histogram(gateway.STAGE_SECONDS, 0.8, "gateway", stage="first_token")

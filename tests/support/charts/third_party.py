@@ -14,7 +14,7 @@ from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import apply, to_manifest_list
 
-__all__ = ["install_third_party_resources"]
+__all__ = ["install_third_party_resources", "make_definitions"]
 
 Schema = dict[str, Any]
 
@@ -298,7 +298,7 @@ KINDS: list[tuple[str, str, str, Schema]] = [
 @contextmanager
 def install_third_party_resources(platform: Platform) -> Iterator[None]:
     """Install the definitions of all these kinds in the API server during the block."""
-    definitions = [_make_definition(*kind) for kind in KINDS]
+    definitions = make_definitions()
     manifest, context = to_manifest_list(definitions), platform.context
     apply(platform, definitions)
     try:
@@ -306,6 +306,11 @@ def install_third_party_resources(platform: Platform) -> Iterator[None]:
         yield
     finally:
         run_kubectl(context, "delete", "-f", "-", stdin=manifest)
+
+
+def make_definitions() -> list[dict[str, Any]]:
+    """Return the definitions of all these kinds."""
+    return [_make_definition(*kind) for kind in KINDS]
 
 
 def _make_definition(group: str, version: str, kind: str, spec: Schema) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Annotated, Any
 
 import httpx
@@ -536,10 +536,19 @@ async def test_responses_are_counted_by_the_class_of_their_status() -> None:
 
 def test_the_counters_are_served_on_a_separate_port() -> None:
     counter = guard.ResponseCounter(FastAPI())
-    server = guard.serve_metrics(counter, "127.0.0.1", 0)
+    server = guard.serve_metrics(counter.render, "127.0.0.1", 0)
     try:
         found = httpx.get(f"http://127.0.0.1:{server.server_address[1]}/metrics")
         assert found.text == counter.render()
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_connections_to_the_database_are_shown_with_their_limit() -> None:
+    pool = SimpleNamespace(checkedout=lambda: 2, size=lambda: 3, _max_overflow=1)  # as SQLAlchemy's QueuePool
+    shown = guard.render_pools({"async": pool, "sync": object()})  # a NullPool has no limit
+    assert re.findall(r'^tenantry_open_webui_database_(\w+){pool="(\w+)"} (\d+)$', shown, re.MULTILINE) == [
+        ("connections", "async", "2"),
+        ("connections_limit", "async", "4"),
+    ]

@@ -9,6 +9,7 @@ import pytest
 import tests.e2e.__main__ as command
 from tests.e2e import local_node
 from tests.e2e.__main__ import main
+from tests.e2e.eks.servers import Servers
 from tests.e2e.local_node import LocalNode
 
 
@@ -40,7 +41,7 @@ def test_a_local_node_requires_its_folder_next_to_the_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(local_node, "FOLDER", tmp_path / "cluster")
-    assert main("local_node") == 1
+    assert (main("local_node"), main("local_node", "--optional")) == (1, 0)
     assert "shared/cluster is not next to this checkout" in capsys.readouterr().out
 
 
@@ -86,4 +87,46 @@ def test_the_local_node_runs_the_tests_with_both_filters(
     monkeypatch.setattr(command, "_load_images", lambda _: {})
     monkeypatch.setattr(command, "_run_tests", record_run)
     assert main("local_node", *arguments) == code
+    assert done == runs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "failing", "runs"),
+    [
+        (
+            ("--profiles", "eks-dev", "eks-prod"),
+            "",
+            [
+                ("eks-dev", "before-dnat"), ("eks-dev", "after-dnat"),
+                ("eks-prod", "before-dnat"), ("eks-prod", "after-dnat"),
+            ],
+        ),
+        (("--profiles", "eks-dev", "eks-prod"), "eks-dev", [("eks-dev", "before-dnat")]),
+        (("--profiles", "eks-prod", "--egress-filter=after-dnat"), "", [("eks-prod", "after-dnat")]),
+    ],
+)  # fmt: skip
+def test_each_profile_for_eks_is_tested_with_both_filters(
+    arguments: tuple[str, ...],
+    failing: str,
+    runs: list[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    done: list[tuple[str, str]] = []
+    filters: list[str] = []
+
+    def record_run(variables: dict[str, str], given: list[str]) -> int:
+        assert Path(given[-1]).name == "test_uninstall.py"
+        done.append((profile := variables["TENANTRY_E2E_PROFILE"], filters[-1]))
+        return int(profile == failing)
+
+    monkeypatch.setattr(LocalNode, "missing", "")
+    monkeypatch.setattr(LocalNode, "kubeconfig", tmp_path)
+    monkeypatch.setattr(LocalNode, "run", lambda _: nullcontext())
+    monkeypatch.setattr(LocalNode, "enforce_policies", lambda _, chosen: filters.append(chosen))
+    monkeypatch.setattr(Servers, "run", lambda _: nullcontext())
+    monkeypatch.setattr(command, "remove_leftovers", lambda _: None)
+    monkeypatch.setattr(command, "_load_images", lambda _: {})
+    monkeypatch.setattr(command, "_run_tests", record_run)
+    assert main("local_node", *arguments) == (1 if failing else 0)
     assert done == runs

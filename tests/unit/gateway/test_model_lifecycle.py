@@ -9,7 +9,6 @@ import pytest
 import structlog
 from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
-from gateway import model_lifecycle
 from gateway.metrics import MODEL_REPLACEMENT_DUE
 from gateway.model_lifecycle import ModelLifecycleCheck
 from prometheus_client import REGISTRY
@@ -159,7 +158,7 @@ async def test_a_failed_check_is_repeated_within_the_hour(monkeypatch: pytest.Mo
     async def check(_: ModelLifecycleCheck) -> bool:
         return next(results)
 
-    monkeypatch.setattr(model_lifecycle.asyncio, "sleep", sleep)
+    monkeypatch.setattr("asyncio.sleep", sleep)
     monkeypatch.setattr(ModelLifecycleCheck, "check", check)
     with pytest.raises(Ended):
         await ModelLifecycleCheck(boto3.Session, []).run()

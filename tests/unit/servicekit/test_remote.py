@@ -79,6 +79,20 @@ async def call_or_thread(remote: Remote, backend: FakeBackend, way: str) -> obje
     return await remote.call_in_thread("read", backend.call)
 
 
+async def test_calls_that_wait_for_a_connection_are_counted(remote: Remote) -> None:
+    def count() -> float | None:
+        return REGISTRY.get_sample_value("tenantry_backend_waiting_calls_total", {"system": remote.system})
+
+    async def hold() -> None:
+        await asyncio.sleep(0.01)
+
+    assert count() == 0
+    await asyncio.gather(*(remote.call("read", hold) for _ in range(2)))
+    assert count() == 0
+    await asyncio.gather(*(remote.call("read", hold) for _ in range(5)))
+    assert count() == 3
+
+
 ways = pytest.mark.parametrize("way", ["awaited", "in a thread"])
 
 

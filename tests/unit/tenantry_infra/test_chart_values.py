@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 from tenantry_infra.chart_values import VALUES, build_values, list_missing
-from tenantry_infra.environment import Environment, find_environment
+from tenantry_infra.environment import EdgeSettings, Environment, find_environment
 from tenantry_infra.stacks import STACKS
 
 from tools.version import REPOSITORY
@@ -28,12 +28,22 @@ OUTPUTS = {
         "ModelsRoleArn": "arn:aws:iam::111122223333:role/tenantry-models",
     },
     "data": {"DatabaseHost": "tenantry-prod.abc.us-east-1.rds.amazonaws.com", "CacheHost": "master.x"},
+    "edge": {
+        "TargetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:111122223333:targetgroup/tenantry-prod/1"
+    },
 }  # fmt: skip
 
 
 @pytest.fixture
 def production() -> Environment:
     return Environment.load(find_environment("prod"))
+
+
+@pytest.fixture
+def public(production: Environment) -> Environment:
+    """Return production with a host."""
+    edge = EdgeSettings(host="chat.example.com", hosted_zone_id="Z0123456789ABCDEFGHIJ")
+    return production.model_copy(update={"edge": edge})
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +61,7 @@ def test_every_value_is_an_output_of_its_stack() -> None:
 
 def test_the_chart_accepts_the_values_over_its_example_of_production(production: Environment) -> None:
     values = build_values(production, OUTPUTS)
-    assert list_missing(OUTPUTS) == []
+    assert list_missing(production, OUTPUTS) == []
     defaults, example = (
         yaml.safe_load((CHART / name).read_text()) for name in ("values.yaml", "values-eks-prod.yaml")
     )
@@ -78,4 +88,28 @@ def test_a_stack_that_does_not_exist_leaves_out_its_values(production: Environme
     values = build_values(production, {"storage": OUTPUTS["storage"]})
     assert values["global"]["aws"]["documentsBucket"] == "digital-twin-docs-prod"
     assert "n8n" not in values
-    assert "n8n.postgres.host" in list_missing({"storage": OUTPUTS["storage"]})
+    assert "n8n.postgres.host" in list_missing(production, {"storage": OUTPUTS["storage"]})
+
+
+def test_with_a_host_the_pods_belong_to_the_load_balancer_of_the_stacks(public: Environment) -> None:
+    values = build_values(public, OUTPUTS)
+    assert values["global"]["openWebui"]["url"] == "https://chat.example.com"
+    assert values["targetGroupBinding"] == {
+        "targetGroupArn": OUTPUTS["edge"]["TargetGroupArn"],
+        "enabled": True,
+    }
+    assert values["ingress"]["enabled"] is False
+
+
+def test_without_a_host_the_chart_decides(production: Environment) -> None:
+    without_edge = {name: values for name, values in OUTPUTS.items() if name != "edge"}
+    values = build_values(production, without_edge)
+    assert "openWebui" not in values["global"]
+    assert "targetGroupBinding" not in values
+    assert "enabled" not in values["ingress"]
+    assert list_missing(production, without_edge) == []
+
+
+def test_a_load_balancer_that_does_not_exist_yet_is_missing(public: Environment) -> None:
+    without_edge = {name: values for name, values in OUTPUTS.items() if name != "edge"}
+    assert list_missing(public, without_edge) == ["targetGroupBinding.targetGroupArn"]

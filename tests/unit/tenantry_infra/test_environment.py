@@ -72,6 +72,49 @@ def test_a_region_of_copies_adds_its_stack_and_the_copies_of_images(tmp_path: Pa
     assert environment.get_parameters(get_stack("registry"))["ReplicaRegion"] == "us-west-2"
 
 
+EDGE = {"host": "chat.example.com", "hostedZoneId": "Z0123456789ABCDEFGHIJ"}
+EDGE_STACKS = ["web-acl", "edge", "web-acl-global", "edge-global", "dns"]
+
+
+def test_a_host_adds_the_stacks_of_the_edge(tmp_path: Path) -> None:
+    document = read_environment()
+    names = [stack.name for stack in load_environment(tmp_path, document).stacks]
+    assert not set(EDGE_STACKS) & set(names)
+    document |= {"edge": EDGE, "region": "eu-west-1"}
+    document["parameters"]["network"]["LoadBalancerPrefixList"] = "pl-4fa04526"
+    environment = load_environment(tmp_path, document)
+    assert [stack.name for stack in environment.stacks if stack.name not in names] == EDGE_STACKS
+    regions = {name: environment.get_region(get_stack(name)) for name in EDGE_STACKS}
+    assert regions == {
+        "web-acl": "eu-west-1", "edge": "eu-west-1", "web-acl-global": "us-east-1",
+        "edge-global": "us-east-1", "dns": "eu-west-1",
+    }  # fmt: skip
+    scopes = [environment.get_parameters(get_stack(name))["Scope"] for name in ("web-acl", "web-acl-global")]
+    assert scopes == ["REGIONAL", "CLOUDFRONT"]
+    assert environment.get_parameters(get_stack("dns"))["Host"] == "chat.example.com"
+
+
+@pytest.mark.parametrize(
+    ("edge", "message"),
+    [
+        ({"host": "chat.example.com"}, "edge.hostedZoneId"),
+        ({"hostedZoneId": "Z0123456789ABCDEFGHIJ"}, "edge.host"),
+        ({**EDGE, "host": "https://chat.example.com"}, "edge.host: "),
+        ({**EDGE, "host": "chat.example.com/"}, "edge.host: "),
+        ({**EDGE, "host": "Chat.example.com"}, "edge.host: "),
+        ({**EDGE, "host": "*.example.com"}, "edge.host: "),
+        ({**EDGE, "host": "localhost"}, "edge.host: "),
+        ({**EDGE, "hostedZoneId": "example.com"}, "edge.hostedZoneId: "),
+        ({**EDGE, "domain": "example.com"}, "edge.domain: "),
+        (EDGE, "parameters.network.LoadBalancerPrefixList: is missing, but edge is set"),
+    ],
+)
+def test_a_wrong_edge_is_named(tmp_path: Path, edge: Document, message: str) -> None:
+    with pytest.raises(DeploymentError, match=r"dev\.yaml is wrong") as caught:
+        load_environment(tmp_path, read_environment() | {"edge": edge})
+    assert message in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "messages"),
     [
@@ -108,6 +151,7 @@ def test_a_wrong_field_is_named(tmp_path: Path, changes: Document, messages: lis
         ("storage", {"DocumentsBucket": "Documents"}, "DocumentsBucket: must match"),
         ("storage", {"FilesBucket": "digital-twin-docs-dev"}, "is the name of two buckets"),
         ("storage", {"LogDays": 0}, "LogDays: must be at least 1"),
+        ("network", {"Host": "chat.example.com"}, "Host: is derived from the other fields"),
     ],
 )  # fmt: skip
 def test_a_wrong_parameter_is_named(tmp_path: Path, stack: str, parameters: Document, message: str) -> None:

@@ -27,6 +27,10 @@ MAX_BODY_BYTES = 52 * 1024 * 1024
 """Largest request body: the largest file and its form. Open WebUI reads a body into memory before it checks
 the size."""
 
+KEEP_ALIVE_SECONDS = 310
+"""Time for which an idle connection stays open: longer than a load balancer keeps it, which is 300 seconds.
+If both close it at the same time, a request on it gets the status 502."""
+
 GATEWAY_TIMEOUT_SECONDS = 10.0
 """Timeout of the request to the gateway for a user's tenant and role."""
 
@@ -150,12 +154,33 @@ class ResponseCounter:
         return "\n".join([f"# TYPE {name}_total counter", *lines, ""])
 
 
-def serve_metrics(counter: ResponseCounter, host: str, port: int) -> ThreadingHTTPServer:
-    """Serve the counters on a separate port, in a thread."""
+def list_pools() -> dict[str, Any]:
+    """Return Open WebUI's pools of connections to its database."""
+    from open_webui.internal import db
+
+    return {"async": db.async_engine.sync_engine.pool, "sync": db.engine.pool}
+
+
+def render_pools(pools: dict[str, Any]) -> str:
+    """Return the connections in use and their limit, in Prometheus' text format; nothing without a limit."""
+    bounded = {name: pool for name, pool in pools.items() if hasattr(pool, "checkedout")}
+    name = "tenantry_open_webui_database_connections"
+    lines = [f"# TYPE {name} gauge"]
+    lines += [f'{name}{{pool="{each}"}} {pool.checkedout()}' for each, pool in bounded.items()]
+    lines += [f"# TYPE {name}_limit gauge"]
+    lines += [
+        f'{name}_limit{{pool="{each}"}} {pool.size() + pool._max_overflow}'  # noqa: SLF001 (no other way)
+        for each, pool in bounded.items()
+    ]
+    return "\n".join([*lines, ""])
+
+
+def serve_metrics(render: Callable[[], str], host: str, port: int) -> ThreadingHTTPServer:
+    """Serve metrics on a separate port, in a thread."""
 
     class ResponseMetricsHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = counter.render().encode()
+            body = render().encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
@@ -825,11 +850,13 @@ def create_app() -> BodyLimitMiddleware:
 if __name__ == "__main__":
     app, host = ResponseCounter(create_app()), os.environ.get("HOST", "0.0.0.0")
     if metrics_port := int(os.environ.get(METRICS_VARIABLE, "0")):
-        serve_metrics(app, host, metrics_port)
+        pools = list_pools()
+        serve_metrics(lambda: app.render() + render_pools(pools), host, metrics_port)
     uvicorn.run(
         app,
         host=host,
         port=int(os.environ.get("PORT", "8080")),
         forwarded_allow_ips="*",
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )

@@ -6,6 +6,7 @@ rollback keeps a newer schema.
 
 import importlib
 import os
+import signal
 import sys
 import time
 from importlib.util import find_spec
@@ -19,6 +20,11 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import OperationalError
 
 POLL_INTERVAL_SECONDS = 2
+
+
+def end(number: int, _: object) -> None:
+    """End the program. A container's first process ignores signals that have no handler."""
+    sys.exit(128 + number)
 
 
 def is_outdated(engine: Engine, scripts: ScriptDirectory) -> bool:
@@ -35,6 +41,8 @@ def is_outdated(engine: Engine, scripts: ScriptDirectory) -> bool:
 
 def main() -> None:
     """Return when the schema is up to date."""
+    if "migrate" not in sys.argv:  # a migration is not interrupted
+        signal.signal(signal.SIGTERM, end)
     config = Config()
     package = Path(find_spec("open_webui").origin).parent
     config.set_main_option("script_location", str(package / "migrations"))

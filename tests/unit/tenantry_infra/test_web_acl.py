@@ -1,0 +1,122 @@
+"""Tests of the rules of AWS WAF: what they block, and what they must not block."""
+
+import pytest
+from tenantry_infra.stacks import INFRA
+from tenantry_infra.template import Template
+
+from tests.support.aws.web_acl import RULES, build_label, is_blocked, list_counted_rules
+
+TEMPLATE = Template.load(INFRA / "cloudformation" / "web-acl.yaml")
+
+BODY_RULES = (
+    "SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY",
+    "EC2MetaDataSSRF_BODY", "JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY", "SQLi_BODY",
+    "SQLiExtendedPatterns_BODY",
+)  # fmt: skip
+"""Rules of the three groups that read bodies, as AWS documents them."""
+
+FILE_NAMES = "RestrictedExtensions_URIPATH"
+
+
+def test_the_managed_groups_are_on_and_block() -> None:
+    groups = [
+        rule["Statement"]["ManagedRuleGroupStatement"]["Name"]
+        for rule in RULES
+        if rule.get("OverrideAction") == {"None": {}}
+    ]
+    assert groups == [
+        "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet",
+        "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesSQLiRuleSet",
+    ]  # fmt: skip
+
+
+def test_only_rules_that_read_bodies_and_names_of_files_are_exempted() -> None:
+    assert set(list_counted_rules()) == {*BODY_RULES, FILE_NAMES}
+
+
+def test_no_label_of_an_exempted_rule_is_forgotten() -> None:
+    """A rule that only counts, and whose label no later rule blocks, is switched off everywhere."""
+    for rule, group in list_counted_rules().items():
+        assert is_blocked("/elsewhere", rule), build_label(rule, group)
+
+
+def test_later_rules_read_the_labels_of_earlier_ones() -> None:
+    assert [rule["Priority"] for rule in RULES] == sorted({rule["Priority"] for rule in RULES})
+    labelling = [rule["Priority"] for rule in RULES if "OverrideAction" in rule]
+    blocking = [rule["Priority"] for rule in RULES if "AndStatement" in rule["Statement"]]
+    assert max(labelling) < min(blocking)
+
+
+@pytest.mark.parametrize("rule", BODY_RULES)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/files/",
+        "/api/v1/knowledge/1b2c/file/add",
+        "/api/chat/completions",
+        "/api/v1/chats/new",
+        "/api/v1/auths/update/profile",
+    ],
+)
+def test_questions_and_documents_may_contain_anything(rule: str, path: str) -> None:
+    assert not is_blocked(path, rule)
+
+
+@pytest.mark.parametrize("rule", BODY_RULES)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/oauth/oidc/callback",
+        "/ws/socket.io",
+        "/static/api/",
+        "/apis/v1/files/",
+        "/openai/api/chat",
+        "/api/v1/auths/signin",
+        "/api/v1/auths/%73ignin",
+        "/api/v1/auths/signup",
+    ],
+)
+def test_all_other_bodies_are_checked(rule: str, path: str) -> None:
+    assert is_blocked(path, rule)
+
+
+def test_a_file_keeps_its_name() -> None:
+    assert not is_blocked("/api/v1/files/1b2c/content/server.log", FILE_NAMES)
+    assert not is_blocked("/api/v1/files/1b2c/content/my%20settings.ini", FILE_NAMES)
+
+
+@pytest.mark.parametrize(
+    "path", ["/backup.log", "/static/settings.ini", "/api/v1/files/x.bak", "/api/x/content/y.log"]
+)
+def test_files_of_a_server_are_not_searched_for(path: str) -> None:
+    assert is_blocked(path, FILE_NAMES)
+
+
+def test_a_rule_that_reads_no_body_blocks_an_upload_too() -> None:
+    for rule in ("NoUserAgent_HEADER", "GenericLFI_URIPATH", "Log4JRCE_HEADER", "SQLi_COOKIE"):
+        assert is_blocked("/api/v1/files/", rule)
+
+
+def test_addresses_are_counted_by_what_no_client_can_write() -> None:
+    statement = RULES[0]["Statement"]["RateBasedStatement"]
+    assert statement["AggregateKeyType"] == {"Fn::If": ["ForCloudFront", "IP", "FORWARDED_IP"]}
+    _, at_cloudfront, at_load_balancer = statement["ForwardedIPConfig"]["Fn::If"]
+    assert at_cloudfront == {"Ref": "AWS::NoValue"}
+    assert at_load_balancer == {"HeaderName": "X-Viewer-Address", "FallbackBehavior": "NO_MATCH"}
+
+
+def test_the_log_has_no_session_and_no_code_of_a_login() -> None:
+    """The emulator has no logging of AWS WAF."""
+    log = TEMPLATE.document["Resources"]["Logging"]["Properties"]
+    assert log["RedactedFields"] == [
+        {"SingleHeader": {"Name": "authorization"}},
+        {"SingleHeader": {"Name": "cookie"}},
+        {"QueryString": {}},
+    ]
+    assert log["LoggingFilter"]["DefaultBehavior"] == "DROP"
+    (kept,) = log["LoggingFilter"]["Filters"]
+    assert (kept["Behavior"], kept["Conditions"]) == ("KEEP", [{"ActionCondition": {"Action": "BLOCK"}}])
+    assert log["LogDestinationConfigs"] == [
+        {"Fn::Sub": "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${BlockedRequests}"}
+    ]
