@@ -22,7 +22,7 @@ from tools.linters import eksctl
 SETTING = re.compile(r"^ *(\S+) +(\S.*?) *$", re.MULTILINE)
 """A line of Fluent Bit's configuration."""
 
-NAMES = ("dev", "staging", "prod")
+NAMES = ("dev", "small", "staging", "prod")
 ADMINISTRATORS = "arn:aws:iam::123456789012:role/platform-engineers"
 ROLES = ("Operator", "Gateway", "FileSync", "OpenWebui")
 OUTPUTS = {
