@@ -30,7 +30,7 @@ def logs() -> Iterator[LogCapture]:
     MODEL_REPLACEMENT_DUE.clear()
 
 
-class FakeSession:
+class StubbedBedrockSession:
     """Session whose client answers what the test lists, as botocore's model of Bedrock allows it."""
 
     def __init__(self) -> None:
@@ -72,8 +72,8 @@ class FakeSession:
 
 
 @pytest.fixture
-def session(logs: LogCapture) -> FakeSession:
-    return FakeSession()
+def session(logs: LogCapture) -> StubbedBedrockSession:
+    return StubbedBedrockSession()
 
 
 def get_due(model: str) -> float | None:
@@ -92,7 +92,7 @@ def get_due(model: str) -> float | None:
     ],
 )
 async def test_a_model_is_due_when_it_is_legacy_or_ends_within_90_days(
-    session: FakeSession, status: str, days: int | None, due: int
+    session: StubbedBedrockSession, status: str, days: int | None, due: int
 ) -> None:
     end = {} if days is None else {"endOfLifeTime": NOW + timedelta(days=days)}
     session.describe(MODEL, status, **end)
@@ -100,7 +100,7 @@ async def test_a_model_is_due_when_it_is_legacy_or_ends_within_90_days(
     assert get_due(MODEL) == due
 
 
-async def test_a_due_model_is_logged_with_its_end(session: FakeSession, logs: LogCapture) -> None:
+async def test_a_due_model_is_logged_with_its_end(session: StubbedBedrockSession, logs: LogCapture) -> None:
     session.describe(MODEL, "LEGACY", endOfLifeTime=NOW + timedelta(days=45))
     await session.check(MODEL)
     (line,) = logs.entries
@@ -108,7 +108,7 @@ async def test_a_due_model_is_logged_with_its_end(session: FakeSession, logs: Lo
     assert line["end"] == "2027-01-15"
 
 
-async def test_the_models_of_an_inference_profile_are_checked_once(session: FakeSession) -> None:
+async def test_the_models_of_an_inference_profile_are_checked_once(session: StubbedBedrockSession) -> None:
     session.refuse("ResourceNotFoundException")
     session.list_models(PROFILE, "us-east-1", "us-east-2", "us-west-2")
     session.describe("anthropic.claude-sonnet-4-6", "LEGACY")
@@ -117,7 +117,7 @@ async def test_the_models_of_an_inference_profile_are_checked_once(session: Fake
 
 
 async def test_a_refused_call_sets_no_metric_and_the_other_models_are_checked(
-    session: FakeSession, logs: LogCapture
+    session: StubbedBedrockSession, logs: LogCapture
 ) -> None:
     session.refuse("AccessDeniedException")
     session.describe(MODEL)
@@ -127,7 +127,7 @@ async def test_a_refused_call_sets_no_metric_and_the_other_models_are_checked(
     assert (line["log_level"], line["model"]) == ("warning", "first")
 
 
-async def test_a_refused_call_keeps_the_last_result(session: FakeSession) -> None:
+async def test_a_refused_call_keeps_the_last_result(session: StubbedBedrockSession) -> None:
     session.describe(MODEL, "LEGACY")
     await session.check(MODEL)
     session.refuse("ThrottlingException")
