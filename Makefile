@@ -161,7 +161,7 @@ bench: $(READY) ## Run benchmarks; prints tables and writes build/bench.json
 	@python -m tests.bench
 
 reference: $(READY) ## Generate reference pages, the schema of the chart's values and the index of decisions
-	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference && python -m tools.identity_template && python -m tools.decisions_index
+	@python -m tools.tenant_reference && python -m tools.settings_reference && python -m tools.gateway_reference && python -m tools.problems_reference && python -m tools.metrics_reference && python -m tools.chart_schema && python -m tools.values_reference && python -m tools.identity_template && python -m tools.cost_reference && python -m tools.decisions_index
 
 docs: $(READY) ## Build the documentation into site/; a warning fails
 	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from .cluster_settings import ClusterSettings
 from .errors import DeploymentError
 from .stacks import INFRA, STACKS, Stack, StackRegion
+from .usage import ExpectedUsage
 
 __all__ = ["Environment", "find_environment"]
 
@@ -78,6 +79,8 @@ class Environment(BaseModel):
         Settings of CloudFront and of the load balancer; None for neither of them.
     cluster
         Settings of the EKS cluster.
+    usage
+        Expected use, from which `make aws-plan` estimates the cost.
     parameters
         Parameters by stack and name, as in the stacks' templates.
     """
@@ -91,6 +94,7 @@ class Environment(BaseModel):
     service_cidr: Network
     edge: EdgeSettings | None = None
     cluster: ClusterSettings
+    usage: ExpectedUsage = ExpectedUsage()
     parameters: dict[str, dict[str, ParameterValue]]
 
     @classmethod
