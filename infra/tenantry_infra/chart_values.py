@@ -69,11 +69,12 @@ IMAGES = {
 """Images, and the outputs with their repositories."""
 
 CLUSTER_VALUES: dict[str, Any] = {
+    "global.aws.cloudWatchMetrics": True,
     "qdrant.nodeSelector": {"tenantry.io/nodes": "qdrant"},
     "qdrant.tolerations": [{"key": "tenantry.io/nodes", "value": "qdrant", "effect": "NoSchedule"}],
     "qdrant.storage.class": "gp3",
 }
-"""Values that the files in ``eksctl`` determine: Qdrant's groups of nodes, and the StorageClass."""
+"""Values that the files in ``eksctl`` determine: groups of nodes, StorageClass, and the way of metrics."""
 
 
 def build_values(environment: Environment, outputs: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Stack:
 
 
 STACKS = (
-    Stack("keys", "encryption keys of the data tier and of the cluster", holds_data=True),
+    Stack("keys", "encryption keys of the data tier, of the cluster and of alarms", holds_data=True),
     Stack("network", "VPC, subnets, NAT gateways, endpoints, security groups"),
     Stack(
         "replica",
@@ -119,6 +119,7 @@ STACKS = (
         setting="edge",
     ),
     Stack("dns", "records of the host in Route 53", needs=("edge", "edge-global"), setting="edge"),
+    Stack("observability", "dashboard, alarms, log groups", needs=("keys", "data")),
     Stack("budget", "monthly budget of the account"),
     Stack("deployer", "installation of releases by the pipeline", needs=("network",), optional=True),
     Stack(
