@@ -205,7 +205,7 @@ def test_data_is_removed_only_on_demand_and_when_it_is_gone(aws: Emulator, file:
     (snapshot,) = aws.connect("rds").describe_db_snapshots()["DBSnapshots"]
     assert snapshot["DBInstanceIdentifier"] == "tenantry-dev"
     assert "stays, because snapshots are encrypted with it" in output
-    assert len(aws.connect("kms").list_keys()["Keys"]) == 2
+    assert len(aws.connect("kms").list_keys()["Keys"]) == 3
 
 
 def test_no_secret_is_printed(aws: Emulator, file: str) -> None:

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import Histogram, start_http_server
 from starlette.types import ASGIApp
 
+from ..cloudwatch import CloudWatchMetric, write_metrics
 from ..series import create_series
 from ..settings import HttpSettings
 from ..tracing import export_spans
@@ -72,24 +73,29 @@ def make_app(
     return app
 
 
-def serve(app: ASGIApp, settings: HttpSettings, *, grace_seconds: int) -> None:
+def serve(
+    app: ASGIApp, settings: HttpSettings, *, grace_seconds: int, metrics: Sequence[CloudWatchMetric] = ()
+) -> None:
     """Serve an application until SIGTERM, and its metrics on a separate port.
 
     Parameters
     ----------
     grace_seconds
         Longest time that requests in progress are given after SIGTERM.
+    metrics
+        Metrics that are written for CloudWatch, if the settings name their dimensions.
     """
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.host)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=grace_seconds,
-        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_SECONDS,
-        http=BoundedH11Protocol,
-    )
+    with write_metrics(metrics, settings.cloudwatch_dimensions):
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=grace_seconds,
+            timeout_keep_alive=KEEP_ALIVE_TIMEOUT_SECONDS,
+            http=BoundedH11Protocol,
+        )
