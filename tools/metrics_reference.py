@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from file_sync import cloudwatch as cloudwatch_of_file_sync
 from file_sync import metrics as of_file_sync
+from gateway import cloudwatch as cloudwatch_of_gateway
 from gateway import metrics as of_gateway
 from prometheus_client.metrics import MetricWrapperBase
 from servicekit import breaker, certificates, loop_lag, remote
+from servicekit.cloudwatch import MAX_TENANTS, NAMESPACE, TENANT, CloudWatchMetric
 from servicekit.web import server
 from tenancy import registry
 from tenant_operator import metrics as of_operator
@@ -33,10 +36,33 @@ default, no series names a tenant. With `GATEWAY_METRICS_BY_TENANT`, two counter
 label `tenant`: a few series for each Tenant, which are removed with the Tenant.
 """
 
+CLOUDWATCH = f"""## In CloudWatch
+
+With `global.aws.cloudWatchMetrics`, gateway and file-sync write these metrics for CloudWatch once a minute,
+in the namespace `{NAMESPACE}`. The dimensions are `Namespace` and `Release`. `Answers` has a second series
+for each tenant that asks, with the dimension `{TENANT}`: at most {MAX_TENANTS} for each gateway, and one for
+all others.
+
+| metric | unit | service | meaning |
+|---|---|---|---|
+"""
+
 
 def render() -> str:
     """Return the page."""
-    return "\n".join([HEAD, *(_render_section(title, modules) for title, modules in SECTIONS.items())])
+    sections = [_render_section(title, modules) for title, modules in SECTIONS.items()]
+    return "\n".join([HEAD, *sections, CLOUDWATCH]) + "".join(_render_cloudwatch_rows())
+
+
+def _render_cloudwatch_rows() -> Iterator[str]:
+    by_name: dict[str, list[tuple[str, CloudWatchMetric]]] = {}
+    for service, module in (("gateway", cloudwatch_of_gateway), ("file-sync", cloudwatch_of_file_sync)):
+        for metric in module.METRICS:
+            by_name.setdefault(metric.name, []).append((service, metric))
+    for name, found in by_name.items():
+        services = ", ".join(service for service, _ in found)
+        (_, first), *_ = found
+        yield f"| `{name}` | {first.unit} | {services} | {first.meaning} |\n"
 
 
 def _render_section(title: str, modules: tuple[ModuleType, ...]) -> str:

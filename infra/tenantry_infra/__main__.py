@@ -15,8 +15,9 @@ from .account import AwsAccount
 from .chart_values import build_values, list_missing
 from .cloudformation import StackPhase, StackState
 from .cluster_config import build_cluster_config, build_node_pool
+from .costs.estimate import estimate_cluster
 from .deployment import Deployment
-from .display import make_report, print_plan, print_states
+from .display import make_report, print_plan, print_states, print_total
 from .environment import Environment, find_environment
 from .errors import DeploymentError
 from .removal import StackRemoval
@@ -44,6 +45,7 @@ def plan(name: Name) -> None:
     account = _open_account(name)
     for stack_plan in Deployment(account, make_report(console)).plan():
         print_plan(console, stack_plan)
+    print_total(console, account.environment)
 
 
 @app.command()
@@ -52,6 +54,7 @@ def up(name: Name) -> None:
     account = _open_account(name)
     Deployment(account, make_report(console)).deploy()
     console.print(f"All stacks of {account.environment.name} are up.")
+    print_total(console, account.environment)
 
 
 @app.command()
@@ -106,7 +109,7 @@ def cluster(
         node_pool = folder / "karpenter.yaml"
         node_pool.write_text(yaml.safe_dump_all(build_node_pool(environment), sort_keys=False))
         commands.append(f"kubectl apply -f {node_pool}")
-    console.print(f"Wrote {file}. Create the cluster with:")
+    console.print(f"Wrote {file}. The cluster costs about {estimate_cluster(environment)}. Create it with:")
     for command in commands:
         console.print(f"  {command}", soft_wrap=True)
 

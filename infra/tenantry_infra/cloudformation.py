@@ -111,12 +111,15 @@ class StackState:
         Outputs by name.
     protected
         True if the stack is protected from deletion.
+    parameters
+        Parameters by name.
     """
 
     status: str = "ABSENT"
     reason: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
     protected: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def phase(self) -> StackPhase:
@@ -225,6 +228,7 @@ class CloudFormation:
             stack.get("StackStatusReason", ""),
             outputs,
             stack.get("EnableTerminationProtection", False),
+            {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])},
         )
 
     def create_change_set(

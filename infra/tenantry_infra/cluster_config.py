@@ -11,7 +11,7 @@ from .environment import Environment
 from .errors import DeploymentError
 from .stacks import INFRA
 
-__all__ = ["build_cluster_config", "build_node_pool"]
+__all__ = ["build_cluster_config", "build_node_pool", "list_node_groups"]
 
 FOLDER = INFRA / "eksctl"
 NAMESPACE = RELEASE = "tenantry"
@@ -47,7 +47,20 @@ def build_cluster_config(environment: Environment, outputs: Outputs) -> dict[str
     if not environment.cluster.api_cidrs:
         del document["vpc"]["publicAccessCIDRs"]
     values = _list_settings(environment) | _list_outputs(outputs)
+    values["AccessEntries"] = [
+        _make_administrator(role)
+        for role in (*environment.cluster.administrators, outputs.get("deployer", {}).get("DeployRoleArn"))
+        if role
+    ]
     filled: dict[str, Any] = _fill(document, values)
+    return filled
+
+
+def list_node_groups(environment: Environment) -> list[dict[str, Any]]:
+    """Return eksctl's groups of nodes, without the zones and the security group that stacks determine."""
+    groups = yaml.safe_load((FOLDER / "cluster.yaml").read_text())["managedNodeGroups"]
+    unknown = {name: f"${{{name}}}" for name in ("Zones", "ZoneA", "ZoneB", "ClusterSecurityGroup")}
+    filled: list[dict[str, Any]] = _fill(groups, _list_settings(environment) | unknown)
     return filled
 
 
@@ -70,7 +83,6 @@ def _list_settings(environment: Environment) -> dict[str, Any]:
         "ClusterLogDays": cluster.log_days,
         "KarpenterVersion": cluster.karpenter_version,
         "WithOidc": bool(cluster.karpenter_version),
-        "AccessEntries": [_make_administrator(role) for role in cluster.administrators],
         "GeneralInstanceTypes": cluster.general_nodes.instance_types,
         "GeneralMinSize": cluster.general_nodes.min_size,
         "GeneralMaxSize": cluster.general_nodes.max_size,

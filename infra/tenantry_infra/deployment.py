@@ -13,6 +13,7 @@ from .cloudformation import (
     StackPhase,
     StackState,
 )
+from .costs.estimate import Cost, estimate_stack
 from .errors import DeploymentError
 from .stacks import Stack
 
@@ -33,11 +34,17 @@ class StackPlan:
         Its present state.
     changes
         Changes of its resources.
+    cost
+        Estimate of its cost after the changes.
+    present_cost
+        Estimate of its present cost: zero if the stack does not exist.
     """
 
     stack: Stack
     state: StackState
     changes: tuple[ResourceChange, ...]
+    cost: Cost
+    present_cost: Cost
 
 
 class Deployment:
@@ -75,7 +82,9 @@ class Deployment:
                 if change_set := self._create_change_set(stack, state.phase):
                     cloudformation.delete_change_set(change_set.id)
                     changes = change_set.changes
-            yield StackPlan(stack, state, changes)
+            yield StackPlan(
+                stack, state, changes, self._estimate(stack), self._estimate_present(stack, state)
+            )
 
     def deploy(self) -> None:
         """Create and update all stacks.
@@ -88,12 +97,20 @@ class Deployment:
         for stack in self._environment.stacks:
             self._outputs[stack.name] = self._deploy_stack(stack).outputs
 
+    def _estimate(self, stack: Stack) -> Cost:
+        return estimate_stack(self._environment, stack)
+
+    def _estimate_present(self, stack: Stack, state: StackState) -> Cost:
+        if state.phase in (StackPhase.ABSENT, StackPhase.REVIEWED, StackPhase.CREATION_FAILED):
+            return Cost()
+        return estimate_stack(self._environment, stack, state.parameters)
+
     def _deploy_stack(self, stack: Stack) -> StackState:
         cloudformation, name = self._get_stack(stack)
         state = self._prepare(stack)
         change_set = self._create_change_set(stack, state.phase)
         if change_set is None:
-            self._report(stack.name, "no change")
+            self._report(stack.name, f"no change, about {self._estimate(stack)}")
         else:
             self._check_data_is_kept(stack, change_set)
             last = cloudformation.get_last_event(name)
@@ -101,7 +118,7 @@ class Deployment:
             state = cloudformation.wait(name, self._make_event_report(stack), last)
             if state.status not in SUCCEEDED:
                 raise DeploymentError(self._explain_failure(stack, state))
-            self._report(stack.name, "ready")
+            self._report(stack.name, f"ready, about {self._estimate(stack)}")
         if stack.holds_data and not state.protected:
             cloudformation.set_data_policy(name)
             cloudformation.set_protection(name, protected=True)

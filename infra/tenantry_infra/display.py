@@ -7,11 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .cloudformation import StackState
+from .cloudformation import StackPhase, StackState
+from .costs.estimate import CLUSTER, Cost, estimate_environment
+from .costs.prices import PriceTable
 from .deployment import StackPlan
+from .environment import Environment
 from .stacks import Stack
 
-__all__ = ["make_report", "print_plan", "print_states"]
+__all__ = ["make_report", "print_plan", "print_states", "print_total"]
 
 SIGNS = {"Add": ("+", "green"), "Modify": ("~", "yellow"), "Remove": ("-", "red")}
 
@@ -25,6 +28,7 @@ def print_plan(console: Console, plan: StackPlan) -> None:
     """Print the changes of a stack."""
     title = Text.assemble((f"{plan.stack.name:<12} ", "bold"), plan.stack.purpose, f" ({plan.state.status})")
     console.print(title, soft_wrap=True)
+    console.print(Text(f"  {_format_cost(plan)}", "dim"), soft_wrap=True)
     if not plan.changes:
         console.print(Text("  no change", "dim"))
     for change in plan.changes:
@@ -38,6 +42,25 @@ def print_plan(console: Console, plan: StackPlan) -> None:
             (warning, "bold red"),
         )
         console.print(line, soft_wrap=True)
+
+
+def _format_cost(plan: StackPlan) -> str:
+    change = plan.cost.dollars - plan.present_cost.dollars
+    if not change or plan.state.phase is StackPhase.ABSENT:
+        return f"about {plan.cost}"
+    return f"about {plan.cost}: ${abs(change):,.0f} {'more' if change > 0 else 'less'} than now"
+
+
+def print_total(console: Console, environment: Environment) -> None:
+    """Print the estimate of the cluster and of the whole environment."""
+    costs = estimate_environment(environment)
+    table = PriceTable.load()
+    console.print(f"{CLUSTER:<12} created by eksctl, about {costs[CLUSTER]}")
+    console.print(
+        f"Together about {sum(costs.values(), Cost())}, by prices of {table.region} from {table.date}. "
+        "Questions to models are extra: see infra/cost.md.",
+        soft_wrap=True,
+    )
 
 
 def print_states(console: Console, states: Mapping[Stack, StackState]) -> None:

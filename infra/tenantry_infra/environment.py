@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from .cluster_settings import ClusterSettings
 from .errors import DeploymentError
 from .stacks import INFRA, STACKS, Stack, StackRegion
+from .usage import ExpectedUsage
 
 __all__ = ["Environment", "find_environment"]
 
@@ -78,6 +79,8 @@ class Environment(BaseModel):
         Settings of CloudFront and of the load balancer; None for neither of them.
     cluster
         Settings of the EKS cluster.
+    usage
+        Expected use, from which `make aws-plan` estimates the cost.
     parameters
         Parameters by stack and name, as in the stacks' templates.
     """
@@ -91,6 +94,7 @@ class Environment(BaseModel):
     service_cidr: Network
     edge: EdgeSettings | None = None
     cluster: ClusterSettings
+    usage: ExpectedUsage = ExpectedUsage()
     parameters: dict[str, dict[str, ParameterValue]]
 
     @classmethod
@@ -128,7 +132,12 @@ class Environment(BaseModel):
     @property
     def stacks(self) -> tuple[Stack, ...]:
         """Return the stacks of this environment, in order."""
-        return tuple(stack for stack in STACKS if not stack.setting or getattr(self, stack.setting))
+        return tuple(
+            stack
+            for stack in STACKS
+            if (not stack.setting or getattr(self, stack.setting))
+            and (not stack.optional or stack.name in self.parameters)
+        )
 
     @property
     def tags(self) -> dict[str, str]:
@@ -166,9 +175,14 @@ class Environment(BaseModel):
                 yield f"parameters.{name}: there is no stack {name}{_format_suggestion(name, by_name)}"
         for stack in self.stacks:
             yield from self._find_faults_of_stack(stack)
-        buckets = [
-            value for values in self.parameters.values() for key, value in values.items() if "Bucket" in key
-        ]
+        # Two stacks may name one bucket by one parameter.
+        named = {
+            (key, value)
+            for values in self.parameters.values()
+            for key, value in values.items()
+            if "Bucket" in key
+        }
+        buckets = [value for _, value in named]
         yield from (
             f"parameters: {bucket} is the name of two buckets"
             for bucket in sorted(set(buckets))

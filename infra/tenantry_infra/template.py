@@ -12,6 +12,7 @@ import yaml
 __all__ = ["Parameter", "Template"]
 
 LIST_PREFIXES = ("List<", "CommaDelimitedList")
+NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 class TemplateLoader(yaml.SafeLoader):
@@ -125,12 +126,38 @@ class Template:
 
     def list_resources(self, values: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """Return the resources that the parameters' values create, by logical id."""
-        known = {name: each.default or "" for name, each in self.parameters.items()} | dict(values)
+        known = self._complete(values)
         return {
             name: resource
             for name, resource in self.document["Resources"].items()
             if "Condition" not in resource or self._is_true({"Condition": resource["Condition"]}, known)
         }
+
+    def resolve(self, node: Any, values: Mapping[str, str]) -> Any:
+        """Return a part of the template with the values of its parameters.
+
+        Items and properties that a condition leaves out are removed. Other functions are kept as they are.
+        """
+        return self._resolve(node, self._complete(values))
+
+    def _complete(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return the values with the defaults of the other parameters."""
+        return {name: each.default or "" for name, each in self.parameters.items()} | dict(values)
+
+    def _resolve(self, node: Any, values: Mapping[str, str]) -> Any:
+        match node:
+            case {"Ref": str(name), **rest} if not rest:
+                return values.get(name, node)
+            case {"Fn::If": [condition, then, otherwise], **rest} if not rest:
+                chosen = self._is_true({"Condition": condition}, values)
+                return self._resolve(then if chosen else otherwise, values)
+            case dict():
+                found = {key: self._resolve(each, values) for key, each in node.items()}
+                return {key: each for key, each in found.items() if each != NO_VALUE}
+            case list():
+                return [each for each in (self._resolve(item, values) for item in node) if each != NO_VALUE]
+            case _:
+                return node
 
     def _is_true(self, condition: Mapping[str, Any], values: Mapping[str, str]) -> bool:
         ((function, argument),) = condition.items()

@@ -1,5 +1,6 @@
 """Tests of the services' variables in the chart: complete, known and secret where needed."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from smoke_test.settings import SmokeTestSettings
 from tenantry_local.receipts import ensure_private_key
 from webui_install.settings import WebUIInstallSettings
 
-from tests.support.charts.rendering import PROFILES, Release, render
+from tests.support.charts.rendering import PROFILES, RELEASE, Release, render
 from tests.support.security.certificates import make_certificates
 from tools import chart_schema
 
@@ -136,3 +137,15 @@ def test_the_operator_has_variables_of_open_webui_only_if_it_is_enabled(release:
         "open-webui.enabled=false,ingress.enabled=false,global.openWebui.adminEmail=",
     )
     assert not [name for name in get_environment(without, "operator") if "OPEN_WEBUI" in name]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("service", ["gateway", "file-sync"])
+def test_only_the_profiles_for_eks_write_metrics_for_cloudwatch(profile: str, service: str) -> None:
+    release = render(profile)
+    name = f"{SERVICES[service].model_config['env_prefix']}CLOUDWATCH_DIMENSIONS"
+    given = get_environment(release, service).get(name)
+    if profile.startswith("values-eks-"):
+        assert json.loads(given or "") == {"Namespace": "chart-test", "Release": RELEASE}
+    else:
+        assert given is None

@@ -48,6 +48,7 @@ from .limits.tenant_metrics import TenantMetrics
 from .limits.token_meter import TokenMeter
 from .limits.usage import UsageLog
 from .model_check import ModelCheck
+from .model_lifecycle import ModelLifecycleCheck
 from .model_sessions import ModelSessions, open_model_session
 from .objects import TenantObjects, TrashObjects
 from .redis import TenantRedis
@@ -153,8 +154,11 @@ async def open_context(settings: GatewaySettings) -> AsyncIterator[GatewayContex
         )
         stack.push_async_callback(reader.close)
         models = [settings.chat_model, *settings.chat_fallbacks]
-        checking = run_background_task(ModelCheck(bedrock, models).run(), "model-check")
-        _ = await stack.enter_async_context(checking)
+        for check, name in (
+            (ModelCheck(bedrock, models), "model-check"),
+            (ModelLifecycleCheck(open_session, [settings.embedding_model, *models]), "model-lifecycle"),
+        ):
+            _ = await stack.enter_async_context(run_background_task(check.run(), name))
         retrieval = RetrievalService(bedrock, vectors, usage)
         documents = DocumentService(
             reader, bedrock, objects, vectors, quota, usage, journal, max_bytes=settings.document_bytes

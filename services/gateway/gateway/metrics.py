@@ -14,6 +14,7 @@ __all__ = [
     "FALLBACKS",
     "LIMIT_CHECKS_SKIPPED",
     "LIMIT_EXCEEDED",
+    "MODEL_REPLACEMENT_DUE",
     "MODEL_SERVED",
     "PENDING_WRITES",
     "REJECTED",
@@ -26,7 +27,8 @@ __all__ = [
     "USAGE_WRITE_FAILURES",
 ]
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 6, 10, 30, 60)
+"""With bounds at the thresholds of the alerts and alarms on response times: 6 and 10 seconds."""
 
 REQUEST_SECONDS = Histogram(
     "tenantry_gateway_request_seconds",
@@ -62,6 +64,12 @@ CROSS_TENANT_HITS = Counter(
 MODEL_SERVED = Gauge(
     "tenantry_gateway_model_served",
     "1 if Bedrock served the configured model when the gateway started, else 0",
+    ("model",),
+)
+
+MODEL_REPLACEMENT_DUE = Gauge(
+    "tenantry_gateway_model_replacement_due",
+    "1 if Bedrock retires the configured model within 90 days, or lists it as legacy; else 0. Checked daily",
     ("model",),
 )
 

@@ -1,7 +1,7 @@
 """Settings of programs, read from environment variables."""
 
 import sys
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,6 +9,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 __all__ = ["HttpSettings", "ProgramSettings", "read_settings"]
 
 S = TypeVar("S", bound=BaseSettings)
+
+DimensionName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,254}$")]
+DimensionValue = Annotated[str, Field(pattern=r"^[ -~]{1,1024}$")]
+"""CloudWatch rejects lines with other dimensions."""
 
 
 class ProgramSettings(BaseSettings):
@@ -35,6 +39,10 @@ class HttpSettings(ProgramSettings):
 
     metrics_port: int = Field(0, ge=0, le=65535)
     """Port that serves only `/metrics`, for monitoring; 0 serves no metrics. The port of the API has none."""
+
+    cloudwatch_dimensions: dict[DimensionName, DimensionValue] = Field(default_factory=dict)
+    """Dimensions of the metrics that are written to the standard output for CloudWatch, as JSON; empty writes
+    none."""
 
 
 def read_settings(kind: type[S]) -> S:

@@ -207,6 +207,10 @@ ROLE_CASES = [
     *_call("gateway", {DOCUMENT: False, FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
     *_call("gateway", {BUCKET_ARN: False, FILES_ARN: False}, "s3:ListBucket"),
     *_call("gateway", {MODEL: False, PROFILE: False}, "bedrock:InvokeModel"),
+    *_call("gateway", {MODEL: True}, "bedrock:GetFoundationModel"),
+    *_call(
+        "gateway", {PROFILE: True, OWN_PROFILE: True, OTHER_PROFILE: False}, "bedrock:GetInferenceProfile"
+    ),
     *_call("file-sync", {DOCUMENT: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
     *_call("file-sync", {FILE: True}, "s3:GetObject"),
     *_call("file-sync", {FILE: False}, "s3:PutObject", "s3:DeleteObject", "s3:GetObjectVersion"),

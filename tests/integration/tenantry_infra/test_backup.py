@@ -66,5 +66,5 @@ def test_documents_can_be_restored_to_any_second_of_35_days(plans: dict[str, Any
 def test_the_budget_covers_the_whole_account(production: DeployedEnvironment) -> None:
     (budget,) = production.connect("budgets").describe_budgets(AccountId=ACCOUNT)["Budgets"]
     assert (budget["BudgetType"], budget["TimeUnit"]) == ("COST", "MONTHLY")
-    assert float(budget["BudgetLimit"]["Amount"]) == 500
+    assert float(budget["BudgetLimit"]["Amount"]) == 2100
     assert not budget.get("CostFilters")

@@ -7,6 +7,8 @@ from tenantry_infra.stacks import INFRA
 
 from tools.linters import checkov
 
+CLUSTER_LOGS = ("ApplicationLogs", "DataplaneLogs", "HostLogs", "MetricLogs", "PerformanceLogs")
+
 EXEMPTIONS = {
     ("CKV_AWS_18", "Logs"): "Logs of access to the logs would be logged without an end.",
     ("CKV_AWS_18", "Replica"): "Only S3 itself writes there, and access logs must be in the same region.",
@@ -24,6 +26,11 @@ EXEMPTIONS = {
     ): "The value is copied to us-east-1, which has no key of the stacks.",
     ("CKV_AWS_158", "BlockedRequests"): "CloudWatch encrypts logs; sessions are not in them.",
     ("CKV_AWS_158", "FlowLogGroup"): "CloudWatch encrypts logs; addresses need no separate key.",
+    ("CKV_AWS_158", "LogGroup"): "CloudWatch encrypts logs; helm prints names of objects, and no secret.",
+    **{
+        ("CKV_AWS_158", group): "CloudWatch encrypts logs; programs log no text of a document or a question."
+        for group in CLUSTER_LOGS
+    },
 }
 """Check and logical id of a resource (or ``*``) to the reason."""
 

@@ -1,11 +1,15 @@
 """Tests of eksctl's file of the cluster, with eksctl's own schema."""
 
+import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from file_sync import cloudwatch as of_file_sync
 from jsonschema import Draft7Validator
+from servicekit.cloudwatch import MetricWriter
 from tenantry_infra.chart_values import CLUSTER_VALUES
 from tenantry_infra.cluster_config import build_cluster_config, build_node_pool
 from tenantry_infra.environment import Environment, find_environment
@@ -15,7 +19,10 @@ from tenantry_infra.stacks import INFRA
 from tests.support.charts.rendering import render
 from tools.linters import eksctl
 
-NAMES = ("dev", "staging", "prod")
+SETTING = re.compile(r"^ *(\S+) +(\S.*?) *$", re.MULTILINE)
+"""A line of Fluent Bit's configuration."""
+
+NAMES = ("dev", "small", "staging", "prod")
 ADMINISTRATORS = "arn:aws:iam::123456789012:role/platform-engineers"
 ROLES = ("Operator", "Gateway", "FileSync", "OpenWebui")
 OUTPUTS = {
@@ -24,6 +31,7 @@ OUTPUTS = {
         "Zones": "us-east-1a,us-east-1b",
         "AppSubnets": "subnet-a1,subnet-a2",
         "PublicSubnets": "subnet-p1,subnet-p2",
+        "ApiSecurityGroup": "sg-api",
         "ClusterSecurityGroup": "sg-1",
     },
     "keys": {"ClusterKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
@@ -111,6 +119,20 @@ def test_the_api_server_has_a_public_endpoint_only_for_named_addresses(tmp_path:
     assert public["publicAccessCIDRs"] == ["198.51.100.0/24"]
 
 
+def test_the_api_server_admits_machines_in_the_vpc(config: dict[str, Any]) -> None:
+    assert config["vpc"]["controlPlaneSecurityGroupIDs"] == ["sg-api"]
+
+
+def test_the_pipeline_administers_the_cluster_only_where_there_is_one(tmp_path: Path) -> None:
+    def list_principals(outputs: dict[str, dict[str, str]]) -> list[str]:
+        config = build_cluster_config(load_environment(tmp_path), outputs)
+        return [entry["principalARN"] for entry in config["accessConfig"]["accessEntries"]]
+
+    role = "arn:aws:iam::123456789012:role/tenantry-deploy"
+    assert list_principals(OUTPUTS) == [ADMINISTRATORS]
+    assert list_principals({**OUTPUTS, "deployer": {"DeployRoleArn": role}}) == [ADMINISTRATORS, role]
+
+
 def test_secrets_are_encrypted_and_all_logs_are_kept(config: dict[str, Any]) -> None:
     assert config["secretsEncryption"] == {"keyARN": OUTPUTS["keys"]["ClusterKeyArn"]}
     logging = config["cloudWatch"]["clusterLogging"]
@@ -155,6 +177,40 @@ def test_each_needed_addon_is_installed(config: dict[str, Any]) -> None:
     }  # fmt: skip
     settings = yaml.safe_load(addons["vpc-cni"]["configurationValues"])
     assert settings["enableNetworkPolicy"] == "true"
+
+
+def test_the_logs_with_metrics_reach_cloudwatch_unchanged(config: dict[str, Any]) -> None:
+    """The add-on's own configuration wraps each line, and CloudWatch finds no metrics in the records."""
+    (addon,) = (each for each in config["addons"] if each["name"] == "amazon-cloudwatch-observability")
+    settings = yaml.safe_load(addon["configurationValues"])
+    file = settings["containerLogs"]["fluentBit"]["config"]["extraFiles"]["tenantry-metrics.conf"]
+    sections = [dict(SETTING.findall(section)) for section in file.split("[")[1:]]
+    read, select, send = sections
+    assert select["Match"] == send["Match"] == read["Tag"]
+
+    for service in ("gateway", "file-sync"):
+        (container,) = dict(render("values-eks-prod.yaml").iter_pods())[service]["spec"]["containers"]
+        log = f"/var/log/containers/tenantry-{service}-6b7-x2x_tenantry_{container['name']}-0a1b.log"
+        assert sum(fnmatch(log, pattern) for pattern in read["Path"].split(", ")) == 1
+    assert not any(
+        fnmatch("/var/log/containers/x_other_gateway-1.log", each) for each in read["Path"].split(", ")
+    )
+
+    key, _, pattern = select["Regex"].partition(" ")
+    assert key == send["log_key"] == "log"
+    lines: list[str] = []
+    MetricWriter(of_file_sync.METRICS, {"Release": "tenantry"}, lines.append).write()
+    assert [line for line in [*lines, '{"event":"{\\"_aws\\":"}'] if re.search(pattern, line)] == lines
+    assert (send["log_format"], send["region"]) == ("json/emf", "us-east-1")
+    assert send["log_group_name"] == "/aws/containerinsights/tenantry-prod/tenantry"
+
+
+def test_the_add_on_has_the_metrics_of_the_alarms_and_changes_no_pods(config: dict[str, Any]) -> None:
+    (addon,) = (each for each in config["addons"] if each["name"] == "amazon-cloudwatch-observability")
+    settings = yaml.safe_load(addon["configurationValues"])
+    assert settings["containerInsights"] == {"enabled": True}
+    assert settings["otelContainerInsights"]["enabled"] is False
+    assert settings["applicationSignals"] == {"enabled": False}
 
 
 def test_each_service_account_with_a_role_has_an_association(config: dict[str, Any]) -> None:

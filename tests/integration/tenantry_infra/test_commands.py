@@ -1,5 +1,6 @@
 """Tests of the commands, run as programs against an emulator of AWS."""
 
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,12 @@ def test_a_plan_of_an_empty_account_lists_the_resources_and_creates_nothing(aws:
     assert "+ Documents (AWS::S3::Bucket)" in output
     assert "NatGatewayA" in output
     assert "NatGatewayB" not in output, "dev has one NAT gateway"
+    assert re.search(r"^keys .*\n  about \$2 a month\n", output, re.MULTILINE)
+    assert re.search(
+        r"^cluster +created by eksctl, about \$\d+ a month\nTogether about \$\d+ a month",
+        output,
+        re.MULTILINE,
+    )
     assert list_stacks(aws) == {}
 
 
@@ -63,7 +70,7 @@ def test_a_killed_deployment_is_continued_while_its_stack_is_being_created(aws: 
     assert status == 0, output
     assert "network      CREATE_IN_PROGRESS: waiting for an operation that is already running" in output
     assert "CREATE_COMPLETE      FlowLog" in output
-    assert "network      no change" in output
+    assert re.search(r"^network      no change, about \$\d+ a month$", output, re.MULTILINE)
     assert set(list_stacks(aws).values()) == {"CREATE_COMPLETE"}
 
 
@@ -85,6 +92,13 @@ def test_a_plan_shows_a_change_and_its_resource(aws: Emulator, tmp_path: Path) -
     assert list_stack_events(aws) == before
     summaries = aws.connect("cloudformation").list_change_sets(StackName="tenantry-dev-storage")["Summaries"]
     assert [each for each in summaries if each["ExecutionStatus"] == "AVAILABLE"] == []
+
+
+def test_a_plan_shows_what_a_change_costs(aws: Emulator, tmp_path: Path) -> None:
+    changed = make_environment_file(tmp_path, account=SLOW_ACCOUNT, network={"NatGateways": "per-zone"})
+    output = aws.run_command("plan", str(changed))[1]
+    assert re.search(r"^network .*\n  about \$\d+ a month: \$36 more than now\n", output, re.MULTILINE)
+    assert output.count("more than now") == 1
 
 
 def test_a_change_that_would_lose_documents_is_refused(aws: Emulator, tmp_path: Path) -> None:
@@ -191,7 +205,7 @@ def test_data_is_removed_only_on_demand_and_when_it_is_gone(aws: Emulator, file:
     (snapshot,) = aws.connect("rds").describe_db_snapshots()["DBSnapshots"]
     assert snapshot["DBInstanceIdentifier"] == "tenantry-dev"
     assert "stays, because snapshots are encrypted with it" in output
-    assert len(aws.connect("kms").list_keys()["Keys"]) == 2
+    assert len(aws.connect("kms").list_keys()["Keys"]) == 3
 
 
 def test_no_secret_is_printed(aws: Emulator, file: str) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["ADDED_TYPES", "FAILING_ACCOUNT", "PLACEHOLDER_TYPES", "SLOW_ACCOUNT", "main"]
+__all__ = ["ADDED_TYPES", "FAILING_ACCOUNT", "FORMULA", "PLACEHOLDER_TYPES", "SLOW_ACCOUNT", "main"]
 
 FAILING_ACCOUNT = "555555555555"
 """Account in which the creation of a NAT gateway fails."""
@@ -21,10 +21,12 @@ SLOW_ACCOUNT, SLOW_SECONDS = "444444444444", 3
 ADDED_TYPES = (
     "AWS::Backup::BackupSelection",
     "AWS::Budgets::Budget",
+    "AWS::CloudWatch::CompositeAlarm",
     "AWS::EC2::EIP",
     "AWS::EC2::FlowLog",
     "AWS::EC2::NatGateway",
     "AWS::EC2::SecurityGroupIngress",
+    "AWS::IAM::OIDCProvider",
     "AWS::Logs::Delivery",
     "AWS::Logs::DeliveryDestination",
     "AWS::Logs::DeliverySource",
@@ -33,8 +35,15 @@ ADDED_TYPES = (
 )
 """Types that are created in the emulator's services."""
 
-PLACEHOLDER_TYPES = ("AWS::ECR::ReplicationConfiguration", "AWS::WAFv2::LoggingConfiguration")
-"""Types that the emulator has in no service. Only their templates are tested."""
+FORMULA = "(formula)"
+"""Name and namespace of the metric of an alarm with a formula, which the emulator does not evaluate."""
+
+PLACEHOLDER_TYPES = (
+    "AWS::CodePipeline::Pipeline",
+    "AWS::ECR::ReplicationConfiguration",
+    "AWS::WAFv2::LoggingConfiguration",
+)
+"""Types that the emulator has in no service. Their templates are tested, and the pipeline in moto."""
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -44,7 +53,16 @@ def main() -> None:
     """Run ministack with more types, in the foreground."""
     from ministack import app  # noqa: PLC0415 (reads its settings from the environment)
     from ministack.core.responses import get_account_id, get_region  # noqa: PLC0415
-    from ministack.services import backup, budgets, cloudwatch_logs, ec2, route53, waf  # noqa: PLC0415
+    from ministack.services import (  # noqa: PLC0415
+        backup,
+        budgets,
+        cloudwatch,
+        cloudwatch_logs,
+        ec2,
+        iam,
+        route53,
+        waf,
+    )
     from ministack.services.cloudformation import changesets, provisioners, stacks  # noqa: PLC0415
 
     handlers: dict[str, dict[str, Any]] = provisioners._RESOURCE_HANDLERS
@@ -83,10 +101,31 @@ def main() -> None:
     def delete_budget(name: str, _properties: Properties) -> None:
         budgets._delete_budget({"BudgetName": name})
 
+    def create_composite_alarm(_name: str, properties: Properties, _stack: str) -> Created:
+        status, _, answer = cloudwatch._put_composite_alarm({}, properties, is_cbor=False, is_json=True)
+        if status != 200:
+            raise ValueError(answer)
+        return properties["AlarmName"], {}
+
+    def update_composite_alarm(_alarm: str, _: Properties, properties: Properties, stack: str) -> Created:
+        return create_composite_alarm("", properties, stack)
+
+    def delete_composite_alarm(alarm: str, _properties: Properties) -> None:
+        cloudwatch._composite_alarms.pop(alarm, None)
+
     def create_ingress(name: str, properties: Properties, _stack: str) -> Created:
         group = ec2._security_groups[properties["GroupId"]]
         group["IpPermissions"] += provisioners._ec2_sg_permissions([properties])
         return name, {"Id": name}
+
+    def create_provider(_name: str, properties: Properties, _stack: str) -> Created:
+        clients = {f"ClientIDList.member.{n}": [each] for n, each in enumerate(properties["ClientIdList"], 1)}
+        parameters = {"Url": [properties["Url"]], **clients}
+        (provider,) = create_record(iam._oidc_providers, iam._create_oidc_provider, parameters)
+        return provider, {"Arn": provider}
+
+    def delete_provider(provider: str, _properties: Properties) -> None:
+        iam._oidc_providers.pop(provider, None)
 
     def create_delivery_source(_name: str, properties: Properties, _stack: str) -> Created:
         names = {"name": "Name", "resourceArn": "ResourceArn", "logType": "LogType"}
@@ -153,15 +192,33 @@ def main() -> None:
 
         return handle
 
+    def add_formula(handler: Callable[..., Created]) -> Callable[..., Created]:
+        def handle(*arguments: Any, **options: Any) -> Created:
+            *others, properties, stack = arguments
+            if "Metrics" in properties:
+                properties = {**properties, "Namespace": FORMULA, "MetricName": FORMULA}
+                del properties["Metrics"]
+            return handler(*others, properties, stack, **options)
+
+        return handle
+
+    alarms = handlers["AWS::CloudWatch::Alarm"]
+    alarms |= {action: add_formula(alarms[action]) for action in ("create", "update")}
     databases = handlers["AWS::RDS::DBInstance"]
     databases |= {action: add_secret(databases[action]) for action in ("create", "update")}
     handlers |= {
         "AWS::Backup::BackupSelection": {"create": create_selection, "delete": delete_selection},
         "AWS::Budgets::Budget": {"create": create_budget, "delete": delete_budget},
+        "AWS::CloudWatch::CompositeAlarm": {
+            "create": create_composite_alarm,
+            "update": update_composite_alarm,
+            "delete": delete_composite_alarm,
+        },
         "AWS::EC2::EIP": {"create": create_address, "delete": delete_address},
         "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
         "AWS::EC2::FlowLog": {"create": create_flow_log, "delete": delete_flow_log},
         "AWS::EC2::SecurityGroupIngress": {"create": create_ingress, "delete": delete_ingress},
+        "AWS::IAM::OIDCProvider": {"create": create_provider, "delete": delete_provider},
         "AWS::Logs::Delivery": {
             "create": create_delivery,
             "delete": lambda delivery, _: cloudwatch_logs._delete_delivery({"id": delivery}),

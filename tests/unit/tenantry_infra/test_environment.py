@@ -9,7 +9,7 @@ from tenantry_infra.environment import Environment, find_environment
 from tenantry_infra.errors import DeploymentError
 from tenantry_infra.stacks import INFRA, STACKS, Stack
 
-NAMES = ("dev", "staging", "prod")
+NAMES = ("dev", "small", "staging", "prod")
 Document = dict[str, Any]
 
 
@@ -180,7 +180,7 @@ def test_a_file_that_is_no_environment_is_refused(tmp_path: Path, text: str) -> 
 
 
 def test_an_unknown_environment_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(DeploymentError, match=r"no environment 'production'.*dev, prod, staging"):
+    with pytest.raises(DeploymentError, match=r"no environment 'production'.*dev, prod, small, staging"):
         find_environment("production")
 
 

@@ -11,6 +11,7 @@ from servicekit.errors import TenantryError
 
 from tools import (
     chart_schema,
+    cost_reference,
     decisions_index,
     gateway_reference,
     identity_template,
@@ -39,6 +40,7 @@ PAGES = sorted(page for page in DOCS.rglob("*.md") if page.parent.name != "decis
         values_reference,
         decisions_index,
         identity_template,
+        cost_reference,
     ],
     ids=lambda page: page.PAGE.name,
 )

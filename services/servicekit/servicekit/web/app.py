@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -28,6 +28,7 @@ def make_app(
     open_context: Callable[[], AbstractAsyncContextManager[object]],
     routers: Sequence[APIRouter],
     durations: Histogram,
+    cloudwatch: Callable[[], AbstractContextManager[None]] = nullcontext,
     **options: Any,
 ) -> FastAPI:
     """Return an application whose context is opened at start and closed at the end.
@@ -41,6 +42,9 @@ def make_app(
     durations
         Histogram of the requests. Each route gets its series of server errors, so that the first error is an
         increase.
+    cloudwatch
+        Writes metrics for CloudWatch while the application runs. uvicorn ends the process with the signal
+        that it received, so only the application can write a last line.
     options
         Further arguments of :class:`fastapi.FastAPI`.
     """
@@ -50,7 +54,8 @@ def make_app(
         async with export_spans(f"tenantry-{name}"), open_context() as context:
             app.state.context = context
             await asyncio.to_thread(app.openapi)  # otherwise the first request that needs it would wait
-            yield
+            with cloudwatch():
+                yield
 
     app = FastAPI(
         title=f"Tenantry {name}",

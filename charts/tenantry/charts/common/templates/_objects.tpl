@@ -183,3 +183,8 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ .top.
 subjects:
   - {kind: ServiceAccount, name: {{ include "tenantry.name" . }}, namespace: {{ .top.Release.Namespace }}}
 {{- end }}
+
+{{/* Dimensions of the metrics in CloudWatch: those of infra/cloudformation/observability.yaml. Takes the scope of any chart. */}}
+{{- define "tenantry.cloudwatch-dimensions" -}}
+{{ dict "Namespace" .Release.Namespace "Release" .Release.Name | toJson }}
+{{- end }}

@@ -1,0 +1,1 @@
+"""Estimates of what an environment costs in a month, from its templates and a table of prices."""

@@ -1,0 +1,39 @@
+"""Expected use of an environment in a month, for the estimate of its cost."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+__all__ = ["ExpectedUsage"]
+
+Quantity = Annotated[int, Field(ge=0)]
+
+
+class ExpectedUsage(BaseModel):
+    """Expected use in a month. It changes nothing but the estimate.
+
+    Parameters
+    ----------
+    documents_gb
+        Documents and uploaded files in S3, with their versions.
+    images_gb
+        Images in ECR.
+    backup_gb
+        Backups in AWS Backup.
+    logs_gb
+        Logs of the control plane and of the pods.
+    flow_logs_gb
+        Flow logs of the VPC.
+    traffic_gb
+        Data between the cluster and the internet.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
+
+    documents_gb: Quantity = 10
+    images_gb: Quantity = 10
+    backup_gb: Quantity = 20
+    logs_gb: Quantity = 10
+    flow_logs_gb: Quantity = 2
+    traffic_gb: Quantity = 20

@@ -1,0 +1,233 @@
+"""Generator of infra/cost.md from templates, environments and prices: ``python -m tools.cost_reference``."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from gateway.answers.prompt import build_system_prompt
+from gateway.prices import EXAMPLE_PRICES, calculate_cost
+from gateway.settings import GatewaySettings
+from gateway.token_estimate import estimate_tokens
+from tenantry_infra.costs.estimate import Cost, CostItem, estimate_environment
+from tenantry_infra.costs.prices import FROM_MEMORY, PriceTable
+from tenantry_infra.environment import EdgeSettings, Environment, find_environment
+from tenantry_infra.stacks import INFRA
+
+from .wrap import wrap
+
+__all__ = ["ENVIRONMENTS", "PAGE", "load_complete", "render"]
+
+PAGE = INFRA / "cost.md"
+ENVIRONMENTS = ("dev", "staging", "small", "prod")
+DOCUMENT = "$200-500"
+"""Cost of production in the AWS architecture."""
+
+HEAD = """# What an environment costs
+
+*This page is generated from the templates, the environments and `infra/prices.yaml` (`make reference`).*
+"""
+
+LEFT_OUT = """\
+Not in these figures:
+
+- Questions to models, and embeddings: see [a thousand questions](#a-thousand-questions).
+- Keycloak and Prometheus: all environments expect both outside of these stacks.
+- The hosted zone of the host, which exists before: half a dollar.
+- Nodes and pods above the minimum.
+- Detailed metrics of Container Insights, which the add-on `amazon-cloudwatch-observability` sends by default.
+- CPU credits of t3 and t4g nodes above their baseline, and data between zones.
+- Requests to S3, KMS and CloudFront.
+- Taxes, support, free tiers, and discounts for commitments."""
+
+SETTINGS = GatewaySettings.model_construct()
+"""Default settings of the gateway."""
+
+CHARACTERS_PER_TOKEN = 4
+TENANT = {"documents": 1000, "pages": 10, "characters": 3000, "megabytes": 2}
+"""Example of a tenant: documents, pages of a document, characters of a page, and size of a document."""
+
+VECTOR_OVERHEAD = Decimal("1.5")
+"""Memory for each byte of a vector, by Qdrant's rule for planning."""
+
+
+def load_complete(name: str) -> Environment:
+    """Return an environment of the repository, with an example of the host that each user has to set."""
+    environment = Environment.load(find_environment(name))
+    edge = EdgeSettings(host="chat.example.com", hosted_zone_id="Z0123456789ABCDEFGHIJ")
+    return environment if environment.edge else environment.model_copy(update={"edge": edge})
+
+
+def render() -> str:
+    """Return the page."""
+    environments = [load_complete(name) for name in ENVIRONMENTS]
+    costs = {environment.name: estimate_environment(environment) for environment in environments}
+    return "\n".join(
+        [
+            HEAD,
+            *_render_introduction(),
+            *_render_months(costs),
+            LEFT_OUT,
+            "",
+            *_render_savings(costs),
+            *_render_questions(),
+            *_render_tenant(costs),
+            *(line for name, each in costs.items() for line in _render_items(name, each)),
+            *_render_prices(),
+        ]
+    )
+
+
+def _render_introduction() -> Iterator[str]:
+    table = PriceTable.load()
+    memory = sum(price.source == FROM_MEMORY for price in table.prices.values())
+    yield wrap(
+        f"Prices are AWS' list prices on demand in {table.region}, collected on {table.date} from "
+        f"secondary sources. {memory} of {len(table.prices)} are from memory. The expected use (data, "
+        "logs, backups) is in each environment's file under `usage`. Change it there, or in a file of "
+        "yours, and run `make aws-plan`: it prints the same estimate."
+    )
+    yield ""
+
+
+def _render_months(costs: dict[str, dict[str, Cost]]) -> Iterator[str]:
+    yield "## A month, in dollars\n"
+    yield f"| stack | {' | '.join(costs)} |"
+    yield "|---|" + "---:|" * len(costs)
+    for stack in dict.fromkeys(stack for each in costs.values() for stack in each):
+        cells = [_format(each.get(stack, Cost()).dollars) for each in costs.values()]
+        yield f"| `{stack}` | {' | '.join(cells)} |"
+    yield f"| **total** | {' | '.join(f'**{_format(_sum(each))}**' for each in costs.values())} |"
+    yield ""
+    yield wrap(
+        f"The AWS architecture names {DOCUMENT} for production. `prod` costs more: the architecture's "
+        "own minimum of pods, at its own sizes, needs larger nodes. `small` keeps two pods of each "
+        "service and stays within the range. [The AWS "
+        "account](../docs/aws.md#for-500-dollars-a-month) lists what it gives up."
+    )
+    yield ""
+
+
+def _render_savings(costs: dict[str, dict[str, Cost]]) -> Iterator[str]:
+    yield "## Commitments for a year\n"
+    yield wrap(
+        "The architecture names two discounts: 30 % for a reserved instance of the database, and 20 % "
+        "for a Compute Savings Plan. Applied to the database's and the nodes' hours, they save this "
+        "in a month:"
+    )
+    yield ""
+    yield "| environment | database, 30 % | nodes, 20 % | together |"
+    yield "|---|---:|---:|---:|"
+    for name, each in costs.items():
+        database = _sum_items(each.values(), "database ") * Decimal("0.3")
+        nodes = _sum_items(each.values(), "node ") * Decimal("0.2")
+        yield f"| `{name}` | {_format(database)} | {_format(nodes)} | {_format(database + nodes)} |"
+    yield ""
+
+
+def _render_questions() -> Iterator[str]:
+    rules = estimate_tokens(build_system_prompt(None))
+    passages = 3 * SETTINGS.chunk_tokens
+    longest = rules + SETTINGS.context_tokens + SETTINGS.history_tokens
+    cases = {
+        "three passages of one chunk": (rules + passages + 30, 250),
+        "the longest: full context, history and answer": (longest + 30, SETTINGS.answer_tokens),
+    }
+    yield "## A thousand questions\n"
+    yield wrap(
+        f"A question sends the gateway's rules ({rules} tokens by its estimate, which is an upper "
+        "bound), the passages and the question, and the model answers. The architecture expects about "
+        "$0.003 for a question, so $3 for a thousand. Prices of models are the examples in [Limits "
+        "and cost](../docs/limits.md#what-it-costs). A cached answer calls no model."
+    )
+    yield ""
+    yield f"| model | {' | '.join(f'{name} ({i:,} + {o:,} tokens)' for name, (i, o) in cases.items())} |"
+    yield "|---|---:|---:|"
+    for model, price in EXAMPLE_PRICES.items():
+        if price.output:
+            each = [_calculate_cost(model, read, written) * 1000 for read, written in cases.values()]
+            default = " (default)" if model == SETTINGS.chat_model else ""
+            yield f"| `{model}`{default} | {' | '.join(f'${dollars:,.2f}' for dollars in each)} |"
+    yield ""
+
+
+def _render_tenant(costs: dict[str, dict[str, Cost]]) -> Iterator[str]:
+    characters = TENANT["documents"] * TENANT["pages"] * TENANT["characters"]
+    tokens = characters // CHARACTERS_PER_TOKEN
+    step = SETTINGS.chunk_tokens - SETTINGS.chunk_overlap_tokens
+    chunks = -(-tokens // step)
+    vectors = chunks * SETTINGS.embedding_dimension * 4 * VECTOR_OVERHEAD / 2**30
+    documents = Decimal(TENANT["documents"] * TENANT["megabytes"]) / 1000
+    storage = documents * PriceTable.load().prices["s3-standard"].usd
+    embedding = _calculate_cost(SETTINGS.embedding_model, chunks * SETTINGS.chunk_tokens, 0)
+    memory = _get_peer_memory_price(costs["prod"]["cluster"])
+    yield "## A tenant\n"
+    yield wrap(
+        f"An example: {TENANT['documents']:,} documents of {TENANT['pages']} pages and "
+        f"{TENANT['megabytes']} MB. They have about {tokens:,} tokens in {chunks:,} chunks. A tenant "
+        "without documents and questions costs nothing: all of its parts are shared."
+    )
+    yield ""
+    yield "| item | quantity | cost |"
+    yield "|---|---|---:|"
+    yield f"| documents in S3, without old versions | {documents:,.0f} GB | ${storage:,.2f} a month |"
+    share = f"${2 * vectors * memory:,.2f} a month"
+    quantity = f"2 x {vectors:,.2f} GiB"
+    yield f"| vectors on two peers of Qdrant in `prod`, by their nodes' memory | {quantity} | {share} |"
+    yield f"| embedding of all documents | {chunks:,} chunks | ${embedding:,.2f} once |"
+    yield ""
+
+
+def _get_peer_memory_price(cluster: Cost) -> Decimal:
+    """Return dollars for a GiB of memory of Qdrant's nodes in a month. An r7i.xlarge has 32 GiB."""
+    (node,) = (item for item in cluster.items if item.price.name == "node r7i.xlarge")
+    return node.dollars / node.count / 32
+
+
+def _render_items(name: str, costs: dict[str, Cost]) -> Iterator[str]:
+    yield f"## Items of {name}\n"
+    yield "| stack | item | number | price | dollars a month |"
+    yield "|---|---|---:|---:|---:|"
+    for stack, cost in costs.items():
+        for item in sorted(cost.items, key=lambda item: -item.dollars):
+            price = f"${item.price.usd:f} per {item.price.unit}"
+            number = f"{item.count.normalize():f}"
+            yield f"| `{stack}` | {item.price.name} | {number} | {price} | {item.dollars:,.2f} |"
+    yield ""
+
+
+def _render_prices() -> Iterator[str]:
+    table = PriceTable.load()
+    yield "## Prices\n"
+    yield "`month` is one thing for a month, `hour` one thing for an hour, and `GB` a gigabyte in a month.\n"
+    yield "| price | dollars | unit | source |"
+    yield "|---|---:|---|---|"
+    for price in table.prices.values():
+        source = table.sources[price.source]
+        page = f"[{source.title}]({source.url}), {source.date}" if source.url else source.title
+        yield f"| {price.name} | {price.usd:f} | {price.unit} | {page} |"
+    yield ""
+
+
+def _calculate_cost(model: str, read: int, written: int) -> Decimal:
+    cost = calculate_cost(EXAMPLE_PRICES, model, input_tokens=read, output_tokens=written)
+    if cost is None:
+        raise ValueError(f"{model} has no price")
+    return cost
+
+
+def _sum(costs: dict[str, Cost]) -> Decimal:
+    return sum((cost.dollars for cost in costs.values()), Decimal(0))
+
+
+def _sum_items(costs: Iterable[Cost], beginning: str) -> Decimal:
+    items: Iterator[CostItem] = (item for cost in costs for item in cost.items)
+    return sum((item.dollars for item in items if item.price.name.startswith(beginning)), Decimal(0))
+
+
+def _format(dollars: Decimal) -> str:
+    return f"{dollars:,.0f}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
+    sys.stdout.write(f"wrote {PAGE.name}\n")
