@@ -61,13 +61,13 @@ def iter_routes(package: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef]]:
                             yield prefix + path, node
 
 
-def takes_file(function: ast.AsyncFunctionDef) -> bool:
+def is_upload(function: ast.AsyncFunctionDef) -> bool:
     annotations = [argument.annotation for argument in function.args.args if argument.annotation]
     return any("UploadFile" in ast.unparse(annotation) for annotation in annotations)
 
 
 def test_every_upload_of_open_webui_passes_the_web_acl(package: Path) -> None:
-    uploads = {path for path, function in iter_routes(package) if takes_file(function)}
+    uploads = {path for path, function in iter_routes(package) if is_upload(function)}
     assert "/api/v1/files/" in uploads
     assert "/api/v1/audio/transcriptions" in uploads
     blocked = {path for path in uploads for rule in BODY_RULES if is_blocked(path, rule)}
