@@ -25,7 +25,7 @@ INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 BASE ?= origin/main
 
-.PHONY: help setup aws-plan aws-up aws-cluster aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e e2e-profiles kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release clean
+.PHONY: help setup aws-plan aws-up aws-cluster aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e e2e-profiles kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release bundle clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -144,7 +144,7 @@ e2e: $(READY) ## Run tests of the chart with real pods, on a local node
 	@tenantry prepare --all
 	@python -m tests.e2e local_node
 
-PROFILES ?= eks-dev eks-staging eks-prod
+PROFILES ?= $(patsubst charts/tenantry/values-%.yaml,%,$(wildcard charts/tenantry/values-eks-*.yaml))
 e2e-profiles: $(READY) ## Run tests of the chart's PROFILES for EKS (default: all) with real pods, on a local node
 	@tenantry prepare --all
 	@python -m tests.e2e local_node --profiles $(PROFILES)
@@ -179,6 +179,9 @@ changelog: $(READY) ## Show the next section of the changelog; VERSION=X.Y.Z wri
 release: $(READY) ## Build wheels, the images' context and the chart into dist/, and check them (REGISTRY=, SOURCE_URL=)
 	@python -m tools.release --registry "$(REGISTRY)" --source-url "$(SOURCE_URL)"
 
+bundle: $(READY) ## Bundle dist/ for the pipeline of AWS; IMAGES names the four images with their digests
+	@python -m tools.bundle $(IMAGES)
+
 # `uv export` writes hashes without URLs. uv.lock names the registry, so it is not committed.
 EXPORT = $(UV) export -q --no-emit-workspace --no-emit-project --no-header --no-annotate --no-emit-index-url
 lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
@@ -196,6 +199,7 @@ lock: $(UV) ## Resolve all packages and write requirements/*.txt with hashes
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/mutants.in -o requirements/mutants.txt
 	@$(UV) pip compile -q --generate-hashes --no-header --no-annotate --no-emit-index-url --constraints requirements/dev.txt requirements/changelog.in -o requirements/changelog.txt
 	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/checkov.in -o requirements/checkov.txt
+	@$(UV) pip compile -q --python-version 3.11 --universal --generate-hashes --no-header --no-annotate --no-emit-index-url requirements/moto.in -o requirements/moto.txt
 	@rm -f uv.lock
 	@echo "Checking that each pinned package of the images has a wheel for arm64"
 	@for name in build operator gateway file-sync jobs; do $(UV) pip install -q --dry-run --target build/arm64 --python-version 3.11 --python-platform aarch64-manylinux_2_28 --only-binary :all: --require-hashes -r requirements/$$name.txt || exit 1; done

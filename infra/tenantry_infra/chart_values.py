@@ -7,7 +7,7 @@ from typing import Any
 
 from .environment import Environment
 
-__all__ = ["build_values", "list_missing"]
+__all__ = ["IMAGES", "build_image_values", "build_values", "list_missing"]
 
 
 def _split(value: str) -> list[str]:
@@ -60,6 +60,14 @@ VALUES = (
 )
 """Values that outputs determine."""
 
+IMAGES = {
+    "operator": "OperatorRepository",
+    "gateway": "GatewayRepository",
+    "file-sync": "FileSyncRepository",
+    "jobs": "JobsRepository",
+}
+"""Images, and the outputs with their repositories."""
+
 CLUSTER_VALUES: dict[str, Any] = {
     "global.aws.cloudWatchMetrics": True,
     "qdrant.nodeSelector": {"tenantry.io/nodes": "qdrant"},
@@ -95,6 +103,23 @@ def build_values(environment: Environment, outputs: Mapping[str, Mapping[str, st
         # The load balancer of the stacks serves the host, and not one that the cluster creates.
         _set(values, "ingress.enabled", False)
         _set(values, "targetGroupBinding.enabled", True)
+    return values
+
+
+def build_image_values(images: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Return the chart's values that pin each image.
+
+    Parameters
+    ----------
+    images
+        Repository and digest by image.
+    """
+    values: dict[str, Any] = {}
+    for name, (repository, digest) in images.items():
+        for value in VALUES:
+            if value.output == IMAGES[name]:
+                _set(values, value.path, repository)
+                _set(values, f"{value.path.rpartition('.')[0]}.digest", digest)
     return values
 
 

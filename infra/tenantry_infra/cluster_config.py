@@ -47,6 +47,11 @@ def build_cluster_config(environment: Environment, outputs: Outputs) -> dict[str
     if not environment.cluster.api_cidrs:
         del document["vpc"]["publicAccessCIDRs"]
     values = _list_settings(environment) | _list_outputs(outputs)
+    values["AccessEntries"] = [
+        _make_administrator(role)
+        for role in (*environment.cluster.administrators, outputs.get("deployer", {}).get("DeployRoleArn"))
+        if role
+    ]
     filled: dict[str, Any] = _fill(document, values)
     return filled
 
@@ -78,7 +83,6 @@ def _list_settings(environment: Environment) -> dict[str, Any]:
         "ClusterLogDays": cluster.log_days,
         "KarpenterVersion": cluster.karpenter_version,
         "WithOidc": bool(cluster.karpenter_version),
-        "AccessEntries": [_make_administrator(role) for role in cluster.administrators],
         "GeneralInstanceTypes": cluster.general_nodes.instance_types,
         "GeneralMinSize": cluster.general_nodes.min_size,
         "GeneralMaxSize": cluster.general_nodes.max_size,

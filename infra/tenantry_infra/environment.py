@@ -132,7 +132,12 @@ class Environment(BaseModel):
     @property
     def stacks(self) -> tuple[Stack, ...]:
         """Return the stacks of this environment, in order."""
-        return tuple(stack for stack in STACKS if not stack.setting or getattr(self, stack.setting))
+        return tuple(
+            stack
+            for stack in STACKS
+            if (not stack.setting or getattr(self, stack.setting))
+            and (not stack.optional or stack.name in self.parameters)
+        )
 
     @property
     def tags(self) -> dict[str, str]:
@@ -170,9 +175,14 @@ class Environment(BaseModel):
                 yield f"parameters.{name}: there is no stack {name}{_format_suggestion(name, by_name)}"
         for stack in self.stacks:
             yield from self._find_faults_of_stack(stack)
-        buckets = [
-            value for values in self.parameters.values() for key, value in values.items() if "Bucket" in key
-        ]
+        # Two stacks may name one bucket by one parameter.
+        named = {
+            (key, value)
+            for values in self.parameters.values()
+            for key, value in values.items()
+            if "Bucket" in key
+        }
+        buckets = [value for _, value in named]
         yield from (
             f"parameters: {bucket} is the name of two buckets"
             for bucket in sorted(set(buckets))

@@ -54,6 +54,8 @@ class Stack:
         True if the stack has data that cannot be created again. Then its deletion is refused.
     region
         Region of the stack.
+    optional
+        True if only environments with parameters of this stack have it.
     setting
         Field of the environment without which the stack is left out; empty for none.
     template_name
@@ -65,6 +67,7 @@ class Stack:
     needs: tuple[str, ...] = ()
     holds_data: bool = False
     region: StackRegion = StackRegion.HOME
+    optional: bool = False
     setting: str = ""
     template_name: str = ""
 
@@ -118,4 +121,12 @@ STACKS = (
     Stack("dns", "records of the host in Route 53", needs=("edge", "edge-global"), setting="edge"),
     Stack("observability", "dashboard, alarms, log groups", needs=("keys", "data")),
     Stack("budget", "monthly budget of the account"),
+    Stack("deployer", "installation of releases by the pipeline", needs=("network",), optional=True),
+    Stack(
+        "pipeline",
+        "pipeline of releases to all environments",
+        needs=("storage",),
+        holds_data=True,
+        optional=True,
+    ),
 )

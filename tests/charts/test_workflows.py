@@ -68,6 +68,16 @@ def test_the_chart_is_published_after_its_images_for_every_version() -> None:
     ]
 
 
+def test_only_a_push_of_a_published_version_starts_the_pipeline_of_aws_without_a_stored_key() -> None:
+    job = read_jobs()["aws"]
+    assert job["if"].startswith("github.event_name == 'push' && ")
+    assert "publish" in job["needs"]
+    assert job["permissions"] == {"contents": "read", "packages": "read", "id-token": "write"}
+    (login,) = (step["with"] for step in job["steps"] if "configure-aws" in step.get("uses", ""))
+    assert set(login) == {"role-to-assume", "aws-region"}
+    assert "environment" not in job  # GitHub would then name it in the identity, in the place of the branch
+
+
 def test_an_ignored_vulnerability_has_a_reason_and_a_date_of_review() -> None:
     scan = yaml.safe_load((REPOSITORY / ".github" / "grype.yaml").read_text())
     assert scan["only-fixed"]

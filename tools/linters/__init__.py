@@ -1,1 +1,1 @@
-"""Linters that tests run as programs."""
+"""Programs that only tests run: linters, and an emulator of AWS."""

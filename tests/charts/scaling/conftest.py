@@ -1,21 +1,26 @@
 """Fixtures of the scaling tests: a release on real controllers, under a simulated load."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from math import gcd
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes import client
+from tenantry_local.parts.kubernetes import get_kubeconfig
 from tenantry_local.platform import Platform
 
 from tests.support.backends.api_server import apply, create_namespace, open_admin_client
 from tests.support.charts.metrics_api import CpuLoad, serve_metrics
 from tests.support.charts.nodes import run_controllers, run_pods
-from tests.support.charts.rendering import RELEASE, Object, Release, render
+from tests.support.charts.rendering import RELEASE, Object, Release, render, run_helm
+from tools.chart_schema import CHART
+from tools.version import stamp
 
 NAMESPACE = "namespace-of-a-scaling-test"
 """Namespace for which the chart is rendered once; tests replace it by a unique one."""
@@ -144,3 +149,47 @@ def cluster(platform: Platform, load: CpuLoad) -> Iterator[ScalingCluster]:
     with create_cluster(platform) as cluster:
         cluster.apply([*cluster.list_workloads(), *map(speed_up, cluster.list_autoscalers())])
         yield cluster
+
+
+@dataclass(frozen=True)
+class Helm:
+    """helm commands for one release."""
+
+    cluster: ScalingCluster
+
+    def run(self, verb: str, *arguments: str) -> str:
+        return self.run_plain(verb, RELEASE, *arguments, "--wait", "--timeout", "200s")
+
+    def run_plain(self, *arguments: str) -> str:
+        """Run helm without waiting."""
+        return run_helm(*arguments, "-n", self.cluster.namespace, "--kubeconfig", str(self.kubeconfig))
+
+    def install(self, chart: Path, *options: str) -> None:
+        """Install a chart and take over the Tenant CRD, which kubectl created."""
+        self.upgrade(chart, "--install", "--take-ownership", "--force-conflicts", *options)
+
+    def upgrade(self, chart: Path, *options: str) -> None:
+        """Upgrade the release to another chart."""
+        self.run("upgrade", str(chart), "-f", str(CHART / "values-eks-prod.yaml"), *options)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return get_kubeconfig(self.cluster.platform.context, "admin")
+
+
+@pytest.fixture
+def installed_helm(platform: Platform, load: CpuLoad) -> Iterator[Helm]:
+    load.external = {"n8n_scaling_mode_queue_jobs_waiting": 0}
+    with create_cluster(platform) as cluster:
+        helm = Helm(cluster)
+        yield helm
+        helm.run("uninstall", "--ignore-not-found")  # its class is then free for the next release
+    platform.parts["kubernetes"].provision()  # restore the Tenant CRD, which all tests share
+
+
+@pytest.fixture
+def earlier_chart(tmp_path: Path) -> Path:
+    chart = tmp_path / "tenantry"
+    shutil.copytree(CHART, chart)
+    stamp(chart.rglob("Chart.yaml"), "0.0.9")
+    return chart

@@ -4,25 +4,21 @@ No older release exists yet, so the earlier release is this chart with another v
 """
 
 import json
-import shutil
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tenantry_local.parts.kubernetes import get_kubeconfig, run_kubectl
-from tenantry_local.platform import Platform
+from tenantry_local.parts.kubernetes import run_kubectl
 
 from tests.support.charts.metrics_api import CpuLoad
-from tests.support.charts.rendering import RELEASE, run_helm
+from tests.support.charts.rendering import RELEASE
 from tests.support.tenants.manifests import apply_tenants, make_tenant_manifest
 from tests.support.timing.waiting import wait_until
 from tools.chart_schema import CHART
-from tools.version import PLACEHOLDER, stamp
+from tools.version import PLACEHOLDER
 
-from .conftest import ScalingCluster, create_cluster
+from .conftest import Helm, ScalingCluster
 
 TENANT = "kept"
 VOLUME = "PersistentVolumeClaim"
@@ -37,47 +33,6 @@ EARLIER = ("--set", "gateway.resources.requests.cpu=500m,n8n.worker.terminationG
 
 
 pytestmark = pytest.mark.timeout(600)  # every pod is replaced twice, sequentially
-
-
-@dataclass(frozen=True)
-class Helm:
-    """helm commands for one release."""
-
-    cluster: ScalingCluster
-
-    def run(self, verb: str, *arguments: str) -> str:
-        where = ("-n", self.cluster.namespace, "--kubeconfig", str(self.kubeconfig))
-        return run_helm(verb, RELEASE, *arguments, *where, "--wait", "--timeout", "200s")
-
-    def install(self, chart: Path, *options: str) -> None:
-        """Install a chart and take over the Tenant CRD, which kubectl created."""
-        self.upgrade(chart, "--install", "--take-ownership", "--force-conflicts", *options)
-
-    def upgrade(self, chart: Path, *options: str) -> None:
-        """Upgrade the release to another chart."""
-        self.run("upgrade", str(chart), "-f", str(CHART / "values-eks-prod.yaml"), *options)
-
-    @property
-    def kubeconfig(self) -> Path:
-        return get_kubeconfig(self.cluster.platform.context, "admin")
-
-
-@pytest.fixture
-def installed_helm(platform: Platform, load: CpuLoad) -> Iterator[Helm]:
-    load.external = {"n8n_scaling_mode_queue_jobs_waiting": 0}
-    with create_cluster(platform) as cluster:
-        helm = Helm(cluster)
-        yield helm
-        helm.run("uninstall", "--ignore-not-found")  # its class is then free for the next release
-    platform.parts["kubernetes"].provision()  # restore the Tenant CRD, which all tests share
-
-
-@pytest.fixture
-def earlier_chart(tmp_path: Path) -> Path:
-    chart = tmp_path / "tenantry"
-    shutil.copytree(CHART, chart)
-    stamp(chart.rglob("Chart.yaml"), "0.0.9")
-    return chart
 
 
 async def test_upgrade_and_rollback_keep_objects_replicas_and_tenants(

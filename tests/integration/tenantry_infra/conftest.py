@@ -5,12 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.aws.running import (
+    ACCOUNT,
     DeployedEnvironment,
     Emulator,
     create_hosted_zone,
     make_environment_file,
     run_emulator,
 )
+
+DEV_ACCOUNT, STAGING_ACCOUNT = "333322221111", "222211113333"
+RELEASES = "the-releases"
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +25,21 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def production(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> DeployedEnvironment:
-    """Return production as the repository describes it, with a host. Tests only read it."""
+    """Return production with a host and a pipeline, deployed by the command. Tests only read it."""
     edge = {"host": "chat.example.com", "hostedZoneId": create_hosted_zone(emulator, "example.com")}
-    file = make_environment_file(tmp_path_factory.mktemp("production"), "prod", fields={"edge": edge})
+    file = make_environment_file(
+        tmp_path_factory.mktemp("production"),
+        "prod",
+        fields={"edge": edge},
+        registry={"PullAccounts": [DEV_ACCOUNT, STAGING_ACCOUNT]},
+        deployer={"PipelineAccount": ACCOUNT, "PipelineBucket": RELEASES},
+        pipeline={
+            "Repository": "owner/name",
+            "PipelineBucket": RELEASES,
+            "DevAccount": DEV_ACCOUNT,
+            "StagingAccount": STAGING_ACCOUNT,
+        },
+    )
     status, output = emulator.run_command("up", str(file))
     assert status == 0, output
     return DeployedEnvironment(emulator, file, output)

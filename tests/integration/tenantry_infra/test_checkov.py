@@ -26,6 +26,7 @@ EXEMPTIONS = {
     ): "The value is copied to us-east-1, which has no key of the stacks.",
     ("CKV_AWS_158", "BlockedRequests"): "CloudWatch encrypts logs; sessions are not in them.",
     ("CKV_AWS_158", "FlowLogGroup"): "CloudWatch encrypts logs; addresses need no separate key.",
+    ("CKV_AWS_158", "LogGroup"): "CloudWatch encrypts logs; helm prints names of objects, and no secret.",
     **{
         ("CKV_AWS_158", group): "CloudWatch encrypts logs; programs log no text of a document or a question."
         for group in CLUSTER_LOGS

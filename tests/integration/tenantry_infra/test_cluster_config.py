@@ -31,6 +31,7 @@ OUTPUTS = {
         "Zones": "us-east-1a,us-east-1b",
         "AppSubnets": "subnet-a1,subnet-a2",
         "PublicSubnets": "subnet-p1,subnet-p2",
+        "ApiSecurityGroup": "sg-api",
         "ClusterSecurityGroup": "sg-1",
     },
     "keys": {"ClusterKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
@@ -116,6 +117,20 @@ def test_the_api_server_has_a_public_endpoint_only_for_named_addresses(tmp_path:
     public = build_cluster_config(load_environment(tmp_path, apiCidrs=["198.51.100.0/24"]), OUTPUTS)["vpc"]
     assert public["clusterEndpoints"] == {"privateAccess": True, "publicAccess": True}
     assert public["publicAccessCIDRs"] == ["198.51.100.0/24"]
+
+
+def test_the_api_server_admits_machines_in_the_vpc(config: dict[str, Any]) -> None:
+    assert config["vpc"]["controlPlaneSecurityGroupIDs"] == ["sg-api"]
+
+
+def test_the_pipeline_administers_the_cluster_only_where_there_is_one(tmp_path: Path) -> None:
+    def list_principals(outputs: dict[str, dict[str, str]]) -> list[str]:
+        config = build_cluster_config(load_environment(tmp_path), outputs)
+        return [entry["principalARN"] for entry in config["accessConfig"]["accessEntries"]]
+
+    role = "arn:aws:iam::123456789012:role/tenantry-deploy"
+    assert list_principals(OUTPUTS) == [ADMINISTRATORS]
+    assert list_principals({**OUTPUTS, "deployer": {"DeployRoleArn": role}}) == [ADMINISTRATORS, role]
 
 
 def test_secrets_are_encrypted_and_all_logs_are_kept(config: dict[str, Any]) -> None:

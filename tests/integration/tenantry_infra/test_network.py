@@ -153,6 +153,8 @@ def test_endpoints_cover_the_services_that_pods_call(ec2: Any, outputs: dict[str
             {("tcp", 8080, "load-balancer"), ("tcp", 5678, "cluster"), ("tcp", 6333, "cluster")},
             {("-1", None, VPC), ("tcp", 443, ANYWHERE)},
         ),
+        ("api", {("tcp", 443, "10.0.10.0/24"), ("tcp", 443, "10.0.11.0/24")}, {("-1", None, "127.0.0.1/32")}),
+        ("deploy", set(), {("tcp", 443, ANYWHERE)}),
         # A rule to the own address is CloudFormation's way to allow nothing.
         ("database", {("tcp", 5432, "cluster")}, {("-1", None, "127.0.0.1/32")}),
         ("endpoints", {("tcp", 443, VPC)}, {("-1", None, "127.0.0.1/32")}),
@@ -167,7 +169,9 @@ def test_security_groups_have_exactly_the_rules_of_the_architecture(
 
 
 def test_there_is_no_other_security_group(groups: dict[str, Any]) -> None:
-    assert set(groups) == {"load-balancer", "cluster", "database", "cache", "endpoints"}
+    assert set(groups) == {
+        "load-balancer", "cluster", "api", "deploy", "database", "cache", "endpoints",
+    }  # fmt: skip
 
 
 def test_karpenter_finds_the_group_of_the_nodes(groups: dict[str, Any]) -> None:

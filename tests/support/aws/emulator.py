@@ -26,6 +26,7 @@ ADDED_TYPES = (
     "AWS::EC2::FlowLog",
     "AWS::EC2::NatGateway",
     "AWS::EC2::SecurityGroupIngress",
+    "AWS::IAM::OIDCProvider",
     "AWS::Logs::Delivery",
     "AWS::Logs::DeliveryDestination",
     "AWS::Logs::DeliverySource",
@@ -37,8 +38,12 @@ ADDED_TYPES = (
 FORMULA = "(formula)"
 """Name and namespace of the metric of an alarm with a formula, which the emulator does not evaluate."""
 
-PLACEHOLDER_TYPES = ("AWS::ECR::ReplicationConfiguration", "AWS::WAFv2::LoggingConfiguration")
-"""Types that the emulator has in no service. Only their templates are tested."""
+PLACEHOLDER_TYPES = (
+    "AWS::CodePipeline::Pipeline",
+    "AWS::ECR::ReplicationConfiguration",
+    "AWS::WAFv2::LoggingConfiguration",
+)
+"""Types that the emulator has in no service. Their templates are tested, and the pipeline in moto."""
 
 Properties = dict[str, Any]
 Created = tuple[str, dict[str, Any]]
@@ -54,6 +59,7 @@ def main() -> None:
         cloudwatch,
         cloudwatch_logs,
         ec2,
+        iam,
         route53,
         waf,
     )
@@ -111,6 +117,15 @@ def main() -> None:
         group = ec2._security_groups[properties["GroupId"]]
         group["IpPermissions"] += provisioners._ec2_sg_permissions([properties])
         return name, {"Id": name}
+
+    def create_provider(_name: str, properties: Properties, _stack: str) -> Created:
+        clients = {f"ClientIDList.member.{n}": [each] for n, each in enumerate(properties["ClientIdList"], 1)}
+        parameters = {"Url": [properties["Url"]], **clients}
+        (provider,) = create_record(iam._oidc_providers, iam._create_oidc_provider, parameters)
+        return provider, {"Arn": provider}
+
+    def delete_provider(provider: str, _properties: Properties) -> None:
+        iam._oidc_providers.pop(provider, None)
 
     def create_delivery_source(_name: str, properties: Properties, _stack: str) -> Created:
         names = {"name": "Name", "resourceArn": "ResourceArn", "logType": "LogType"}
@@ -203,6 +218,7 @@ def main() -> None:
         "AWS::EC2::NatGateway": {"create": create_nat_gateway, "delete": delete_nat_gateway},
         "AWS::EC2::FlowLog": {"create": create_flow_log, "delete": delete_flow_log},
         "AWS::EC2::SecurityGroupIngress": {"create": create_ingress, "delete": delete_ingress},
+        "AWS::IAM::OIDCProvider": {"create": create_provider, "delete": delete_provider},
         "AWS::Logs::Delivery": {
             "create": create_delivery,
             "delete": lambda delivery, _: cloudwatch_logs._delete_delivery({"id": delivery}),

@@ -32,6 +32,7 @@ __all__ = [
     "make_environment_file",
     "open_account",
     "run_emulator",
+    "wait_until_ready",
 ]
 
 ACCOUNT = "111122223333"
@@ -135,7 +136,7 @@ def run_emulator() -> Iterator[Emulator]:
         )  # fmt: skip
         try:
             emulator = Emulator(f"http://127.0.0.1:{port}")
-            _wait_until_ready(emulator, process, log)
+            wait_until_ready(emulator, process, log)
             yield emulator
         finally:
             process.send_signal(signal.SIGTERM)
@@ -173,7 +174,16 @@ def open_account(emulator: Emulator, file: Path, monkeypatch: Any) -> AwsAccount
     return AwsAccount(environment)
 
 
-def _wait_until_ready(emulator: Emulator, process: subprocess.Popen[bytes], log: Any) -> None:
+def wait_until_ready(emulator: Emulator, process: subprocess.Popen[bytes], log: Any) -> None:
+    """Wait until an emulator answers.
+
+    Raises
+    ------
+    RuntimeError
+        It ended; the message is its output.
+    TimeoutError
+        It does not answer.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:

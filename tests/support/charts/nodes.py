@@ -16,12 +16,15 @@ from typing_extensions import override
 from tests.support.backends.api_server import open_admin_client
 from tests.support.charts.metrics_api import FROM_CACHE
 
-__all__ = ["SYNC_SECONDS", "run_controllers", "run_pods"]
+__all__ = ["FAILS", "SYNC_SECONDS", "run_controllers", "run_pods"]
 
 SYNC_SECONDS = 0.5
 """Interval of autoscalers. Tests use seconds in place of minutes, so the shortest period of a rule is 1 s."""
 
 POLL_SECONDS = 0.1
+
+FAILS = "FAIL_IN_TESTS"
+"""Environment variable of a container that fails."""
 
 
 class _Controllers(ControllerManager):
@@ -80,7 +83,7 @@ def run_pods(platform: Platform, namespace: str) -> Iterator[None]:
 
 
 class _Nodes:
-    """Simulated nodes: a service is ready immediately, and the pod of a job succeeds.
+    """Simulated nodes: a service is ready immediately, and the pod of a job or of `helm test` succeeds.
 
     A job that calls kubectl runs it, with the rights of its service account.
     """
@@ -103,7 +106,7 @@ class _Nodes:
 
     def _make_status(self, pod: dict[str, Any]) -> dict[str, Any]:
         owners = {owner["kind"] for owner in pod["metadata"].get("ownerReferences", [])}
-        if "Job" in owners:
+        if "Job" in owners or pod["spec"]["restartPolicy"] == "Never":
             return {"phase": "Succeeded" if self._is_completed(pod["spec"]) else "Failed"}
         ready = {"type": "Ready", "status": "True"}
         return {
@@ -114,6 +117,8 @@ class _Nodes:
 
     def _is_completed(self, spec: dict[str, Any]) -> bool:
         (container,) = spec["containers"]
+        if any(variable["name"] == FAILS for variable in container.get("env", [])):
+            return False
         if "/kubectl:" not in container["image"]:
             return True
         account = f"system:serviceaccount:{self._namespace}:{spec['serviceAccountName']}"
