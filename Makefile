@@ -144,7 +144,7 @@ e2e: $(READY) ## Run tests of the chart with real pods, on a local node
 	@tenantry prepare --all
 	@python -m tests.e2e local_node
 
-PROFILES ?= eks-dev eks-staging eks-prod
+PROFILES ?= $(patsubst charts/tenantry/values-%.yaml,%,$(wildcard charts/tenantry/values-eks-*.yaml))
 e2e-profiles: $(READY) ## Run tests of the chart's PROFILES for EKS (default: all) with real pods, on a local node
 	@tenantry prepare --all
 	@python -m tests.e2e local_node --profiles $(PROFILES)

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from tools.chart_schema import CHART
+
 __all__ = ["EKS_PROFILES", "EKS_TESTS", "KIND", "REPEATED_TESTS"]
 
 FOLDER = Path(__file__).parent
 
 KIND = "kind"
-EKS_PROFILES = ("eks-dev", "eks-staging", "eks-prod")
+EKS_PROFILES = tuple(sorted(file.stem.removeprefix("values-") for file in CHART.glob("values-eks-*.yaml")))
 
 
 def _list_paths(*names: str) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ class Aws(PlatformPart):
                 "s3": self.url,
                 "sts": self.url,
                 "iam": self.url,
-                "bedrock": self.url,
+                "bedrock": self.context.build_url("bedrock"),
                 "bedrock_runtime": self.context.build_url("bedrock"),
             }.items()
         }

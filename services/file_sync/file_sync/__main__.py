@@ -5,7 +5,6 @@ from servicekit.settings import read_settings
 from servicekit.web.app import serve
 
 from .app import make_app
-from .cloudwatch import METRICS
 from .settings import FileSyncSettings
 
 GRACE_SECONDS = 10
@@ -17,7 +16,7 @@ def main() -> None:
     """Read the settings, then sync and serve until SIGTERM."""
     settings = read_settings(FileSyncSettings)
     configure_logs("file-sync", settings.log_level)
-    serve(make_app(settings), settings, grace_seconds=GRACE_SECONDS, metrics=METRICS)
+    serve(make_app(settings), settings, grace_seconds=GRACE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The FastAPI application of file-sync: routes and error responses."""
 
 from fastapi import FastAPI
+from servicekit.cloudwatch import write_metrics
 from servicekit.web import app as web
 from servicekit.web import probes
 from servicekit.web.errors import add_error_handlers
 from servicekit.web.middleware import RequestMiddleware, RouteLimits
 
 from .api import files, hints
+from .cloudwatch import METRICS
 from .context import open_context
 from .metrics import REQUEST_SECONDS
 from .settings import FileSyncSettings
@@ -24,6 +26,7 @@ def make_app(settings: FileSyncSettings) -> FastAPI:
         lambda: open_context(settings),
         (files.router, hints.router, probes.router),
         REQUEST_SECONDS,
+        lambda: write_metrics(METRICS, settings.cloudwatch_dimensions),
     )
     add_error_handlers(app)
     app.add_middleware(

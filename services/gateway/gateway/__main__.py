@@ -7,7 +7,6 @@ from servicekit.settings import read_settings
 from servicekit.web.app import serve
 
 from .app import make_app
-from .cloudwatch import METRICS
 from .settings import GatewaySettings
 
 GRACE_SECONDS = 5
@@ -23,7 +22,7 @@ def main() -> None:
     settings = read_settings(GatewaySettings)
     configure_logs("gateway", settings.log_level)
     grace_seconds = math.ceil(settings.request_timeout_seconds) + GRACE_SECONDS
-    serve(make_app(settings), settings, grace_seconds=grace_seconds, metrics=METRICS)
+    serve(make_app(settings), settings, grace_seconds=grace_seconds)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from fastapi import FastAPI
+from servicekit.cloudwatch import write_metrics
 from servicekit.web import app as web
 from servicekit.web import probes
 from servicekit.web.errors import add_error_handlers
@@ -13,6 +14,7 @@ from .api import answers, deletions, documents, me, openai, search, trash, usage
 from .api.description import describe
 from .api.errors import render_problem
 from .api.middleware import TimedRequestMiddleware
+from .cloudwatch import METRICS
 from .concurrency import ConcurrencyLimiter
 from .context import open_context
 from .metrics import REQUEST_SECONDS
@@ -53,6 +55,7 @@ def make_app(settings: GatewaySettings) -> FastAPI:
             probes.router,
         ),
         REQUEST_SECONDS,
+        lambda: write_metrics(METRICS, settings.cloudwatch_dimensions),
         openapi_url=None,  # describe() adds the route
     )
     add_error_handlers(app, render_problem)

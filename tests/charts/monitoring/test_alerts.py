@@ -178,6 +178,11 @@ CASES = [
         ("TenantryModelUnavailable",),
     ),
     Case(
+        "a model is legacy",
+        make_gauge(gateway.MODEL_REPLACEMENT_DUE, make_constant(1), "gateway", model="some.model"),
+        ("TenantryModelToReplace",),
+    ),
+    Case(
         "S3 refuses calls",
         make_calls("file-sync s3 put", "permanent", a_minute=1),
         ("TenantryS3RequestsRefused",),

@@ -35,13 +35,19 @@ class RunningFileSync:
 
 
 @asynccontextmanager
-async def run_file_sync(env: Mapping[str, str], **more: str) -> AsyncIterator[RunningFileSync]:
-    """Run file-sync with additional variables, and wait until it is ready."""
+async def run_file_sync(
+    env: Mapping[str, str], *, output: int | None = None, **more: str
+) -> AsyncIterator[RunningFileSync]:
+    """Run file-sync with additional variables, and wait until it is ready.
+
+    ``output`` is a constant of asyncio.subprocess. Without it, the output is pytest's.
+    """
     port, metrics_port = find_free_port(), find_free_port()
     ports = {"FILE_SYNC_PORT": str(port), "FILE_SYNC_METRICS_PORT": str(metrics_port)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "file_sync"),
         env={**os.environ, **env, **ports, **more},
+        stdout=output,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:

@@ -41,13 +41,23 @@ class GatewayProcess:
 
 
 async def start_gateway_process(
-    platform: Platform, port: int, *, log: int = asyncio.subprocess.PIPE, **env: str
+    platform: Platform,
+    port: int,
+    *,
+    log: int = asyncio.subprocess.PIPE,
+    output: int | None = None,
+    **env: str,
 ) -> asyncio.subprocess.Process:
-    """Start the gateway on a port, with additional variables; ``log`` is a constant of asyncio.subprocess."""
+    """Start the gateway on a port, with additional variables.
+
+    ``log`` and ``output`` are constants of asyncio.subprocess. Without ``output`` it is pytest's output.
+    """
     # Several gateways can run at the same time, and the platform's own port for metrics can be taken.
     ports = {"GATEWAY_PORT": str(port), "GATEWAY_METRICS_PORT": str(find_free_port())}
     own = {**os.environ, **build_gateway_env(platform.context), **ports, **env}
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", env=own, stderr=log)
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", env=own, stdout=output, stderr=log
+    )
 
 
 @asynccontextmanager
@@ -57,6 +67,7 @@ async def run_gateway_process(
     http_timeout: float = 30,
     keep_alive: bool = True,
     log: int = asyncio.subprocess.PIPE,
+    output: int | None = None,
     **env: str,
 ) -> AsyncIterator[GatewayProcess]:
     """Run the gateway inside the block; yield when it is ready.
@@ -64,7 +75,7 @@ async def run_gateway_process(
     A test that does not read the log must discard it. Otherwise the gateway would hang when the pipe is full.
     """
     port = find_free_port()
-    started = await start_gateway_process(platform, port, log=log, **env)
+    started = await start_gateway_process(platform, port, log=log, output=output, **env)
     limits = httpx.Limits() if keep_alive else httpx.Limits(max_keepalive_connections=0)
     try:
         async with httpx.AsyncClient(

@@ -25,7 +25,7 @@ from .eventstream import encode_event, encode_exception
 from .faults import FAULT_HEADER, Faults, FaultType, InjectedFault, Limit
 from .forward import ForwardClient
 from .guardrails import Guardrails
-from .models import require_chat, require_embedding
+from .models import describe_model, describe_profile, require_chat, require_embedding
 from .settings import BedrockSettings
 from .shapes import check_shape
 
@@ -96,6 +96,7 @@ def make_app(settings: BedrockSettings) -> FastAPI:
     standin = StandinState(settings)
     _add_errors(app)
     _add_models(app, standin)
+    _add_descriptions(app)
     _add_guardrails(app, standin)
     _add_control_routes(app, standin)
     return app
@@ -131,6 +132,16 @@ def _add_models(app: FastAPI, standin: StandinState) -> None:
             media_type="application/vnd.amazon.eventstream",
             headers=_make_request_id_header(),
         )
+
+
+def _add_descriptions(app: FastAPI) -> None:
+    @app.get("/foundation-models/{model:path}")
+    async def _(model: str) -> Response:
+        return _to_json_response(describe_model(model))
+
+    @app.get("/inference-profiles/{profile:path}")
+    async def _(profile: str) -> Response:
+        return _to_json_response(describe_profile(profile))
 
 
 def _add_guardrails(app: FastAPI, standin: StandinState) -> None:

@@ -1,8 +1,19 @@
 """Model ids that the stand-in knows, and Bedrock's errors for all others."""
 
+from typing import Any
+
 from .errors import ResourceNotFoundException, ValidationException
 
-__all__ = ["COHERE_V3", "COHERE_V4", "TITAN_G1", "TITAN_V2", "require_chat", "require_embedding"]
+__all__ = [
+    "COHERE_V3",
+    "COHERE_V4",
+    "TITAN_G1",
+    "TITAN_V2",
+    "describe_model",
+    "describe_profile",
+    "require_chat",
+    "require_embedding",
+]
 
 TITAN_V2 = "amazon.titan-embed-text-v2:0"
 TITAN_G1 = "amazon.titan-embed-text-v1"
@@ -89,6 +100,53 @@ def require_embedding(model_id: str) -> str:
     if base not in EMBEDDING:
         raise ValidationException("The provided model identifier is invalid.")
     return base
+
+
+def describe_model(model_id: str) -> dict[str, Any]:
+    """Return the reply to GetFoundationModel.
+
+    Raises
+    ------
+    ResourceNotFoundException
+        The model has been retired.
+    ValidationException
+        The model does not exist, or the id is one of an inference profile.
+    """
+    base, profile = _resolve(model_id)
+    if profile or base not in EMBEDDING | CHAT.keys():
+        raise ValidationException("The provided model identifier is invalid.")
+    return {
+        "modelDetails": {
+            "modelArn": _build_arn(base),
+            "modelId": base,
+            "modelLifecycle": {"status": "ACTIVE"},
+        }
+    }
+
+
+def describe_profile(profile_id: str) -> dict[str, Any]:
+    """Return the reply to GetInferenceProfile.
+
+    Raises
+    ------
+    ResourceNotFoundException
+        There is no such profile, or its model has been retired.
+    """
+    base, profile = _resolve(profile_id)
+    if not profile or base not in CHAT:
+        raise ResourceNotFoundException("Could not find the inference profile.")
+    return {
+        "inferenceProfileName": base,
+        "inferenceProfileArn": f"arn:aws:bedrock:us-east-1:000000000000:inference-profile/{profile_id}",
+        "inferenceProfileId": profile_id,
+        "models": [{"modelArn": _build_arn(base)}],
+        "status": "ACTIVE",
+        "type": "SYSTEM_DEFINED",
+    }
+
+
+def _build_arn(model_id: str) -> str:
+    return f"arn:aws:bedrock:us-east-1::foundation-model/{model_id}"
 
 
 def _resolve(model_id: str) -> tuple[str, bool]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -11,7 +11,6 @@ from fastapi.routing import APIRoute
 from prometheus_client import Histogram, start_http_server
 from starlette.types import ASGIApp
 
-from ..cloudwatch import CloudWatchMetric, write_metrics
 from ..series import create_series
 from ..settings import HttpSettings
 from ..tracing import export_spans
@@ -29,6 +28,7 @@ def make_app(
     open_context: Callable[[], AbstractAsyncContextManager[object]],
     routers: Sequence[APIRouter],
     durations: Histogram,
+    cloudwatch: Callable[[], AbstractContextManager[None]] = nullcontext,
     **options: Any,
 ) -> FastAPI:
     """Return an application whose context is opened at start and closed at the end.
@@ -42,6 +42,9 @@ def make_app(
     durations
         Histogram of the requests. Each route gets its series of server errors, so that the first error is an
         increase.
+    cloudwatch
+        Writes metrics for CloudWatch while the application runs. uvicorn ends the process with the signal
+        that it received, so only the application can write a last line.
     options
         Further arguments of :class:`fastapi.FastAPI`.
     """
@@ -51,7 +54,8 @@ def make_app(
         async with export_spans(f"tenantry-{name}"), open_context() as context:
             app.state.context = context
             await asyncio.to_thread(app.openapi)  # otherwise the first request that needs it would wait
-            yield
+            with cloudwatch():
+                yield
 
     app = FastAPI(
         title=f"Tenantry {name}",
@@ -73,29 +77,24 @@ def make_app(
     return app
 
 
-def serve(
-    app: ASGIApp, settings: HttpSettings, *, grace_seconds: int, metrics: Sequence[CloudWatchMetric] = ()
-) -> None:
+def serve(app: ASGIApp, settings: HttpSettings, *, grace_seconds: int) -> None:
     """Serve an application until SIGTERM, and its metrics on a separate port.
 
     Parameters
     ----------
     grace_seconds
         Longest time that requests in progress are given after SIGTERM.
-    metrics
-        Metrics that are written for CloudWatch, if the settings name their dimensions.
     """
     if settings.metrics_port:
         start_http_server(settings.metrics_port, settings.host)
-    with write_metrics(metrics, settings.cloudwatch_dimensions):
-        uvicorn.run(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=grace_seconds,
-            timeout_keep_alive=KEEP_ALIVE_TIMEOUT_SECONDS,
-            http=BoundedH11Protocol,
-        )
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=grace_seconds,
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_SECONDS,
+        http=BoundedH11Protocol,
+    )

@@ -1,5 +1,6 @@
 """Tests of the model ids and of the errors for unknown ones."""
 
+import boto3
 import pytest
 from tenantry_local.standins.bedrock.errors import (
     BedrockError,
@@ -7,6 +8,8 @@ from tenantry_local.standins.bedrock.errors import (
     ValidationException,
 )
 from tenantry_local.standins.bedrock.models import require_chat, require_embedding
+
+from tests.support.programs.standins import Standin
 
 PROFILE = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-6"
 OWN_PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3d4e5f6"
@@ -73,3 +76,23 @@ def test_chat_and_embedding_models_are_not_interchangeable() -> None:
 
 def test_a_profile_of_an_embedding_model_resolves_to_the_model() -> None:
     assert require_embedding("us.cohere.embed-v4:0") == "cohere.embed-v4:0"
+
+
+def test_a_model_and_the_model_of_a_profile_are_described(standin: Standin) -> None:
+    client = boto3.client(
+        "bedrock",
+        endpoint_url=standin.url,
+        region_name="us-east-1",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+    )
+    profile = client.get_inference_profile(inferenceProfileIdentifier="us.anthropic.claude-sonnet-4-6")
+    (model,) = profile["models"]
+    name = model["modelArn"].rpartition("/")[2]
+    for known in (name, "amazon.titan-embed-text-v2:0"):
+        details = client.get_foundation_model(modelIdentifier=known)["modelDetails"]
+        assert (details["modelId"], details["modelLifecycle"]["status"]) == (known, "ACTIVE")
+    with pytest.raises(client.exceptions.ValidationException):
+        client.get_foundation_model(modelIdentifier="us.anthropic.claude-sonnet-4-6")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_inference_profile(inferenceProfileIdentifier=name)
