@@ -4,11 +4,7 @@ so `auto` creates them only where prometheus-operator's kinds exist.
 */}}
 {{- define "monitoring.enabled" -}}
 {{- $known := .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" -}}
-{{- $asked := toString .Values.monitoring.enabled -}}
-{{- if and (eq $asked "true") (not $known) -}}
-{{- fail "monitoring.enabled is true, but this cluster has no monitoring.coreos.com/v1, the API of prometheus-operator. Install its CRDs first, or set monitoring.enabled to auto or false. For helm template, add --api-versions monitoring.coreos.com/v1." -}}
-{{- end -}}
-{{- if and $known (ne $asked "false") }}true{{ end -}}
+{{- if and $known (ne (toString .Values.monitoring.enabled) "false") }}true{{ end -}}
 {{- end }}
 
 {{/*
