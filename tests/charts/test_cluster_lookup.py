@@ -59,11 +59,11 @@ class LookupCluster:
             ],
         )
 
-    def uninstall(self) -> None:
+    def remove_release(self) -> None:
         """Uninstall the release."""
         self.run_helm("uninstall", RELEASE, "--no-hooks")
 
-    def scale(self, kind: str, replicas: int, name: str = "gateway") -> None:
+    def set_replicas(self, kind: str, replicas: int, name: str = "gateway") -> None:
         """Set the number of pods of a workload, as an autoscaler does."""
         patch = json.dumps({"spec": {"replicas": replicas}})
         self._run_kubectl("patch", kind, f"{RELEASE}-{name}", "--type=merge", "-p", patch)
@@ -118,16 +118,16 @@ def test_a_rollout_begins_and_continues_with_the_number_of_pods_that_the_autosca
 ) -> None:
     with install_third_party_resources(platform):
         cluster.upgrade()
-        cluster.scale("deployment", 7)
+        cluster.set_replicas("deployment", 7)
         cluster.upgrade(*GRADUAL)
         assert cluster.get_replicas("rollouts.argoproj.io") == 7
         assert cluster.get_replicas("deployment") == 7  # Argo scales it down when the Rollout is healthy
-        cluster.scale("rollouts.argoproj.io", 9)
-        cluster.scale("deployment", 0)
+        cluster.set_replicas("rollouts.argoproj.io", 9)
+        cluster.set_replicas("deployment", 0)
         cluster.upgrade(*GRADUAL, "--set", "global.drainSeconds=11")
         assert cluster.get_replicas("rollouts.argoproj.io") == 9
         assert cluster.get_replicas("deployment") == 0
-        cluster.uninstall()
+        cluster.remove_release()
 
 
 def test_the_end_of_gradual_rollouts_is_refused_while_the_deployment_has_no_pods(
@@ -136,7 +136,7 @@ def test_the_end_of_gradual_rollouts_is_refused_while_the_deployment_has_no_pods
     with install_third_party_resources(platform):
         cluster.upgrade(*GRADUAL)
         for name in ("gateway", "open-webui"):
-            cluster.scale("deployment", 0, name)
+            cluster.set_replicas("deployment", 0, name)
         with pytest.raises(
             HelmError, match=r"global\.rollouts\.enabled is false, but the pods of"
         ) as refusal:
@@ -144,10 +144,10 @@ def test_the_end_of_gradual_rollouts_is_refused_while_the_deployment_has_no_pods
         command = f"kubectl scale deployment {RELEASE}-gateway -n {cluster.namespace} --replicas="
         assert command in " ".join(str(refusal.value).split())
         for name in ("gateway", "open-webui"):
-            cluster.scale("deployment", 2, name)
+            cluster.set_replicas("deployment", 2, name)
         cluster.upgrade()
         assert cluster.get_replicas("deployment") == 2
-        cluster.uninstall()
+        cluster.remove_release()
 
 
 @pytest.fixture
