@@ -10,6 +10,7 @@ __all__ = [
     "BUCKET",
     "CIDR",
     "CPU",
+    "CRON",
     "DIGEST",
     "DURATION",
     "EMAIL",
@@ -184,6 +185,32 @@ def _build_quantity(units: str, sentence: str) -> Schema:
 
 CPU = _build_quantity("m", "a positive number of CPUs, such as 500m or 2")
 MEMORY = _build_quantity("[kMGTP]|[KMGTP]i", "a positive number of bytes, such as 512Mi or 2Gi")
+_CRON_NAMES = {
+    "month": "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC",
+    "weekday": "SUN|MON|TUE|WED|THU|FRI|SAT",
+}
+
+
+def _build_cron_pattern(low: int, high: int, names: str = "") -> str:
+    """Return the pattern of a field: numbers, names, ranges, steps, and lists of them."""
+    value = f"({build_range_pattern(low, high)}{'|' + names if names else ''})"
+    step = build_range_pattern(1, high)
+    item = rf"(\*(/{step})?|{value}(-{value}(/{step})?)?)"
+    return f"{item}(,{item})*"
+
+
+CRON = explain(
+    "^" + " ".join(
+        [
+            _build_cron_pattern(0, 59),
+            _build_cron_pattern(0, 23),
+            _build_cron_pattern(1, 31),
+            _build_cron_pattern(1, 12, _CRON_NAMES["month"]),
+            _build_cron_pattern(0, 6, _CRON_NAMES["weekday"]),
+        ]
+    ) + "$",
+    "five fields of cron: minute, hour, day of the month, month, day of the week (0 to 6), such as 0 3 * * 0",
+)  # fmt: skip
 DURATION = explain("^([0-9]+(h|m|s))+$", "a duration, such as 30m or 1h30m")
 
 # Addresses.

@@ -52,6 +52,12 @@ RESERVED_LABELS = (
 )
 """Labels of pods that the chart or a controller sets."""
 
+RELATIVE_PATH: Schema = {
+    "type": "string",
+    "not": {"anyOf": [{"pattern": "^/"}, {"pattern": r"(^|/)\.\.(/|$)"}]},
+}
+"""A path that stays in its volume."""
+
 LABEL: Schema = {"type": "string", "pattern": f"^({LABEL_NAME})?$"}
 
 
@@ -64,21 +70,55 @@ def _build_map_schema(value: Schema, **refused: Schema) -> Schema:
     }
 
 
-def _build_list_schema(required: tuple[str, ...], **properties: Schema) -> Schema:
-    """Return the schema of a list of objects with these fields and no others."""
+def _build_list_schema(required: tuple[str, ...], *conditions: Schema, **properties: Schema) -> Schema:
+    """Return the schema of a list of objects with these fields and no others, which meet all conditions."""
     item = {
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
         "required": list(required),
     }
-    return {"type": "array", "items": item}
+    return {
+        "type": "array",
+        "uniqueItems": True,
+        "items": item | ({"allOf": [*conditions]} if conditions else {}),
+    }
+
+
+def _build_condition(field: str, given: Schema, /, **then: Schema) -> Schema:
+    """Return a condition: if a field has a value, other fields have theirs."""
+    return {
+        "if": {"properties": {field: given}, "required": [field]},
+        "then": {"properties": then},
+    }
+
+
+VOLUME_SOURCES = (
+    "azureDisk", "azureFile", "cephfs", "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "fc",
+    "flexVolume", "hostPath", "image", "iscsi", "nfs", "persistentVolumeClaim", "projected", "secret",
+)  # fmt: skip
+"""Kinds of volumes in Kubernetes."""
 
 
 POD_FIELDS: dict[str, Schema] = {
     "nodeSelector": _build_map_schema(LABEL),
     "tolerations": _build_list_schema(
         (),
+        # The rules of the API server.
+        _build_condition("operator", {"const": "Exists"}, value={"maxLength": 0}),
+        {
+            "anyOf": [
+                {"required": ["key"]},
+                {"properties": {"operator": {"const": "Exists"}}, "required": ["operator"]},
+            ]
+        },
+        {
+            "if": {"required": ["tolerationSeconds"]},
+            "then": {
+                "properties": {"effect": {"const": "NoExecute"}},
+                "required": ["effect"],
+            },
+        },
         key={"type": "string"},
         operator={"enum": ["Exists", "Equal"]},
         value={"type": "string"},
@@ -94,6 +134,7 @@ POD_FIELDS: dict[str, Schema] = {
     },
     "topologySpreadConstraints": _build_list_schema(
         ("maxSkew", "topologyKey", "whenUnsatisfiable"),
+        _build_condition("whenUnsatisfiable", {"const": "ScheduleAnyway"}, minDomains={"not": {}}),
         maxSkew={"type": "integer", "minimum": 1},
         minDomains={"type": "integer", "minimum": 1},
         topologyKey=TEXT,
@@ -105,21 +146,30 @@ POD_FIELDS: dict[str, Schema] = {
     ),
     "priorityClassName": {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"},
     "podLabels": _build_map_schema(LABEL, **{f"^({'|'.join(RESERVED_LABELS)})$": {"not": {}}}),
-    "podAnnotations": _build_map_schema({"type": "string"}),
+    "podAnnotations": _build_map_schema(
+        {"type": "string"}, **{r"^(checksum/config|tenantry\.io/secret-versions)$": {"not": {}}}
+    ),
     "extraVolumes": {
         "type": "array",
         "items": {
             "type": "object",
-            "properties": {"name": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}},
+            "additionalProperties": False,
+            "properties": {
+                "name": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},
+                **{source: {"type": "object"} for source in VOLUME_SOURCES},
+            },
             "required": ["name"],
+            "minProperties": 2,  # the name and one source
+            "maxProperties": 2,
         },
     },
     "extraVolumeMounts": _build_list_schema(
         ("name", "mountPath"),
+        {"not": {"required": ["subPath", "subPathExpr"]}},
         name=TEXT,
         mountPath={"type": "string", "pattern": "^/"},
-        subPath={"type": "string"},
-        subPathExpr={"type": "string"},
+        subPath=RELATIVE_PATH,
+        subPathExpr=RELATIVE_PATH,
         readOnly={"type": "boolean"},
         recursiveReadOnly={"enum": ["Disabled", "IfPossible", "Enabled"]},
         mountPropagation={"enum": ["None", "HostToContainer", "Bidirectional"]},
@@ -146,7 +196,9 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.imageRegistry", {"type": "string", "pattern": r"^([\w.-]+(:[0-9]+)?(/[\w.-]+)*)?$"}),
     *((rf".*\.{field}", schema) for field, schema in POD_FIELDS.items()),
     (r"global\.nameOverride", {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
-    (r"qdrant\.snapshots\.schedule", {"type": "string", "pattern": r"^(\S+ ){4}\S+$"}),
+    (r"global\.rollouts\.prometheusUrl", formats.allow_empty(formats.URL)),
+    (r"global\.rollouts\.stepMinutes", {"type": "integer", "minimum": 3}),  # two measurements
+    (r"qdrant\.snapshots\.schedule", formats.CRON),
     (r"qdrant\.snapshots\.keep", {"type": "integer", "minimum": 1}),
     (r"qdrant\.snapshots\.activeDeadlineSeconds", {"type": "integer", "minimum": 60}),
     (r"global\.tenantClass", {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"}),
@@ -182,6 +234,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r".*(\.cidrs|Cidrs)", _build_list(formats.CIDR)),
     (r".*\.imagePullSecrets", {
         "type": "array",
+        "uniqueItems": True,
         "items": {
             "type": "object",
             "additionalProperties": False,

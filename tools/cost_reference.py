@@ -34,7 +34,6 @@ Not in these figures:
 - Keycloak and Prometheus: all environments expect both outside of these stacks.
 - The hosted zone of the host, which exists before: half a dollar.
 - Nodes and pods above the minimum.
-- Detailed metrics of Container Insights, which the add-on `amazon-cloudwatch-observability` sends by default.
 - CPU credits of t3 and t4g nodes above their baseline, and data between zones.
 - Requests to S3, KMS and CloudFront.
 - Taxes, support, free tiers, and discounts for commitments."""
@@ -50,11 +49,17 @@ VECTOR_OVERHEAD = Decimal("1.5")
 """Memory for each byte of a vector, by Qdrant's rule for planning."""
 
 
+PIPELINE = {"dev": ("deployer",), "staging": ("deployer",), "prod": ("deployer", "pipeline")}
+"""Stacks of the pipeline in each environment that it serves."""
+
+
 def load_complete(name: str) -> Environment:
-    """Return an environment of the repository, with an example of the host that each user has to set."""
+    """Return an environment of the repository with the parts that each user has to set: host and pipeline."""
     environment = Environment.load(find_environment(name))
     edge = EdgeSettings(host="chat.example.com", hosted_zone_id="Z0123456789ABCDEFGHIJ")
-    return environment if environment.edge else environment.model_copy(update={"edge": edge})
+    pipeline: dict[str, dict[str, str]] = {stack: {} for stack in PIPELINE.get(name, ())}
+    update = {"edge": environment.edge or edge, "parameters": pipeline | environment.parameters}
+    return environment.model_copy(update=update)
 
 
 def render() -> str:

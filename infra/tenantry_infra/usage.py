@@ -25,6 +25,10 @@ class ExpectedUsage(BaseModel):
         Logs of the control plane and of the pods.
     flow_logs_gb
         Flow logs of the VPC.
+    metrics
+        Metrics that the services write for CloudWatch: ten, and one for each tenant with questions.
+    deployments
+        Releases that the pipeline installs.
     traffic_gb
         Data between the cluster and the internet.
     """
@@ -36,4 +40,6 @@ class ExpectedUsage(BaseModel):
     backup_gb: Quantity = 20
     logs_gb: Quantity = 10
     flow_logs_gb: Quantity = 2
+    metrics: Quantity = 20
+    deployments: Quantity = 10
     traffic_gb: Quantity = 20

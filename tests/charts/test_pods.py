@@ -226,8 +226,11 @@ def test_a_single_peer_of_qdrant_needs_no_zones() -> None:
 @pytest.mark.parametrize("field", [*FIELDS, "global.podLabels", "global.podAnnotations"])
 def test_a_job_gets_a_new_name_when_a_field_of_its_pod_changes(field: str) -> None:
     path, _, key = field.rpartition(".")
-    options = set_json(path or "file-sync.grants", {key: FIELDS[key]})
-    assert find_job(render(PROFILE, *options)) != find_job(render(PROFILE))
+    section = path or "file-sync.grants"
+    # A mount needs its volume.
+    before = set_json(section, {"extraVolumes": FIELDS["extraVolumes"]}) if key == "extraVolumeMounts" else ()
+    after = (*before, *set_json(section, {key: FIELDS[key]}))
+    assert find_job(render(PROFILE, *after)) != find_job(render(PROFILE, *before))
 
 
 def find_job(release: Release) -> str:

@@ -40,6 +40,16 @@ MEMORY_BELOW_REQUEST: Values = {
 }
 
 
+def make_volumes(*names: str) -> list[Values]:
+    """Return additional volumes."""
+    return [{"name": name, "emptyDir": {}} for name in names]
+
+
+def make_mount(name: str, path: str = "/extra", **fields: str) -> Values:
+    """Return an additional mount."""
+    return {"name": name, "mountPath": path, **fields}
+
+
 def set_variable(part: str, name: str) -> Values:
     """Return values that add a variable to a part."""
     return {f"{part}.extraEnv": [{"name": name, "value": "x"}]}
@@ -180,6 +190,68 @@ INDEPENDENT: list[tuple[str, Values, list[str]]] = [
         },
         ["gateway.extraEnv", "gateway.settings", "GATEWAY_CHAT_MODEL"],
     ),
+    # Volumes and mounts.
+    *(
+        (
+            PRODUCTION,
+            {f"{path}.extraVolumeMounts": [make_mount("absent")]},
+            [f"{path}.extraVolumeMounts has the name absent", f"{path}.extraVolumes"],
+        )
+        for path in (
+            "operator",
+            "file-sync",
+            "file-sync.grants",
+            "n8n.main",
+            "n8n.worker",
+            "n8n.install",
+            "n8n.initialScale",
+            "open-webui.install",
+            "qdrant.snapshots",
+            "databases",
+            "smokeTest",
+        )
+    ),
+    (
+        PRODUCTION,
+        {"n8n.webhook.extraVolumes": make_volumes("a", "a")},
+        ["n8n.webhook.extraVolumes has the name a"],
+    ),
+    (
+        PRODUCTION,
+        {"gateway.extraVolumes": make_volumes("tickets")},
+        ["gateway.extraVolumes has the name tickets"],
+    ),
+    (
+        PRODUCTION,
+        {
+            "open-webui.extraVolumes": make_volumes("scratch"),
+            "open-webui.extraVolumeMounts": [make_mount("scratch", "/tmp")],
+        },
+        ["open-webui.extraVolumeMounts has the path /tmp"],
+    ),
+    # Addresses.
+    (
+        PRODUCTION,
+        {"global.network.loadBalancer.cidrs": ["fd00::1/64"]},
+        ["global.network.loadBalancer.cidrs", "fd00::/64", "fd00::1/128"],
+    ),
+    (
+        PRODUCTION,
+        {"global.network.kubernetes.cidrs": ["2001:db8:0:1::/60"]},
+        ["global.network.kubernetes.cidrs", "2001:db8::/60"],
+    ),
+    (
+        PRODUCTION,
+        {"global.network.aws.podIdentityCidrs": ["1:2:3:4:5:6:7:8/0"]},
+        ["global.network.aws.podIdentityCidrs", "Write 0::/0"],
+    ),
+    (
+        PRODUCTION,
+        {"n8n.postgres.host": "10.0.22.5"},
+        ["n8n.postgres.host (10.0.22.5)", "global.network.postgres.cidrs (10.0.20.0/24, 10.0.21.0/24)"],
+    ),
+    (PRODUCTION, {"n8n.redis.host": "fd00::5"}, ["n8n.redis.host (fd00::5)", "global.network.redis.cidrs"]),
+    (PRODUCTION, {"databases.host": "10.1.20.5"}, ["databases.host", "global.network.postgres.cidrs"]),
     # Settings.
     (
         PRODUCTION,
@@ -395,7 +467,93 @@ CONTRADICTIONS: list[tuple[str, Values, list[str]]] = [
         {**KIND_INGRESS, "ingress.tlsSecret": "chat-tls"},
         ["ingress.tlsSecret", "global.openWebui.url (http://chat.test)"],
     ),
+    *(
+        (
+            PRODUCTION,
+            {"ingress.annotations": {f"alb.ingress.kubernetes.io/{annotation}": "x"}},
+            [f"alb.ingress.kubernetes.io/{annotation}", f"ingress.alb.{value}"],
+        )
+        for annotation, value in (("scheme", "scheme"), ("wafv2-acl-arn", "webAclArn"))
+    ),
+    # Snapshots.
+    *(
+        (
+            PRODUCTION,
+            {"qdrant.snapshots.schedule": schedule},
+            [f"qdrant.snapshots.schedule ({schedule})", "eight days", "monitoring.enabled"],
+        )
+        for schedule in ("0 3 1 * *", "0 3 31 2 *", "0 3 * JAN 0")
+    ),
+    (
+        PRODUCTION,
+        {"qdrant.snapshots.schedule": "0 */3 * * *"},
+        ["qdrant.snapshots.activeDeadlineSeconds (21600)", "10800 seconds", "schedule (0 */3 * * *)"],
+    ),
+    (
+        PRODUCTION,
+        {"qdrant.snapshots.schedule": "*/30 * * * *", "qdrant.snapshots.activeDeadlineSeconds": 1801},
+        ["qdrant.snapshots.activeDeadlineSeconds (1801)", "1800 seconds"],
+    ),
+    # Models.
+    *(
+        (
+            "values-eks-dev.yaml",
+            {"global.aws.region": region, "gateway.settings.GATEWAY_CHAT_MODEL": f"{geography}.a.model"},
+            [f"GATEWAY_CHAT_MODEL ({geography}.a.model)", f"global.aws.region is {region}"],
+        )
+        for region, geography in (
+            ("ap-northeast-1", "eu"),
+            ("eu-central-1", "apac"),
+            ("us-east-1", "jp"),
+            ("sa-east-1", "us"),
+        )
+    ),
+    (
+        "values-eks-dev.yaml",
+        {"global.aws.region": "eu-central-1"},
+        [
+            "GATEWAY_CHAT_MODEL (us.anthropic.claude-sonnet-4-6, the default)",
+            "global.aws.region is eu-central-1",
+        ],
+    ),
+    (
+        PRODUCTION,
+        {"gateway.settings.GATEWAY_CHAT_FALLBACKS": '["global.a.model", "eu.a.model"]'},
+        ["GATEWAY_CHAT_FALLBACKS (eu.a.model)", "global.aws.region is us-east-1"],
+    ),
+    (
+        PRODUCTION,
+        {"gateway.extraEnv": [{"name": "GATEWAY_CHAT_MODEL", "value": "eu.a.model"}]},
+        ["GATEWAY_CHAT_MODEL (eu.a.model)", "global.aws.region is us-east-1"],
+    ),
+    (
+        PRODUCTION,
+        {"gateway.settings.GATEWAY_CHAT_FALLBACKS": '["us.anthropic.claude-sonnet-4-6"]'},
+        ["GATEWAY_CHAT_FALLBACKS contains us.anthropic.claude-sonnet-4-6"],
+    ),
+    # Other parts.
+    (PRODUCTION, {"keycloak.demo": True}, ["keycloak.demo is true", "keycloak.enabled is false"]),
+    (KIND, {"databases.keycloak": True}, ["databases.keycloak is true", "keycloak.enabled is true"]),
+    (
+        PRODUCTION,
+        {"global.keycloak.url": "https://10.0.30.5", "global.network.keycloak.cidrs": ["10.0.40.0/24"]},
+        ["global.keycloak.url (https://10.0.30.5)", "global.network.keycloak.cidrs (10.0.40.0/24)"],
+    ),
+    (
+        PRODUCTION,
+        {
+            "qdrant.enabled": False,
+            "global.qdrant.url": "https://[fd00::5]",
+            "global.network.qdrant.cidrs": ["fd01::/64"],
+        },
+        ["global.qdrant.url (https://[fd00::5])", "global.network.qdrant.cidrs (fd01::/64)"],
+    ),
     # AWS.
+    (
+        PRODUCTION,
+        {"open-webui.extraEnv": [{"name": "AWS_REGION", "value": "eu-west-1"}]},
+        ["open-webui.extraEnv has AWS_REGION (eu-west-1)", "global.aws.region is us-east-1"],
+    ),
     (
         PRODUCTION,
         {"global.aws.filesBucket": "digital-twin-docs-prod"},
@@ -507,7 +665,61 @@ NEIGHBOURS: list[tuple[str, Values]] = [
         PRODUCTION,
         {"global.keycloak.url": "https://login.example.com:8443", "global.network.keycloak.port": 8443},
     ),
-    (PRODUCTION, {"global.network.postgres.cidrs": ["10.0.20.5/32", "10.0.20.0/22", "fd00::1/64"]}),
+    (PRODUCTION, {"global.network.postgres.cidrs": ["10.0.20.5/32", "10.0.20.0/22", "fd00::1/128"]}),
+    (PRODUCTION, {"global.network.postgres.cidrs": ["2001:db8:0:10::/60", "::/0", "fd00:0:0:1::/64"]}),
+    (PRODUCTION, {"n8n.postgres.host": "10.0.21.255", "n8n.redis.host": "10.0.20.0"}),
+    (PRODUCTION, {"n8n.redis.host": "fd00::5", "global.network.redis.cidrs": ["10.0.20.0/24", "fd00::/64"]}),
+    (PRODUCTION, {"n8n.postgres.host": "db.example.com", "databases.host": "10.0.20.9"}),
+    (PRODUCTION, {"global.keycloak.url": "https://10.0.30.5"}),
+    (
+        PRODUCTION,
+        {
+            "gateway.extraVolumes": make_volumes("tmp2", "shared"),
+            "gateway.extraVolumeMounts": [
+                make_mount("tmp2"),
+                make_mount("shared", "/b"),
+                make_mount("tmp", "/c"),
+            ],
+            # Other pods have volumes of these names.
+            "operator.extraVolumes": make_volumes("data", "tls"),
+            "operator.extraVolumeMounts": [make_mount("data", "/qdrant/storage", subPath="a/b")],
+            "qdrant.extraVolumes": make_volumes("unused"),
+            "qdrant.extraVolumeMounts": [make_mount("data", "/second", subPathExpr="$(A)")],
+        },
+    ),
+    (PRODUCTION, {"qdrant.snapshots.schedule": "0 */6 * * *"}),
+    (PRODUCTION, {"qdrant.snapshots.schedule": "15,45 2-4 */2 * MON-FRI"}),
+    (PRODUCTION, {"qdrant.snapshots.schedule": "0 3 1 * 0"}),  # in cron, one of both days is enough
+    (PRODUCTION, {"qdrant.snapshots.schedule": "0 3 1 * *", "monitoring.enabled": False}),
+    (PRODUCTION, {"qdrant.snapshots.schedule": "0 * * * *", "qdrant.snapshots.activeDeadlineSeconds": 3600}),
+    (PRODUCTION, {"qdrant.snapshots.schedule": "0 3 1 * *", "qdrant.snapshots.enabled": False}),
+    *(
+        (
+            "values-eks-dev.yaml",
+            {"global.aws.region": region, "gateway.settings.GATEWAY_CHAT_MODEL": model},
+        )
+        for region, model in (
+            ("eu-central-1", "eu.anthropic.claude-sonnet-4-6"),
+            ("ap-northeast-1", "jp.anthropic.claude-sonnet-4-6"),
+            ("ap-south-1", "apac.anthropic.claude-sonnet-4-6"),
+            ("ca-central-1", "us.anthropic.claude-sonnet-4-6"),
+            ("sa-east-1", "global.anthropic.claude-sonnet-4-6"),
+            ("eu-north-1", "anthropic.claude-sonnet-4-6"),
+        )
+    ),
+    (PRODUCTION, {"ingress.annotations": {"alb.ingress.kubernetes.io/load-balancer-attributes": "a=b"}}),
+    (PRODUCTION, {**PLAIN_INGRESS, "ingress.annotations": {"alb.ingress.kubernetes.io/scheme": "internal"}}),
+    (PRODUCTION, {"gateway.extraEnv": [{"name": "AWS_REGION", "value": "us-east-1"}]}),
+    (
+        PRODUCTION,
+        {
+            "gateway.tolerations": [
+                {"operator": "Exists"},
+                {"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5},
+                {"key": "a", "value": "b"},
+            ]
+        },
+    ),
     (
         PRODUCTION,
         {
@@ -537,10 +749,13 @@ NEIGHBOURS: list[tuple[str, Values]] = [
         "values-eks-dev.yaml",
         {"ingress.alb.scheme": "internal", "ingress.alb.inboundCidrs": ["10.0.0.0/8", "172.31.0.0/16"]},
     ),
-    ("values-eks-dev.yaml", {"global.aws.region": "eu-central-1"}),
     (
         "values-eks-dev.yaml",
-        {"global.aws.region": "eu-west-1", "ingress.alb.certificateArns": [CERTIFICATE]},
+        {
+            "global.aws.region": "eu-west-1",
+            "ingress.alb.certificateArns": [CERTIFICATE],
+            "gateway.settings.GATEWAY_CHAT_MODEL": "global.a.model",
+        },
     ),
     (
         "values-eks-dev.yaml",
@@ -548,6 +763,7 @@ NEIGHBOURS: list[tuple[str, Values]] = [
             "global.aws.region": "us-gov-west-1",
             "global.aws.tenantRoleArn": f"arn:aws-us-gov:iam::{ACCOUNT}:role/a",
             "gateway.modelRoleArn": f"arn:aws-us-gov:iam::{ACCOUNT}:role/b",
+            "gateway.settings.GATEWAY_CHAT_MODEL": "us-gov.a.model",
         },
     ),
     (
@@ -654,6 +870,8 @@ def test_defaults_in_checks_are_those_of_the_settings() -> None:
         for settings in SERVICES.values()
         for name, field in settings.model_fields.items()
     }
+    assert f'GATEWAY_CHAT_MODEL | default "{fields["GATEWAY_CHAT_MODEL"].default}"' in text
+    assert fields["GATEWAY_CHAT_FALLBACKS"].get_default(call_default_factory=True) == []
     assert len(defaults) > 5
     assert {name: float(value) for name, value in defaults.items()} == {
         name: float(fields[name].default) for name in defaults
@@ -667,3 +885,29 @@ def test_defaults_of_the_load_balancer_in_checks_are_those_of_the_values() -> No
     assert f'ne .alb.sslPolicy "{alb["sslPolicy"]}"' in text
     assert f"`{json.dumps(alb['inboundCidrs'], separators=(',', ':'))}`" in text
     assert [alb[name] for name in ("certificateArns", "prefixLists", "webAclArn")] == [[], [], ""]
+
+
+def test_every_pod_with_additional_volumes_is_checked() -> None:
+    """The table of files in the checks has each place of the values with volumes."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    table = (CHART / "templates" / "checks" / "_mounts.tpl").read_text()
+    listed = re.findall(r"^([A-Za-z.0-9-]+): \S+\.yaml$", table, re.MULTILINE)
+    assert sorted(listed) == sorted(list_paths(values, "extraVolumes"))
+
+
+def list_paths(values: Values, name: str, path: str = "") -> list[str]:
+    """Return the paths of the maps that have a key."""
+    found = [path] if name in values else []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += list_paths(value, name, f"{path}.{key}".lstrip("."))
+    return found
+
+
+def test_monitoring_without_its_kinds_is_reported_with_the_other_faults() -> None:
+    with pytest.raises(HelmError) as refusal:
+        render(PRODUCTION, "--set", "monitoring.enabled=true,gateway.autoscaling.minReplicas=11")
+    report = str(refusal.value)
+    assert "These values contradict each other" in report
+    assert "monitoring.enabled is true, but this cluster has no monitoring.coreos.com/v1" in report
+    assert "gateway.autoscaling.minReplicas (11)" in report

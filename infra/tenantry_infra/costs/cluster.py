@@ -14,6 +14,9 @@ from .rules import RULES, Charge
 __all__ = ["list_cluster_charges", "read_chart_values"]
 
 CHART = INFRA.parent / "charts" / "tenantry"
+OBSERVATIONS_PER_NODE = 28
+"""Million observations of Container Insights in a month for a node with some 12 pods, from memory."""
+
 LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 
 
@@ -26,6 +29,7 @@ def list_cluster_charges(environment: Environment) -> Iterator[Charge]:
     for group in list_node_groups(environment):
         yield Charge(group["instanceTypes"][0], group["minSize"])
         yield Charge("ebs-gp3", group["minSize"] * group["volumeSize"])
+        yield Charge("observation", group["minSize"] * OBSERVATIONS_PER_NODE)
     values = read_chart_values(environment.name)
     qdrant = values["qdrant"]
     yield Charge("ebs-gp3", qdrant["autoscaling"]["minReplicas"] * _parse_gib(qdrant["storage"]["size"]))

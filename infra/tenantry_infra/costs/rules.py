@@ -177,6 +177,9 @@ USES = (
     Use("replica", "s3-standard", "documents_gb"),
     Use("registry", "ecr", "images_gb"),
     Use("backup", "backup", "backup_gb"),
+    Use("observability", "metric", "metrics"),
+    Use("deployer", "build-minute", "deployments", per=30),
+    Use("pipeline", "pipeline-minute", "deployments", per=90),
     Use("cluster", "log-ingestion", "logs_gb"),
 )
 """Charges for use."""

@@ -46,7 +46,7 @@ def test_a_plan_of_an_empty_account_lists_the_resources_and_creates_nothing(aws:
     assert "+ Documents (AWS::S3::Bucket)" in output
     assert "NatGatewayA" in output
     assert "NatGatewayB" not in output, "dev has one NAT gateway"
-    assert re.search(r"^keys .*\n  about \$2 a month\n", output, re.MULTILINE)
+    assert re.search(r"^keys .*\n  about \$3 a month\n", output, re.MULTILINE)
     assert re.search(
         r"^cluster +created by eksctl, about \$\d+ a month\nTogether about \$\d+ a month",
         output,

@@ -18,6 +18,16 @@ from .test_edge import get_forwarding_rule, list_headers, list_records
 ACCOUNT, REGION = "333322221111", "eu-west-1"
 
 
+def test_a_plan_of_an_empty_account_lists_the_stacks_of_the_edge(emulator: Emulator, tmp_path: Path) -> None:
+    aws = replace(emulator, account="333322224444")
+    file = make_file(tmp_path, "Z0123456789ABCDEFGHIJ", account=aws.account)
+    status, output = aws.run_command("plan", str(file))
+    assert status == 0, output
+    for resource in ("Distribution", "LoadBalancer", "OriginHeaderA", "HealthCheck", "NoHealthyPod"):
+        assert f"  + {resource} (" in output
+    assert "OriginHeaderB" not in output
+
+
 @pytest.fixture(scope="module")
 def abroad(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> DeployedEnvironment:
     """Return staging in Europe, as the primary one of two regions."""
@@ -28,10 +38,10 @@ def abroad(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Depl
     return environment
 
 
-def make_file(folder: Path, zone: str, **edge: Any) -> Path:
+def make_file(folder: Path, zone: str, *, account: str = ACCOUNT, **edge: Any) -> Path:
     """Write the environment with parameters of its edge; return its file."""
     return make_environment_file(
-        folder, "staging", ACCOUNT,
+        folder, "staging", account,
         fields={"region": REGION, "edge": {"host": "chat.example.eu", "hostedZoneId": zone}},
         network={"LoadBalancerPrefixList": "pl-4fa04526"}, dns={"Failover": "primary"}, edge=edge,
     )  # fmt: skip
@@ -82,6 +92,13 @@ def test_only_cloudfronts_stacks_are_in_its_region(abroad: DeployedEnvironment) 
 
 def test_the_header_is_copied_to_cloudfronts_region(abroad: DeployedEnvironment) -> None:
     assert [get_sent_header(abroad)] == get_accepted_headers(abroad)
+
+
+def test_a_second_deployment_changes_nothing(abroad: DeployedEnvironment) -> None:
+    stacks = list_stacks(abroad, REGION) | list_stacks(abroad, "us-east-1")
+    status, output = abroad.emulator.run_command("up", str(abroad.file))
+    assert status == 0
+    assert output.count("no change") == len(stacks)
 
 
 def test_the_primary_region_serves_while_a_pod_is_healthy(abroad: DeployedEnvironment) -> None:

@@ -67,4 +67,4 @@ def test_no_bucket_policy_allows_access_but_the_one_for_access_logs(
     for statement in allowed.values():
         assert statement["Action"] == "s3:PutObject"
         # Otherwise another account's logs could be written there.
-        assert "111122223333" in json.dumps(statement["Condition"])
+        assert "111122223333" in json.dumps([statement["Resource"], statement.get("Condition")])

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from tenantry_infra.stacks import INFRA
 from tenantry_infra.template import Template
 
-__all__ = ["RULES", "build_label", "is_blocked", "list_counted_rules"]
+__all__ = ["BODY_RULES", "RULES", "build_label", "is_blocked", "list_counted_rules"]
 
 RULES: list[Any] = Template.load(INFRA / "cloudformation" / "web-acl.yaml").document["Resources"]["WebAcl"][
     "Properties"
@@ -22,8 +22,12 @@ NAMESPACES = {
 }
 """Namespaces of labels by rule group, as AWS documents them."""
 
-COMPONENTS = {"BODY": "Body", "URIPATH": "URIPath"}
-"""Ends of labels by the ends of the rules' names."""
+BODY_RULES = (
+    "SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY",
+    "EC2MetaDataSSRF_BODY", "JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY", "SQLi_BODY",
+    "SQLiExtendedPatterns_BODY",
+)  # fmt: skip
+"""Rules of the groups that read bodies, as AWS documents them."""
 
 
 def list_counted_rules() -> dict[str, str]:
@@ -38,9 +42,8 @@ def list_counted_rules() -> dict[str, str]:
 
 
 def build_label(rule: str, group: str) -> str:
-    """Return the label that a managed rule adds to the requests that it matches."""
-    name, _, component = rule.rpartition("_")
-    return f"awswaf:managed:aws:{NAMESPACES[group]}:{name}_{COMPONENTS[component]}"
+    """Return the label that a managed rule for bodies adds to the requests that it matches."""
+    return f"awswaf:managed:aws:{NAMESPACES[group]}:{rule.removesuffix('BODY')}Body"
 
 
 def is_blocked(path: str, rule: str) -> bool:

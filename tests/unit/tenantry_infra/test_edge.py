@@ -35,7 +35,8 @@ def test_no_proxy_gives_up_before_the_gateways_deadline() -> None:
     load_balancer = int(
         get_attribute("LoadBalancer", "LoadBalancerAttributes", "idle_timeout.timeout_seconds")
     )
-    assert deadline < cloudfront <= 120, "CloudFront's limit without a request to AWS"
+    assert deadline < cloudfront, "CloudFront would cut an answer"
+    assert cloudfront <= 120, "CloudFront's limit without a request to AWS"
     assert cloudfront < load_balancer, "the load balancer would close a connection that CloudFront still uses"
 
 
@@ -52,6 +53,12 @@ def test_open_webui_keeps_idle_connections_longer_than_the_load_balancer() -> No
     ingress = (REPOSITORY / "charts" / "tenantry" / "templates" / "ingress.yaml").read_text()
     (annotation,) = re.findall(r"idle_timeout\.timeout_seconds=(\d+)", ingress)
     assert int(keep_alive) > int(idle) == int(annotation)
+
+
+@pytest.mark.parametrize("resource", ["LoadBalancer", "OpenWebui"])
+def test_names_fit_for_every_environment(resource: str) -> None:
+    name = get_properties("edge", resource)["Name"]["Fn::Sub"].replace("${Environment}", "e" * 16)
+    assert len(name) <= 32
 
 
 @pytest.mark.parametrize("stack", ["edge", "edge-global"])

@@ -4,18 +4,9 @@ import pytest
 from tenantry_infra.stacks import INFRA
 from tenantry_infra.template import Template
 
-from tests.support.aws.web_acl import RULES, build_label, is_blocked, list_counted_rules
+from tests.support.aws.web_acl import BODY_RULES, RULES, build_label, is_blocked, list_counted_rules
 
 TEMPLATE = Template.load(INFRA / "cloudformation" / "web-acl.yaml")
-
-BODY_RULES = (
-    "SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY", "GenericRFI_BODY",
-    "EC2MetaDataSSRF_BODY", "JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY", "SQLi_BODY",
-    "SQLiExtendedPatterns_BODY",
-)  # fmt: skip
-"""Rules of the three groups that read bodies, as AWS documents them."""
-
-FILE_NAMES = "RestrictedExtensions_URIPATH"
 
 
 def test_the_managed_groups_are_on_and_block() -> None:
@@ -30,8 +21,8 @@ def test_the_managed_groups_are_on_and_block() -> None:
     ]  # fmt: skip
 
 
-def test_only_rules_that_read_bodies_and_names_of_files_are_exempted() -> None:
-    assert set(list_counted_rules()) == {*BODY_RULES, FILE_NAMES}
+def test_only_rules_that_read_bodies_are_exempted() -> None:
+    assert set(list_counted_rules()) == set(BODY_RULES)
 
 
 def test_no_label_of_an_exempted_rule_is_forgotten() -> None:
@@ -81,20 +72,14 @@ def test_all_other_bodies_are_checked(rule: str, path: str) -> None:
     assert is_blocked(path, rule)
 
 
-def test_a_file_keeps_its_name() -> None:
-    assert not is_blocked("/api/v1/files/1b2c/content/server.log", FILE_NAMES)
-    assert not is_blocked("/api/v1/files/1b2c/content/my%20settings.ini", FILE_NAMES)
-
-
-@pytest.mark.parametrize(
-    "path", ["/backup.log", "/static/settings.ini", "/api/v1/files/x.bak", "/api/x/content/y.log"]
-)
-def test_files_of_a_server_are_not_searched_for(path: str) -> None:
-    assert is_blocked(path, FILE_NAMES)
-
-
 def test_a_rule_that_reads_no_body_blocks_an_upload_too() -> None:
-    for rule in ("NoUserAgent_HEADER", "GenericLFI_URIPATH", "Log4JRCE_HEADER", "SQLi_COOKIE"):
+    for rule in (
+        "RestrictedExtensions_URIPATH",
+        "NoUserAgent_HEADER",
+        "GenericLFI_URIPATH",
+        "Log4JRCE_HEADER",
+        "SQLi_COOKIE",
+    ):
         assert is_blocked("/api/v1/files/", rule)
 
 

@@ -11,6 +11,13 @@ global.aws.documentsBucket and global.aws.filesBucket both are {{ .documentsBuck
 {{- range $prefix, $name := $partitions }}
 {{- $partition = hasPrefix $prefix $region | ternary $name $partition }}
 {{- end }}
+{{- range $part := list "operator" "gateway" "file-sync" "open-webui" }}
+{{- range (index $.Values $part).extraEnv }}
+{{- if and (eq .name "AWS_REGION") .value (ne .value $region) }}
+{{ $part }}.extraEnv has AWS_REGION ({{ .value }}), but global.aws.region is {{ $region }}. Remove the variable, or correct the region.
+{{- end }}
+{{- end }}
+{{- end }}
 {{- $roles := dict }}
 {{- range include "tenantry.checks.arns" (dict "values" .Values "path" "") | splitList "\n" | compact }}
 {{- $path := splitList " " . | first }}

@@ -21,6 +21,7 @@ global.keycloak.url and global.openWebui.url both are {{ .Values.global.keycloak
 {{- end }}
 {{- end }}
 {{ include "tenantry.checks.blocks" (dict "values" .Values "path" "") }}
+{{ include "tenantry.checks.hosts" . }}
 {{- end }}
 
 {{/* The port of a URL. */}}
@@ -29,7 +30,7 @@ global.keycloak.url and global.openWebui.url both are {{ .Values.global.keycloak
 {{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end }}
 
-{{/* IPv4 blocks that do not begin with their first address: Kubernetes and AWS read them differently. Takes values and their path. */}}
+{{/* Blocks that do not begin with their first address: Kubernetes and AWS read them differently. Takes values and their path. */}}
 {{- define "tenantry.checks.blocks" -}}
 {{- $path := .path }}
 {{- range $name, $values := .values }}
@@ -39,26 +40,75 @@ global.keycloak.url and global.openWebui.url both are {{ .Values.global.keycloak
 {{- else if and (kindIs "slice" $values) (regexMatch "(^c|C)idrs$" $name) }}
 {{- range $values }}
 {{- $address := splitList "/" . | first }}
-{{- $size := splitList "/" . | last | int | sub 32 | int }}
-{{- if not (contains ":" .) }}
-{{- $number := 0 }}
-{{- range splitList "." $address }}
-{{- $number = add (mul $number 256) (int .) }}
-{{- end }}
-{{- $addresses := 1 }}
-{{- range until $size }}
-{{- $addresses = mul $addresses 2 }}
-{{- end }}
-{{- $first := sub $number (mod $number $addresses) }}
-{{- if ne (int64 $first) (int64 $number) }}
-{{- $octets := list }}
-{{- range list 16777216 65536 256 1 }}
-{{- $octets = append $octets (mod (div $first .) 256) }}
-{{- end }}
-{{ $path }} has the block {{ . }}, which begins in the middle. Write {{ join "." $octets }}/{{ sub 32 $size }} for the block, or {{ $address }}/32 for one address.
+{{- $size := splitList "/" . | last | int }}
+{{- $bits := include "tenantry.checks.bits" $address }}
+{{- if contains "1" (substr $size (len $bits) $bits) }}
+{{- $first := printf "%s%s" (substr 0 $size $bits) (repeat (sub (len $bits) $size | int) "0") }}
+{{ $path }} has the block {{ . }}, which begins in the middle. Write {{ include "tenantry.checks.address" $first }}/{{ $size }} for the block, or {{ $address }}/{{ len $bits }} for one address.
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* The bits of an IPv4 or IPv6 address, in binary. */}}
+{{- define "tenantry.checks.bits" -}}
+{{- if contains ":" . -}}
+{{- $ends := splitList "::" . -}}
+{{- $left := first $ends | splitList ":" | compact -}}
+{{- $right := rest $ends | join "" | splitList ":" | compact -}}
+{{- range $left }}{{ printf "0x%s" . | int64 | printf "%016b" }}{{ end -}}
+{{- repeat (add (len $left) (len $right) | sub 8 | mul 16 | int) "0" -}}
+{{- range $right }}{{ printf "0x%s" . | int64 | printf "%016b" }}{{ end -}}
+{{- else -}}
+{{- range splitList "." . }}{{ int64 . | printf "%08b" }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The address of bits. */}}
+{{- define "tenantry.checks.address" -}}
+{{- $parts := list -}}
+{{- if eq (len .) 32 -}}
+{{- range regexFindAll ".{8}" . -1 }}{{ $parts = append $parts (printf "0b%s" . | int64) }}{{ end -}}
+{{- join "." $parts -}}
+{{- else -}}
+{{- range regexFindAll ".{16}" . -1 }}{{ $parts = append $parts (printf "0b%s" . | int64 | printf "%x") }}{{ end -}}
+{{- regexReplaceAll "(:0)+$" (join ":" $parts) "::" -}}
+{{- end -}}
+{{- end }}
+
+{{/* Hosts that are addresses outside of the blocks to which network policies allow connections. */}}
+{{- define "tenantry.checks.hosts" -}}
+{{- range $target, $paths := include "tenantry.checks.host-values" . | fromYaml }}
+{{- $blocks := (index $.Values.global.network $target).cidrs }}
+{{- range $path := $paths }}
+{{- $value := include "tenantry.checks.text" (list $.Values $path) }}
+{{- $host := $value }}
+{{- if hasSuffix ".url" $path }}
+{{- $host = (urlParse $value).hostname | trimAll "[]" }}
+{{- end }}
+{{- if and $blocks (regexMatch `^[0-9.]+$|:` $host) (include "tenantry.checks.is-enabled" (list $.Values $path)) }}
+{{- $bits := include "tenantry.checks.bits" $host }}
+{{- $contained := false }}
+{{- range $blocks }}
+{{- $block := include "tenantry.checks.bits" (splitList "/" . | first) }}
+{{- $size := splitList "/" . | last | int }}
+{{- if and (eq (len $block) (len $bits)) (eq (substr 0 $size $block) (substr 0 $size $bits)) }}
+{{- $contained = true }}
+{{- end }}
+{{- end }}
+{{- if not $contained }}
+{{ $path }} ({{ $value }}) is in no block of global.network.{{ $target }}.cidrs ({{ join ", " $blocks }}), so the network policies allow no connection to it. Add its block, or correct the host.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The values with a host, by the name of its addresses in global.network. */}}
+{{- define "tenantry.checks.host-values" -}}
+keycloak: [global.keycloak.url]
+qdrant: [global.qdrant.url]
+postgres: [n8n.postgres.host, keycloak.postgres.host, databases.host]
+redis: [n8n.redis.host]
 {{- end }}

@@ -48,6 +48,12 @@ ingress.alb.{{ $name }} is set, but ingress.className is {{ $.Values.ingress.cla
 {{- if and $url (or (not (hasPrefix "https://" $url)) (ne (include "tenantry.checks.port" $url) "443")) }}
 global.openWebui.url ({{ $url }}) does not lead to the load balancer, because with the ingress.className alb it has only HTTPS on port 443. Begin the URL with https:// and remove its port.
 {{- end }}
+{{- range $annotation, $name := dict "scheme" "scheme" "ssl-policy" "sslPolicy" "certificate-arn" "certificateArns" "wafv2-acl-arn" "webAclArn" "inbound-cidrs" "inboundCidrs" "security-group-prefix-lists" "prefixLists" }}
+{{- $annotation = printf "alb.ingress.kubernetes.io/%s" $annotation }}
+{{- if hasKey ($.Values.ingress.annotations | default dict) $annotation }}
+ingress.annotations has {{ $annotation }}, which ingress.alb.{{ $name }} sets. Remove the annotation, and set ingress.alb.{{ $name }}.
+{{- end }}
+{{- end }}
 {{- if .Values.ingress.tlsSecret }}
 ingress.tlsSecret is {{ .Values.ingress.tlsSecret }}, but ingress.className is alb, which reads ingress.alb.certificateArns instead. Empty ingress.tlsSecret.
 {{- end }}

@@ -38,6 +38,12 @@ open-webui.enabled is false, but global.openWebui.adminEmail is {{ .Values.globa
 {{- if and (eq (index .Values "open-webui" "orchestrator") "n8n") (index .Values "open-webui" "enabled") (not .Values.n8n.enabled) }}
 n8n.enabled is false, but open-webui.orchestrator is n8n. Set open-webui.orchestrator to direct.
 {{- end }}
+{{- if and .Values.keycloak.demo (not .Values.keycloak.enabled) }}
+keycloak.demo is true, but keycloak.enabled is false, and only the Keycloak of this release can have these users. Set keycloak.demo to false.
+{{- end }}
+{{- if and .Values.databases.keycloak .Values.keycloak.enabled }}
+databases.keycloak is true, which is for a Keycloak outside this release, but keycloak.enabled is true. Set one of them to false.
+{{- end }}
 {{- with .Values.qdrant.image }}
 {{- if and .tag (hasSuffix "qdrant/qdrant" .repository) (not (hasSuffix "-unprivileged" .tag)) }}
 qdrant.image.tag ({{ .tag }}) of qdrant.image.repository ({{ .repository }}) is an image that runs as root, which the pod does not allow. Use {{ .tag }}-unprivileged.

@@ -39,6 +39,9 @@ gateway.settings.{{ $setting }} ({{ get $gateway $setting }}) is not below the {
 
 {{/* Monitoring. */}}
 {{- define "tenantry.checks.monitoring" -}}
+{{- if and (eq (toString .Values.monitoring.enabled) "true") (not (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1")) }}
+monitoring.enabled is true, but this cluster has no monitoring.coreos.com/v1, the API of prometheus-operator. Install its CRDs first, or set monitoring.enabled to auto or false. For helm template, add --api-versions monitoring.coreos.com/v1.
+{{- end }}
 {{- if and (eq (toString .Values.monitoring.enabled) "true") (not .Values.global.network.monitoringNamespace) }}
 monitoring.enabled is true, but global.network.monitoringNamespace is empty, so the network policies keep Prometheus out. Set the namespace of your Prometheus.
 {{- end }}
