@@ -196,6 +196,8 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"global\.imageRegistry", {"type": "string", "pattern": r"^([\w.-]+(:[0-9]+)?(/[\w.-]+)*)?$"}),
     *((rf".*\.{field}", schema) for field, schema in POD_FIELDS.items()),
     (r"global\.nameOverride", {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]{0,33}[a-z0-9])?)?$"}),
+    (r"global\.rollouts\.prometheusUrl", formats.allow_empty(formats.URL)),
+    (r"global\.rollouts\.stepMinutes", {"type": "integer", "minimum": 3}),  # two measurements
     (r"qdrant\.snapshots\.schedule", formats.CRON),
     (r"qdrant\.snapshots\.keep", {"type": "integer", "minimum": 1}),
     (r"qdrant\.snapshots\.activeDeadlineSeconds", {"type": "integer", "minimum": 60}),

@@ -108,6 +108,12 @@ def test_the_api_server_accepts_other_ways_to_open_webui(platform: Platform, nam
     apply_dry_run(platform, render(PROFILE, *MONITORED, "--set", ",".join(WAYS), namespace=namespace))
 
 
+def test_the_api_server_accepts_gradual_rollouts(platform: Platform, namespace: str) -> None:
+    options = "global.rollouts.enabled=true,global.rollouts.prometheusUrl=http://prometheus:9090"
+    known = ("--api-versions", "argoproj.io/v1alpha1/Rollout")
+    apply_dry_run(platform, render(PROFILE, *MONITORED, *known, "--set", options, namespace=namespace))
+
+
 @pytest.mark.parametrize("choices", COMBINED, ids=" ".join)
 def test_the_api_server_accepts_combinations_of_choices(
     platform: Platform, namespace: str, choices: tuple[str, ...]

@@ -11,6 +11,7 @@ from tenantry_local.platform import Platform
 from tests.support.backends.api_server import apply, create_namespace
 from tests.support.charts.rendering import RELEASE, HelmError, Object, render, run_helm
 from tests.support.charts.secrets import list_pod_secrets, list_read_secrets
+from tests.support.charts.third_party import install_third_party_resources
 from tools.chart_schema import CHART
 
 PROFILE = CHART / "values-kind.yaml"
@@ -58,6 +59,22 @@ class LookupCluster:
             ],
         )
 
+    def remove_release(self) -> None:
+        """Uninstall the release."""
+        self.run_helm("uninstall", RELEASE, "--no-hooks")
+
+    def set_replicas(self, kind: str, replicas: int, name: str = "gateway") -> None:
+        """Set the number of pods of a workload, as an autoscaler does."""
+        patch = json.dumps({"spec": {"replicas": replicas}})
+        self._run_kubectl("patch", kind, f"{RELEASE}-{name}", "--type=merge", "-p", patch)
+
+    def get_replicas(self, kind: str, name: str = "gateway") -> int:
+        """Return the number of pods of a workload."""
+        return int(self._run_kubectl("get", kind, f"{RELEASE}-{name}", "-o=jsonpath={.spec.replicas}"))
+
+    def _run_kubectl(self, *arguments: str) -> str:
+        return run_kubectl(self.platform.context, *arguments, "-n", self.namespace)
+
     def get_pods(self) -> dict[str, Object]:
         """Return the pod template of each Deployment and StatefulSet."""
         found = run_kubectl(
@@ -91,6 +108,46 @@ def test_two_releases_with_long_names_share_a_namespace(cluster: LookupCluster) 
     cluster.upgrade(release=f"{name}1")
     cluster.upgrade("--set", "global.tenantClass=second", release=f"{name}2")
     assert cluster.run_helm("list", "--short").split() == [f"{name}1", f"{name}2"]
+
+
+GRADUAL = ("--set", "global.rollouts.enabled=true,global.rollouts.prometheusUrl=http://prometheus:9090")
+
+
+def test_a_rollout_begins_and_continues_with_the_number_of_pods_that_the_autoscaler_set(
+    platform: Platform, cluster: LookupCluster
+) -> None:
+    with install_third_party_resources(platform):
+        cluster.upgrade()
+        cluster.set_replicas("deployment", 7)
+        cluster.upgrade(*GRADUAL)
+        assert cluster.get_replicas("rollouts.argoproj.io") == 7
+        assert cluster.get_replicas("deployment") == 7  # Argo scales it down when the Rollout is healthy
+        cluster.set_replicas("rollouts.argoproj.io", 9)
+        cluster.set_replicas("deployment", 0)
+        cluster.upgrade(*GRADUAL, "--set", "global.drainSeconds=11")
+        assert cluster.get_replicas("rollouts.argoproj.io") == 9
+        assert cluster.get_replicas("deployment") == 0
+        cluster.remove_release()
+
+
+def test_the_end_of_gradual_rollouts_is_refused_while_the_deployment_has_no_pods(
+    platform: Platform, cluster: LookupCluster
+) -> None:
+    with install_third_party_resources(platform):
+        cluster.upgrade(*GRADUAL)
+        for name in ("gateway", "open-webui"):
+            cluster.set_replicas("deployment", 0, name)
+        with pytest.raises(
+            HelmError, match=r"global\.rollouts\.enabled is false, but the pods of"
+        ) as refusal:
+            cluster.upgrade()
+        command = f"kubectl scale deployment {RELEASE}-gateway -n {cluster.namespace} --replicas="
+        assert command in " ".join(str(refusal.value).split())
+        for name in ("gateway", "open-webui"):
+            cluster.set_replicas("deployment", 2, name)
+        cluster.upgrade()
+        assert cluster.get_replicas("deployment") == 2
+        cluster.remove_release()
 
 
 @pytest.fixture

@@ -282,6 +282,72 @@ TARGET_GROUP_BINDING = _make_object(
     ),
 )
 
+ROLLOUT_STEP = _make_object(
+    setWeight=NUMBER, pause=_make_object(duration=NUMBER_OR_TEXT), setCanaryScale=_make_object(weight=NUMBER)
+)
+ROLLOUT = _make_object(
+    "strategy",
+    replicas=NUMBER,
+    rollbackWindow=_make_object(revisions=NUMBER),
+    selector=SELECTOR,
+    workloadRef=_make_object(
+        apiVersion=TEXT, kind=TEXT, name=TEXT, scaleDown=_make_one_of("never", "onsuccess", "progressively")
+    ),
+    strategy=_make_object(
+        canary=_make_object(
+            maxSurge=NUMBER_OR_TEXT,
+            maxUnavailable=NUMBER_OR_TEXT,
+            pingPong=_make_object("pingService", "pongService", pingService=TEXT, pongService=TEXT),
+            scaleDownDelaySeconds=NUMBER,
+            trafficRouting=_make_object(
+                alb=_make_object(
+                    "ingress",
+                    "servicePort",
+                    ingress=TEXT,
+                    rootService=TEXT,
+                    servicePort=NUMBER,
+                    annotationPrefix=TEXT,
+                    stickinessConfig=_make_object(
+                        "durationSeconds", "enabled", enabled=FLAG, durationSeconds={"type": "integer"}
+                    ),
+                )
+            ),
+            analysis=_make_object(
+                startingStep=NUMBER,
+                templates=_make_list(_make_object(templateName=TEXT, clusterScope=FLAG)),
+                args=_make_list(
+                    _make_object(
+                        "name",
+                        name=TEXT,
+                        value=TEXT,
+                        valueFrom=_make_object(podTemplateHashValue=_make_one_of("Latest", "Stable")),
+                    )
+                ),
+            ),
+            steps=_make_list(ROLLOUT_STEP),
+        )
+    ),
+)
+
+ANALYSIS_TEMPLATE = _make_object(
+    args=_make_list(_make_object("name", name=TEXT, value=TEXT)),
+    metrics=_make_list(
+        _make_object(
+            "name",
+            "provider",
+            name=TEXT,
+            initialDelay=TEXT,
+            interval=TEXT,
+            count=NUMBER_OR_TEXT,
+            failureLimit=NUMBER_OR_TEXT,
+            consecutiveErrorLimit=NUMBER_OR_TEXT,
+            successCondition=TEXT,
+            failureCondition=TEXT,
+            provider=_make_object(prometheus=_make_object(address=TEXT, query=TEXT, timeout=NUMBER)),
+        )
+    ),
+)
+
 KINDS: list[tuple[str, str, str, Schema]] = [
     ("keda.sh", "v1alpha1", "ScaledObject", SCALED_OBJECT),
     ("keda.sh", "v1alpha1", "TriggerAuthentication", TRIGGER_AUTHENTICATION),
@@ -291,6 +357,8 @@ KINDS: list[tuple[str, str, str, Schema]] = [
     ("external-secrets.io", "v1", "ExternalSecret", EXTERNAL_SECRET),
     ("secrets-store.csi.x-k8s.io", "v1", "SecretProviderClass", SECRET_PROVIDER_CLASS),
     ("gateway.networking.k8s.io", "v1", "HTTPRoute", HTTP_ROUTE),
+    ("argoproj.io", "v1alpha1", "Rollout", ROLLOUT),
+    ("argoproj.io", "v1alpha1", "AnalysisTemplate", ANALYSIS_TEMPLATE),
     ("elbv2.k8s.aws", "v1beta1", "TargetGroupBinding", TARGET_GROUP_BINDING),
 ]
 

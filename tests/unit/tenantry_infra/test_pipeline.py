@@ -11,10 +11,13 @@ from tenantry_infra.stacks import STACKS
 
 (PIPELINE,) = (stack for stack in STACKS if stack.name == "pipeline")
 (DEPLOYER,) = (stack for stack in STACKS if stack.name == "deployer")
+(OBSERVABILITY,) = (stack for stack in STACKS if stack.name == "observability")
 RESOURCES = PIPELINE.template.document["Resources"]
 STAGES = {stage["Name"]: stage for stage in RESOURCES["Pipeline"]["Properties"]["Stages"]}
 ACCOUNTS = {"Dev": "DevAccount", "Staging": "StagingAccount", "Prod": "AWS::AccountId"}
 """Stages that install a release, and the parameter with their account."""
+
+ALARMS = ("AnswersVerySlow", "ErrorRateHigh")
 
 PARAMETERS = {
     "deployer": {"PipelineAccount": "123456789012", "PipelineBucket": "the-releases"},
@@ -108,12 +111,21 @@ def test_an_alarm_of_the_environment_blocks_a_stage_and_rolls_it_back(stage: str
     (after,) = STAGES[stage]["OnSuccess"]["Conditions"]
     assert (before["Result"], after["Result"]) == ("FAIL", "ROLLBACK")
     for condition in (before, after):
-        (rule,) = condition["Rules"]
-        assert rule["RuleTypeId"]["Provider"] == "CloudWatchAlarm"
-        assert rule["Configuration"]["AlarmName"] == f"tenantry-{stage.lower()}-critical"
-        assert rule["Configuration"]["AlarmStates"] == "ALARM"
-        assert rule["RoleArn"] == STAGES[stage]["Actions"][0]["RoleArn"]
+        names = {rule["Configuration"]["AlarmName"] for rule in condition["Rules"]}
+        assert names == {f"tenantry-{stage.lower()}-{alarm}" for alarm in ALARMS}
+        for rule in condition["Rules"]:
+            assert rule["RuleTypeId"]["Provider"] == "CloudWatchAlarm"
+            assert rule["Configuration"]["AlarmStates"] == "ALARM"
+            assert rule["RoleArn"] == STAGES[stage]["Actions"][0]["RoleArn"]
     assert after["Rules"][0]["Configuration"]["WaitTime"] == {"Ref": "AlarmMinutes"}
+
+
+def test_the_alarms_exist_and_are_no_composite_alarms() -> None:
+    resources = OBSERVABILITY.template.document["Resources"].values()
+    names = [
+        each["Properties"]["AlarmName"] for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    assert {f"tenantry-${{Environment}}-{alarm}" for alarm in ALARMS} <= {name["Fn::Sub"] for name in names}
 
 
 def test_the_role_of_a_stage_may_read_the_alarms_that_it_names() -> None:

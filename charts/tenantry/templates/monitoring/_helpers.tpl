@@ -12,13 +12,14 @@ The workloads of this release, as a YAML list. Those with a monitor serve /metri
 the list, if it has no monitor: alerts select series by these names.
 */}}
 {{- define "monitoring.workloads" -}}
+{{- $gradual := ternary "Rollout" "Deployment" .Values.global.rollouts.enabled -}}
 - {name: operator, kind: Deployment, monitor: metrics}
-- {name: gateway, kind: Deployment, monitor: metrics}
+- {name: gateway, kind: {{ $gradual }}, monitor: metrics}
 - {name: file-sync, kind: Deployment{{ if index .Values "file-sync" "enabled" }}, monitor: metrics{{ end }}}
 - {name: n8n, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
 - {name: n8n-webhook, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
 - {name: n8n-worker, kind: Deployment{{ if .Values.n8n.enabled }}, monitor: metrics-n8n{{ end }}}
-- {name: open-webui, kind: Deployment{{ if index .Values "open-webui" "enabled" }}, monitor: metrics{{ end }}}
+- {name: open-webui, kind: {{ $gradual }}{{ if index .Values "open-webui" "enabled" }}, monitor: metrics{{ end }}}
 - {name: qdrant, kind: StatefulSet{{ if .Values.qdrant.enabled }}, monitor: metrics-qdrant{{ end }}}
 - {name: keycloak, kind: Deployment{{ if .Values.keycloak.enabled }}, monitor: metrics-keycloak{{ end }}}
 - {name: postgres, kind: StatefulSet}
@@ -46,21 +47,24 @@ the list, if it has no monitor: alerts select series by these names.
 
 {{/*
 A file in files/monitoring. The chart replaces $namespace, $release, and these regular expressions of names: $deployments,
-$statefulsets, $cronjobs, $jobs (with the hash or the time in a job's name) and $pods. A plain prefix would also select the objects of
+$rollouts, $replicated (both), $statefulsets, $cronjobs, $jobs (with the hash or the time in a job's name) and $pods. A plain prefix would also select the objects of
 another release, whose name begins with this release's name.
 */}}
 {{- define "monitoring.file" -}}
 {{- $top := index . 0 -}}
-{{- $names := dict "Deployment" list "StatefulSet" list "Job" list "CronJob" list -}}
+{{- $names := dict "Deployment" list "Rollout" list "StatefulSet" list "Job" list "CronJob" list -}}
 {{- range include "monitoring.workloads" $top | fromYamlArray -}}
 {{- $_ := set $names .kind (append (index $names .kind) (include "tenantry.name" (dict "top" $top "name" .name))) -}}
 {{- end -}}
 {{- $deployments := join "|" $names.Deployment -}}
 {{- $statefulsets := join "|" $names.StatefulSet -}}
-{{- $pods := printf "(%s)-[a-z0-9]+(-[a-z0-9]{5})?|(%s)-[0-9]+" $deployments $statefulsets -}}
+{{- $rollouts := join "|" $names.Rollout -}}
+{{- $replicated := join "|" (concat $names.Deployment $names.Rollout) -}}
+{{- $pods := printf "(%s)-[a-z0-9]+(-[a-z0-9]{5})?|(%s)-[0-9]+" $replicated $statefulsets -}}
 {{- $text := $top.Files.Get (printf "files/monitoring/%s" (index . 1)) -}}
 {{- $text = $text | replace "$namespace" $top.Release.Namespace | replace "$release" $top.Release.Name -}}
 {{- $text = $text | replace "$deployments" $deployments | replace "$statefulsets" $statefulsets | replace "$pods" $pods -}}
+{{- $text = $text | replace "$rollouts" $rollouts | replace "$replicated" $replicated -}}
 {{- $text = $text | replace "$cronjobs" (join "|" $names.CronJob) -}}
 {{- $text | replace "$jobs" (printf "(%s)(-[a-z0-9]+)?" (join "|" $names.Job)) -}}
 {{- end }}

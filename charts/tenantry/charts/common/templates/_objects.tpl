@@ -123,7 +123,7 @@ spec:
 {{- end }}
 
 {{/*
-The autoscaler of a workload. Also takes metric, and behavior if it differs from the default.
+The autoscaler of a workload. Also takes metric, behavior if it differs from the default, and gradual if it can have a Rollout.
 The workload itself must not set replicas, because every upgrade would then reset the number.
 */}}
 {{- define "tenantry.autoscaler" -}}
@@ -132,7 +132,11 @@ kind: HorizontalPodAutoscaler
 metadata:
   {{- include "tenantry.metadata" . | nindent 2 }}
 spec:
+  {{- if and (default false .gradual) .top.Values.global.rollouts.enabled }}
+  scaleTargetRef: {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: {{ include "tenantry.name" . }}}
+  {{- else }}
   scaleTargetRef: {apiVersion: apps/v1, kind: {{ ternary "StatefulSet" "Deployment" (default false .stateful) }}, name: {{ include "tenantry.name" . }}}
+  {{- end }}
   minReplicas: {{ .values.autoscaling.minReplicas }}
   maxReplicas: {{ .values.autoscaling.maxReplicas }}
   metrics:
