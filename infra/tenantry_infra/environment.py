@@ -173,6 +173,12 @@ class Environment(BaseModel):
         for name in self.parameters:
             if name not in by_name:
                 yield f"parameters.{name}: there is no stack {name}{_format_suggestion(name, by_name)}"
+            elif by_name[name] not in self.stacks:
+                field = to_camel(by_name[name].setting)
+                yield (
+                    f"parameters.{name}: has no effect, because {field} is not set. "
+                    "Set it, or remove the parameters"
+                )
         for stack in self.stacks:
             yield from self._find_faults_of_stack(stack)
         # Two stacks may name one bucket by one parameter.

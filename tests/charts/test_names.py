@@ -17,7 +17,7 @@ EVERYTHING = (
 
 LABELS = (
     r'app.kubernetes.io/instance: |release=\\?"|release: "?|replacement: |RAG-System-Health \(chart-test/'
-    r'|DATABASES_INSTALL_RELEASE, value: "chart-test/'
+    r'|DATABASES_INSTALL_RELEASE, value: "chart-test/|\\"Release\\":\\"'
 )
 """Beginnings of the places that have the name of the release, which does not change."""
 

@@ -536,11 +536,6 @@ CONTRADICTIONS: list[tuple[str, Values, list[str]]] = [
     (KIND, {"databases.keycloak": True}, ["databases.keycloak is true", "keycloak.enabled is true"]),
     (
         PRODUCTION,
-        {"global.fullnameOverride": "a", "global.nameOverride": "b"},
-        ["global.fullnameOverride is a", "global.nameOverride (b)"],
-    ),
-    (
-        PRODUCTION,
         {"global.keycloak.url": "https://10.0.30.5", "global.network.keycloak.cidrs": ["10.0.40.0/24"]},
         ["global.keycloak.url (https://10.0.30.5)", "global.network.keycloak.cidrs (10.0.40.0/24)"],
     ),

@@ -162,6 +162,28 @@ def test_a_wrong_parameter_is_named(tmp_path: Path, stack: str, parameters: Docu
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("stack", "parameters", "field"),
+    [
+        ("edge", {"DeletionProtection": False}, "edge"),
+        ("web-acl-global", {"RequestsPerAddress": 500}, "edge"),
+        ("dns", {"Failover": "primary"}, "edge"),
+        ("replica", {"ReplicaBucket": "copies"}, "replicaRegion"),
+    ],
+)
+def test_parameters_of_a_stack_that_is_left_out_are_refused(
+    tmp_path: Path, stack: str, parameters: Document, field: str
+) -> None:
+    document = read_environment()
+    document["parameters"][stack] = parameters
+    with pytest.raises(DeploymentError) as caught:
+        load_environment(tmp_path, document)
+    message = (
+        f"parameters.{stack}: has no effect, because {field} is not set. Set it, or remove the parameters"
+    )
+    assert message in str(caught.value)
+
+
 def test_all_faults_are_listed_together(tmp_path: Path) -> None:
     document = read_environment()
     document["parameters"]["network"] |= {"NatGateways": "two", "FlowLogDays": 8}

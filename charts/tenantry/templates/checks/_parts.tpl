@@ -44,11 +44,6 @@ keycloak.demo is true, but keycloak.enabled is false, and only the Keycloak of t
 {{- if and .Values.databases.keycloak .Values.keycloak.enabled }}
 databases.keycloak is true, which is for a Keycloak outside this release, but keycloak.enabled is true. Set one of them to false.
 {{- end }}
-{{- with .Values.global }}
-{{- if and .fullnameOverride .nameOverride }}
-global.fullnameOverride is {{ .fullnameOverride }}, so global.nameOverride ({{ .nameOverride }}) has no effect. Empty one of them.
-{{- end }}
-{{- end }}
 {{- with .Values.qdrant.image }}
 {{- if and .tag (hasSuffix "qdrant/qdrant" .repository) (not (hasSuffix "-unprivileged" .tag)) }}
 qdrant.image.tag ({{ .tag }}) of qdrant.image.repository ({{ .repository }}) is an image that runs as root, which the pod does not allow. Use {{ .tag }}-unprivileged.
