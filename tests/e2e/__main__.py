@@ -42,6 +42,8 @@ def main(*arguments: str) -> int:
     parser.add_argument("--profiles", nargs="+", choices=(KIND, *EKS_PROFILES), default=[KIND])
     parser.add_argument("--optional", action="store_true")
     options, pytest_arguments = parser.parse_known_args(arguments)
+    if options.cluster == "kind" and options.profiles != [KIND]:
+        parser.error("the servers for the profiles for EKS can only run next to local_node")
     provider = Kind() if options.cluster == "kind" else LocalNode()
     if provider.missing:
         print(f"Skipping the tests on a cluster: {provider.missing}.")

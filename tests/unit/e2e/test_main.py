@@ -37,6 +37,12 @@ def test_kind_requires_a_running_docker(
     assert "Docker is not running" in capsys.readouterr().out
 
 
+def test_kind_refuses_the_profiles_for_eks(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main("kind", "--profiles", "eks-dev")
+    assert "only run next to local_node" in capsys.readouterr().err
+
+
 def test_a_local_node_requires_its_folder_next_to_the_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
