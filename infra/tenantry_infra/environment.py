@@ -173,10 +173,9 @@ class Environment(BaseModel):
         for name in self.parameters:
             if name not in by_name:
                 yield f"parameters.{name}: there is no stack {name}{_format_suggestion(name, by_name)}"
-            elif by_name[name] not in self.stacks:
-                field = to_camel(by_name[name].setting)
+            elif (field := by_name[name].setting) and not getattr(self, field):
                 yield (
-                    f"parameters.{name}: has no effect, because {field} is not set. "
+                    f"parameters.{name}: has no effect, because {to_camel(field)} is not set. "
                     "Set it, or remove the parameters"
                 )
         for stack in self.stacks:

@@ -82,10 +82,10 @@ async def test_people_see_the_status_of_their_files(harness: FileSyncHarness, an
 async def test_after_a_kill_another_replica_completes_all_uploads_once(
     harness: FileSyncHarness, anna: str, bob: str, unique_word: str
 ) -> None:
-    poll = {"FILE_SYNC_POLL_INTERVAL_SECONDS": "0.3"}
+    env = {**harness.program_env, "FILE_SYNC_POLL_INTERVAL_SECONDS": "0.3"}
     async with (
-        run_file_sync(harness.program_env, **poll) as first,
-        run_file_sync(harness.program_env, **poll) as second,
+        run_file_sync(env) as first,
+        run_file_sync(env) as second,
     ):
         await wait_until(first.is_leader, seconds=20)
         assert not await second.is_leader()
