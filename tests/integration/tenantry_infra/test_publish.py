@@ -34,7 +34,8 @@ class Programs:
         inspect = json.dumps({"digest": DIGEST})
         self._write_program(
             "docker",
-            f"case \"$*\" in *inspect*{SOURCE}*) echo '{inspect}';; *inspect*) exit {int(not pushed)};; esac",
+            'case "$*" in login*) cat > /dev/null;;'
+            f" *inspect*{SOURCE}*) echo '{inspect}';; *inspect*) exit {int(not pushed)};; esac",
         )
         self._write_program(
             "aws",
