@@ -7,6 +7,8 @@ formats by path. The settings classes define the settings of each service that t
 import json
 import re
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -30,6 +32,9 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "gateway": GatewaySettings,
     "file-sync": FileSyncSettings,
 }
+
+MIN_SHARED_CHARACTERS = 120
+"""Length of a schema from which repetitions are shared; a shorter one is easier to read in its place."""
 
 PARTS = {file.parent.name for file in CHART.glob("charts/*/Chart.yaml")}
 
@@ -279,7 +284,48 @@ def render() -> str:
     """Return the schema."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart tenantry"}
-    return json.dumps(schema | _build_object_schema(values, ""), indent=2) + "\n"
+    return json.dumps(_extract_definitions(schema | _build_object_schema(values, "")), indent=2) + "\n"
+
+
+def _extract_definitions(schema: Schema) -> Schema:
+    """Return the schema with one definition for equal schemas of properties.
+
+    Helm compiles the schema in each call, and takes a third less time without the repetitions.
+    """
+    counts = Counter(json.dumps(each) for _, each in _iterate_properties(schema))
+    names: dict[str, str] = {}
+    for name, each in _iterate_properties(schema):
+        text = json.dumps(each)
+        if counts[text] > 1 and len(text) > MIN_SHARED_CHARACTERS and text not in names:
+            uses = sum(used.rstrip("0123456789") == name for used in names.values())
+            names[text] = f"{name}{uses + 1 if uses else ''}"
+
+    def replace(value: Any) -> Any:
+        if isinstance(value, list):
+            return [replace(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        text = json.dumps(value)
+        return {"$ref": f"#/definitions/{names[text]}"} if text in names else replace_children(value)
+
+    def replace_children(value: Schema) -> Schema:
+        return {key: replace(each) for key, each in value.items()}
+
+    definitions = {name: replace_children(json.loads(text)) for text, name in names.items()}
+    return replace_children(schema) | {"definitions": definitions}
+
+
+def _iterate_properties(schema: Any) -> Iterator[tuple[str, Schema]]:
+    """Yield the name and the schema of each property, at any depth."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _iterate_properties(each)
+    elif isinstance(schema, dict):
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            yield from properties.items()
+        for each in schema.values():
+            yield from _iterate_properties(each)
 
 
 def list_derived_settings(service: str) -> set[str]:

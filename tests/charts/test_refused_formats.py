@@ -10,6 +10,7 @@ import yaml
 
 from tests.support.charts.rendering import HelmError, render
 from tools.chart_formats import build_range_pattern
+from tools.chart_schema import CHART
 
 PRODUCTION = "values-eks-prod.yaml"
 VALUES: dict[str, dict[str, list[Any]]] = yaml.safe_load(
@@ -79,3 +80,12 @@ def test_the_pattern_of_a_range_matches_only_its_numbers(low: int, high: int) ->
     pattern = re.compile(build_range_pattern(low, high))
     matched = {number for number in range(70_000) if pattern.fullmatch(str(number))}
     assert matched == set(range(low, high + 1))
+
+
+def test_the_schema_has_each_definition_once() -> None:
+    """Helm compiles the schema in each call, so repetitions take time."""
+    text = (CHART / "values.schema.json").read_text()
+    definitions = json.loads(text)["definitions"]
+    assert len({json.dumps(each) for each in definitions.values()}) == len(definitions)
+    for name in definitions:
+        assert f'"#/definitions/{name}"' in text, name
