@@ -25,7 +25,7 @@ INTEGRATION_WORKERS ?= 4
 PYTEST ?= python -m pytest
 BASE ?= origin/main
 
-.PHONY: help setup aws-plan aws-up aws-cluster aws-values aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e e2e-profiles kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release bundle clean
+.PHONY: help setup aws-plan aws-up aws-cluster aws-values aws-secrets aws-status aws-down up up-all down status reset demo test checks unit integration coverage mutants programs browser e2e e2e-profiles kind test-all lint messages format types imports bench reference docs docs-serve lock lock-npm version changelog release bundle clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ aws-cluster: $(READY) ## Write eksctl's file of the cluster of ENV to build/aws/
 
 aws-values: $(READY) ## Write the chart's values from the stacks of ENV to build/values-ENV.yaml
 	$(AWS) values $(ENV)
+
+aws-secrets: $(READY) ## Create the entries of the chart's Secrets for ENV in Secrets Manager, and print them for kubectl
+	@test -n "$(ENV)" || { echo "Name the environment: make $@ ENV=dev"; exit 2; }; python -m tools.aws_secrets $(ENV)
 
 aws-status: $(READY) ## Show the state of the stacks of ENV
 	$(AWS) status $(ENV)

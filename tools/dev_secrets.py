@@ -11,6 +11,7 @@ import argparse
 import json
 import secrets
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import bcrypt
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import OKPKey
 from tenantry_local import redis_users
 
-__all__ = ["build_manifest", "generate_secrets"]
+__all__ = ["Secrets", "build_manifest", "generate_secrets", "make_list"]
 
 TENANTRY_DATABASE, OPEN_WEBUI_DATABASE = 0, 1
 """Numbers of the Redis databases; n8n's number is in the chart's values."""
@@ -28,20 +29,37 @@ TENANTRY_DATABASE, OPEN_WEBUI_DATABASE = 0, 1
 Secrets = dict[str, dict[str, str]]
 
 
-def generate_secrets(release: str) -> Secrets:
-    """Return the data of a release's Secrets, by the name of the Secret."""
+def generate_secrets(
+    release: str,
+    *,
+    postgres: str = "",
+    redis_server: str = "",
+    redis_passwords: Mapping[str, str] | None = None,
+) -> Secrets:
+    """Return the data of a release's Secrets, by the name of the Secret.
+
+    Parameters
+    ----------
+    release
+        Name of the release.
+    postgres, redis_server
+        Host and port of Postgres, and Redis' URL without a user; by default, those of the release.
+    redis_passwords
+        Passwords of Redis' users; by default, new ones.
+    """
     database = {
         name: _generate_password() for name in ("postgres", "keycloak", "n8n", "openwebui", "file-sync")
     }
     client = {name: _generate_password() for name in ("operator", "file-sync", "open-webui")}
-    redis = {user: _generate_password() for user in redis_users.USERS}
+    redis = redis_passwords or {user: _generate_password() for user in redis_users.USERS}
     qdrant, owner, admin, hints = (_generate_password() for _ in range(4))
     key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
 
     def build_redis_url(user: str, database: int) -> str:
-        return f"redis://{user}:{redis[user]}@{release}-redis:6379/{database}"
+        scheme, _, server = (redis_server or f"redis://{release}-redis:6379").partition("://")
+        return f"{scheme}://{user}:{redis[user]}@{server}/{database}"
 
-    openwebui = f"{release}-postgres:5432/openwebui"
+    openwebui = f"{postgres or f'{release}-postgres:5432'}/openwebui"
     return {
         "tenantry-postgres": {f"{name}-password": password for name, password in database.items()},
         "tenantry-redis": {"users.acl": redis_users.build_acl_file(redis)},
@@ -90,9 +108,14 @@ def generate_secrets(release: str) -> Secrets:
 
 def build_manifest(release: str) -> dict[str, Any]:
     """Return the Secrets of a release as one list for kubectl."""
+    return make_list(generate_secrets(release))
+
+
+def make_list(data: Secrets) -> dict[str, Any]:
+    """Return Secrets as one list for kubectl."""
     items = [
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
-        for name, data in generate_secrets(release).items()
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": each}
+        for name, each in data.items()
     ]
     return {"apiVersion": "v1", "kind": "List", "items": items}
 

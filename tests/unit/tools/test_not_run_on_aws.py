@@ -9,7 +9,9 @@ ACCOUNT = REPOSITORY / "docs" / "aws.md"
 ROW = re.compile(r"^\| (?!part \|)(.+) \|$", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"^(make [\w-]+|eksctl \w+ \w+|aws [\w-]+ [\w-]+|(?:kubectl|helm) [\w-]+)", re.MULTILINE)
+COMMAND = re.compile(
+    r"^(make (?:-s )?[\w-]+|eksctl \w+ \w+|aws [\w-]+ [\w-]+|(?:kubectl|helm) [\w-]+)", re.MULTILINE
+)
 
 
 def read_rows() -> list[list[str]]:
