@@ -208,7 +208,7 @@ def test_eventbridge_may_use_the_key_of_its_topic(
 
 
 def test_no_key_policy_asks_eventbridge_for_its_source() -> None:
-    """Messages of EventBridge to an encrypted topic have no source in the view of the key, and would be lost."""
+    """SNS loses messages of EventBridge if the key of the topic asks for their source."""
     statements = [
         statement
         for stack in STACKS
