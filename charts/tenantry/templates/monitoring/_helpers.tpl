@@ -41,7 +41,7 @@ the list, if it has no monitor: alerts select series by these names.
   port: http
   number: 6333
   tls: {{ .Values.global.qdrant.tlsSecret | quote }}
-  key: {name: {{ .Values.qdrant.existingSecret }}, key: read-only-api-key}
+  key: {name: {{ .Values.qdrant.existingSecret | quote }}, key: read-only-api-key}
 - {name: metrics-keycloak, port: management, number: 9000}
 {{- end }}
 

@@ -32,8 +32,8 @@ happens to a release's name that cannot begin the name of a Service. Takes the s
 
 {{/* The labels that select this workload's pods. They never change, because selectors are immutable. */}}
 {{- define "tenantry.selector" -}}
-app.kubernetes.io/name: {{ .name }}
-app.kubernetes.io/instance: {{ .top.Release.Name }}
+app.kubernetes.io/name: {{ .name | quote }}
+app.kubernetes.io/instance: {{ .top.Release.Name | quote }}
 {{- end }}
 
 {{/* The labels of pods. They never contain the chart's version, because a changed label restarts every pod. */}}
@@ -56,7 +56,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{- define "tenantry.metadata" -}}
 name: {{ include "tenantry.name" . }}
-namespace: {{ .top.Release.Namespace }}
+namespace: {{ .top.Release.Namespace | quote }}
 labels:
   {{- include "tenantry.labels" . | nindent 2 }}
 {{- end }}

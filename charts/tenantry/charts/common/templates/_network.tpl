@@ -85,11 +85,11 @@ A rule of a network policy. Without peers it is left out: Kubernetes would allow
 {{/* The peer for all pods of a namespace: none for an empty name. */}}
 {{- define "tenantry.namespace-peer" -}}
 {{- with . }}
-- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
+- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . | quote }}}}
 {{- end }}
 {{- end }}
 
 {{/* The peer for the pods of a workload. Takes a list: the scope, and the workload's name. */}}
 {{- define "tenantry.pod-peer" -}}
-- podSelector: {matchLabels: {app.kubernetes.io/name: {{ index . 1 }}, app.kubernetes.io/instance: {{ (index . 0).Release.Name }}}}
+- podSelector: {matchLabels: {app.kubernetes.io/name: {{ index . 1 }}, app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}}}
 {{- end }}

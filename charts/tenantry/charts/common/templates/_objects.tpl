@@ -33,7 +33,7 @@ volumeClaimTemplates:
     spec:
       accessModes: [ReadWriteOnce]
       {{- with .values.storage.class }}
-      storageClassName: {{ . }}
+      storageClassName: {{ . | quote }}
       {{- end }}
       resources: {requests: {storage: {{ .values.storage.size }}}}
 {{- end }}
@@ -60,7 +60,7 @@ apiVersion: batch/v1
 kind: Job
 metadata:
   name: {{ include "tenantry.name" . }}-{{ print .pod (.run | default "") (include "tenantry.extra-labels" .) (include "tenantry.pod-annotations" .) | sha256sum | trunc 8 }}
-  namespace: {{ .top.Release.Namespace }}
+  namespace: {{ .top.Release.Namespace | quote }}
   labels:
     {{- include "tenantry.labels" . | nindent 4 }}
 spec:
@@ -185,7 +185,7 @@ metadata:
     {{- include "tenantry.labels" . | nindent 4 }}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ .top.Release.Namespace }}-{{ include "tenantry.name" . }}}
 subjects:
-  - {kind: ServiceAccount, name: {{ include "tenantry.name" . }}, namespace: {{ .top.Release.Namespace }}}
+  - {kind: ServiceAccount, name: {{ include "tenantry.name" . }}, namespace: {{ .top.Release.Namespace | quote }}}
 {{- end }}
 
 {{/* Dimensions of the metrics in CloudWatch: those of infra/cloudformation/observability.yaml. Takes the scope of any chart. */}}

@@ -40,7 +40,7 @@ terminationGracePeriodSeconds: {{ . }}
 {{- end }}
 {{- $priority := ternary "background" "serving" (or .job .background | default false) }}
 {{- with .values.priorityClassName | default (index .top.Values.global.priorityClasses $priority) }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- else }}
 {{- if .top.Values.global.priorityClasses.install }}
 priorityClassName: {{ include "tenantry.priority-class" (dict "top" .top "name" $priority) }}
@@ -146,7 +146,7 @@ Secret and holds nothing of its content. `helm template` and Argo CD see no clus
 
 {{- define "tenantry.container" -}}
 image: {{ include "tenantry.image" . }}
-imagePullPolicy: {{ .values.image.pullPolicy }}
+imagePullPolicy: {{ .values.image.pullPolicy | quote }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -196,7 +196,7 @@ lifecycle:
 {{/* A variable from a Secret. Takes a list: variable, Secret, key. */}}
 {{- define "tenantry.secret-env" -}}
 - name: {{ index . 0 }}
-  valueFrom: {secretKeyRef: {name: {{ index . 1 }}, key: {{ index . 2 }}}}
+  valueFrom: {secretKeyRef: {name: {{ index . 1 | quote }}, key: {{ index . 2 }}}}
 {{- end }}
 
 {{/* The CA of Qdrant's certificate, without the private key, for a client. Takes a list: the scope and the variable. */}}
@@ -215,7 +215,7 @@ lifecycle:
 {{- define "tenantry.qdrant-ca-volume" -}}
 {{- with .Values.global.qdrant.tlsSecret }}
 - name: qdrant-ca
-  secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}
+  secret: {secretName: {{ . | quote }}, items: [{key: ca.crt, path: ca.crt}]}
 {{- end }}
 {{- end }}
 
@@ -239,7 +239,7 @@ its volume as well. Both also take secrets: the names of the Secrets that the po
 {{- if .top.Values.global.secretsStore.enabled }}
 {{- range $number, $name := uniq (.secrets | default list) }}
 - name: store-{{ $number }}
-  csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: {{ $name }}}}
+  csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: {{ $name | quote }}}}
 {{- end }}
 {{- end }}
 {{- with .values.extraVolumes }}

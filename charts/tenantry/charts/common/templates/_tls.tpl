@@ -31,7 +31,7 @@ helpers take a list: the scope, and postgres or redis.
 {{- range $store := rest . }}
 {{- if include "tenantry.ca-file" (list (first $) $store) }}
 - name: {{ $store }}-ca
-  configMap: {name: {{ (index (first $).Values.global $store).tls.caConfigMap }}, items: [{key: ca.crt, path: ca.crt}]}
+  configMap: {name: {{ (index (first $).Values.global $store).tls.caConfigMap | quote }}, items: [{key: ca.crt, path: ca.crt}]}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -47,17 +47,17 @@ template:
           - {name: N8N_METRICS, value: "true"}
           - {name: N8N_METRICS_INCLUDE_QUEUE_METRICS, value: "true"}
           - {name: DB_TYPE, value: postgresdb}
-          - {name: DB_POSTGRESDB_HOST, value: {{ include "tenantry.host" (list $.top "postgres" .postgres.host) }}}
+          - {name: DB_POSTGRESDB_HOST, value: {{ include "tenantry.host" (list $.top "postgres" .postgres.host) | quote }}}
           - {name: DB_POSTGRESDB_PORT, value: {{ .global.network.postgres.port | quote }}}
-          - {name: DB_POSTGRESDB_DATABASE, value: {{ .postgres.database }}}
-          - {name: DB_POSTGRESDB_USER, value: {{ .postgres.user }}}
+          - {name: DB_POSTGRESDB_DATABASE, value: {{ .postgres.database | quote }}}
+          - {name: DB_POSTGRESDB_USER, value: {{ .postgres.user | quote }}}
           {{- include "tenantry.secret-env" (list "DB_POSTGRESDB_PASSWORD" .existingSecret "postgres-password") | nindent 10 }}
           {{- if .global.postgres.tls.enabled }}
           - {name: DB_POSTGRESDB_SSL_ENABLED, value: "true"}
           - {name: DB_POSTGRESDB_SSL_REJECT_UNAUTHORIZED, value: "true"}
           {{- include "tenantry.ca-env" (list $.top "postgres" "DB_POSTGRESDB_SSL_CA_FILE") | nindent 10 }}
           {{- end }}
-          - {name: QUEUE_BULL_REDIS_HOST, value: {{ include "tenantry.host" (list $.top "redis" .redis.host) }}}
+          - {name: QUEUE_BULL_REDIS_HOST, value: {{ include "tenantry.host" (list $.top "redis" .redis.host) | quote }}}
           - {name: QUEUE_BULL_REDIS_PORT, value: {{ .global.network.redis.port | quote }}}
           - {name: QUEUE_BULL_REDIS_DB, value: {{ .redis.database | quote }}}
           - {name: QUEUE_BULL_REDIS_USERNAME, value: {{ .redis.user | quote }}}

@@ -21,9 +21,9 @@
 - {name: OPENID_PROVIDER_URL, value: "{{ include "tenantry.url.issuer" . }}/.well-known/openid-configuration"}
 - {name: OPENID_REDIRECT_URI, value: "{{ $public }}/oauth/oidc/callback"}
 {{ include "tenantry.secret-env" (list "OAUTH_CLIENT_SECRET" .Values.existingSecret "oauth-client-secret") }}
-- {name: S3_REGION_NAME, value: {{ .Values.global.aws.region }}}
-- {name: S3_BUCKET_NAME, value: {{ .Values.global.aws.filesBucket }}}
-- {name: AWS_DEFAULT_REGION, value: {{ .Values.global.aws.region }}}
+- {name: S3_REGION_NAME, value: {{ .Values.global.aws.region | quote }}}
+- {name: S3_BUCKET_NAME, value: {{ .Values.global.aws.filesBucket | quote }}}
+- {name: AWS_DEFAULT_REGION, value: {{ .Values.global.aws.region | quote }}}
 - {name: HOME, value: /data}
 - {name: USER, value: open-webui} # libraries need the name of the user, who has no entry in /etc/passwd
 - {name: DATA_DIR, value: /data}
