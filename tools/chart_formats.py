@@ -1,5 +1,6 @@
 """Formats of the chart's values as JSON schemas, with patterns that Go understands (without lookahead)."""
 
+import re
 from typing import Any
 
 import boto3
@@ -29,6 +30,7 @@ __all__ = [
     "REALM",
     "REGION",
     "REPOSITORY",
+    "RESOURCE_REFERENCE",
     "ROLE_ARN",
     "SECURITY_GROUP",
     "STORE_PREFIX",
@@ -38,6 +40,7 @@ __all__ = [
     "WEB_ACL",
     "Schema",
     "allow_empty",
+    "build_field_reference",
     "build_integer",
     "build_number",
     "build_range_pattern",
@@ -142,6 +145,61 @@ LABELS: Schema = {
         )
     },
 }
+
+
+def build_field_reference(fields: str) -> Schema:
+    """Return the schema of a reference to one of a pod's fields; ``fields`` is a pattern."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "apiVersion": {"const": "v1"},
+            "fieldPath": explain(
+                rf"^({fields}|metadata\.(labels|annotations)\['{_KEY}'\])$",
+                "the path of a field that pods can read here, such as metadata.name",
+            ),
+        },
+        "required": ["fieldPath"],
+    }
+
+
+RESOURCE_REFERENCE: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "containerName": NAMESPACE,
+        "resource": explain(
+            r"^(requests|limits)\.(cpu|memory|ephemeral-storage|hugepages-[0-9]+[KMG]i)$",
+            "a request or a limit, such as limits.memory",
+        ),
+        "divisor": {"type": ["string", "integer"]},
+    },
+    "required": ["resource"],
+}
+
+
+def _build_key_reference(*required: str) -> Schema:
+    """Return the schema of a reference to a key."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **{name: {"type": "string", "minLength": 1} for name in required},
+            "optional": {"type": "boolean"},
+        },
+        "required": list(required),
+    }
+
+
+ENVIRONMENT_SOURCES: dict[str, Schema] = {
+    "secretKeyRef": _build_key_reference("name", "key"),
+    "configMapKeyRef": _build_key_reference("name", "key"),
+    "fieldRef": build_field_reference(
+        r"metadata\.(name|namespace|uid)|spec\.(nodeName|serviceAccountName)|status\.(host|pod)IPs?"
+    ),
+    "resourceFieldRef": RESOURCE_REFERENCE,
+    "fileKeyRef": _build_key_reference("volumeName", "path", "key"),
+}
 ENVIRONMENT: Schema = {
     "type": "array",
     "items": {
@@ -156,16 +214,7 @@ ENVIRONMENT: Schema = {
                 "minProperties": 1,
                 "maxProperties": 1,
                 "additionalProperties": False,
-                "properties": {
-                    source: {"type": "object", "required": required}
-                    for source, required in {
-                        "secretKeyRef": ["name", "key"],
-                        "configMapKeyRef": ["name", "key"],
-                        "fieldRef": ["fieldPath"],
-                        "resourceFieldRef": ["resource"],
-                        "fileKeyRef": ["volumeName", "path", "key"],
-                    }.items()
-                },
+                "properties": ENVIRONMENT_SOURCES,
             },
         },
         "dependencies": {"value": {"properties": {"valueFrom": False}}},
@@ -193,7 +242,8 @@ _CRON_NAMES = {
 
 def _build_cron_pattern(low: int, high: int, names: str = "") -> str:
     """Return the pattern of a field: numbers, names, ranges, steps, and lists of them."""
-    value = f"({build_range_pattern(low, high)}{'|' + names if names else ''})"
+    any_case = re.sub("[A-Z]", lambda letter: f"[{letter[0]}{letter[0].lower()}]", names)
+    value = f"({build_range_pattern(low, high)}{'|' + any_case if names else ''})"
     step = build_range_pattern(1, high)
     item = rf"(\*(/{step})?|{value}(-{value}(/{step})?)?)"
     return f"{item}(,{item})*"
@@ -325,7 +375,9 @@ TARGET_GROUP = explain(
     rf"^arn:{_PARTITION}:elasticloadbalancing:{_REGION_PART}:[0-9]{{12}}:targetgroup/[\w-]+/[0-9a-f]+$",
     "the ARN of a target group: arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/tenantry/...",
 )
-SECURITY_GROUP = explain("^sg-[0-9a-z]+$", "the id of a security group, such as sg-0123456789abcdef0")
+SECURITY_GROUP = explain(
+    "^sg-([0-9a-f]{8}|[0-9a-f]{17})$", "the id of a security group, such as sg-0123456789abcdef0"
+)
 PREFIX_LIST = explain("^pl-([0-9a-f]{8}|[0-9a-f]{17})$", "the id of a prefix list, such as pl-3b927c52")
 
 TLS_POLICY: Schema = {

@@ -21,8 +21,9 @@ from tenant_operator.settings import OperatorSettings
 
 from . import chart_formats as formats
 from .chart_formats import Schema
+from .chart_pods import POD_FIELDS, TEXT, build_list_schema
 
-__all__ = ["CHART", "PAGE", "POD_FIELDS", "SERVICES", "list_derived_settings", "render"]
+__all__ = ["CHART", "PAGE", "SERVICES", "list_derived_settings", "render"]
 
 CHART = Path(__file__).parents[1] / "charts" / "tenantry"
 PAGE = CHART / "values.schema.json"
@@ -38,7 +39,6 @@ MIN_SHARED_CHARACTERS = 120
 
 PARTS = {file.parent.name for file in CHART.glob("charts/*/Chart.yaml")}
 
-TEXT: Schema = {"type": "string", "minLength": 1}
 REQUESTS: Schema = {
     "type": "object",
     "additionalProperties": False,
@@ -47,140 +47,6 @@ REQUESTS: Schema = {
 }
 LIMITS: Schema = {key: value for key, value in REQUESTS.items() if key != "required"}
 PERCENTAGE: Schema = {"type": "integer", "minimum": 1, "maximum": 100}
-
-LABEL_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-LABEL_KEY = rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{LABEL_NAME}"
-RESERVED_LABELS = (
-    r"app\.kubernetes\.io/(name|instance|component|part-of)",  # of selectors and network policies
-    r"(apps|batch|statefulset)\.kubernetes\.io/.*",
-    "pod-template-hash|controller-revision-hash|controller-uid|job-name",
-)
-"""Labels of pods that the chart or a controller sets."""
-
-RELATIVE_PATH: Schema = {
-    "type": "string",
-    "not": {"anyOf": [{"pattern": "^/"}, {"pattern": r"(^|/)\.\.(/|$)"}]},
-}
-"""A path that stays in its volume."""
-
-LABEL: Schema = {"type": "string", "pattern": f"^({LABEL_NAME})?$"}
-
-
-def _build_map_schema(value: Schema, **refused: Schema) -> Schema:
-    """Return the schema of a map with the keys of labels; ``patternProperties`` name a wrong key's path."""
-    return {
-        "type": "object",
-        "patternProperties": {f"^{LABEL_KEY}$": value, **refused},
-        "additionalProperties": False,
-    }
-
-
-def _build_list_schema(required: tuple[str, ...], *conditions: Schema, **properties: Schema) -> Schema:
-    """Return the schema of a list of objects with these fields and no others, which meet all conditions."""
-    item = {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-        "required": list(required),
-    }
-    return {
-        "type": "array",
-        "uniqueItems": True,
-        "items": item | ({"allOf": [*conditions]} if conditions else {}),
-    }
-
-
-def _build_condition(field: str, given: Schema, /, **then: Schema) -> Schema:
-    """Return a condition: if a field has a value, other fields have theirs."""
-    return {
-        "if": {"properties": {field: given}, "required": [field]},
-        "then": {"properties": then},
-    }
-
-
-VOLUME_SOURCES = (
-    "azureDisk", "azureFile", "cephfs", "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "fc",
-    "flexVolume", "hostPath", "image", "iscsi", "nfs", "persistentVolumeClaim", "projected", "secret",
-)  # fmt: skip
-"""Kinds of volumes in Kubernetes."""
-
-
-POD_FIELDS: dict[str, Schema] = {
-    "nodeSelector": _build_map_schema(LABEL),
-    "tolerations": _build_list_schema(
-        (),
-        # The rules of the API server.
-        _build_condition("operator", {"const": "Exists"}, value={"maxLength": 0}),
-        {
-            "anyOf": [
-                {"required": ["key"]},
-                {"properties": {"operator": {"const": "Exists"}}, "required": ["operator"]},
-            ]
-        },
-        {
-            "if": {"required": ["tolerationSeconds"]},
-            "then": {
-                "properties": {"effect": {"const": "NoExecute"}},
-                "required": ["effect"],
-            },
-        },
-        key={"type": "string"},
-        operator={"enum": ["Exists", "Equal"]},
-        value={"type": "string"},
-        effect={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
-        tolerationSeconds={"type": "integer"},
-    ),
-    "affinity": {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            name: {"type": "object"} for name in ("nodeAffinity", "podAffinity", "podAntiAffinity")
-        },
-    },
-    "topologySpreadConstraints": _build_list_schema(
-        ("maxSkew", "topologyKey", "whenUnsatisfiable"),
-        _build_condition("whenUnsatisfiable", {"const": "ScheduleAnyway"}, minDomains={"not": {}}),
-        maxSkew={"type": "integer", "minimum": 1},
-        minDomains={"type": "integer", "minimum": 1},
-        topologyKey=TEXT,
-        whenUnsatisfiable={"enum": ["DoNotSchedule", "ScheduleAnyway"]},
-        labelSelector={"type": "object"},
-        matchLabelKeys={"type": "array", "items": TEXT},
-        nodeAffinityPolicy={"enum": ["Honor", "Ignore"]},
-        nodeTaintsPolicy={"enum": ["Honor", "Ignore"]},
-    ),
-    "priorityClassName": {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"},
-    "podLabels": _build_map_schema(LABEL, **{f"^({'|'.join(RESERVED_LABELS)})$": {"not": {}}}),
-    "podAnnotations": _build_map_schema(
-        {"type": "string"}, **{r"^(checksum/config|tenantry\.io/secret-versions)$": {"not": {}}}
-    ),
-    "extraVolumes": {
-        "type": "array",
-        "items": {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "name": {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},
-                **{source: {"type": "object"} for source in VOLUME_SOURCES},
-            },
-            "required": ["name"],
-            "minProperties": 2,  # the name and one source
-            "maxProperties": 2,
-        },
-    },
-    "extraVolumeMounts": _build_list_schema(
-        ("name", "mountPath"),
-        {"not": {"required": ["subPath", "subPathExpr"]}},
-        name=TEXT,
-        mountPath={"type": "string", "pattern": "^/"},
-        subPath=RELATIVE_PATH,
-        subPathExpr=RELATIVE_PATH,
-        readOnly={"type": "boolean"},
-        recursiveReadOnly={"enum": ["Disabled", "IfPossible", "Enabled"]},
-        mountPropagation={"enum": ["None", "HostToContainer", "Bidirectional"]},
-    ),
-}
-"""Schemas of the fields that the values have for the pods of each workload."""
 
 REQUIRED_VALUES: dict[str, Schema] = {
     "global.aws.documentsBucket": formats.BUCKET,
@@ -229,7 +95,7 @@ SCHEMAS_BY_PATH: list[tuple[str, Schema]] = [
     (r"ingress\.alb\.prefixLists", _build_list(formats.PREFIX_LIST)),
     (r"ingress\.alb\.webAclArn", formats.allow_empty(formats.WEB_ACL)),
     (r"ingress\.className", formats.NAME),
-    (r"httpRoute\.parentRefs", _build_list_schema(
+    (r"httpRoute\.parentRefs", build_list_schema(
         ("name",),
         group={"type": "string"}, kind=TEXT, name=formats.NAME, namespace=formats.NAMESPACE, sectionName=TEXT,
         port={"type": "integer", "minimum": 1, "maximum": 65535},

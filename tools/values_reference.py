@@ -13,7 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from .chart_schema import CHART, POD_FIELDS
+from .chart_pods import POD_FIELDS
+from .chart_schema import CHART
 
 __all__ = ["PAGE", "UndocumentedValue", "render"]
 

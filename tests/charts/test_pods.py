@@ -158,6 +158,7 @@ def test_global_fields_apply_to_all_pods_and_a_workload_adds_its_own() -> None:
         "statefulset.kubernetes.io/pod-name",
         "batch.kubernetes.io/job-name",
         "job-name",
+        "rollouts-pod-template-hash",
     ],
 )
 def test_labels_of_selectors_and_controllers_are_refused(path: str, label: str) -> None:
