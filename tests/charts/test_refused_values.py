@@ -482,7 +482,46 @@ CONTRADICTIONS: list[tuple[str, Values, list[str]]] = [
             {"qdrant.snapshots.schedule": schedule},
             [f"qdrant.snapshots.schedule ({schedule})", "eight days", "monitoring.enabled"],
         )
-        for schedule in ("0 3 1 * *", "0 3 31 2 *", "0 3 * JAN 0")
+        for schedule in (
+            "0 3 1 * *",
+            "0 3 31 2 *",
+            "0 3 * JAN 0",
+            "0 3 1,15 * *",
+            "0 3 1-3 * *",
+            "0 3 */10 * *",
+            "0 3 2-30/9 * *",
+        )
+    ),
+    *(
+        (
+            PRODUCTION,
+            {"qdrant.snapshots.schedule": schedule},
+            [f"qdrant.snapshots.schedule ({schedule})", f"ends before it begins ({ranges})"],
+        )
+        for schedule, ranges in (
+            ("0 5-3 * * *", "5-3"),
+            ("0 3 * * 6-0", "6-0"),
+            ("0 3 * * fri-mon", "5-1"),
+            ("30-10/5 3 9-2 DEC-FEB *", "30-10/5, 9-2, 12-2"),
+        )
+    ),
+    *(
+        (
+            PRODUCTION,
+            {"qdrant.snapshots.schedule": schedule},
+            [
+                "qdrant.snapshots.activeDeadlineSeconds (21600)",
+                f"{seconds} seconds",
+                f"schedule ({schedule})",
+            ],
+        )
+        for schedule, seconds in (
+            ("0 1,2 * * *", 3600),
+            ("0 1-20/5 * * *", 18000),
+            ("0 1,23 * * *", 7200),
+            ("0,50 3 * * 0", 3000),
+            ("15,45 2-4 */2 * MON-FRI", 1800),
+        )
     ),
     (
         PRODUCTION,
@@ -688,7 +727,16 @@ NEIGHBOURS: list[tuple[str, Values]] = [
         },
     ),
     (PRODUCTION, {"qdrant.snapshots.schedule": "0 */6 * * *"}),
-    (PRODUCTION, {"qdrant.snapshots.schedule": "15,45 2-4 */2 * MON-FRI"}),
+    (
+        PRODUCTION,
+        {
+            "qdrant.snapshots.schedule": "15,45 2-4 */2 * mon-FRI",
+            "qdrant.snapshots.activeDeadlineSeconds": 1800,
+        },
+    ),
+    (PRODUCTION, {"qdrant.snapshots.schedule": "0 3 */7 * *"}),
+    (PRODUCTION, {"qdrant.snapshots.schedule": "0 3 1,9,17,25 * *"}),
+    (PRODUCTION, {"qdrant.snapshots.schedule": "0 1,23 * * 0"}),
     (PRODUCTION, {"qdrant.snapshots.schedule": "0 3 1 * 0"}),  # in cron, one of both days is enough
     (PRODUCTION, {"qdrant.snapshots.schedule": "0 3 1 * *", "monitoring.enabled": False}),
     (PRODUCTION, {"qdrant.snapshots.schedule": "0 * * * *", "qdrant.snapshots.activeDeadlineSeconds": 3600}),
