@@ -160,8 +160,29 @@ def _call(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) 
 
 
 def _assume_role(role: str, target: str, *, allowed: bool) -> list[PolicyCase]:
-    actions = ["sts:AssumeRole"] if target == "retention" else ["sts:AssumeRole", "sts:TagSession"]
-    return [PolicyCase(role, action, _to_arn(target), allowed, trust=f"{target}-trust") for action in actions]
+    """Return the cases of a pod's role that assumes another role.
+
+    The tags of EKS Pod Identity are transitive: the next session inherits them. So AWS asks for
+    ``sts:TagSession`` too, even if the caller passes no tags.
+    """
+    return [
+        PolicyCase(
+            role, action, _to_arn(target), allowed, trust=f"{target}-trust", context=_list_pod_tags(role)
+        )
+        for action in ("sts:AssumeRole", "sts:TagSession")
+    ]
+
+
+def _list_pod_tags(role: str) -> dict[str, str]:
+    """Return the tags of a pod's session, which EKS Pod Identity sets."""
+    return {
+        f"aws:PrincipalTag/{key}": value
+        for key, value in {
+            "eks-cluster-name": CLUSTER,
+            "kubernetes-namespace": NAMESPACE,
+            "kubernetes-service-account": f"tenantry-{role}",
+        }.items()
+    }
 
 
 def _list(

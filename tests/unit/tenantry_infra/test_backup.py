@@ -1,5 +1,8 @@
 """Tests of the lock of the vault and of the messages of the budget, in the templates."""
 
+import re
+from datetime import timedelta
+
 from tenantry_infra.stacks import STACKS
 
 TEMPLATES = {stack.name: stack.template for stack in STACKS}
@@ -26,3 +29,22 @@ def test_messages_come_before_and_at_the_limit() -> None:
     listed = [each["Notification"] for each in notifications]
     kinds = {(each["NotificationType"], each["Threshold"]) for each in listed}
     assert kinds == {("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)}
+
+
+def test_backups_of_the_database_start_an_hour_before_its_windows_or_after_them() -> None:
+    """RDS cannot start a backup of AWS Backup during its two windows, and in the hour before them."""
+    (rule,) = TEMPLATES["backup"].document["Resources"]["DailyPlan"]["Properties"]["BackupPlan"][
+        "BackupPlanRule"
+    ]
+    daily = re.fullmatch(r"cron\((\d+) (\d+) \* \* \? \*\)", rule["ScheduleExpression"])
+    assert daily
+    first = timedelta(hours=int(daily[2]), minutes=int(daily[1]))
+    last = first + timedelta(minutes=rule["StartWindowMinutes"])
+    database = TEMPLATES["data"].document["Resources"]["Database"]["Properties"]
+    for name in ("PreferredBackupWindow", "PreferredMaintenanceWindow"):
+        start, end = (
+            timedelta(hours=int(hour), minutes=int(minute))
+            for hour, minute in re.findall(r"(\d\d):(\d\d)", database[name])
+        )
+        assert start < end, f"{name} passes midnight"
+        assert last <= start - timedelta(hours=1) or first >= end, f"{name} is {database[name]}"

@@ -59,3 +59,9 @@ def test_without_the_cache_nothing_of_it_is_created() -> None:
         for resource in DATA.template.list_resources({"Cache": "false"}).values()
     }
     assert types == {"AWS::RDS"}
+
+
+def test_a_major_version_is_upgraded_only_on_demand() -> None:
+    allowed = DATA.template.parameters["AllowMajorVersionUpgrade"]
+    assert allowed.default == "false"
+    assert get_properties("Database")["AllowMajorVersionUpgrade"] == {"Ref": "AllowMajorVersionUpgrade"}

@@ -67,6 +67,14 @@ def test_every_role_has_the_boundary() -> None:
     assert all(role["PermissionsBoundary"] == {"Ref": "Boundary"} for role in roles)
 
 
+@pytest.mark.parametrize("name", sorted(file.stem for file in (INFRA / "iam").glob("*.json")))
+def test_a_role_is_assumed_with_the_tags_of_pod_identity(name: str) -> None:
+    """They are transitive, so AWS asks for both actions, in the caller's policy and in the trust policy."""
+    for statement in read_statements(name):
+        actions = set(to_list(statement["Action"])) & {"sts:AssumeRole", "sts:TagSession"}
+        assert len(actions) in {0, 2}, statement
+
+
 def test_every_policy_of_the_repository_is_in_the_template() -> None:
     used = {"boundary", "pod-trust", *PODS, *ASSUMED, *(f"{name}-trust" for name in ASSUMED)}
     # Users of the local platform take the place of EKS Pod Identity.

@@ -1,5 +1,6 @@
 """Tests of the pipeline, and of the account in which it installs a release, in their templates."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ STAGES = {stage["Name"]: stage for stage in RESOURCES["Pipeline"]["Properties"][
 ACCOUNTS = {"Dev": "DevAccount", "Staging": "StagingAccount", "Prod": "AWS::AccountId"}
 """Stages that install a release, and the parameter with their account."""
 
-ALARMS = ("AnswersVerySlow", "ErrorRateHigh")
+ALARMS = ("AnswersVerySlow", "ErrorRateHigh", "IsolationViolation")
+"""Alarms that block a stage. After a deployment, missing metrics roll it back, too."""
+
+MAX_RULES = 5
+"""Rules of a condition that CodePipeline accepts."""
 
 PARAMETERS = {
     "deployer": {"PipelineAccount": "123456789012", "PipelineBucket": "the-releases"},
@@ -110,14 +115,17 @@ def test_an_alarm_of_the_environment_blocks_a_stage_and_rolls_it_back(stage: str
     (before,) = STAGES[stage]["BeforeEntry"]["Conditions"]
     (after,) = STAGES[stage]["OnSuccess"]["Conditions"]
     assert (before["Result"], after["Result"]) == ("FAIL", "ROLLBACK")
-    for condition in (before, after):
-        names = {rule["Configuration"]["AlarmName"] for rule in condition["Rules"]}
-        assert names == {f"tenantry-{stage.lower()}-{alarm}" for alarm in ALARMS}
+    for condition, alarms in ((before, ALARMS), (after, (*ALARMS, "MetricsMissing"))):
+        names = [rule["Configuration"]["AlarmName"] for rule in condition["Rules"]]
+        assert names == [f"tenantry-{stage.lower()}-{alarm}" for alarm in alarms]
+        assert [rule["Name"] for rule in condition["Rules"]] == list(alarms)
+        assert len(names) <= MAX_RULES
         for rule in condition["Rules"]:
             assert rule["RuleTypeId"]["Provider"] == "CloudWatchAlarm"
             assert rule["Configuration"]["AlarmStates"] == "ALARM"
             assert rule["RoleArn"] == STAGES[stage]["Actions"][0]["RoleArn"]
-    assert after["Rules"][0]["Configuration"]["WaitTime"] == {"Ref": "AlarmMinutes"}
+    for rule in after["Rules"]:
+        assert rule["Configuration"]["WaitTime"] == {"Ref": "AlarmMinutes"}
 
 
 def test_the_alarms_exist_and_are_no_composite_alarms() -> None:
@@ -125,7 +133,9 @@ def test_the_alarms_exist_and_are_no_composite_alarms() -> None:
     names = [
         each["Properties"]["AlarmName"] for each in resources if each["Type"] == "AWS::CloudWatch::Alarm"
     ]
-    assert {f"tenantry-${{Environment}}-{alarm}" for alarm in ALARMS} <= {name["Fn::Sub"] for name in names}
+    assert {f"tenantry-${{Environment}}-{alarm}" for alarm in (*ALARMS, "MetricsMissing")} <= {
+        name["Fn::Sub"] for name in names
+    }
 
 
 def test_the_role_of_a_stage_may_read_the_alarms_that_it_names() -> None:
@@ -167,3 +177,54 @@ def test_a_project_runs_in_the_application_subnets_and_stores_no_artifact() -> N
     }
     assert project["Artifacts"] == {"Type": "CODEPIPELINE"}
     assert "PrivilegedMode" not in project["Environment"]
+
+
+def list_event_topics() -> list[tuple[str, Mapping[str, Any], str]]:
+    """Return template, resources and topic of each rule of EventBridge that sends messages."""
+    templates = {stack.template_file.name: stack.template.document["Resources"] for stack in STACKS}
+    return [
+        (name, resources, target["Arn"]["Ref"])
+        for name, resources in templates.items()
+        for rule in resources.values()
+        if rule["Type"] == "AWS::Events::Rule"
+        for target in rule["Properties"]["Targets"]
+        if resources.get(target["Arn"].get("Ref"), {}).get("Type") == "AWS::SNS::Topic"
+    ]
+
+
+def test_a_rule_of_eventbridge_sends_messages() -> None:
+    assert ("pipeline.yaml", "Topic") in {(name, topic) for name, _, topic in list_event_topics()}
+
+
+@pytest.mark.parametrize(("name", "resources", "topic"), list_event_topics())
+def test_eventbridge_may_use_the_key_of_its_topic(
+    name: str, resources: Mapping[str, Any], topic: str
+) -> None:
+    key = resources[topic]["Properties"]["KmsMasterKeyId"]["Ref"]
+    statements = resources[key]["Properties"]["KeyPolicy"]["Statement"]
+    assert [each["Action"] for each in statements if is_for_eventbridge(each)] == [
+        ["kms:Decrypt", "kms:GenerateDataKey"]
+    ], name
+
+
+def test_no_key_policy_asks_eventbridge_for_its_source() -> None:
+    """SNS loses messages of EventBridge if the key of the topic asks for their source."""
+    statements = [
+        statement
+        for stack in STACKS
+        for resource in stack.template.document["Resources"].values()
+        if resource["Type"] == "AWS::KMS::Key"
+        for statement in resource["Properties"]["KeyPolicy"]["Statement"]
+        if is_for_eventbridge(statement)
+    ]
+    assert statements
+    assert [each["Sid"] for each in statements if "aws:Source" in str(each.get("Condition"))] == []
+
+
+def test_only_the_rule_of_failures_may_publish() -> None:
+    (statement,) = RESOURCES["TopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["Failures", "Arn"]}}}
+
+
+def is_for_eventbridge(statement: Mapping[str, Any]) -> bool:
+    return "events.amazonaws.com" in str(statement["Principal"])
