@@ -124,7 +124,7 @@ class Environment(BaseModel):
         if len(file.stem) > MAX_NAME_LENGTH or not re.fullmatch(NAME_PATTERN, file.stem):
             raise DeploymentError(
                 f"The name of the file {file} is the name of its environment. Before .yaml it must have at "
-                f"most {MAX_NAME_LENGTH} characters: lower-case letters, digits, and single hyphens between them."
+                f"most {MAX_NAME_LENGTH} characters: lower-case letters, digits, single hyphens inside."
             )
         try:
             environment = cls(name=file.stem, **document)
