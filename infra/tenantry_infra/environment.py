@@ -39,7 +39,7 @@ HOST_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 """Pattern of one part of a host's name."""
 
 LAST_LABEL = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
-"""Pattern of the last part, which tells a name from an IP address."""
+"""Pattern of the last part, which no IP address has."""
 
 NAME_PATTERN = r"^[a-z]([a-z0-9]|-[a-z0-9])*$"
 """Pattern of an environment's name. RDS accepts no hyphen at the end, and no two in a row."""
