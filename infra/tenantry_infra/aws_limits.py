@@ -17,7 +17,7 @@ __all__ = [
     "find_bucket_fault",
     "find_class_fault",
     "find_prefix_list_fault",
-    "suggest",
+    "format_suggestion",
 ]
 
 PARTITION = "aws"
@@ -86,7 +86,7 @@ def check_region(value: str) -> str:
     """
     regions = _list_regions()
     if value not in regions:
-        raise ValueError(f"{value!r} is no region that is {KNOWN_TO}{suggest(value, regions)}")
+        raise ValueError(f"{value!r} is no region that is {KNOWN_TO}{format_suggestion(value, regions)}")
     if regions[value] != PARTITION:
         raise ValueError(
             f"{value} belongs to the partition {regions[value]}, but the templates only fit the partition "
@@ -106,7 +106,9 @@ def check_instance_types(values: list[str]) -> list[str]:
     known = _list_instance_types()
     for value in values:
         if value not in known:
-            raise ValueError(f"{value!r} is no instance type that is {KNOWN_TO}{suggest(value, known)}")
+            raise ValueError(
+                f"{value!r} is no instance type that is {KNOWN_TO}{format_suggestion(value, known)}"
+            )
     arm = [value for value in values if ARM.match(value)]
     if arm and len(arm) < len(values):
         others = sorted(set(values) - set(arm))
@@ -139,8 +141,8 @@ def find_class_fault(value: str) -> str | None:
     types = [each.split(".") for each in _list_instance_types()]
     families, sizes = ({each[position] for each in types} for position in (0, 1))
     if family not in families | OTHER_FAMILIES:
-        return f"has no family that is {KNOWN_TO}{suggest(family, families)}"
-    return None if size in sizes else f"has no size that is {KNOWN_TO}{suggest(size, sizes)}"
+        return f"has no family that is {KNOWN_TO}{format_suggestion(family, families)}"
+    return None if size in sizes else f"has no size that is {KNOWN_TO}{format_suggestion(size, sizes)}"
 
 
 def find_prefix_list_fault(value: str, region: str) -> str | None:
@@ -154,7 +156,7 @@ def find_prefix_list_fault(value: str, region: str) -> str | None:
     )
 
 
-def suggest(value: str, known: Iterable[str]) -> str:
+def format_suggestion(value: str, known: Iterable[str]) -> str:
     """Return a sentence with the most similar known value; nothing if none is similar."""
     similar = difflib.get_close_matches(value, known, n=1)
     return f". Did you mean {similar[0]}?" if similar else ""

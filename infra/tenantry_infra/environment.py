@@ -10,7 +10,13 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from .aws_limits import check_region, find_bucket_fault, find_class_fault, find_prefix_list_fault, suggest
+from .aws_limits import (
+    check_region,
+    find_bucket_fault,
+    find_class_fault,
+    find_prefix_list_fault,
+    format_suggestion,
+)
 from .cluster_settings import ClusterSettings
 from .errors import DeploymentError
 from .network_limits import check_service_network, find_network_faults
@@ -189,7 +195,7 @@ class Environment(BaseModel):
         by_name = {stack.name: stack for stack in STACKS}
         for name in self.parameters:
             if name not in by_name:
-                yield f"parameters.{name}: there is no stack {name}{suggest(name, by_name)}"
+                yield f"parameters.{name}: there is no stack {name}{format_suggestion(name, by_name)}"
             elif (field := by_name[name].setting) and not getattr(self, field):
                 yield (
                     f"parameters.{name}: has no effect, because {to_camel(field)} is not set. "
@@ -228,7 +234,7 @@ class Environment(BaseModel):
             if name in GIVEN:
                 yield f"{path}: is derived from the other fields. Remove it"
             elif name not in parameters:
-                suggestion = suggest(name, parameters)
+                suggestion = format_suggestion(name, parameters)
                 yield f"{path}: {stack.template_file.name} has no such parameter{suggestion}"
             elif fault := parameters[name].find_fault(value) or self._find_fault_of_bucket(name, value):
                 yield f"{path}: {fault}, not {value!r}"
