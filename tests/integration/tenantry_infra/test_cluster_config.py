@@ -1,5 +1,6 @@
 """Tests of eksctl's file of the cluster, with eksctl's own schema."""
 
+import json
 import re
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,7 +17,8 @@ from tenantry_infra.environment import Environment, find_environment
 from tenantry_infra.errors import DeploymentError
 from tenantry_infra.stacks import INFRA
 
-from tests.support.charts.rendering import render
+from tests.support.charts.rendering import PROFILES, render
+from tools.identity_template import PODS
 from tools.linters import eksctl
 
 SETTING = re.compile(r"^ *(\S+) +(\S.*?) *$", re.MULTILINE)
@@ -24,7 +26,7 @@ SETTING = re.compile(r"^ *(\S+) +(\S.*?) *$", re.MULTILINE)
 
 NAMES = ("dev", "small", "staging", "prod")
 ADMINISTRATORS = "arn:aws:iam::123456789012:role/platform-engineers"
-ROLES = ("Operator", "Gateway", "FileSync", "OpenWebui")
+POD_IDENTITY_AGENT = "169.254.170.23"
 OUTPUTS = {
     "network": {
         "VpcId": "vpc-1",
@@ -35,7 +37,10 @@ OUTPUTS = {
         "ClusterSecurityGroup": "sg-1",
     },
     "keys": {"ClusterKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"},
-    "identity": {f"{role}RoleArn": f"arn:aws:iam::123456789012:role/tenantry-{role}" for role in ROLES},
+    "identity": {
+        f"{resource}RoleArn": f"arn:aws:iam::123456789012:role/tenantry-{name}"
+        for name, resource in PODS.items()
+    },
 }
 
 
@@ -213,18 +218,47 @@ def test_the_add_on_has_the_metrics_of_the_alarms_and_changes_no_pods(config: di
     assert settings["applicationSignals"] == {"enabled": False}
 
 
-def test_each_service_account_with_a_role_has_an_association(config: dict[str, Any]) -> None:
-    associations = {
-        each["serviceAccountName"]
+def list_aws_accounts(profile: str) -> set[str]:
+    """Return the ServiceAccounts whose pods can connect to the Pod Identity agent."""
+    release = render(profile, release="tenantry", namespace="tenantry")
+    clients = [
+        policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+        for policy in release.list_objects("NetworkPolicy")
+        if POD_IDENTITY_AGENT in json.dumps(policy["spec"])
+    ]
+    assert clients
+    return {pod["spec"]["serviceAccountName"] for name, pod in release.iter_pods() if name in clients}
+
+
+def list_associations(config: dict[str, Any], namespace: str) -> dict[str, dict[str, Any]]:
+    """Return the Pod Identity associations of a namespace by ServiceAccount."""
+    return {
+        each["serviceAccountName"]: each
         for each in config["iam"]["podIdentityAssociations"]
-        if each["namespace"] == "tenantry"
+        if each["namespace"] == namespace
     }
-    assert associations == {f"tenantry-{name}" for name in ("operator", "gateway", "file-sync", "open-webui")}
-    accounts = {
-        account["metadata"]["name"].removeprefix("demo-")
-        for account in render("values-eks-prod.yaml").list_objects("ServiceAccount")
+
+
+@pytest.mark.parametrize("profile", [each for each in PROFILES if each.startswith("values-eks-")])
+def test_each_service_account_that_calls_aws_has_an_association(config: dict[str, Any], profile: str) -> None:
+    assert list_aws_accounts(profile) <= list_associations(config, "tenantry").keys()
+
+
+def test_each_association_is_for_a_service_account_that_calls_aws(config: dict[str, Any]) -> None:
+    associations = list_associations(config, "tenantry")
+    assert associations.keys() == list_aws_accounts("values-eks-prod.yaml")
+    # The trust policy of each role names one account, so the pairs must be those of the stack identity.
+    assert {name: each["roleARN"] for name, each in associations.items()} == {
+        f"tenantry-{name}": OUTPUTS["identity"][f"{resource}RoleArn"] for name, resource in PODS.items()
     }
-    assert {name.removeprefix("tenantry-") for name in associations} <= accounts
+
+
+def test_each_controller_that_calls_aws_has_an_association(config: dict[str, Any]) -> None:
+    assert list_associations(config, "kube-system").keys() == {"aws-load-balancer-controller"}
+    with_default = {
+        each["name"] for each in config["addons"] if each.get("useDefaultPodIdentityAssociations")
+    }
+    assert with_default == {"vpc-cni", "aws-ebs-csi-driver", "amazon-cloudwatch-observability"}
 
 
 def test_karpenter_is_optional(tmp_path: Path) -> None:

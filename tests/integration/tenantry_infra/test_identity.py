@@ -8,12 +8,11 @@ import pytest
 from tenantry_infra.stacks import INFRA
 
 from tests.support.aws.running import ACCOUNT, DeployedEnvironment
+from tools.identity_template import ASSUMED, PODS
 
 IGNORED = {"AWS::IAM::Role": ["PermissionsBoundary"]}
 """Properties that the emulator ignores. tests/unit/tenantry_infra/test_identity.py tests them."""
 
-PODS = ("operator", "gateway", "file-sync", "open-webui")
-ASSUMED = ("tenant", "models", "retention")
 VALUES = {
     "account": ACCOUNT,
     "bucket": "digital-twin-docs-prod",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from gateway.settings import GatewaySettings
+from qdrant_snapshots.settings import SnapshotSettings
 from tenantry_infra.stacks import STACKS
 
 BUCKETS = {
@@ -12,6 +13,7 @@ BUCKETS = {
     for name, resource in stack.template.document["Resources"].items()
     if resource["Type"] == "AWS::S3::Bucket"
 }
+SNAPSHOTS = SnapshotSettings.model_fields["prefix"].default
 READABLE_IMMEDIATELY = {"GLACIER_IR", "STANDARD_IA", "INTELLIGENT_TIERING"}
 
 
@@ -51,9 +53,15 @@ def test_old_versions_outlive_the_trash(bucket: str) -> None:
     days = [
         rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
         for rule in get_rules(bucket)
-        if "NoncurrentVersionExpiration" in rule
+        if "NoncurrentVersionExpiration" in rule and rule.get("Prefix") != SNAPSHOTS
     ]
     assert days == [GatewaySettings.model_fields["trash_days"].default + 1]
+
+
+@pytest.mark.parametrize("bucket", ["Documents", "Replica"])
+def test_deleted_snapshots_of_qdrant_do_not_remain_as_old_versions(bucket: str) -> None:
+    (rule,) = (rule for rule in get_rules(bucket) if rule.get("Prefix") == SNAPSHOTS)
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
 @pytest.mark.parametrize("bucket", ["Documents", "Files", "Replica"])
