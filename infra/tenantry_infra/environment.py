@@ -153,6 +153,11 @@ class Environment(BaseModel):
         return f"tenantry-{self.name}"
 
     @property
+    def stack_prefix(self) -> str:
+        """Return the beginning of the names of all stacks in CloudFormation."""
+        return f"tenantry-{self.name}-"
+
+    @property
     def stacks(self) -> tuple[Stack, ...]:
         """Return the stacks of this environment, in order."""
         return tuple(
@@ -175,7 +180,7 @@ class Environment(BaseModel):
 
     def get_stack_name(self, stack: Stack) -> str:
         """Return the name of a stack in CloudFormation."""
-        return f"tenantry-{self.name}-{stack.name}"
+        return f"{self.stack_prefix}{stack.name}"
 
     def get_parameters(self, stack: Stack) -> dict[str, str]:
         """Return the parameters of a stack that do not depend on other stacks."""
