@@ -9,6 +9,7 @@ from botocore.config import Config
 from .cloudformation import CloudFormation
 from .environment import Environment
 from .errors import DeploymentError
+from .zones import check_zones
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -69,6 +70,10 @@ class AwsAccount:
             client = self._session.client("cloudformation", region_name=region, config=RETRIES)
             self._regions[region] = CloudFormation(client)
         return self._regions[region]
+
+    def check_zones(self) -> None:
+        """Check that EKS accepts the zones of the environment; raise DeploymentError otherwise."""
+        check_zones(self.environment, self._session.client("ec2", config=RETRIES))
 
     def get_s3(self, stack: "Stack") -> "S3Client":
         """Return S3 in the region of a stack."""
