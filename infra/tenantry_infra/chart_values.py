@@ -15,7 +15,7 @@ __all__ = ["EXAMPLE", "IMAGES", "build_image_values", "build_values", "list_miss
 
 PROFILES = INFRA.parent / "charts" / "tenantry"
 EXAMPLE = re.compile(r"example|123456789012|\b(192\.0\.2|198\.51\.100|203\.0\.113)\.")
-"""Pattern of the hosts, accounts and addresses in the chart's profiles that are nobody's."""
+"""Pattern of the hosts, accounts and addresses that are only examples in the chart's profiles."""
 
 NODE_LOCAL_DNS = "169.254.20.10/32"
 
