@@ -23,9 +23,11 @@ from .network_limits import check_service_network, find_network_faults
 from .stacks import INFRA, STACKS, Stack, StackRegion
 from .usage import ExpectedUsage
 
-__all__ = ["Environment", "find_environment"]
+__all__ = ["MAX_RELEASE_LENGTH", "Environment", "find_environment"]
 
-GIVEN = frozenset({"Environment", "ClusterName", "Host", "HostedZoneId", "ReplicaRegion", "Scope"})
+GIVEN = frozenset(
+    {"Environment", "ClusterName", "Namespace", "Release", "Host", "HostedZoneId", "ReplicaRegion", "Scope"}
+)
 """Parameters that every environment derives from its own fields."""
 
 
@@ -51,6 +53,9 @@ NAME_PATTERN = r"^[a-z]([a-z0-9]|-[a-z0-9])*$"
 """Pattern of an environment's name. RDS accepts no hyphen at the end, and no two in a row."""
 
 MAX_NAME_LENGTH = 16
+
+MAX_RELEASE_LENGTH = 35
+"""Maximum length of a release's name. The chart shortens the names of ServiceAccounts of longer ones."""
 
 Region = Annotated[str, AfterValidator(check_region)]
 ParameterValue = Annotated[str, BeforeValidator(_to_parameter)]
@@ -88,6 +93,10 @@ class Environment(BaseModel):
         Region of copies; None for no copies.
     service_cidr
         Addresses of the cluster's Services. EKS cannot change them later.
+    namespace
+        Namespace of the release in the cluster.
+    release
+        Name of the release, with which the names of its ServiceAccounts begin.
     edge
         Settings of CloudFront and of the load balancer; None for neither of them.
     cluster
@@ -105,6 +114,8 @@ class Environment(BaseModel):
     region: Region
     replica_region: Region | None = None
     service_cidr: Annotated[str, AfterValidator(check_service_network)]
+    namespace: Annotated[str, Field(max_length=63, pattern=rf"^{HOST_LABEL}$")] = "tenantry"
+    release: Annotated[str, Field(max_length=MAX_RELEASE_LENGTH, pattern=rf"^{HOST_LABEL}$")] = "tenantry"
     edge: EdgeSettings | None = None
     cluster: ClusterSettings
     usage: ExpectedUsage = ExpectedUsage()
@@ -187,6 +198,8 @@ class Environment(BaseModel):
         given = {
             "Environment": self.name,
             "ClusterName": self.cluster_name,
+            "Namespace": self.namespace,
+            "Release": self.release,
             "Host": self.edge.host if self.edge else "",
             "HostedZoneId": self.edge.hosted_zone_id if self.edge else "",
             "ReplicaRegion": self.replica_region or "",

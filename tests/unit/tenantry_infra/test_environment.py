@@ -200,6 +200,9 @@ def test_a_wrong_field_is_named(tmp_path: Path, changes: Document, messages: lis
         ("deployer", {"PipelineBucket": "re..leases"}, "PipelineBucket: must not contain two adjacent dots"),
         ("deployer", {"PipelineBucket": "10.0.0.1"}, "PipelineBucket: must not be an IP address"),
         ("network", {"Host": "chat.example.com"}, "Host: is derived from the other fields"),
+        ("identity", {"Namespace": "rag"}, "parameters.identity.Namespace: is derived from the other fields"),
+        ("observability", {"Release": "blue"}, "Release: is derived from the other fields"),
+        ("backup", {"Namespace": "rag"}, "parameters.backup.Namespace: is derived from the other fields"),
     ],
 )  # fmt: skip
 def test_a_wrong_parameter_is_named(tmp_path: Path, stack: str, parameters: Document, message: str) -> None:
