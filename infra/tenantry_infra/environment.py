@@ -23,9 +23,11 @@ from .network_limits import check_service_network, find_network_faults
 from .stacks import INFRA, STACKS, Stack, StackRegion
 from .usage import ExpectedUsage
 
-__all__ = ["Environment", "find_environment"]
+__all__ = ["MAX_RELEASE_LENGTH", "Environment", "find_environment"]
 
-GIVEN = frozenset({"Environment", "ClusterName", "Host", "HostedZoneId", "ReplicaRegion", "Scope"})
+GIVEN = frozenset(
+    {"Environment", "ClusterName", "Namespace", "Release", "Host", "HostedZoneId", "ReplicaRegion", "Scope"}
+)
 """Parameters that every environment derives from its own fields."""
 
 
@@ -51,6 +53,9 @@ NAME_PATTERN = r"^[a-z]([a-z0-9]|-[a-z0-9])*$"
 """Pattern of an environment's name. RDS accepts no hyphen at the end, and no two in a row."""
 
 MAX_NAME_LENGTH = 16
+
+MAX_RELEASE_LENGTH = 35
+"""Maximum length of a release's name. The chart shortens the names of ServiceAccounts of longer ones."""
 
 Region = Annotated[str, AfterValidator(check_region)]
 ParameterValue = Annotated[str, BeforeValidator(_to_parameter)]
@@ -88,6 +93,10 @@ class Environment(BaseModel):
         Region of copies; None for no copies.
     service_cidr
         Addresses of the cluster's Services. EKS cannot change them later.
+    namespace
+        Namespace of the release in the cluster.
+    release
+        Name of the release, with which the names of its ServiceAccounts begin.
     edge
         Settings of CloudFront and of the load balancer; None for neither of them.
     cluster
@@ -105,6 +114,8 @@ class Environment(BaseModel):
     region: Region
     replica_region: Region | None = None
     service_cidr: Annotated[str, AfterValidator(check_service_network)]
+    namespace: Annotated[str, Field(max_length=63, pattern=rf"^{HOST_LABEL}$")] = "tenantry"
+    release: Annotated[str, Field(max_length=MAX_RELEASE_LENGTH, pattern=rf"^{HOST_LABEL}$")] = "tenantry"
     edge: EdgeSettings | None = None
     cluster: ClusterSettings
     usage: ExpectedUsage = ExpectedUsage()
@@ -153,6 +164,12 @@ class Environment(BaseModel):
         return f"tenantry-{self.name}"
 
     @property
+    def zones(self) -> list[str]:
+        """Return the names of the availability zones; empty for the first two of the account."""
+        value = self.parameters.get("network", {}).get("Zones", "")
+        return value.split(",") if value else []
+
+    @property
     def stack_prefix(self) -> str:
         """Return the beginning of the names of all stacks in CloudFormation."""
         return f"tenantry-{self.name}-"
@@ -187,6 +204,8 @@ class Environment(BaseModel):
         given = {
             "Environment": self.name,
             "ClusterName": self.cluster_name,
+            "Namespace": self.namespace,
+            "Release": self.release,
             "Host": self.edge.host if self.edge else "",
             "HostedZoneId": self.edge.hosted_zone_id if self.edge else "",
             "ReplicaRegion": self.replica_region or "",
@@ -260,6 +279,7 @@ class Environment(BaseModel):
         yield from find_network_faults(network, self.service_cidr)
         if fault := find_prefix_list_fault(network["LoadBalancerPrefixList"], self.region):
             yield f"parameters.network.LoadBalancerPrefixList: {fault}"
+        yield from self._find_faults_of_zones()
         yield from self._find_faults_of_data()
         if {"deployer", "pipeline"} <= self.parameters.keys():
             deployer, pipeline = (self.parameters[name] for name in ("deployer", "pipeline"))
@@ -268,6 +288,14 @@ class Environment(BaseModel):
                     "parameters.deployer.PipelineBucket: must be the bucket of the pipeline, "
                     f"{pipeline.get('PipelineBucket')!r}, not {deployer.get('PipelineBucket')!r}"
                 )
+
+    def _find_faults_of_zones(self) -> Iterator[str]:
+        path = "parameters.network.Zones"
+        for zone in self.zones:
+            if not re.fullmatch(rf"{self.region}[a-z]", zone):
+                yield f"{path}: {zone} is no name of a zone in {self.region}, such as {self.region}a"
+        if len(set(self.zones)) < len(self.zones):
+            yield f"{path}: must be two different zones"
 
     def _find_faults_of_data(self) -> Iterator[str]:
         stack = next(stack for stack in STACKS if stack.name == "data")

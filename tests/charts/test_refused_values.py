@@ -475,6 +475,18 @@ CONTRADICTIONS: list[tuple[str, Values, list[str]]] = [
         )
         for annotation, value in (("scheme", "scheme"), ("wafv2-acl-arn", "webAclArn"))
     ),
+    *(
+        (
+            PRODUCTION,
+            {"ingress.annotations": {f"alb.ingress.kubernetes.io/{annotation}": value}},
+            [f"alb.ingress.kubernetes.io/{annotation}", *names],
+        )
+        for annotation, value, names in (
+            ("load-balancer-attributes", "a=b, idle_timeout.timeout_seconds=60", ["idle_timeout"]),
+            ("target-group-attributes", "stickiness.enabled=true", ["stickiness.enabled"]),
+            ("security-groups", "sg-1", ["ingress.alb.inboundCidrs", "ingress.alb.prefixLists"]),
+        )
+    ),
     # Snapshots.
     *(
         (
@@ -708,6 +720,14 @@ NEIGHBOURS: list[tuple[str, Values]] = [
         )
     ),
     (PRODUCTION, {"ingress.annotations": {"alb.ingress.kubernetes.io/load-balancer-attributes": "a=b"}}),
+    (
+        PRODUCTION,
+        {
+            "ingress.annotations": {"alb.ingress.kubernetes.io/security-groups": "sg-1"},
+            "ingress.alb.inboundCidrs": [],
+            "ingress.alb.prefixLists": [],
+        },
+    ),
     (PRODUCTION, {**PLAIN_INGRESS, "ingress.annotations": {"alb.ingress.kubernetes.io/scheme": "internal"}}),
     (PRODUCTION, {"gateway.extraEnv": [{"name": "AWS_REGION", "value": "us-east-1"}]}),
     (

@@ -30,7 +30,7 @@ def file(aws: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = make_environment_file(
         tmp_path_factory.mktemp("orphans"), "staging", ACCOUNT,
         fields={"region": "eu-central-1", "edge": edge, "replicaRegion": REPLICA},
-        network={"LoadBalancerPrefixList": "pl-4fa04526"},
+        network={"LoadBalancerPrefixList": "pl-a3a144ca"},
         storage={name: f"orphans-{name.lower()}" for name in BUCKETS},
         replica={"ReplicaBucket": "orphans-copies"},
         deployer={"PipelineAccount": ACCOUNT, "PipelineBucket": "orphans-releases"},

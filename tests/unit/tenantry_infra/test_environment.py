@@ -173,6 +173,10 @@ def test_a_wrong_field_is_named(tmp_path: Path, changes: Document, messages: lis
             {"DataCidrs": ["10.0.20.0/24", "10.0.21.0/24", "10.0.22.0/24"]},
             "DataCidrs: must be two subnets, one in each zone, not 3",
         ),
+        ("network", {"Zones": ["us-east-1a"]}, "Zones: must match"),
+        ("network", {"Zones": ["us-east-1a", "us-east-1a"]}, "Zones: must be two different zones"),
+        ("network", {"Zones": ["us-east-1a", "us-west-2b"]}, "Zones: us-west-2b is no name of a zone in us-"),
+        ("network", {"Zones": ["use1-az1", "use1-az2"]}, "Zones: use1-az1 is no name of a zone in us-east-1"),
         ("network", {"PublicCidrs": ""}, "PublicCidrs: must be two subnets"),
         (
             "network",
@@ -200,6 +204,9 @@ def test_a_wrong_field_is_named(tmp_path: Path, changes: Document, messages: lis
         ("deployer", {"PipelineBucket": "re..leases"}, "PipelineBucket: must not contain two adjacent dots"),
         ("deployer", {"PipelineBucket": "10.0.0.1"}, "PipelineBucket: must not be an IP address"),
         ("network", {"Host": "chat.example.com"}, "Host: is derived from the other fields"),
+        ("identity", {"Namespace": "rag"}, "parameters.identity.Namespace: is derived from the other fields"),
+        ("observability", {"Release": "blue"}, "Release: is derived from the other fields"),
+        ("backup", {"Namespace": "rag"}, "parameters.backup.Namespace: is derived from the other fields"),
     ],
 )  # fmt: skip
 def test_a_wrong_parameter_is_named(tmp_path: Path, stack: str, parameters: Document, message: str) -> None:
