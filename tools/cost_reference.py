@@ -8,11 +8,14 @@ from gateway.answers.prompt import build_system_prompt
 from gateway.prices import EXAMPLE_PRICES, calculate_cost
 from gateway.settings import GatewaySettings
 from gateway.token_estimate import estimate_tokens
+from tenantry_infra.cluster_config import list_node_groups
 from tenantry_infra.costs.estimate import Cost, CostItem, estimate_environment
 from tenantry_infra.costs.prices import FROM_MEMORY, PriceTable
 from tenantry_infra.environment import EdgeSettings, Environment, find_environment
 from tenantry_infra.stacks import INFRA
 
+from .aws_secrets import INCLUDED
+from .dev_secrets import generate_secrets
 from .wrap import wrap
 
 __all__ = ["ENVIRONMENTS", "PAGE", "load_complete", "render"]
@@ -26,17 +29,6 @@ HEAD = """# What an environment costs
 
 *This page is generated from the templates, the environments and `infra/prices.yaml` (`make reference`).*
 """
-
-LEFT_OUT = """\
-Not in these figures:
-
-- Questions to models, and embeddings: see [a thousand questions](#a-thousand-questions).
-- Keycloak and Prometheus: all environments expect both outside of these stacks.
-- The hosted zone of the host, which exists before: half a dollar.
-- Nodes and pods above the minimum.
-- CPU credits of t3 and t4g nodes above their baseline, and data between zones.
-- Requests to S3, KMS and CloudFront.
-- Taxes, support, free tiers, and discounts for commitments."""
 
 SETTINGS = GatewaySettings.model_construct()
 """Default settings of the gateway."""
@@ -71,8 +63,7 @@ def render() -> str:
             HEAD,
             *_render_introduction(),
             *_render_months(costs),
-            LEFT_OUT,
-            "",
+            *_render_left_out(costs),
             *_render_savings(costs),
             *_render_questions(),
             *_render_tenant(costs),
@@ -106,10 +97,56 @@ def _render_months(costs: dict[str, dict[str, Cost]]) -> Iterator[str]:
     yield wrap(
         f"The AWS architecture names {DOCUMENT} for production. `prod` costs more: the architecture's "
         "own minimum of pods, at its own sizes, needs larger nodes. `small` keeps two pods of each "
-        "service and stays within the range. [The AWS "
-        "account](../docs/aws.md#for-500-dollars-a-month) lists what it gives up."
+        "service and is within the range, but [what is left out](#not-in-these-figures) can exceed it. "
+        "[The AWS account](../docs/aws.md#for-500-dollars-a-month) lists what it gives up."
     )
     yield ""
+
+
+def _render_left_out(costs: dict[str, dict[str, Cost]]) -> Iterator[str]:
+    table = PriceTable.load().prices.items()
+    prices: dict[str, Decimal] = {name: price.usd * price.monthly_units for name, price in table}
+    t3, t4g = (_format(prices[f"{name}-credits"]) for name in ("t3", "t4g"))
+    node = _format(_get_node_price(costs["small"]["cluster"]))
+    balancer = prices["load-balancer"] + prices["load-balancer-capacity"] + 2 * prices["public-ipv4"]
+    small = _sum(costs["small"]) + balancer
+    secrets = len(generate_secrets("tenantry").keys() - {*INCLUDED}) * prices["secret"]
+    rows = {
+        "questions to models, embeddings": "[a thousand questions](#a-thousand-questions)",
+        "pods and database of Keycloak": "nothing more: two pods fit on the nodes, in `small` one",
+        "load balancer for Keycloak's host": f"${_format(balancer)}: `small` then costs ${_format(small)}",
+        "entries of the chart's Secrets": f"${_format(secrets)} (`make aws-secrets`)",
+        "Prometheus": "a further node in `dev` and in `small`; in `staging` and `prod` it fits",
+        "a fourth node in `small`": f"${node} with its volume, for Prometheus and one more Keycloak",
+        "CPU credits": f"${t4g} (t4g) or ${t3} (t3) for a processor that is always above the node's baseline",
+        "data between zones": f"${_format(prices['zone-data'] * 200)} for 100 GB",
+        "requests": "for a million: AWS WAF $1.20, CloudFront $1, S3 $0.40 to $5, KMS $3 (from memory)",
+        "hosted zone, which exists before": f"${prices['hosted-zone']:.2f}",
+        "nodes and pods above the minimum": "see the prices of nodes below",
+        "taxes, support, free tiers": "not estimated",
+    }
+    yield "## Not in these figures\n"
+    yield wrap(
+        "All environments expect Keycloak and Prometheus outside of these stacks, for example in other "
+        "namespaces of the cluster. By month, in dollars:"
+    )
+    yield ""
+    yield "| left out | estimate |"
+    yield "|---|---|"
+    for name, estimate in rows.items():
+        yield f"| {name} | {estimate} |"
+    yield ""
+
+
+def _get_node_price(cluster: Cost) -> Decimal:
+    """Return dollars in a month for a general node of `small`, with its volume and its metrics."""
+    prices = {item.price.name: item for item in cluster.items}
+    node, volumes = prices["node t4g.large"], prices["volumes of gp3"]
+    groups = list_node_groups(load_complete("small"))
+    size: int = next(group["volumeSize"] for group in groups if group["instanceTypes"] == ["t4g.large"])
+    observations = prices["million observations of Container Insights"]
+    nodes: int = sum(group["minSize"] for group in groups)
+    return node.dollars / node.count + volumes.price.usd * size + observations.dollars / nodes
 
 
 def _render_savings(costs: dict[str, dict[str, Cost]]) -> Iterator[str]:

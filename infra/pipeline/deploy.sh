@@ -10,9 +10,19 @@ folder=$(cd "$(dirname "$0")" && pwd)
 release=${RELEASE:-tenantry}
 namespace=${NAMESPACE:-tenantry}
 
+# Print the name of a CustomResourceDefinition, or nothing if the cluster does not have it.
+find_crd() {
+  kubectl get crd "$1" --ignore-not-found -o name
+}
+
 list_ready_tenants() {
-  kubectl get tenants -o json | jq -r '
-    .items[] | select(any(.status.conditions[]?; .type == "Ready" and .status == "True")) | .metadata.name' | sort
+  local tenants
+  if ! tenants=$(kubectl get tenants -o json); then
+    echo "The Tenants cannot be listed, so it is unknown which of them are ready." >&2
+    return 1
+  fi
+  jq -r '.items[] | select(any(.status.conditions[]?; .type == "Ready" and .status == "True")) | .metadata.name' \
+    <<<"$tenants" | sort
 }
 
 # Wait until each Rollout of Argo runs the Deployment's newest pods completely. A failed analysis ends the wait.
@@ -38,17 +48,21 @@ wait_for_rollouts() {
 
 values=(--reset-then-reuse-values)
 if (($#)); then values=(--reset-values "$@"); fi
-ready=$(list_ready_tenants || true) # before the first installation there is no such resource
+crd=$(find_crd tenants.tenantry.io)
+ready=""
+if [[ -n $crd ]]; then ready=$(list_ready_tenants); fi # before the first installation there are none
 
 # Helm's new way to wait does not understand Argo's Rollouts (helm issue 32615).
 helm upgrade --install "$release" "$folder"/tenantry-*.tgz --namespace "$namespace" "${values[@]}" \
   --values "$folder/images.yaml" --rollback-on-failure --wait=legacy --timeout "${TIMEOUT:-20m}"
-if kubectl get crd rollouts.argoproj.io >/dev/null 2>&1; then wait_for_rollouts; fi
+crd=$(find_crd rollouts.argoproj.io)
+if [[ -n $crd ]]; then wait_for_rollouts; fi
 
 helm test "$release" --namespace "$namespace" --logs --timeout 10m
 
 # An upgrade must not break a tenant that worked before it.
-lost=$(comm -23 <(echo "$ready") <(list_ready_tenants))
+still_ready=$(list_ready_tenants)
+lost=$(comm -23 <(echo "$ready") <(echo "$still_ready"))
 if [[ -n $lost ]]; then
   echo "Tenants that are no longer ready:" $lost >&2
   exit 1

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from .account import AwsAccount
-from .chart_values import build_values, list_missing
+from .chart_values import build_values, list_missing, list_unset
 from .cloudformation import StackPhase, StackState
 from .cluster_config import build_cluster_config, build_node_pool
 from .costs.estimate import estimate_cluster
@@ -20,6 +20,7 @@ from .deployment import Deployment
 from .display import make_report, print_plan, print_states, print_total
 from .environment import Environment, find_environment
 from .errors import DeploymentError
+from .orphans import check_no_orphans, list_orphans
 from .removal import StackRemoval
 from .stacks import INFRA, Stack
 
@@ -45,6 +46,7 @@ def plan(name: Name) -> None:
     account = _open_account(name)
     for stack_plan in Deployment(account, make_report(console)).plan():
         print_plan(console, stack_plan)
+    _print_orphans(account)
     print_total(console, account.environment)
 
 
@@ -52,6 +54,7 @@ def plan(name: Name) -> None:
 def up(name: Name) -> None:
     """Create or update all stacks. An interrupted run is continued."""
     account = _open_account(name)
+    check_no_orphans(account)
     Deployment(account, make_report(console)).deploy()
     console.print(f"All stacks of {account.environment.name} are up.")
     print_total(console, account.environment)
@@ -71,13 +74,16 @@ def values(
     outputs = {stack.name: state.outputs for stack, state in _get_states(account).items()}
     file = file or Path("build") / f"values-{environment.name}.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
+    built = build_values(environment, outputs)
     file.write_text(
         f"# Written by `make aws-values ENV={environment.name}` from the outputs of its stacks.\n"
-        + yaml.safe_dump(build_values(environment, outputs), sort_keys=False)
+        + yaml.safe_dump(built, sort_keys=False)
     )
     console.print(f"Wrote {file}.")
     if missing := list_missing(environment, outputs):
-        console.print(f"Not in it, because their stacks do not exist: {', '.join(missing)}.")
+        console.print(f"Not in it, because their stacks do not exist yet: {', '.join(missing)}.")
+    if unset := list_unset(environment, built):
+        console.print(f"Set these yourself, because no stack determines them: {', '.join(unset)}.")
 
 
 @app.command()
@@ -116,10 +122,12 @@ def cluster(
 
 @app.command()
 def status(name: Name) -> None:
-    """Show the state of each stack. The exit status is 1 unless all are up."""
-    states = _get_states(_open_account(name))
+    """Show the state of each stack. The exit status is 1 unless all are up, and no other exists."""
+    account = _open_account(name)
+    states = _get_states(account)
     print_states(console, states)
-    if any(state.phase is not StackPhase.READY for state in states.values()):
+    has_orphans = _print_orphans(account)
+    if has_orphans or any(state.phase is not StackPhase.READY for state in states.values()):
         raise typer.Exit(1)
 
 
@@ -137,6 +145,7 @@ def down(
     environment = account.environment
     if delete_data not in ("", environment.name):
         raise DeploymentError(f"--delete-data must repeat the environment's name: {environment.name}.")
+    check_no_orphans(account)
     removal = StackRemoval(account, make_report(console), delete_data=bool(delete_data))
     removed, kept = removal.list_removed(), removal.list_kept()
     for stack in kept:
@@ -144,6 +153,7 @@ def down(
     if not removed:
         console.print("There is nothing to remove.")
         return
+    removal.check_no_cluster()
     if not yes:
         names = ", ".join(stack.name for stack in removed)
         typer.confirm(f"Remove {names} of {environment.name}? (--yes does not ask)", abort=True)
@@ -168,6 +178,14 @@ def _get_states(account: AwsAccount) -> dict[Stack, StackState]:
         stack: account.get_cloudformation(stack).get_state(environment.get_stack_name(stack))
         for stack in environment.stacks
     }
+
+
+def _print_orphans(account: AwsAccount) -> bool:
+    """Print the stacks that the environment's file does not describe; return True if there are any."""
+    orphans = list_orphans(account)
+    for orphan in orphans:
+        console.print(f"{orphan} exists, but the environment's file does not describe it.", soft_wrap=True)
+    return bool(orphans)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from botocore.config import Config
 from .cloudformation import CloudFormation
 from .environment import Environment
 from .errors import DeploymentError
+from .zones import check_zones
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -64,11 +65,27 @@ class AwsAccount:
 
     def get_cloudformation(self, stack: "Stack") -> CloudFormation:
         """Return CloudFormation in the region of a stack."""
-        region = self.environment.get_region(stack)
+        return self.open_cloudformation(self.environment.get_region(stack))
+
+    def open_cloudformation(self, region: str) -> CloudFormation:
+        """Return CloudFormation in a region."""
         if region not in self._regions:
             client = self._session.client("cloudformation", region_name=region, config=RETRIES)
             self._regions[region] = CloudFormation(client)
         return self._regions[region]
+
+    def check_zones(self) -> None:
+        """Check that EKS accepts the zones of the environment; raise DeploymentError otherwise."""
+        check_zones(self.environment, self._session.client("ec2", config=RETRIES))
+
+    def has_cluster(self) -> bool:
+        """Return True if the environment's EKS cluster exists."""
+        eks = self._session.client("eks", config=RETRIES)
+        try:
+            eks.describe_cluster(name=self.environment.cluster_name)
+        except eks.exceptions.ResourceNotFoundException:
+            return False
+        return True
 
     def get_s3(self, stack: "Stack") -> "S3Client":
         """Return S3 in the region of a stack."""

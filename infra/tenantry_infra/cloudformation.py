@@ -231,6 +231,18 @@ class CloudFormation:
             {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])},
         )
 
+    def list_stacks(self, prefix: str, tags: Mapping[str, str]) -> list[str]:
+        """Return the names of the existing stacks with a prefix and with tags."""
+        wanted = set(tags.items())
+        return [
+            stack["StackName"]
+            for page in self._client.get_paginator("describe_stacks").paginate()
+            for stack in page["Stacks"]
+            if stack["StackName"].startswith(prefix)
+            and stack["StackStatus"] != "DELETE_COMPLETE"
+            and wanted <= {(tag["Key"], tag["Value"]) for tag in stack.get("Tags", [])}
+        ]
+
     def create_change_set(
         self, name: str, phase: StackPhase, body: str, parameters: Mapping[str, str], tags: Mapping[str, str]
     ) -> ChangeSet | None:

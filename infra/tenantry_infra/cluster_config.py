@@ -14,7 +14,6 @@ from .stacks import INFRA
 __all__ = ["build_cluster_config", "build_node_pool", "list_node_groups"]
 
 FOLDER = INFRA / "eksctl"
-NAMESPACE = RELEASE = "tenantry"
 ADMINISTRATOR_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -89,8 +88,8 @@ def _list_settings(environment: Environment) -> dict[str, Any]:
         "QdrantInstanceTypes": cluster.qdrant_nodes.instance_types,
         "QdrantMinSize": cluster.qdrant_nodes.min_size,
         "QdrantMaxSize": cluster.qdrant_nodes.max_size,
-        "Namespace": NAMESPACE,
-        "Release": RELEASE,
+        "Namespace": environment.namespace,
+        "Release": environment.release,
     }
 
 

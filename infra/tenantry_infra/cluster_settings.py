@@ -1,10 +1,12 @@
 """Settings of an environment's EKS cluster."""
 
-import ipaddress
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+
+from .aws_limits import LogDays, check_instance_types
+from .network_limits import check_public_networks
 
 __all__ = ["KUBERNETES_VERSION", "ClusterSettings", "NodeGroupSettings"]
 
@@ -12,9 +14,22 @@ KUBERNETES_VERSION = "1.36"
 """Default version: the newest in EKS' standard support on 2026-11-29."""
 
 
-def _check_network(value: str) -> str:
-    ipaddress.IPv4Network(value)
+OLDEST_MINOR = 32
+"""Oldest minor version in EKS' extended support on that day: 1.31 left it on 2026-11-26."""
+
+
+def _check_version(value: str) -> str:
+    newest = int(KUBERNETES_VERSION.removeprefix("1."))
+    if not OLDEST_MINOR <= int(value.removeprefix("1.")) <= newest:
+        raise ValueError(f"{value} is no version that EKS supports: these are 1.{OLDEST_MINOR} to 1.{newest}")
     return value
+
+
+def _check_roles(values: list[str]) -> list[str]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is listed twice, and EKS accepts a role once")
+    return values
 
 
 class _Settings(BaseModel):
@@ -32,9 +47,7 @@ class NodeGroupSettings(_Settings):
         Number of nodes. The group starts with the minimum.
     """
 
-    instance_types: Annotated[
-        list[Annotated[str, Field(pattern=r"^[a-z0-9-]+\.[a-z0-9]+$")]], Field(min_length=1)
-    ]
+    instance_types: Annotated[list[str], Field(min_length=1), AfterValidator(check_instance_types)]
     min_size: Annotated[int, Field(ge=1)] = 1
     max_size: Annotated[int, Field(ge=1)] = 3
 
@@ -64,10 +77,14 @@ class ClusterSettings(_Settings):
         Groups of nodes. One group of Qdrant's is created in each zone.
     """
 
-    version: Annotated[str, Field(pattern=r"^1\.\d{2}$")] = KUBERNETES_VERSION
-    administrators: list[Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::\d{12}:role/.+$")]] = []
-    api_cidrs: list[Annotated[str, AfterValidator(_check_network)]] = []
-    log_days: Annotated[int, Field(ge=1)] = 90
+    version: Annotated[str, Field(pattern=r"^1\.[1-9]\d$"), AfterValidator(_check_version)] = (
+        KUBERNETES_VERSION
+    )
+    administrators: Annotated[
+        list[Annotated[str, Field(pattern=r"^arn:aws:iam::\d{12}:role/.+$")]], AfterValidator(_check_roles)
+    ] = []
+    api_cidrs: Annotated[list[str], AfterValidator(check_public_networks)] = []
+    log_days: LogDays = 90
     karpenter_version: Annotated[str, Field(pattern=r"^(v?\d+\.\d+\.\d+)?$")] = ""
     general_nodes: NodeGroupSettings
     qdrant_nodes: NodeGroupSettings

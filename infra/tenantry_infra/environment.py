@@ -1,7 +1,7 @@
 """Environments: one YAML file each, with the account, the region and the parameters of its stacks."""
 
-import difflib
-import ipaddress
+import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -10,14 +10,24 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from .aws_limits import (
+    check_region,
+    find_bucket_fault,
+    find_class_fault,
+    find_prefix_list_fault,
+    format_suggestion,
+)
 from .cluster_settings import ClusterSettings
 from .errors import DeploymentError
+from .network_limits import check_service_network, find_network_faults
 from .stacks import INFRA, STACKS, Stack, StackRegion
 from .usage import ExpectedUsage
 
-__all__ = ["Environment", "find_environment"]
+__all__ = ["MAX_RELEASE_LENGTH", "Environment", "find_environment"]
 
-GIVEN = frozenset({"Environment", "ClusterName", "Host", "HostedZoneId", "ReplicaRegion", "Scope"})
+GIVEN = frozenset(
+    {"Environment", "ClusterName", "Namespace", "Release", "Host", "HostedZoneId", "ReplicaRegion", "Scope"}
+)
 """Parameters that every environment derives from its own fields."""
 
 
@@ -30,17 +40,25 @@ def _to_parameter(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _check_network(value: str) -> str:
-    ipaddress.ip_network(value)
-    return value
-
+STORAGE_PERCENT = 110
+"""Least ratio of the largest size of a database's volume to its first size, by the rules of RDS."""
 
 HOST_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 """Pattern of one part of a host's name."""
 
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+LAST_LABEL = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+"""Pattern of the last part, which no IP address has."""
+
+NAME_PATTERN = r"^[a-z]([a-z0-9]|-[a-z0-9])*$"
+"""Pattern of an environment's name. RDS accepts no hyphen at the end, and no two in a row."""
+
+MAX_NAME_LENGTH = 16
+
+MAX_RELEASE_LENGTH = 35
+"""Maximum length of a release's name. The chart shortens the names of ServiceAccounts of longer ones."""
+
+Region = Annotated[str, AfterValidator(check_region)]
 ParameterValue = Annotated[str, BeforeValidator(_to_parameter)]
-Network = Annotated[str, AfterValidator(_check_network)]
 
 
 class EdgeSettings(BaseModel):
@@ -56,7 +74,7 @@ class EdgeSettings(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
 
-    host: Annotated[str, Field(max_length=57, pattern=rf"^{HOST_LABEL}(\.{HOST_LABEL})+$")]
+    host: Annotated[str, Field(max_length=57, pattern=rf"^({HOST_LABEL}\.)+{LAST_LABEL}$")]
     hosted_zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{5,31}$")]
 
 
@@ -75,6 +93,10 @@ class Environment(BaseModel):
         Region of copies; None for no copies.
     service_cidr
         Addresses of the cluster's Services. EKS cannot change them later.
+    namespace
+        Namespace of the release in the cluster.
+    release
+        Name of the release, with which the names of its ServiceAccounts begin.
     edge
         Settings of CloudFront and of the load balancer; None for neither of them.
     cluster
@@ -87,11 +109,13 @@ class Environment(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")]
+    name: Annotated[str, Field(max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
     account: Annotated[str, Field(pattern=r"^(\d{12})?$")]
     region: Region
     replica_region: Region | None = None
-    service_cidr: Network
+    service_cidr: Annotated[str, AfterValidator(check_service_network)]
+    namespace: Annotated[str, Field(max_length=63, pattern=rf"^{HOST_LABEL}$")] = "tenantry"
+    release: Annotated[str, Field(max_length=MAX_RELEASE_LENGTH, pattern=rf"^{HOST_LABEL}$")] = "tenantry"
     edge: EdgeSettings | None = None
     cluster: ClusterSettings
     usage: ExpectedUsage = ExpectedUsage()
@@ -112,10 +136,20 @@ class Environment(BaseModel):
             raise DeploymentError(f"{file} cannot be read: {exc}") from exc
         if not isinstance(document, dict):
             raise DeploymentError(f"{file} is no environment: it must have the keys account, region, ...")
+        if "name" in document:
+            raise DeploymentError(f"{file} is wrong: name is the name of the file. Remove it")
+        if len(file.stem) > MAX_NAME_LENGTH or not re.fullmatch(NAME_PATTERN, file.stem):
+            raise DeploymentError(
+                f"The name of the file {file} is the name of its environment. Before .yaml it must have at "
+                f"most {MAX_NAME_LENGTH} characters: lower-case letters, digits, single hyphens inside."
+            )
         try:
             environment = cls(name=file.stem, **document)
         except ValidationError as exc:
-            faults = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()]
+            faults = [
+                f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Value error, ')}"
+                for error in exc.errors()
+            ]
         except TypeError as exc:
             faults = [str(exc)]
         else:
@@ -128,6 +162,17 @@ class Environment(BaseModel):
     def cluster_name(self) -> str:
         """Return the name of the EKS cluster."""
         return f"tenantry-{self.name}"
+
+    @property
+    def zones(self) -> list[str]:
+        """Return the names of the availability zones; empty for the first two of the account."""
+        value = self.parameters.get("network", {}).get("Zones", "")
+        return value.split(",") if value else []
+
+    @property
+    def stack_prefix(self) -> str:
+        """Return the beginning of the names of all stacks in CloudFormation."""
+        return f"tenantry-{self.name}-"
 
     @property
     def stacks(self) -> tuple[Stack, ...]:
@@ -152,13 +197,15 @@ class Environment(BaseModel):
 
     def get_stack_name(self, stack: Stack) -> str:
         """Return the name of a stack in CloudFormation."""
-        return f"tenantry-{self.name}-{stack.name}"
+        return f"{self.stack_prefix}{stack.name}"
 
     def get_parameters(self, stack: Stack) -> dict[str, str]:
         """Return the parameters of a stack that do not depend on other stacks."""
         given = {
             "Environment": self.name,
             "ClusterName": self.cluster_name,
+            "Namespace": self.namespace,
+            "Release": self.release,
             "Host": self.edge.host if self.edge else "",
             "HostedZoneId": self.edge.hosted_zone_id if self.edge else "",
             "ReplicaRegion": self.replica_region or "",
@@ -172,7 +219,7 @@ class Environment(BaseModel):
         by_name = {stack.name: stack for stack in STACKS}
         for name in self.parameters:
             if name not in by_name:
-                yield f"parameters.{name}: there is no stack {name}{_format_suggestion(name, by_name)}"
+                yield f"parameters.{name}: there is no stack {name}{format_suggestion(name, by_name)}"
             elif (field := by_name[name].setting) and not getattr(self, field):
                 yield (
                     f"parameters.{name}: has no effect, because {to_camel(field)} is not set. "
@@ -193,7 +240,7 @@ class Environment(BaseModel):
             for bucket in sorted(set(buckets))
             if buckets.count(bucket) > 1
         )
-        yield from self._find_overlaps()
+        yield from self._find_faults_of_services()
         if self.edge and not self.parameters.get("network", {}).get("LoadBalancerPrefixList"):
             yield (
                 "parameters.network.LoadBalancerPrefixList: is missing, but edge is set, and only "
@@ -211,9 +258,9 @@ class Environment(BaseModel):
             if name in GIVEN:
                 yield f"{path}: is derived from the other fields. Remove it"
             elif name not in parameters:
-                suggestion = _format_suggestion(name, parameters)
+                suggestion = format_suggestion(name, parameters)
                 yield f"{path}: {stack.template_file.name} has no such parameter{suggestion}"
-            elif fault := parameters[name].find_fault(value):
+            elif fault := parameters[name].find_fault(value) or self._find_fault_of_bucket(name, value):
                 yield f"{path}: {fault}, not {value!r}"
         outputs = {
             output for other in self.stacks if other.name in stack.needs for output in other.template.outputs
@@ -222,28 +269,57 @@ class Environment(BaseModel):
             if parameter.default is None and name not in values.keys() | GIVEN | outputs:
                 yield f"parameters.{stack.name}.{name}: is missing. {parameter.definition['Description']}"
 
-    def _find_overlaps(self) -> Iterator[str]:
-        network = next(stack for stack in STACKS if stack.name == "network")
-        defaults = {name: each.default or "" for name, each in network.template.parameters.items()}
-        values = defaults | self.get_parameters(network)
-        try:
-            vpc = ipaddress.ip_network(values["VpcCidr"])
-            subnets = [
-                ipaddress.ip_network(cidr)
-                for name in ("PublicCidrs", "AppCidrs", "DataCidrs")
-                for cidr in values[name].split(",")
-            ]
-        except ValueError as exc:
-            yield f"parameters.network: {exc}"
-            return
-        if vpc.overlaps(ipaddress.ip_network(self.service_cidr)):
-            yield f"serviceCidr: {self.service_cidr} overlaps with the VPC, {vpc}"
-        for position, subnet in enumerate(subnets):
-            if not (subnet.version == vpc.version and subnet.subnet_of(vpc)):  # type: ignore[arg-type]
-                yield f"parameters.network: the subnet {subnet} is not in the VPC, {vpc}"
-            for other in subnets[position + 1 :]:
-                if subnet.overlaps(other):
-                    yield f"parameters.network: the subnets {subnet} and {other} overlap"
+    @staticmethod
+    def _find_fault_of_bucket(name: str, value: str) -> str | None:
+        return find_bucket_fault(value) if name.endswith("Bucket") else None
+
+    def _find_faults_of_services(self) -> Iterator[str]:
+        """Yield what one stack's parameters cannot show: limits of AWS, and parameters that must agree."""
+        network = self._list_values("network")
+        yield from find_network_faults(network, self.service_cidr)
+        if fault := find_prefix_list_fault(network["LoadBalancerPrefixList"], self.region):
+            yield f"parameters.network.LoadBalancerPrefixList: {fault}"
+        yield from self._find_faults_of_zones()
+        yield from self._find_faults_of_data()
+        if {"deployer", "pipeline"} <= self.parameters.keys():
+            deployer, pipeline = (self.parameters[name] for name in ("deployer", "pipeline"))
+            if deployer.get("PipelineBucket") != pipeline.get("PipelineBucket"):
+                yield (
+                    "parameters.deployer.PipelineBucket: must be the bucket of the pipeline, "
+                    f"{pipeline.get('PipelineBucket')!r}, not {deployer.get('PipelineBucket')!r}"
+                )
+
+    def _find_faults_of_zones(self) -> Iterator[str]:
+        path = "parameters.network.Zones"
+        for zone in self.zones:
+            if not re.fullmatch(rf"{self.region}[a-z]", zone):
+                yield f"{path}: {zone} is no name of a zone in {self.region}, such as {self.region}a"
+        if len(set(self.zones)) < len(self.zones):
+            yield f"{path}: must be two different zones"
+
+    def _find_faults_of_data(self) -> Iterator[str]:
+        stack = next(stack for stack in STACKS if stack.name == "data")
+        values = {
+            name: value
+            for name, value in self._list_values("data").items()
+            if name in stack.template.parameters and not stack.template.parameters[name].find_fault(value)
+        }
+        if {"DatabaseStorage", "MaxDatabaseStorage"} <= values.keys():
+            first, largest = (float(values[name]) for name in ("DatabaseStorage", "MaxDatabaseStorage"))
+            if largest < (least := math.ceil(first * STORAGE_PERCENT / 100)):
+                yield (
+                    f"parameters.data.MaxDatabaseStorage: must be at least {least}, 10 % more than "
+                    f"DatabaseStorage, not {largest:.0f}"
+                )
+        for name in ("DatabaseClass", "CacheNodeType"):
+            if name in values and (fault := find_class_fault(values[name])):
+                yield f"parameters.data.{name}: {values[name]} {fault}"
+
+    def _list_values(self, name: str) -> dict[str, str]:
+        """Return all parameters of a stack, with the defaults of its template."""
+        stack = next(stack for stack in STACKS if stack.name == name)
+        defaults = {key: each.default or "" for key, each in stack.template.parameters.items()}
+        return defaults | self.get_parameters(stack)
 
 
 def find_environment(name: str) -> Path:
@@ -259,8 +335,3 @@ def find_environment(name: str) -> Path:
         names = sorted(each.stem for each in (INFRA / "environments").glob("*.yaml"))
         raise DeploymentError(f"There is no environment {name!r}. There are {', '.join(names)}.")
     return file
-
-
-def _format_suggestion(name: str, names: Any) -> str:
-    similar = difflib.get_close_matches(name, names, n=1)
-    return f". Did you mean {similar[0]}?" if similar else ""

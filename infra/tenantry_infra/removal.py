@@ -45,14 +45,31 @@ class StackRemoval:
         kept = self.list_kept()
         return [stack for stack in reversed(self._list_existing()) if stack not in kept]
 
+    def check_no_cluster(self) -> None:
+        """Check that the cluster was deleted: its nodes and pods use the stacks.
+
+        Raises
+        ------
+        DeploymentError
+            The cluster exists.
+        """
+        if self._account.has_cluster():
+            name = self._environment.cluster_name
+            raise DeploymentError(
+                f"The cluster {name} exists, and uses these stacks. Nothing was removed. Uninstall Tenantry, "
+                f"delete the cluster with `eksctl delete cluster --name {name} --region "
+                f"{self._environment.region} --wait`, then run the command again."
+            )
+
     def remove(self) -> None:
         """Remove the stacks.
 
         Raises
         ------
         DeploymentError
-            A bucket is not empty, a resource is protected, or a stack cannot be deleted.
+            The cluster exists, a bucket is not empty, a resource is protected, or a stack cannot be deleted.
         """
+        self.check_no_cluster()
         removed = self.list_removed()
         self._check_removable(removed)
         for stack in removed:

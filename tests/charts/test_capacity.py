@@ -4,6 +4,7 @@ import pytest
 from tenantry_infra.environment import Environment, find_environment
 
 from tests.support.charts.capacity import (
+    KEYCLOAK,
     SIZES,
     PodRequests,
     list_job_pods,
@@ -24,13 +25,13 @@ def load(name: str) -> Environment:
 
 @environments
 def test_all_pods_fit_on_the_smallest_number_of_nodes(name: str) -> None:
-    assert list_unplaced(list_nodes(load(name)), list_pods(render(f"values-eks-{name}.yaml"))) == []
+    assert list_unplaced(list_nodes(load(name)), list_pods(render(f"values-eks-{name}.yaml"), name)) == []
 
 
 @environments
 def test_there_is_room_for_any_job_and_for_a_new_pod_during_an_update(name: str) -> None:
     release = render(f"values-eks-{name}.yaml")
-    pods = list(list_pods(release))
+    pods = list(list_pods(release, name))
     for extra in {*list_job_pods(release), *(pod for pod in pods if pod.nodes == "general")}:
         assert list_unplaced(list_nodes(load(name)), [*pods, extra]) == [], extra
 
@@ -40,11 +41,19 @@ def test_the_small_environment_keeps_two_pods_of_each_scaled_service_and_what_fi
     scalers = release.list_objects("HorizontalPodAutoscaler")
     assert {scaler["spec"]["minReplicas"] for scaler in scalers} == {2}
     for scaler in scalers:
-        pods = list(list_pods(release))
+        pods = list(list_pods(release, "small"))
         name = scaler["spec"]["scaleTargetRef"]["name"]
         one = next(pod for pod in pods if pod.name == name)
         more = [one] * (scaler["spec"]["maxReplicas"] - scaler["spec"]["minReplicas"])
         assert list_unplaced(list_nodes(load("small")), [*pods, *more]) == [], name
+
+
+def test_a_fourth_node_of_the_small_environment_has_room_for_prometheus_and_a_second_keycloak() -> None:
+    environment, prometheus = load("small"), PodRequests("prometheus", cpu=500, memory=2048)
+    nodes, pods = list_nodes(environment), [*list_pods(render("values-eks-small.yaml"), "small"), prometheus]
+    assert list_unplaced(nodes, pods) != []
+    assert environment.cluster.general_nodes.max_size == 4
+    assert list_unplaced([*list_nodes(environment), list_nodes(environment)[0]], [*pods, KEYCLOAK]) == []
 
 
 def test_a_pod_that_is_too_large_and_a_third_peer_have_no_node() -> None:

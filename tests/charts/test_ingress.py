@@ -1,5 +1,7 @@
 """Tests of the Ingress: it exposes only Open WebUI, with the AWS Load Balancer Controller or another."""
 
+import json
+
 import pytest
 from gateway.settings import GatewaySettings
 
@@ -93,3 +95,32 @@ def test_a_load_balancer_without_allowed_addresses_is_refused(value: str) -> Non
         render(PRODUCTION, *none, "--set-json", f"ingress.alb.prefixLists={value}")
     annotations = render(PRODUCTION, *none).get("Ingress", "open-webui")["metadata"]["annotations"]
     assert ALB + "inbound-cidrs" not in annotations
+
+
+@pytest.mark.parametrize("lists", [[], ["--set-json", "ingress.alb.prefixLists=[]"]])
+def test_no_annotation_of_the_chart_can_be_replaced(lists: list[str]) -> None:
+    """Also one that a later version of the chart adds."""
+    own = render(PRODUCTION, *lists).get("Ingress", "open-webui")["metadata"]["annotations"]
+    assert len(own) > 10
+    with pytest.raises(HelmError) as refusal:
+        render(PRODUCTION, *lists, "--set-json", f"ingress.annotations={json.dumps(own)}")
+    said = str(refusal.value)
+    assert [name for name in own if f"ingress.annotations has {name}" not in said] == []
+
+
+def test_additional_attributes_of_the_load_balancer_are_next_to_those_of_the_chart(release: Release) -> None:
+    name = f"{ALB}load-balancer-attributes"
+    added = ("--set-json", f"ingress.annotations={json.dumps({name: 'access_logs.s3.enabled=true'})}")
+    both = render(PRODUCTION, *added).get("Ingress", "open-webui")["metadata"]["annotations"]
+    own = release.get("Ingress", "open-webui")["metadata"]["annotations"]
+    assert both == own | {name: f"{own[name]},access_logs.s3.enabled=true"}
+
+
+def test_own_security_groups_replace_the_lists_of_addresses() -> None:
+    groups = {f"{ALB}security-groups": "sg-1"}
+    options = [f"ingress.annotations={json.dumps(groups)}", "ingress.alb.inboundCidrs=[]"]
+    options.append("ingress.alb.prefixLists=[]")
+    words = [word for option in options for word in ("--set-json", option)]
+    annotations = render(PRODUCTION, *words).get("Ingress", "open-webui")["metadata"]["annotations"]
+    assert annotations[f"{ALB}security-groups"] == "sg-1"
+    assert f"{ALB}inbound-cidrs" not in annotations

@@ -475,6 +475,18 @@ CONTRADICTIONS: list[tuple[str, Values, list[str]]] = [
         )
         for annotation, value in (("scheme", "scheme"), ("wafv2-acl-arn", "webAclArn"))
     ),
+    *(
+        (
+            PRODUCTION,
+            {"ingress.annotations": {f"alb.ingress.kubernetes.io/{annotation}": value}},
+            [f"alb.ingress.kubernetes.io/{annotation}", *names],
+        )
+        for annotation, value, names in (
+            ("load-balancer-attributes", "a=b, idle_timeout.timeout_seconds=60", ["idle_timeout"]),
+            ("target-group-attributes", "stickiness.enabled=true", ["stickiness.enabled"]),
+            ("security-groups", "sg-1", ["ingress.alb.inboundCidrs", "ingress.alb.prefixLists"]),
+        )
+    ),
     # Snapshots.
     *(
         (
@@ -756,6 +768,14 @@ NEIGHBOURS: list[tuple[str, Values]] = [
         )
     ),
     (PRODUCTION, {"ingress.annotations": {"alb.ingress.kubernetes.io/load-balancer-attributes": "a=b"}}),
+    (
+        PRODUCTION,
+        {
+            "ingress.annotations": {"alb.ingress.kubernetes.io/security-groups": "sg-1"},
+            "ingress.alb.inboundCidrs": [],
+            "ingress.alb.prefixLists": [],
+        },
+    ),
     (PRODUCTION, {**PLAIN_INGRESS, "ingress.annotations": {"alb.ingress.kubernetes.io/scheme": "internal"}}),
     (PRODUCTION, {"gateway.extraEnv": [{"name": "AWS_REGION", "value": "us-east-1"}]}),
     (
@@ -845,6 +865,15 @@ NEIGHBOURS: list[tuple[str, Values]] = [
     (KIND, {"monitoring.enabled": "auto"}),
 ]
 """Values that differ a little from refused ones, and are accepted."""
+
+
+def list_paths(values: Values, name: str, path: str = "") -> list[str]:
+    """Return the paths of the maps that have a key."""
+    found = [path] if name in values else []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += list_paths(value, name, f"{path}.{key}".lstrip("."))
+    return found
 
 
 def join_cases(cases: list[tuple[str, Values, list[str]]]) -> list[tuple[str, Values, list[str]]]:
@@ -938,18 +967,46 @@ def test_defaults_of_the_load_balancer_in_checks_are_those_of_the_values() -> No
 def test_every_pod_with_additional_volumes_is_checked() -> None:
     """The table of files in the checks has each place of the values with volumes."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    table = (CHART / "templates" / "checks" / "_mounts.tpl").read_text()
+    table = (CHART / "templates" / "checks" / "_pods.tpl").read_text()
     listed = re.findall(r"^([A-Za-z.0-9-]+): \S+\.yaml$", table, re.MULTILINE)
     assert sorted(listed) == sorted(list_paths(values, "extraVolumes"))
 
 
-def list_paths(values: Values, name: str, path: str = "") -> list[str]:
-    """Return the paths of the maps that have a key."""
-    found = [path] if name in values else []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            found += list_paths(value, name, f"{path}.{key}".lstrip("."))
-    return found
+VALUES: Values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+INCLUDED = (
+    "--set", "keycloak.enabled=true,keycloak.postgres.host=db.example.com,global.keycloak.url=",
+    "--set", "global.network.keycloak.port=8080,qdrant.snapshots.enabled=true",
+    "--set-json", "global.network.keycloak.cidrs=[]",
+)  # fmt: skip
+"""Options of all parts with additional variables, in addition to the production profile."""
+
+
+@pytest.mark.parametrize("path", list_paths(VALUES, "extraEnv"))
+def test_no_additional_variable_replaces_one_of_the_chart_or_of_another_entry(path: str) -> None:
+    """Each place of the values with variables is found, so a new one is checked too."""
+    added = [{"name": "TEST_PROBE", "value": "x"}]
+    pods = [
+        container["env"]
+        for _, pod in render(PRODUCTION, *INCLUDED, *build_options({f"{path}.extraEnv": added})).iter_pods()
+        for container in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]
+        if added[0] in container.get("env", [])
+    ]
+    assert pods
+    names = sorted({variables[0]["name"] for variables in pods})
+    doubled = [{"name": name, "value": "y"} for name in (*names, "TEST_PROBE")] + added
+    with pytest.raises(HelmError) as refusal:
+        render(PRODUCTION, *INCLUDED, *build_options({f"{path}.extraEnv": doubled}))
+    report = str(refusal.value)
+    assert [name for name in names if f"{path}.extraEnv has {name}, which the chart" not in report] == []
+    assert f"{path}.extraEnv has TEST_PROBE twice" in report
+
+
+@pytest.mark.parametrize("path", list_paths(VALUES, "extraEnv"))
+def test_no_pod_gets_another_region(path: str) -> None:
+    region = [{"name": "AWS_REGION", "value": "eu-west-3"}]
+    refusal = get_refusal(PRODUCTION, {f"{path}.extraEnv": region})
+    assert f"{path}.extraEnv has AWS_REGION (eu-west-3)" in refusal
 
 
 def test_monitoring_without_its_kinds_is_reported_with_the_other_faults() -> None:

@@ -32,6 +32,7 @@ TRASH = f"{BUCKET_ARN}/tenant-{OWN}/.trash/d1.json"
 RETAINED = f"{BUCKET_ARN}/retained/tenant-{OWN}/hr/documents/d1/leave.pdf"
 RECEIPT = f"{BUCKET_ARN}/receipts/erasure/tenant-{OWN}/1.json"
 OTHER_RECEIPT = f"{BUCKET_ARN}/receipts/other.json"
+UNNAMED = f"{BUCKET_ARN}//x"
 MARKER = f"{BUCKET_ARN}/tenant-{OWN}/hr/documents/"
 FILE = f"{FILES_ARN}/0123_leave.pdf"
 MODEL = "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-embed-text-v2:0"
@@ -159,16 +160,23 @@ def _call(role: str, resources: Mapping[str, bool], *actions: str, **more: Any) 
     ]
 
 
-def _assume_role(role: str, target: str, *, allowed: bool) -> list[PolicyCase]:
+def _assume_role(
+    role: str, target: str, *, allowed: bool, tag: str | None = f"tenant-{OWN}"
+) -> list[PolicyCase]:
     """Return the cases of a pod's role that assumes another role.
 
     The tags of EKS Pod Identity are transitive: the next session inherits them. So AWS asks for
     ``sts:TagSession`` too, even if the caller passes no tags.
+
+    Parameters
+    ----------
+    tag
+        Value of the tag ``tenant`` that the caller passes; None for no tag.
     """
+    tags = {} if tag is None or target == "retention" else {"aws:RequestTag/tenant": tag}
+    context = _list_pod_tags(role) | tags
     return [
-        PolicyCase(
-            role, action, _to_arn(target), allowed, trust=f"{target}-trust", context=_list_pod_tags(role)
-        )
+        PolicyCase(role, action, _to_arn(target), allowed, trust=f"{target}-trust", context=context)
         for action in ("sts:AssumeRole", "sts:TagSession")
     ]
 
@@ -205,6 +213,18 @@ POD_TAGS = {
 }
 """Context of the Pod Identity agent's call for a pod of the gateway."""
 
+NO_TENANTS = (
+    "snapshots",
+    "receipts",
+    "receipts/erasure",
+    "retained",
+    f"retained/tenant-{OWN}",
+    "tenant-",
+    OWN,
+    "",
+)
+"""Values of the tag ``tenant`` that are no tenant's key. Most are prefixes of the bucket for other data."""
+
 LISTS = ("s3:ListBucket", "s3:ListBucketMultipartUploads")
 
 ROLE_CASES = [
@@ -215,7 +235,10 @@ ROLE_CASES = [
         for action in ("sts:AssumeRole", "sts:TagSession")
     ),
     *(
-        PolicyCase(role, "sts:SetSourceIdentity", _to_arn(target), allowed=False, trust=f"{target}-trust")
+        PolicyCase(
+            role, "sts:SetSourceIdentity", _to_arn(target), allowed=False, trust=f"{target}-trust",
+            context={"aws:RequestTag/tenant": f"tenant-{OWN}"},
+        )
         for role, target in (("gateway", "tenant"), ("gateway", "models"), ("operator", "retention"))
     ),
     # --- gateway and file-sync: no document, and no model, without a session for a tenant ---
@@ -225,6 +248,12 @@ ROLE_CASES = [
     *_assume_role("file-sync", "tenant", allowed=True),
     *_assume_role("file-sync", "models", allowed=False),
     *_assume_role("file-sync", "retention", allowed=False),
+    *(
+        case
+        for tag in (*NO_TENANTS, None)
+        for role, target in (("gateway", "tenant"), ("gateway", "models"), ("file-sync", "tenant"))
+        for case in _assume_role(role, target, allowed=False, tag=tag)
+    ),
     *_call("gateway", {DOCUMENT: False, FILE: False}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
     *_call("gateway", {BUCKET_ARN: False, FILES_ARN: False}, "s3:ListBucket"),
     *_call("gateway", {MODEL: False, PROFILE: False}, "bedrock:InvokeModel"),
@@ -255,6 +284,26 @@ ROLE_CASES = [
     _list("tenant", FILES_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN),
     _list("tenant", BUCKET_ARN, f"tenant-{OWN}/", allowed=False, tenant=OWN, action="s3:ListBucketVersions"),
     PolicyCase("tenant", "bedrock:InvokeModel", MODEL, allowed=False, tenant=OWN),
+    # a tag that is no tenant's key opens no other prefix of the bucket
+    *(
+        case
+        for tag in NO_TENANTS
+        for case in (
+            *_call(
+                "tenant",
+                dict.fromkeys((SNAPSHOT, RECEIPT, OTHER_RECEIPT, RETAINED, UNNAMED), False),
+                "s3:GetObject", "s3:PutObject", "s3:DeleteObject",
+                context={"aws:PrincipalTag/tenant": tag},
+            ),
+            *(
+                PolicyCase(
+                    "tenant", "s3:ListBucket", BUCKET_ARN, allowed=False,
+                    context={"aws:PrincipalTag/tenant": tag, "s3:prefix": f"{tag}/{rest}"},
+                )
+                for rest in ("", "tenantry/")
+            ),
+        )
+    ),
     # the session policy of gateway and file-sync limits it as well: a wrong tag opens nothing
     PolicyCase("tenant", "s3:GetObject", DOCUMENT, allowed=True, tenant=OWN, session=OWN),
     PolicyCase("tenant", "s3:GetObject", DOCUMENT, allowed=False, tenant=OWN, session=OTHER),

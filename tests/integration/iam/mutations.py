@@ -28,8 +28,10 @@ def _iter_changes(statement: Document) -> Iterator[tuple[str, Document]]:
             yield f"without {entry}", {**statement, key: [each for each in entries if each != entry]}
     conditions = statement.get("Condition", {})
     for operator, keys in conditions.items():
-        rest = {each: value for each, value in conditions.items() if each != operator}
-        yield f"without the condition {operator} {sorted(keys)}", {**statement, "Condition": rest}
+        for key in keys:
+            rest = conditions | {operator: {each: value for each, value in keys.items() if each != key}}
+            filled = {each: value for each, value in rest.items() if value}
+            yield f"without the condition {operator} {key}", {**statement, "Condition": filled}
     if statement["Effect"] == "Deny":
         return
     if "Resource" in statement:

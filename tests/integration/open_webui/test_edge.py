@@ -14,7 +14,7 @@ from tenantry_infra.stacks import INFRA
 from tenantry_infra.template import Template
 from tenantry_local.programs import open_webui
 
-from tests.support.aws.web_acl import BODY_RULES, is_blocked
+from tests.support.aws.web_acl import BODY_RULES, QUERY_RULES, is_blocked
 
 from .conftest import OpenWebUIHarness
 
@@ -27,6 +27,9 @@ CACHED = [behavior["PathPattern"].removesuffix("*") for behavior in DISTRIBUTION
 
 SWITCHED_OFF = {"/ollama/models/upload", "/ollama/models/upload/{url_idx}"}
 """Uploads outside of the API. The chart sets ENABLE_OLLAMA_API to false."""
+
+OTHER_QUERIES = {"/openai/models/{url_idx}"}
+"""Routes outside of the API with text in the query: an administrator deletes a provider's model."""
 
 DEFAULT_KEEP_ALIVE_SECONDS = 5
 """Time after which uvicorn closes an idle connection by default."""
@@ -64,6 +67,37 @@ def iter_routes(package: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef]]:
 def is_upload(function: ast.AsyncFunctionDef) -> bool:
     annotations = [argument.annotation for argument in function.args.args if argument.annotation]
     return any("UploadFile" in ast.unparse(annotation) for annotation in annotations)
+
+
+def list_text_parameters(path: str, function: ast.AsyncFunctionDef) -> list[str]:
+    """Return the parameters of a route for text in the query: neither in the path nor injected."""
+    positional = function.args.args
+    defaults = [None] * (len(positional) - len(function.args.defaults)) + function.args.defaults
+    return [
+        argument.arg
+        for argument, default in zip(positional, defaults, strict=True)
+        if argument.annotation and re.match(r"(Optional\[)?str\b", ast.unparse(argument.annotation))
+        if f"{{{argument.arg}" not in path and "Depends" not in (ast.unparse(default) if default else "")
+    ]
+
+
+def test_every_search_of_open_webui_passes_the_web_acl(package: Path) -> None:
+    searches = {
+        path: parameters
+        for path, function in iter_routes(package)
+        if (parameters := list_text_parameters(path, function))
+    }
+    assert searches["/api/v1/chats/search"] == ["text"]
+    assert "query" in searches["/api/v1/knowledge/search/files"]
+    assert len(searches) > 20
+    assert {path for path in searches for rule in QUERY_RULES if is_blocked(path, rule)} <= OTHER_QUERIES
+
+
+def test_a_browser_can_search_in_open_webui_from_its_address_bar(package: Path) -> None:
+    (path,) = re.findall(
+        r'method="get" template="\{webui_url\}([^"?]+)\?q=', (package / "main.py").read_text()
+    )
+    assert [rule for rule in QUERY_RULES if is_blocked(path, rule)] == []
 
 
 def test_every_upload_of_open_webui_passes_the_web_acl(package: Path) -> None:
@@ -111,6 +145,20 @@ async def test_requests_of_a_user_pass_the_web_acl(harness: OpenWebUIHarness) ->
     await person.ask_in_chat(harness.model, text)
     assert len(paths) >= 3
     assert [path for path in paths for rule in BODY_RULES if is_blocked(path, rule)] == []
+
+
+async def test_open_webui_searches_for_sql_as_for_any_other_text(harness: OpenWebUIHarness) -> None:
+    """AWS WAF does not check it, so Open WebUI alone keeps SQL in a search from its database."""
+    person = await harness.add_member("lin")
+    for text in (
+        "select * from users",
+        "a' OR 1=1 --",
+        "a') OR ('a'='a",
+        "../../etc/passwd",
+        "http://10.0.0.1/",
+    ):
+        response = await person.http.get("/api/v1/chats/search", params={"text": text})
+        assert (response.status_code, response.json()) == (200, []), text
 
 
 async def test_a_cached_file_is_the_same_for_everybody(harness: OpenWebUIHarness, package: Path) -> None:

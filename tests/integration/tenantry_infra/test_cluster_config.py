@@ -13,9 +13,9 @@ from jsonschema import Draft7Validator
 from servicekit.cloudwatch import MetricWriter
 from tenantry_infra.chart_values import CLUSTER_VALUES
 from tenantry_infra.cluster_config import build_cluster_config, build_node_pool
-from tenantry_infra.environment import Environment, find_environment
+from tenantry_infra.environment import MAX_RELEASE_LENGTH, Environment, find_environment
 from tenantry_infra.errors import DeploymentError
-from tenantry_infra.stacks import INFRA
+from tenantry_infra.stacks import INFRA, STACKS
 
 from tests.support.charts.rendering import PROFILES, render
 from tools.identity_template import PODS
@@ -44,8 +44,10 @@ OUTPUTS = {
 }
 
 
-def load_environment(folder: Path, name: str = "prod", **cluster: Any) -> Environment:
-    document = yaml.safe_load(find_environment(name).read_text())
+def load_environment(
+    folder: Path, name: str = "prod", *, fields: dict[str, Any] | None = None, **cluster: Any
+) -> Environment:
+    document = yaml.safe_load(find_environment(name).read_text()) | (fields or {})
     document["cluster"] |= {"administrators": [ADMINISTRATORS], **cluster}
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(document))
@@ -218,9 +220,9 @@ def test_the_add_on_has_the_metrics_of_the_alarms_and_changes_no_pods(config: di
     assert settings["applicationSignals"] == {"enabled": False}
 
 
-def list_aws_accounts(profile: str) -> set[str]:
+def list_aws_accounts(profile: str, name: str = "tenantry") -> set[str]:
     """Return the ServiceAccounts whose pods can connect to the Pod Identity agent."""
-    release = render(profile, release="tenantry", namespace="tenantry")
+    release = render(profile, release=name, namespace="tenantry")
     clients = [
         policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
         for policy in release.list_objects("NetworkPolicy")
@@ -251,6 +253,30 @@ def test_each_association_is_for_a_service_account_that_calls_aws(config: dict[s
     assert {name: each["roleARN"] for name, each in associations.items()} == {
         f"tenantry-{name}": OUTPUTS["identity"][f"{resource}RoleArn"] for name, resource in PODS.items()
     }
+
+
+def test_the_cluster_and_the_stacks_name_one_release(tmp_path: Path) -> None:
+    environment = load_environment(tmp_path, fields={"namespace": "rag", "release": "blue"})
+    config = build_cluster_config(environment, OUTPUTS)
+    assert list_associations(config, "rag").keys() == {f"blue-{name}" for name in PODS}
+    assert "*_rag_gateway-*.log" in json.dumps(config)
+    found = {
+        (name, parameters[name])
+        for stack in STACKS
+        for parameters in [environment.get_parameters(stack)]
+        for name in stack.template.parameters
+        if name.endswith(("Namespace", "Release"))
+    }
+    assert found == {("Namespace", "rag"), ("Release", "blue")}
+
+
+def test_a_release_whose_names_the_chart_shortens_is_refused(tmp_path: Path) -> None:
+    longest = "a" * MAX_RELEASE_LENGTH
+    config = build_cluster_config(load_environment(tmp_path, fields={"release": longest}), OUTPUTS)
+    accounts = list_aws_accounts("values-eks-prod.yaml", longest)
+    assert list_associations(config, "tenantry").keys() == accounts
+    with pytest.raises(DeploymentError, match=f"release: .*{MAX_RELEASE_LENGTH} characters"):
+        load_environment(tmp_path, fields={"release": f"{longest}a"})
 
 
 def test_each_controller_that_calls_aws_has_an_association(config: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Tests of how an installation waits for gradual rollouts: ``helm`` and ``kubectl`` are replaced."""
+"""Tests of how an installation compares Tenants and waits for gradual rollouts: its programs are replaced."""
 
 import json
 import os
@@ -18,8 +18,38 @@ def make_rollout(phase: str, generation: int = GENERATION, message: str = "") ->
     return {"kind": "Rollout", "metadata": {"name": NAME}, "status": status}
 
 
-def deploy(folder: Path, *states: dict[str, Any]) -> tuple[int, str]:
-    """Install a release while the Rollout has one state after the other; return exit status and output."""
+REFUSED = "echo 'The connection to the server 10.0.11.5:443 was refused' >&2; exit 1"
+"""Answer of ``kubectl`` while the API server does not answer."""
+
+
+def answer(*ready: str) -> str:
+    """Return an answer of ``kubectl``: these Tenants are ready."""
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    items = [{"metadata": {"name": name}, "status": status} for name in ready]
+    return f"echo '{json.dumps({'items': items})}'"
+
+
+def deploy(
+    folder: Path,
+    *states: dict[str, Any],
+    tenants_crd: str = "echo crd",
+    rollouts_crd: str = "echo crd",
+    before: str = answer(),
+    after: str = answer(),
+) -> tuple[int, str]:
+    """Install a release while the Rollout has one state after the other; return exit status and output.
+
+    Parameters
+    ----------
+    folder
+        Folder of the replaced programs.
+    states
+        States of the Rollout, one after the other.
+    tenants_crd, rollouts_crd
+        Answers to the question whether the resource exists.
+    before, after
+        Answers with the Tenants before and after the upgrade.
+    """
     for number, state in enumerate(states):
         items = {"items": [DEPLOYMENT, state]}
         (folder / f"state{number}.json").write_text(json.dumps(items))
@@ -30,7 +60,9 @@ def deploy(folder: Path, *states: dict[str, Any]) -> tuple[int, str]:
                 number=$(cat {folder}/number 2>/dev/null || echo 0)
                 echo $((number + 1 < {len(states)} ? number + 1 : number)) > {folder}/number
                 cat {folder}/state$number.json;;
-            *tenants*) echo '{{"items": []}}';;
+            *crd*tenants*) {tenants_crd};;
+            *crd*rollouts*) {rollouts_crd};;
+            *tenants*) if [[ -e {folder}/calls.txt ]]; then {after}; else {before}; fi;;
         esac""",
     }
     for name, body in programs.items():
@@ -51,7 +83,8 @@ def deploy(folder: Path, *states: dict[str, Any]) -> tuple[int, str]:
 
 
 def list_verbs(folder: Path) -> list[str]:
-    return [call.split()[1] for call in (folder / "calls.txt").read_text().splitlines()]
+    file = folder / "calls.txt"
+    return [call.split()[1] for call in file.read_text().splitlines()] if file.exists() else []
 
 
 def test_a_finished_rollout_is_tested(tmp_path: Path) -> None:
@@ -82,3 +115,41 @@ def test_a_rollout_that_its_metrics_ended_fails_the_stage(
     assert code == 1
     assert f"The gradual rollout failed: {NAME} Degraded metric answers-latency failed" in output
     assert list_verbs(tmp_path) == ["upgrade"]
+
+
+def test_the_first_installation_finds_no_tenants(tmp_path: Path) -> None:
+    code, output = deploy(tmp_path, make_rollout("Healthy"), tenants_crd=":", before=REFUSED)
+    assert code == 0, output
+
+
+def test_without_argo_no_rollout_is_awaited(tmp_path: Path) -> None:
+    code, output = deploy(tmp_path, make_rollout("Degraded"), rollouts_crd=":")
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("failing", ["tenants_crd", "before"])
+def test_nothing_is_upgraded_while_the_tenants_before_it_are_unknown(tmp_path: Path, failing: str) -> None:
+    code, output = deploy(tmp_path, make_rollout("Healthy"), **{failing: REFUSED})
+    assert code != 0
+    assert "was refused" in output
+    assert list_verbs(tmp_path) == []
+
+
+def test_tenants_that_cannot_be_listed_are_not_called_lost(tmp_path: Path) -> None:
+    code, output = deploy(tmp_path, make_rollout("Healthy"), before=answer("a", "b"), after=REFUSED)
+    assert code != 0
+    assert "The Tenants cannot be listed" in output
+    assert "no longer ready" not in output
+
+
+def test_tenants_that_are_lost_are_named(tmp_path: Path) -> None:
+    code, output = deploy(tmp_path, make_rollout("Healthy"), before=answer("a", "b"), after=answer("b", "c"))
+    assert code == 1
+    assert "Tenants that are no longer ready: a\n" in output
+
+
+def test_rollouts_that_cannot_be_looked_up_fail_the_stage(tmp_path: Path) -> None:
+    code, output = deploy(tmp_path, make_rollout("Healthy"), rollouts_crd=REFUSED)
+    assert code != 0
+    assert "was refused" in output
+    assert "passed" not in output

@@ -156,6 +156,18 @@ def test_a_session_for_one_tenant_reaches_nothing_of_another(connect: Connect, s
     assert is_refused(s3.list_objects_v2, Bucket=BUCKET, Prefix=f"tenant-{OTHER}/")
 
 
+@pytest.mark.parametrize("service", ["gateway", "file-sync"])
+@pytest.mark.parametrize("role", [TENANT_ROLE, MODEL_ROLE])
+def test_no_session_opens_with_a_tag_that_is_no_tenants_key(
+    connect: Connect, service: str, role: str
+) -> None:
+    assume = connect("sts", service).assume_role
+    assert is_refused(assume, RoleArn=role, RoleSessionName="test")
+    for tag in ("snapshots", "receipts", "retained", f"retained/tenant-{OWN}", OWN, "tenant-", ""):
+        tags = [{"Key": "tenant", "Value": tag}]
+        assert is_refused(assume, RoleArn=role, RoleSessionName="test", Tags=tags), tag
+
+
 def test_only_the_gateway_assumes_the_role_for_models(connect: Connect) -> None:
     request: Any = {
         "RoleArn": MODEL_ROLE,

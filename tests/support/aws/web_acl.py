@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from tenantry_infra.stacks import INFRA
 from tenantry_infra.template import Template
 
-__all__ = ["BODY_RULES", "RULES", "build_label", "is_blocked", "list_counted_rules"]
+__all__ = ["BODY_RULES", "QUERY_RULES", "RULES", "build_label", "is_blocked", "list_counted_rules"]
 
 RULES: list[Any] = Template.load(INFRA / "cloudformation" / "web-acl.yaml").document["Resources"]["WebAcl"][
     "Properties"
@@ -29,6 +29,17 @@ BODY_RULES = (
 )  # fmt: skip
 """Rules of the groups that read bodies, as AWS documents them."""
 
+QUERY_RULES = (
+    "SizeRestrictions_QUERYSTRING", "CrossSiteScripting_QUERYARGUMENTS", "GenericLFI_QUERYARGUMENTS",
+    "GenericRFI_QUERYARGUMENTS", "EC2MetaDataSSRF_QUERYARGUMENTS", "RestrictedExtensions_QUERYARGUMENTS",
+    "JavaDeserializationRCE_QUERYSTRING", "Log4JRCE_QUERYSTRING", "SQLi_QUERYARGUMENTS",
+    "SQLiExtendedPatterns_QUERYARGUMENTS",
+)  # fmt: skip
+"""Rules of the groups that read queries, as AWS documents them."""
+
+LABEL_ENDINGS = {"BODY": "Body", "QUERYSTRING": "QueryString", "QUERYARGUMENTS": "QueryArguments"}
+"""Endings of labels by those of the rules."""
+
 
 def list_counted_rules() -> dict[str, str]:
     """Return the managed rules that only label a request, each with its group."""
@@ -42,8 +53,9 @@ def list_counted_rules() -> dict[str, str]:
 
 
 def build_label(rule: str, group: str) -> str:
-    """Return the label that a managed rule for bodies adds to the requests that it matches."""
-    return f"awswaf:managed:aws:{NAMESPACES[group]}:{rule.removesuffix('BODY')}Body"
+    """Return the label that a managed rule for bodies or queries adds to the requests that it matches."""
+    name, _, part = rule.rpartition("_")
+    return f"awswaf:managed:aws:{NAMESPACES[group]}:{name}_{LABEL_ENDINGS[part]}"
 
 
 def is_blocked(path: str, rule: str) -> bool:

@@ -10,6 +10,7 @@ from tenantry_infra.environment import Environment
 from tests.support.charts.rendering import RELEASE, Object, Release
 
 __all__ = [
+    "KEYCLOAK",
     "NodeCapacity",
     "PodRequests",
     "list_job_pods",
@@ -85,6 +86,13 @@ class PodRequests:
     nodes: str = "general"
 
 
+KEYCLOAK = PodRequests("keycloak", cpu=250, memory=1250)
+"""A pod of Keycloak: its memory by Keycloak's guide for sizing, and processors for four logins a second."""
+
+KEYCLOAK_PODS = {"small": 1}
+"""Pods of Keycloak by environment, if it runs on these nodes: two, where nothing else is named."""
+
+
 @dataclass
 class NodeCapacity:
     """A node with the pods that were placed on it.
@@ -139,8 +147,9 @@ def _make_node(instance_type: str, nodes: str, zone: str) -> NodeCapacity:
     return node
 
 
-def list_pods(release: Release) -> Iterator[PodRequests]:
-    """Yield the pods of a release at its smallest size, and those of the add-ons."""
+def list_pods(release: Release, environment: str) -> Iterator[PodRequests]:
+    """Yield the pods of a release at its smallest size, and those of Keycloak and of the add-ons."""
+    yield from [KEYCLOAK] * KEYCLOAK_PODS.get(environment, 2)
     for name, (count, cpu, memory) in ADD_ONS.items():
         yield from [PodRequests(name, cpu, memory)] * count
     smallest = {

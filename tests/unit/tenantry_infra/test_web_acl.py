@@ -4,7 +4,14 @@ import pytest
 from tenantry_infra.stacks import INFRA
 from tenantry_infra.template import Template
 
-from tests.support.aws.web_acl import BODY_RULES, RULES, build_label, is_blocked, list_counted_rules
+from tests.support.aws.web_acl import (
+    BODY_RULES,
+    QUERY_RULES,
+    RULES,
+    build_label,
+    is_blocked,
+    list_counted_rules,
+)
 
 TEMPLATE = Template.load(INFRA / "cloudformation" / "web-acl.yaml")
 
@@ -21,8 +28,8 @@ def test_the_managed_groups_are_on_and_block() -> None:
     ]  # fmt: skip
 
 
-def test_only_rules_that_read_bodies_are_exempted() -> None:
-    assert set(list_counted_rules()) == set(BODY_RULES)
+def test_only_rules_that_read_bodies_or_queries_are_exempted() -> None:
+    assert set(list_counted_rules()) == {*BODY_RULES, *QUERY_RULES}
 
 
 def test_no_label_of_an_exempted_rule_is_forgotten() -> None:
@@ -53,11 +60,18 @@ def test_questions_and_documents_may_contain_anything(rule: str, path: str) -> N
     assert not is_blocked(path, rule)
 
 
-@pytest.mark.parametrize("rule", BODY_RULES)
+@pytest.mark.parametrize("rule", QUERY_RULES)
+@pytest.mark.parametrize("path", ["/", "/api/v1/chats/search", "/api/v1/knowledge/search/files"])
+def test_searches_may_contain_anything(rule: str, path: str) -> None:
+    assert not is_blocked(path, rule)
+
+
+@pytest.mark.parametrize("rule", [*BODY_RULES, *QUERY_RULES])
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
+        "/index.html",
+        "//",
         "/oauth/oidc/callback",
         "/ws/socket.io",
         "/static/api/",
@@ -68,11 +82,11 @@ def test_questions_and_documents_may_contain_anything(rule: str, path: str) -> N
         "/api/v1/auths/signup",
     ],
 )
-def test_all_other_bodies_are_checked(rule: str, path: str) -> None:
+def test_all_other_bodies_and_queries_are_checked(rule: str, path: str) -> None:
     assert is_blocked(path, rule)
 
 
-def test_a_rule_that_reads_no_body_blocks_an_upload_too() -> None:
+def test_a_rule_that_reads_neither_body_nor_query_blocks_an_upload_too() -> None:
     for rule in (
         "RestrictedExtensions_URIPATH",
         "NoUserAgent_HEADER",

@@ -11,10 +11,14 @@ global.aws.documentsBucket and global.aws.filesBucket both are {{ .documentsBuck
 {{- range $prefix, $name := $partitions }}
 {{- $partition = hasPrefix $prefix $region | ternary $name $partition }}
 {{- end }}
-{{- range $part := list "operator" "gateway" "file-sync" "open-webui" }}
-{{- range (index $.Values $part).extraEnv }}
+{{- $owners := list }}
+{{- range $path := include "tenantry.checks.pod-files" . | fromYaml | keys }}
+{{- $owners = append $owners (include "tenantry.checks.variables-owner" (list $.Values $path)) }}
+{{- end }}
+{{- range $path := uniq $owners | sortAlpha }}
+{{- range (include "tenantry.checks.values" (list $.Values $path) | fromYaml).extraEnv }}
 {{- if and (eq .name "AWS_REGION") .value (ne .value $region) }}
-{{ $part }}.extraEnv has AWS_REGION ({{ .value }}), but global.aws.region is {{ $region }}. Remove the variable, or correct the region.
+{{ $path }}.extraEnv has AWS_REGION ({{ .value }}), but global.aws.region is {{ $region }}. Remove the variable, or correct the region.
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,51 +1,58 @@
 {{/* Variables that a container would have twice: Kubernetes uses the last one, without a message. */}}
 {{- define "tenantry.checks.environment" -}}
-{{- range $part, $files := include "tenantry.checks.pods" . | fromYaml }}
-{{- with get $.Subcharts $part }}
-{{- $values := .Values }}
+{{- $faults := list }}
+{{- range $path, $file := include "tenantry.checks.pod-files" . | fromYaml }}
+{{- $owner := include "tenantry.checks.variables-owner" (list $.Values $path) }}
+{{- $values := include "tenantry.checks.values" (list $.Values $owner) | fromYaml }}
+{{- if $values.extraEnv }}
+{{- range include "tenantry.checks.pods" (list $ $path $file) | fromYamlArray }}
+{{- range concat (.pod.initContainers | default list) .pod.containers }}
+{{- $fault := dict "path" $owner "values" $values "environment" .env }}
+{{- $faults = concat $faults (include "tenantry.checks.variable-faults" $fault | splitList "\n" | compact) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{ uniq $faults | join "\n" }}
+{{- end }}
+
+{{/* The path of the values with the additional variables of a pod: its own, or those of its part. Takes a list: all values, the path. */}}
+{{- define "tenantry.checks.variables-owner" -}}
+{{- $path := index . 1 -}}
+{{- if hasKey (include "tenantry.checks.values" . | fromYaml) "extraEnv" -}}
+{{ $path }}
+{{- else -}}
+{{ splitList "." $path | first }}
+{{- end -}}
+{{- end }}
+
+{{/* Faults of the variables of a container. Takes the path of the values with the additional ones, these values, and all variables. */}}
+{{- define "tenantry.checks.variable-faults" -}}
 {{- $extra := list }}
-{{- range $values.extraEnv }}
+{{- range .values.extraEnv }}
 {{- if has .name $extra }}
-{{ $part }}.extraEnv has {{ .name }} twice. Remove one of the two.
+{{ $.path }}.extraEnv has {{ .name }} twice. Remove one of the two.
 {{- end }}
 {{- $extra = append $extra .name }}
 {{- end }}
-{{- $reported := list }}
-{{- range $file := $files }}
-{{- $text := include (printf "%s/charts/%s/templates/%s.yaml" $.Chart.Name $part $file) (index $.Subcharts $part) }}
-{{- range splitList "\n---\n" $text }}
-{{- $object := fromYaml . }}
-{{- if has $object.kind (list "Deployment" "StatefulSet") }}
-{{- range $container := $object.spec.template.spec.containers }}
-{{- /* The additional variables are the last ones. */}}
-{{- $count := sub (len $container.env) (len $extra) | int }}
-{{- range slice $container.env 0 $count }}
-{{- if and (has .name $extra) (not (has .name $reported)) }}
-{{- $reported = append $reported .name }}
-{{- if hasKey ($values.settings | default dict) .name }}
-{{ $part }}.extraEnv and {{ $part }}.settings both set {{ .name }}. Remove one of the two.
+{{- $seen := list }}
+{{- $chart := dict }}
+{{- range .environment }}
+{{- if not (hasKey $chart .name) }}{{ $_ := set $chart .name . }}{{ end }}
+{{- $seen = append $seen .name }}
+{{- end }}
+{{- range $name := uniq $extra }}
+{{- /* The chart has the variable too if the container has it more often than the values. */}}
+{{- if gt (sub (len $seen) (len (without $seen $name))) (sub (len $extra) (len (without $extra $name))) }}
+{{- with get $chart $name }}
+{{- if hasKey ($.values.settings | default dict) $name }}
+{{ $.path }}.extraEnv and {{ $.path }}.settings both set {{ $name }}. Remove one of the two.
 {{- else if .valueFrom }}
-{{ $part }}.extraEnv has {{ .name }}, which the chart reads from the Secret {{ .valueFrom.secretKeyRef.name }}. Remove it, and change the key {{ .valueFrom.secretKeyRef.key }} of the Secret.
+{{ $.path }}.extraEnv has {{ $name }}, which the chart reads from the Secret {{ .valueFrom.secretKeyRef.name }}. Remove it, and change the key {{ .valueFrom.secretKeyRef.key }} of the Secret.
 {{- else }}
-{{ $part }}.extraEnv has {{ .name }}, which the chart sets to {{ .value | quote }}. Remove it, and change the value from which the chart derives it.
+{{ $.path }}.extraEnv has {{ $name }}, which the chart sets to {{ .value | quote }}. Remove it, and change the value from which the chart derives it.
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{/* The templates of pods with additional variables, by their part. */}}
-{{- define "tenantry.checks.pods" -}}
-operator: [operator]
-gateway: [gateway]
-file-sync: [file-sync]
-n8n: [main, webhook, worker]
-open-webui: [open-webui]
-qdrant: [qdrant]
-keycloak: [keycloak]
 {{- end }}

@@ -48,17 +48,12 @@ ingress.alb.{{ $name }} is set, but ingress.className is {{ $.Values.ingress.cla
 {{- if and $url (or (not (hasPrefix "https://" $url)) (ne (include "tenantry.checks.port" $url) "443")) }}
 global.openWebui.url ({{ $url }}) does not lead to the load balancer, because with the ingress.className alb it has only HTTPS on port 443. Begin the URL with https:// and remove its port.
 {{- end }}
-{{- range $annotation, $name := dict "scheme" "scheme" "ssl-policy" "sslPolicy" "certificate-arn" "certificateArns" "wafv2-acl-arn" "webAclArn" "inbound-cidrs" "inboundCidrs" "security-group-prefix-lists" "prefixLists" }}
-{{- $annotation = printf "alb.ingress.kubernetes.io/%s" $annotation }}
-{{- if hasKey ($.Values.ingress.annotations | default dict) $annotation }}
-ingress.annotations has {{ $annotation }}, which ingress.alb.{{ $name }} sets. Remove the annotation, and set ingress.alb.{{ $name }}.
-{{- end }}
-{{- end }}
+{{ include "tenantry.checks.alb-annotations" .Values.ingress }}
 {{- if .Values.ingress.tlsSecret }}
 ingress.tlsSecret is {{ .Values.ingress.tlsSecret }}, but ingress.className is alb, which reads ingress.alb.certificateArns instead. Empty ingress.tlsSecret.
 {{- end }}
 {{- with .Values.ingress.alb }}
-{{- if not (or .inboundCidrs .prefixLists) }}
+{{- if not (or .inboundCidrs .prefixLists (hasKey ($.Values.ingress.annotations | default dict) "alb.ingress.kubernetes.io/security-groups")) }}
 ingress.alb.inboundCidrs and ingress.alb.prefixLists are both empty, and the controller then lets all addresses connect. List the addresses in one of them, or set ingress.enabled to false.
 {{- end }}
 {{- if and .prefixLists (gt (len (without (.inboundCidrs | default list) "0.0.0.0/0" "::/0")) 0) }}
@@ -73,6 +68,31 @@ ingress.alb.scheme is internal, but ingress.alb.inboundCidrs has the public bloc
 {{- end }}
 {{- if contains ":global/" .webAclArn }}
 ingress.alb.webAclArn ({{ .webAclArn }}) is a web ACL for CloudFront, but ingress.className is alb, which needs a regional one. Use the ARN of a regional web ACL.
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Additional annotations that would replace those of the chart. Takes the values of the Ingress. */}}
+{{- define "tenantry.checks.alb-annotations" -}}
+{{- $own := include "tenantry.alb" . | fromYaml }}
+{{- $values := dict "scheme" "scheme" "ssl-policy" "sslPolicy" "certificate-arn" "certificateArns" "wafv2-acl-arn" "webAclArn" "inbound-cidrs" "inboundCidrs" "security-group-prefix-lists" "prefixLists" }}
+{{- range $annotation, $added := .annotations }}
+{{- $name := trimPrefix "alb.ingress.kubernetes.io/" $annotation }}
+{{- if hasKey $values $name }}
+ingress.annotations has {{ $annotation }}, which ingress.alb.{{ get $values $name }} sets. Remove the annotation, and set ingress.alb.{{ get $values $name }}.
+{{- else if and (hasKey $own $annotation) (hasSuffix "-attributes" $name) }}
+{{- range $attribute := get $own $annotation | splitList "," }}
+{{- $key := splitList "=" $attribute | first }}
+{{- range splitList "," $added }}
+{{- if eq (splitList "=" . | first | trim) $key }}
+ingress.annotations has {{ $annotation }} with {{ $key }}, which the chart sets: {{ $attribute }}. Remove this attribute.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- else if hasKey $own $annotation }}
+ingress.annotations has {{ $annotation }}, which the chart sets to {{ get $own $annotation }}. Remove the annotation.
+{{- else if and (eq $name "security-groups") (or $.alb.inboundCidrs $.alb.prefixLists) }}
+ingress.annotations has {{ $annotation }}, with which the controller ignores ingress.alb.inboundCidrs and ingress.alb.prefixLists. Remove the annotation, or empty both lists.
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,22 +1,12 @@
 {{/* Additional volumes and mounts of pods, next to the chart's. The API server would refuse the pods. */}}
 {{- define "tenantry.checks.mounts" -}}
 {{- range $path, $file := include "tenantry.checks.pod-files" . | fromYaml }}
-{{- $part := splitList "." $path | first }}
-{{- $values := $.Values }}
-{{- range splitList "." $path }}
-{{- $values = get $values . }}
-{{- end }}
-{{- $scope := hasPrefix "templates/" $file | ternary $ (get $.Subcharts $part) }}
-{{- if and $scope (or $values.extraVolumes $values.extraVolumeMounts) }}
-{{- $folder := hasPrefix "templates/" $file | ternary $.Chart.Name (printf "%s/charts/%s/templates" $.Chart.Name $part) }}
+{{- $values := include "tenantry.checks.values" (list $.Values $path) | fromYaml }}
+{{- if or $values.extraVolumes $values.extraVolumeMounts }}
 {{- $faults := list }}
-{{- range include (printf "%s/%s" $folder $file) $scope | splitList "\n---\n" }}
-{{- $object := fromYaml . }}
-{{- $spec := $object.spec | default dict }}
-{{- $spec = ($spec.jobTemplate | default (dict "spec" $spec)).spec }}
-{{- $pod := ($spec.template | default (dict "spec" $spec)).spec | default dict }}
-{{- range $pod.containers }}
-{{- $faults = concat $faults (include "tenantry.checks.mount-faults" (dict "path" $path "spec" $spec "pod" $pod "container" .) | splitList "\n" | compact) }}
+{{- range $workload := include "tenantry.checks.pods" (list $ $path $file) | fromYamlArray }}
+{{- range $workload.pod.containers }}
+{{- $faults = concat $faults (include "tenantry.checks.mount-faults" (merge (dict "path" $path "container" .) $workload) | splitList "\n" | compact) }}
 {{- end }}
 {{- end }}
 {{ uniq $faults | join "\n" }}
@@ -46,26 +36,4 @@
 {{- end }}
 {{- $paths = append $paths .mountPath }}
 {{- end }}
-{{- end }}
-
-{{/* The files of pods, by the path of the values with their additional volumes. */}}
-{{- define "tenantry.checks.pod-files" -}}
-operator: operator.yaml
-gateway: gateway.yaml
-file-sync: file-sync.yaml
-file-sync.grants: grants.yaml
-n8n.main: main.yaml
-n8n.webhook: webhook.yaml
-n8n.worker: worker.yaml
-n8n.install: install.yaml
-n8n.initialScale: initial-scale.yaml
-open-webui: open-webui.yaml
-open-webui.install: install.yaml
-qdrant: qdrant.yaml
-qdrant.snapshots: snapshots.yaml
-keycloak: keycloak.yaml
-postgres: postgres.yaml
-redis: redis.yaml
-databases: templates/databases.yaml
-smokeTest: templates/tests/smoke-test.yaml
 {{- end }}

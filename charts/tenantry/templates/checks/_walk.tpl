@@ -29,6 +29,15 @@ Check each section of the values that has a given name, in whatever part it is. 
 {{- if kindIs "slice" $value }}{{ join ", " $value }}{{ else if not (kindIs "invalid" $value) }}{{ $value }}{{ end -}}
 {{- end }}
 
+{{/* A section of the values, as YAML. Takes a list: all values, the path. */}}
+{{- define "tenantry.checks.values" -}}
+{{- $values := index . 0 -}}
+{{- range splitList "." (index . 1) -}}
+{{- $values = get ($values | default dict) . -}}
+{{- end -}}
+{{- toYaml $values -}}
+{{- end }}
+
 {{/* "true" if the part at the beginning of a path is in this release. Takes a list: all values, the path. */}}
 {{- define "tenantry.checks.is-enabled" -}}
 {{- $part := index . 1 | splitList "." | first | get (index . 0) -}}

@@ -91,10 +91,10 @@ def test_without_a_cache_neither_it_nor_its_passwords_cost(tmp_path: Path) -> No
 
 
 def test_what_has_no_price_is_named_and_left_out(tmp_path: Path) -> None:
-    environment = change(tmp_path, "dev", {"data": {"DatabaseClass": "db.r9.huge"}})
+    environment = change(tmp_path, "dev", {"data": {"DatabaseClass": "db.r5b.24xlarge"}})
     cost = estimate_stack(environment, get_stack("data"))
-    assert cost.unknown == ("db.r9.huge",)
-    assert str(cost).endswith("a month, without db.r9.huge")
+    assert cost.unknown == ("db.r5b.24xlarge",)
+    assert str(cost).endswith("a month, without db.r5b.24xlarge")
     assert cost.dollars > 0
 
 
