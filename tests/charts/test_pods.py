@@ -121,9 +121,15 @@ def test_fields_reach_the_pods_of_their_workload_only(path: str) -> None:
             assert pod == plain[name], name
 
 
-def test_the_init_container_of_open_webui_has_the_additional_volumes() -> None:
-    pod = get_pods(render(PROFILE, *set_json("open-webui", FIELDS)))["open-webui"]
+@pytest.mark.parametrize("name", ["open-webui", "keycloak"])
+def test_an_init_container_has_the_additional_volumes(name: str) -> None:
+    pod = get_pods(render(PROFILE, *set_json(name, FIELDS)))[name]
     assert FIELDS["extraVolumeMounts"][0] in pod["spec"]["initContainers"][0]["volumeMounts"]
+
+
+def test_global_fields_may_be_null() -> None:
+    fields = ("nodeSelector", "tolerations", "podLabels", "podAnnotations", "imagePullSecrets")
+    assert render(PROFILE, *set_json("global", dict.fromkeys(fields))).objects == render(PROFILE).objects
 
 
 def test_global_fields_apply_to_all_pods_and_a_workload_adds_its_own() -> None:

@@ -229,6 +229,22 @@ INDEPENDENT: list[tuple[str, Values, list[str]]] = [
         },
         ["open-webui.extraVolumeMounts has the path /tmp"],
     ),
+    *(
+        (
+            "values-kind.yaml",
+            {f"{part}.extraVolumes": make_volumes("data")},
+            [f"{part}.extraVolumes has the name data"],
+        )
+        for part in ("qdrant", "postgres", "redis")
+    ),
+    (
+        "values-kind.yaml",
+        {
+            "keycloak.extraVolumes": make_volumes("scratch"),
+            "keycloak.extraVolumeMounts": [make_mount("scratch", "/build")],
+        },
+        ["keycloak.extraVolumeMounts has the path /build"],
+    ),
     # Addresses.
     (
         PRODUCTION,

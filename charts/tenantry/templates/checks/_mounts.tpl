@@ -5,7 +5,7 @@
 {{- if or $values.extraVolumes $values.extraVolumeMounts }}
 {{- $faults := list }}
 {{- range $workload := include "tenantry.checks.pods" (list $ $path $file) | fromYamlArray }}
-{{- range $workload.pod.containers }}
+{{- range concat ($workload.pod.initContainers | default list) $workload.pod.containers }}
 {{- $faults = concat $faults (include "tenantry.checks.mount-faults" (merge (dict "path" $path "container" .) $workload) | splitList "\n" | compact) }}
 {{- end }}
 {{- end }}
@@ -17,14 +17,14 @@
 {{/* Faults of the volumes and mounts of a container. Takes the path of the values, and the specs of workload, pod and container. */}}
 {{- define "tenantry.checks.mount-faults" -}}
 {{- $volumes := list }}
+{{- range .spec.volumeClaimTemplates }}
+{{- $volumes = append $volumes .metadata.name }}
+{{- end }}
 {{- range .pod.volumes }}
 {{- if has .name $volumes }}
 {{ $.path }}.extraVolumes has the name {{ .name }}, which another volume of the pod has. Choose another name.
 {{- end }}
 {{- $volumes = append $volumes .name }}
-{{- end }}
-{{- range .spec.volumeClaimTemplates }}
-{{- $volumes = append $volumes .metadata.name }}
 {{- end }}
 {{- $paths := list }}
 {{- range .container.volumeMounts }}

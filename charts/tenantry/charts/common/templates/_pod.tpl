@@ -46,11 +46,11 @@ priorityClassName: {{ . | quote }}
 priorityClassName: {{ include "tenantry.priority-class" (dict "top" .top "name" $priority) }}
 {{- end }}
 {{- end }}
-{{- with merge (deepCopy (.values.nodeSelector | default dict)) .top.Values.global.nodeSelector }}
+{{- with merge (deepCopy (.values.nodeSelector | default dict)) (.top.Values.global.nodeSelector | default dict) }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with concat .top.Values.global.tolerations (.values.tolerations | default list) | uniq }}
+{{- with concat (.top.Values.global.tolerations | default list) (.values.tolerations | default list) | uniq }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -105,7 +105,7 @@ annotations:
 
 {{/* The schema refuses labels of selectors. */}}
 {{- define "tenantry.extra-labels" -}}
-{{- with merge (deepCopy (.values.podLabels | default dict)) .top.Values.global.podLabels }}
+{{- with merge (deepCopy (.values.podLabels | default dict)) (.top.Values.global.podLabels | default dict) }}
 {{- toYaml . }}
 {{- end }}
 {{- end }}
@@ -116,7 +116,7 @@ A changed annotation restarts the pods. A job runs once and reads its Secrets th
   config       the content of the ConfigMap that the pod reads when it starts
 */}}
 {{- define "tenantry.pod-annotations" -}}
-{{- $annotations := merge (deepCopy (.values.podAnnotations | default dict)) .top.Values.global.podAnnotations }}
+{{- $annotations := merge (deepCopy (.values.podAnnotations | default dict)) (.top.Values.global.podAnnotations | default dict) }}
 {{- with .config }}
 {{- $_ := set $annotations "checksum/config" (sha256sum .) }}
 {{- end }}
