@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from .account import AwsAccount
-from .chart_values import build_values, list_missing
+from .chart_values import build_values, list_missing, list_unset
 from .cloudformation import StackPhase, StackState
 from .cluster_config import build_cluster_config, build_node_pool
 from .costs.estimate import estimate_cluster
@@ -74,13 +74,16 @@ def values(
     outputs = {stack.name: state.outputs for stack, state in _get_states(account).items()}
     file = file or Path("build") / f"values-{environment.name}.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
+    built = build_values(environment, outputs)
     file.write_text(
         f"# Written by `make aws-values ENV={environment.name}` from the outputs of its stacks.\n"
-        + yaml.safe_dump(build_values(environment, outputs), sort_keys=False)
+        + yaml.safe_dump(built, sort_keys=False)
     )
     console.print(f"Wrote {file}.")
     if missing := list_missing(environment, outputs):
-        console.print(f"Not in it, because their stacks do not exist: {', '.join(missing)}.")
+        console.print(f"Not in it, because their stacks do not exist yet: {', '.join(missing)}.")
+    if unset := list_unset(environment, built):
+        console.print(f"Set these yourself, because no stack determines them: {', '.join(unset)}.")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from botocore.config import Config
 from .cloudformation import CloudFormation
 from .environment import Environment
 from .errors import DeploymentError
+from .zones import check_zones
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -72,6 +73,10 @@ class AwsAccount:
             client = self._session.client("cloudformation", region_name=region, config=RETRIES)
             self._regions[region] = CloudFormation(client)
         return self._regions[region]
+
+    def check_zones(self) -> None:
+        """Check that EKS accepts the zones of the environment; raise DeploymentError otherwise."""
+        check_zones(self.environment, self._session.client("ec2", config=RETRIES))
 
     def has_cluster(self) -> bool:
         """Return True if the environment's EKS cluster exists."""

@@ -21,6 +21,9 @@ __all__ = ["Deployment", "StackPlan"]
 
 SUCCEEDED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 
+NEW = (StackPhase.ABSENT, StackPhase.REVIEWED, StackPhase.CREATION_FAILED)
+"""Phases of a stack without resources."""
+
 
 @dataclass(frozen=True)
 class StackPlan:
@@ -69,12 +72,18 @@ class Deployment:
 
         CloudFormation compares an existing stack with its template. The resources of a new stack are read
         from the template, because a comparison would create the stack.
+
+        Raises
+        ------
+        DeploymentError
+            EKS refuses the zones of the environment.
         """
+        self._check_zones()
         for stack in self._environment.stacks:
             cloudformation, name = self._get_stack(stack)
             state = cloudformation.get_state(name)
             changes: tuple[ResourceChange, ...] = ()
-            if state.phase in (StackPhase.ABSENT, StackPhase.REVIEWED, StackPhase.CREATION_FAILED):
+            if state.phase in NEW:
                 resources = stack.template.list_resources(self._build_parameters(stack))
                 changes = tuple(ResourceChange("Add", each, body["Type"]) for each, body in resources.items())
             elif state.phase is StackPhase.READY:
@@ -92,16 +101,24 @@ class Deployment:
         Raises
         ------
         DeploymentError
-            A stack cannot be created or updated. Earlier stacks remain.
+            A stack cannot be created or updated, or EKS refuses the zones. Earlier stacks remain.
         """
+        self._check_zones()
         for stack in self._environment.stacks:
             self._outputs[stack.name] = self._deploy_stack(stack).outputs
+
+    def _check_zones(self) -> None:
+        """Check the zones before the network exists. Afterwards, its subnets stay in their zones."""
+        (network,) = (stack for stack in self._environment.stacks if stack.name == "network")
+        cloudformation, name = self._get_stack(network)
+        if cloudformation.get_state(name).phase in NEW:
+            self._account.check_zones()
 
     def _estimate(self, stack: Stack) -> Cost:
         return estimate_stack(self._environment, stack)
 
     def _estimate_present(self, stack: Stack, state: StackState) -> Cost:
-        if state.phase in (StackPhase.ABSENT, StackPhase.REVIEWED, StackPhase.CREATION_FAILED):
+        if state.phase in NEW:
             return Cost()
         return estimate_stack(self._environment, stack, state.parameters)
 

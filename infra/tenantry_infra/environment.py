@@ -164,6 +164,12 @@ class Environment(BaseModel):
         return f"tenantry-{self.name}"
 
     @property
+    def zones(self) -> list[str]:
+        """Return the names of the availability zones; empty for the first two of the account."""
+        value = self.parameters.get("network", {}).get("Zones", "")
+        return value.split(",") if value else []
+
+    @property
     def stack_prefix(self) -> str:
         """Return the beginning of the names of all stacks in CloudFormation."""
         return f"tenantry-{self.name}-"
@@ -273,6 +279,7 @@ class Environment(BaseModel):
         yield from find_network_faults(network, self.service_cidr)
         if fault := find_prefix_list_fault(network["LoadBalancerPrefixList"], self.region):
             yield f"parameters.network.LoadBalancerPrefixList: {fault}"
+        yield from self._find_faults_of_zones()
         yield from self._find_faults_of_data()
         if {"deployer", "pipeline"} <= self.parameters.keys():
             deployer, pipeline = (self.parameters[name] for name in ("deployer", "pipeline"))
@@ -281,6 +288,14 @@ class Environment(BaseModel):
                     "parameters.deployer.PipelineBucket: must be the bucket of the pipeline, "
                     f"{pipeline.get('PipelineBucket')!r}, not {deployer.get('PipelineBucket')!r}"
                 )
+
+    def _find_faults_of_zones(self) -> Iterator[str]:
+        path = "parameters.network.Zones"
+        for zone in self.zones:
+            if not re.fullmatch(rf"{self.region}[a-z]", zone):
+                yield f"{path}: {zone} is no name of a zone in {self.region}, such as {self.region}a"
+        if len(set(self.zones)) < len(self.zones):
+            yield f"{path}: must be two different zones"
 
     def _find_faults_of_data(self) -> Iterator[str]:
         stack = next(stack for stack in STACKS if stack.name == "data")

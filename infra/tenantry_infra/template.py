@@ -124,6 +124,15 @@ class Template:
         outputs: Mapping[str, Any] = self.document.get("Outputs", {})
         return outputs
 
+    def list_outputs(self, values: Mapping[str, str]) -> list[str]:
+        """Return the names of the outputs that a stack with the parameters' values has."""
+        known = self._complete(values)
+        return [
+            name
+            for name, output in self.outputs.items()
+            if "Condition" not in output or self._is_true({"Condition": output["Condition"]}, known)
+        ]
+
     def list_resources(self, values: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """Return the resources that the parameters' values create, by logical id."""
         known = self._complete(values)

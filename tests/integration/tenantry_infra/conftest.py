@@ -31,6 +31,7 @@ def production(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> 
         tmp_path_factory.mktemp("production"),
         "prod",
         fields={"edge": edge},
+        network={"Zones": ["us-east-1b", "us-east-1a"]},
         registry={"PullAccounts": [DEV_ACCOUNT, STAGING_ACCOUNT]},
         deployer={"PipelineAccount": ACCOUNT, "PipelineBucket": RELEASES},
         pipeline={

@@ -55,6 +55,21 @@ def test_a_plan_of_an_empty_account_lists_the_resources_and_creates_nothing(aws:
     assert list_stacks(aws) == {}
 
 
+def test_zones_that_eks_refuses_are_refused_before_any_stack(aws: Emulator, tmp_path: Path) -> None:
+    # The emulator's us-west-1b is usw1-az2.
+    file = str(make_environment_file(tmp_path, account=SLOW_ACCOUNT, fields={"region": "us-west-1"}))
+    for command in ("plan", "up"):
+        status, output = aws.run_command(command, file)
+        assert status == 1
+        assert "EKS creates no cluster in us-west-1b (usw1-az2). Set parameters.network.Zones" in output
+    assert aws.connect("cloudformation", region="us-west-1").describe_stacks()["Stacks"] == []
+    zones = {"Zones": ["us-west-1a", "us-west-1c"]}
+    file = str(
+        make_environment_file(tmp_path, account=SLOW_ACCOUNT, fields={"region": "us-west-1"}, network=zones)
+    )
+    assert aws.run_command("plan", file)[0] == 0
+
+
 def test_a_killed_deployment_is_continued_while_its_stack_is_being_created(aws: Emulator, file: str) -> None:
     process = aws.start_command("up", file)
     assert process.stdout

@@ -96,12 +96,19 @@ def test_subnets_have_the_addresses_of_the_architecture_in_two_zones(
     ec2: Any, outputs: dict[str, str], output: str, cidrs: list[str], tags: dict[str, str]
 ) -> None:
     subnets = list_subnets(ec2, outputs[output])
-    assert [subnet["CidrBlock"] for subnet in subnets] == cidrs
+    assert sorted(subnet["CidrBlock"] for subnet in subnets) == cidrs
     assert len({subnet["AvailabilityZone"] for subnet in subnets}) == 2
     for subnet in subnets:
         assert subnet["MapPublicIpOnLaunch"] is False
         kubernetes = {key: value for key, value in get_tags(subnet).items() if "/" in key}
         assert kubernetes == tags
+
+
+def test_subnets_are_in_the_zones_of_the_environment(ec2: Any, outputs: dict[str, str]) -> None:
+    assert outputs["Zones"] == "us-east-1b,us-east-1a"
+    for output in ("PublicSubnets", "AppSubnets", "DataSubnets"):
+        found = {each["SubnetId"]: each["AvailabilityZone"] for each in list_subnets(ec2, outputs[output])}
+        assert [found[subnet] for subnet in outputs[output].split(",")] == ["us-east-1b", "us-east-1a"]
 
 
 def test_public_subnets_route_to_the_internet(ec2: Any, outputs: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-from tenantry_infra.chart_values import VALUES, build_values, list_missing
+from tenantry_infra.chart_values import VALUES, build_values, list_missing, list_unset
 from tenantry_infra.environment import EdgeSettings, Environment, find_environment
 from tenantry_infra.stacks import STACKS
 
@@ -113,3 +113,41 @@ def test_without_a_host_the_chart_decides(production: Environment) -> None:
 def test_a_load_balancer_that_does_not_exist_yet_is_missing(public: Environment) -> None:
     without_edge = {name: values for name, values in OUTPUTS.items() if name != "edge"}
     assert list_missing(public, without_edge) == ["targetGroupBinding.targetGroupArn"]
+
+
+def test_without_a_cache_its_host_and_addresses_are_left_to_a_person(production: Environment) -> None:
+    parameters = {**production.parameters, "data": {**production.parameters["data"], "Cache": "false"}}
+    environment = production.model_copy(update={"parameters": parameters})
+    outputs = {**OUTPUTS, "data": {"DatabaseHost": "tenantry-prod.abc.us-east-1.rds.amazonaws.com"}}
+    values = build_values(environment, outputs)
+    assert list_missing(environment, outputs) == []
+    assert "redis" not in values["global"]["network"]
+    assert {"n8n.redis.host", "global.network.redis.cidrs"} <= set(list_unset(environment, values))
+
+
+def test_pods_may_ask_the_dns_of_the_cluster(production: Environment) -> None:
+    environment = production.model_copy(update={"service_cidr": "10.200.0.0/16"})
+    dns = build_values(environment, OUTPUTS)["global"]["network"]["dns"]
+    assert dns == {"cidrs": ["10.200.0.10/32", "169.254.20.10/32"]}
+
+
+def test_the_values_that_no_stack_determines_are_listed(production: Environment, public: Environment) -> None:
+    without_edge = {name: values for name, values in OUTPUTS.items() if name != "edge"}
+    assert list_unset(production, build_values(production, without_edge)) == [
+        "global.keycloak.url",
+        "global.openWebui.url",
+        "ingress.alb.webAclArn",
+    ]
+    assert list_unset(public, build_values(public, OUTPUTS)) == ["global.keycloak.url"]
+
+
+def test_an_environment_without_a_profile_gets_the_list_of_all_profiles(production: Environment) -> None:
+    environment = production.model_copy(update={"name": "eu"})
+    without_edge = {name: values for name, values in OUTPUTS.items() if name != "edge"}
+    unset = list_unset(environment, build_values(environment, without_edge))
+    assert unset == [
+        "global.keycloak.url",
+        "global.openWebui.url",
+        "ingress.alb.inboundCidrs",
+        "ingress.alb.webAclArn",
+    ]

@@ -173,6 +173,10 @@ def test_a_wrong_field_is_named(tmp_path: Path, changes: Document, messages: lis
             {"DataCidrs": ["10.0.20.0/24", "10.0.21.0/24", "10.0.22.0/24"]},
             "DataCidrs: must be two subnets, one in each zone, not 3",
         ),
+        ("network", {"Zones": ["us-east-1a"]}, "Zones: must match"),
+        ("network", {"Zones": ["us-east-1a", "us-east-1a"]}, "Zones: must be two different zones"),
+        ("network", {"Zones": ["us-east-1a", "us-west-2b"]}, "Zones: us-west-2b is no name of a zone in us-"),
+        ("network", {"Zones": ["use1-az1", "use1-az2"]}, "Zones: use1-az1 is no name of a zone in us-east-1"),
         ("network", {"PublicCidrs": ""}, "PublicCidrs: must be two subnets"),
         (
             "network",

@@ -47,3 +47,14 @@ def test_dev_has_one_nat_gateway_and_no_interface_endpoint() -> None:
     types = [resource["Type"] for resource in resources.values()]
     assert types.count("AWS::EC2::NatGateway") == 1
     assert [name for name in resources if name.endswith("Endpoint")] == ["S3Endpoint"]
+
+
+def test_each_subnet_is_in_the_zone_that_the_environment_chooses() -> None:
+    for kind in ("Public", "App", "Data"):
+        for position, zone in enumerate("AB"):
+            assert RESOURCES[f"{kind}Subnet{zone}"]["Properties"]["AvailabilityZone"] == {
+                "Fn::Select": [
+                    position,
+                    {"Fn::If": ["FirstZones", {"Fn::GetAZs": ""}, {"Fn::Split": [",", {"Ref": "Zones"}]}]},
+                ]
+            }
