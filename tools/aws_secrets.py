@@ -20,7 +20,7 @@ from tenantry_local import redis_users
 
 from .dev_secrets import Secrets, generate_secrets, make_list
 
-__all__ = ["SecretStore", "create_missing", "main"]
+__all__ = ["INCLUDED", "SecretStore", "create_missing", "main"]
 
 PREFIX = "tenantry/"
 """Prefix of the entries: the default of the chart's ``global.secretsStore.prefix``."""

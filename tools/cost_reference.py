@@ -14,6 +14,8 @@ from tenantry_infra.costs.prices import FROM_MEMORY, PriceTable
 from tenantry_infra.environment import EdgeSettings, Environment, find_environment
 from tenantry_infra.stacks import INFRA
 
+from .aws_secrets import INCLUDED
+from .dev_secrets import generate_secrets
 from .wrap import wrap
 
 __all__ = ["ENVIRONMENTS", "PAGE", "load_complete", "render"]
@@ -108,10 +110,12 @@ def _render_left_out(costs: dict[str, dict[str, Cost]]) -> Iterator[str]:
     node = _format(_get_node_price(costs["small"]["cluster"]))
     balancer = prices["load-balancer"] + prices["load-balancer-capacity"] + 2 * prices["public-ipv4"]
     small = _sum(costs["small"]) + balancer
+    secrets = len(generate_secrets("tenantry").keys() - {*INCLUDED}) * prices["secret"]
     rows = {
         "questions to models, embeddings": "[a thousand questions](#a-thousand-questions)",
         "pods and database of Keycloak": "nothing more: two pods fit on the nodes, in `small` one",
         "load balancer for Keycloak's host": f"${_format(balancer)}: `small` then costs ${_format(small)}",
+        "entries of the chart's Secrets": f"${_format(secrets)} (`make aws-secrets`)",
         "Prometheus": "a further node in `dev` and in `small`; in `staging` and `prod` it fits",
         "a fourth node in `small`": f"${node} with its volume, for Prometheus and one more Keycloak",
         "CPU credits": f"${t4g} (t4g) or ${t3} (t3) for a processor that is always above the node's baseline",
