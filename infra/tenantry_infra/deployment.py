@@ -109,10 +109,10 @@ class Deployment:
 
     def _check_zones(self) -> None:
         """Check the zones before the network exists. Afterwards, its subnets stay in their zones."""
-        (network,) = (stack for stack in self._environment.stacks if stack.name == "network")
-        cloudformation, name = self._get_stack(network)
-        if cloudformation.get_state(name).phase in NEW:
-            self._account.check_zones()
+        for stack in self._environment.stacks:
+            cloudformation, name = self._get_stack(stack)
+            if stack.name == "network" and cloudformation.get_state(name).phase in NEW:
+                self._account.check_zones()
 
     def _estimate(self, stack: Stack) -> Cost:
         return estimate_stack(self._environment, stack)
