@@ -132,8 +132,17 @@ def test_metrics_of_the_new_pods_alone_decide(release: Release, name: str) -> No
         prometheus = metric["provider"]["prometheus"]
         assert prometheus["address"] == PROMETHEUS
         selectors = prometheus["query"].count("{namespace=")
-        assert prometheus["query"].count(f'pod=~"demo-{name}-{{{{args.hash}}}}-.*"') == selectors > 1
+        assert prometheus["query"].count(f'pod=~"demo-{name}-{{{{args.hash}}}}-.*"') == selectors > 0
         assert metric["failureLimit"] == 2
+
+
+@workloads
+def test_pods_whose_metrics_prometheus_lacks_end_a_rollout(release: Release, name: str) -> None:
+    """Without a result, all other metrics succeed: at night, there are no requests."""
+    found = {metric["name"]: metric["successCondition"] for metric in list_metrics(release, name)}
+    assert found.pop("metrics-of-new-pods") == "len(result) > 0 && result[0] > 0"
+    assert found
+    assert all(condition.startswith("len(result) == 0 || ") for condition in found.values())
 
 
 def test_open_webui_can_be_off() -> None:
@@ -148,6 +157,8 @@ def test_open_webui_can_be_off() -> None:
         ((*MONITORED, *ENABLED[-2:]), "this cluster has no argoproj.io/v1alpha1/Rollout"),
         ((*KNOWN, "--set", "global.rollouts.enabled=true"), "global.rollouts.prometheusUrl is empty"),
         ((*ENABLED, "--set", "monitoring.enabled=false"), "monitoring.enabled is false"),
+        (ENABLED[2:], "this cluster has no monitoring.coreos.com/v1"),
+        ((*ENABLED, "--set", "global.network.monitoringNamespace="), "monitoringNamespace is empty"),
         ((*ENABLED, "--set", "global.rollouts.stepMinutes=1"), "stepMinutes"),
         ((*ENABLED, "--set", "global.rollouts.prometheusUrl=prometheus:9090"), "prometheusUrl"),
     ],

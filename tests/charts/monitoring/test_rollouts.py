@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from tests.charts.test_rollouts import ENABLED, PROFILE, list_metrics
-from tests.support.charts.monitoring_series import get_pod_name, make_open_webui_responses, make_requests
+from tests.support.charts.monitoring_series import (
+    get_pod_name,
+    make_constant,
+    make_open_webui_responses,
+    make_requests,
+    make_series,
+)
 from tests.support.charts.promtool import check_queries
 from tests.support.charts.rendering import render
 
@@ -62,3 +68,18 @@ def test_pods_of_another_version_decide_nothing(
 @pytest.mark.parametrize(("workload", "metric"), sorted({case[:2] for case in CASES}))
 def test_without_requests_there_is_no_result(workload: str, metric: str) -> None:
     check_queries({}, {build_query(workload, metric): set()})
+
+
+@pytest.mark.parametrize("workload", ["gateway", "open-webui"])
+def test_pods_that_prometheus_reads_are_known_without_requests(workload: str) -> None:
+    release = render(PROFILE, *ENABLED, namespace="chart-test")
+    (metric,) = [each for each in list_metrics(release, workload) if each["name"] == "metrics-of-new-pods"]
+    pod = get_pod_name(workload)
+    new_hash = pod.removeprefix(f"demo-{workload}-").rpartition("-")[0]
+    query = metric["provider"]["prometheus"]["query"]
+    up = {value: make_series("up", make_constant(value), job=workload, pod=pod) for value in (0, 1)}
+    known = query.replace("{{args.hash}}", new_hash)
+    check_queries(up[1], {f"{known} > 0": {"{}"}})
+    check_queries(up[0], {f"{known} > 0": set()})
+    check_queries(up[1], {query.replace("{{args.hash}}", OLD_HASH): set()})
+    check_queries({}, {known: set()})

@@ -10,6 +10,11 @@ global.rollouts.enabled is true, but global.rollouts.prometheusUrl is empty, so 
 {{- end }}
 {{- if eq (toString .Values.monitoring.enabled) "false" }}
 global.rollouts.enabled is true, but monitoring.enabled is false, so Prometheus has no metrics of new pods. Set monitoring.enabled to auto.
+{{- else if not (include "monitoring.enabled" .) }}
+global.rollouts.enabled is true, but this cluster has no monitoring.coreos.com/v1, so monitoring.enabled ({{ .Values.monitoring.enabled }}) lets Prometheus read no metrics of new pods. Install prometheus-operator first. For helm template, add --api-versions monitoring.coreos.com/v1.
+{{- end }}
+{{- if not .Values.global.network.monitoringNamespace }}
+global.rollouts.enabled is true, but global.network.monitoringNamespace is empty, so the network policies keep Prometheus out of new pods. Set the namespace of your Prometheus.
 {{- end }}
 {{- else if $known }}
 {{- range $name := list "gateway" "open-webui" }}
