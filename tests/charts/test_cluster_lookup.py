@@ -110,7 +110,10 @@ def test_two_releases_with_long_names_share_a_namespace(cluster: LookupCluster) 
     assert cluster.run_helm("list", "--short").split() == [f"{name}1", f"{name}2"]
 
 
-GRADUAL = ("--set", "global.rollouts.enabled=true,global.rollouts.prometheusUrl=http://prometheus:9090")
+GRADUAL = (
+    "--set", "global.rollouts.enabled=true,global.rollouts.prometheusUrl=http://prometheus:9090",
+    "--set", "global.network.monitoringNamespace=monitoring",
+)  # fmt: skip
 
 
 def test_a_rollout_begins_and_continues_with_the_number_of_pods_that_the_autoscaler_set(

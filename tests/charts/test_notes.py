@@ -69,12 +69,21 @@ def list_limits(notes: str) -> list[str]:
     return [line.strip()[2:] for line in part.splitlines() if line.startswith("  - ")]
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_commands_name_the_namespace_and_existing_objects(profile: str) -> None:
-    notes = read_notes(profile, "ingress.enabled=false", "global.openWebui.url=")
+@pytest.mark.parametrize(
+    ("profile", "names"),
+    [
+        *((profile, []) for profile in PROFILES),
+        ("values-kind.yaml", ["global.fullnameOverride=rag"]),
+        ("values-kind.yaml", ["global.nameOverride=rag"]),
+    ],
+)
+def test_commands_name_the_namespace_and_existing_objects(profile: str, names: list[str]) -> None:
+    notes = read_notes(profile, "ingress.enabled=false", "global.openWebui.url=", *names)
     commands = [shlex.split(line) for line in notes.splitlines() if re.match(r" *(kubectl|helm) ", line)]
     assert len(commands) >= 7
-    objects = {(item["kind"], item["metadata"]["name"]) for item in render(profile).objects}
+    objects = {
+        (item["kind"], item["metadata"]["name"]) for item in render(profile, *to_options(*names)).objects
+    }
     for command in commands:
         if "-n" in command:
             assert command[command.index("-n") + 1] == NAMESPACE
@@ -147,6 +156,17 @@ def test_a_complete_production_has_nothing_off(read_watched_notes: Callable[...,
         (["file-sync.enabled=false"], "file-sync.enabled"),
         (["n8n.enabled=false", "open-webui.orchestrator=direct"], "n8n.enabled"),
         (["crds.install=false"], "crds.install"),
+        (
+            [
+                "qdrant.enabled=false",
+                "qdrant.snapshots.enabled=false",
+                "global.qdrant.tlsSecret=",
+                "global.qdrant.url=http://qdrant.example.com:6333",
+                "global.network.qdrant.port=6333",
+                'global.network.qdrant.cidrs=["10.0.9.0/24"]',
+            ],
+            "global.qdrant.url",
+        ),
         (["global.postgres.tls.enabled=false"], "global.postgres.tls.enabled"),
         (["global.redis.tls.enabled=false"], "global.redis.tls.enabled"),
         (

@@ -331,6 +331,17 @@ CONTRADICTIONS: list[tuple[str, Values, list[str]]] = [
     ),
     (PRODUCTION, {"n8n.postgres.host": ""}, ["postgres.enabled is false", "n8n.postgres.host is empty"]),
     (PRODUCTION, {"n8n.redis.host": ""}, ["redis.enabled is false", "n8n.redis.host is empty"]),
+    (
+        PRODUCTION,
+        {
+            "qdrant.enabled": False,
+            "global.qdrant.url": "http://qdrant.example.com",
+            "global.qdrant.tlsSecret": "qdrant-tls",
+            "global.network.qdrant.port": 80,
+            "global.network.qdrant.cidrs": ["10.0.9.0/24"],
+        },
+        ["global.qdrant.tlsSecret is qdrant-tls", "global.qdrant.url (http://qdrant.example.com) has no TLS"],
+    ),
     (PRODUCTION, {"qdrant.enabled": False}, ["qdrant.enabled is false", "global.qdrant.url is empty"]),
     (
         PRODUCTION,

@@ -40,6 +40,8 @@
 {{- if not .Values.global.qdrant.tlsSecret }}
 - Connections to Qdrant are not encrypted (global.qdrant.tlsSecret).
 {{- end }}
+{{- else if hasPrefix "http://" .Values.global.qdrant.url }}
+- Connections to Qdrant are not encrypted (global.qdrant.url).
 {{- end }}
 {{- range $name := list "aws" "keycloak" }}
 {{- if include "tenantry.contains-any" (list (index $.Values.global.network $name).cidrs $everywhere) }}

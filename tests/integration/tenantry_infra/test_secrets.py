@@ -10,6 +10,8 @@ from tests.support.aws.running import Emulator, make_environment_file, open_acco
 from tools.aws_secrets import build_secrets
 
 ACCOUNT = "777788889999"
+BUCKETS = {f"{kind}Bucket": f"{kind.lower()}-of-secrets" for kind in ("Documents", "Files", "Logs")}
+"""Names of S3 are global, and other tests use those of dev in the same emulator."""
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def aws(emulator: Emulator) -> Emulator:
 def test_secrets_are_made_from_the_stacks_and_stay(
     aws: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = make_environment_file(tmp_path, account=ACCOUNT)
+    file = make_environment_file(tmp_path, account=ACCOUNT, storage=BUCKETS)
     account = open_account(aws, file, monkeypatch)
     with pytest.raises(DeploymentError, match="Run `make aws-up` first"):
         build_secrets(account)

@@ -9,6 +9,11 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with .Values.global.qdrant }}
+{{- if and (hasPrefix "http://" .url) .tlsSecret }}
+global.qdrant.tlsSecret is {{ .tlsSecret }}, but global.qdrant.url ({{ .url }}) has no TLS. Begin the URL with https:// or empty the Secret's name.
+{{- end }}
+{{- end }}
 {{- $chat := urlParse .Values.global.openWebui.url }}
 {{- $login := urlParse .Values.global.keycloak.url }}
 {{- if and $chat.host (eq $chat.host $login.host) (empty $login.path) }}
