@@ -290,7 +290,11 @@ CIDR = explain(
     "a block of addresses, such as 10.0.20.0/24 (IPv4, /0 to /32) or fd00:ec2::/64 (IPv6, /0 to /128)",
 )
 HOST = explain(
-    {"pattern": rf"^({_SUBDOMAIN}|{_IPV6})$", "not": {"pattern": r"^(localhost|127\.|::1$)"}},
+    {
+        "pattern": rf"^({_SUBDOMAIN}|{_IPV6})$",
+        "maxLength": 253,
+        "not": {"pattern": r"^(localhost|127\.|::1$)"},
+    },
     "the name of a host that pods reach, without scheme, port and path, such as db.example.com",
 )
 URL = explain(
