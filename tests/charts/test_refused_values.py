@@ -245,6 +245,14 @@ INDEPENDENT: list[tuple[str, Values, list[str]]] = [
         },
         ["keycloak.extraVolumeMounts has the path /build"],
     ),
+    *(
+        (
+            PRODUCTION,
+            {f"{part}.nodeSelector": {"topology.kubernetes.io/zone": "us-east-1a"}},
+            ["qdrant.autoscaling.minReplicas", "qdrant.nodeSelector", "the zone us-east-1a"],
+        )
+        for part in ("qdrant", "global")
+    ),
     # Addresses.
     (
         PRODUCTION,

@@ -1,5 +1,11 @@
 {{/* Numbers of pods. */}}
 {{- define "tenantry.checks.scaling" -}}
+{{- with .Values.qdrant }}
+{{- $zone := get (merge (deepCopy (.nodeSelector | default dict)) ($.Values.global.nodeSelector | default dict)) "topology.kubernetes.io/zone" }}
+{{- if and .enabled $zone (gt (int .autoscaling.minReplicas) 1) (not .topologySpreadConstraints) }}
+qdrant.autoscaling.minReplicas is {{ .autoscaling.minReplicas }}, and peers must be in two zones, but qdrant.nodeSelector or global.nodeSelector allows only the zone {{ $zone }}. Select nodes of several zones, or set qdrant.topologySpreadConstraints.
+{{- end }}
+{{- end }}
 {{ include "tenantry.checks.each" (dict "values" .Values "path" "" "section" "autoscaling" "check" "tenantry.checks.autoscaler") }}
 {{- $keda := .Values.global.network.kedaNamespace }}
 {{- with .Values.n8n.worker.autoscaling.source }}
