@@ -26,7 +26,7 @@ POD_FIELDS = (
 
 WAYS = (
     "httpRoute.enabled=true,httpRoute.parentRefs[0].name=public,httpRoute.parentRefs[0].namespace=gateways",
-    "targetGroupBinding.enabled=true,targetGroupBinding.securityGroups={sg-1}",
+    "targetGroupBinding.enabled=true,targetGroupBinding.securityGroups={sg-01234567}",
     "targetGroupBinding.targetGroupArn=arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/tenantry/0",
 )
 """Values of the ways to Open WebUI besides the Ingress."""

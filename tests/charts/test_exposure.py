@@ -52,13 +52,17 @@ def test_an_existing_target_group_gets_the_pods_of_open_webui() -> None:
 
 
 def test_the_controller_opens_the_pods_port_to_given_security_groups() -> None:
-    release = render(KIND, *BINDING, "--set", "targetGroupBinding.securityGroups={sg-1,sg-2}")
+    release = render(
+        KIND, *BINDING, "--set", "targetGroupBinding.securityGroups={sg-0123456789abcdef0,sg-01234567}"
+    )
     (container,) = release.get("Deployment", "open-webui")["spec"]["template"]["spec"]["containers"]
     (port,) = [each for each in container["ports"] if each["name"] == "http"]
     assert release.get("TargetGroupBinding", "open-webui")["spec"]["networking"] == {
         "ingress": [
             {
-                "from": [{"securityGroup": {"groupID": name}} for name in ("sg-1", "sg-2")],
+                "from": [
+                    {"securityGroup": {"groupID": name}} for name in ("sg-0123456789abcdef0", "sg-01234567")
+                ],
                 "ports": [{"protocol": "TCP", "port": port["containerPort"]}],
             }
         ]

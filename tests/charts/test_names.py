@@ -16,8 +16,8 @@ EVERYTHING = (
 """Options of objects that the profiles leave out."""
 
 LABELS = (
-    r'app.kubernetes.io/instance: |release=\\?"|release: "?|replacement: |RAG-System-Health \(chart-test/'
-    r'|DATABASES_INSTALL_RELEASE, value: "chart-test/|\\"Release\\":\\"'
+    r'app.kubernetes.io/instance: "?|release=\\?"|release: "?|replacement: "?|RAG-System-Health \(chart-test/'
+    r'|DATABASES_INSTALL_RELEASE, value: "?chart-test/|\\"Release\\":\\"'
 )
 """Beginnings of the places that have the name of the release, which does not change."""
 
