@@ -21,7 +21,9 @@ OLDEST_MINOR = 32
 def _check_version(value: str) -> str:
     newest = int(KUBERNETES_VERSION.removeprefix("1."))
     if not OLDEST_MINOR <= int(value.removeprefix("1.")) <= newest:
-        raise ValueError(f"{value} is no version that EKS supports: these are 1.{OLDEST_MINOR} to 1.{newest}")
+        raise ValueError(
+            f"{value} is no version of EKS that this release knows: these are 1.{OLDEST_MINOR} to 1.{newest}"
+        )
     return value
 
 

@@ -225,9 +225,9 @@ ROLE = "arn:aws:iam::111122223333:role/engineers"
     [
         (
             {"version": "1.31"},
-            "cluster.version: 1.31 is no version that EKS supports: these are 1.32 to 1.36",
+            "cluster.version: 1.31 is no version of EKS that this release knows: these are 1.32 to 1.36",
         ),
-        ({"version": "1.99"}, "cluster.version: 1.99 is no version that EKS supports"),
+        ({"version": "1.99"}, "cluster.version: 1.99 is no version of EKS that this release knows"),
         ({"version": "1.36.1"}, "cluster.version: "),
         ({"version": "2.0"}, "cluster.version: "),
         ({"logDays": 45}, "cluster.logDays: "),
