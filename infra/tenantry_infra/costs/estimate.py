@@ -26,7 +26,7 @@ class CostItem:
     Parameters
     ----------
     price
-        UnitPrice of a unit.
+        Price of a unit.
     count
         Number of things with this price.
     """

@@ -40,7 +40,7 @@ class Source(_Model):
 
 
 class UnitPrice(_Model):
-    """UnitPrice of one unit.
+    """Price of one unit.
 
     Parameters
     ----------
