@@ -10,12 +10,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import boto3
 from joserfc.jwk import OKPKey
 from tenantry_infra.account import AwsAccount
 from tenantry_infra.environment import Environment, find_environment
 from tenantry_infra.errors import DeploymentError
-from tenantry_infra.stacks import STACKS
+from tenantry_infra.stacks import find_stack
 from tenantry_local import redis_users
 
 from .dev_secrets import Secrets, generate_secrets, make_list
@@ -108,7 +107,7 @@ def create_missing(store: SecretStore, generated: Secrets) -> Secrets:
 def _read_outputs(account: AwsAccount, names: Iterable[str]) -> dict[str, str]:
     environment = account.environment
     outputs: dict[str, str] = {}
-    for stack in (stack for stack in STACKS if stack.name in names):
+    for stack in map(find_stack, names):
         state = account.get_cloudformation(stack).get_state(environment.get_stack_name(stack))
         outputs |= state.outputs
     missing = {"DatabaseHost", "DatabaseSecret", "CacheHost", "DataKeyArn"} - outputs.keys()
@@ -136,8 +135,7 @@ def build_secrets(account: AwsAccount) -> Secrets:
         The stacks do not exist yet.
     """
     outputs = _read_outputs(account, ("keys", "data"))
-    client = boto3.client("secretsmanager", region_name=account.environment.region)
-    store = SecretStore(client, outputs["DataKeyArn"])
+    store = SecretStore(account.get_secrets_manager(), outputs["DataKeyArn"])
     passwords = {
         user: _read_required(store, f"tenantry/redis/{user}")["password"] for user in redis_users.USERS
     }

@@ -102,6 +102,10 @@ class AwsAccount:
         """Return Elastic Load Balancing in the region of a stack."""
         return self._session.client("elbv2", region_name=self.environment.get_region(stack), config=RETRIES)
 
+    def get_secrets_manager(self) -> Any:
+        """Return Secrets Manager in the environment's region."""
+        return self._session.client("secretsmanager", config=RETRIES)
+
     def get_backup(self, stack: "Stack") -> Any:
         """Return AWS Backup in the region of a stack."""
         return self._session.client("backup", region_name=self.environment.get_region(stack), config=RETRIES)

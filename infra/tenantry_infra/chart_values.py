@@ -9,11 +9,10 @@ from typing import Any
 import yaml
 
 from .environment import Environment
-from .stacks import INFRA
+from .stacks import CHART, find_profile
 
 __all__ = ["EXAMPLE", "IMAGES", "build_image_values", "build_values", "list_missing", "list_unset"]
 
-PROFILES = INFRA.parent / "charts" / "tenantry"
 EXAMPLE = re.compile(r"example|123456789012|\b(192\.0\.2|198\.51\.100|203\.0\.113)\.")
 """Pattern of the hosts, accounts and addresses that are only examples in the chart's profiles."""
 
@@ -169,8 +168,8 @@ def list_unset(environment: Environment, values: Mapping[str, Any]) -> list[str]
     values
         The values from its stacks.
     """
-    profile = PROFILES / f"values-eks-{environment.name}.yaml"
-    files = [profile] if profile.is_file() else sorted(PROFILES.glob("values-eks-*.yaml"))
+    profile = find_profile(environment.name)
+    files = [profile] if profile else sorted(CHART.glob("values-eks-*.yaml"))
     examples = {
         path
         for file in files

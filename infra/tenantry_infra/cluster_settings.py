@@ -2,10 +2,10 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, model_validator
 
 from .aws_limits import LogDays, check_instance_types
+from .file_model import FileModel
 from .network_limits import check_public_networks
 
 __all__ = ["KUBERNETES_VERSION", "ClusterSettings", "NodeGroupSettings"]
@@ -34,11 +34,7 @@ def _check_roles(values: list[str]) -> list[str]:
     return values
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
-
-
-class NodeGroupSettings(_Settings):
+class NodeGroupSettings(FileModel):
     """A group of nodes. Qdrant's settings apply to the group of each zone.
 
     Parameters
@@ -60,7 +56,7 @@ class NodeGroupSettings(_Settings):
         return self
 
 
-class ClusterSettings(_Settings):
+class ClusterSettings(FileModel):
     """Settings of the cluster.
 
     Parameters
@@ -84,8 +80,8 @@ class ClusterSettings(_Settings):
     )
     administrators: Annotated[
         list[Annotated[str, Field(pattern=r"^arn:aws:iam::\d{12}:role/.+$")]], AfterValidator(_check_roles)
-    ] = []
-    api_cidrs: Annotated[list[str], AfterValidator(check_public_networks)] = []
+    ] = Field(default_factory=list)
+    api_cidrs: Annotated[list[str], AfterValidator(check_public_networks)] = Field(default_factory=list)
     log_days: LogDays = 90
     karpenter_version: Annotated[str, Field(pattern=r"^(v?\d+\.\d+\.\d+)?$")] = ""
     general_nodes: NodeGroupSettings

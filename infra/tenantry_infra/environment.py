@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from .aws_limits import (
@@ -19,8 +19,9 @@ from .aws_limits import (
 )
 from .cluster_settings import ClusterSettings
 from .errors import DeploymentError
+from .file_model import FileModel
 from .network_limits import check_service_network, find_network_faults
-from .stacks import INFRA, STACKS, Stack, StackRegion
+from .stacks import INFRA, STACKS, Stack, StackRegion, find_stack
 from .usage import ExpectedUsage
 
 __all__ = ["MAX_RELEASE_LENGTH", "Environment", "find_environment"]
@@ -61,7 +62,7 @@ Region = Annotated[str, AfterValidator(check_region)]
 ParameterValue = Annotated[str, BeforeValidator(_to_parameter)]
 
 
-class EdgeSettings(BaseModel):
+class EdgeSettings(FileModel):
     """Settings of the way from browsers to Open WebUI: CloudFront, AWS WAF, the load balancer and DNS.
 
     Parameters
@@ -72,13 +73,11 @@ class EdgeSettings(BaseModel):
         Hosted zone in Route 53 that contains the host.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
-
     host: Annotated[str, Field(max_length=57, pattern=rf"^({HOST_LABEL}\.)+{LAST_LABEL}$")]
     hosted_zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{5,31}$")]
 
 
-class Environment(BaseModel):
+class Environment(FileModel):
     """An environment: one AWS account with its stacks.
 
     Parameters
@@ -106,8 +105,6 @@ class Environment(BaseModel):
     parameters
         Parameters by stack and name, as in the stacks' templates.
     """
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
 
     name: Annotated[str, Field(max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
     account: Annotated[str, Field(pattern=r"^(\d{12})?$")]
@@ -298,7 +295,7 @@ class Environment(BaseModel):
             yield f"{path}: must be two different zones"
 
     def _find_faults_of_data(self) -> Iterator[str]:
-        stack = next(stack for stack in STACKS if stack.name == "data")
+        stack = find_stack("data")
         values = {
             name: value
             for name, value in self._list_values("data").items()
@@ -317,7 +314,7 @@ class Environment(BaseModel):
 
     def _list_values(self, name: str) -> dict[str, str]:
         """Return all parameters of a stack, with the defaults of its template."""
-        stack = next(stack for stack in STACKS if stack.name == name)
+        stack = find_stack(name)
         defaults = {key: each.default or "" for key, each in stack.template.parameters.items()}
         return defaults | self.get_parameters(stack)
 

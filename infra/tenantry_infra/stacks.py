@@ -6,10 +6,13 @@ from pathlib import Path
 
 from .template import Template
 
-__all__ = ["DATA_TYPES", "INFRA", "STACKS", "Stack", "StackRegion"]
+__all__ = ["CHART", "DATA_TYPES", "INFRA", "STACKS", "Stack", "StackRegion", "find_profile", "find_stack"]
 
 INFRA = Path(__file__).resolve().parents[1]
 """Folder with the templates, the environments and the policies of IAM."""
+
+CHART = INFRA.parent / "charts" / "tenantry"
+"""Folder of the chart."""
 
 
 DATA_TYPES = {
@@ -130,3 +133,14 @@ STACKS = (
         optional=True,
     ),
 )
+
+
+def find_stack(name: str) -> Stack:
+    """Return the stack of a name; raise :class:`KeyError` if there is none."""
+    return {stack.name: stack for stack in STACKS}[name]
+
+
+def find_profile(environment: str) -> Path | None:
+    """Return the file of the chart's profile for an environment; None if it has none."""
+    file = CHART / f"values-eks-{environment}.yaml"
+    return file if file.is_file() else None

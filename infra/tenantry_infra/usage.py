@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
+
+from .file_model import FileModel
 
 __all__ = ["ExpectedUsage"]
 
 Quantity = Annotated[int, Field(ge=0)]
 
 
-class ExpectedUsage(BaseModel):
+class ExpectedUsage(FileModel):
     """Expected use in a month. It changes nothing but the estimate.
 
     Parameters
@@ -32,8 +33,6 @@ class ExpectedUsage(BaseModel):
     traffic_gb
         Data between the cluster and the internet.
     """
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True)
 
     documents_gb: Quantity = 10
     images_gb: Quantity = 10

@@ -8,12 +8,11 @@ import yaml
 
 from ..cluster_config import list_node_groups
 from ..environment import Environment
-from ..stacks import INFRA
+from ..stacks import CHART, find_profile
 from .rules import RULES, Charge
 
 __all__ = ["list_cluster_charges", "read_chart_values"]
 
-CHART = INFRA.parent / "charts" / "tenantry"
 OBSERVATIONS_PER_NODE = 28
 """Million observations of Container Insights in a month for a node with some 12 pods, from memory."""
 
@@ -42,8 +41,8 @@ def list_cluster_charges(environment: Environment) -> Iterator[Charge]:
 def read_chart_values(environment: str) -> Mapping[str, Any]:
     """Return the chart's values with the profile of an environment; its defaults if there is no profile."""
     values: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
-    profile = CHART / f"values-eks-{environment}.yaml"
-    return _merge(values, yaml.safe_load(profile.read_text())) if profile.is_file() else values
+    profile = find_profile(environment)
+    return _merge(values, yaml.safe_load(profile.read_text())) if profile else values
 
 
 def _merge(values: Any, changes: Any) -> Any:
